@@ -1,0 +1,137 @@
+"""Generates the Python stubs of `proto/` into `clients/python/`.
+
+    python proto/generate.py             writes them
+    python proto/generate.py --check     fails if the committed ones differ
+    python proto/generate.py --image F   writes a descriptor image with source information to F
+                                         (--proto DIR: of another tree), which is what buf reads
+
+The imports of `proto/` come from installed packages; buf itself could only fetch them from its
+registry. The stubs of `buf.validate` are generated too: protovalidate ships its descriptor only in
+a form that protoc's Python code does not import.
+"""
+
+import argparse
+import filecmp
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import google.api
+import grpc_tools
+from google.protobuf import descriptor_pb2
+from protovalidate._gen.buf.validate import validate_pb
+
+ROOT = Path(__file__).resolve().parent.parent
+STUBS = ROOT / "clients" / "python"
+VALIDATE = "buf/validate/validate.proto"
+PLUGINS = Path(sys.executable).parent
+
+
+def write_validate_descriptors(target: Path) -> None:
+    """Writes a FileDescriptorSet of protovalidate's rules and of what they import."""
+    described = descriptor_pb2.FileDescriptorSet()
+    for name in ("descriptor", "duration", "field_mask", "timestamp"):
+        module = __import__(f"google.protobuf.{name}_pb2", fromlist=["DESCRIPTOR"])
+        module.DESCRIPTOR.CopyToProto(described.file.add())
+    described.file.add().ParseFromString(validate_pb.desc().proto.to_binary())
+    target.write_bytes(described.SerializeToString())
+
+
+def protoc(tree: Path, scratch: Path, sources: list[str], *outputs: str) -> None:
+    """Runs protoc on `sources`, relative to `tree`, with the imports that installed packages hold."""
+    descriptors = scratch / "validate.binpb"
+    write_validate_descriptors(descriptors)
+    wellknown = Path(grpc_tools.__file__).parent / "_proto"
+    googleapis = Path(next(iter(google.api.__path__))).parent.parent
+    subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "grpc_tools.protoc",
+            f"--descriptor_set_in={descriptors}",
+            *(f"-I{path}" for path in (tree, wellknown, googleapis)),
+            *(f"--plugin={plugin}" for plugin in sorted(PLUGINS.glob("protoc-gen-mypy*"))),
+            *outputs,
+            *sources,
+        ],
+        check=True,
+    )
+
+
+def own_sources(tree: Path) -> list[str]:
+    """Returns the .proto files of `tree`, relative to it."""
+    return [str(path.relative_to(tree)) for path in sorted(tree.rglob("*.proto"))]
+
+
+def write_stubs(target: Path, scratch: Path) -> None:
+    """Writes messages, their types, and the typed gRPC stubs below `target`."""
+    tree = ROOT / "proto"
+    messages = (f"--python_out={target}", f"--mypy_out=quiet:{target}")
+    protoc(tree, scratch, [VALIDATE], *messages)
+    protoc(
+        tree,
+        scratch,
+        own_sources(tree),
+        *messages,
+        f"--grpc_python_out={target}",
+        f"--mypy_grpc_out=quiet:{target}",
+    )
+
+
+def write_image(tree: Path, target: Path, scratch: Path) -> None:
+    """Writes what buf reads: descriptors of `tree`, with imports and source information."""
+    protoc(
+        tree,
+        scratch,
+        own_sources(tree),
+        "--include_imports",
+        "--include_source_info",
+        f"--descriptor_set_out={target}",
+    )
+
+
+def differences(fresh: Path, committed: Path) -> list[str]:
+    """Returns the stubs that are missing, superfluous or other than generated, by path."""
+    generated = {path.relative_to(fresh) for path in fresh.rglob("*_pb2*") if path.is_file()}
+    present = {
+        path.relative_to(committed)
+        for folder in ("tollkeeper/v1", "buf")
+        for path in (committed / folder).rglob("*_pb2*")
+        if path.suffix in {".py", ".pyi"}
+    }
+    return sorted(
+        str(path)
+        for path in generated | present
+        if path not in generated
+        or path not in present
+        or not filecmp.cmp(fresh / path, committed / path, shallow=False)
+    )
+
+
+def main() -> int:
+    """Does what the command line asks; returns the exit status."""
+    parser = argparse.ArgumentParser(description="Generate the Python stubs of proto/.")
+    parser.add_argument("--check", action="store_true", help="fail if the committed stubs differ")
+    parser.add_argument("--image", type=Path, help="write a descriptor image instead")
+    parser.add_argument("--proto", type=Path, default=ROOT / "proto", help="the tree of --image")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        scratch = Path(folder)
+        if arguments.image:
+            write_image(arguments.proto.resolve(), arguments.image, scratch)
+            return 0
+        if not arguments.check:
+            write_stubs(STUBS, scratch)
+            return 0
+        fresh = scratch / "stubs"
+        fresh.mkdir()
+        write_stubs(fresh, scratch)
+        stale = differences(fresh, STUBS)
+    for path in stale:
+        print(f"out of step with proto/: clients/python/{path}; run `make proto`", file=sys.stderr)
+    return 1 if stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

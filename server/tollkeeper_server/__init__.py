@@ -1,0 +1,1 @@
+"""The Tollkeeper server: data plane, management plane and their shared store."""

@@ -1,0 +1,57 @@
+"""What processes share, as the hot path and the management plane see it.
+
+Implementations: `local.py` (one process), `redis.py` (several).
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from msgspec import Struct
+
+from tollkeeper_server.domain.token import Token
+
+
+class Unknown(Struct, frozen=True):
+    """What is cached of a digest that no token has."""
+
+
+class SharedTokens(Protocol):
+    """Tokens that some process has looked up, by full digest, for the others."""
+
+    async def get(self, digest: str) -> Token | Unknown | None:
+        """Returns what is cached, or None.
+
+        Raises `StoreUnavailableError` if the cache does not answer.
+        """
+
+    async def put(self, digest: str, found: Token | Unknown) -> None:
+        """Caches what the store said, for a bounded time, unless a newer revision is cached already.
+
+        A cache that does not answer is no error: the entry is just not there.
+        """
+
+    async def lead(self, digest: str) -> bool:
+        """Tells whether the caller is the one to ask the store; the others wait for its answer."""
+
+
+class Change(Struct, frozen=True):
+    """What a process tells the others: a token was edited, or the configuration was."""
+
+    token: Token | None = None
+    retired_digest: str = ""
+
+
+Listener = Callable[[Change], Awaitable[None]]
+
+
+class Changes(Protocol):
+    """Pushes changes to every process, this one included."""
+
+    async def publish(self, change: Change) -> None:
+        """Applies the change here before it returns, and tells the others at once.
+
+        That the others can't be told is no error: they poll.
+        """
+
+    def subscribe(self, listener: Listener) -> None:
+        """Calls `listener` with every change, from here and from the others."""

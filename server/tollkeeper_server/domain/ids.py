@@ -1,0 +1,28 @@
+"""Identifiers: a prefix that says of what, then 26 characters that sort by creation time."""
+
+import re
+import secrets
+import time
+from enum import StrEnum
+
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: no i, l, o, u
+_PATTERN = re.compile(rf"[a-z]{{3}}_[{_ALPHABET}]{{26}}")
+
+
+class Prefix(StrEnum):
+    """What an identifier is of."""
+
+    PROJECT = "prj"
+    TOKEN = "tok"  # noqa: S105 - a prefix, not a password
+    REQUEST = "req"
+
+
+def new_id(prefix: Prefix) -> str:
+    """Returns a new identifier: 48 bits of Unix milliseconds and 80 random bits, as ULIDs have."""
+    number = (time.time_ns() // 1_000_000) << 80 | secrets.randbits(80)
+    return f"{prefix}_" + "".join(_ALPHABET[number >> shift & 31] for shift in range(125, -1, -5))
+
+
+def is_id(prefix: Prefix, text: str) -> bool:
+    """Tells whether `text` is a well-formed identifier of that kind."""
+    return _PATTERN.fullmatch(text) is not None and text.startswith(f"{prefix}_")

@@ -1,0 +1,50 @@
+"""Models: the names applications ask for, and the deployments that serve them."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from msgspec import Struct
+
+
+class Capability(StrEnum):
+    """A kind of endpoint that a model serves."""
+
+    CHAT_COMPLETIONS = "chat_completions"
+    COMPLETIONS = "completions"
+    EMBEDDINGS = "embeddings"
+    RESPONSES = "responses"
+    IMAGES_GENERATIONS = "images_generations"
+    IMAGES_EDITS = "images_edits"
+    AUDIO_TRANSCRIPTIONS = "audio_transcriptions"
+    AUDIO_SPEECH = "audio_speech"
+    MODERATIONS = "moderations"
+    MESSAGES = "messages"
+
+
+class Deployment(Struct, frozen=True, kw_only=True):
+    """One place that serves a model. An empty `upstream_model` is the name that was asked for."""
+
+    upstream: str
+    upstream_model: str = ""
+
+
+class Model(Struct, frozen=True, kw_only=True):
+    """A name applications ask for. It identifies the model and never changes.
+
+    A trailing `*` stands for any rest; such a model serves the names that no other one does, the
+    longest match first. Empty `capabilities` are all of them.
+    """
+
+    name: str
+    aliases: tuple[str, ...] = ()
+    capabilities: tuple[Capability, ...] = ()
+    deployments: tuple[Deployment, ...]
+    is_active: bool = True
+    created_at: datetime
+    updated_at: datetime
+    revision: int = 1
+
+
+def matches(pattern: str, name: str) -> bool:
+    """Tells whether `pattern`, a name or one with a trailing `*`, covers `name`."""
+    return name.startswith(pattern[:-1]) if pattern.endswith("*") else name == pattern

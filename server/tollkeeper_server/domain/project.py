@@ -1,0 +1,19 @@
+"""Projects: who tokens belong to."""
+
+from datetime import datetime
+
+from msgspec import Struct
+
+
+class Project(Struct, frozen=True, kw_only=True):
+    """A project. `api_key` is sealed (store/sealed.py); `api_key_hint` is what people are shown."""
+
+    id: str
+    name: str
+    is_active: bool = True
+    api_key: str | None = None
+    api_key_hint: str = ""
+    created_at: datetime
+    updated_at: datetime
+    deactivated_at: datetime | None = None
+    revision: int = 1

@@ -1,0 +1,94 @@
+"""Usage: one event for every request that was authenticated."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from msgspec import Struct
+
+
+class Confidence(StrEnum):
+    """How sure a token count is: the upstream said so, counted from what passed, or nothing to count."""
+
+    EXACT = "exact"
+    ESTIMATED = "estimated"
+    NONE = "none"
+
+
+class Tokens(Struct, frozen=True, kw_only=True):
+    """What a request consumed. Prompt includes cached, completion includes reasoning."""
+
+    prompt: int = 0
+    completion: int = 0
+    cached: int = 0
+    reasoning: int = 0
+    audio_milliseconds: int = 0
+    images: int = 0
+    confidence: Confidence = Confidence.NONE
+
+
+class UsageEvent(Struct, frozen=True, kw_only=True):
+    """What one request was and used. `id` is unique, and makes writing it twice harmless.
+
+    `request_id` is what the caller was answered, which the caller may have chosen and repeated.
+    Times are aware UTC; durations are microseconds.
+    """
+
+    id: str
+    request_id: str
+    project_id: str
+    token_id: str
+    model_asked: str = ""
+    model_served: str = ""
+    upstream: str = ""
+    endpoint: str
+    status: int
+    error_code: str = ""
+    streamed: bool = False
+    tokens: Tokens = Tokens()
+    started_at: datetime
+    first_byte_us: int = 0
+    duration_us: int = 0
+    request_bytes: int = 0
+    response_bytes: int = 0
+
+
+class UsageGroup(StrEnum):
+    """What sums may be grouped by."""
+
+    PROJECT = "project"
+    TOKEN = "token"  # noqa: S105 - a field's name
+    MODEL = "model"
+    UPSTREAM = "upstream"
+    DAY = "day"
+    HOUR = "hour"
+
+
+class UsageFilter(Struct, frozen=True, kw_only=True):
+    """Which events to read. Empty fields do not filter; `start` is inclusive, `end` exclusive."""
+
+    project_id: str = ""
+    token_id: str = ""
+    model_served: str = ""
+    upstream: str = ""
+    request_id: str = ""
+    start: datetime | None = None
+    end: datetime | None = None
+
+
+class UsageRow(Struct, frozen=True, kw_only=True):
+    """The sum over one group. Fields that were not grouped by are empty."""
+
+    project_id: str = ""
+    token_id: str = ""
+    model_served: str = ""
+    upstream: str = ""
+    start: datetime | None = None
+    requests: int = 0
+    failed_requests: int = 0
+    estimated_requests: int = 0
+    prompt: int = 0
+    completion: int = 0
+    cached: int = 0
+    reasoning: int = 0
+    audio_milliseconds: int = 0
+    images: int = 0

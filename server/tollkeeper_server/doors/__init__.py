@@ -1,0 +1,1 @@
+"""The ways in: gRPC, Connect, REST and the console."""

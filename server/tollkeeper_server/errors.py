@@ -1,0 +1,185 @@
+"""Every way in which Tollkeeper refuses or fails a call, and how each door says so.
+
+`Reason` is the whole list. `TABLE` maps each reason to a gRPC code, an HTTP status, and the type and
+code that an OpenAI client sees. A message names the field, the reason and the remedy, and never
+contains a secret.
+"""
+
+from dataclasses import dataclass
+from enum import Enum, IntEnum, StrEnum
+
+
+class GrpcCode(IntEnum):
+    """The canonical status codes (google/rpc/code.proto) that Tollkeeper uses."""
+
+    CANCELLED = 1
+    UNKNOWN = 2
+    INVALID_ARGUMENT = 3
+    DEADLINE_EXCEEDED = 4
+    NOT_FOUND = 5
+    ALREADY_EXISTS = 6
+    PERMISSION_DENIED = 7
+    RESOURCE_EXHAUSTED = 8
+    FAILED_PRECONDITION = 9
+    ABORTED = 10
+    UNIMPLEMENTED = 12
+    INTERNAL = 13
+    UNAVAILABLE = 14
+    UNAUTHENTICATED = 16
+
+
+class OpenAIType(StrEnum):
+    """The `type` of an error object, as OpenAI's clients know it."""
+
+    INVALID_REQUEST = "invalid_request_error"
+    AUTHENTICATION = "authentication_error"
+    PERMISSION = "permission_error"
+    NOT_FOUND = "not_found_error"
+    RATE_LIMIT = "rate_limit_error"
+    QUOTA = "insufficient_quota"
+    UPSTREAM = "upstream_error"
+    SERVER = "server_error"
+
+
+class Retry(Enum):
+    """What a client is told in `x-should-retry`."""
+
+    UNSAID = None
+    YES = "true"
+    NO = "false"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How one reason looks at each door."""
+
+    grpc: GrpcCode
+    http: int
+    openai_type: OpenAIType
+    retry: Retry = Retry.UNSAID
+
+
+class Reason(StrEnum):
+    """Why a call was refused or failed. The value is the `code` of OpenAI's error and of ErrorInfo."""
+
+    # who is calling
+    INVALID_API_KEY = "invalid_api_key"
+    PROJECT_INACTIVE = "project_inactive"
+    MODEL_NOT_ALLOWED = "model_not_allowed"
+    PERMISSION_DENIED = "permission_denied"
+    # what is asked
+    INVALID_ARGUMENT = "invalid_argument"
+    INVALID_JSON = "invalid_json"
+    UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
+    BODY_TOO_LARGE = "request_too_large"
+    HEADERS_TOO_LARGE = "headers_too_large"
+    REQUEST_TIMEOUT = "request_timeout"
+    NOT_FOUND = "not_found"
+    MODEL_NOT_FOUND = "model_not_found"
+    MODEL_REQUIRED = "model_required"
+    ENDPOINT_NOT_SUPPORTED = "endpoint_not_supported"
+    METHOD_NOT_ALLOWED = "method_not_allowed"
+    UNIMPLEMENTED = "unimplemented"
+    # what is so
+    ALREADY_EXISTS = "already_exists"
+    IN_USE = "in_use"
+    ETAG_MISMATCH = "etag_mismatch"
+    REQUEST_LIMIT_EXCEEDED = "request_limit_exceeded"
+    # who does not answer
+    UPSTREAM_UNREACHABLE = "upstream_unreachable"
+    UPSTREAM_CREDENTIALS = "upstream_credentials_rejected"
+    UPSTREAM_INVALID = "upstream_invalid_response"
+    UPSTREAM_CUT = "upstream_stream_cut"
+    UPSTREAM_TIMEOUT = "upstream_timeout"
+    NO_UPSTREAM = "no_upstream_available"
+    STORE_UNAVAILABLE = "store_unavailable"
+    DRAINING = "draining"
+    DEADLINE_EXCEEDED = "deadline_exceeded"
+    CLIENT_GONE = "client_closed_request"
+    INTERNAL = "internal"
+
+
+_T = OpenAIType
+_G = GrpcCode
+
+TABLE: dict[Reason, Outcome] = {
+    Reason.INVALID_API_KEY: Outcome(_G.UNAUTHENTICATED, 401, _T.AUTHENTICATION, Retry.NO),
+    Reason.PROJECT_INACTIVE: Outcome(_G.PERMISSION_DENIED, 403, _T.PERMISSION, Retry.NO),
+    Reason.MODEL_NOT_ALLOWED: Outcome(_G.PERMISSION_DENIED, 403, _T.PERMISSION, Retry.NO),
+    Reason.PERMISSION_DENIED: Outcome(_G.PERMISSION_DENIED, 403, _T.PERMISSION, Retry.NO),
+    Reason.INVALID_ARGUMENT: Outcome(_G.INVALID_ARGUMENT, 400, _T.INVALID_REQUEST, Retry.NO),
+    Reason.INVALID_JSON: Outcome(_G.INVALID_ARGUMENT, 400, _T.INVALID_REQUEST, Retry.NO),
+    Reason.UNSUPPORTED_MEDIA_TYPE: Outcome(_G.INVALID_ARGUMENT, 415, _T.INVALID_REQUEST, Retry.NO),
+    Reason.BODY_TOO_LARGE: Outcome(_G.RESOURCE_EXHAUSTED, 413, _T.INVALID_REQUEST, Retry.NO),
+    Reason.HEADERS_TOO_LARGE: Outcome(_G.RESOURCE_EXHAUSTED, 431, _T.INVALID_REQUEST, Retry.NO),
+    Reason.REQUEST_TIMEOUT: Outcome(_G.DEADLINE_EXCEEDED, 408, _T.INVALID_REQUEST),
+    Reason.NOT_FOUND: Outcome(_G.NOT_FOUND, 404, _T.NOT_FOUND, Retry.NO),
+    Reason.MODEL_NOT_FOUND: Outcome(_G.NOT_FOUND, 404, _T.INVALID_REQUEST, Retry.NO),
+    Reason.MODEL_REQUIRED: Outcome(_G.INVALID_ARGUMENT, 400, _T.INVALID_REQUEST, Retry.NO),
+    Reason.ENDPOINT_NOT_SUPPORTED: Outcome(_G.UNIMPLEMENTED, 405, _T.INVALID_REQUEST, Retry.NO),
+    Reason.METHOD_NOT_ALLOWED: Outcome(_G.UNIMPLEMENTED, 405, _T.INVALID_REQUEST, Retry.NO),
+    Reason.UNIMPLEMENTED: Outcome(_G.UNIMPLEMENTED, 404, _T.NOT_FOUND, Retry.NO),
+    Reason.ALREADY_EXISTS: Outcome(_G.ALREADY_EXISTS, 409, _T.INVALID_REQUEST, Retry.NO),
+    Reason.IN_USE: Outcome(_G.FAILED_PRECONDITION, 409, _T.INVALID_REQUEST, Retry.NO),
+    Reason.ETAG_MISMATCH: Outcome(_G.ABORTED, 412, _T.INVALID_REQUEST, Retry.NO),
+    Reason.REQUEST_LIMIT_EXCEEDED: Outcome(_G.RESOURCE_EXHAUSTED, 429, _T.QUOTA, Retry.NO),
+    Reason.UPSTREAM_UNREACHABLE: Outcome(_G.UNAVAILABLE, 502, _T.UPSTREAM),
+    Reason.UPSTREAM_CREDENTIALS: Outcome(_G.UNAVAILABLE, 502, _T.UPSTREAM, Retry.NO),
+    Reason.UPSTREAM_INVALID: Outcome(_G.UNAVAILABLE, 502, _T.UPSTREAM),
+    Reason.UPSTREAM_CUT: Outcome(_G.UNAVAILABLE, 502, _T.UPSTREAM),
+    Reason.UPSTREAM_TIMEOUT: Outcome(_G.DEADLINE_EXCEEDED, 504, _T.UPSTREAM, Retry.NO),
+    Reason.NO_UPSTREAM: Outcome(_G.UNAVAILABLE, 503, _T.SERVER),
+    Reason.STORE_UNAVAILABLE: Outcome(_G.UNAVAILABLE, 503, _T.SERVER, Retry.YES),
+    Reason.DRAINING: Outcome(_G.UNAVAILABLE, 503, _T.SERVER, Retry.YES),
+    Reason.DEADLINE_EXCEEDED: Outcome(_G.DEADLINE_EXCEEDED, 504, _T.SERVER, Retry.NO),
+    Reason.CLIENT_GONE: Outcome(_G.CANCELLED, 499, _T.INVALID_REQUEST),
+    Reason.INTERNAL: Outcome(_G.INTERNAL, 500, _T.SERVER),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class FieldViolation:
+    """One field of a request that broke a rule."""
+
+    field: str
+    description: str
+
+
+class TollkeeperError(Exception):
+    """A refusal or failure that callers are told about.
+
+    `field` names the offending input; `retry_after` is in whole seconds; `violations` lists several
+    offending fields at once.
+    """
+
+    def __init__(
+        self,
+        reason: Reason,
+        message: str,
+        *,
+        field: str | None = None,
+        retry_after: int | None = None,
+        violations: tuple[FieldViolation, ...] = (),
+    ) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+        self.field = field
+        self.retry_after = retry_after
+        self.violations = violations
+
+    @property
+    def outcome(self) -> Outcome:
+        """How this error looks at each door."""
+        return TABLE[self.reason]
+
+
+class StoreUnavailableError(TollkeeperError):
+    """The store, or what stands before it, did not answer; nothing is known about what was asked."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            Reason.STORE_UNAVAILABLE,
+            f"{what} is not reachable at the moment; try again shortly",
+            retry_after=1,
+        )

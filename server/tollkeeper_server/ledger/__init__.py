@@ -1,0 +1,1 @@
+"""What must not be lost: the usage journal and its way into the store."""

@@ -1,0 +1,1 @@
+"""The management plane: one implementation of each service, which knows no transport."""

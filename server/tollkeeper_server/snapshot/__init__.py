@@ -1,0 +1,1 @@
+"""What the hot path reads: an immutable picture of the configuration."""

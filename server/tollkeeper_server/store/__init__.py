@@ -1,0 +1,1 @@
+"""Persistence: one set of ports, two equal implementations."""

@@ -1,0 +1,75 @@
+"""Secrets at rest: AES-256-GCM under keys with ids, so that keys can be rotated.
+
+A sealed text reads `enc:v1:<key id>:<base64url of nonce and ciphertext>`. The context (which entity,
+which field) is authenticated with it: a sealed secret moved elsewhere does not open.
+"""
+
+import base64
+import hashlib
+import secrets
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+_SCHEME = "enc:v1"
+_NONCE = 12
+KEY_BYTES = 32
+
+
+class UnsealError(Exception):
+    """A sealed text can't be opened; the message says why, and contains no secret."""
+
+
+def new_key() -> str:
+    """Returns a new key as settings hold it: base64 of 32 random bytes."""
+    return base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode()
+
+
+class Sealer:
+    """Seals with the first of its keys and opens with any of them."""
+
+    def __init__(self, keys: str) -> None:
+        """Takes base64 keys of 32 bytes, separated by commas, the one to seal with first.
+
+        Raises ValueError if one is malformed; the message does not show it.
+        """
+        self._ciphers: dict[str, AESGCM] = {}
+        for position, text in enumerate(keys.split(","), start=1):
+            try:
+                key = base64.b64decode(text.strip().translate(_URLSAFE), validate=True)
+            except ValueError:
+                key = b""
+            if len(key) != KEY_BYTES:
+                raise ValueError(
+                    f"encryption key {position} is not base64 of {KEY_BYTES} bytes; "
+                    "make one with: openssl rand -base64 32"
+                )
+            self._ciphers.setdefault(hashlib.sha256(key).hexdigest()[:8], AESGCM(key))
+        self._key_id = next(iter(self._ciphers))
+
+    def seal(self, secret: str, context: str) -> str:
+        """Returns `secret` sealed for `context`."""
+        nonce = secrets.token_bytes(_NONCE)
+        sealed = self._ciphers[self._key_id].encrypt(nonce, secret.encode(), context.encode())
+        encoded = base64.urlsafe_b64encode(nonce + sealed).decode()
+        return f"{_SCHEME}:{self._key_id}:{encoded}"
+
+    def open(self, sealed: str, context: str) -> str:
+        """Returns the secret. Raises `UnsealError` if it is damaged, misplaced, or its key is missing."""
+        scheme, _, rest = sealed.rpartition(":")[0].rpartition(":")
+        if scheme != _SCHEME:
+            raise UnsealError("a stored secret is not in a form this version can read")
+        cipher = self._ciphers.get(rest)
+        if cipher is None:
+            raise UnsealError(
+                f"a stored secret was sealed with key {rest}, which is not among the encryption "
+                "keys; add that key to TOLLKEEPER_ENCRYPTION_KEY, after a comma"
+            )
+        try:
+            raw = base64.urlsafe_b64decode(sealed.rpartition(":")[2])
+            return cipher.decrypt(raw[:_NONCE], raw[_NONCE:], context.encode()).decode()
+        except (ValueError, InvalidTag) as error:
+            raise UnsealError("a stored secret is damaged or not where it was put") from error
+
+
+_URLSAFE = str.maketrans("-_", "+/")

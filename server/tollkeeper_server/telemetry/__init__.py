@@ -1,0 +1,1 @@
+"""Names, logs and what else makes a running server visible."""
