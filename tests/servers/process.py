@@ -1,0 +1,68 @@
+"""A server process that a test can stop, and start again on the same port."""
+
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+START_SECONDS = 30.0
+
+
+class ServerFailedError(Exception):
+    """A server that is there did not start; the message holds the end of its log."""
+
+
+def free_port() -> int:
+    """Returns a TCP port of 127.0.0.1 that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class ServerProcess:
+    """One server on 127.0.0.1. What it keeps on disk outlives `stop`."""
+
+    def __init__(self, name: str, directory: Path, command: Callable[[int], Sequence[str]]) -> None:
+        """Takes what makes the command line for a port. Nothing runs before `start`."""
+        self.name = name
+        self.port = free_port()
+        self._command = command
+        self._log = directory / f"{name}.log"
+        self._directory = directory
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def runs(self) -> bool:
+        """Tells whether the process is there."""
+        return self._process is not None and self._process.poll() is None
+
+    def start(self) -> None:
+        """Starts the server unless it runs, and returns when it accepts connections."""
+        if self.runs():
+            return
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                list(self._command(self.port)), cwd=self._directory, stdout=log, stderr=subprocess.STDOUT
+            )
+        deadline = time.monotonic() + START_SECONDS
+        while not self._accepts():
+            if not self.runs() or time.monotonic() > deadline:
+                self.stop()
+                tail = self._log.read_text(errors="replace")[-2000:]
+                raise ServerFailedError(f"{self.name} did not start on port {self.port}:\n{tail}")
+            time.sleep(0.02)
+
+    def stop(self) -> None:
+        """Ends the server as a power cut would, and returns when it is gone."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def _accepts(self) -> bool:
+        try:
+            socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+        except OSError:
+            return False
+        return self.runs()
