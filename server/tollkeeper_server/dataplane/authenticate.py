@@ -1,0 +1,107 @@
+"""Who is calling: from the headers to an admissible token."""
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import Protocol
+
+from tollkeeper_server.coordination.ports import Unknown
+from tollkeeper_server.dataplane.exchange import Exchange
+from tollkeeper_server.domain.token import MAX_SECRET_LENGTH, Token, digest_secret
+from tollkeeper_server.errors import Reason, StoreUnavailableError, TollkeeperError
+from tollkeeper_server.snapshot.model import ProjectView, Snapshot
+
+# In the order in which they are looked at: OpenAI's clients, Anthropic's, Azure's.
+_BARE = (b"x-api-key", b"api-key")
+_INVALID = (
+    "the token is not valid: it is unknown, revoked or expired; "
+    "present a Tollkeeper token as `Authorization: Bearer sk-tk-…`"
+)
+
+
+class Tokens(Protocol):
+    """Tokens by digest (coordination/tokens.py)."""
+
+    def peek(self, digest: str) -> Token | Unknown | None:
+        """Returns what is known in this process, at once."""
+
+    async def find(self, digest: str) -> Token | None:
+        """Asks whoever knows. Raises `StoreUnavailableError` if nobody does."""
+
+
+class Authenticator:
+    """Finds the token a request presents, and whether it admits it."""
+
+    def __init__(
+        self,
+        tokens: Tokens,
+        digest_key: bytes,
+        reload: Callable[[], Awaitable[Snapshot]],
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._tokens = tokens
+        self._digest_key = digest_key
+        self._reload = reload
+        self._clock = clock
+
+    async def authenticate(self, exchange: Exchange) -> None:
+        """Sets the exchange's token and project.
+
+        Raises INVALID_API_KEY, PROJECT_INACTIVE, or STORE_UNAVAILABLE if it can't be told.
+        """
+        digest = digest_secret(presented(exchange.headers), self._digest_key)
+        known = self._tokens.peek(digest)
+        token = known if known is not None else await self._tokens.find(digest)
+        if token is None or isinstance(token, Unknown) or not token.is_active:
+            raise TollkeeperError(Reason.INVALID_API_KEY, _INVALID)
+        if token.expires_at is not None and token.expires_at <= self._clock():
+            raise TollkeeperError(Reason.INVALID_API_KEY, _INVALID)
+        project = exchange.snapshot.projects.get(token.project_id)
+        if project is None:
+            project = await self._project_made_elsewhere(exchange, token.project_id)
+        # Set before the project's state is looked at, so that refusals are on record.
+        exchange.token = token
+        exchange.project = project
+        if not project.is_active:
+            raise TollkeeperError(
+                Reason.PROJECT_INACTIVE,
+                "the token's project is inactive; have an administrator activate it",
+            )
+
+    async def _project_made_elsewhere(self, exchange: Exchange, project_id: str) -> ProjectView:
+        # Its token was found, so it exists: another process made both a moment ago.
+        exchange.snapshot = await self._reload()
+        project = exchange.snapshot.projects.get(project_id)
+        if project is None:
+            raise StoreUnavailableError("the configuration")
+        return project
+
+
+def presented(headers: dict[bytes, bytes]) -> bytes:
+    """Returns the secret that the headers present.
+
+    Raises INVALID_API_KEY, and never shows what was presented.
+    """
+    authorization = headers.get(b"authorization")
+    secret = b""
+    if authorization is not None:
+        scheme, _, value = authorization.partition(b" ")
+        if scheme.lower() == b"bearer":
+            secret = value.strip()
+    if not secret:
+        for name in _BARE:
+            secret = headers.get(name, b"").strip()
+            if secret:
+                break
+    if not secret:
+        raise TollkeeperError(
+            Reason.INVALID_API_KEY,
+            "no token was presented; send it as `Authorization: Bearer sk-tk-…`, "
+            "or in the header x-api-key or api-key",
+        )
+    if len(secret) > MAX_SECRET_LENGTH or not secret.isascii() or not _printable(secret):
+        raise TollkeeperError(Reason.INVALID_API_KEY, _INVALID)
+    return secret
+
+
+def _printable(secret: bytes) -> bool:
+    return secret.decode("ascii").isprintable()

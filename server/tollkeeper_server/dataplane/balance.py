@@ -1,0 +1,19 @@
+"""Which of a model's deployments serves next."""
+
+from itertools import count
+
+from tollkeeper_server.snapshot.model import Leg, Route
+
+
+class Turns:
+    """Deployments take turns, model by model."""
+
+    def __init__(self) -> None:
+        self._counts: dict[str, count[int]] = {}
+
+    def next(self, route: Route) -> Leg:
+        """Returns the deployment whose turn it is. The route must have one."""
+        legs = route.legs
+        if len(legs) == 1:
+            return legs[0]
+        return legs[next(self._counts.setdefault(route.name, count())) % len(legs)]

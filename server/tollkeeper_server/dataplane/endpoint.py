@@ -1,0 +1,179 @@
+"""Which endpoint a path is: what it serves, how its body names the model, how it is metered."""
+
+import re
+from dataclasses import dataclass
+from enum import Enum
+from urllib.parse import unquote_to_bytes
+
+from tollkeeper_server.domain.model import Capability
+from tollkeeper_server.errors import Reason, TollkeeperError
+
+
+class Body(Enum):
+    """How a request's body is handled."""
+
+    JSON = "json"
+    """A JSON object that names a model."""
+    FORM = "form"
+    """multipart/form-data that names a model; JSON is taken as well."""
+    ANY = "any"
+    """JSON or a form may name a model; anything else is forwarded unread."""
+    STREAM = "stream"
+    """Never names a model; forwarded as it arrives."""
+
+
+class Meter(Enum):
+    """Where an endpoint's usage stands (the OpenAI surface, compat.md)."""
+
+    CHAT = "chat"
+    COMPLETIONS = "completions"
+    EMBEDDINGS = "embeddings"
+    RESPONSES = "responses"
+    IMAGES = "images"
+    TRANSCRIPTION = "transcription"
+    SPEECH = "speech"
+    MESSAGES = "messages"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A kind of endpoint. `name` is what usage events and logs call it."""
+
+    name: str
+    body: Body
+    meter: Meter = Meter.NONE
+    capability: Capability | None = None
+    anthropic: bool = False
+    """Whether its clients expect Anthropic's error shape."""
+
+
+@dataclass(frozen=True, slots=True)
+class Matched:
+    """A request's endpoint. `path` is what follows `/v1`, with its slash, as the caller wrote it.
+
+    `path_model` is the model where the path names it, as Azure's clients do.
+    """
+
+    endpoint: Endpoint
+    path: str
+    path_model: str = ""
+
+
+_C = Capability
+MODELS = Endpoint("models", Body.ANY)
+_CHAT = Endpoint("chat_completions", Body.JSON, Meter.CHAT, _C.CHAT_COMPLETIONS)
+_COMPLETIONS = Endpoint("completions", Body.JSON, Meter.COMPLETIONS, _C.COMPLETIONS)
+_EMBEDDINGS = Endpoint("embeddings", Body.JSON, Meter.EMBEDDINGS, _C.EMBEDDINGS)
+_RESPONSES = Endpoint("responses", Body.JSON, Meter.RESPONSES, _C.RESPONSES)
+_IMAGES = Endpoint("images_generations", Body.JSON, Meter.IMAGES, _C.IMAGES_GENERATIONS)
+_IMAGES_EDITS = Endpoint("images_edits", Body.FORM, Meter.IMAGES, _C.IMAGES_EDITS)
+_IMAGES_VARIATIONS = Endpoint("images_variations", Body.FORM, Meter.IMAGES, _C.IMAGES_EDITS)
+_TRANSCRIPTIONS = Endpoint("audio_transcriptions", Body.FORM, Meter.TRANSCRIPTION, _C.AUDIO_TRANSCRIPTIONS)
+_TRANSLATIONS = Endpoint("audio_translations", Body.FORM, Meter.TRANSCRIPTION, _C.AUDIO_TRANSCRIPTIONS)
+_SPEECH = Endpoint("audio_speech", Body.JSON, Meter.SPEECH, _C.AUDIO_SPEECH)
+_MODERATIONS = Endpoint("moderations", Body.ANY, Meter.NONE, _C.MODERATIONS)
+_MESSAGES = Endpoint("messages", Body.JSON, Meter.MESSAGES, _C.MESSAGES, anthropic=True)
+_COUNT_TOKENS = Endpoint("messages_count_tokens", Body.JSON, Meter.NONE, _C.MESSAGES, anthropic=True)
+
+_EXACT: dict[str, Endpoint] = {
+    "/chat/completions": _CHAT,
+    "/completions": _COMPLETIONS,
+    "/embeddings": _EMBEDDINGS,
+    "/responses": _RESPONSES,
+    "/images/generations": _IMAGES,
+    "/images/edits": _IMAGES_EDITS,
+    "/images/variations": _IMAGES_VARIATIONS,
+    "/audio/transcriptions": _TRANSCRIPTIONS,
+    "/audio/translations": _TRANSLATIONS,
+    "/audio/speech": _SPEECH,
+    "/moderations": _MODERATIONS,
+    "/messages": _MESSAGES,
+    "/messages/count_tokens": _COUNT_TOKENS,
+}
+
+# What else is known without /v1 before it, by first segment. The body of uploads is not looked at:
+# it may be large, and never names a model.
+_FAMILIES: dict[str, Endpoint] = {
+    "models": MODELS,
+    "files": Endpoint("files", Body.STREAM),
+    "uploads": Endpoint("uploads", Body.STREAM),
+    **{
+        name.replace("-", "_"): Endpoint(name.replace("-", "_"), Body.ANY)
+        for name in (
+            "assistants",
+            "audio",
+            "batches",
+            "chat",
+            "containers",
+            "conversations",
+            "edits",
+            "evals",
+            "fine-tunes",
+            "fine_tuning",
+            "images",
+            "messages",
+            "realtime",
+            "responses",
+            "threads",
+            "vector_stores",
+            "videos",
+        )
+    },
+}
+_FAMILIES["fine-tunes"] = _FAMILIES["fine_tunes"]
+_OTHER = Endpoint("other", Body.ANY)
+
+_AZURE = re.compile(r"/openai/deployments/([^/]+)(/.+)")
+_SAFE = re.compile(r"[!-\[\]-~]+")  # printable ASCII, and no backslash
+MAX_PATH = 4096
+
+
+def match(raw_path: bytes) -> Matched:
+    """Returns which endpoint a path is, with or without `/v1`, or in Azure's form.
+
+    Raises NOT_FOUND for a path that is none, INVALID_ARGUMENT for one that no upstream should see:
+    dot segments, control characters, over 4,096 bytes.
+    """
+    path = raw_path.decode("latin-1")
+    endpoint = _EXACT.get(path[3:]) if path.startswith("/v1/") else None
+    if endpoint is not None:
+        return Matched(endpoint, path[3:])
+    if len(path) > MAX_PATH or not _SAFE.fullmatch(path) or _has_dot_segment(raw_path):
+        raise TollkeeperError(
+            Reason.INVALID_ARGUMENT,
+            "the path has dot segments or characters that a URL can't have, or is too long; "
+            "use a path such as /v1/chat/completions",
+            field="path",
+        )
+    path_model = ""
+    azure = _AZURE.fullmatch(path)
+    if azure:
+        path_model = unquote_to_bytes(azure.group(1)).decode("utf-8", "replace")
+        path = azure.group(2)
+    elif path.startswith("/openai/v1/"):
+        path = path[10:]
+    versioned = path.startswith("/v1/")
+    if versioned:
+        path = path[3:]
+    endpoint = _EXACT.get(path.rstrip("/")) or _FAMILIES.get(path.split("/", 2)[1])
+    if endpoint is None and not versioned:
+        raise TollkeeperError(
+            Reason.NOT_FOUND,
+            "there is nothing at this path; the API is under /v1, such as /v1/chat/completions",
+            field="path",
+        )
+    return Matched(endpoint or _OTHER, path, path_model)
+
+
+def _has_dot_segment(raw_path: bytes) -> bool:
+    # Decoded as often as an upstream might: a dot segment must not hide behind %252e.
+    decoded = raw_path
+    for _ in range(3):
+        segments = re.split(rb"[/\\]", decoded)
+        if b".." in segments or b"." in segments or b"\\" in decoded:
+            return True
+        if b"%" not in decoded:
+            return False
+        decoded = unquote_to_bytes(decoded)
+    return False

@@ -1,0 +1,142 @@
+"""One request on its way through the data plane."""
+
+import re
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from datetime import UTC, datetime
+from typing import Any
+
+from tollkeeper_server.dataplane.endpoint import Matched
+from tollkeeper_server.domain.ids import Prefix, new_id
+from tollkeeper_server.domain.token import Token
+from tollkeeper_server.domain.usage import Tokens, UsageEvent
+from tollkeeper_server.snapshot.model import ProjectView, Snapshot
+
+Message = MutableMapping[str, Any]  # as the ASGI specification types it
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+UNKNOWN_BYTES = 1 << 62
+"""`declared_bytes` of a body whose length was not said."""
+
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
+
+
+class Exchange:
+    """What is known of a request so far, and what is to be recorded of it.
+
+    `status` is what the caller was answered, 0 while nothing was; `finished` tells that the answer's
+    end was sent. `body_error` is what went wrong while a body was being streamed upstream. Times are
+    nanoseconds of the performance counter.
+    """
+
+    __slots__ = (
+        "began",
+        "body_error",
+        "body_read",
+        "declared_bytes",
+        "dispatched",
+        "error_code",
+        "event_id",
+        "finished",
+        "first_byte",
+        "headers",
+        "matched",
+        "method",
+        "model_asked",
+        "model_served",
+        "project",
+        "receive",
+        "request_bytes",
+        "request_id",
+        "response_bytes",
+        "scope",
+        "send",
+        "snapshot",
+        "started_at",
+        "status",
+        "streamed",
+        "token",
+        "tokens",
+        "upstream",
+    )
+
+    def __init__(self, scope: Message, receive: Receive, send: Send, snapshot: Snapshot) -> None:
+        self.began = time.perf_counter_ns()
+        self.started_at = time.time()
+        self.scope = scope
+        self.receive = receive
+        self.send = send
+        self.snapshot = snapshot
+        self.method: str = scope["method"]
+        headers: dict[bytes, bytes] = {}
+        for name, value in scope["headers"]:
+            headers.setdefault(name, value)
+        self.headers = headers
+        self.declared_bytes = _declared_bytes(headers, scope["http_version"], self.method)
+        self.body_read = self.declared_bytes == 0
+        self.body_error: Exception | None = None
+        self.event_id = new_id(Prefix.REQUEST)
+        own = headers.get(b"x-request-id")
+        self.request_id = own.decode() if own is not None and _REQUEST_ID.fullmatch(own) else self.event_id
+        self.matched: Matched | None = None
+        self.token: Token | None = None
+        self.project: ProjectView | None = None
+        self.model_asked = ""
+        self.model_served = ""
+        self.upstream = ""
+        self.dispatched = False
+        self.status = 0
+        self.error_code = ""
+        self.streamed = False
+        self.tokens = Tokens()
+        self.first_byte = 0
+        self.finished = False
+        self.request_bytes = 0
+        self.response_bytes = 0
+
+    @property
+    def anthropic(self) -> bool:
+        """Whether the caller expects Anthropic's error shape."""
+        if self.matched is not None:
+            return self.matched.endpoint.anthropic
+        return b"anthropic-version" in self.headers
+
+    def event(self) -> UsageEvent:
+        """Returns the usage event of the exchange as it stands. It must have been authenticated."""
+        assert self.token is not None
+        assert self.matched is not None
+        return UsageEvent(
+            id=self.event_id,
+            request_id=self.request_id,
+            project_id=self.token.project_id,
+            token_id=self.token.id,
+            model_asked=self.model_asked,
+            model_served=self.model_served,
+            upstream=self.upstream,
+            endpoint=self.matched.endpoint.name,
+            status=self.status,
+            error_code=self.error_code,
+            streamed=self.streamed,
+            tokens=self.tokens,
+            started_at=datetime.fromtimestamp(self.started_at, UTC),
+            first_byte_us=(self.first_byte - self.began) // 1000 if self.first_byte else 0,
+            duration_us=(time.perf_counter_ns() - self.began) // 1000 if self.status else 0,
+            request_bytes=self.request_bytes,
+            response_bytes=self.response_bytes,
+        )
+
+
+def _declared_bytes(headers: dict[bytes, bytes], http_version: str, method: str) -> int:
+    # HTTP/1.1 has a body only if one of the two headers is there (RFC 9112, 6.3). HTTP/2 may have
+    # one without either; the methods that hardly ever have are taken to have none.
+    length = headers.get(b"content-length")
+    if length is not None:
+        return int(length) if length.isdigit() else UNKNOWN_BYTES
+    if http_version == "2":
+        return 0 if method in {"GET", "HEAD", "OPTIONS"} else UNKNOWN_BYTES
+    return UNKNOWN_BYTES if b"transfer-encoding" in headers else 0
+
+
+class ClientGoneError(Exception):
+    """The caller left before the end."""

@@ -1,0 +1,84 @@
+"""Which headers pass: end-to-end ones do, hop-by-hop ones and the caller's token do not."""
+
+from collections.abc import Iterable
+
+from tollkeeper_server.dataplane.exchange import Exchange
+from tollkeeper_server.snapshot.model import Header, Target
+
+# RFC 9110, 7.6.1, and those of its predecessors that are still met.
+_HOP_BY_HOP = frozenset(
+    {
+        b"connection",
+        b"keep-alive",
+        b"proxy-authenticate",
+        b"proxy-authorization",
+        b"proxy-connection",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
+        b"http2-settings",
+    }
+)
+# What a caller may present its token in; the gateway's own framing; and what goes with the
+# provider's credential, and so is the administrator's to say.
+_OWN = frozenset(
+    {
+        b"authorization",
+        b"x-api-key",
+        b"api-key",
+        b"cookie",
+        b"host",
+        b"content-length",
+        b"expect",
+        b"x-request-id",
+        b"openai-organization",
+        b"openai-project",
+    }
+)
+_DROPPED = _HOP_BY_HOP | _OWN
+# alt-svc speaks of the upstream's own address (RFC 7838), which the caller must not go round to.
+_NOT_ANSWERED = _HOP_BY_HOP | {b"alt-svc", b"x-request-id"}
+
+
+def named_by_connection(headers: Iterable[Header]) -> frozenset[bytes]:
+    """Returns the names that `Connection` declares to be hop-by-hop."""
+    values = [value for name, value in headers if name == b"connection"]
+    if not values:
+        return frozenset()
+    return frozenset(name.strip().lower() for value in values for name in value.split(b",") if name.strip())
+
+
+def request_headers(exchange: Exchange, target: Target, *, plain: bool) -> list[Header]:
+    """Returns what to send upstream, but for host, length and credential.
+
+    `plain` asks for an answer without content coding, so that it can be metered.
+    """
+    received: list[Header] = exchange.scope["headers"]
+    dropped = _DROPPED | named_by_connection(received)
+    if plain:
+        dropped |= {b"accept-encoding"}
+    for name, _ in target.headers + target.credential:
+        dropped |= {name}
+    headers = [header for header in received if header[0] not in dropped]
+    if plain:
+        headers.append((b"accept-encoding", b"identity"))
+    headers.append((b"x-request-id", exchange.request_id.encode()))
+    headers.extend(target.headers)
+    headers.extend(h for h in target.fallback_headers if h[0] not in exchange.headers)
+    return headers
+
+
+def response_headers(received: Iterable[Header], request_id: str, *, drop_length: bool) -> list[Header]:
+    """Returns what to answer with: the upstream's end-to-end headers and the request's id.
+
+    The upstream's own request id becomes `x-upstream-request-id`.
+    """
+    lowered = [(name.lower(), value) for name, value in received]
+    dropped = _NOT_ANSWERED | named_by_connection(lowered)
+    if drop_length:
+        dropped |= {b"content-length"}
+    headers = [header for header in lowered if header[0] not in dropped]
+    headers.extend((b"x-upstream-request-id", value) for name, value in lowered if name == b"x-request-id")
+    headers.append((b"x-request-id", request_id.encode()))
+    return headers

@@ -1,0 +1,155 @@
+"""Metering on the side: what an answer that passes by used."""
+
+import re
+import zlib
+from typing import Protocol
+
+import msgspec
+
+from tollkeeper_server.dataplane.endpoint import Meter
+from tollkeeper_server.dataplane.estimate import prompt_tokens, text_bytes, tokens_of
+from tollkeeper_server.dataplane.usage_wire import Carrier, Usage, decode_carrier, merge, to_tokens
+from tollkeeper_server.domain.usage import Confidence, Tokens
+
+# Larger answers are relayed all the same, but not kept to be looked into: usage then is estimated.
+MAX_KEPT = 64 * 1024 * 1024
+
+_GENERATES_TEXT = {Meter.CHAT, Meter.COMPLETIONS, Meter.RESPONSES, Meter.MESSAGES}
+_HAS_PROMPT = _GENERATES_TEXT | {Meter.EMBEDDINGS}
+_USAGE = re.compile(rb'"usage"\s*:\s*\{')
+_FINISHED = re.compile(rb'"(?:finish_reason|stop_reason)"\s*:\s*"')
+_ENDS = {
+    Meter.CHAT: re.compile(rb"data:\s*\[DONE\]"),
+    Meter.COMPLETIONS: re.compile(rb"data:\s*\[DONE\]"),
+    Meter.RESPONSES: re.compile(rb'"type"\s*:\s*"(?:response\.(?:completed|incomplete|failed)|error)"'),
+    Meter.MESSAGES: re.compile(rb'"type"\s*:\s*"(?:message_stop|error)"'),
+}
+_ERROR = re.compile(rb'^data:\s*\{"error"', re.MULTILINE)
+_IMAGE_DONE = re.compile(rb'"type"\s*:\s*"image_(?:generation|edit)\.completed"')
+
+
+class AnswerMeter(Protocol):
+    """Follows one answer. `feed` must be cheap: it runs between two chunks of a stream."""
+
+    def feed(self, piece: bytes) -> None:
+        """Takes the next piece of the body."""
+
+    def tokens(self, request_body: bytes) -> Tokens:
+        """Returns what was used so far; the request's body serves to estimate."""
+
+
+class BodyMeter:
+    """Meters an answer that comes as one JSON document."""
+
+    def __init__(self, kind: Meter, content_encoding: bytes) -> None:
+        self._kind = kind
+        self._encoding = content_encoding
+        self._pieces: list[bytes] = []
+        self._kept = 0
+
+    def feed(self, piece: bytes) -> None:
+        """Takes the next piece of the body."""
+        self._kept += len(piece)
+        if self._kept <= MAX_KEPT:
+            self._pieces.append(piece)
+        else:
+            self._pieces.clear()
+
+    def tokens(self, request_body: bytes) -> Tokens:
+        """Returns what the document says, or an estimate."""
+        body = _decoded(b"".join(self._pieces), self._encoding)
+        try:
+            carrier = decode_carrier(body)
+        except (msgspec.DecodeError, RecursionError):
+            carrier = Carrier()
+        images = len(carrier.data or ()) if self._kind is Meter.IMAGES else 0
+        if carrier.usage is not None:
+            return to_tokens(carrier.usage, images=images)
+        return _estimated(self._kind, request_body, text_bytes(body), images)
+
+
+class StreamMeter:
+    """Meters an event stream. Pieces must be whole events."""
+
+    def __init__(self, kind: Meter) -> None:
+        self._kind = kind
+        self._end = _ENDS.get(kind)
+        self._usage: Usage | None = None
+        self._text = 0
+        self._images = 0
+        self.ended = self._end is None
+        """Whether what the endpoint's streams end in has come; True if nothing is known of that."""
+
+    def feed(self, piece: bytes) -> None:
+        """Takes the next whole events."""
+        if not self.ended and self._end is not None:
+            self.ended = bool(self._end.search(piece) or _FINISHED.search(piece) or _ERROR.search(piece))
+        if _USAGE.search(piece):
+            for event in events(piece):
+                self._take(event)
+        if self._kind in _GENERATES_TEXT:
+            self._text += text_bytes(piece)
+        elif self._kind is Meter.IMAGES:
+            self._images += len(_IMAGE_DONE.findall(piece))
+
+    def _take(self, event: bytes) -> None:
+        carrier = parse_event(event)
+        if carrier is None:
+            return
+        for found in (carrier, carrier.response, carrier.message):
+            if found is not None and found.usage is not None:
+                self._usage = merge(self._usage, found.usage)
+
+    def tokens(self, request_body: bytes) -> Tokens:
+        """Returns what the stream said, or an estimate.
+
+        Anthropic says its input first and its output last: a stream cut in between is estimated as
+        to the output only.
+        """
+        if self._usage is None:
+            return _estimated(self._kind, request_body, self._text, self._images)
+        tokens = to_tokens(self._usage, images=self._images)
+        if self.ended:
+            return tokens
+        completion = max(tokens.completion, tokens_of(self._text))
+        return msgspec.structs.replace(tokens, completion=completion, confidence=Confidence.ESTIMATED)
+
+
+def events(piece: bytes) -> list[bytes]:
+    """Splits whole events of a stream (WHATWG HTML, 9.2) into single ones."""
+    return re.split(rb"\r?\n\r?\n", piece)
+
+
+def parse_event(event: bytes) -> Carrier | None:
+    """Returns what an event carries, or None if its data are no JSON object."""
+    data = b"\n".join(line[5:].strip() for line in event.splitlines() if line.startswith(b"data:"))
+    try:
+        return decode_carrier(data)
+    except (msgspec.DecodeError, RecursionError):
+        return None
+
+
+def abandoned(kind: Meter, request_body: bytes) -> Tokens:
+    """Returns the estimate for a request that was sent and whose answer never began."""
+    return _estimated(kind, request_body, 0, 0)
+
+
+def _estimated(kind: Meter, request_body: bytes, text: int, images: int) -> Tokens:
+    if kind not in _HAS_PROMPT:
+        return Tokens(images=images)
+    return Tokens(
+        prompt=prompt_tokens(request_body),
+        completion=tokens_of(text) if kind in _GENERATES_TEXT else 0,
+        images=images,
+        confidence=Confidence.ESTIMATED,
+    )
+
+
+def _decoded(body: bytes, encoding: bytes) -> bytes:
+    # Identity was asked for; some upstreams compress all the same.
+    if encoding not in {b"gzip", b"x-gzip", b"deflate"}:
+        return body
+    try:
+        return zlib.decompressobj(wbits=47).decompress(body, MAX_KEPT)
+    except zlib.error:
+        return b""

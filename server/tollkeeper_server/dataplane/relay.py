@@ -1,0 +1,160 @@
+"""Relaying an answer: chunk by chunk as it arrives, metered on the side."""
+
+import time
+
+import msgspec
+
+from tollkeeper_server.dataplane.body import discard_body
+from tollkeeper_server.dataplane.endpoint import Meter
+from tollkeeper_server.dataplane.exchange import Exchange
+from tollkeeper_server.dataplane.meter import AnswerMeter, StreamMeter, events, parse_event
+from tollkeeper_server.dataplane.respond import anthropic_type, error_object
+from tollkeeper_server.dataplane.transport import Incoming, TransportError
+from tollkeeper_server.errors import Reason, TollkeeperError
+from tollkeeper_server.snapshot.model import Header
+
+# An event larger than this is relayed in parts.
+MAX_HELD = 4 * 1024 * 1024
+
+
+class BrokenAnswerError(Exception):
+    """The answer broke off after its head was sent: the caller's connection must not end well."""
+
+
+async def relay_body(
+    exchange: Exchange, incoming: Incoming, headers: list[Header], meter: AnswerMeter | None
+) -> None:
+    """Relays an answer that is no event stream. Raises `BrokenAnswerError` if it breaks off."""
+    send = exchange.send
+    await _start(exchange, incoming.status, headers)
+    left = _length(headers)
+    try:
+        async for chunk in incoming.chunks():
+            exchange.response_bytes += len(chunk)
+            if meter is not None:
+                meter.feed(chunk)
+            left -= len(chunk)
+            if left == 0:
+                await _finish(exchange, chunk)
+                return
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+    except TransportError as error:
+        raise BrokenAnswerError(str(error)) from error
+    await _finish(exchange, b"")
+
+
+async def relay_stream(
+    exchange: Exchange,
+    incoming: Incoming,
+    headers: list[Header],
+    meter: StreamMeter,
+    *,
+    hide_usage: bool,
+) -> None:
+    """Relays an event stream, whole events at a time, as soon as they are whole.
+
+    It ends as the upstream's did, or with an error event if that broke off. `hide_usage` leaves out
+    the chunk that says nothing but usage, which the caller did not ask for.
+    """
+    send = exchange.send
+    await _start(exchange, incoming.status, headers)
+    held = b""
+    problem: str | None = None
+    try:
+        async for chunk in incoming.chunks():
+            piece = held + chunk if held else chunk
+            end = _whole(piece)
+            held = piece[end:]
+            if len(held) > MAX_HELD:
+                end, held = len(piece), b""
+            if end == 0:
+                continue
+            whole = piece if end == len(piece) else piece[:end]
+            meter.feed(whole)
+            if hide_usage and b'"usage"' in whole:
+                whole = _without_usage_chunk(whole)
+            if whole:
+                exchange.response_bytes += len(whole)
+                await send({"type": "http.response.body", "body": whole, "more_body": True})
+    except TransportError as error:
+        problem = str(error)
+    if problem is None and held:
+        # The last event may lack its blank line; whether it is whole shows in what it says.
+        meter.feed(held)
+    if problem is None and not meter.ended:
+        problem = "the upstream ended the stream without saying that it was complete"
+    last = held if problem is None else stream_error(exchange, problem)
+    exchange.response_bytes += len(last)
+    await _finish(exchange, last)
+
+
+def stream_error(exchange: Exchange, problem: str) -> bytes:
+    """Returns the event that ends a broken stream, and notes it on the exchange."""
+    error = TollkeeperError(
+        Reason.UPSTREAM_CUT, f"the answer is incomplete: {problem}; send the request again"
+    )
+    exchange.error_code = str(error.reason)
+    assert exchange.matched is not None
+    match exchange.matched.endpoint.meter:
+        case Meter.MESSAGES:
+            detail = {"type": anthropic_type(error.outcome), "message": error.message}
+            return _event(b"error", {"type": "error", "error": detail})
+        case Meter.RESPONSES:
+            # The shape of OpenAI's own "error" event in a responses stream.
+            return _event(
+                b"error",
+                {
+                    "type": "error",
+                    "code": str(error.reason),
+                    "message": error.message,
+                    "param": None,
+                    "sequence_number": 0,
+                },
+            )
+        case _:
+            return _event(None, {"error": error_object(error)})
+
+
+def _event(name: bytes | None, data: dict[str, object]) -> bytes:
+    head = b"event: " + name + b"\n" if name else b""
+    return head + b"data: " + msgspec.json.encode(data) + b"\n\n"
+
+
+async def _start(exchange: Exchange, status: int, headers: list[Header]) -> None:
+    exchange.status = status
+    exchange.first_byte = time.perf_counter_ns()
+    await exchange.send({"type": "http.response.start", "status": status, "headers": headers})
+
+
+async def _finish(exchange: Exchange, last: bytes) -> None:
+    if not exchange.body_read:
+        await discard_body(exchange)
+    exchange.finished = True
+    await exchange.send({"type": "http.response.body", "body": last, "more_body": False})
+
+
+def _length(headers: list[Header]) -> int:
+    for name, value in headers:
+        if name == b"content-length" and value.isdigit():
+            return int(value)
+    return -1
+
+
+def _whole(piece: bytes) -> int:
+    # Where the last whole event ends.
+    if piece.endswith((b"\n\n", b"\n\r\n")):
+        return len(piece)
+    plain = piece.rfind(b"\n\n")
+    crlf = piece.rfind(b"\n\r\n")
+    return max(plain + 2 if plain >= 0 else 0, crlf + 3 if crlf >= 0 else 0)
+
+
+def _without_usage_chunk(whole: bytes) -> bytes:
+    kept = []
+    for event in events(whole):
+        if b'"usage"' in event:
+            carrier = parse_event(event)
+            if carrier is not None and carrier.usage is not None and carrier.choices == []:
+                continue
+        kept.append(event)
+    return b"\n\n".join(kept)

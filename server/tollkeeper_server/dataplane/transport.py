@@ -1,0 +1,69 @@
+"""The seam to upstreams: send a request, get status and raw headers, then chunks as they arrive."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from tollkeeper_server.domain.upstream import Timeouts
+from tollkeeper_server.snapshot.model import Header
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A request to an upstream. Header names are lower case; host and framing are the transport's.
+
+    `length` is the size of a streamed body, None if it is not known.
+    """
+
+    method: str
+    url: str
+    headers: list[Header] = field(repr=False)
+    body: bytes | AsyncIterator[bytes] = field(repr=False)
+    timeouts: Timeouts
+    length: int | None = None
+
+
+class Incoming(Protocol):
+    """An upstream's answer, its body not read yet."""
+
+    status: int
+    headers: list[Header]
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        """Yields the body's bytes as they arrive. Raises `TransportError`."""
+
+    def close(self) -> None:
+        """Lets go of the answer; the connection is closed at once unless the body has ended."""
+
+
+class Transport(Protocol):
+    """Opens requests. Cancelling `open` or the reading of chunks closes the connection at once."""
+
+    async def open(self, request: Outgoing) -> Incoming:
+        """Sends a request and returns the answer once its headers are there.
+
+        Raises `TransportError`.
+        """
+
+    async def close(self) -> None:
+        """Closes every connection."""
+
+
+class TransportError(Exception):
+    """An upstream could not be spoken to. The message says how, without addresses or secrets."""
+
+
+class ConnectError(TransportError):
+    """No connection came about: refused, unresolvable, untrusted, timed out."""
+
+
+class TimeoutExpiredError(TransportError):
+    """The upstream was silent for too long, or took too long in all."""
+
+
+class CutError(TransportError):
+    """The upstream closed the connection before its answer had ended."""
+
+
+class GarbageError(TransportError):
+    """What the upstream sent is not HTTP."""

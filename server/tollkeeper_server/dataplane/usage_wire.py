@@ -1,0 +1,92 @@
+"""How providers say what a request used, and what it means in our terms (compat.md, the OpenAI surface).
+
+OpenAI's chat family says `prompt_tokens`/`completion_tokens`; responses, images and transcription
+say `input_tokens`/`output_tokens`; transcription by duration says `seconds`. Anthropic's input
+excludes what went through its cache, so that the whole input is a sum of three.
+"""
+
+import math
+
+import msgspec
+from msgspec import Struct
+
+from tollkeeper_server.domain.usage import Confidence, Tokens
+
+_MAX = 1 << 53
+
+
+class Details(Struct):
+    """`…_tokens_details`."""
+
+    cached_tokens: int | None = None
+    reasoning_tokens: int | None = None
+
+
+class Usage(Struct):
+    """A usage object, whoever sent it."""
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    prompt_tokens_details: Details | None = None
+    completion_tokens_details: Details | None = None
+    input_tokens_details: Details | None = None
+    output_tokens_details: Details | None = None
+    cache_read_input_tokens: int | None = None
+    cache_creation_input_tokens: int | None = None
+    seconds: float | None = None
+
+
+class Carrier(Struct):
+    """What may carry a usage object: a response, a chunk or an event."""
+
+    type: str | None = None
+    usage: Usage | None = None
+    response: "Carrier | None" = None
+    message: "Carrier | None" = None
+    choices: list[msgspec.Raw] | None = None
+    data: list[msgspec.Raw] | None = None
+
+
+decode_carrier = msgspec.json.Decoder(Carrier).decode
+"""Decodes a carrier. Raises msgspec.DecodeError."""
+
+
+def to_tokens(usage: Usage, *, images: int = 0) -> Tokens:
+    """Returns what a usage object says, in our terms."""
+    prompt = usage.prompt_tokens if usage.prompt_tokens is not None else usage.input_tokens
+    completion = usage.completion_tokens if usage.completion_tokens is not None else usage.output_tokens
+    cached = _detail(usage.prompt_tokens_details or usage.input_tokens_details, "cached_tokens")
+    if usage.cache_read_input_tokens is not None or usage.cache_creation_input_tokens is not None:
+        cached = usage.cache_read_input_tokens or 0
+        prompt = (prompt or 0) + cached + (usage.cache_creation_input_tokens or 0)
+    seconds = usage.seconds or 0.0
+    return Tokens(
+        prompt=_count(prompt),
+        completion=_count(completion),
+        cached=_count(cached),
+        reasoning=_count(
+            _detail(usage.completion_tokens_details or usage.output_tokens_details, "reasoning_tokens")
+        ),
+        audio_milliseconds=_count(round(seconds * 1000)) if math.isfinite(seconds) else 0,
+        images=images,
+        confidence=Confidence.EXACT,
+    )
+
+
+def merge(older: Usage | None, newer: Usage) -> Usage:
+    """Returns `older` with what `newer` says in its place: counts in a stream are cumulative."""
+    if older is None:
+        return newer
+    said = {name: value for name, value in msgspec.structs.asdict(newer).items() if value is not None}
+    return msgspec.structs.replace(older, **said)
+
+
+def _detail(details: Details | None, name: str) -> int:
+    return (getattr(details, name) or 0) if details is not None else 0
+
+
+def _count(number: int | None) -> int:
+    # A provider's nonsense must not make sums go down or overflow what stores can hold.
+    return min(max(number or 0, 0), _MAX)

@@ -1,0 +1,76 @@
+"""Keeps the snapshot up to date: a change swaps one reference."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+
+from tollkeeper_server.domain.model import Model
+from tollkeeper_server.domain.project import Project
+from tollkeeper_server.domain.upstream import Timeouts, Upstream
+from tollkeeper_server.errors import TollkeeperError
+from tollkeeper_server.snapshot.compile import CompileError, OpenSecret, compile_snapshot
+from tollkeeper_server.snapshot.model import EMPTY, Snapshot
+from tollkeeper_server.store.ports import Store
+
+_log = logging.getLogger("tollkeeper.snapshot")
+_PAGE = 1000
+
+_Entity = TypeVar("_Entity", Project, Upstream, Model)
+
+
+class SnapshotWatch:
+    """Holds the current snapshot. What does not compile leaves the last good one in place."""
+
+    def __init__(self, store: Store, open_secret: OpenSecret, default_timeouts: Timeouts) -> None:
+        self._store = store
+        self._open_secret = open_secret
+        self._default_timeouts = default_timeouts
+        self._lock = asyncio.Lock()
+        self.current: Snapshot = EMPTY
+        self.problem: str | None = None
+        """Why the stored configuration is not the current one; None if it is."""
+
+    async def load(self) -> None:
+        """Reads and compiles the configuration. Raises if it can't be read or does not compile."""
+        async with self._lock:
+            # The revision is read first: a write in between makes the snapshot look older than it
+            # is, which costs another load, and never newer.
+            revision = await self._store.config_revision()
+            projects = await _all(self._store.list_projects, lambda project: project.id)
+            upstreams = await _all(self._store.list_upstreams, lambda upstream: upstream.name)
+            models = await _all(self._store.list_models, lambda model: model.name)
+            self.current = compile_snapshot(
+                revision,
+                projects=projects,
+                upstreams=upstreams,
+                models=models,
+                open_secret=self._open_secret,
+                default_timeouts=self._default_timeouts,
+            )
+            self.problem = None
+
+    async def refresh(self) -> None:
+        """Loads again; what stands in the way is logged and kept as `problem`."""
+        try:
+            await self.load()
+        except (TollkeeperError, CompileError) as error:
+            self._keep(str(error))
+
+    def _keep(self, problem: str) -> None:
+        if self.problem != problem:
+            _log.warning("the configuration was not taken over, the last good one stays: %s", problem)
+        self.problem = problem
+
+
+async def _all(
+    read: Callable[..., Awaitable[list[_Entity]]], key: Callable[[_Entity], str]
+) -> Sequence[_Entity]:
+    found: list[_Entity] = []
+    after = ""
+    while True:
+        page = await read(after=after, limit=_PAGE)
+        found += page
+        if len(page) < _PAGE:
+            return found
+        after = key(page[-1])
