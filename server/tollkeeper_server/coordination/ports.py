@@ -3,7 +3,7 @@
 Implementations: `local.py` (one process), `redis.py` (several).
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
 from msgspec import Struct
@@ -12,7 +12,12 @@ from tollkeeper_server.domain.token import Token
 
 
 class Unknown(Struct, frozen=True):
-    """What is cached of a digest that no token has."""
+    """What is cached of a digest that no token has.
+
+    `revision` is that of the token that gave the digest up, or 0 if none is known to have had it.
+    """
+
+    revision: int = 0
 
 
 class SharedTokens(Protocol):
@@ -24,14 +29,20 @@ class SharedTokens(Protocol):
         Raises `StoreUnavailableError` if the cache does not answer.
         """
 
-    async def put(self, digest: str, found: Token | Unknown) -> None:
-        """Caches what the store said, for a bounded time, unless a newer revision is cached already.
+    async def put(self, found: Mapping[str, Token | Unknown]) -> None:
+        """Caches what the store said of some digests, for a bounded time, unless newer is cached already.
 
-        A cache that does not answer is no error: the entry is just not there.
+        A cache that does not answer is no error: the entries are just not there.
         """
 
     async def lead(self, digest: str) -> bool:
-        """Tells whether the caller is the one to ask the store; the others wait for its answer."""
+        """Tells whether the caller is the one to ask the store; the others wait for its answer.
+
+        Everybody is if the cache does not answer.
+        """
+
+    async def resign(self, digest: str) -> None:
+        """Lets another one lead at once, after the store did not answer the caller."""
 
 
 class Change(Struct, frozen=True):

@@ -1,0 +1,115 @@
+"""The parts of this room, put together for one process."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol
+
+from tollkeeper_server.coordination.local import LocalChanges
+from tollkeeper_server.coordination.poll import ChangeStore, Poller
+from tollkeeper_server.coordination.ports import Change, Changes, Unknown
+from tollkeeper_server.coordination.redis import RedisChanges, RedisLink, RedisSharedTokens
+from tollkeeper_server.coordination.tokens import TokenCache
+from tollkeeper_server.domain.token import Token
+from tollkeeper_server.store.ports import TokenStore
+
+
+class CoordinatedStore(TokenStore, ChangeStore, Protocol):
+    """What coordination asks of a store."""
+
+
+class Coordination:
+    """The token cache, the changes and the poller of one process; with a Redis URL, shared with others.
+
+    `tokens` is what the hot path asks; `changes` is where edits are published, after they were written
+    to the store. `reload_config` reads the configuration from the store and puts it into effect. Times
+    are seconds; `TokenCache` and `Poller` say what they promise.
+    """
+
+    def __init__(
+        self,
+        store: CoordinatedStore,
+        reload_config: Callable[[], Awaitable[None]],
+        *,
+        redis_url: str = "",
+        lifetime: float,
+        unknown_lifetime: float,
+        poll_interval: float,
+        capacity: int = 100_000,
+    ) -> None:
+        """Raises ValueError if the URL is not one of Redis."""
+        self._link: RedisLink | None = None
+        self._shared: RedisSharedTokens | None = None
+        self._changes: LocalChanges | RedisChanges
+        if redis_url:
+            self._link = RedisLink(redis_url)
+            self._link.on_return(self._sweep)
+            self._shared = RedisSharedTokens(
+                self._link, lifetime=lifetime / 2, unknown_lifetime=unknown_lifetime
+            )
+            self._changes = RedisChanges(self._link, self._shared, on_gap=self._sweep)
+        else:
+            self._changes = LocalChanges()
+        self._changes.subscribe(self._apply_pushed)
+        self.tokens = TokenCache(
+            store,
+            self._shared,
+            lifetime=lifetime,
+            unknown_lifetime=unknown_lifetime,
+            capacity=capacity,
+        )
+        self.poller = Poller(
+            store, self._apply_polled, reload_config, interval=poll_interval, lookback=lifetime
+        )
+
+    @property
+    def changes(self) -> Changes:
+        """Where edits are published once they are in the store."""
+        return self._changes
+
+    @property
+    def redis_answers(self) -> bool | None:
+        """Whether Redis is thought to answer; None without Redis."""
+        return None if self._link is None else self._link.answers
+
+    async def open(self) -> None:
+        """Connects, and returns after a first poll, which reads the configuration if the store answers.
+
+        That Redis or the store do not answer is no error: `redis_answers` and the poller's
+        `last_success` tell.
+        """
+        if self._link is not None:
+            await self._link.open()
+        await self._changes.open()
+        await self.poller.open()
+
+    async def close(self) -> None:
+        """Ends everything under way."""
+        await self.poller.close()
+        await self._changes.close()
+        await self.tokens.close()
+        if self._link is not None:
+            await self._link.close()
+
+    def _sweep(self) -> None:
+        # What Redis holds may miss changes made while it was away, or restored to what it was before.
+        self.poller.poke(sweep=True)
+
+    async def _apply_pushed(self, change: Change) -> None:
+        if change.token is None:
+            await self._reload()
+        else:
+            self.tokens.apply(change)
+
+    async def _reload(self) -> None:
+        try:
+            await self.poller.reload()
+        except Exception:
+            self.poller.poke()
+            raise
+
+    async def _apply_polled(self, changed: Sequence[Token]) -> None:
+        entries: dict[str, Token | Unknown] = {}
+        for token in changed:
+            entries.update(dict.fromkeys(self.tokens.apply(Change(token=token)), Unknown(token.revision)))
+            entries.setdefault(token.digest, token)
+        if self._shared is not None:
+            await self._shared.put(entries)

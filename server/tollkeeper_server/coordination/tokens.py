@@ -1,0 +1,243 @@
+"""The tokens this process knows, by digest: what the hot path asks instead of a store."""
+
+import asyncio
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tollkeeper_server.coordination.ports import Change, SharedTokens, Unknown
+from tollkeeper_server.domain.token import Token
+from tollkeeper_server.errors import StoreUnavailableError
+from tollkeeper_server.store.ports import TokenStore
+
+logger = logging.getLogger("tollkeeper.coordination")
+
+MAX_UNKNOWN = 10_000
+_RETRY_REFRESH = 1.0
+_FIRST_PAUSE = 0.005
+_LONGEST_PAUSE = 0.05
+
+
+@dataclass(slots=True)
+class _Known:
+    token: Token
+    refresh_at: float
+    expires_at: float
+
+
+@dataclass(slots=True)
+class _Absent:
+    unknown: Unknown
+    expires_at: float
+
+
+@dataclass(slots=True)
+class _Flight:
+    """One look-up under way, however many wait for it, and the newest change applied meanwhile."""
+
+    task: asyncio.Task[Token | Unknown]
+    changed: Token | Unknown | None = None
+
+
+class TokenCache:
+    """Finds tokens in this process's memory, then in the shared cache, then in the store.
+
+    A known token is served from memory for `lifetime` seconds after it was found, whatever is away.
+    From half of that on, each use asks for it anew in the background: a token in steady use is good
+    for `lifetime / 2` or more when the store and the shared cache go away. The shared cache keeps a
+    token for `lifetime / 2`, so without any push or poll an edit takes effect after 1.5 `lifetime` at most.
+
+    Unknown digests are remembered for `unknown_lifetime` seconds, apart from the known tokens: however
+    many are tried, they displace each other only. Beyond `capacity` known tokens, the one that was
+    found or confirmed longest ago is forgotten.
+
+    A failure is never remembered. The revision of a token never goes back while the token is remembered.
+    `clock` counts seconds; `patience` is how long to wait for another process that asks the store.
+    """
+
+    def __init__(
+        self,
+        store: TokenStore,
+        shared: SharedTokens | None,
+        *,
+        lifetime: float,
+        unknown_lifetime: float,
+        capacity: int,
+        clock: Callable[[], float] = time.monotonic,
+        patience: float = 1.0,
+    ) -> None:
+        self._store = store
+        self._shared = shared
+        self._lifetime = lifetime
+        self._unknown_lifetime = unknown_lifetime
+        self._capacity = capacity
+        self._clock = clock
+        self._patience = patience
+        self._known: OrderedDict[str, _Known] = OrderedDict()
+        self._absent: OrderedDict[str, _Absent] = OrderedDict()
+        self._digests: dict[str, str] = {}  # of the known tokens, by token id
+        self._flights: dict[str, _Flight] = {}
+
+    def peek(self, digest: str) -> Token | Unknown | None:
+        """Returns what memory says, or None if it takes `find` to know. Needs a running event loop."""
+        known = self._known.get(digest)
+        if known is not None:
+            return known.token if self._clock() < known.refresh_at else self._ageing(digest, known)
+        absent = self._absent.get(digest)
+        if absent is not None and self._clock() < absent.expires_at:
+            return absent.unknown
+        return None
+
+    async def find(self, digest: str) -> Token | None:
+        """Returns the token with that digest, or None if there is none.
+
+        However many ask at the same time, in however many processes, the store is asked once.
+        Raises `StoreUnavailableError` if neither the shared cache nor the store can say.
+        """
+        found = self.peek(digest)
+        if found is None:
+            flight = self._flights.get(digest) or self._depart(digest)
+            found = await self._wait_for(flight, digest)
+        return found if isinstance(found, Token) else None
+
+    def apply(self, change: Change) -> frozenset[str]:
+        """Puts a change of a token into effect at once, unless a newer one is known.
+
+        Returns the digests that are known to be given up by now.
+        """
+        if change.token is None:
+            return frozenset()
+        before = self._digests.get(change.token.id, "")
+        newest = self._learn(change.token)
+        given_up = {change.retired_digest, change.token.digest, before} - {newest.digest, ""}
+        for digest in given_up:
+            self._forget(digest, Unknown(newest.revision))
+            self._tell_flight(digest, Unknown(newest.revision))
+        self._tell_flight(newest.digest, newest)
+        return frozenset(given_up)
+
+    async def close(self) -> None:
+        """Ends the look-ups under way; whoever waits for one is told that the store is not reachable."""
+        tasks = [flight.task for flight in self._flights.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _wait_for(self, flight: _Flight, digest: str) -> Token | Unknown:
+        answer: Token | Unknown | None = None
+        try:
+            answer = await asyncio.shield(flight.task)
+        except StoreUnavailableError:
+            pass
+        except asyncio.CancelledError:
+            current = asyncio.current_task()
+            if current is None or current.cancelling() or not flight.task.cancelled():
+                raise
+        found = self.peek(digest) or answer  # a change may have come since the look-up ended
+        if found is None:
+            # An error of one's own: every caller would add to the traceback of a common one.
+            raise StoreUnavailableError("the token store")
+        return found
+
+    def _ageing(self, digest: str, known: _Known) -> Token | None:
+        now = self._clock()
+        if now >= known.expires_at:
+            return None
+        known.refresh_at = min(now + _RETRY_REFRESH, known.expires_at)
+        if digest not in self._flights:
+            self._depart(digest)
+        return known.token
+
+    def _depart(self, digest: str) -> _Flight:
+        flight = _Flight(asyncio.create_task(self._look_up(digest)))
+        self._flights[digest] = flight
+        flight.task.add_done_callback(lambda task: self._arrive(digest, task))
+        return flight
+
+    def _arrive(self, digest: str, task: asyncio.Task[Token | Unknown]) -> None:
+        del self._flights[digest]
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not isinstance(error, StoreUnavailableError):
+            logger.error("looking up a token failed", exc_info=error)
+
+    async def _look_up(self, digest: str) -> Token | Unknown:
+        if self._shared is None:
+            return self._weigh(digest, await self._store.find_token(digest) or Unknown())
+        found = await self._ask_others(digest, self._shared)
+        if found is not None:
+            return self._weigh(digest, found)
+        try:
+            stored = await self._store.find_token(digest)
+        except StoreUnavailableError:
+            await self._shared.resign(digest)
+            raise
+        newest = self._weigh(digest, stored or Unknown())
+        await self._shared.put({digest: newest})
+        return newest
+
+    async def _ask_others(self, digest: str, shared: SharedTokens) -> Token | Unknown | None:
+        """Returns what another process found, or None if it is for this one to ask the store."""
+        waited, pause = 0.0, _FIRST_PAUSE
+        while True:
+            try:
+                found = await shared.get(digest)
+                if found is not None:
+                    return None if self._is_outdated(digest, found) else found
+                if waited >= self._patience or await shared.lead(digest):
+                    return None
+            except StoreUnavailableError:
+                return None
+            await asyncio.sleep(pause)
+            waited, pause = waited + pause, min(2 * pause, _LONGEST_PAUSE)
+
+    def _is_outdated(self, digest: str, found: Token | Unknown) -> bool:
+        if isinstance(found, Token):
+            digest = self._digests.get(found.id, digest)
+        known = self._known.get(digest)
+        return known is not None and known.token.revision > found.revision
+
+    def _weigh(self, digest: str, found: Token | Unknown) -> Token | Unknown:
+        """Remembers the answer of a look-up unless something newer is known; returns the newer one."""
+        changed = self._flights[digest].changed
+        if changed is not None and changed.revision >= found.revision:
+            return changed
+        if isinstance(found, Unknown):
+            self._forget(digest, found)
+            return found
+        newest = self._learn(found)
+        return newest if newest.digest == digest else Unknown(newest.revision)
+
+    def _tell_flight(self, digest: str, changed: Token | Unknown) -> None:
+        flight = self._flights.get(digest)
+        if flight is not None and (flight.changed is None or flight.changed.revision <= changed.revision):
+            flight.changed = changed
+
+    def _learn(self, token: Token) -> Token:
+        """Remembers a token unless a newer revision is; returns the one that is remembered."""
+        known = self._known.get(self._digests.get(token.id, ""))
+        if known is not None:
+            if known.token.revision > token.revision:
+                return known.token
+            if known.token.digest != token.digest:
+                self._forget(known.token.digest, Unknown(token.revision))
+        now = self._clock()
+        self._absent.pop(token.digest, None)
+        self._known[token.digest] = _Known(token, now + self._lifetime / 2, now + self._lifetime)
+        self._known.move_to_end(token.digest)
+        self._digests[token.id] = token.digest
+        if len(self._known) > self._capacity:
+            _, oldest = self._known.popitem(last=False)
+            self._digests.pop(oldest.token.id, None)
+        return token
+
+    def _forget(self, digest: str, unknown: Unknown) -> None:
+        """Remembers that no token has this digest."""
+        known = self._known.pop(digest, None)
+        if known is not None:
+            self._digests.pop(known.token.id, None)
+        self._absent[digest] = _Absent(unknown, self._clock() + self._unknown_lifetime)
+        self._absent.move_to_end(digest)
+        if len(self._absent) > MAX_UNKNOWN:
+            self._absent.popitem(last=False)

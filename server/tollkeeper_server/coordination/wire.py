@@ -1,0 +1,46 @@
+"""How entries of the shared cache, and messages about changes, are written down."""
+
+import msgspec
+
+from tollkeeper_server.coordination.ports import Change, Unknown
+from tollkeeper_server.domain.token import Token
+
+REVISION_DIGITS = 16
+
+
+class Message(msgspec.Struct, frozen=True):
+    """A change and the process that made it."""
+
+    sender: str
+    change: Change
+
+
+_TOKEN = msgspec.json.Decoder(Token)
+_MESSAGE = msgspec.json.Decoder(Message)
+
+
+def encode_entry(entry: Token | Unknown) -> bytes:
+    """Returns the revision in `REVISION_DIGITS` digits, then the token as JSON, or nothing if unknown."""
+    body = msgspec.json.encode(entry) if isinstance(entry, Token) else b""
+    return b"%0*d" % (REVISION_DIGITS, entry.revision) + body
+
+
+def decode_entry(digest: str, value: bytes) -> Token | Unknown:
+    """Returns what was encoded. Raises ValueError if it is not an entry, or one of another digest."""
+    revision, body = int(value[:REVISION_DIGITS]), value[REVISION_DIGITS:]
+    if not body:
+        return Unknown(revision)
+    token = _TOKEN.decode(body)
+    if (token.digest, token.revision) != (digest, revision):
+        raise ValueError("the entry is of another digest or revision")
+    return token
+
+
+def encode_message(message: Message) -> bytes:
+    """Returns the message as JSON."""
+    return msgspec.json.encode(message)
+
+
+def decode_message(data: bytes) -> Message:
+    """Returns what was encoded. Raises ValueError if it is not a message."""
+    return _MESSAGE.decode(data)
