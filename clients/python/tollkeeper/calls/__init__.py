@@ -1,0 +1,1 @@
+"""What each method of the clients asks and how its answer is read; one definition for both clients."""

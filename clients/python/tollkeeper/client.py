@@ -1,0 +1,287 @@
+"""The two clients of the management plane: `Client` blocks, `AsyncClient` does not."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TypeVar
+
+import grpc
+import grpc.aio
+
+from tollkeeper.calls import models, projects, tokens, upstreams, usage
+from tollkeeper.calls.call import Call
+from tollkeeper.connection import DEFAULT_TIMEOUT, Connection, resolve
+from tollkeeper.errors import TollkeeperError, from_status
+from tollkeeper.methods import (
+    AsyncMethods,
+    Methods,
+    awaiting,
+    awaiting_pages,
+    blocking,
+    blocking_pages,
+)
+
+T = TypeVar("T")
+
+
+class Projects(Methods):
+    """Projects: who the tokens belong to. They are deactivated, never destroyed."""
+
+    create = blocking(projects.create_project)
+    get = blocking(projects.get_project)
+    list = blocking_pages(projects.list_projects)
+    update = blocking(projects.update_project)
+    revoke_tokens = blocking(projects.revoke_project_tokens)
+
+
+class Tokens(Methods):
+    """Tokens: what applications present. A secret is shown once, at creation or rotation."""
+
+    create = blocking(tokens.create_token)
+    get = blocking(tokens.get_token)
+    list = blocking_pages(tokens.list_tokens)
+    update = blocking(tokens.update_token)
+    revoke = blocking(tokens.revoke_token)
+    rotate = blocking(tokens.rotate_token)
+
+
+class Upstreams(Methods):
+    """Upstreams: the provider endpoints that requests are forwarded to, with their credentials."""
+
+    create = blocking(upstreams.create_upstream)
+    get = blocking(upstreams.get_upstream)
+    list = blocking_pages(upstreams.list_upstreams)
+    update = blocking(upstreams.update_upstream)
+    delete = blocking(upstreams.delete_upstream)
+
+
+class Models(Methods):
+    """Models: the names that applications ask for, and the deployments that serve them."""
+
+    create = blocking(models.create_model)
+    get = blocking(models.get_model)
+    list = blocking_pages(models.list_models)
+    update = blocking(models.update_model)
+    delete = blocking(models.delete_model)
+
+
+class Usage(Methods):
+    """Usage: one event a request, and sums of them."""
+
+    events = blocking_pages(usage.list_usage_events)
+    summary = blocking(usage.summarize_usage)
+
+
+class AsyncProjects(AsyncMethods):
+    """Projects: who the tokens belong to. They are deactivated, never destroyed."""
+
+    create = awaiting(projects.create_project)
+    get = awaiting(projects.get_project)
+    list = awaiting_pages(projects.list_projects)
+    update = awaiting(projects.update_project)
+    revoke_tokens = awaiting(projects.revoke_project_tokens)
+
+
+class AsyncTokens(AsyncMethods):
+    """Tokens: what applications present. A secret is shown once, at creation or rotation."""
+
+    create = awaiting(tokens.create_token)
+    get = awaiting(tokens.get_token)
+    list = awaiting_pages(tokens.list_tokens)
+    update = awaiting(tokens.update_token)
+    revoke = awaiting(tokens.revoke_token)
+    rotate = awaiting(tokens.rotate_token)
+
+
+class AsyncUpstreams(AsyncMethods):
+    """Upstreams: the provider endpoints that requests are forwarded to, with their credentials."""
+
+    create = awaiting(upstreams.create_upstream)
+    get = awaiting(upstreams.get_upstream)
+    list = awaiting_pages(upstreams.list_upstreams)
+    update = awaiting(upstreams.update_upstream)
+    delete = awaiting(upstreams.delete_upstream)
+
+
+class AsyncModels(AsyncMethods):
+    """Models: the names that applications ask for, and the deployments that serve them."""
+
+    create = awaiting(models.create_model)
+    get = awaiting(models.get_model)
+    list = awaiting_pages(models.list_models)
+    update = awaiting(models.update_model)
+    delete = awaiting(models.delete_model)
+
+
+class AsyncUsage(AsyncMethods):
+    """Usage: one event a request, and sums of them."""
+
+    events = awaiting_pages(usage.list_usage_events)
+    summary = awaiting(usage.summarize_usage)
+
+
+class Client:
+    """A blocking client; threads may share it. Use it in a `with` statement, or `close` it.
+
+    `address` is the gateway's gRPC listener, by default `TOLLKEEPER_GRPC_ADDRESS` or 127.0.0.1:50051.
+    `management_token` is by default `TOLLKEEPER_MANAGEMENT_TOKEN` or `MANAGEMENT_TOKEN`. `tls` trusts the
+    system's certificate authorities, or those of `ca_file` (PEM), which implies it; it is by default
+    what `TOLLKEEPER_GRPC_TLS` says. `timeout` of each call, retries included, is in seconds.
+
+    Raises `ValueError` for options that can't be used. Every method raises `TollkeeperError`, and
+    `ValueError` for arguments that can't be sent, such as a naive datetime.
+    """
+
+    def __init__(
+        self,
+        address: str | None = None,
+        *,
+        management_token: str | None = None,
+        tls: bool | None = None,
+        ca_file: Path | str | None = None,
+        timeout: float = DEFAULT_TIMEOUT,
+    ) -> None:
+        self._channel = _Channel(
+            resolve(
+                address=address,
+                management_token=management_token,
+                tls=tls,
+                ca_file=ca_file,
+                timeout=timeout,
+            )
+        )
+        self.projects = Projects(self._channel)
+        self.tokens = Tokens(self._channel)
+        self.upstreams = Upstreams(self._channel)
+        self.models = Models(self._channel)
+        self.usage = Usage(self._channel)
+
+    @property
+    def address(self) -> str:
+        """Where the client connects to."""
+        return self._channel.connection.address
+
+    def close(self) -> None:
+        """Closes the connection; calls under way fail."""
+        self._channel.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class AsyncClient:
+    """An asynchronous client for one event loop. Use it in `async with`, or await `close`.
+
+    Options and errors are those of `Client`. It connects at the first call.
+    """
+
+    def __init__(
+        self,
+        address: str | None = None,
+        *,
+        management_token: str | None = None,
+        tls: bool | None = None,
+        ca_file: Path | str | None = None,
+        timeout: float = DEFAULT_TIMEOUT,
+    ) -> None:
+        self._channel = _AsyncChannel(
+            resolve(
+                address=address,
+                management_token=management_token,
+                tls=tls,
+                ca_file=ca_file,
+                timeout=timeout,
+            )
+        )
+        self.projects = AsyncProjects(self._channel)
+        self.tokens = AsyncTokens(self._channel)
+        self.upstreams = AsyncUpstreams(self._channel)
+        self.models = AsyncModels(self._channel)
+        self.usage = AsyncUsage(self._channel)
+
+    @property
+    def address(self) -> str:
+        """Where the client connects to."""
+        return self._channel.connection.address
+
+    async def close(self) -> None:
+        """Closes the connection; calls under way fail."""
+        await self._channel.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+
+class _Channel:
+    """Makes calls over a blocking gRPC channel."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self._channel = (
+            grpc.insecure_channel(connection.address, connection.options)
+            if connection.credentials is None
+            else grpc.secure_channel(connection.address, connection.credentials, connection.options)
+        )
+
+    def send(self, call: Call[T]) -> T:
+        method = self._channel.unary_unary(call.path, type(call.request).SerializeToString, bytes)
+        try:
+            answer = method(call.request, timeout=self.connection.timeout, metadata=self.connection.metadata)
+        except grpc.RpcError as error:
+            raise _error(
+                error, {it.key: it.value for it in error.trailing_metadata()}, self.connection
+            ) from error
+        return call.read(answer)
+
+    def close(self) -> None:
+        self._channel.close()
+
+
+class _AsyncChannel:
+    """Makes calls over an asynchronous gRPC channel, which belongs to the loop it is made in."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self._channel: grpc.aio.Channel | None = None
+
+    async def send(self, call: Call[T]) -> T:
+        method = self._open().unary_unary(call.path, type(call.request).SerializeToString, bytes)
+        try:
+            answer = await method(
+                call.request, timeout=self.connection.timeout, metadata=self.connection.metadata
+            )
+        except grpc.aio.AioRpcError as error:
+            raise _error(error, dict(error.trailing_metadata() or ()), self.connection) from error
+        return call.read(answer)
+
+    def _open(self) -> grpc.aio.Channel:
+        if self._channel is None:
+            to = self.connection
+            self._channel = (
+                grpc.aio.insecure_channel(to.address, to.options)
+                if to.credentials is None
+                else grpc.aio.secure_channel(to.address, to.credentials, to.options)
+            )
+        return self._channel
+
+    async def close(self) -> None:
+        if self._channel is not None:
+            await self._channel.close()
+
+
+def _error(
+    error: grpc.RpcError, trailers: Mapping[str, str | bytes], connection: Connection
+) -> TollkeeperError:
+    return from_status(
+        error.code(), error.details(), trailers, address=connection.address, timeout=connection.timeout
+    )

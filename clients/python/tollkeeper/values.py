@@ -1,0 +1,249 @@
+"""What the client returns: plain frozen values. Times are aware UTC; an unset one is None.
+
+Fields have the names that REST and protobuf give them. Enums read as short lower-case words.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import Enum, StrEnum
+
+
+class Provider(StrEnum):
+    """How an upstream wants to be spoken to. `UNKNOWN` is one that this client is too old for."""
+
+    UNKNOWN = "unknown"
+    OPENAI = "openai"
+    AZURE = "azure"
+    ANTHROPIC = "anthropic"
+    GENERIC = "generic"
+
+
+class AuthScheme(StrEnum):
+    """How the credential is presented to a generic upstream. `UNKNOWN` is unset or too new."""
+
+    UNKNOWN = "unknown"
+    BEARER = "bearer"
+    BASIC = "basic"
+    HEADER = "header"
+    NONE = "none"
+
+
+class Capability(StrEnum):
+    """A kind of endpoint that a model serves. `UNKNOWN` is one that this client is too old for."""
+
+    UNKNOWN = "unknown"
+    CHAT_COMPLETIONS = "chat_completions"
+    COMPLETIONS = "completions"
+    EMBEDDINGS = "embeddings"
+    RESPONSES = "responses"
+    IMAGES_GENERATIONS = "images_generations"
+    IMAGES_EDITS = "images_edits"
+    AUDIO_TRANSCRIPTIONS = "audio_transcriptions"
+    AUDIO_SPEECH = "audio_speech"
+    MODERATIONS = "moderations"
+    MESSAGES = "messages"
+
+
+class Confidence(StrEnum):
+    """How sure a token count is: the upstream said so, counted from what passed, or nothing to count."""
+
+    UNKNOWN = "unknown"
+    EXACT = "exact"
+    ESTIMATED = "estimated"
+    NONE = "none"
+
+
+class UsageGroup(StrEnum):
+    """What sums may be grouped by. Days and hours are those of UTC."""
+
+    PROJECT = "project"
+    TOKEN = "token"  # noqa: S105 - a field's name
+    MODEL = "model"
+    UPSTREAM = "upstream"
+    DAY = "day"
+    HOUR = "hour"
+
+
+class Expiry(Enum):
+    """An expiry that is not a time."""
+
+    NEVER = "never"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Project:
+    """Owns tokens and usage. `api_key` is its own OpenAI key, masked; empty if it has none."""
+
+    id: str
+    name: str
+    is_active: bool
+    api_key: str
+    created_at: datetime | None
+    updated_at: datetime | None
+    deactivated_at: datetime | None
+    etag: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RevokedTokens:
+    """How many of a project's tokens one call deactivated. Call again if `failed_count` is not 0."""
+
+    revoked_count: int
+    already_revoked_count: int
+    total_tokens: int
+    failed_count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Token:
+    """Admits requests. `token` is the secret, masked; `max_requests` 0 is unlimited.
+
+    Empty `allowed_models` are all; `expires_at` None is never.
+    """
+
+    id: str
+    token: str
+    project_id: str
+    name: str
+    is_active: bool
+    expires_at: datetime | None
+    max_requests: int
+    request_count: int
+    allowed_models: tuple[str, ...]
+    created_at: datetime | None
+    updated_at: datetime | None
+    last_used_at: datetime | None
+    deactivated_at: datetime | None
+    etag: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MintedToken:
+    """A new token. `token` is the secret, shown this once; it is left out of the value's repr."""
+
+    id: str
+    token: str = field(repr=False)
+    expires_at: datetime | None
+    max_requests: int
+    project_id: str
+    name: str
+    allowed_models: tuple[str, ...]
+    etag: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RotatedToken:
+    """A token with a new secret. `token` is the secret, shown this once; the repr leaves it out."""
+
+    id: str
+    token: str = field(repr=False)
+    expires_at: datetime | None
+    max_requests: int
+    etag: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timeouts:
+    """Time limits of the calls to an upstream: to connect, to the response's headers, of silence, in all.
+
+    None is the gateway's default.
+    """
+
+    connect: timedelta | None = None
+    first_byte: timedelta | None = None
+    idle: timedelta | None = None
+    total: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upstream:
+    """A provider endpoint. `api_key` is its credential, masked."""
+
+    name: str
+    provider: Provider
+    base_url: str
+    full_url: str
+    auth_scheme: AuthScheme
+    auth_header: str
+    username: str
+    api_key: str
+    organization: str
+    project: str
+    api_version: str
+    is_active: bool
+    is_default: bool
+    timeouts: Timeouts
+    created_at: datetime | None
+    updated_at: datetime | None
+    etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """One place that serves a model: an upstream, and the model's name there if it is another."""
+
+    upstream: str
+    upstream_model: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    """A name that applications ask for. Empty `capabilities` are all of them."""
+
+    name: str
+    aliases: tuple[str, ...]
+    capabilities: tuple[Capability, ...]
+    deployments: tuple[Deployment, ...]
+    is_active: bool
+    created_at: datetime | None
+    updated_at: datetime | None
+    etag: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageEvent:
+    """What one request was and used. Prompt includes cached, completion includes reasoning tokens."""
+
+    id: str
+    request_id: str
+    project_id: str
+    token_id: str
+    model_asked: str
+    model_served: str
+    upstream: str
+    endpoint: str
+    status: int
+    error_code: str
+    streamed: bool
+    prompt_tokens: int
+    completion_tokens: int
+    cached_tokens: int
+    reasoning_tokens: int
+    audio_milliseconds: int
+    images: int
+    confidence: Confidence
+    started_at: datetime | None
+    first_byte_microseconds: int
+    duration_microseconds: int
+    request_bytes: int
+    response_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageRow:
+    """The sum over one group. Fields that were not grouped by are empty."""
+
+    project_id: str
+    token_id: str
+    model: str
+    upstream: str
+    start_time: datetime | None
+    requests: int
+    failed_requests: int
+    estimated_requests: int
+    prompt_tokens: int
+    completion_tokens: int
+    cached_tokens: int
+    reasoning_tokens: int
+    audio_milliseconds: int
+    images: int
