@@ -1,0 +1,238 @@
+"""Chat completions."""
+
+from collections.abc import Iterator, Sequence
+
+import msgspec
+from msgspec import Struct
+
+from tollkeeper_server.simulator import wording
+from tollkeeper_server.simulator.call import Call
+from tollkeeper_server.simulator.faults import Faults
+from tollkeeper_server.simulator.reply import (
+    DONE,
+    Dialect,
+    EventStream,
+    Json,
+    RefusalError,
+    Reply,
+    as_json,
+    data_event,
+)
+from tollkeeper_server.simulator.state import now
+from tollkeeper_server.simulator.wording import Ending, Wording
+
+FINGERPRINT = "fp_tollkeeper0"
+_MAX_CHOICES = 128
+
+
+class Part(Struct, frozen=True):
+    """A part of a message; `text` is empty if it is not text."""
+
+    type: str = "text"
+    text: str = ""
+
+
+class Message(Struct, frozen=True):
+    """A message, as far as it counts."""
+
+    role: str
+    content: str | list[Part] | None = None
+
+
+class Function(Struct, frozen=True):
+    """A function that may be called."""
+
+    name: str
+    parameters: Json | None = None
+
+
+class Tool(Struct, frozen=True):
+    """A tool; only functions are called."""
+
+    type: str = "function"
+    function: Function | None = None
+
+
+class StreamOptions(Struct, frozen=True):
+    """What a stream shall carry."""
+
+    include_usage: bool = False
+
+
+class JsonSchema(Struct, frozen=True):
+    """The schema an answer shall have."""
+
+    schema_: Json | None = msgspec.field(default=None, name="schema")
+
+
+class ResponseFormat(Struct, frozen=True):
+    """The form an answer shall have."""
+
+    type: str = "text"
+    json_schema: JsonSchema | None = None
+
+
+class ChatRequest(Struct, frozen=True):
+    """The body of a request, as far as the answer depends on it."""
+
+    messages: list[Message]
+    model: str = ""
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    n: int | None = None
+    max_tokens: int | None = None
+    max_completion_tokens: int | None = None
+    stop: str | list[str] | None = None
+    tools: list[Tool] | None = None
+    tool_choice: str | Json | None = None
+    response_format: ResponseFormat | None = None
+
+
+_decoder = msgspec.json.Decoder(ChatRequest)
+
+
+def count_content(content: str | Sequence[Part] | None) -> int:
+    """Returns how many tokens the content of a message is."""
+    if content is None:
+        return 0
+    if isinstance(content, str):
+        return wording.count(content)
+    return sum(wording.count(part.text) if part.text else wording.PER_ATTACHMENT for part in content)
+
+
+def usage(prompt: int, completion: int, faults: Faults) -> Json:
+    """Returns a usage object; `completion` comes without reasoning tokens."""
+    completion += faults.reasoning
+    return {
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "total_tokens": prompt + completion,
+        "prompt_tokens_details": {"cached_tokens": min(faults.cached, prompt), "audio_tokens": 0},
+        "completion_tokens_details": {
+            "reasoning_tokens": faults.reasoning,
+            "audio_tokens": 0,
+            "accepted_prediction_tokens": 0,
+            "rejected_prediction_tokens": 0,
+        },
+    }
+
+
+def stops_of(stop: str | list[str] | None) -> list[str]:
+    """Returns the stop sequences asked for."""
+    return [stop] if isinstance(stop, str) else stop or []
+
+
+def choose_function(tools: Sequence[Tool] | None, choice: str | Json | None, wanted: bool) -> Function | None:
+    """Returns the function to call: the one chosen, the first if any must be, else none."""
+    functions = [tool.function for tool in tools or () if tool.function is not None]
+    if not functions or choice == "none":
+        return None
+    if isinstance(choice, dict) and isinstance(named := choice.get("function"), dict):
+        return next((function for function in functions if function.name == named.get("name")), functions[0])
+    return functions[0] if wanted or choice == "required" else None
+
+
+def complete(call: Call) -> Reply:
+    """POST /chat/completions."""
+    body = call.decode(_decoder)
+    model = call.model(body.model)
+    if not body.messages:
+        raise RefusalError(400, "Invalid 'messages': empty array.", code="empty_array", param="messages")
+    choices = body.n or 1
+    if not 1 <= choices <= _MAX_CHOICES:
+        raise RefusalError(400, f"Invalid 'n': {choices}.", code="invalid_value", param="n")
+    prompt = sum(count_content(message.content) + wording.PER_MESSAGE for message in body.messages)
+    function = choose_function(body.tools, body.tool_choice, call.faults.tool_call)
+    head: Json = {
+        "id": call.state.new_id("chatcmpl-", 28),
+        "object": "chat.completion.chunk" if body.stream else "chat.completion",
+        "created": now(),
+        "model": model,
+        "service_tier": "default",
+        "system_fingerprint": FINGERPRINT,
+    }
+    if function is not None:
+        arguments = wording.example_json(function.parameters)
+        words = Wording(wording.in_pieces(f"{function.name} {arguments}"))
+        message, finish = (
+            _call_message(function.name, arguments, call.state.new_id("call_", 24)),
+            "tool_calls",
+        )
+    else:
+        limit = body.max_completion_tokens if body.max_completion_tokens is not None else body.max_tokens
+        words = call.compose(limit, stops_of(body.stop), _formatted(body.response_format))
+        message = {"role": "assistant", "content": words.text, "refusal": None, "annotations": []}
+        finish = "length" if words.ending is Ending.LENGTH else "stop"
+    spent = usage(prompt, words.tokens * choices, call.faults)
+    if not body.stream:
+        head["choices"] = [
+            {"index": index, "message": message, "logprobs": None, "finish_reason": finish}
+            for index in range(choices)
+        ]
+        return as_json(head if call.faults.no_usage else head | {"usage": spent})
+    shown = body.stream_options is not None and body.stream_options.include_usage and not call.faults.no_usage
+    deltas = _call_deltas(message) if function is not None else _text_deltas(words)
+    events = _chunks(head | {"usage": None} if shown else head, deltas, finish, choices)
+    opening = [data_event(_PROMPT_FILTER)] if call.dialect is Dialect.AZURE else []
+    closing = [data_event(head | {"choices": [], "usage": spent})] if shown else []
+    return EventStream(_chain(opening, events, closing), DONE)
+
+
+# Azure opens a stream with its content filter's verdict: no choices, and no usage either.
+_PROMPT_FILTER: Json = {
+    "choices": [],
+    "created": 0,
+    "id": "",
+    "model": "",
+    "object": "",
+    "prompt_filter_results": [
+        {"prompt_index": 0, "content_filter_results": {"hate": {"filtered": False, "severity": "safe"}}}
+    ],
+}
+
+
+def _chain(*parts: list[bytes] | Iterator[bytes]) -> Iterator[bytes]:
+    for part in parts:
+        yield from part
+
+
+def _formatted(form: ResponseFormat | None) -> str:
+    if form is None or form.type not in ("json_object", "json_schema"):
+        return ""
+    schema = form.json_schema.schema_ if form.json_schema is not None else None
+    return wording.example_json(schema or {"properties": {"answer": {"type": "string"}}})
+
+
+def _call_message(name: str, arguments: str, key: str) -> Json:
+    called = {"id": key, "type": "function", "function": {"name": name, "arguments": arguments}}
+    return {"role": "assistant", "content": None, "refusal": None, "annotations": [], "tool_calls": [called]}
+
+
+def _text_deltas(words: Wording) -> list[Json]:
+    opening: Json = {"role": "assistant", "content": "", "refusal": None}
+    contents: list[Json] = [{"content": piece} for piece in words.pieces]
+    return [opening, *contents]
+
+
+def _call_deltas(message: Json) -> list[Json]:
+    calls = message["tool_calls"]
+    assert isinstance(calls, list)
+    called = calls[0]
+    arguments = called["function"]["arguments"]
+    opening = called | {"index": 0, "function": called["function"] | {"arguments": ""}}
+    middle = len(arguments) // 2
+    return [
+        {"role": "assistant", "content": None, "tool_calls": [opening], "refusal": None},
+        {"tool_calls": [{"index": 0, "function": {"arguments": arguments[:middle]}}]},
+        {"tool_calls": [{"index": 0, "function": {"arguments": arguments[middle:]}}]},
+    ]
+
+
+def _chunks(head: Json, deltas: Sequence[Json], finish: str, choices: int) -> Iterator[bytes]:
+    for delta in deltas:
+        for index in range(choices):
+            choice = {"index": index, "delta": delta, "logprobs": None, "finish_reason": None}
+            yield data_event({**head, "choices": [choice]})
+    for index in range(choices):
+        choice = {"index": index, "delta": {}, "logprobs": None, "finish_reason": finish}
+        yield data_event({**head, "choices": [choice]})

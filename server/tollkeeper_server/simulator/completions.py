@@ -1,0 +1,81 @@
+"""Completions, the older kind."""
+
+from collections.abc import Iterator
+
+import msgspec
+from msgspec import Struct
+
+from tollkeeper_server.simulator import wording
+from tollkeeper_server.simulator.call import Call
+from tollkeeper_server.simulator.chat import FINGERPRINT, StreamOptions, stops_of, usage
+from tollkeeper_server.simulator.reply import DONE, EventStream, Json, Reply, as_json, data_event
+from tollkeeper_server.simulator.state import now
+from tollkeeper_server.simulator.wording import Ending, Wording
+
+
+class CompletionRequest(Struct, frozen=True):
+    """The body of a request, as far as the answer depends on it."""
+
+    prompt: str | list[str | int | list[int]] | None = None
+    model: str = ""
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    n: int | None = None
+    max_tokens: int | None = None
+    stop: str | list[str] | None = None
+
+
+_decoder = msgspec.json.Decoder(CompletionRequest)
+
+
+def count_inputs(inputs: str | list[str | int | list[int]] | None) -> list[int]:
+    """Returns how many tokens each input is: a text, a list of texts, of tokens or of lists of tokens."""
+    if inputs is None:
+        return [0]
+    if isinstance(inputs, str):
+        return [wording.count(inputs)]
+    if inputs and all(isinstance(item, int) for item in inputs):
+        return [len(inputs)]
+    return [
+        wording.count(item) if isinstance(item, str) else 1 if isinstance(item, int) else len(item)
+        for item in inputs
+    ]
+
+
+def complete(call: Call) -> Reply:
+    """POST /completions."""
+    body = call.decode(_decoder)
+    model = call.model(body.model)
+    prompts = count_inputs(body.prompt)
+    choices = (body.n or 1) * len(prompts)
+    words = call.compose(body.max_tokens, stops_of(body.stop))
+    finish = "length" if words.ending is Ending.LENGTH else "stop"
+    spent = usage(sum(prompts), words.tokens * choices, call.faults)
+    head: Json = {
+        "id": call.state.new_id("cmpl-", 28),
+        "object": "text_completion",
+        "created": now(),
+        "model": model,
+        "system_fingerprint": FINGERPRINT,
+    }
+    if not body.stream:
+        head["choices"] = [
+            {"index": index, "text": words.text, "logprobs": None, "finish_reason": finish}
+            for index in range(choices)
+        ]
+        return as_json(head if call.faults.no_usage else head | {"usage": spent})
+    shown = body.stream_options is not None and body.stream_options.include_usage and not call.faults.no_usage
+    return EventStream(_chunks(head, words, finish, choices, spent if shown else None), DONE)
+
+
+def _chunks(head: Json, words: Wording, finish: str, choices: int, spent: Json | None) -> Iterator[bytes]:
+    each = head if spent is None else head | {"usage": None}
+    for piece in words.pieces:
+        for index in range(choices):
+            choice = {"index": index, "text": piece, "logprobs": None, "finish_reason": None}
+            yield data_event({**each, "choices": [choice]})
+    for index in range(choices):
+        choice = {"index": index, "text": "", "logprobs": None, "finish_reason": finish}
+        yield data_event({**each, "choices": [choice]})
+    if spent is not None:
+        yield data_event(head | {"choices": [], "usage": spent})

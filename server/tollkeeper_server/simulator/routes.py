@@ -1,0 +1,113 @@
+"""Which endpoint answers which method and path, in each provider's spelling."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tollkeeper_server.simulator import (
+    anthropic,
+    audio,
+    batches,
+    chat,
+    completions,
+    embeddings,
+    files,
+    images,
+    models,
+    moderations,
+    responses,
+    vector_stores,
+)
+from tollkeeper_server.simulator.call import Handler
+from tollkeeper_server.simulator.reply import Dialect, RefusalError
+from tollkeeper_server.simulator.request import Request
+
+_ROUTES: Mapping[str, Mapping[str, Handler]] = {
+    "chat/completions": {"POST": chat.complete},
+    "completions": {"POST": completions.complete},
+    "embeddings": {"POST": embeddings.embed},
+    "responses": {"POST": responses.create},
+    "responses/input_tokens": {"POST": responses.count_tokens},
+    "responses/{}": {"GET": responses.retrieve, "DELETE": responses.delete},
+    "responses/{}/cancel": {"POST": responses.cancel},
+    "responses/{}/input_items": {"GET": responses.input_items},
+    "images/generations": {"POST": images.generate},
+    "images/edits": {"POST": images.edit},
+    "images/variations": {"POST": images.vary},
+    "audio/transcriptions": {"POST": audio.transcribe},
+    "audio/translations": {"POST": audio.translate},
+    "audio/speech": {"POST": audio.speak},
+    "moderations": {"POST": moderations.moderate},
+    "models": {"GET": models.list_all},
+    "models/{}": {"GET": models.retrieve},
+    "files": {"POST": files.create, "GET": files.list_all},
+    "files/{}": {"GET": files.retrieve, "DELETE": files.delete},
+    "files/{}/content": {"GET": files.content},
+    "batches": {"POST": batches.create, "GET": batches.list_all},
+    "batches/{}": {"GET": batches.retrieve},
+    "batches/{}/cancel": {"POST": batches.cancel},
+    "vector_stores": {"POST": vector_stores.create, "GET": vector_stores.list_all},
+    "vector_stores/{}": {
+        "GET": vector_stores.retrieve,
+        "POST": vector_stores.update,
+        "DELETE": vector_stores.delete,
+    },
+    "vector_stores/{}/files": {"POST": vector_stores.attach},
+    "messages": {"POST": anthropic.create},
+    "messages/count_tokens": {"POST": anthropic.count_tokens},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a path leads: the endpoint's segments, and what its prefix says.
+
+    `versioned` says that Azure wants an `api-version` there.
+    """
+
+    dialect: Dialect
+    segments: tuple[str, ...]
+    deployment: str = ""
+    versioned: bool = False
+
+
+def locate(request: Request) -> Place:
+    """Returns where the path leads: with or without `/v1`, or under Azure's `/openai`."""
+    segments = tuple(request.path.strip("/").split("/"))
+    match segments:
+        case ("openai", "deployments", deployment, *rest):
+            return Place(Dialect.AZURE, tuple(rest), deployment, versioned=True)
+        case ("openai", "v1", *rest):
+            return Place(Dialect.AZURE, tuple(rest))
+        case ("openai", *rest):
+            return Place(Dialect.AZURE, tuple(rest), versioned=True)
+        case ("v1", *rest):
+            segments = tuple(rest)
+    anthropic_spoken = segments[:1] == ("messages",) or request.header(b"anthropic-version")
+    return Place(Dialect.ANTHROPIC if anthropic_spoken else Dialect.OPENAI, segments)
+
+
+def find(request: Request, place: Place) -> tuple[Handler, tuple[str, ...]]:
+    """Returns the endpoint and the parameters of its path. Raises `RefusalError` 404 or 405."""
+    if place.versioned and not request.query("api-version"):
+        raise RefusalError(404, "Resource not found")
+    methods, params = _match(place.segments)
+    if methods is None:
+        if place.dialect is Dialect.AZURE:
+            raise RefusalError(404, "Resource not found")
+        raise RefusalError(404, f"Invalid URL ({request.method} {request.path})")
+    handler = methods.get(request.method)
+    if handler is None:
+        raise RefusalError(
+            405,
+            f"Not allowed to {request.method} on {request.path}.",
+            code="method_not_supported",
+            headers=((b"allow", ", ".join(methods).encode()),),
+        )
+    return handler, params
+
+
+def _match(segments: tuple[str, ...]) -> tuple[Mapping[str, Handler] | None, tuple[str, ...]]:
+    methods = _ROUTES.get("/".join(segments))
+    if methods is not None or len(segments) < 2 or not segments[1]:
+        return methods, ()
+    return _ROUTES.get("/".join((segments[0], "{}", *segments[2:]))), (segments[1],)
