@@ -1,0 +1,18 @@
+"""The management part of the command line: what the `tollkeeper` command offers beside the server.
+
+`COMMANDS` are click groups that stand on their own; whoever composes them passes them nothing.
+"""
+
+from collections.abc import Sequence
+
+import click
+
+from tollkeeper.cli.model import model
+from tollkeeper.cli.project import project
+from tollkeeper.cli.token import token
+from tollkeeper.cli.upstream import upstream
+from tollkeeper.cli.usage import usage
+
+COMMANDS: Sequence[click.Command] = (project, token, upstream, model, usage)
+
+__all__ = ["COMMANDS"]

@@ -1,0 +1,75 @@
+"""Lengths of time and moments as people type them."""
+
+import re
+from datetime import UTC, datetime, timedelta
+
+UNITS = {
+    "w": timedelta(weeks=1),
+    "d": timedelta(days=1),
+    "h": timedelta(hours=1),
+    "m": timedelta(minutes=1),
+    "s": timedelta(seconds=1),
+    "ms": timedelta(milliseconds=1),
+}
+MAX_MINUTES = 52_560_000  # a hundred years, the longest that the gateway takes
+WHOLE = re.compile(r"(?:[0-9]+(?:ms|[wdhms]))+", re.ASCII)
+PART = re.compile(r"([0-9]+)(ms|[wdhms])", re.ASCII)
+
+
+def parse_length(text: str) -> timedelta:
+    """Reads `90m`, `24h`, `1d12h` or `500ms`. Raises `ValueError`."""
+    if not WHOLE.fullmatch(text):
+        raise ValueError(f"{text!r} is not a length of time; expected one such as 90m, 24h, 7d or 1d12h")
+    try:
+        return sum((int(count) * UNITS[unit] for count, unit in PART.findall(text)), timedelta())
+    except (OverflowError, ValueError):
+        raise ValueError("is too long a time") from None
+
+
+def minutes(text: str) -> int:
+    """Reads a length of time, or a plain number of minutes, as whole minutes. Raises `ValueError`."""
+    if text.isascii() and text.isdecimal():
+        length = parse_length(f"{text}m")
+    else:
+        length = parse_length(text)
+    count, rest = divmod(length, UNITS["m"])
+    if rest or not 1 <= count <= MAX_MINUTES:
+        raise ValueError(f"{text!r} must be whole minutes, from 1 minute to {MAX_MINUTES // 525_600} years")
+    return count
+
+
+def seconds(text: str) -> timedelta:
+    """Reads a length of time, or a plain number of seconds. Raises `ValueError`."""
+    return parse_length(f"{text}s" if text.isascii() and text.isdecimal() else text)
+
+
+def moment(text: str) -> datetime:
+    """Reads a time such as `2026-03-01`, `2026-03-01T12:00Z` or `2026-03-01T12:00+01:00`.
+
+    Without an offset it is UTC. Raises `ValueError`.
+    """
+    try:
+        read = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is not a time; expected one such as 2026-03-01T12:00Z") from None
+    return read.replace(tzinfo=UTC) if read.utcoffset() is None else read.astimezone(UTC)
+
+
+def past(text: str) -> datetime:
+    """Reads a time, or how long ago it was, such as `24h`. Raises `ValueError`."""
+    if not WHOLE.fullmatch(text):
+        return moment(text)
+    try:
+        return datetime.now(UTC) - parse_length(text)
+    except OverflowError:
+        raise ValueError("is too long ago") from None
+
+
+def relative(then: datetime, now: datetime) -> str:
+    """Says how far `then` is from `now` in its largest unit: `5m ago`, `in 3d`."""
+    distance = abs(then - now)
+    for unit in ("d", "h", "m", "s"):
+        if distance >= UNITS[unit]:
+            count = distance // UNITS[unit]
+            return f"in {count}{unit}" if then > now else f"{count}{unit} ago"
+    return "now"

@@ -1,0 +1,140 @@
+"""What commands print: tables and details for people, JSON for programs."""
+
+import dataclasses
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import TypeVar
+
+import click
+from tabulate import tabulate
+
+from tollkeeper.cli.lengths import relative
+
+T = TypeVar("T")
+Json = str | int | bool | None | Mapping[str, "Json"] | Sequence["Json"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Output:
+    """Prints the results of one command, on stdout; what is only for people to know goes to stderr."""
+
+    as_json: bool
+
+    def item(self, value: object) -> None:
+        """Prints one value, a dataclass: a line for each field."""
+        if self.as_json:
+            return print_json(to_json(value))
+        now = datetime.now(UTC)
+        lines = [(name, _cell(part, now)) for name, part in _fields(value)]
+        return _print_rows(lines, (), ())
+
+    def items(
+        self,
+        values: Iterable[T],
+        columns: Mapping[str, Callable[[T], object]],
+        *,
+        none: str,
+        right: Sequence[str] = (),
+    ) -> None:
+        """Prints a list: a table with those columns, the ones in `right` aligned there.
+
+        Of an empty list, people are told `none`.
+        """
+        rows = list(values)
+        if self.as_json:
+            return print_json([to_json(it) for it in rows])
+        if not rows:
+            return self.note(none)
+        now = datetime.now(UTC)
+        cells = [[_cell(read(it), now, short=True) for read in columns.values()] for it in rows]
+        return _print_rows(cells, tuple(columns), right)
+
+    def done(self, message: str) -> None:
+        """Says that what was asked is done, where there is nothing else to show."""
+        if self.as_json:
+            print_json({})
+        else:
+            click.echo(message)
+
+    def note(self, message: str) -> None:
+        """Tells people something that is not part of the result."""
+        click.echo(message, err=True)
+
+
+def to_json(value: object) -> Json:
+    """Returns what a result looks like in JSON.
+
+    Names are snake_case, enums short words, times RFC 3339 UTC, lengths of time seconds such as
+    `"0.5s"`, unset ones null. Raises `TypeError` for what is not a result.
+    """
+    if value is None or isinstance(value, bool | int):
+        return value
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, datetime):
+        return rfc3339(value)
+    if isinstance(value, timedelta):
+        return f"{_seconds(value)}s"
+    if isinstance(value, tuple | list):
+        return [to_json(it) for it in value]
+    return {name: to_json(part) for name, part in _fields(value)}
+
+
+def print_json(document: Json) -> None:
+    """Prints one JSON document, in ASCII, which no terminal or locale misreads."""
+    click.echo(json.dumps(document, indent=2))
+
+
+def rfc3339(moment: datetime) -> str:
+    """Writes an aware time in UTC, with microseconds if it has any."""
+    return moment.astimezone(UTC).isoformat().removesuffix("+00:00") + "Z"
+
+
+def plain(text: str) -> str:
+    """Returns `text` with what a terminal might obey, or not show, escaped."""
+    return "".join(it if it.isprintable() else it.encode("unicode_escape").decode() for it in text)
+
+
+def _fields(value: object) -> list[tuple[str, object]]:
+    if not dataclasses.is_dataclass(value) or isinstance(value, type):
+        raise TypeError(f"{type(value).__name__} is not a result")
+    return [(it.name, getattr(value, it.name)) for it in dataclasses.fields(value)]
+
+
+def _cell(value: object, now: datetime, *, short: bool = False) -> str:
+    if value is None or value in ("", ()):
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, StrEnum):
+        return value.value
+    if isinstance(value, datetime):
+        whole = rfc3339(value.replace(microsecond=0))
+        return relative(value, now) if short else f"{whole} ({relative(value, now)})"
+    if isinstance(value, timedelta):
+        return f"{_seconds(value)}s"
+    if isinstance(value, tuple):
+        return ",".join(_cell(it, now, short=short) for it in value)
+    if dataclasses.is_dataclass(value):
+        parts = [(name, part) for name, part in _fields(value) if part not in (None, "")]
+        return ",".join(f"{name}={_cell(part, now)}" for name, part in parts) or "-"
+    return plain(str(value))
+
+
+def _seconds(length: timedelta) -> str:
+    whole, micro = divmod(length // timedelta(microseconds=1), 1_000_000)
+    return f"{whole}.{micro:06}".rstrip("0") if micro else str(whole)
+
+
+def _print_rows(rows: Sequence[Sequence[str]], headers: Sequence[str], right: Sequence[str]) -> None:
+    # Numbers are aligned by column, not by look: a model may be called 1e5.
+    table = tabulate(
+        rows,
+        headers=headers,
+        tablefmt="plain",
+        disable_numparse=True,
+        colalign=["right" if it in right else "left" for it in headers] or None,
+    )
+    click.echo("\n".join(line.rstrip() for line in table.splitlines()))

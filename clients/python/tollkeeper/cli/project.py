@@ -1,0 +1,138 @@
+"""`tollkeeper project`: who the tokens belong to."""
+
+import click
+
+from tollkeeper.cli.output import Output
+from tollkeeper.cli.session import manages, read_secret, require_change
+from tollkeeper.client import Client
+
+
+@click.group(no_args_is_help=True)
+def project() -> None:
+    """Manage projects: who the tokens belong to.
+
+    Projects are deactivated, never destroyed.
+
+    \b
+    Examples:
+      tollkeeper project create support-bot
+      tollkeeper project list
+      tollkeeper project deactivate prj_… --revoke-tokens
+    """
+
+
+@project.command("list")
+@click.option("--active", "active_only", is_flag=True, help="Leave out inactive projects.")
+@manages
+def list_(client: Client, output: Output, active_only: bool) -> None:
+    """List projects, oldest first."""
+    output.items(
+        client.projects.list(active_only=active_only, page_size=1000),
+        {
+            "ID": lambda it: it.id,
+            "NAME": lambda it: it.name,
+            "ACTIVE": lambda it: it.is_active,
+            "API KEY": lambda it: it.api_key,
+            "CREATED": lambda it: it.created_at,
+        },
+        none="no projects",
+    )
+
+
+@project.command()
+@click.argument("project_id", metavar="ID")
+@manages
+def get(client: Client, output: Output, project_id: str) -> None:
+    """Show one project."""
+    output.item(client.projects.get(project_id))
+
+
+@project.command()
+@click.argument("name")
+@click.option(
+    "--openai-api-key",
+    "--api-key",
+    "openai_api_key",
+    metavar="KEY",
+    help="The project's own OpenAI key, used instead of the upstream's; - reads it from stdin.",
+)
+@click.option("--api-key-env", metavar="NAME", help="Take the key from this environment variable.")
+@manages
+def create(
+    client: Client, output: Output, name: str, openai_api_key: str | None, api_key_env: str | None
+) -> None:
+    """Make a project; it is active at once.
+
+    \b
+    Examples:
+      tollkeeper project create support-bot
+      tollkeeper project create support-bot --openai-api-key - < key.txt
+      tollkeeper project create support-bot --api-key-env OPENAI_API_KEY
+    """
+    key = read_secret("--openai-api-key", openai_api_key, api_key_env)
+    output.item(client.projects.create(name=name, openai_api_key=key or ""))
+
+
+@project.command()
+@click.argument("project_id", metavar="ID")
+@click.option("--name", help="A new name.")
+@click.option(
+    "--openai-api-key",
+    "--api-key",
+    "openai_api_key",
+    metavar="KEY",
+    help="A new OpenAI key; - reads it from stdin.",
+)
+@click.option("--api-key-env", metavar="NAME", help="Take the key from this environment variable.")
+@click.option("--remove-openai-api-key", is_flag=True, help="Use the upstream's key again.")
+@click.option("--etag", default="", help="Fail if the project was changed since it had this etag.")
+@manages
+def update(
+    client: Client,
+    output: Output,
+    project_id: str,
+    name: str | None,
+    openai_api_key: str | None,
+    api_key_env: str | None,
+    remove_openai_api_key: bool,
+    etag: str,
+) -> None:
+    """Change a project; what is not given stays.
+
+    \b
+    Examples:
+      tollkeeper project update prj_… --name support
+      tollkeeper project update prj_… --openai-api-key - < key.txt
+    """
+    key = read_secret("--openai-api-key", openai_api_key, api_key_env)
+    if remove_openai_api_key:
+        if key is not None:
+            raise click.UsageError("give a key or --remove-openai-api-key, not both")
+        key = ""
+    require_change(name is not None or key is not None)
+    output.item(client.projects.update(project_id, name=name, openai_api_key=key, etag=etag))
+
+
+@project.command()
+@click.argument("project_id", metavar="ID")
+@click.option("--revoke-tokens", is_flag=True, help="Also deactivate its tokens, for good.")
+@manages
+def deactivate(client: Client, output: Output, project_id: str, revoke_tokens: bool) -> None:
+    """Deactivate a project: it mints no tokens and its requests are refused."""
+    output.item(client.projects.update(project_id, is_active=False, revoke_tokens=revoke_tokens))
+
+
+@project.command()
+@click.argument("project_id", metavar="ID")
+@manages
+def activate(client: Client, output: Output, project_id: str) -> None:
+    """Activate a project again; revoked tokens stay revoked."""
+    output.item(client.projects.update(project_id, is_active=True))
+
+
+@project.command("revoke-tokens")
+@click.argument("project_id", metavar="ID")
+@manages
+def revoke_tokens(client: Client, output: Output, project_id: str) -> None:
+    """Deactivate every token of a project."""
+    output.item(client.projects.revoke_tokens(project_id))

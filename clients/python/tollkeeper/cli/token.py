@@ -1,0 +1,222 @@
+"""`tollkeeper token`: what applications present."""
+
+from datetime import datetime
+
+import click
+
+from tollkeeper.cli.lengths import MAX_MINUTES, minutes, moment
+from tollkeeper.cli.output import Output, rfc3339
+from tollkeeper.cli.session import manages, require_change
+from tollkeeper.client import Client
+from tollkeeper.values import Expiry, MintedToken, RotatedToken, Token
+
+MAX_REQUESTS = 2**53 - 1
+
+
+@click.group(no_args_is_help=True)
+def token() -> None:
+    """Manage tokens: what applications present.
+
+    \b
+    Examples:
+      tollkeeper token create --project prj_… --name ci --duration 24h
+      tollkeeper token list --project prj_… --active
+      tollkeeper token revoke tok_…
+    """
+
+
+def _requests(it: Token) -> str:
+    return f"{it.request_count}/{it.max_requests}" if it.max_requests else str(it.request_count)
+
+
+@token.command("list")
+@click.option("--project", "project_id", metavar="ID", default="", help="Leave out other projects' tokens.")
+@click.option("--active", "active_only", is_flag=True, help="Leave out revoked and expired tokens.")
+@manages
+def list_(client: Client, output: Output, project_id: str, active_only: bool) -> None:
+    """List tokens, oldest first; their secrets are masked."""
+    output.items(
+        client.tokens.list(project_id=project_id, active_only=active_only, page_size=1000),
+        {
+            "ID": lambda it: it.id,
+            "NAME": lambda it: it.name,
+            "PROJECT": lambda it: it.project_id,
+            "TOKEN": lambda it: it.token,
+            "ACTIVE": lambda it: it.is_active,
+            "EXPIRES": lambda it: it.expires_at,
+            "REQUESTS": _requests,
+            "MODELS": lambda it: it.allowed_models or "all",
+            "LAST USED": lambda it: it.last_used_at,
+            "CREATED": lambda it: it.created_at,
+        },
+        none="no tokens",
+        right=["REQUESTS"],
+    )
+
+
+@token.command()
+@click.argument("token_id", metavar="ID")
+@manages
+def get(client: Client, output: Output, token_id: str) -> None:
+    """Show one token; its secret is masked."""
+    output.item(client.tokens.get(token_id))
+
+
+@token.command()
+@click.option("--project", "project_id", metavar="ID", required=True, help="The project it is for.")
+@click.option("--name", default="", help="For people.")
+@click.option(
+    "--duration", type=minutes, metavar="LENGTH", help="Expire after 90m, 24h, 7d, or plain minutes."
+)
+@click.option(
+    "--duration-minutes", type=click.IntRange(1, MAX_MINUTES), metavar="N", help="The same in minutes."
+)
+@click.option("--expires-at", type=moment, metavar="TIME", help="Expire at 2026-03-01T12:00Z.")
+@click.option(
+    "--max-requests",
+    type=click.IntRange(0, MAX_REQUESTS),
+    default=0,
+    help="How many requests it admits in its life; 0 is unlimited.",
+)
+@click.option(
+    "--allowed-model",
+    "allowed_models",
+    metavar="MODEL",
+    multiple=True,
+    help="A model it may use, or with a trailing *, models; repeat for more. All if not given.",
+)
+@manages
+def create(
+    client: Client,
+    output: Output,
+    project_id: str,
+    name: str,
+    duration: int | None,
+    duration_minutes: int | None,
+    expires_at: datetime | None,
+    max_requests: int,
+    allowed_models: tuple[str, ...],
+) -> None:
+    """Mint a token, and print its secret, which is not shown again.
+
+    The secret alone goes to stdout; with --json, the whole answer.
+
+    \b
+    Examples:
+      tollkeeper token create --project prj_… --name ci --duration 24h
+      tollkeeper token create --project prj_… --allowed-model 'gpt-4*' --max-requests 1000
+      export OPENAI_API_KEY=$(tollkeeper token create --project prj_…)
+    """
+    _one_expiry(duration, duration_minutes, expires_at)
+    minted = client.tokens.create(
+        project_id=project_id,
+        name=name,
+        duration_minutes=duration or duration_minutes,
+        expires_at=expires_at,
+        max_requests=max_requests,
+        allowed_models=allowed_models,
+    )
+    _show_secret(output, minted)
+
+
+@token.command()
+@click.argument("token_id", metavar="ID")
+@click.option("--name", help="A new name.")
+@click.option("--activate/--deactivate", "is_active", default=None, help="Admit requests again, or no more.")
+@click.option("--max-requests", type=click.IntRange(0, MAX_REQUESTS), help="0 is unlimited.")
+@click.option(
+    "--duration", type=minutes, metavar="LENGTH", help="Expire after 90m, 24h, 7d from now, or plain minutes."
+)
+@click.option(
+    "--duration-minutes", type=click.IntRange(1, MAX_MINUTES), metavar="N", help="The same in minutes."
+)
+@click.option("--expires-at", type=moment, metavar="TIME", help="Expire at 2026-03-01T12:00Z.")
+@click.option("--never-expires", is_flag=True, help="Take the expiry away.")
+@click.option(
+    "--allowed-model",
+    "allowed_models",
+    metavar="MODEL",
+    multiple=True,
+    help="A model it may use; repeat for more. They replace the present ones.",
+)
+@click.option("--all-models", is_flag=True, help="Allow all models.")
+@click.option("--etag", default="", help="Fail if the token was changed since it had this etag.")
+@manages
+def update(
+    client: Client,
+    output: Output,
+    token_id: str,
+    name: str | None,
+    is_active: bool | None,
+    max_requests: int | None,
+    duration: int | None,
+    duration_minutes: int | None,
+    expires_at: datetime | None,
+    never_expires: bool,
+    allowed_models: tuple[str, ...],
+    all_models: bool,
+    etag: str,
+) -> None:
+    """Change a token; what is not given stays.
+
+    \b
+    Examples:
+      tollkeeper token update tok_… --duration 7d
+      tollkeeper token update tok_… --never-expires --all-models
+    """
+    _one_expiry(duration, duration_minutes, expires_at, never_expires or None)
+    if allowed_models and all_models:
+        raise click.UsageError("give --allowed-model or --all-models, not both")
+    models = () if all_models else allowed_models or None
+    expiry = Expiry.NEVER if never_expires else expires_at
+    length = duration or duration_minutes
+    require_change(any(it is not None for it in (name, is_active, max_requests, length, expiry, models)))
+    output.item(
+        client.tokens.update(
+            token_id,
+            name=name,
+            is_active=is_active,
+            max_requests=max_requests,
+            duration_minutes=length,
+            expires_at=expiry,
+            allowed_models=models,
+            etag=etag,
+        )
+    )
+
+
+@token.command()
+@click.argument("token_id", metavar="ID")
+@manages
+def revoke(client: Client, output: Output, token_id: str) -> None:
+    """Deactivate a token; it stops working at once."""
+    client.tokens.revoke(token_id)
+    output.done(f"token {token_id} is revoked")
+
+
+@token.command()
+@click.argument("token_id", metavar="ID")
+@click.option("--etag", default="", help="Fail if the token was changed since it had this etag.")
+@manages
+def rotate(client: Client, output: Output, token_id: str, etag: str) -> None:
+    """Replace a token's secret, and print the new one, which is not shown again.
+
+    The old secret stops working at once.
+    """
+    _show_secret(output, client.tokens.rotate(token_id, etag=etag))
+
+
+def _show_secret(output: Output, minted: MintedToken | RotatedToken) -> None:
+    expiry = f"expires {rfc3339(minted.expires_at)}" if minted.expires_at else "never expires"
+    if output.as_json:
+        output.item(minted)
+    else:
+        click.echo(minted.token)
+    output.note(f"token {minted.id}, {expiry}. Keep the secret: it is not shown again.")
+
+
+def _one_expiry(*given: object) -> None:
+    if sum(it is not None for it in given) > 1:
+        raise click.UsageError(
+            "give one of --duration, --duration-minutes, --expires-at and, to update, --never-expires"
+        )
