@@ -21,7 +21,8 @@ class Coordination:
 
     `tokens` is what the hot path asks; `changes` is where edits are published, after they were written
     to the store. `reload_config` reads the configuration from the store and puts it into effect. Times
-    are seconds; `TokenCache` and `Poller` say what they promise.
+    are seconds; `TokenCache` and `Poller` say what they promise. `capacity` is how many tokens are kept
+    in memory; a command to Redis is given up after `redis_timeout`.
     """
 
     def __init__(
@@ -34,13 +35,14 @@ class Coordination:
         unknown_lifetime: float,
         poll_interval: float,
         capacity: int = 100_000,
+        redis_timeout: float = 0.5,
     ) -> None:
         """Raises ValueError if the URL is not one of Redis."""
         self._link: RedisLink | None = None
         self._shared: RedisSharedTokens | None = None
         self._changes: LocalChanges | RedisChanges
         if redis_url:
-            self._link = RedisLink(redis_url)
+            self._link = RedisLink(redis_url, timeout=redis_timeout)
             self._link.on_return(self._sweep)
             self._shared = RedisSharedTokens(
                 self._link, lifetime=lifetime / 2, unknown_lifetime=unknown_lifetime
