@@ -50,9 +50,9 @@ def moment(text: str) -> datetime:
     """
     try:
         read = datetime.fromisoformat(text)
-    except ValueError:
+        return read.replace(tzinfo=UTC) if read.utcoffset() is None else read.astimezone(UTC)
+    except (OverflowError, ValueError):
         raise ValueError(f"{text!r} is not a time; expected one such as 2026-03-01T12:00Z") from None
-    return read.replace(tzinfo=UTC) if read.utcoffset() is None else read.astimezone(UTC)
 
 
 def past(text: str) -> datetime:

@@ -135,6 +135,7 @@ def _print_rows(rows: Sequence[Sequence[str]], headers: Sequence[str], right: Se
         headers=headers,
         tablefmt="plain",
         disable_numparse=True,
+        preserve_whitespace=True,
         colalign=["right" if it in right else "left" for it in headers] or None,
     )
     click.echo("\n".join(line.rstrip() for line in table.splitlines()))

@@ -1,0 +1,124 @@
+"""JSON says exactly what a value holds; tables never misread or obey what they show."""
+
+import json
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from tollkeeper import Capability, Deployment, Model, Provider, Timeouts, UsageEvent
+from tollkeeper.cli.output import Output, plain, rfc3339, to_json
+
+MOMENTS = st.none() | st.datetimes(timezones=st.just(UTC))
+EVENTS = st.builds(UsageEvent, **{it.name: MOMENTS for it in fields(UsageEvent) if it.name == "started_at"})
+MODELS = st.builds(Model, created_at=MOMENTS, updated_at=MOMENTS)
+
+
+def read_time(text: object) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(str(text))
+
+
+@given(EVENTS)
+def test_an_event_survives_json(event: UsageEvent) -> None:
+    read = json.loads(json.dumps(to_json(event)))
+    read["started_at"] = read_time(read["started_at"])
+
+    assert UsageEvent(**read) == event
+
+
+@given(MODELS)
+def test_a_model_survives_json(model: Model) -> None:
+    read = json.loads(json.dumps(to_json(model)))
+
+    again = Model(
+        name=read["name"],
+        aliases=tuple(read["aliases"]),
+        capabilities=tuple(map(Capability, read["capabilities"])),
+        deployments=tuple(Deployment(**it) for it in read["deployments"]),
+        is_active=read["is_active"],
+        created_at=read_time(read["created_at"]),
+        updated_at=read_time(read["updated_at"]),
+        etag=read["etag"],
+    )
+    assert again == model
+
+
+@given(st.timedeltas(min_value=timedelta(), max_value=timedelta(days=1)))
+def test_a_length_of_time_is_its_seconds(length: timedelta) -> None:
+    text = to_json(Timeouts(idle=length))
+
+    assert isinstance(text, dict)
+    assert text["connect"] is None
+    assert timedelta(seconds=float(str(text["idle"]).removesuffix("s"))) == length
+
+
+def test_json_is_as_rest_has_it() -> None:
+    assert to_json(Provider.OPENAI) == "openai"
+    assert to_json(True) is True
+    assert to_json(timedelta(milliseconds=500)) == "0.5s"
+    assert to_json(timedelta(minutes=10)) == "600s"
+    assert to_json(datetime(2026, 3, 1, 13, tzinfo=timezone(timedelta(hours=1)))) == "2026-03-01T12:00:00Z"
+
+
+def test_what_is_no_result_is_not_printed() -> None:
+    with pytest.raises(TypeError, match="float is not a result"):
+        to_json(1.5)
+
+
+@given(st.datetimes(timezones=st.just(UTC)), st.integers(-720, 720))
+def test_times_are_rfc_3339_in_utc(moment: datetime, offset: int) -> None:
+    assume(1 < moment.year < 9999)
+
+    written = rfc3339(moment.astimezone(timezone(timedelta(minutes=offset))))
+
+    assert written.endswith("Z")
+    assert datetime.fromisoformat(written) == moment
+
+
+@given(st.text())
+def test_nothing_that_a_terminal_obeys_is_printed(text: str) -> None:
+    assert plain(text).isprintable()
+
+
+def test_ordinary_text_is_printed_as_it_is() -> None:
+    assert plain("Straße 東京 a_b") == "Straße 東京 a_b"
+    assert plain("a\x1b[31mb\n\u202e") == "a\\x1b[31mb\\n\\u202e"
+
+
+@dataclass(frozen=True)
+class Row:
+    """Something to list."""
+
+    name: str
+    count: int
+
+
+def test_a_table_shows_names_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [Row("1e5", 7), Row("", 1234), Row("  x\ty", 0)]
+
+    Output(as_json=False).items(
+        rows, {"NAME": lambda it: it.name, "COUNT": lambda it: it.count}, none="nothing", right=["COUNT"]
+    )
+
+    printed = capsys.readouterr()
+    assert printed.out == "NAME      COUNT\n1e5           7\n-          1234\n  x\\ty        0\n"
+    assert printed.err == ""
+
+
+def test_an_empty_table_says_so_to_people_only(capsys: pytest.CaptureFixture[str]) -> None:
+    empty: list[Row] = []
+
+    Output(as_json=False).items(empty, {"NAME": lambda it: it.name}, none="no rows")
+    assert capsys.readouterr() == ("", "no rows\n")
+
+    Output(as_json=True).items(empty, {"NAME": lambda it: it.name}, none="no rows")
+    assert capsys.readouterr() == ("[]\n", "")
+
+
+def test_json_is_one_document_in_ascii(capsys: pytest.CaptureFixture[str]) -> None:
+    Output(as_json=True).items([Row("ß\x9b", 1)], {"NAME": lambda it: it.name}, none="")
+
+    printed = capsys.readouterr().out
+    assert printed.isascii()
+    assert json.loads(printed) == [{"name": "ß\x9b", "count": 1}]

@@ -1,0 +1,121 @@
+"""The client's public face is complete, and its two halves are one."""
+
+import inspect
+from collections.abc import AsyncIterator, Iterator
+from types import ModuleType
+from typing import get_args, get_origin
+
+import pytest
+import tollkeeper
+from tollkeeper import client, errors, values
+from tollkeeper.calls import models, projects, tokens, upstreams, usage
+from tollkeeper.calls.call import Call, Pages
+from tollkeeper.connection import NOT_REPEATABLE, SERVICES
+
+PAIRS = [
+    (client.Projects, client.AsyncProjects),
+    (client.Tokens, client.AsyncTokens),
+    (client.Upstreams, client.AsyncUpstreams),
+    (client.Models, client.AsyncModels),
+    (client.Usage, client.AsyncUsage),
+]
+BUILDERS = {
+    name: value
+    for module in (projects, tokens, upstreams, models, usage)
+    for name, value in vars(module).items()
+    if inspect.isfunction(value)
+    and value.__module__ == module.__name__
+    and get_origin(inspect.signature(value).return_annotation) in (Call, Pages)
+}
+
+
+def public(kind: type) -> dict[str, object]:
+    return {name: value for name, value in vars(kind).items() if not name.startswith("_")}
+
+
+def test_all_is_sorted_and_holds_every_value_and_every_error() -> None:
+    defined = [
+        name
+        for module in (values, errors)
+        for name, value in vars(module).items()
+        if inspect.isclass(value) and value.__module__ == module.__name__
+    ]
+
+    assert tollkeeper.__all__ == sorted({"AsyncClient", "Client", *defined})
+
+
+def test_all_holds_what_the_package_exposes() -> None:
+    exposed = {
+        name
+        for name, value in vars(tollkeeper).items()
+        if not name.startswith("_") and not isinstance(value, ModuleType)
+    }
+
+    assert set(tollkeeper.__all__) == exposed
+
+
+def test_the_tree_in_the_errors_docstring_is_the_tree() -> None:
+    document = errors.__doc__ or ""
+    drawn = {line.split()[1] for line in document.splitlines() if "── " in line}
+
+    assert drawn == {kind.__name__ for kind in tollkeeper.TollkeeperError.__subclasses__()}
+    assert drawn == {kind.__name__ for kind in errors.BY_CODE.values()}
+
+
+@pytest.mark.parametrize(("blocking", "awaiting"), PAIRS)
+def test_both_clients_have_the_same_methods_with_the_same_parameters(blocking: type, awaiting: type) -> None:
+    assert list(public(blocking)) == list(public(awaiting))
+    for name in public(blocking):
+        ours = inspect.signature(getattr(blocking, name))
+        theirs = inspect.signature(getattr(awaiting, name))
+        assert ours.parameters == theirs.parameters
+        assert inspect.getdoc(getattr(blocking, name)) == inspect.getdoc(getattr(awaiting, name))
+        if get_origin(ours.return_annotation) is Iterator:
+            assert get_origin(theirs.return_annotation) is AsyncIterator
+            assert get_args(ours.return_annotation) == get_args(theirs.return_annotation)
+        else:
+            assert ours.return_annotation == theirs.return_annotation
+            assert inspect.iscoroutinefunction(getattr(awaiting, name))
+
+
+def test_both_clients_take_the_same_options() -> None:
+    assert inspect.signature(tollkeeper.Client) == inspect.signature(tollkeeper.AsyncClient)
+
+
+def test_every_rpc_is_a_method() -> None:
+    rpcs = {method.name for service in SERVICES for method in service.methods}
+    built = {"".join(word.title() for word in name.split("_")) for name in BUILDERS}
+    used = {
+        value.__name__ for kind, _ in PAIRS for value in public(kind).values() if inspect.isfunction(value)
+    }
+
+    assert built == rpcs
+    assert used == set(BUILDERS)
+
+
+def test_signatures_and_docstrings_are_shown() -> None:
+    shown = inspect.signature(tollkeeper.Client(management_token="").tokens.rotate)
+
+    assert str(shown) == "(token_id: str, /, *, etag: str = '') -> tollkeeper.values.RotatedToken"
+    assert (inspect.getdoc(client.Tokens.rotate) or "").startswith("Replaces a token's secret")
+    assert all(value.__doc__ for value in BUILDERS.values())
+
+
+def test_the_methods_that_are_not_repeated_are_those_that_would_do_it_twice() -> None:
+    names = [method.name for service in SERVICES for method in service.methods]
+
+    assert [name for name in names if name.startswith(NOT_REPEATABLE)] == [
+        "CreateProject",
+        "CreateToken",
+        "RotateToken",
+        "CreateUpstream",
+        "DeleteUpstream",
+        "CreateModel",
+        "DeleteModel",
+    ]
+
+
+def test_secrets_stay_out_of_the_repr() -> None:
+    rotated = values.RotatedToken(id="tok_1", token="sk-tk-canary", expires_at=None, max_requests=0, etag="1")
+
+    assert "canary" not in repr(rotated)
