@@ -1,0 +1,106 @@
+"""The connection to MongoDB: short time limits, calls that complete, and errors in our own words."""
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+from urllib.parse import parse_qsl, urlsplit
+
+from pymongo import AsyncMongoClient
+from pymongo.errors import ConfigurationError, ConnectionFailure, OperationFailure, PyMongoError
+
+from tollkeeper_server.errors import StoreUnavailableError
+from tollkeeper_server.store.mongo_schema import Database, Document, prepare
+from tollkeeper_server.store.ports import StoreCorruptError
+
+_log = logging.getLogger("tollkeeper.store")
+_T = TypeVar("_T")
+_DEFAULT_DATABASE = "tollkeeper"
+_REFUSED = {13, 18}  # Unauthorized, AuthenticationFailed
+
+# Milliseconds, where the URL does not say otherwise. A caller waits no longer than this for a server that
+# is away; the socket's limit leaves time to sum many events.
+_LIMITS = {"serverSelectionTimeoutMS": 2_000, "connectTimeoutMS": 2_000, "socketTimeoutMS": 30_000}
+
+
+class MongoConnection:
+    """Runs coroutines against one database."""
+
+    def __init__(self, url: str) -> None:
+        """Takes the URL, which may hold a password and is never shown."""
+        self._url = url
+        self._client: AsyncMongoClient[Document] | None = None
+        self._database: Database | None = None
+        self._running: set[asyncio.Future[Any]] = set()
+
+    @property
+    def database(self) -> Database:
+        """The database. Raises `StoreUnavailableError` unless open."""
+        if self._database is None:
+            raise StoreUnavailableError("the store")
+        return self._database
+
+    async def open(self) -> None:
+        """Connects and brings the schema up to date.
+
+        Raises `StoreCorruptError` if the URL, the credentials or the database can't be used.
+        """
+        given = {name.lower() for name, _ in parse_qsl(urlsplit(self._url).query)}
+        limits: dict[str, Any] = {name: value for name, value in _LIMITS.items() if name.lower() not in given}
+        client: AsyncMongoClient[Document] | None = None
+        try:
+            client = AsyncMongoClient(self._url, **limits)
+            database = client.get_default_database(_DEFAULT_DATABASE)
+            await prepare(database)
+        except BaseException as error:
+            if client:
+                await client.close()
+            if isinstance(error, ConfigurationError | ValueError):
+                raise StoreCorruptError(
+                    "store: the MongoDB URL in TOLLKEEPER_STORE is malformed or has an option that is "
+                    "not known; expected mongodb://HOST/DATABASE"
+                ) from None
+            if isinstance(error, OperationFailure) and error.code in _REFUSED:
+                raise StoreCorruptError(
+                    "store: MongoDB refuses the credentials in TOLLKEEPER_STORE; check the user, the "
+                    "password, authSource, and that the user may write to the database"
+                ) from None
+            if isinstance(error, PyMongoError):
+                _log_failure(error)
+                raise StoreUnavailableError("the store") from error
+            raise
+        self._client, self._database = client, database
+
+    async def close(self) -> None:
+        """Waits for what was begun, then disconnects. A second call does nothing."""
+        client, self._client = self._client, None
+        if client:
+            await asyncio.gather(*self._running, return_exceptions=True)
+            self._database = None
+            await client.close()
+
+    async def run(self, work: Coroutine[Any, Any, _T]) -> _T:
+        """Returns what `work` returns. It completes even if the caller is cancelled.
+
+        PyMongo drops the connection of a call that is cancelled: callers who leave would cost everybody.
+        Raises `StoreUnavailableError` if the server does not answer, or not as it should.
+        """
+        if self._client is None:
+            work.close()
+            raise StoreUnavailableError("the store")
+        task = asyncio.ensure_future(work)
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        try:
+            return await asyncio.shield(task)
+        except PyMongoError as error:
+            _log_failure(error)
+            raise StoreUnavailableError("the store") from error
+
+
+def _log_failure(error: PyMongoError) -> None:
+    # The text of a server's error may quote the documents it is about.
+    if isinstance(error, ConnectionFailure):
+        _log.error("MongoDB does not answer: %s", type(error).__name__)
+    else:
+        _log.error("MongoDB failed: %s, code %s", type(error).__name__, getattr(error, "code", None))

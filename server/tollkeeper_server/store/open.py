@@ -1,0 +1,29 @@
+"""Which store a URL names."""
+
+from pathlib import Path
+
+from tollkeeper_server.store.ports import Store
+
+EMBEDDED_FILE = "tollkeeper.db"
+
+
+def make_store(url: str, data_dir: Path) -> Store:
+    """Returns the store that `url` names, not yet open.
+
+    `sqlite` is a file in the data directory; `sqlite:///FILE` any other, where a fourth slash begins an
+    absolute path; `mongodb://HOST/DATABASE` or `mongodb+srv://…` a MongoDB. Raises ValueError for others.
+    """
+    if url.startswith(("mongodb://", "mongodb+srv://")):
+        # The driver takes long to import; who keeps a file does not wait for it.
+        from tollkeeper_server.store.mongo import MongoStore
+
+        return MongoStore(url)
+
+    from tollkeeper_server.store.sqlite import SqliteStore
+
+    path = url.removeprefix("sqlite:///")
+    if url == "sqlite":
+        return SqliteStore(data_dir / EMBEDDED_FILE)
+    if path and path != url:
+        return SqliteStore(Path(path))
+    raise ValueError("store: expected sqlite, sqlite:///FILE or mongodb://HOST/DATABASE")

@@ -1,0 +1,262 @@
+"""The store in one SQLite file: the embedded default."""
+
+import sqlite3
+from collections.abc import Sequence
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from tollkeeper_server.domain.model import Model
+from tollkeeper_server.domain.project import Project
+from tollkeeper_server.domain.token import Token
+from tollkeeper_server.domain.upstream import Upstream
+from tollkeeper_server.domain.usage import UsageEvent, UsageFilter, UsageGroup, UsageRow
+from tollkeeper_server.errors import Reason, TollkeeperError
+from tollkeeper_server.store import sqlite_tokens, sqlite_usage
+from tollkeeper_server.store.documents import from_document, to_document
+from tollkeeper_server.store.sqlite_file import SqliteFile
+
+_T = TypeVar("_T", bound=msgspec.Struct)
+
+
+class _Kind(StrEnum):
+    """What is configured. The value is written to the file."""
+
+    PROJECT = "project"
+    UPSTREAM = "upstream"
+    MODEL = "model"
+
+
+class SqliteStore:
+    """Implements `ports.Store` on one file, which several processes of one machine may share."""
+
+    def __init__(self, path: Path, *, busy_seconds: float = 5.0) -> None:
+        """Takes the file, and how long to wait for another process that is writing to it."""
+        self._file = SqliteFile(path, busy_seconds=busy_seconds)
+
+    async def open(self) -> None:
+        """Opens the file, making it if need be, and brings its schema up to date."""
+        await self._file.open()
+
+    async def close(self) -> None:
+        """Waits for what was begun and closes the file."""
+        await self._file.close()
+
+    async def ping(self) -> None:
+        """Returns if the file can be read."""
+        await self._file.read(lambda connection: connection.execute("SELECT 1").fetchone())
+
+    async def config_revision(self) -> int:
+        """Returns the number of writes to projects, upstreams and models."""
+
+        def work(connection: sqlite3.Connection) -> int:
+            (revision,) = connection.execute("SELECT revision FROM configuration_revision").fetchone()
+            return int(revision)
+
+        return await self._file.read(work)
+
+    async def keep_secret(self, name: str, sealed: str) -> str:
+        """Keeps a sealed secret unless there is one of that name; returns the one that is kept."""
+
+        def work(connection: sqlite3.Connection) -> str:
+            connection.execute(
+                "INSERT INTO secrets (name, sealed) VALUES (?, ?) ON CONFLICT (name) DO NOTHING",
+                (name, sealed),
+            )
+            (kept,) = connection.execute("SELECT sealed FROM secrets WHERE name = ?", (name,)).fetchone()
+            return str(kept)
+
+        return await self._file.write(work)
+
+    async def list_secrets(self) -> dict[str, str]:
+        """Returns the sealed secrets by name."""
+        return await self._file.read(
+            lambda connection: dict(connection.execute("SELECT name, sealed FROM secrets"))
+        )
+
+    async def add_project(self, project: Project) -> None:
+        """Adds a project. Raises ALREADY_EXISTS if its id is taken."""
+        await self._add(_Kind.PROJECT, project.id, project, is_active=project.is_active)
+
+    async def get_project(self, project_id: str) -> Project | None:
+        """Returns the project of that id, or None."""
+        return await self._get(_Kind.PROJECT, project_id, Project)
+
+    async def list_projects(self, *, after: str = "", limit: int, active_only: bool = False) -> list[Project]:
+        """Returns a page of projects by id."""
+        return await self._list(_Kind.PROJECT, Project, after, limit, active_only=active_only)
+
+    async def replace_project(self, project: Project, *, expected: int) -> bool:
+        """Writes the project if the stored revision is `expected`."""
+        return await self._replace(_Kind.PROJECT, project.id, project, expected, is_active=project.is_active)
+
+    async def add_upstream(self, upstream: Upstream) -> None:
+        """Adds an upstream. Raises ALREADY_EXISTS if its name is taken."""
+        await self._add(_Kind.UPSTREAM, upstream.name, upstream, is_active=upstream.is_active)
+
+    async def get_upstream(self, name: str) -> Upstream | None:
+        """Returns the upstream of that name, or None."""
+        return await self._get(_Kind.UPSTREAM, name, Upstream)
+
+    async def list_upstreams(self, *, after: str = "", limit: int) -> list[Upstream]:
+        """Returns a page of upstreams by name."""
+        return await self._list(_Kind.UPSTREAM, Upstream, after, limit)
+
+    async def replace_upstream(self, upstream: Upstream, *, expected: int) -> bool:
+        """Writes the upstream if the stored revision is `expected`."""
+        return await self._replace(
+            _Kind.UPSTREAM, upstream.name, upstream, expected, is_active=upstream.is_active
+        )
+
+    async def delete_upstream(self, name: str, *, expected: int) -> bool:
+        """Removes the upstream if the stored revision is `expected`."""
+        return await self._delete(_Kind.UPSTREAM, name, expected)
+
+    async def add_model(self, model: Model) -> None:
+        """Adds a model. Raises ALREADY_EXISTS if its name is taken."""
+        await self._add(_Kind.MODEL, model.name, model, is_active=model.is_active)
+
+    async def get_model(self, name: str) -> Model | None:
+        """Returns the model of that name, or None."""
+        return await self._get(_Kind.MODEL, name, Model)
+
+    async def list_models(self, *, after: str = "", limit: int) -> list[Model]:
+        """Returns a page of models by name."""
+        return await self._list(_Kind.MODEL, Model, after, limit)
+
+    async def replace_model(self, model: Model, *, expected: int) -> bool:
+        """Writes the model if the stored revision is `expected`."""
+        return await self._replace(_Kind.MODEL, model.name, model, expected, is_active=model.is_active)
+
+    async def delete_model(self, name: str, *, expected: int) -> bool:
+        """Removes the model if the stored revision is `expected`."""
+        return await self._delete(_Kind.MODEL, name, expected)
+
+    async def add_token(self, token: Token) -> None:
+        """Adds a token. Raises ALREADY_EXISTS if another has its digest."""
+        await self._file.write(lambda connection: sqlite_tokens.add(connection, token))
+
+    async def get_token(self, token_id: str) -> Token | None:
+        """Returns the token of that id, or None."""
+        return await self._file.read(lambda connection: sqlite_tokens.get(connection, token_id))
+
+    async def find_token(self, digest: str) -> Token | None:
+        """Returns the token with that digest, or None."""
+        return await self._file.read(lambda connection: sqlite_tokens.find(connection, digest))
+
+    async def list_tokens(
+        self, *, after: str = "", limit: int, project_id: str = "", active_at: datetime | None = None
+    ) -> list[Token]:
+        """Returns a page of tokens by id."""
+        return await self._file.read(
+            lambda connection: sqlite_tokens.page(connection, after, limit, project_id, active_at)
+        )
+
+    async def replace_token(self, token: Token, *, expected: int) -> bool:
+        """Writes the token, but not its counters, if the stored revision is `expected`."""
+        return await self._file.write(lambda connection: sqlite_tokens.replace(connection, token, expected))
+
+    async def list_changed_tokens(self, *, since: datetime, limit: int) -> list[Token]:
+        """Returns the tokens that changed last."""
+        return await self._file.read(lambda connection: sqlite_tokens.changed(connection, since, limit))
+
+    async def admit_request(self, token_id: str, *, at: datetime) -> bool:
+        """Counts one request of a token with a limit, unless the limit is reached."""
+        return await self._file.write(lambda connection: sqlite_tokens.admit(connection, token_id, at))
+
+    async def add_usage(self, events: Sequence[UsageEvent]) -> int:
+        """Writes the events that are new, and moves the counters of their tokens."""
+        return await self._file.write(lambda connection: sqlite_usage.add(connection, events))
+
+    async def list_usage(self, where: UsageFilter, *, before: str = "", limit: int) -> list[UsageEvent]:
+        """Returns a page of events, newest first."""
+        return await self._file.read(lambda connection: sqlite_usage.page(connection, where, before, limit))
+
+    async def sum_usage(
+        self, where: UsageFilter, *, group_by: Sequence[UsageGroup], limit: int
+    ) -> list[UsageRow]:
+        """Returns the sums by group."""
+        return await self._file.read(lambda connection: sqlite_usage.sums(connection, where, group_by, limit))
+
+    async def _add(self, kind: _Kind, key: str, entity: msgspec.Struct, *, is_active: bool) -> None:
+        document = to_document(entity)
+
+        def work(connection: sqlite3.Connection) -> None:
+            try:
+                connection.execute(
+                    "INSERT INTO configuration (kind, key, revision, is_active, document) "
+                    "VALUES (?, ?, ?, ?, ?)",
+                    (kind, key, document["revision"], is_active, msgspec.json.encode(document).decode()),
+                )
+            except sqlite3.IntegrityError as error:
+                raise TollkeeperError(
+                    Reason.ALREADY_EXISTS,
+                    f"{kind} {key!r} exists already; choose another name, or update that one",
+                    field="name",
+                ) from error
+            _move_revision(connection)
+
+        await self._file.write(work)
+
+    async def _get(self, kind: _Kind, key: str, entity: type[_T]) -> _T | None:
+        def work(connection: sqlite3.Connection) -> _T | None:
+            row = connection.execute(
+                "SELECT document FROM configuration WHERE kind = ? AND key = ?", (kind, key)
+            ).fetchone()
+            return from_document(msgspec.json.decode(row[0]), entity) if row else None
+
+        return await self._file.read(work)
+
+    async def _list(
+        self, kind: _Kind, entity: type[_T], after: str, limit: int, *, active_only: bool = False
+    ) -> list[_T]:
+        def work(connection: sqlite3.Connection) -> list[_T]:
+            rows = connection.execute(
+                "SELECT document FROM configuration WHERE kind = ? AND key > ? AND is_active >= ? "
+                "ORDER BY key LIMIT ?",
+                (kind, after, active_only, limit),
+            )
+            return [from_document(msgspec.json.decode(document), entity) for (document,) in rows]
+
+        return await self._file.read(work)
+
+    async def _replace(
+        self, kind: _Kind, key: str, entity: msgspec.Struct, expected: int, *, is_active: bool
+    ) -> bool:
+        document = to_document(entity)
+
+        def work(connection: sqlite3.Connection) -> bool:
+            done = connection.execute(
+                "UPDATE configuration SET revision = ?, is_active = ?, document = ? "
+                "WHERE kind = ? AND key = ? AND revision = ?",
+                (
+                    *(document["revision"], is_active, msgspec.json.encode(document).decode()),
+                    *(kind, key, expected),
+                ),
+            )
+            return _moved(connection, done)
+
+        return await self._file.write(work)
+
+    async def _delete(self, kind: _Kind, key: str, expected: int) -> bool:
+        def work(connection: sqlite3.Connection) -> bool:
+            done = connection.execute(
+                "DELETE FROM configuration WHERE kind = ? AND key = ? AND revision = ?", (kind, key, expected)
+            )
+            return _moved(connection, done)
+
+        return await self._file.write(work)
+
+
+def _moved(connection: sqlite3.Connection, done: sqlite3.Cursor) -> bool:
+    if done.rowcount == 0:
+        return False
+    _move_revision(connection)
+    return True
+
+
+def _move_revision(connection: sqlite3.Connection) -> None:
+    connection.execute("UPDATE configuration_revision SET revision = revision + 1")

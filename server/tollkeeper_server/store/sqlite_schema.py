@@ -1,0 +1,114 @@
+"""The SQLite file: what makes it Tollkeeper's, and the numbered steps to its present shape."""
+
+import sqlite3
+from pathlib import Path
+
+from tollkeeper_server.store.ports import StoreCorruptError
+
+APPLICATION_ID = 0x746F6C6C  # "toll", in the file's header
+_CHECKED_WHOLE = 64 * 1024 * 1024  # bytes; a whole check of a larger file would delay the start too long
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (
+    (
+        """CREATE TABLE configuration (
+            kind TEXT NOT NULL,
+            key TEXT NOT NULL,
+            revision INTEGER NOT NULL,
+            is_active INTEGER NOT NULL,
+            document TEXT NOT NULL,
+            PRIMARY KEY (kind, key)
+        ) WITHOUT ROWID""",
+        "CREATE TABLE configuration_revision (revision INTEGER NOT NULL)",
+        "INSERT INTO configuration_revision VALUES (0)",
+        """CREATE TABLE tokens (
+            id TEXT PRIMARY KEY NOT NULL,
+            digest TEXT NOT NULL UNIQUE,
+            project_id TEXT NOT NULL,
+            is_active INTEGER NOT NULL,
+            expires_at TEXT,
+            updated_at TEXT NOT NULL,
+            max_requests INTEGER NOT NULL,
+            revision INTEGER NOT NULL,
+            request_count INTEGER NOT NULL,
+            last_used_at TEXT,
+            document TEXT NOT NULL
+        )""",
+        "CREATE INDEX tokens_by_project ON tokens (project_id, id)",
+        "CREATE INDEX tokens_by_change ON tokens (updated_at, id)",
+        "CREATE TABLE secrets (name TEXT PRIMARY KEY NOT NULL, sealed TEXT NOT NULL)",
+        """CREATE TABLE usage (
+            id TEXT PRIMARY KEY NOT NULL,
+            request_id TEXT NOT NULL,
+            project_id TEXT NOT NULL,
+            token_id TEXT NOT NULL,
+            model_asked TEXT NOT NULL,
+            model_served TEXT NOT NULL,
+            upstream TEXT NOT NULL,
+            endpoint TEXT NOT NULL,
+            status INTEGER NOT NULL,
+            error_code TEXT NOT NULL,
+            streamed INTEGER NOT NULL,
+            prompt INTEGER NOT NULL,
+            completion INTEGER NOT NULL,
+            cached INTEGER NOT NULL,
+            reasoning INTEGER NOT NULL,
+            audio_milliseconds INTEGER NOT NULL,
+            images INTEGER NOT NULL,
+            confidence TEXT NOT NULL,
+            started_at TEXT NOT NULL,
+            first_byte_us INTEGER NOT NULL,
+            duration_us INTEGER NOT NULL,
+            request_bytes INTEGER NOT NULL,
+            response_bytes INTEGER NOT NULL
+        )""",
+        "CREATE INDEX usage_by_project ON usage (project_id, id)",
+        "CREATE INDEX usage_by_token ON usage (token_id, id)",
+        "CREATE INDEX usage_by_model ON usage (model_served, id)",
+        "CREATE INDEX usage_by_upstream ON usage (upstream, id)",
+        "CREATE INDEX usage_by_request ON usage (request_id, id)",
+        "CREATE INDEX usage_by_start ON usage (started_at)",
+    ),
+)
+
+
+def prepare(connection: sqlite3.Connection, path: Path) -> None:
+    """Checks the file and brings it to the latest version; does nothing to a file that has it.
+
+    Raises `StoreCorruptError` if the file is damaged, somebody else's, or of a newer version.
+    """
+    if path.stat().st_size <= _CHECKED_WHOLE:
+        (finding,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+        if finding != "ok":
+            raise StoreCorruptError(
+                f"store {path}: the database is damaged ({finding}); restore it from a backup, "
+                "or move it away to begin anew"
+            )
+    connection.execute("PRAGMA journal_mode = WAL")
+    # Two processes may start on one file: the second waits here, and finds the work done.
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        _migrate(connection, path)
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+
+
+def _migrate(connection: sqlite3.Connection, path: Path) -> None:
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    if application != APPLICATION_ID and (application, version, tables) != (0, 0, 0):
+        raise StoreCorruptError(
+            f"store {path}: this is the database of another program; name another file in TOLLKEEPER_STORE"
+        )
+    if version > len(MIGRATIONS):
+        raise StoreCorruptError(
+            f"store {path}: its version {version} is newer than version {len(MIGRATIONS)}, the latest "
+            "this Tollkeeper knows; run the Tollkeeper that wrote it, or a later one"
+        )
+    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    for number, statements in enumerate(MIGRATIONS[version:], start=version + 1):
+        for statement in statements:
+            connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {number}")

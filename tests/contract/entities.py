@@ -1,0 +1,116 @@
+"""Entities to put into stores."""
+
+from datetime import UTC, datetime, timedelta
+
+from tollkeeper_server.domain.ids import Prefix, new_id
+from tollkeeper_server.domain.model import Capability, Deployment, Model
+from tollkeeper_server.domain.project import Project
+from tollkeeper_server.domain.token import Token, digest_secret, new_secret
+from tollkeeper_server.domain.upstream import AuthScheme, Provider, Upstream
+from tollkeeper_server.domain.usage import Confidence, Tokens, UsageEvent
+
+# A whole second and a microsecond: neither may be lost, and both must sort.
+NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
+LATER = NOON + timedelta(microseconds=1)
+
+
+def a_project(name: str = "Search", *, is_active: bool = True) -> Project:
+    """Returns a project with every field set."""
+    return Project(
+        id=new_id(Prefix.PROJECT),
+        name=name,
+        is_active=is_active,
+        api_key="enc:v1:k:s",
+        api_key_hint="sk-...abcd",
+        created_at=NOON,
+        updated_at=LATER,
+        deactivated_at=None if is_active else LATER,
+    )
+
+
+def an_upstream(name: str = "openai") -> Upstream:
+    """Returns an upstream with every field set."""
+    return Upstream(
+        name=name,
+        provider=Provider.GENERIC,
+        base_url="https://llm.example.com/v1",
+        auth_scheme=AuthScheme.HEADER,
+        auth_header="x-key",
+        username="user",
+        api_key="enc:v1:k:s",
+        api_key_hint="...abcd",
+        organization="org",
+        project="proj",
+        api_version="2026-01-01",
+        is_default=True,
+        timeouts={"idle": 30.5, "total": 600},
+        created_at=NOON,
+        updated_at=LATER,
+    )
+
+
+def a_model(name: str = "gpt-5") -> Model:
+    """Returns a model with every field set."""
+    return Model(
+        name=name,
+        aliases=("best", "größte"),
+        capabilities=(Capability.CHAT_COMPLETIONS, Capability.RESPONSES),
+        deployments=(Deployment(upstream="openai"), Deployment(upstream="azure", upstream_model="gpt5-eu")),
+        created_at=NOON,
+        updated_at=LATER,
+    )
+
+
+def a_token(
+    *,
+    project_id: str = "prj_1",
+    max_requests: int = 0,
+    is_active: bool = True,
+    expires_at: datetime | None = None,
+    updated_at: datetime = LATER,
+) -> Token:
+    """Returns a token that was never used."""
+    return Token(
+        id=new_id(Prefix.TOKEN),
+        project_id=project_id,
+        name="ci",
+        digest=digest_secret(new_secret().encode(), b"key"),
+        hint="sk-tk-ab...wxyz",
+        is_active=is_active,
+        expires_at=expires_at,
+        max_requests=max_requests,
+        allowed_models=("gpt-5", "claude-*"),
+        created_at=NOON,
+        updated_at=updated_at,
+    )
+
+
+def an_event(token: Token | None = None, *, started_at: datetime = NOON, request_id: str = "r") -> UsageEvent:
+    """Returns an event with every field set."""
+    return UsageEvent(
+        id=new_id(Prefix.REQUEST),
+        request_id=request_id,
+        project_id=token.project_id if token else "prj_1",
+        token_id=token.id if token else "tok_1",
+        model_asked="best",
+        model_served="gpt-5",
+        upstream="openai",
+        endpoint="chat_completions",
+        status=504,
+        error_code="upstream_timeout",
+        streamed=True,
+        tokens=Tokens(
+            prompt=2**40,
+            completion=7,
+            cached=3,
+            reasoning=2,
+            audio_milliseconds=1500,
+            images=1,
+            confidence=Confidence.ESTIMATED,
+        ),
+        started_at=started_at,
+        first_byte_us=120,
+        duration_us=4_000_000_000,
+        request_bytes=17,
+        response_bytes=0,
+    )

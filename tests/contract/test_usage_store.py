@@ -1,0 +1,272 @@
+"""What a store promises about usage events and their sums."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import chain, combinations
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tollkeeper_server.domain.ids import Prefix, new_id
+from tollkeeper_server.domain.usage import Confidence, Tokens, UsageEvent, UsageFilter, UsageGroup, UsageRow
+from tollkeeper_server.store.ports import Store
+
+from tests.contract.conftest import FreshStore, opened
+from tests.contract.entities import LATER, NOON, a_token, an_event
+
+EVERYTHING = UsageFilter()
+SECOND = timedelta(seconds=1)
+
+
+async def test_an_event_is_read_as_it_was_written(store: Store) -> None:
+    """Nothing is lost, of an event with everything and of one with nothing."""
+    full = an_event(started_at=LATER)
+    bare = UsageEvent(
+        id=new_id(Prefix.REQUEST),
+        request_id="",
+        project_id="prj_1",
+        token_id="tok_1",
+        endpoint="",
+        status=200,
+        started_at=NOON,
+    )
+    assert await store.add_usage([full, bare]) == 2
+    assert sorted([full, bare], key=lambda event: event.id, reverse=True) == await store.list_usage(
+        EVERYTHING, limit=10
+    )
+
+
+async def test_an_event_is_written_once(store: Store) -> None:
+    """A batch that is repeated, in whole or in part or within itself, adds only what is new."""
+    events = [an_event() for _ in range(5)]
+    assert await store.add_usage(events[:3]) == 3
+    assert await store.add_usage(events) == 2
+    assert await store.add_usage([*events, events[0]]) == 0
+    twice = an_event()
+    assert await store.add_usage([twice, twice]) == 1
+    assert await store.add_usage([]) == 0
+    assert len(await store.list_usage(EVERYTHING, limit=10)) == 6
+
+
+async def test_the_first_writing_of_an_event_stands(store: Store) -> None:
+    """What was accounted for is not changed afterwards."""
+    event = an_event()
+    await store.add_usage([event])
+    await store.add_usage([msgspec.structs.replace(event, status=200)])
+    assert [event] == await store.list_usage(EVERYTHING, limit=10)
+
+
+async def test_one_batch_written_by_two_at_once_counts_once(store: Store, store_url: str) -> None:
+    """Two processes that replay one journal neither lose nor double an event, nor a token's count."""
+    token = a_token()
+    await store.add_token(token)
+    events = [an_event(token) for _ in range(60)]
+
+    async with opened(store_url) as other:
+        new = await asyncio.gather(
+            *((store, other)[number % 2].add_usage(events[number * 5 :]) for number in range(6)),
+            *((store, other)[number % 2].add_usage(events) for number in range(4)),
+        )
+
+    assert sum(new) == 60
+    assert len(await store.list_usage(EVERYTHING, limit=100)) == 60
+    counted = await store.get_token(token.id)
+    assert counted is not None
+    assert counted.request_count == 60
+
+
+async def test_events_move_their_tokens(store: Store) -> None:
+    """Tokens without a limit are counted here; those with one were, and only their last use moves."""
+    free, limited, unused = a_token(), a_token(max_requests=9), a_token()
+    for token in (free, limited, unused):
+        await store.add_token(token)
+
+    events = [
+        *(an_event(free, started_at=at) for at in (NOON, LATER, NOON - SECOND)),
+        an_event(limited, started_at=NOON),
+    ]
+    await store.add_usage([*events, an_event()])
+    await store.add_usage(events)
+
+    assert msgspec.structs.replace(free, request_count=3, last_used_at=LATER) == await store.get_token(
+        free.id
+    )
+    assert msgspec.structs.replace(limited, last_used_at=NOON) == await store.get_token(limited.id)
+    assert unused == await store.get_token(unused.id)
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        UsageFilter(project_id="prj_2"),
+        UsageFilter(token_id="tok_2"),
+        UsageFilter(model_served="m2"),
+        UsageFilter(upstream="u2"),
+        UsageFilter(request_id="r2"),
+        UsageFilter(start=LATER),
+        UsageFilter(end=LATER),
+        UsageFilter(start=NOON, end=LATER, model_served="m2"),
+    ],
+    ids=["project", "token", "model", "upstream", "request", "start", "end", "several"],
+)
+async def test_filters_leave_out_the_rest(store: Store, where: UsageFilter) -> None:
+    """Each filter alone and several together; `start` is inclusive, `end` exclusive."""
+    events = [
+        msgspec.structs.replace(
+            an_event(started_at=started_at),
+            project_id=f"prj_{number}",
+            token_id=f"tok_{number}",
+            model_served=f"m{number}",
+            upstream=f"u{number}",
+            request_id=f"r{number}",
+        )
+        for number in (1, 2)
+        for started_at in (NOON - SECOND, NOON, LATER)
+    ]
+    await store.add_usage(events)
+
+    expected = sorted((event for event in events if fits(event, where)), key=lambda e: e.id, reverse=True)
+    assert 0 < len(expected) < len(events)
+    assert expected == await store.list_usage(where, limit=10)
+    (row,) = await store.sum_usage(where, group_by=[], limit=10)
+    assert len(expected) == row.requests
+
+
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(count=st.integers(0, 11), limit=st.integers(1, 5))
+async def test_pages_hold_every_event_once_newest_first(
+    fresh_store: FreshStore, count: int, limit: int
+) -> None:
+    """Whatever the size of a page."""
+    events = [an_event() for _ in range(count)]
+    async with fresh_store() as store:
+        await store.add_usage(events)
+        found: list[UsageEvent] = []
+        while page := await store.list_usage(EVERYTHING, before=found[-1].id if found else "", limit=limit):
+            assert len(page) <= limit
+            found += page
+    assert sorted(events, key=lambda event: event.id, reverse=True) == found
+
+
+counts = st.integers(0, 2**40)
+usage_events = st.builds(
+    UsageEvent,
+    id=st.builds(new_id, st.just(Prefix.REQUEST)),
+    request_id=st.just("r"),
+    project_id=st.sampled_from(["prj_1", "prj_2"]),
+    token_id=st.sampled_from(["tok_1", "tok_2", "tok_3"]),
+    model_served=st.sampled_from(["", "gpt-5", "größte"]),
+    upstream=st.sampled_from(["", "openai", "Azure"]),
+    endpoint=st.just("chat_completions"),
+    status=st.sampled_from([200, 399, 400, 499, 503]),
+    tokens=st.builds(
+        Tokens,
+        prompt=counts,
+        completion=counts,
+        cached=counts,
+        reasoning=counts,
+        audio_milliseconds=counts,
+        images=counts,
+        confidence=st.sampled_from(Confidence),
+    ),
+    started_at=st.sampled_from(
+        [datetime(2026, 1, day, hour, 59, 59, 999_999, UTC) for day in (9, 10) for hour in (0, 9, 23)]
+    ),
+)
+SETS_OF_GROUPS = list(
+    chain.from_iterable(combinations(UsageGroup, size) for size in range(len(UsageGroup) + 1))
+)
+
+
+@settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    events=st.lists(usage_events, min_size=1, max_size=25),
+    order=st.permutations(list(UsageGroup)),
+    where=st.builds(
+        UsageFilter,
+        project_id=st.sampled_from(["", "", "prj_1"]),
+        start=st.sampled_from([None, None, datetime(2026, 1, 9, 9, tzinfo=UTC)]),
+    ),
+    limit=st.sampled_from([3, 1000]),
+)
+async def test_sums_are_those_of_the_events(
+    fresh_store: FreshStore,
+    events: list[UsageEvent],
+    order: list[UsageGroup],
+    where: UsageFilter,
+    limit: int,
+) -> None:
+    """For every set of groups, in any order: what a slow sum over the same events says, first rows first."""
+    async with fresh_store() as store:
+        await store.add_usage(events)
+        for groups in SETS_OF_GROUPS:
+            group_by = sorted(groups, key=order.index)
+            assert slow_sums(events, where, group_by)[:limit] == await store.sum_usage(
+                where, group_by=group_by, limit=limit
+            )
+
+
+async def test_the_sum_of_nothing_is_one_row_of_zeros(store: Store) -> None:
+    """Without groups there is always a total; with groups there is a row only for what is there."""
+    assert [UsageRow()] == await store.sum_usage(EVERYTHING, group_by=[], limit=10)
+    assert await store.sum_usage(EVERYTHING, group_by=[UsageGroup.MODEL], limit=10) == []
+
+
+def fits(event: UsageEvent, where: UsageFilter) -> bool:
+    """Tells whether a filter lets an event through."""
+    names = ("project_id", "token_id", "model_served", "upstream", "request_id")
+    return (
+        all(getattr(where, name) in ("", getattr(event, name)) for name in names)
+        and (where.start is None or event.started_at >= where.start)
+        and (where.end is None or event.started_at < where.end)
+    )
+
+
+def slow_sums(
+    events: Sequence[UsageEvent], where: UsageFilter, group_by: Sequence[UsageGroup]
+) -> list[UsageRow]:
+    """Returns what `sum_usage` should."""
+
+    def key(event: UsageEvent) -> tuple[str | datetime, ...]:
+        hour = event.started_at.replace(minute=0, second=0, microsecond=0)
+        values: dict[UsageGroup, str | datetime] = {
+            UsageGroup.PROJECT: event.project_id,
+            UsageGroup.TOKEN: event.token_id,
+            UsageGroup.MODEL: event.model_served,
+            UsageGroup.UPSTREAM: event.upstream,
+            UsageGroup.DAY: hour.replace(hour=0),
+            UsageGroup.HOUR: hour,
+        }
+        return tuple(values[by] for by in group_by)
+
+    groups: dict[tuple[str | datetime, ...], list[UsageEvent]] = {} if group_by else {(): []}
+    for event in events:
+        if fits(event, where):
+            groups.setdefault(key(event), []).append(event)
+    rows = []
+    for values in sorted(groups):
+        named = dict(zip(group_by, values, strict=True))
+        members = groups[values]
+        rows.append(
+            UsageRow(
+                project_id=str(named.get(UsageGroup.PROJECT, "")),
+                token_id=str(named.get(UsageGroup.TOKEN, "")),
+                model_served=str(named.get(UsageGroup.MODEL, "")),
+                upstream=str(named.get(UsageGroup.UPSTREAM, "")),
+                start=msgspec.convert(named.get(UsageGroup.HOUR, named.get(UsageGroup.DAY)), datetime | None),
+                requests=len(members),
+                failed_requests=len([event for event in members if event.status >= 400]),
+                estimated_requests=len(
+                    [event for event in members if event.tokens.confidence is Confidence.ESTIMATED]
+                ),
+                prompt=sum(event.tokens.prompt for event in members),
+                completion=sum(event.tokens.completion for event in members),
+                cached=sum(event.tokens.cached for event in members),
+                reasoning=sum(event.tokens.reasoning for event in members),
+                audio_milliseconds=sum(event.tokens.audio_milliseconds for event in members),
+                images=sum(event.tokens.images for event in members),
+            )
+        )
+    return rows
