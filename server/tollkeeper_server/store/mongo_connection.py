@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import warnings
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, urlsplit
@@ -49,15 +50,18 @@ class MongoConnection:
         limits: dict[str, Any] = {name: value for name, value in _LIMITS.items() if name.lower() not in given}
         client: AsyncMongoClient[Document] | None = None
         try:
-            client = AsyncMongoClient(self._url, **limits)
+            with warnings.catch_warnings():
+                # PyMongo only warns of an option it does not know, or of a value it does not understand.
+                warnings.simplefilter("error", UserWarning)
+                client = AsyncMongoClient(self._url, **limits)
             database = client.get_default_database(_DEFAULT_DATABASE)
             await prepare(database)
         except BaseException as error:
             if client:
                 await client.close()
-            if isinstance(error, ConfigurationError | ValueError):
+            if isinstance(error, ConfigurationError | ValueError | UserWarning):
                 raise StoreCorruptError(
-                    "store: the MongoDB URL in TOLLKEEPER_STORE is malformed or has an option that is "
+                    "store: the MongoDB URL in TOLLKEEPER_STORE is malformed, or an option in it is "
                     "not known; expected mongodb://HOST/DATABASE"
                 ) from None
             if isinstance(error, OperationFailure) and error.code in _REFUSED:

@@ -1,0 +1,88 @@
+"""Secrets at rest."""
+
+import base64
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tollkeeper_server.store.sealed import Sealer, UnsealError, new_key
+
+CONTEXT = "project/prj_1/api_key"
+
+
+@given(secret=st.text(), context=st.text())
+def test_what_is_sealed_opens(secret: str, context: str) -> None:
+    """Any text in any context comes back as it was."""
+    sealer = Sealer(new_key())
+    assert sealer.open(sealer.seal(secret, context), context) == secret
+
+
+def test_sealing_twice_shows_nothing() -> None:
+    """Equal secrets look different, and neither contains the secret."""
+    sealer = Sealer(new_key())
+    one, two = sealer.seal("sk-canary", CONTEXT), sealer.seal("sk-canary", CONTEXT)
+    assert one != two
+    assert "canary" not in one
+    assert one.startswith("enc:v1:")
+
+
+def test_keys_rotate() -> None:
+    """The first key seals, every key opens; without the old one the message names its id."""
+    old, new = new_key(), new_key()
+    before = Sealer(old).seal("secret", CONTEXT)
+    both = Sealer(f"{new}, {old}")
+
+    assert both.open(before, CONTEXT) == "secret"
+    after = both.seal("secret", CONTEXT)
+    assert Sealer(new).open(after, CONTEXT) == "secret"
+    with pytest.raises(UnsealError, match=f"key {before.split(':')[2]}, which is not among"):
+        Sealer(new).open(before, CONTEXT)
+
+
+def test_a_secret_opens_only_where_it_was_put() -> None:
+    """One project's sealed key is of no use in another project."""
+    sealer = Sealer(new_key())
+    with pytest.raises(UnsealError, match="damaged or not where it was put"):
+        sealer.open(sealer.seal("secret", CONTEXT), "project/prj_2/api_key")
+
+
+@given(data=st.data())
+def test_damage_is_found(data: st.DataObject) -> None:
+    """Whichever byte is changed, and wherever the text is cut, it does not open."""
+    sealer = Sealer(new_key())
+    sealed = sealer.seal("secret", CONTEXT)
+    head, _, body = sealed.rpartition(":")
+    raw = bytearray(base64.urlsafe_b64decode(body))
+    raw[data.draw(st.integers(0, len(raw) - 1))] ^= data.draw(st.integers(1, 255))
+    with pytest.raises(UnsealError):
+        sealer.open(f"{head}:{base64.urlsafe_b64encode(raw).decode()}", CONTEXT)
+    with pytest.raises(UnsealError):
+        sealer.open(sealed[: data.draw(st.integers(0, len(sealed) - 1))], CONTEXT)
+
+
+@pytest.mark.parametrize("text", ["", "secret", "enc:v1", "enc:v2:abcd:efgh", "enc:v1:abcd:", "::::"])
+def test_what_was_never_sealed_does_not_open(text: str) -> None:
+    """A plain text, or one of another scheme, is refused and not repeated."""
+    with pytest.raises(UnsealError) as refusal:
+        Sealer(new_key()).open(text, CONTEXT)
+    assert "efgh" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["", "canary", base64.b64encode(b"c" * 31).decode(), base64.b64encode(b"c" * 33).decode(), "canary" * 9],
+    ids=["empty", "short", "31 bytes", "33 bytes", "not base64"],
+)
+def test_a_malformed_key_is_refused(key: str) -> None:
+    """The message says which key it is and how to make one, and does not show it."""
+    with pytest.raises(ValueError, match=r"encryption key 2 is not base64 of 32 bytes; .*openssl") as refusal:
+        Sealer(f"{new_key()},{key}")
+    assert not key or key not in str(refusal.value)
+
+
+def test_both_alphabets_of_base64_are_keys() -> None:
+    """A key may be written URL-safe; it is the same key."""
+    key = base64.b64encode(b"\xfb\xff" * 16).decode()
+    assert "+" in key
+    sealed = Sealer(key).seal("secret", CONTEXT)
+    assert Sealer(key.translate(str.maketrans("+/", "-_"))).open(sealed, CONTEXT) == "secret"
