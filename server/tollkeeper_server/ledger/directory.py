@@ -1,0 +1,81 @@
+"""The directories of a journal's root: one for each process, held by a lock that dies with it.
+
+    root/lock               taken briefly, so that directories come and go one at a time
+    root/rejected.jsonl     events that the store refused (see drain.py)
+    root/<instance>/lock    held as long as the process lives
+    root/<instance>/*.jsonl its segments
+
+The locks are flock's. They work on a local disk; a root shared over a network is not supported.
+"""
+
+import fcntl
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+_LOCK = "lock"
+
+
+class Claim:
+    """A directory that this process holds, and no other can, until it is released or removed."""
+
+    def __init__(self, path: Path, lock: int) -> None:
+        self.path = path
+        self._lock = lock
+
+    def release(self) -> None:
+        """Lets another process claim the directory. Harmless if nothing is held any more."""
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
+    def remove(self) -> None:
+        """Deletes the directory with all it holds, and releases it. Harmless if that was done."""
+        if self._lock < 0:
+            return
+        with _exclusive(self.path.parent):
+            for file in self.path.iterdir():
+                file.unlink()
+            self.path.rmdir()
+            self.release()
+
+
+def claim_own_and_orphans(root: Path) -> tuple[Claim, list[Claim]]:
+    """Makes a directory for this process, and claims those whose process has died."""
+    root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with _exclusive(root):
+        orphans = [
+            claim for path in sorted(root.iterdir()) if path.is_dir() and (claim := _claim(path)) is not None
+        ]
+        path = root / f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{os.getpid()}-{secrets.token_hex(4)}"
+        path.mkdir(mode=0o700)
+        own = _claim(path)
+        assert own is not None
+        return own, orphans
+
+
+def _claim(path: Path) -> Claim | None:
+    lock = _open_lock(path)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        return None
+    return Claim(path, lock)
+
+
+@contextmanager
+def _exclusive(root: Path) -> Iterator[None]:
+    lock = _open_lock(root)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
+
+
+def _open_lock(path: Path) -> int:
+    return os.open(path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

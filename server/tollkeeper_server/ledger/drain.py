@@ -1,0 +1,194 @@
+"""The way of usage events from the journal into the store.
+
+The store may refuse an event by itself, for what it holds. Such an event is set aside in
+`rejected.jsonl` below the journal's root, but only if the store took another of the same batch: a
+store that refuses everything has a problem of its own, and then all events wait. After a crash an
+event may be set aside twice.
+"""
+
+import asyncio
+import contextlib
+import logging
+import random
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import NamedTuple, ParamSpec, TypeVar
+
+import msgspec
+
+from tollkeeper_server.domain.usage import UsageEvent
+from tollkeeper_server.errors import StoreUnavailableError
+from tollkeeper_server.ledger.journal import Journal
+from tollkeeper_server.store.ports import UsageStore
+
+_log = logging.getLogger("tollkeeper.ledger")
+P = ParamSpec("P")
+T = TypeVar("T")
+REJECTED = "rejected.jsonl"
+_MAX_DELAY_SECONDS = 30.0
+
+
+class Refusal(NamedTuple):
+    """An event that the store refuses by itself, and what it said."""
+
+    event: UsageEvent
+    error: Exception
+
+
+class Drain:
+    """Writes settled events to the store, in batches and idempotently, from files and not from memory.
+
+    While the store is away it tries again at growing intervals, and remembers nothing but how far
+    it has come.
+    """
+
+    def __init__(
+        self, journal: Journal, store: UsageStore, *, batch: int = 500, interval: float = 0.5
+    ) -> None:
+        """Takes up to `batch` events at a time from each place, and rests for `interval` seconds after."""
+        self._journal = journal
+        self._store = store
+        self._batch = batch
+        self._interval = interval
+        self._orphans = list(journal.orphans)
+        self._wake = asyncio.Event()
+        self._turned = asyncio.Condition()
+        self._failures = 0
+        self._task: asyncio.Task[None] | None = None
+        self._work: Awaitable[object] | None = None
+
+    def start(self) -> None:
+        """Begins to drain, in the running event loop."""
+        self._task = asyncio.create_task(self._run(), name="usage-drain")
+
+    async def flush(self, deadline: float) -> bool:
+        """Waits until all that is settled by now, and all that was adopted, is stored.
+
+        Gives up after `deadline` seconds; tells whether it is so.
+        """
+        target = self._journal.end
+        self._wake.set()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(deadline), self._turned:
+                while self._journal.stored < target or self._journal.waiting or self._orphans:
+                    await self._turned.wait()
+                return True
+        return False
+
+    async def close(self) -> None:
+        """Stops draining. What is not stored stays in the journal."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+            if self._work is not None:
+                await asyncio.gather(self._work, return_exceptions=True)
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                delay = 0.0 if await self._turn() else self._interval
+            except Exception as error:  # noqa: BLE001 - whatever it is, draining goes on
+                delay = self._failed(error)
+            else:
+                if self._failures:
+                    _log.info("usage events reach the store again")
+                    self._failures = 0
+            async with self._turned:
+                self._turned.notify_all()
+            if delay:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(delay):
+                        await self._wake.wait()
+                self._wake.clear()
+
+    async def _turn(self) -> bool:
+        """Moves some events into the store; tells whether there are probably more."""
+        waiting = self._journal.first_waiting(self._batch)
+        filed: list[UsageEvent] = []
+        if self._journal.stored < self._journal.end:
+            filed = await self._in_thread(self._journal.read, self._batch)
+        adopted = await self._read_orphan()
+        await self._write(list({event.id: event for event in (*waiting, *filed, *adopted)}.values()))
+        self._journal.forget_waiting(waiting)
+        self._journal.commit()
+        await self._commit_orphan()
+        return bool(self._orphans) or self._batch in (len(waiting), len(filed))
+
+    async def _read_orphan(self) -> list[UsageEvent]:
+        if not self._orphans:
+            return []
+        try:
+            return await self._in_thread(self._orphans[0].read, self._batch)
+        except OSError as error:
+            self._give_up_orphan(error)
+            return []
+
+    async def _commit_orphan(self) -> None:
+        if not self._orphans:
+            return
+        try:
+            await self._in_thread(self._orphans[0].commit)
+        except OSError as error:
+            self._give_up_orphan(error)
+        else:
+            if self._orphans[0].done:
+                del self._orphans[0]
+
+    def _give_up_orphan(self, error: OSError) -> None:
+        orphan = self._orphans.pop(0)
+        _log.error("%s can't be adopted (%s); the next process to start tries again", orphan.path, error)
+        orphan.release()
+
+    async def _in_thread(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Runs something that waits for the disk; `close` waits for it even when this is cancelled."""
+        work = asyncio.ensure_future(asyncio.to_thread(function, *args, **kwargs))
+        self._work = work
+        return await asyncio.shield(work)
+
+    async def _write(self, events: list[UsageEvent]) -> None:
+        if not events:
+            return
+        refusals = await self._offer(events)
+        if len(refusals) == len(events):
+            raise refusals[0].error
+        if refusals:
+            await self._in_thread(_set_aside, self._journal.root / REJECTED, refusals)
+
+    async def _offer(self, events: list[UsageEvent]) -> list[Refusal]:
+        """Stores events and returns those that the store refuses, which it finds by halving."""
+        try:
+            await self._store.add_usage(events)
+        except StoreUnavailableError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a refusal can be any error of a database driver
+            if len(events) == 1:
+                return [Refusal(events[0], error)]
+            middle = len(events) // 2
+            return await self._offer(events[:middle]) + await self._offer(events[middle:])
+        return []
+
+    def _failed(self, error: Exception) -> float:
+        """Takes note of a failed turn; returns how many seconds to wait before the next."""
+        if self._failures == 0:
+            _log.warning(
+                "usage events can't be stored (%s: %s); they wait in the journal",
+                type(error).__name__,
+                error,
+                exc_info=None if isinstance(error, StoreUnavailableError) else error,
+            )
+        self._failures += 1
+        ceiling = min(_MAX_DELAY_SECONDS, self._interval * 2.0 ** min(self._failures, 16))
+        return ceiling * random.uniform(0.5, 1.0)  # noqa: S311 - jitter keeps no secret
+
+
+def _set_aside(path: Path, refusals: list[Refusal]) -> None:
+    lines = [
+        msgspec.json.encode({"error": f"{type(error).__name__}: {error}", "event": event}) + b"\n"
+        for event, error in refusals
+    ]
+    with path.open("ab") as file:
+        file.write(b"".join(lines))
+    for event, error in refusals:
+        _log.error(
+            "the store refuses usage event %s (%s); set aside in %s", event.id, type(error).__name__, path
+        )

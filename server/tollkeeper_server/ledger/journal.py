@@ -1,0 +1,219 @@
+"""The usage journal: what is known of a request is on file before anything can be lost.
+
+A request that is about to be dispatched leaves an intent, one that ended its final event. Each is one
+write to a file of this process, so it outlives a `kill -9`; the disk has it within about a second
+(sync.py), so a loss of power may cost the last second. The drain takes settled events to the store.
+Whoever starts next adopts the directory of a process that died (orphan.py).
+
+If the journal can't be written, the request does not suffer: final events wait in memory, up to a
+bound, until they are stored or the journal can be written again.
+"""
+
+import logging
+import os
+import time
+from itertools import islice
+from pathlib import Path
+
+from tollkeeper_server.domain.usage import UsageEvent
+from tollkeeper_server.ledger.directory import claim_own_and_orphans
+from tollkeeper_server.ledger.orphan import Orphan
+from tollkeeper_server.ledger.segments import (
+    Position,
+    Reader,
+    intent_line,
+    segment_path,
+    settled_line,
+)
+from tollkeeper_server.ledger.sync import Syncer
+
+_log = logging.getLogger("tollkeeper.ledger")
+SEGMENT_BYTES = 8 * 1024 * 1024
+WAITING_EVENTS = 10_000
+_COMPLAIN_EVERY_SECONDS = 60.0
+
+
+class Journal:
+    """The journal of one process below a root that several may share.
+
+    `begin`, `settle` and everything else here belong to one thread, the event loop's; only `read`
+    may run in another, between two commits.
+    """
+
+    def __init__(
+        self, root: Path, *, segment_bytes: int = SEGMENT_BYTES, waiting_events: int = WAITING_EVENTS
+    ) -> None:
+        """Opens a journal and adopts those of dead processes. Raises OSError if that is impossible.
+
+        `segment_bytes` is the size at which a new file is begun, `waiting_events` how many final
+        events are kept in memory while the journal can't be written.
+        """
+        self.root = root
+        self._claim, orphans = claim_own_and_orphans(root)
+        self.orphans = [Orphan(claim) for claim in orphans]
+        self._reader = Reader(self._claim.path, intents=False, finished=False)
+        self._syncer = Syncer(self._claim.path)
+        self._segment_bytes = segment_bytes
+        self._waiting_events = waiting_events
+        self._kept: list[int] = []
+        self._number = 0
+        self._size = 0
+        self._cut = False
+        self._file = -1
+        # Where the last whole line ends.
+        self._end = Position(0, 0)
+        # Intents whose final event is not on file, with the segment each is in.
+        self._open: dict[str, tuple[int, bytes]] = {}
+        self._waiting: dict[str, UsageEvent] = {}
+        self._dropped = 0
+        self._complained = -_COMPLAIN_EVERY_SECONDS
+        self._start_segment()
+
+    @property
+    def end(self) -> Position:
+        """Where the next line goes: what is settled by now stands before it, or waits in memory."""
+        return self._end
+
+    @property
+    def stored(self) -> Position:
+        """Up to where everything settled is stored."""
+        return self._reader.position
+
+    @property
+    def waiting(self) -> int:
+        """How many final events are in memory alone."""
+        return len(self._waiting)
+
+    @property
+    def skipped(self) -> int:
+        """How many lines could not be read."""
+        return self._reader.skipped
+
+    def begin(self, event: UsageEvent) -> None:
+        """Puts a request on record that is about to be dispatched. Never raises, never waits."""
+        line = intent_line(event)
+        if self._append(line):
+            self._open[event.id] = (self._number, line)
+
+    def settle(self, event: UsageEvent) -> None:
+        """Puts the final event of a request on record, begun or not. Never raises, never waits."""
+        if self._append(settled_line(event)):
+            self._open.pop(event.id, None)
+            if self._waiting:
+                self._append_waiting()
+            return
+        self._waiting[event.id] = event
+        if len(self._waiting) > self._waiting_events:
+            del self._waiting[next(iter(self._waiting))]
+            self._dropped += 1
+
+    def first_waiting(self, limit: int) -> list[UsageEvent]:
+        """Returns up to `limit` of the final events that are in memory alone, oldest first."""
+        return list(islice(self._waiting.values(), limit))
+
+    def forget_waiting(self, events: list[UsageEvent]) -> None:
+        """Takes note that these events are stored."""
+        for event in events:
+            self._waiting.pop(event.id, None)
+            self._open.pop(event.id, None)
+
+    def read(self, limit: int) -> list[UsageEvent]:
+        """Returns the next settled events on file, at most `limit`. Reads files: not for the event loop."""
+        return [event for _, event in self._reader.read(limit)]
+
+    def commit(self) -> None:
+        """Takes note that what was read last is stored; deletes segments that are not needed any more."""
+        before = self._reader.position.segment
+        self._reader.commit()
+        self._kept += range(max(before, 1), self._reader.position.segment)
+        self._kept = [number for number in self._kept if not self._retire(number)]
+
+    def close(self) -> None:
+        """Puts everything on the disk and lets go of the directory; deletes it if all is stored.
+
+        Otherwise the next process to start adopts it. Waits for the disk.
+        """
+        self._append_waiting()
+        self._file = -1
+        self._syncer.close()
+        for orphan in self.orphans:
+            orphan.release()
+        if self._reader.position >= self._end and not self._open and not self._waiting:
+            self._claim.remove()
+        self._claim.release()
+
+    def _append(self, line: bytes) -> bool:
+        if self._size >= self._segment_bytes:
+            self._start_segment()
+        # A write that was cut has left no line feed: one more keeps this line apart from it.
+        data = b"\n" + line if self._cut else line
+        try:
+            written = os.write(self._file, data)
+        except OSError as error:
+            self._complain(str(error))
+            return False
+        self._syncer.dirty = True
+        self._size += written
+        self._cut = written != len(data)
+        if self._cut:
+            self._complain("the disk is full")
+            return False
+        self._end = Position(self._number, self._size)
+        return True
+
+    def _append_waiting(self) -> None:
+        for event_id, event in list(self._waiting.items()):
+            if not self._append(settled_line(event)):
+                return
+            del self._waiting[event_id]
+            self._open.pop(event_id, None)
+
+    def _start_segment(self) -> None:
+        path = segment_path(self._claim.path, self._number + 1)
+        try:
+            file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            if self._file < 0:
+                raise
+            # What is open goes on: a long segment is better than none.
+            self._complain(str(error))
+            return
+        self._syncer.watch(file)
+        self._file = file
+        self._number += 1
+        self._size = 0
+        self._cut = False
+
+    def _retire(self, number: int) -> bool:
+        """Deletes a segment whose settled events are stored, if no intent keeps it.
+
+        A few intents (long streams) are written again to the current segment. Many stay where they
+        are: writing them over and over would cost more than the room they take.
+        """
+        kept = [(event_id, line) for event_id, (there, line) in self._open.items() if there == number]
+        if sum(len(line) for _, line in kept) > self._segment_bytes // 4:
+            return False
+        for event_id, line in kept:
+            if not self._append(line):
+                return False
+            self._open[event_id] = (self._number, line)
+        try:
+            segment_path(self._claim.path, number).unlink()
+        except OSError as error:
+            self._complain(str(error))
+            return False
+        return True
+
+    def _complain(self, why: str) -> None:
+        now = time.monotonic()
+        if now - self._complained < _COMPLAIN_EVERY_SECONDS:
+            return
+        self._complained = now
+        _log.error(
+            "the usage journal in %s can't be written (%s): %d usage events wait in memory, %d are lost; "
+            "make room on the disk",
+            self._claim.path,
+            why,
+            len(self._waiting),
+            self._dropped,
+        )

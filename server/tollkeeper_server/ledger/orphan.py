@@ -1,0 +1,71 @@
+"""What a process that died has left in the journal."""
+
+from itertools import islice
+
+import msgspec
+
+from tollkeeper_server.domain.usage import Confidence, Tokens, UsageEvent
+from tollkeeper_server.ledger.directory import Claim
+from tollkeeper_server.ledger.segments import Kind, Reader
+
+INTERRUPTED = "gateway_interrupted"
+_BYTES_PER_TOKEN = 4
+
+
+def interrupted(intent: UsageEvent) -> UsageEvent:
+    """Returns the event of a request whose process died before it ended.
+
+    If it had been given to an upstream, it has probably cost its prompt, which is estimated.
+    """
+    tokens = Tokens()
+    if intent.upstream:
+        prompt = intent.request_bytes // _BYTES_PER_TOKEN
+        tokens = Tokens(prompt=prompt, confidence=Confidence.ESTIMATED)
+    return msgspec.structs.replace(intent, status=500, error_code=INTERRUPTED, tokens=tokens)
+
+
+class Orphan:
+    """A claimed directory as a source of events: those settled, then those interrupted.
+
+    Its files stay until all of it is stored; whoever dies on the way leaves it to the next.
+    """
+
+    def __init__(self, claim: Claim) -> None:
+        self.path = claim.path
+        self._claim = claim
+        self._reader = Reader(claim.path, intents=True, finished=True)
+        self._open: dict[str, UsageEvent] = {}
+        self._replaying: list[UsageEvent] = []
+        self._settled_all = False
+        self.done = False
+
+    def read(self, limit: int) -> list[UsageEvent]:
+        """Returns the next events, at most `limit`; none if there are no more."""
+        while not self._settled_all:
+            entries = self._reader.read(limit)
+            settled = [event for kind, event in entries if kind is Kind.SETTLED]
+            for kind, event in entries:
+                if kind is Kind.INTENT:
+                    self._open[event.id] = event
+                else:
+                    self._open.pop(event.id, None)
+            if settled:
+                return settled
+            self._reader.commit()
+            self._settled_all = not entries
+        self._replaying = [interrupted(intent) for intent in islice(self._open.values(), limit)]
+        return self._replaying
+
+    def commit(self) -> None:
+        """Takes note that what was read last is stored; removes the directory when all of it is."""
+        self._reader.commit()
+        for event in self._replaying:
+            del self._open[event.id]
+        self._replaying = []
+        if self._settled_all and not self._open:
+            self.done = True
+            self._claim.remove()
+
+    def release(self) -> None:
+        """Leaves what is not stored yet to another process."""
+        self._claim.release()

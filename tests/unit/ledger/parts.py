@@ -1,0 +1,126 @@
+"""What the tests of the journal are made of: events, a store with faults, and a crash."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from tollkeeper_server.domain.usage import (
+    Confidence,
+    Tokens,
+    UsageEvent,
+    UsageFilter,
+    UsageGroup,
+    UsageRow,
+)
+from tollkeeper_server.errors import StoreUnavailableError
+from tollkeeper_server.ledger.drain import Drain
+from tollkeeper_server.ledger.journal import Journal
+
+DEADLINE = 30.0
+
+
+def intent(event_id: str, *, upstream: str = "openai", request_bytes: int = 400) -> UsageEvent:
+    """Returns the event of a request that is about to be dispatched."""
+    return UsageEvent(
+        id=event_id,
+        request_id=f"caller-{event_id}",
+        project_id="prj_1",
+        token_id="tok_1",
+        model_asked="gpt-4o",
+        upstream=upstream,
+        endpoint="chat_completions",
+        status=0,
+        started_at=datetime(2026, 11, 21, tzinfo=UTC),
+        request_bytes=request_bytes,
+    )
+
+
+def settled(event_id: str, *, prompt: int = 7) -> UsageEvent:
+    """Returns the final event of a request."""
+    return UsageEvent(
+        id=event_id,
+        request_id=f"caller-{event_id}",
+        project_id="prj_1",
+        token_id="tok_1",
+        model_asked="gpt-4o",
+        upstream="openai",
+        endpoint="chat_completions",
+        status=200,
+        tokens=Tokens(prompt=prompt, completion=2, confidence=Confidence.EXACT),
+        started_at=datetime(2026, 11, 21, tzinfo=UTC),
+        duration_us=1200,
+    )
+
+
+class FaultyStore:
+    """A store of usage events in memory that can be away, or refuse some events."""
+
+    def __init__(self) -> None:
+        self.events: dict[str, UsageEvent] = {}
+        self.away = False
+        self.poison: set[str] = set()
+        self.writes: list[int] = []
+        self.attempted = asyncio.Event()
+
+    async def add_usage(self, events: Sequence[UsageEvent]) -> int:
+        """Writes events as the port says, or fails as it was told to."""
+        self.attempted.set()
+        if self.away:
+            raise StoreUnavailableError("the store")
+        if refused := [event.id for event in events if event.id in self.poison]:
+            raise ValueError(f"value out of range in {refused[0]}")
+        new = {event.id: event for event in events if event.id not in self.events}
+        self.events |= new
+        self.writes.append(len(events))
+        return len(new)
+
+    async def list_usage(self, where: UsageFilter, *, before: str = "", limit: int) -> list[UsageEvent]:
+        """Nobody asks in these tests."""
+        raise NotImplementedError
+
+    async def sum_usage(
+        self, where: UsageFilter, *, group_by: Sequence[UsageGroup], limit: int
+    ) -> list[UsageRow]:
+        """Nobody asks in these tests."""
+        raise NotImplementedError
+
+    def statuses(self) -> dict[str, int]:
+        """Returns each event's id and status."""
+        return {event_id: event.status for event_id, event in sorted(self.events.items())}
+
+
+@asynccontextmanager
+async def draining(journal: Journal, store: FaultyStore, *, batch: int = 500) -> AsyncIterator[Drain]:
+    """A running drain that is quick to try again."""
+    drain = Drain(journal, store, batch=batch, interval=0.01)
+    drain.start()
+    try:
+        yield drain
+    finally:
+        await drain.close()
+
+
+async def drain_all(journal: Journal, store: FaultyStore) -> None:
+    """Moves into the store all that the journal and those it adopted have for it."""
+    async with draining(journal, store) as drain:
+        assert await drain.flush(DEADLINE)
+
+
+def crash(journal: Journal) -> None:
+    """Leaves a journal as its process's death would: files as they are, locks free."""
+    journal._syncer.close()
+    journal._claim.release()
+    for orphan in journal.orphans:
+        orphan.release()
+
+
+def directories(root: Path) -> list[Path]:
+    """Returns the directories of processes below a journal's root."""
+    return sorted(path for path in root.iterdir() if path.is_dir())
+
+
+def segments(journal: Journal) -> list[str]:
+    """Returns the names of a journal's own segments."""
+    return sorted(path.name for path in journal._claim.path.glob("*.jsonl"))

@@ -1,0 +1,263 @@
+"""The journal keeps what it is told, whatever happens to the process."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tollkeeper_server.domain.usage import Confidence, Tokens
+from tollkeeper_server.ledger.journal import Journal
+
+from tests.unit.ledger.parts import (
+    FaultyStore,
+    crash,
+    directories,
+    drain_all,
+    draining,
+    intent,
+    segments,
+    settled,
+)
+
+SMALL = 1000
+
+
+async def test_a_settled_event_reaches_the_store_as_it_was_settled(tmp_path: Path) -> None:
+    store, journal = FaultyStore(), Journal(tmp_path)
+    journal.begin(intent("a"))
+    journal.settle(settled("a"))
+    journal.settle(settled("never-dispatched"))
+    await drain_all(journal, store)
+    journal.close()
+    assert store.events == {"a": settled("a"), "never-dispatched": settled("never-dispatched")}
+
+
+async def test_an_open_intent_is_nobodys_event_while_its_process_lives(tmp_path: Path) -> None:
+    store, journal = FaultyStore(), Journal(tmp_path)
+    journal.begin(intent("a"))
+    other = Journal(tmp_path)
+    await drain_all(journal, store)
+    await drain_all(other, store)
+    assert store.events == {}
+    other.close()
+    journal.close()
+
+
+async def test_an_intent_whose_process_died_becomes_an_estimated_failure(tmp_path: Path) -> None:
+    dead = Journal(tmp_path)
+    dead.begin(intent("dispatched", request_bytes=403))
+    dead.begin(intent("not-dispatched", upstream=""))
+    dead.begin(intent("done"))
+    dead.settle(settled("done"))
+    crash(dead)
+
+    store, journal = FaultyStore(), Journal(tmp_path)
+    await drain_all(journal, store)
+    journal.close()
+    assert store.statuses() == {"dispatched": 500, "done": 200, "not-dispatched": 500}
+    dispatched = store.events["dispatched"]
+    assert dispatched.error_code == "gateway_interrupted"
+    assert dispatched.tokens == Tokens(prompt=100, confidence=Confidence.ESTIMATED)
+    assert dispatched.request_id == "caller-dispatched"
+    assert store.events["not-dispatched"].tokens == Tokens(confidence=Confidence.NONE)
+    assert store.events["done"] == settled("done")
+    assert directories(tmp_path) == []
+
+
+async def test_a_whole_end_leaves_no_directory_and_an_early_one_leaves_its_events(tmp_path: Path) -> None:
+    store, journal = FaultyStore(), Journal(tmp_path)
+    journal.settle(settled("a"))
+    journal.close()
+    assert len(directories(tmp_path)) == 1
+
+    heir = Journal(tmp_path)
+    heir.begin(intent("b"))
+    await drain_all(heir, store)
+    heir.close()
+    assert store.statuses() == {"a": 200}
+    assert len(directories(tmp_path)) == 1, "the open intent has to survive"
+
+    last = Journal(tmp_path)
+    await drain_all(last, store)
+    last.close()
+    assert store.statuses() == {"a": 200, "b": 500}
+    assert directories(tmp_path) == []
+
+
+async def test_segments_rotate_and_stored_ones_are_deleted(tmp_path: Path) -> None:
+    store, journal = FaultyStore(), Journal(tmp_path, segment_bytes=SMALL)
+    for number in range(50):
+        journal.begin(intent(f"{number:02}"))
+        journal.settle(settled(f"{number:02}"))
+    assert len(segments(journal)) > 10
+    await drain_all(journal, store)
+    assert len(segments(journal)) == 1
+    assert len(store.events) == 50
+    journal.close()
+    assert directories(tmp_path) == []
+
+
+async def test_a_long_request_survives_the_deletion_of_its_segment(tmp_path: Path) -> None:
+    store, journal = FaultyStore(), Journal(tmp_path, segment_bytes=10 * SMALL)
+    journal.begin(intent("long"))
+    journal.begin(intent("longer"))
+    for number in range(100):
+        journal.settle(settled(f"{number:03}"))
+    await drain_all(journal, store)
+    assert "0000000001.jsonl" not in segments(journal)
+    journal.settle(settled("long"))
+    crash(journal)
+
+    heir = Journal(tmp_path)
+    await drain_all(heir, store)
+    heir.close()
+    assert store.events["long"] == settled("long")
+    assert store.events["longer"].status == 500
+    assert len(store.events) == 102
+
+
+async def test_many_open_requests_keep_their_segment_until_they_end(tmp_path: Path) -> None:
+    store, journal = FaultyStore(), Journal(tmp_path, segment_bytes=SMALL)
+    names = [f"{number:02}" for number in range(20)]
+    for name in names:
+        journal.begin(intent(name))
+    await drain_all(journal, store)
+    assert len(segments(journal)) > 5
+    for name in names:
+        journal.settle(settled(name))
+    await drain_all(journal, store)
+    assert len(segments(journal)) == 1
+    assert list(store.statuses()) == names
+    journal.close()
+
+
+@pytest.mark.parametrize("cut", [1, 10, 200])
+async def test_a_torn_last_line_costs_only_itself(
+    tmp_path: Path, cut: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    dead = Journal(tmp_path)
+    dead.begin(intent("a"))
+    dead.settle(settled("a"))
+    dead.begin(intent("b"))
+    dead.settle(settled("b"))
+    crash(dead)
+    segment = next(directories(tmp_path)[0].glob("*.jsonl"))
+    segment.write_bytes(segment.read_bytes()[:-cut])
+
+    store, journal = FaultyStore(), Journal(tmp_path)
+    await drain_all(journal, store)
+    journal.close()
+    assert store.statuses() == {"a": 200, "b": 500}
+    assert "skipped 1 unreadable lines" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "garbage", [b"\0" * 4096, b"X{}\n", b"S{}\n", b"S\n", b"\xff\xfe\n\n\n", b"I[]", b"S" + b"x" * 700_000]
+)
+async def test_garbage_between_segments_costs_only_itself(tmp_path: Path, garbage: bytes) -> None:
+    dead = Journal(tmp_path, segment_bytes=1)
+    dead.settle(settled("a"))
+    dead.settle(settled("b"))
+    crash(dead)
+    first = min(directories(tmp_path)[0].glob("*.jsonl"))
+    first.write_bytes(first.read_bytes() + garbage)
+
+    store, journal = FaultyStore(), Journal(tmp_path)
+    await drain_all(journal, store)
+    journal.close()
+    assert store.statuses() == {"a": 200, "b": 200}
+
+
+async def test_processes_share_a_root_without_touching_each_other(tmp_path: Path) -> None:
+    store, one, two = FaultyStore(), Journal(tmp_path), Journal(tmp_path)
+    assert one.orphans == []
+    assert two.orphans == []
+    one.settle(settled("one"))
+    two.settle(settled("two"))
+    await drain_all(one, store)
+    one.close()
+    assert store.statuses() == {"one": 200}
+    await drain_all(two, store)
+    two.close()
+    assert store.statuses() == {"one": 200, "two": 200}
+
+
+async def test_an_adopter_that_dies_leaves_everything_to_the_next(tmp_path: Path) -> None:
+    dead = Journal(tmp_path)
+    dead.begin(intent("a"))
+    dead.settle(settled("b"))
+    crash(dead)
+    heir = Journal(tmp_path)
+    heir.begin(intent("c"))
+    assert len(heir.orphans) == 1
+    crash(heir)
+
+    store, journal = FaultyStore(), Journal(tmp_path)
+    assert len(journal.orphans) == 2
+    await drain_all(journal, store)
+    journal.close()
+    assert store.statuses() == {"a": 500, "b": 200, "c": 500}
+    assert directories(tmp_path) == []
+
+
+async def test_of_two_starters_one_adopts(tmp_path: Path) -> None:
+    for number in range(8):
+        dead = Journal(tmp_path)
+        dead.settle(settled(f"{number}"))
+        crash(dead)
+    starters = await asyncio.gather(*(asyncio.to_thread(Journal, tmp_path) for _ in range(6)))
+    assert sum(len(journal.orphans) for journal in starters) == 8
+    store = FaultyStore()
+    for journal in starters:
+        await drain_all(journal, store)
+        journal.close()
+    assert len(store.events) == 8
+    assert sum(store.writes) == 8
+    assert directories(tmp_path) == []
+
+
+Step = tuple[str, int]
+STEPS = st.lists(
+    st.tuples(st.sampled_from(["begin", "begin", "settle", "settle", "drain", "crash"]), st.integers(0, 200)),
+    max_size=60,
+)
+
+
+@given(steps=STEPS, segment_bytes=st.sampled_from([1, 900, 5000, 100_000]))
+def test_each_request_leaves_one_event_however_steps_interleave(
+    steps: list[Step], segment_bytes: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    asyncio.run(_interleave(tmp_path_factory.mktemp("journal"), steps, segment_bytes))
+
+
+async def _interleave(root: Path, steps: list[Step], segment_bytes: int) -> None:
+    store = FaultyStore()
+    journal = Journal(root, segment_bytes=segment_bytes)
+    expected: dict[str, int] = {}
+    running: list[str] = []
+    for number, (what, choice) in enumerate(steps):
+        match what:
+            case "begin":
+                name = f"{number:03}"
+                running.append(name)
+                journal.begin(intent(name))
+            case "settle" if running:
+                name = running.pop(choice % len(running))
+                expected[name] = 200
+                journal.settle(settled(name))
+            case "drain":
+                async with draining(journal, store, batch=1 + choice % 5) as drain:
+                    assert await drain.flush(30)
+            case "crash":
+                expected |= dict.fromkeys(running, 500)
+                running.clear()
+                crash(journal)
+                journal = Journal(root, segment_bytes=segment_bytes)
+    expected |= dict.fromkeys(running, 500)
+    crash(journal)
+    last = Journal(root)
+    await drain_all(last, store)
+    last.close()
+    assert store.statuses() == dict(sorted(expected.items()))
+    assert directories(root) == []
