@@ -52,15 +52,19 @@ class Simulator:
 
     async def _serve(self, scope: Message, receive: Receive, send: Send) -> None:
         request = _request(scope)
-        if request.path.startswith(control.PREFIX):
-            await self._control(Exchange(scope, receive, send, Record(0, "", "", [])), request)
-            return
         recorder = self._state.recorder
-        record = recorder.begin(request.method, request.target, request.headers)
+        controlled = request.path.startswith(control.PREFIX)
+        if controlled:
+            record = Record(0, request.method, request.target, [])
+        else:
+            record = recorder.begin(request.method, request.target, request.headers)
         exchange = Exchange(scope, receive, send, record)
         left = False
         try:
-            await self._exchange(exchange, request)
+            if controlled:
+                await self._control(exchange, request)
+            else:
+                await self._exchange(exchange, request)
         except ClientLeftError:
             left = True
         except asyncio.CancelledError:
@@ -72,9 +76,11 @@ class Simulator:
             task.uncancel()
         finally:
             exchange.close()
-            (recorder.cancel if left else recorder.finish)(record)
+            if not controlled:
+                (recorder.cancel if left else recorder.finish)(record)
 
     async def _control(self, exchange: Exchange, request: Request) -> None:
+        exchange.watch()
         try:
             answer = await control.answer(request, self._state)
         except RefusalError as refusal:

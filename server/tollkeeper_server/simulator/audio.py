@@ -57,12 +57,12 @@ def transcribe(call: Call) -> Reply:
         deltas = ({"type": "transcript.text.delta", "delta": piece} for piece in heard.words.pieces)
         return EventStream((data_event(delta) for delta in deltas), data_event(last))
     usage = {"type": "duration", "seconds": heard.seconds} if duration_billed else _token_usage(heard)
-    return _written(call, heard, None if call.faults.no_usage else usage, "transcribe")
+    return _written(heard, None if call.faults.no_usage else usage, "transcribe")
 
 
 def translate(call: Call) -> Reply:
     """POST /audio/translations."""
-    return _written(call, _listen(call), None, "translate")
+    return _written(_listen(call), None, "translate")
 
 
 def _listen(call: Call) -> _Heard:
@@ -87,7 +87,7 @@ def _token_usage(heard: _Heard) -> Json:
     }
 
 
-def _written(call: Call, heard: _Heard, usage: Json | None, task: str) -> Reply:
+def _written(heard: _Heard, usage: Json | None, task: str) -> Reply:
     text = heard.words.text
     billed = {} if usage is None else {"usage": usage}
     form = heard.form.field("response_format") or "json"
@@ -121,7 +121,7 @@ def _written(call: Call, heard: _Heard, usage: Json | None, task: str) -> Reply:
                 400,
                 f"Invalid value: '{form}'.",
                 code="invalid_value",
-                param=f"response_format of {call.request.path}",
+                param="response_format",
             )
 
 

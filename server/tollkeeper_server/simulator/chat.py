@@ -138,7 +138,7 @@ def complete(call: Call) -> Reply:
     model = call.model(body.model)
     if not body.messages:
         raise RefusalError(400, "Invalid 'messages': empty array.", code="empty_array", param="messages")
-    choices = body.n or 1
+    choices = 1 if body.n is None else body.n
     if not 1 <= choices <= _MAX_CHOICES:
         raise RefusalError(400, f"Invalid 'n': {choices}.", code="invalid_value", param="n")
     prompt = sum(count_content(message.content) + wording.PER_MESSAGE for message in body.messages)

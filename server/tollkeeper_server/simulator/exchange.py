@@ -18,6 +18,13 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 
+def _phrase(status: int) -> bytes:
+    try:
+        return HTTPStatus(status).phrase.encode()
+    except ValueError:  # a status of a provider's own, such as Anthropic's 529
+        return b""
+
+
 class ClientLeftError(Exception):
     """The client closed the connection before its request was complete."""
 
@@ -88,7 +95,7 @@ class Exchange:
         self.record.status = status
         if close_framed and self._transport is not None:
             self._raw = True
-            lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}".encode(), b"connection: close"]
+            lines = [b"HTTP/1.1 %d " % status + _phrase(status), b"connection: close"]
             lines += [name + b": " + value for name, value in headers if name != b"content-length"]
             self._transport.write(b"\r\n".join(lines) + b"\r\n\r\n")
         else:

@@ -95,7 +95,7 @@ def _from_form(call: Call) -> tuple[ImageRequest, int]:
 
 def _answer(call: Call, body: ImageRequest, model: str, inputs: int, event: str) -> Reply:
     model = call.model(model)
-    count = body.n or 1
+    count = 1 if body.n is None else body.n
     if not 1 <= count <= _MAX_IMAGES:
         raise RefusalError(400, f"Invalid 'n': {count}.", code="invalid_value", param="n")
     newer = not model.startswith("dall-e")

@@ -1,6 +1,7 @@
 """What every answer of a provider carries, and whom it turns away."""
 
 import math
+from email.utils import formatdate
 
 from tollkeeper_server.simulator.call import Call
 from tollkeeper_server.simulator.reply import Dialect, HeaderPairs, RefusalError
@@ -13,11 +14,13 @@ _TOKENS_PER_MINUTE = 2_000_000
 
 def greeting(call: Call, request_id: str, elapsed: float) -> HeaderPairs:
     """Returns the headers of an answer. `elapsed` is in seconds."""
+    date = (b"date", formatdate(usegmt=True).encode())
     allowance = call.state.allowance
     limit = allowance.limit or _REQUESTS_PER_MINUTE
     remaining = allowance.remaining if allowance.limit else limit - 1
     if call.dialect is Dialect.ANTHROPIC:
         return (
+            date,
             (b"request-id", request_id.encode()),
             (b"anthropic-organization-id", b"org-simulator"),
             (b"anthropic-ratelimit-requests-limit", b"%d" % limit),
@@ -39,7 +42,7 @@ def greeting(call: Call, request_id: str, elapsed: float) -> HeaderPairs:
             (b"openai-processing-ms", b"%d" % (elapsed * 1000)),
             (b"openai-version", b"2020-10-01"),
         )
-    return ((b"x-request-id", request_id.encode()), *own, *limits)
+    return (date, (b"x-request-id", request_id.encode()), *own, *limits)
 
 
 def refuse_key(call: Call) -> None:
