@@ -174,8 +174,8 @@ class MongoStore:
     async def add_usage(self, events: Sequence[UsageEvent]) -> int:
         """Writes the events that are new, and moves the counters of their tokens.
 
-        A process that dies between the two leaves `request_count` of tokens without a limit behind the
-        events, never ahead of them.
+        A process or a server that dies between the two leaves `request_count` of tokens without a limit
+        behind the events, never ahead of them.
         """
         return await self._connection.run(mongo_usage.add(self._connection, events))
 
