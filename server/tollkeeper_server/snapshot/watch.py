@@ -1,7 +1,6 @@
 """Keeps the snapshot up to date: a change swaps one reference."""
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
@@ -13,7 +12,6 @@ from tollkeeper_server.snapshot.compile import CompileError, OpenSecret, compile
 from tollkeeper_server.snapshot.model import EMPTY, Snapshot
 from tollkeeper_server.store.ports import Store
 
-_log = logging.getLogger("tollkeeper.snapshot")
 _PAGE = 1000
 
 _Entity = TypeVar("_Entity", Project, Upstream, Model)
@@ -31,36 +29,32 @@ class SnapshotWatch:
         self.problem: str | None = None
         """Why the stored configuration is not the current one; None if it is."""
 
-    async def load(self) -> None:
-        """Reads and compiles the configuration. Raises if it can't be read or does not compile."""
+    async def load(self) -> Snapshot:
+        """Reads and compiles the configuration, and returns it as the current one.
+
+        Raises StoreUnavailableError or CompileError, and keeps the reason as `problem`.
+        """
         async with self._lock:
-            # The revision is read first: a write in between makes the snapshot look older than it
-            # is, which costs another load, and never newer.
-            revision = await self._store.config_revision()
-            projects = await _all(self._store.list_projects, lambda project: project.id)
-            upstreams = await _all(self._store.list_upstreams, lambda upstream: upstream.name)
-            models = await _all(self._store.list_models, lambda model: model.name)
-            self.current = compile_snapshot(
-                revision,
-                projects=projects,
-                upstreams=upstreams,
-                models=models,
-                open_secret=self._open_secret,
-                default_timeouts=self._default_timeouts,
-            )
+            try:
+                self.current = await self._compile()
+            except (TollkeeperError, CompileError) as error:
+                self.problem = str(error)
+                raise
             self.problem = None
+            return self.current
 
-    async def refresh(self) -> None:
-        """Loads again; what stands in the way is logged and kept as `problem`."""
-        try:
-            await self.load()
-        except (TollkeeperError, CompileError) as error:
-            self._keep(str(error))
-
-    def _keep(self, problem: str) -> None:
-        if self.problem != problem:
-            _log.warning("the configuration was not taken over, the last good one stays: %s", problem)
-        self.problem = problem
+    async def _compile(self) -> Snapshot:
+        # The revision is read first: a write in between makes the snapshot look older than it is,
+        # which costs another load, and never newer.
+        revision = await self._store.config_revision()
+        return compile_snapshot(
+            revision,
+            projects=await _all(self._store.list_projects, lambda project: project.id),
+            upstreams=await _all(self._store.list_upstreams, lambda upstream: upstream.name),
+            models=await _all(self._store.list_models, lambda model: model.name),
+            open_secret=self._open_secret,
+            default_timeouts=self._default_timeouts,
+        )
 
 
 async def _all(

@@ -1,0 +1,214 @@
+"""The composition root: builds a server out of its parts, runs it, and takes it down in order."""
+
+import asyncio
+import base64
+import logging
+import secrets
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from tollkeeper_server.coordination.open import Coordination
+from tollkeeper_server.dataplane.aiohttp_transport import AiohttpTransport
+from tollkeeper_server.dataplane.authenticate import Authenticator
+from tollkeeper_server.dataplane.plane import DataPlane, Limits
+from tollkeeper_server.demo import Demo, set_up_demo
+from tollkeeper_server.domain.upstream import Timeouts
+from tollkeeper_server.doors.console import make_console
+from tollkeeper_server.doors.data import DataListener
+from tollkeeper_server.doors.front import ConsoleListener, front
+from tollkeeper_server.doors.grpc import GrpcListener
+from tollkeeper_server.doors.sockets import bind, name_of
+from tollkeeper_server.doors.tls import load_certificate
+from tollkeeper_server.errors import TollkeeperError
+from tollkeeper_server.ledger.drain import Drain
+from tollkeeper_server.ledger.journal import Journal
+from tollkeeper_server.management.services import make_chain
+from tollkeeper_server.settings import Settings, SettingsError
+from tollkeeper_server.snapshot.watch import SnapshotWatch
+from tollkeeper_server.store.key_file import keep
+from tollkeeper_server.store.open import make_store
+from tollkeeper_server.store.ports import Store
+from tollkeeper_server.store.sealed import Sealer, new_key
+
+_log = logging.getLogger("tollkeeper.app")
+_FLUSH_SECONDS = 5.0
+_ENCRYPTION_KEY_FILE = "encryption-key"
+_DIGEST_KEY = "digest_key"
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where a running server listens, each `HOST:PORT`; `tls` is the console's."""
+
+    data: str
+    console: str
+    grpc: str
+    tls: bool
+
+
+def make_sealer(settings: Settings) -> Sealer:
+    """Returns the sealer with the settings' keys, or with one kept in the data directory.
+
+    Raises `SettingsError` for a malformed key, `KeyFileError` if it can't be kept.
+    """
+    if settings.encryption_key is not None:
+        try:
+            return Sealer(settings.encryption_key.get_secret_value())
+        except ValueError as error:
+            raise SettingsError(f"encryption_key: {error}") from None
+    path = settings.data_dir / _ENCRYPTION_KEY_FILE
+    key, _ = keep(path, new_key)
+    _log.warning(
+        "TOLLKEEPER_ENCRYPTION_KEY is not set; using the key in %s. Whoever has that file and the "
+        "store has the provider keys: keep them apart in production",
+        path,
+    )
+    return Sealer(key)
+
+
+async def load_digest_key(store: Store, sealer: Sealer) -> bytes:
+    """Returns the key under which token digests are made: random, sealed, the same for all processes.
+
+    Raises `UnsealError` if the encryption key is not the one it was sealed with.
+    """
+    fresh = base64.b64encode(secrets.token_bytes(32)).decode()
+    kept = await store.keep_secret(_DIGEST_KEY, sealer.seal(fresh, _DIGEST_KEY))
+    return base64.b64decode(sealer.open(kept, _DIGEST_KEY))
+
+
+class Server:
+    """One server process.
+
+    `start` raises, with a plain reason, whatever keeps it from serving; `close` undoes as much of it as
+    was done.
+    """
+
+    def __init__(self, settings: Settings, *, management_token: str, simulator: str | None = None) -> None:
+        """Takes the settings; for a demo also the `HOST:PORT` of a simulator, None to call OpenAI."""
+        self._settings = settings
+        self._management_token = management_token
+        self._simulator = simulator
+        self._parts = AsyncExitStack()
+        self._draining = False
+        self._data: DataListener
+        self._console: ConsoleListener
+        self._grpc: GrpcListener
+        self._watch: SnapshotWatch
+        self._coordination: Coordination
+        self._store: Store
+        self.demo: Demo | None = None
+
+    async def start(self) -> Addresses:
+        """Opens the store, reads the configuration, and binds every port; nothing is answered yet."""
+        settings = self._settings
+        settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        certificate = load_certificate(settings) if settings.uses_tls else None
+        data = bind(settings.data_address, "data plane", "TOLLKEEPER_DATA_ADDRESS")
+        self._parts.callback(data.close)
+        console = bind(settings.console_address, "console", "TOLLKEEPER_CONSOLE_ADDRESS")
+        self._parts.callback(console.close)
+        sealer = make_sealer(settings)
+        store = self._store = make_store(settings.store, settings.data_dir)
+        await store.open()
+        self._parts.push_async_callback(store.close)
+        digest_key = await load_digest_key(store, sealer)
+        if settings.demo:
+            self.demo = await set_up_demo(store, sealer, digest_key, settings.data_dir, self._simulator)
+        plane = await self._start_data_plane(sealer, digest_key)
+        chain = make_chain(
+            store=store,
+            sealer=sealer,
+            digest_key=digest_key,
+            changes=self._coordination.changes,
+            management_token=self._management_token,
+            clock=_now,
+        )
+        self._grpc = GrpcListener(
+            chain, settings.grpc_address, certificate=certificate if settings.grpc_tls else None
+        )
+        await self._grpc.start()
+        self._parts.push_async_callback(self._grpc.close)
+        addresses = Addresses(name_of(data), name_of(console), self._grpc.address, settings.uses_tls)
+        self._data = DataListener(plane, data, drain_seconds=settings.drain_seconds)
+        self._console = ConsoleListener(
+            front(plane, make_console(chain, self.readiness)),
+            console,
+            certificate=certificate,
+            drain_seconds=settings.drain_seconds,
+        )
+        return addresses
+
+    async def _start_data_plane(self, sealer: Sealer, digest_key: bytes) -> DataPlane:
+        settings, store = self._settings, self._store
+        watch = self._watch = SnapshotWatch(store, sealer.open, _timeouts(settings))
+        await watch.load()
+        coordination = self._coordination = Coordination(
+            store,
+            watch.load,
+            redis_url=settings.redis,
+            lifetime=settings.auth_cache_seconds,
+            unknown_lifetime=settings.unknown_token_seconds,
+            poll_interval=settings.poll_seconds,
+        )
+        await coordination.open()
+        self._parts.push_async_callback(coordination.close)
+        journal = Journal(settings.data_dir / "journal")
+        self._parts.callback(journal.close)
+        drain = Drain(journal, store)
+        drain.start()
+        self._parts.push_async_callback(drain.close)
+        self._parts.push_async_callback(drain.flush, _FLUSH_SECONDS)
+        transport = AiohttpTransport()
+        self._parts.push_async_callback(transport.close)
+        return DataPlane(
+            current=lambda: watch.current,
+            authenticator=Authenticator(coordination.tokens, digest_key, watch.load, _now),
+            admit=lambda token_id, at: store.admit_request(token_id, at=at),
+            transport=transport,
+            journal=journal,
+            limits=Limits(max_body=settings.max_body_bytes),
+        )
+
+    async def serve(self, stop: asyncio.Event) -> None:
+        """Serves until `stop` is set and the requests under way have ended, or the drain time has."""
+        async with asyncio.TaskGroup() as listeners:
+            listeners.create_task(self._data.serve())
+            listeners.create_task(self._console.serve())
+            await stop.wait()
+            self._draining = True
+            self._data.stop()
+            self._console.stop()
+            await self._grpc.stop(self._settings.drain_seconds)
+
+    async def close(self) -> None:
+        """Writes what is left of the usage, and lets go of everything."""
+        await self._parts.aclose()
+
+    async def readiness(self) -> dict[str, str | None]:
+        """Returns what stands in the way of serving, by part; None where nothing does."""
+        store: str | None = None
+        try:
+            await self._store.ping()
+        except TollkeeperError as error:
+            store = str(error)
+        redis = None if self._coordination.redis_answers in {None, True} else "Redis is not reachable"
+        return {
+            "store": store,
+            "configuration": self._watch.problem,
+            "redis": redis,
+            "draining": "the server is going down" if self._draining else None,
+        }
+
+
+def _timeouts(settings: Settings) -> Timeouts:
+    return Timeouts(
+        connect=settings.connect_timeout_seconds,
+        first_byte=settings.first_byte_timeout_seconds,
+        idle=settings.idle_timeout_seconds,
+        total=settings.total_timeout_seconds,
+    )
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
