@@ -1,0 +1,63 @@
+"""A process whose files may not grow beyond a limit, as on a full disk, and which journals on.
+
+    python full_disk_process.py ROOT
+
+Prints as JSON what became of its events.
+"""
+
+import asyncio
+import json
+import resource
+import sys
+from pathlib import Path
+
+from tollkeeper_server.ledger.journal import Journal
+
+from tests.unit.ledger.parts import DEADLINE, FaultyStore, crash, draining, intent, settled
+
+LIMIT = 4000
+
+
+def limit_files(size: int) -> None:
+    """Lets files grow up to `size` bytes."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
+
+async def main(root: Path) -> dict[str, object]:
+    """Fills the disk, makes room, fills it again, and crashes."""
+    journal = Journal(root, waiting_events=50)
+    store = FaultyStore()
+    limit_files(LIMIT)
+    for number in range(30):
+        journal.begin(intent(f"a{number:02}"))
+        journal.settle(settled(f"a{number:02}"))
+    waiting_while_full = journal.waiting
+
+    async with draining(journal, store) as drain:
+        stored_from_memory = await drain.flush(DEADLINE)
+    stored = sorted(store.events)
+
+    for number in range(60):
+        journal.settle(settled(f"b{number:02}"))
+    waiting_at_the_bound = journal.waiting
+    limit_files(resource.RLIM_INFINITY)
+    journal.settle(settled("c"))
+    waiting_with_room = journal.waiting
+    crash(journal)
+
+    heir = Journal(root)
+    async with draining(heir, store) as drain:
+        assert await drain.flush(DEADLINE)
+    heir.close()
+    return {
+        "waiting_while_full": waiting_while_full,
+        "stored_from_memory": stored_from_memory,
+        "stored": stored,
+        "waiting_at_the_bound": waiting_at_the_bound,
+        "waiting_with_room": waiting_with_room,
+        "in_the_end": store.statuses(),
+    }
+
+
+if __name__ == "__main__":
+    json.dump(asyncio.run(main(Path(sys.argv[1]))), sys.stdout)

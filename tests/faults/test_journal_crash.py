@@ -1,0 +1,106 @@
+"""No usage event is lost or doubled by `kill -9` or a full disk."""
+
+import json
+import os
+import random
+import subprocess
+import sys
+from collections import defaultdict
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from tollkeeper_server.domain.project import Project
+from tollkeeper_server.domain.token import Token
+from tollkeeper_server.domain.usage import UsageFilter
+from tollkeeper_server.ledger.drain import Drain
+from tollkeeper_server.ledger.journal import Journal
+from tollkeeper_server.ledger.orphan import interrupted
+from tollkeeper_server.store.sqlite import SqliteStore
+
+from tests.unit.ledger.parts import DEADLINE, directories, intent, settled
+
+HERE = Path(__file__).parent
+ROUNDS = 4
+NOW = datetime(2026, 11, 20, tzinfo=UTC)
+
+
+def run_and_kill(root: Path, database: Path, seed: int, lines: int) -> dict[str, list[str]]:
+    """Runs a journalling process, kills it after it said so many lines, and returns all it said."""
+    said: dict[str, list[str]] = defaultdict(list)
+    process = subprocess.Popen(
+        [sys.executable, str(HERE / "journal_process.py"), str(root), str(database), str(seed)],
+        stdout=subprocess.PIPE,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    assert process.stdout
+    with process.stdout as output:
+        for count, line in enumerate(output):
+            if count == lines:
+                process.kill()
+            what, _, event_id = line.decode().strip().partition(" ")
+            said[what].append(event_id)
+    process.wait()
+    assert process.returncode == -9
+    return said
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_kill_9_loses_and_doubles_nothing(tmp_path: Path, seed: int) -> None:
+    root, database = tmp_path / "journal", tmp_path / "usage.db"
+    store = SqliteStore(database)
+    await store.open()
+    await store.add_project(Project(id="prj_1", name="p", created_at=NOW, updated_at=NOW))
+    await store.add_token(
+        Token(id="tok_1", project_id="prj_1", digest="0" * 64, hint="", created_at=NOW, updated_at=NOW)
+    )
+    choose = random.Random(seed)
+    said: dict[str, list[str]] = defaultdict(list)
+    for round_number in range(ROUNDS):
+        killed = run_and_kill(root, database, 100 * seed + round_number, choose.randrange(1, 2500))
+        for what, names in killed.items():
+            said[what] += names
+
+    journal = Journal(root)
+    drain = Drain(journal, store, interval=0.01)
+    drain.start()
+    assert await drain.flush(DEADLINE)
+    await drain.close()
+    journal.close()
+
+    stored = {event.id: event for event in await store.list_usage(UsageFilter(), limit=100_000)}
+    token = await store.get_token("tok_1")
+    await store.close()
+    assert token
+    assert token.request_count == len(stored)
+    assert directories(root) == []
+    assert set(said["begun"]) <= set(stored) <= set(said["begin"])
+    for name, event in stored.items():
+        if name in said["settled"]:
+            assert event == settled(name)
+        elif name not in said["settle"]:
+            assert event == interrupted(intent(name))
+        else:
+            assert event in (settled(name), interrupted(intent(name)))
+    assert len(said["begin"]) - len(stored) <= ROUNDS
+
+
+def test_a_full_disk_fails_no_request_and_loses_no_event_within_the_bound(tmp_path: Path) -> None:
+    process = subprocess.run(
+        [sys.executable, str(HERE / "full_disk_process.py"), str(tmp_path)],
+        capture_output=True,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        check=False,
+        text=True,
+    )
+    assert process.returncode == 0, process.stderr
+    outcome = json.loads(process.stdout)
+    first = [f"a{number:02}" for number in range(30)]
+    assert 20 <= outcome["waiting_while_full"] < 30
+    assert outcome["stored_from_memory"] is True
+    assert outcome["stored"] == first
+    assert outcome["waiting_at_the_bound"] == 50
+    assert outcome["waiting_with_room"] == 0
+    kept = [f"b{number:02}" for number in range(10, 60)]
+    assert outcome["in_the_end"] == dict.fromkeys([*first, *kept, "c"], 200)
+    assert process.stderr.count("can't be written") == 1
