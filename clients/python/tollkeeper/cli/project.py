@@ -15,7 +15,7 @@ def project() -> None:
 
     \b
     Examples:
-      tollkeeper project create support-bot
+      tollkeeper project create --name support-bot
       tollkeeper project list
       tollkeeper project deactivate prj_… --revoke-tokens
     """
@@ -48,7 +48,7 @@ def get(client: Client, output: Output, project_id: str) -> None:
 
 
 @project.command()
-@click.argument("name")
+@click.option("--name", required=True, help="For people; it need not be unique.")
 @click.option(
     "--openai-api-key",
     "--api-key",
@@ -65,9 +65,9 @@ def create(
 
     \b
     Examples:
-      tollkeeper project create support-bot
-      tollkeeper project create support-bot --openai-api-key - < key.txt
-      tollkeeper project create support-bot --api-key-env OPENAI_API_KEY
+      tollkeeper project create --name support-bot
+      tollkeeper project create --name support-bot --openai-api-key - < key.txt
+      tollkeeper project create --name support-bot --api-key-env OPENAI_API_KEY
     """
     key = read_secret("--openai-api-key", openai_api_key, api_key_env)
     output.item(client.projects.create(name=name, openai_api_key=key or ""))

@@ -19,8 +19,8 @@ def token() -> None:
 
     \b
     Examples:
-      tollkeeper token create --project prj_… --name ci --duration 24h
-      tollkeeper token list --project prj_… --active
+      tollkeeper token create --project-id prj_… --name ci --duration 24h
+      tollkeeper token list --project-id prj_… --active
       tollkeeper token revoke tok_…
     """
 
@@ -30,7 +30,14 @@ def _requests(it: Token) -> str:
 
 
 @token.command("list")
-@click.option("--project", "project_id", metavar="ID", default="", help="Leave out other projects' tokens.")
+@click.option(
+    "--project-id",
+    "--project",
+    "project_id",
+    metavar="ID",
+    default="",
+    help="Leave out other projects' tokens.",
+)
 @click.option("--active", "active_only", is_flag=True, help="Leave out revoked and expired tokens.")
 @manages
 def list_(client: Client, output: Output, project_id: str, active_only: bool) -> None:
@@ -63,7 +70,9 @@ def get(client: Client, output: Output, token_id: str) -> None:
 
 
 @token.command()
-@click.option("--project", "project_id", metavar="ID", required=True, help="The project it is for.")
+@click.option(
+    "--project-id", "--project", "project_id", metavar="ID", required=True, help="The project it is for."
+)
 @click.option("--name", default="", help="For people.")
 @click.option(
     "--duration", type=minutes, metavar="LENGTH", help="Expire after 90m, 24h, 7d, or plain minutes."
@@ -103,9 +112,9 @@ def create(
 
     \b
     Examples:
-      tollkeeper token create --project prj_… --name ci --duration 24h
-      tollkeeper token create --project prj_… --allowed-model 'gpt-4*' --max-requests 1000
-      export OPENAI_API_KEY=$(tollkeeper token create --project prj_…)
+      tollkeeper token create --project-id prj_… --name ci --duration 24h
+      tollkeeper token create --project-id prj_… --allowed-model 'gpt-4*' --max-requests 1000
+      export OPENAI_API_KEY=$(tollkeeper token create --project-id prj_…)
     """
     _one_expiry(duration, duration_minutes, expires_at)
     minted = client.tokens.create(

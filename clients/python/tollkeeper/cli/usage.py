@@ -50,9 +50,16 @@ def _filters(command: Callable[P, None]) -> Callable[P, None]:
     for option in reversed(
         (
             click.option(
-                "--project", "project_id", metavar="ID", default="", help="Leave out other projects."
+                "--project-id",
+                "--project",
+                "project_id",
+                metavar="ID",
+                default="",
+                help="Leave out other projects.",
             ),
-            click.option("--token", "token_id", metavar="ID", default="", help="Leave out other tokens."),
+            click.option(
+                "--token-id", "--token", "token_id", metavar="ID", default="", help="Leave out other tokens."
+            ),
             click.option("--model", metavar="NAME", default="", help="Leave out other models."),
             click.option("--upstream", metavar="NAME", default="", help="Leave out other upstreams."),
             click.option("--since", type=past, metavar="TIME", help="From 24h ago, or 2026-03-01T12:00Z."),
@@ -70,7 +77,7 @@ def usage() -> None:
     \b
     Examples:
       tollkeeper usage summary --group-by model --since 7d
-      tollkeeper usage events --token tok_… --limit 20
+      tollkeeper usage events --token-id tok_… --limit 20
     """
 
 
