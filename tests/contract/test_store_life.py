@@ -142,15 +142,15 @@ async def test_a_store_that_is_away_is_unavailable_and_comes_back(outage: Outage
 
 async def test_a_write_completes_without_its_caller(store_url: str) -> None:
     """Who is cancelled leaves a whole write behind, never half of one; closing waits for it."""
-    project, token = a_project(), a_token()
+    projects, token = [a_project() for _ in range(50)], a_token()
     events = [an_event(token) for _ in range(20)]
     async with opened(store_url) as store:
         await store.add_token(token)
         writes = [
-            asyncio.ensure_future(store.add_project(project)),
-            asyncio.ensure_future(store.add_usage(events)),
+            asyncio.ensure_future(write)
+            for write in (*map(store.add_project, projects), store.add_usage(events))
         ]
-        await asyncio.sleep(0)  # lets both begin
+        await asyncio.sleep(0)  # lets all of them begin
         for write in writes:
             write.cancel()
         assert all(
@@ -159,8 +159,8 @@ async def test_a_write_completes_without_its_caller(store_url: str) -> None:
         )
 
     async with opened(store_url) as store:
-        assert project == await store.get_project(project.id)
-        assert await store.config_revision() == 1
+        assert len(await store.list_projects(limit=100)) == len(projects)
+        assert await store.config_revision() == len(projects)
         counted = await store.get_token(token.id)
         assert counted is not None
         assert counted.request_count == 20

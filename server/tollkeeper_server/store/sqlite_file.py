@@ -105,7 +105,7 @@ class SqliteFile:
             # SQLite gives the files beside it (-wal, -shm) the same mode.
             os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
             connections.append(self._connect())
-            prepare(connections[0], self._path)
+            prepare(connections[0], self._path, busy_seconds=self._busy_seconds)
             for _ in range(_READERS):
                 connections.append(self._connect())
                 connections[-1].execute("PRAGMA query_only = ON")

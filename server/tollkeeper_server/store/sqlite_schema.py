@@ -1,12 +1,14 @@
 """The SQLite file: what makes it Tollkeeper's, and the numbered steps to its present shape."""
 
 import sqlite3
+import time
 from pathlib import Path
 
 from tollkeeper_server.store.ports import StoreCorruptError
 
 APPLICATION_ID = 0x746F6C6C  # "toll", in the file's header
 _CHECKED_WHOLE = 64 * 1024 * 1024  # bytes; a whole check of a larger file would delay the start too long
+_BUSY_PAUSE = 0.01  # seconds
 
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
@@ -71,10 +73,11 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
 )
 
 
-def prepare(connection: sqlite3.Connection, path: Path) -> None:
+def prepare(connection: sqlite3.Connection, path: Path, *, busy_seconds: float) -> None:
     """Checks the file and brings it to the latest version; does nothing to a file that has it.
 
-    Raises `StoreCorruptError` if the file is damaged, somebody else's, or of a newer version.
+    Raises `StoreCorruptError` if the file is damaged, somebody else's, or of a newer version, and
+    `sqlite3.OperationalError` if others keep it locked for longer than `busy_seconds`.
     """
     if path.stat().st_size <= _CHECKED_WHOLE:
         (finding,) = connection.execute("PRAGMA quick_check(1)").fetchone()
@@ -83,7 +86,7 @@ def prepare(connection: sqlite3.Connection, path: Path) -> None:
                 f"store {path}: the database is damaged ({finding}); restore it from a backup, "
                 "or move it away to begin anew"
             )
-    connection.execute("PRAGMA journal_mode = WAL")
+    _use_wal(connection, time.monotonic() + busy_seconds)
     # Two processes may start on one file: the second waits here, and finds the work done.
     connection.execute("BEGIN IMMEDIATE")
     try:
@@ -92,6 +95,20 @@ def prepare(connection: sqlite3.Connection, path: Path) -> None:
         connection.execute("ROLLBACK")
         raise
     connection.execute("COMMIT")
+
+
+def _use_wal(connection: sqlite3.Connection, deadline: float) -> None:
+    # The connection's own patience does not cover this statement: it fails at once while another
+    # process that opens the same new file is at the same point.
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(_BUSY_PAUSE)
+        else:
+            return
 
 
 def _migrate(connection: sqlite3.Connection, path: Path) -> None:
