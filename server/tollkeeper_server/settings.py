@@ -169,7 +169,8 @@ def read_settings_file(path: Path) -> dict[str, Any]:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise SettingsError(f"settings file {path}: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        # Also dates and numbers that only look like such, and nesting without end.
         where = getattr(error, "problem_mark", None)
         line = f", line {where.line + 1}" if where else ""
         raise SettingsError(f"settings file {path}{line}: not valid YAML") from error
@@ -189,8 +190,8 @@ def load_settings(options: Mapping[str, Any]) -> Settings:
     """
     known = set(Settings.model_fields)
     for name in os.environ:
-        field = name.removeprefix(ENV_PREFIX).lower()
-        if name.startswith(ENV_PREFIX) and name != SETTINGS_FILE and field not in known:
+        field = name.upper().removeprefix(ENV_PREFIX).lower()
+        if name.upper().startswith(ENV_PREFIX) and name != SETTINGS_FILE and field not in known:
             if field.startswith("test_"):
                 continue
             raise SettingsError(f"{name}: no such setting; see `tollkeeper check-config --help`")

@@ -71,7 +71,7 @@ class AiohttpTransport:
         return await self._send(request, _Trace())
 
     async def _send(self, request: Outgoing, trace: _Trace) -> Incoming:
-        headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers]
+        headers = [(name.decode("latin-1"), _text(value)) for name, value in request.headers]
         if not isinstance(request.body, bytes) and request.length is not None:
             headers.append(("content-length", str(request.length)))
         timeouts = request.timeouts
@@ -94,6 +94,7 @@ class AiohttpTransport:
         connection = response.connection
         if connection is not None and connection.protocol is not None:
             connection.protocol.read_timeout = timeouts.idle
+            connection.protocol.start_timeout()  # the one that runs is still that of the first byte
         return _AiohttpIncoming(response)
 
     async def close(self) -> None:
@@ -123,6 +124,14 @@ class _AiohttpIncoming:
     def close(self) -> None:
         """Lets go of the answer."""
         self._response.close()
+
+
+def _text(value: bytes) -> str:
+    # aiohttp writes header values as UTF-8.
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.decode("latin-1")
 
 
 def _translate(error: Exception) -> TransportError:

@@ -8,6 +8,7 @@ from tollkeeper_server.coordination.ports import Unknown
 from tollkeeper_server.dataplane.exchange import Exchange
 from tollkeeper_server.domain.token import MAX_SECRET_LENGTH, Token, digest_secret
 from tollkeeper_server.errors import Reason, StoreUnavailableError, TollkeeperError
+from tollkeeper_server.snapshot.compile import CompileError
 from tollkeeper_server.snapshot.model import ProjectView, Snapshot
 
 # In the order in which they are looked at: OpenAI's clients, Anthropic's, Azure's.
@@ -69,7 +70,10 @@ class Authenticator:
 
     async def _project_made_elsewhere(self, exchange: Exchange, project_id: str) -> ProjectView:
         # Its token was found, so it exists: another process made both a moment ago.
-        exchange.snapshot = await self._reload()
+        try:
+            exchange.snapshot = await self._reload()
+        except CompileError as error:
+            raise StoreUnavailableError("the configuration") from error
         project = exchange.snapshot.projects.get(project_id)
         if project is None:
             raise StoreUnavailableError("the configuration")

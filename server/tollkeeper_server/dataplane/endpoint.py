@@ -1,7 +1,7 @@
 """Which endpoint a path is: what it serves, how its body names the model, how it is metered."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from urllib.parse import unquote_to_bytes
 
@@ -122,24 +122,30 @@ _FAMILIES: dict[str, Endpoint] = {
     },
 }
 _FAMILIES["fine-tunes"] = _FAMILIES["fine_tunes"]
+_FAMILIES["messages"] = replace(_FAMILIES["messages"], anthropic=True)
+# What is read or deleted there was metered when it was made.
+_UNMETERED = {endpoint.name: replace(endpoint, meter=Meter.NONE) for endpoint in _EXACT.values()}
 _OTHER = Endpoint("other", Body.ANY)
 
 _AZURE = re.compile(r"/openai/deployments/([^/]+)(/.+)")
-_SAFE = re.compile(r"[!-\[\]-~]+")  # printable ASCII, and no backslash
+# Printable ASCII without backslash, and without what begins a query or a fragment. The slash at the
+# front keeps the path from being read as part of the upstream's host.
+_SAFE_PATH = re.compile(r"/[!\"$->@-\[\]-~]*")
+_SAFE_QUERY = re.compile(rb"[!\"$-~]*")
 MAX_PATH = 4096
 
 
-def match(raw_path: bytes) -> Matched:
+def match(raw_path: bytes, method: str) -> Matched:
     """Returns which endpoint a path is, with or without `/v1`, or in Azure's form.
 
     Raises NOT_FOUND for a path that is none, INVALID_ARGUMENT for one that no upstream should see:
-    dot segments, control characters, over 4,096 bytes.
+    dot segments, characters that a path can't have, over 4,096 bytes.
     """
     path = raw_path.decode("latin-1")
     endpoint = _EXACT.get(path[3:]) if path.startswith("/v1/") else None
     if endpoint is not None:
-        return Matched(endpoint, path[3:])
-    if len(path) > MAX_PATH or not _SAFE.fullmatch(path) or _has_dot_segment(raw_path):
+        return Matched(_of_method(endpoint, method), path[3:])
+    if len(path) > MAX_PATH or not _SAFE_PATH.fullmatch(path) or _has_dot_segment(raw_path):
         raise TollkeeperError(
             Reason.INVALID_ARGUMENT,
             "the path has dot segments or characters that a URL can't have, or is too long; "
@@ -156,14 +162,36 @@ def match(raw_path: bytes) -> Matched:
     versioned = path.startswith("/v1/")
     if versioned:
         path = path[3:]
-    endpoint = _EXACT.get(path.rstrip("/")) or _FAMILIES.get(path.split("/", 2)[1])
+    plain = _as_upstreams_read(path)
+    endpoint = _EXACT.get(plain) or _FAMILIES.get(plain.split("/", 2)[1])
     if endpoint is None and not versioned:
         raise TollkeeperError(
             Reason.NOT_FOUND,
             "there is nothing at this path; the API is under /v1, such as /v1/chat/completions",
             field="path",
         )
-    return Matched(endpoint or _OTHER, path, path_model)
+    return Matched(_of_method(endpoint or _OTHER, method), path, path_model)
+
+
+def check_query(query: bytes) -> None:
+    """Raises INVALID_ARGUMENT if a request line can't have the query."""
+    if not _SAFE_QUERY.fullmatch(query):
+        raise TollkeeperError(
+            Reason.INVALID_ARGUMENT,
+            "the query has characters that a URL can't have; percent-encode them",
+            field="query",
+        )
+
+
+def _of_method(endpoint: Endpoint, method: str) -> Endpoint:
+    return endpoint if method == "POST" else _UNMETERED.get(endpoint.name, endpoint)
+
+
+def _as_upstreams_read(path: str) -> str:
+    # Servers take these for the same path (RFC 3986, 6.2.2; doubled slashes by custom), so that no
+    # spelling may get round an endpoint's metering.
+    plain = unquote_to_bytes(path).decode("latin-1").lower()
+    return "/" + "/".join(segment for segment in plain.split("/") if segment)
 
 
 def _has_dot_segment(raw_path: bytes) -> bool:

@@ -15,6 +15,7 @@ _TEXT = re.compile(
     rb'"(?:content|text|delta|arguments|partial_json|thinking|reasoning_content|transcript)"'
     rb'\s*:\s*"((?:[^"\\]|\\.)*)"'
 )
+_DELTA = re.compile(rb'"delta"\s*:\s*"((?:[^"\\]|\\.)*)"')
 _MEDIA = ("image_url", "input_audio", "file", "source", "file_data")
 _MAX_DEPTH = 64
 
@@ -22,6 +23,14 @@ _MAX_DEPTH = 64
 def text_bytes(answer: bytes) -> int:
     """Returns how many bytes of generated text stand in a JSON answer or a piece of a stream."""
     return sum(len(text) for text in _TEXT.findall(answer))
+
+
+def delta_bytes(piece: bytes) -> int:
+    """Returns how many bytes of generated text are new in a piece of a responses stream.
+
+    Its later events repeat what its deltas said.
+    """
+    return sum(len(text) for text in _DELTA.findall(piece))
 
 
 def tokens_of(size: int) -> int:

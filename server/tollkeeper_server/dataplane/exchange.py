@@ -19,6 +19,7 @@ Send = Callable[[Message], Awaitable[None]]
 UNKNOWN_BYTES = 1 << 62
 """`declared_bytes` of a body whose length was not said."""
 
+_MAX_LENGTH_DIGITS = 18
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 
 
@@ -98,8 +99,8 @@ class Exchange:
     @property
     def anthropic(self) -> bool:
         """Whether the caller expects Anthropic's error shape."""
-        if self.matched is not None:
-            return self.matched.endpoint.anthropic
+        if self.matched is not None and self.matched.endpoint.anthropic:
+            return True
         return b"anthropic-version" in self.headers
 
     def event(self) -> UsageEvent:
@@ -132,7 +133,8 @@ def _declared_bytes(headers: dict[bytes, bytes], http_version: str, method: str)
     # one without either; the methods that hardly ever have are taken to have none.
     length = headers.get(b"content-length")
     if length is not None:
-        return int(length) if length.isdigit() else UNKNOWN_BYTES
+        countable = length.isdigit() and len(length) <= _MAX_LENGTH_DIGITS
+        return int(length) if countable else UNKNOWN_BYTES
     if http_version == "2":
         return 0 if method in {"GET", "HEAD", "OPTIONS"} else UNKNOWN_BYTES
     return UNKNOWN_BYTES if b"transfer-encoding" in headers else 0

@@ -1,13 +1,13 @@
 """Which upstream a request goes to, and what it looks like there."""
 
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from tollkeeper_server.dataplane.balance import Turns
 from tollkeeper_server.dataplane.endpoint import Body, Meter
 from tollkeeper_server.dataplane.exchange import Exchange
 from tollkeeper_server.dataplane.form import rename_model
 from tollkeeper_server.dataplane.headers import request_headers
-from tollkeeper_server.dataplane.peek import Peek
+from tollkeeper_server.dataplane.peek import Peek, check_model
 from tollkeeper_server.dataplane.rewrite import rewrite_json
 from tollkeeper_server.dataplane.transport import Outgoing
 from tollkeeper_server.domain.model import matches
@@ -16,17 +16,28 @@ from tollkeeper_server.errors import Reason, TollkeeperError
 from tollkeeper_server.snapshot.compile import bearer
 from tollkeeper_server.snapshot.model import Leg, Route, Target
 
+# Where Azure has the deployment in the path; elsewhere it stands in the body, as with OpenAI.
+_BY_DEPLOYMENT = {
+    "chat_completions",
+    "completions",
+    "embeddings",
+    "images_generations",
+    "images_edits",
+    "audio_transcriptions",
+    "audio_translations",
+    "audio_speech",
+}
 _SAYS_USAGE_IF_ASKED = {Meter.CHAT, Meter.COMPLETIONS}
 
 
 def choose(exchange: Exchange, peek: Peek, turns: Turns) -> Leg:
     """Returns the deployment that serves the request, and notes model and upstream on it.
 
-    Raises MODEL_REQUIRED, MODEL_NOT_FOUND, MODEL_NOT_ALLOWED, ENDPOINT_NOT_SUPPORTED, NOT_FOUND or
-    NO_UPSTREAM.
+    Raises INVALID_ARGUMENT, MODEL_REQUIRED, MODEL_NOT_FOUND, MODEL_NOT_ALLOWED,
+    ENDPOINT_NOT_SUPPORTED, NOT_FOUND or NO_UPSTREAM.
     """
     assert exchange.matched is not None
-    name = peek.model if peek.model is not None else exchange.matched.path_model
+    name = peek.model if peek.model is not None else check_model(exchange.matched.path_model or None)
     if not name:
         leg = Leg(_default(exchange), "")
     else:
@@ -106,6 +117,7 @@ def asks_usage(peek: Peek, leg: Leg, meter: Meter) -> bool:
 
 def outgoing_body(exchange: Exchange, peek: Peek, leg: Leg, body: bytes, *, ask_usage: bool) -> bytes:
     """Returns the body for the upstream: the caller's own bytes unless a rule demands a change."""
+    assert exchange.matched is not None
     assert exchange.token is not None
     rename = leg.upstream_model if leg.upstream_model and leg.upstream_model != peek.model else None
     if peek.form is not None:
@@ -113,7 +125,9 @@ def outgoing_body(exchange: Exchange, peek: Peek, leg: Leg, body: bytes, *, ask_
     if not peek.is_json:
         return body
     if peek.model is None:
-        rename = None
+        # Azure's clients name the model in the path alone; others look for it in the body.
+        named_by_path = exchange.matched.path_model if leg.target.provider is not Provider.AZURE else ""
+        rename = (leg.upstream_model or named_by_path) if named_by_path else None
     elif rename is None and exchange.token.allowed_models:
         # A member given twice may be read otherwise upstream than here: what was permitted is
         # what is sent.
@@ -145,20 +159,21 @@ def outgoing_url(exchange: Exchange, leg: Leg) -> str:
     assert exchange.matched is not None
     target = leg.target
     query = exchange.scope["query_string"].decode("latin-1")
-    if target.full_url:
-        return f"{target.full_url}?{query}" if query else target.full_url
-    path = exchange.matched.path
     if target.provider is Provider.AZURE or exchange.matched.path_model:
         query = _without_api_version(query)
+    if target.full_url:
+        mark = "&" if "?" in target.full_url else "?"
+        return f"{target.full_url}{mark}{query}" if query else target.full_url
+    path = exchange.matched.path
     if target.provider is Provider.AZURE:
         version = f"api-version={quote(target.api_version, safe='')}"
         query = f"{query}&{version}" if query else version
         model = leg.upstream_model or exchange.model_asked
-        path = f"/openai/deployments/{quote(model, safe='')}{path}" if model else f"/openai{path}"
+        in_path = model and exchange.matched.endpoint.name in _BY_DEPLOYMENT
+        path = f"/openai/deployments/{quote(model, safe='')}{path}" if in_path else f"/openai{path}"
     return f"{target.base_url}{path}?{query}" if query else f"{target.base_url}{path}"
 
 
 def _without_api_version(query: str) -> str:
-    return "&".join(
-        pair for pair in query.split("&") if pair and not pair.startswith(("api-version=", "api-version&"))
-    )
+    pairs = (pair for pair in query.split("&") if pair)
+    return "&".join(pair for pair in pairs if unquote(pair.partition("=")[0]).lower() != "api-version")

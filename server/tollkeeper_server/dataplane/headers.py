@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from tollkeeper_server.dataplane.exchange import Exchange
+from tollkeeper_server.errors import Reason, TollkeeperError
 from tollkeeper_server.snapshot.model import Header, Target
 
 # RFC 9110, 7.6.1, and those of its predecessors that are still met.
@@ -41,6 +42,26 @@ _DROPPED = _HOP_BY_HOP | _OWN
 _NOT_ANSWERED = _HOP_BY_HOP | {b"alt-svc", b"x-request-id"}
 
 
+MAX_HEADER_BYTES = 64 * 1024
+_FORBIDDEN = bytes({*range(32), 127} - {9})
+
+
+def check_headers(received: Iterable[Header]) -> None:
+    """Raises HEADERS_TOO_LARGE, or INVALID_ARGUMENT if one has a line break or control character."""
+    together = b"".join([part for header in received for part in header])
+    if len(together) > MAX_HEADER_BYTES:
+        raise TollkeeperError(
+            Reason.HEADERS_TOO_LARGE,
+            f"the request's headers are larger than {MAX_HEADER_BYTES:,} bytes; send less",
+        )
+    if len(together.translate(None, _FORBIDDEN)) != len(together):
+        raise TollkeeperError(
+            Reason.INVALID_ARGUMENT,
+            "a header has a line break or another control character; remove it",
+            field="headers",
+        )
+
+
 def named_by_connection(headers: Iterable[Header]) -> frozenset[bytes]:
     """Returns the names that `Connection` declares to be hop-by-hop."""
     values = [value for name, value in headers if name == b"connection"]
@@ -65,7 +86,8 @@ def request_headers(exchange: Exchange, target: Target, *, plain: bool) -> list[
         headers.append((b"accept-encoding", b"identity"))
     headers.append((b"x-request-id", exchange.request_id.encode()))
     headers.extend(target.headers)
-    headers.extend(h for h in target.fallback_headers if h[0] not in exchange.headers)
+    sent = {name for name, _ in headers}
+    headers.extend(header for header in target.fallback_headers if header[0] not in sent)
     return headers
 
 

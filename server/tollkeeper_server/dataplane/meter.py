@@ -7,7 +7,7 @@ from typing import Protocol
 import msgspec
 
 from tollkeeper_server.dataplane.endpoint import Meter
-from tollkeeper_server.dataplane.estimate import prompt_tokens, text_bytes, tokens_of
+from tollkeeper_server.dataplane.estimate import delta_bytes, prompt_tokens, text_bytes, tokens_of
 from tollkeeper_server.dataplane.usage_wire import Carrier, Usage, decode_carrier, merge, to_tokens
 from tollkeeper_server.domain.usage import Confidence, Tokens
 
@@ -18,9 +18,11 @@ _GENERATES_TEXT = {Meter.CHAT, Meter.COMPLETIONS, Meter.RESPONSES, Meter.MESSAGE
 _HAS_PROMPT = _GENERATES_TEXT | {Meter.EMBEDDINGS}
 _USAGE = re.compile(rb'"usage"\s*:\s*\{')
 _FINISHED = re.compile(rb'"(?:finish_reason|stop_reason)"\s*:\s*"')
+# At the front of a line: a model may well write the words.
+_DONE = re.compile(rb"^data:\s*\[DONE\]", re.MULTILINE)
 _ENDS = {
-    Meter.CHAT: re.compile(rb"data:\s*\[DONE\]"),
-    Meter.COMPLETIONS: re.compile(rb"data:\s*\[DONE\]"),
+    Meter.CHAT: _DONE,
+    Meter.COMPLETIONS: _DONE,
     Meter.RESPONSES: re.compile(rb'"type"\s*:\s*"(?:response\.(?:completed|incomplete|failed)|error)"'),
     Meter.MESSAGES: re.compile(rb'"type"\s*:\s*"(?:message_stop|error)"'),
 }
@@ -77,27 +79,38 @@ class StreamMeter:
         self._usage: Usage | None = None
         self._text = 0
         self._images = 0
+        self.closed = False
+        """Whether the very last event of the endpoint's streams has come, so that nothing is missing."""
         self.ended = self._end is None
-        """Whether what the endpoint's streams end in has come; True if nothing is known of that."""
+        """Whether the answer is whole, for all that it says; True if nothing is known of that."""
 
     def feed(self, piece: bytes) -> None:
         """Takes the next whole events."""
-        if not self.ended and self._end is not None:
-            self.ended = bool(self._end.search(piece) or _FINISHED.search(piece) or _ERROR.search(piece))
+        if not self.closed and self._end is not None:
+            self.closed = bool(self._end.search(piece) or _ERROR.search(piece))
+            self.ended = self.ended or self.closed or bool(_FINISHED.search(piece))
         if _USAGE.search(piece):
             for event in events(piece):
                 self._take(event)
-        if self._kind in _GENERATES_TEXT:
+        if self._kind is Meter.RESPONSES:
+            self._text += delta_bytes(piece)
+        elif self._kind in _GENERATES_TEXT:
             self._text += text_bytes(piece)
         elif self._kind is Meter.IMAGES:
             self._images += len(_IMAGE_DONE.findall(piece))
+
+    def in_pieces(self, last: bytes) -> bool:
+        """Tells whether what the stream ended in, without a blank line, is a part of an event."""
+        if self._end is None or self.closed or not last.strip() or last.startswith(b":"):
+            return False
+        return parse_event(last) is None
 
     def _take(self, event: bytes) -> None:
         carrier = parse_event(event)
         if carrier is None:
             return
         for found in (carrier, carrier.response, carrier.message):
-            if found is not None and found.usage is not None:
+            if isinstance(found, Carrier) and found.usage is not None:
                 self._usage = merge(self._usage, found.usage)
 
     def tokens(self, request_body: bytes) -> Tokens:

@@ -1,5 +1,6 @@
 """The data plane: a raw ASGI application, and the order of its steps."""
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import nullcontext
@@ -23,7 +24,7 @@ from tollkeeper_server.dataplane.exchange import (
     Send,
 )
 from tollkeeper_server.dataplane.forward import asks_usage, choose, outgoing, outgoing_body
-from tollkeeper_server.dataplane.headers import response_headers
+from tollkeeper_server.dataplane.headers import check_headers, response_headers
 from tollkeeper_server.dataplane.listing import get_model, list_models
 from tollkeeper_server.dataplane.meter import BodyMeter, StreamMeter, abandoned
 from tollkeeper_server.dataplane.peek import Peek, is_json, media_type, peek_any, peek_form, peek_json
@@ -44,7 +45,6 @@ from tollkeeper_server.snapshot.model import Leg, Snapshot
 
 _log = logging.getLogger("tollkeeper.dataplane")
 
-MAX_HEADER_BYTES = 64 * 1024
 STATUS_CLIENT_GONE = 499
 
 
@@ -125,12 +125,9 @@ class DataPlane:
                 self._journal.settle(exchange.event())
 
     async def _serve(self, exchange: Exchange) -> None:
-        if sum(len(name) + len(value) for name, value in exchange.scope["headers"]) > MAX_HEADER_BYTES:
-            raise TollkeeperError(
-                Reason.HEADERS_TOO_LARGE,
-                f"the request's headers are larger than {MAX_HEADER_BYTES:,} bytes; send less",
-            )
-        matched = exchange.matched = endpoint.match(_raw_path(exchange.scope))
+        check_headers(exchange.scope["headers"])
+        endpoint.check_query(exchange.scope["query_string"])
+        matched = exchange.matched = endpoint.match(_raw_path(exchange.scope), exchange.method)
         await self._authenticator.authenticate(exchange)
         if matched.endpoint is endpoint.MODELS and exchange.method in {"GET", "HEAD"}:
             await _serve_models(exchange)
@@ -153,7 +150,7 @@ class DataPlane:
         with Departure(exchange):
             try:
                 incoming = await self._open(request, leg)
-            except ClientGoneError:
+            except asyncio.CancelledError:  # the caller left, or this process is going down
                 exchange.tokens = abandoned(meter, body)
                 raise
             try:
@@ -265,7 +262,7 @@ async def _relay(exchange: Exchange, incoming: Incoming, body: bytes, *, hide_us
             exchange.tokens = stream.tokens(body)
         return
     headers = response_headers(incoming.headers, exchange.request_id, drop_length=False)
-    if kind is Meter.NONE or incoming.status >= 400:
+    if kind in {Meter.NONE, Meter.SPEECH} or incoming.status >= 400:  # speech is sound, not JSON
         await relay_body(exchange, incoming, headers, None)
         return
     meter = BodyMeter(kind, coding)

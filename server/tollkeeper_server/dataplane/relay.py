@@ -1,5 +1,6 @@
 """Relaying an answer: chunk by chunk as it arrives, metered on the side."""
 
+import re
 import time
 
 import msgspec
@@ -7,14 +8,15 @@ import msgspec
 from tollkeeper_server.dataplane.body import discard_body
 from tollkeeper_server.dataplane.endpoint import Meter
 from tollkeeper_server.dataplane.exchange import Exchange
-from tollkeeper_server.dataplane.meter import AnswerMeter, StreamMeter, events, parse_event
+from tollkeeper_server.dataplane.meter import AnswerMeter, StreamMeter, parse_event
 from tollkeeper_server.dataplane.respond import anthropic_type, error_object
 from tollkeeper_server.dataplane.transport import Incoming, TransportError
 from tollkeeper_server.errors import Reason, TollkeeperError
 from tollkeeper_server.snapshot.model import Header
 
 # An event larger than this is relayed in parts.
-MAX_HELD = 4 * 1024 * 1024
+MAX_HELD = 16 * 1024 * 1024
+_BLANK_LINE = re.compile(rb"(\r?\n\r?\n)")
 
 
 class BrokenAnswerError(Exception):
@@ -58,32 +60,34 @@ async def relay_stream(
     """
     send = exchange.send
     await _start(exchange, incoming.status, headers)
-    held = b""
+    held = bytearray()
     problem: str | None = None
     try:
         async for chunk in incoming.chunks():
-            piece = held + chunk if held else chunk
-            end = _whole(piece)
-            held = piece[end:]
-            if len(held) > MAX_HELD:
-                end, held = len(piece), b""
-            if end == 0:
+            whole = _take_whole(held, chunk)
+            if not whole:
                 continue
-            whole = piece if end == len(piece) else piece[:end]
             meter.feed(whole)
-            if hide_usage and b'"usage"' in whole:
+            if hide_usage:
                 whole = _without_usage_chunk(whole)
             if whole:
                 exchange.response_bytes += len(whole)
                 await send({"type": "http.response.body", "body": whole, "more_body": True})
+        last = bytes(held)
     except TransportError as error:
-        problem = str(error)
-    if problem is None and held:
+        # What breaks off after the last event has broken nothing.
+        problem, last = (None if meter.closed else str(error)), b""
+    if problem is None:
         # The last event may lack its blank line; whether it is whole shows in what it says.
-        meter.feed(held)
-    if problem is None and not meter.ended:
-        problem = "the upstream ended the stream without saying that it was complete"
-    last = held if problem is None else stream_error(exchange, problem)
+        meter.feed(last)
+        if not meter.ended:
+            problem = "the upstream ended the stream without saying that it was complete"
+        elif meter.in_pieces(last):
+            problem = "the upstream ended the stream in the middle of an event"
+        elif hide_usage:
+            last = _without_usage_chunk(last)
+    if problem is not None:
+        last = stream_error(exchange, problem)
     exchange.response_bytes += len(last)
     await _finish(exchange, last)
 
@@ -140,6 +144,25 @@ def _length(headers: list[Header]) -> int:
     return -1
 
 
+def _take_whole(held: bytearray, chunk: bytes) -> bytes:
+    """Adds the next chunk to what is held; takes from there all whole events and returns them."""
+    # A blank line begins two bytes before the chunk or later: else it would have been found.
+    overlap = bytes(held[-2:])
+    end = _whole(overlap + chunk if overlap else chunk) - len(overlap)
+    if len(held) + len(chunk) - max(end, 0) > MAX_HELD:
+        end = len(chunk)
+    if end <= 0:
+        held += chunk
+        return b""
+    if not held:
+        held += chunk[end:]
+        return chunk[:end]
+    held += chunk[:end]
+    whole = bytes(held)
+    held[:] = chunk[end:]
+    return whole
+
+
 def _whole(piece: bytes) -> int:
     # Where the last whole event ends.
     if piece.endswith((b"\n\n", b"\n\r\n")):
@@ -150,11 +173,16 @@ def _whole(piece: bytes) -> int:
 
 
 def _without_usage_chunk(whole: bytes) -> bytes:
-    kept = []
-    for event in events(whole):
-        if b'"usage"' in event:
-            carrier = parse_event(event)
-            if carrier is not None and carrier.usage is not None and carrier.choices == []:
-                continue
-        kept.append(event)
-    return b"\n\n".join(kept)
+    if b'"usage"' not in whole:
+        return whole
+    pieces = [*_BLANK_LINE.split(whole), b""]  # events and the blank lines after them, by turns
+    return b"".join(
+        event + blank
+        for event, blank in zip(pieces[::2], pieces[1::2], strict=True)
+        if not _says_only_usage(event)
+    )
+
+
+def _says_only_usage(event: bytes) -> bool:
+    carrier = parse_event(event) if b'"usage"' in event else None
+    return carrier is not None and carrier.usage is not None and carrier.choices == []

@@ -3,22 +3,31 @@
 import msgspec
 from msgspec import Raw
 
+from tollkeeper_server.errors import Reason, TollkeeperError
+
 _decode = msgspec.json.Decoder(dict[str, Raw]).decode
 _decode_options = msgspec.json.Decoder(dict[str, Raw] | None).decode
 _TRUE = Raw(b"true")
+_NULL = Raw(b"null")
 
 
 def rewrite_json(body: bytes, *, model: str | None = None, ask_usage: bool = False) -> bytes:
     """Returns the JSON object `body` with another model, or asking for usage in its stream.
 
     Values keep their bytes; of members given twice the last stays, which is the one that was looked
-    at.
+    at. Raises INVALID_JSON where the name of a member is not UTF-8.
     """
-    members = _decode(body)
+    try:
+        members = _decode(body)
+        options = _decode_options(members.get("stream_options", _NULL)) or {} if ask_usage else {}
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        # Whoever looked into the body skipped the names of the other members.
+        raise TollkeeperError(
+            Reason.INVALID_JSON, f"the request's body is not valid JSON: {error}", field="body"
+        ) from error
     if model is not None:
         members["model"] = Raw(msgspec.json.encode(model))
     if ask_usage:
-        options = _decode_options(members.get("stream_options", Raw(b"null"))) or {}
         options["include_usage"] = _TRUE
         members["stream_options"] = Raw(msgspec.json.encode(options))
     return msgspec.json.encode(members)

@@ -5,8 +5,6 @@ say `input_tokens`/`output_tokens`; transcription by duration says `seconds`. An
 excludes what went through its cache, so that the whole input is a sum of three.
 """
 
-import math
-
 import msgspec
 from msgspec import Struct
 
@@ -15,26 +13,30 @@ from tollkeeper_server.domain.usage import Confidence, Tokens
 _MAX = 1 << 53
 
 
+Count = int | float | None
+"""Some providers write whole numbers with a fraction."""
+
+
 class Details(Struct):
     """`…_tokens_details`."""
 
-    cached_tokens: int | None = None
-    reasoning_tokens: int | None = None
+    cached_tokens: Count = None
+    reasoning_tokens: Count = None
 
 
 class Usage(Struct):
     """A usage object, whoever sent it."""
 
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    input_tokens: int | None = None
-    output_tokens: int | None = None
+    prompt_tokens: Count = None
+    completion_tokens: Count = None
+    input_tokens: Count = None
+    output_tokens: Count = None
     prompt_tokens_details: Details | None = None
     completion_tokens_details: Details | None = None
     input_tokens_details: Details | None = None
     output_tokens_details: Details | None = None
-    cache_read_input_tokens: int | None = None
-    cache_creation_input_tokens: int | None = None
+    cache_read_input_tokens: Count = None
+    cache_creation_input_tokens: Count = None
     seconds: float | None = None
 
 
@@ -43,8 +45,8 @@ class Carrier(Struct):
 
     type: str | None = None
     usage: Usage | None = None
-    response: "Carrier | None" = None
-    message: "Carrier | None" = None
+    response: "Carrier | str | None" = None
+    message: "Carrier | str | None" = None
     choices: list[msgspec.Raw] | None = None
     data: list[msgspec.Raw] | None = None
 
@@ -61,7 +63,7 @@ def to_tokens(usage: Usage, *, images: int = 0) -> Tokens:
     if usage.cache_read_input_tokens is not None or usage.cache_creation_input_tokens is not None:
         cached = usage.cache_read_input_tokens or 0
         prompt = (prompt or 0) + cached + (usage.cache_creation_input_tokens or 0)
-    seconds = usage.seconds or 0.0
+    seconds = min(max(usage.seconds or 0.0, 0.0), _MAX)
     return Tokens(
         prompt=_count(prompt),
         completion=_count(completion),
@@ -69,7 +71,7 @@ def to_tokens(usage: Usage, *, images: int = 0) -> Tokens:
         reasoning=_count(
             _detail(usage.completion_tokens_details or usage.output_tokens_details, "reasoning_tokens")
         ),
-        audio_milliseconds=_count(round(seconds * 1000)) if math.isfinite(seconds) else 0,
+        audio_milliseconds=_count(round(seconds * 1000)),
         images=images,
         confidence=Confidence.EXACT,
     )
@@ -83,10 +85,10 @@ def merge(older: Usage | None, newer: Usage) -> Usage:
     return msgspec.structs.replace(older, **said)
 
 
-def _detail(details: Details | None, name: str) -> int:
-    return (getattr(details, name) or 0) if details is not None else 0
+def _detail(details: Details | None, name: str) -> Count:
+    return getattr(details, name) if details is not None else None
 
 
-def _count(number: int | None) -> int:
+def _count(number: Count) -> int:
     # A provider's nonsense must not make sums go down or overflow what stores can hold.
-    return min(max(number or 0, 0), _MAX)
+    return int(min(max(number or 0, 0), _MAX))

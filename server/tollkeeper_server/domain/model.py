@@ -22,7 +22,9 @@ class Capability(StrEnum):
 
 
 class Deployment(Struct, frozen=True, kw_only=True):
-    """One place that serves a model. An empty `upstream_model` is the name that was asked for."""
+    """One place that serves a model. An empty `upstream_model` is the model's own name, or the one
+    that was asked for if that is a pattern.
+    """
 
     upstream: str
     upstream_model: str = ""

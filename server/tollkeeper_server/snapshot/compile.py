@@ -32,25 +32,27 @@ def compile_snapshot(
     open_secret: OpenSecret,
     default_timeouts: Timeouts,
 ) -> Snapshot:
-    """Compiles a snapshot. Raises `CompileError` if a secret can't be opened.
+    """Compiles a snapshot. Raises `CompileError` if a secret can't be opened or a timeout is unknown.
 
     Where two models claim a name, the name proper wins over an alias and the older model over the
     younger: concurrent edits may let this arise, and every process must decide it alike.
     """
     active = [upstream for upstream in upstreams if upstream.is_active]
     targets = {upstream.name: compile_target(upstream, open_secret, default_timeouts) for upstream in active}
-    defaults = sorted((u for u in active if u.is_default), key=attrgetter("updated_at"))
+    defaults = sorted((u for u in active if u.is_default), key=attrgetter("updated_at", "name"))
     routes: dict[str, Route] = {}
     patterns: list[Route] = []
     aliases: list[tuple[str, Route]] = []
     for model in sorted(models, key=attrgetter("created_at", "name")):
         if not model.is_active:
             continue
+        # An alias is known here alone; only a pattern leaves the name to the caller.
+        own_name = "" if model.name.endswith("*") else model.name
         route = Route(
             name=model.name,
             capabilities=frozenset(model.capabilities),
             legs=tuple(
-                Leg(targets[deployment.upstream], deployment.upstream_model)
+                Leg(targets[deployment.upstream], deployment.upstream_model or own_name)
                 for deployment in model.deployments
                 if deployment.upstream in targets
             ),
@@ -93,8 +95,16 @@ def compile_target(upstream: Upstream, open_secret: OpenSecret, defaults: Timeou
         credential=_credential(upstream, key),
         headers=tuple(headers),
         fallback_headers=tuple(fallback),
-        timeouts=msgspec.structs.replace(defaults, **upstream.timeouts),
+        timeouts=_timeouts(upstream, defaults),
     )
+
+
+def _timeouts(upstream: Upstream, defaults: Timeouts) -> Timeouts:
+    try:
+        return msgspec.structs.replace(defaults, **upstream.timeouts)
+    except TypeError as error:
+        names = ", ".join(sorted(upstream.timeouts))
+        raise CompileError(f"the timeouts of upstream {upstream.name} ({names}) are not all known") from error
 
 
 def _credential(upstream: Upstream, key: str) -> tuple[Header, ...]:

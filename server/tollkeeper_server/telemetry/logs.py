@@ -10,16 +10,18 @@ import msgspec
 # The code logs no secrets; this is for what libraries and tracebacks may say.
 _SECRETS = re.compile(
     r"(?:\b(?:sk|pk|rk)-[A-Za-z0-9_-]{6,}"
-    r"|(?<=Bearer )[^\s\"',]+"
-    r"|(?<=Basic )[A-Za-z0-9+/=]{6,}"
-    r"|(?<=://)[^\s/@]+:[^\s/@]+(?=@))",
+    r"|(?i:(?<=bearer )[^\s\"',]+)"
+    r"|(?i:(?<=basic )[A-Za-z0-9+/=]{6,})"
+    r"|(?<=://)[^\s/@]*:[^\s/@]+(?=@))",
 )
+# What stands after a header's or setting's name, however it is written or quoted.
+_NAMED = re.compile(r"(?i)((?:api[-_]?key|password)[\"']?\s*[=:,]\s*b?[\"']?)[^\s\"',)}\]]+")
 _MASK = "****"
 
 
 def redact(text: str) -> str:
     """Returns the text with everything struck out that looks like a token, a key or a password."""
-    return _SECRETS.sub(_MASK, text)
+    return _NAMED.sub(rf"\1{_MASK}", _SECRETS.sub(_MASK, text))
 
 
 class TextFormatter(logging.Formatter):
@@ -46,7 +48,9 @@ class JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             line["traceback"] = redact(self.formatException(record.exc_info))
-        return msgspec.json.encode(line).decode()
+        # Texts from the operating system may have surrogates (PEP 383), which JSON can't have.
+        printable = {name: value.encode(errors="backslashreplace").decode() for name, value in line.items()}
+        return msgspec.json.encode(printable).decode()
 
 
 def set_up_logging(level: str, *, as_json: bool) -> None:
