@@ -27,6 +27,7 @@ async def main(root: Path) -> dict[str, object]:
     """Fills the disk, makes room, fills it again, and crashes."""
     journal = Journal(root, waiting_events=50)
     store = FaultyStore()
+    journal.begin(intent("c"))
     limit_files(LIMIT)
     for number in range(30):
         journal.begin(intent(f"a{number:02}"))
@@ -40,8 +41,9 @@ async def main(root: Path) -> dict[str, object]:
     for number in range(60):
         journal.settle(settled(f"b{number:02}"))
     waiting_at_the_bound = journal.waiting
-    limit_files(resource.RLIM_INFINITY)
     journal.settle(settled("c"))
+    limit_files(resource.RLIM_INFINITY)
+    journal.settle(settled("d"))
     waiting_with_room = journal.waiting
     crash(journal)
 
@@ -55,6 +57,7 @@ async def main(root: Path) -> dict[str, object]:
         "stored": stored,
         "waiting_at_the_bound": waiting_at_the_bound,
         "waiting_with_room": waiting_with_room,
+        "open_intents": list(journal._open),
         "in_the_end": store.statuses(),
     }
 

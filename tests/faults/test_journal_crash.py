@@ -101,6 +101,7 @@ def test_a_full_disk_fails_no_request_and_loses_no_event_within_the_bound(tmp_pa
     assert outcome["stored"] == first
     assert outcome["waiting_at_the_bound"] == 50
     assert outcome["waiting_with_room"] == 0
-    kept = [f"b{number:02}" for number in range(10, 60)]
-    assert outcome["in_the_end"] == dict.fromkeys([*first, *kept, "c"], 200)
+    assert outcome["open_intents"] == []
+    kept = [f"b{number:02}" for number in range(11, 60)]
+    assert outcome["in_the_end"] == dict.fromkeys([*first, *kept, "c", "d"], 200)
     assert process.stderr.count("can't be written") == 1

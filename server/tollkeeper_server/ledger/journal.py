@@ -90,13 +90,13 @@ class Journal:
         return self._reader.skipped
 
     def begin(self, event: UsageEvent) -> None:
-        """Puts a request on record that is about to be dispatched. Never raises, never waits."""
+        """Puts a request on record that is about to be dispatched. A failing disk does not fail it."""
         line = intent_line(event)
         if self._append(line):
             self._open[event.id] = (self._number, line)
 
     def settle(self, event: UsageEvent) -> None:
-        """Puts the final event of a request on record, begun or not. Never raises, never waits."""
+        """Puts the final event of a request on record, begun or not. A failing disk does not fail it."""
         if self._append(settled_line(event)):
             self._open.pop(event.id, None)
             if self._waiting:
