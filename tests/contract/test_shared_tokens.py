@@ -148,6 +148,8 @@ async def test_who_leads_and_fails_lets_the_other_ask(pair: Pair) -> None:
     pair.store.away = True
     with pytest.raises(StoreUnavailableError):
         await pair.first.find(token.digest)
+    assert await pair.shared[1].lead(token.digest)
+    await pair.shared[1].resign(token.digest)
     pair.store.away = False
     assert token == await pair.second.find(token.digest)
 

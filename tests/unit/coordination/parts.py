@@ -96,12 +96,13 @@ class WatchedStore(SqliteStore):
 
 
 async def eventually(condition: Callable[[], object]) -> None:
-    """Returns when the condition, awaited if need be, holds.
+    """Returns when the condition, awaited if need be, holds: for what has no event to await.
 
-    For what has no event to await; the test's time limit ends it.
+    Raises TimeoutError after a minute. (The test's own time limit might hit a task in the background.)
     """
-    while True:
-        holds = condition()
-        if await holds if inspect.isawaitable(holds) else holds:
-            return
-        await asyncio.sleep(0.005)
+    async with asyncio.timeout(60):
+        while True:
+            holds = condition()
+            if await holds if inspect.isawaitable(holds) else holds:
+                return
+            await asyncio.sleep(0.005)

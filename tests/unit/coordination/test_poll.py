@@ -137,13 +137,15 @@ async def test_after_an_outage_of_the_store_it_goes_on_where_it_was(
 
 async def test_a_sweep_tells_again_what_the_shared_cache_may_have_missed(world: World) -> None:
     old = make_token(updated_at=world.time - timedelta(seconds=300))
-    await world.store.add_token(old)
+    new = make_token(updated_at=world.time)
+    for token in (old, new):
+        await world.store.add_token(token)
     await world.round()
     await world.round()
-    assert [old] == world.told
+    assert [new, old] == world.told
     world.poller.poke(sweep=True)
     await world.round()
-    assert [old, old] == world.told
+    assert [new, old, new, old] == world.told
 
 
 async def test_a_sweep_that_failed_is_made_up_for(world: World) -> None:

@@ -121,6 +121,18 @@ async def test_cancelled_commands_leave_no_reply_to_others(redis_url: str) -> No
     await link.close()
 
 
+async def test_a_command_goes_on_though_its_caller_is_cancelled(shared: RedisSharedTokens) -> None:
+    token = make_token()
+    caller = asyncio.create_task(shared.put({token.digest: token}))
+    await asyncio.sleep(0)
+    caller.cancel()
+
+    async def is_there() -> bool:
+        return await shared.get(token.digest) == token
+
+    await eventually(is_there)
+
+
 async def test_redis_away_is_found_out_and_its_return_is_told(
     redis_server: RedisServer, link: RedisLink, shared: RedisSharedTokens, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -158,9 +170,19 @@ async def test_absent_from_the_start_is_no_error(redis_server: RedisServer, redi
 async def test_a_refused_write_counts_as_away(link: RedisLink, shared: RedisSharedTokens) -> None:
     returned = asyncio.Event()
     link.on_return(returned.set)
+
+    async def count_writes() -> int:
+        statistics = await link.client.info("commandstats")
+        return int(statistics["cmdstat_set"]["rejected_calls"])
+
+    async def count_writes_beyond(number: int) -> bool:
+        return await count_writes() >= number
+
     await link.client.config_set("maxmemory", "1")
     try:
         await shared.put({digest_of(0): make_token(0)})
+        tried = await count_writes()
+        await eventually(lambda: count_writes_beyond(tried + 3))
         assert not link.answers
     finally:
         await link.client.config_set("maxmemory", "0")

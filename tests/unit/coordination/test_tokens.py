@@ -260,6 +260,21 @@ async def test_a_rotation_found_by_polling_evicts_the_old_digest(cache: TokenCac
     assert cache.peek(token.digest) == Unknown(2)
 
 
+async def test_a_rotation_of_a_token_not_known_here_retires_its_digest(cache: TokenCache) -> None:
+    token = make_token()
+    rotated = edited(token, digest=make_token().digest)
+    assert {token.digest} == cache.apply(Change(token=rotated, retired_digest=token.digest))
+    assert cache.peek(token.digest) == Unknown(2)
+
+
+async def test_an_overtaken_rotation_retires_the_digest_it_brought(cache: TokenCache) -> None:
+    second = make_token(revision=2)
+    third = edited(second, digest=make_token().digest)
+    cache.apply(Change(token=third))
+    assert {second.digest} == cache.apply(Change(token=second))
+    assert cache.peek(second.digest) == Unknown(3)
+
+
 async def test_rotations_told_in_the_wrong_order_retire_every_old_digest(cache: TokenCache) -> None:
     first = make_token()
     second = edited(first, digest=make_token().digest)
@@ -290,6 +305,47 @@ async def test_a_slow_reader_does_not_bring_back_what_was_changed_meanwhile(
     expected = None if rotates else newer
     assert expected == await asker
     assert expected == await cache.find(token.digest)
+
+
+async def test_a_slow_reader_does_not_bring_back_what_was_rotated_and_forgotten(
+    store: WatchedStore, clock: Clock
+) -> None:
+    cache = make_cache(store, clock, capacity=1)
+    token = make_token()
+    await store.add_token(token)
+    store.may_answer.clear()
+    asker = asyncio.create_task(cache.find(token.digest))
+    await store.has_read.wait()
+    cache.apply(Change(token=edited(token, digest=make_token().digest), retired_digest=token.digest))
+    cache.apply(Change(token=make_token()))
+    store.may_answer.set()
+    assert await asker is None
+
+
+async def test_a_change_between_the_answer_and_its_delivery_counts(
+    store: WatchedStore, cache: TokenCache
+) -> None:
+    token = make_token()
+    await store.add_token(token)
+    store.may_answer.clear()
+    asker = asyncio.create_task(cache.find(token.digest))
+    await store.has_read.wait()
+    revoked = edited(token, is_active=False)
+    cache._flights[token.digest].task.add_done_callback(lambda _: cache.apply(Change(token=revoked)))
+    store.may_answer.set()
+    assert revoked == await asker
+
+
+async def test_a_token_made_after_it_was_unknown_and_forgotten_is_asked_for(
+    store: WatchedStore, clock: Clock
+) -> None:
+    cache = make_cache(store, clock, capacity=1)
+    token = make_token()
+    assert await cache.find(token.digest) is None
+    await store.add_token(token)
+    cache.apply(Change(token=token))
+    cache.apply(Change(token=make_token()))
+    assert token == await cache.find(token.digest)
 
 
 async def test_a_slow_reader_does_not_hide_a_token_made_meanwhile(
