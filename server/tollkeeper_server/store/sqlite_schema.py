@@ -2,6 +2,8 @@
 
 import sqlite3
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tollkeeper_server.store.ports import StoreCorruptError
@@ -86,11 +88,20 @@ def prepare(connection: sqlite3.Connection, path: Path, *, busy_seconds: float) 
                 f"store {path}: the database is damaged ({finding}); restore it from a backup, "
                 "or move it away to begin anew"
             )
+    # Looked at before anything is changed, in one transaction: another process may be writing it all.
+    with _transaction(connection, "BEGIN"):
+        _check_version(connection, path)
     _use_wal(connection, time.monotonic() + busy_seconds)
     # Two processes may start on one file: the second waits here, and finds the work done.
-    connection.execute("BEGIN IMMEDIATE")
-    try:
+    with _transaction(connection, "BEGIN IMMEDIATE"):
         _migrate(connection, path)
+
+
+@contextmanager
+def _transaction(connection: sqlite3.Connection, begin: str) -> Iterator[None]:
+    connection.execute(begin)
+    try:
+        yield
     except BaseException:
         connection.execute("ROLLBACK")
         raise
@@ -112,6 +123,15 @@ def _use_wal(connection: sqlite3.Connection, deadline: float) -> None:
 
 
 def _migrate(connection: sqlite3.Connection, path: Path) -> None:
+    version = _check_version(connection, path)
+    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    for number, statements in enumerate(MIGRATIONS[version:], start=version + 1):
+        for statement in statements:
+            connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {number}")
+
+
+def _check_version(connection: sqlite3.Connection, path: Path) -> int:
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
@@ -124,8 +144,4 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
             f"store {path}: its version {version} is newer than version {len(MIGRATIONS)}, the latest "
             "this Tollkeeper knows; run the Tollkeeper that wrote it, or a later one"
         )
-    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-    for number, statements in enumerate(MIGRATIONS[version:], start=version + 1):
-        for statement in statements:
-            connection.execute(statement)
-        connection.execute(f"PRAGMA user_version = {number}")
+    return int(version)

@@ -55,13 +55,14 @@ async def test_what_is_no_database_is_refused_and_left_alone(tmp_path: Path) -> 
 
 
 async def test_the_database_of_another_program_is_refused(tmp_path: Path) -> None:
-    """Nothing is added to it."""
+    """Nothing is added to it, and nothing changed."""
     path = tmp_path / "store.db"
     other = sqlite3.connect(path)
     other.execute("CREATE TABLE bookmarks (url TEXT)")
     other.commit()
     assert "another program" in await refusal_of(path)
     assert other.execute("SELECT name FROM sqlite_master").fetchall() == [("bookmarks",)]
+    assert other.execute("PRAGMA journal_mode").fetchone() == ("delete",)
     other.close()
 
 
