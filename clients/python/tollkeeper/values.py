@@ -185,6 +185,10 @@ class Deployment:
     upstream: str
     upstream_model: str = ""
 
+    def __str__(self) -> str:
+        """As the command line writes it: `UPSTREAM` or `UPSTREAM=UPSTREAM_MODEL`."""
+        return f"{self.upstream}={self.upstream_model}" if self.upstream_model else self.upstream
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:

@@ -84,7 +84,12 @@ def update_project(
         openai_api_key=openai_api_key,
         is_active=is_active,
         revoke_tokens=revoke_tokens,
-        update_mask=mask(name=name, openai_api_key=openai_api_key, is_active=is_active),
+        update_mask=mask(
+            name=name,
+            openai_api_key=openai_api_key,
+            is_active=is_active,
+            revoke_tokens=revoke_tokens or None,
+        ),
         etag=etag,
     )
     return call(

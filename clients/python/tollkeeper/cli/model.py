@@ -18,10 +18,6 @@ def deployment(text: str) -> Deployment:
     return Deployment(upstream, upstream_model)
 
 
-def _deployment(it: Deployment) -> str:
-    return f"{it.upstream}={it.upstream_model}" if it.upstream_model else it.upstream
-
-
 @click.group(no_args_is_help=True)
 def model() -> None:
     """Manage models: the names that applications ask for, and the deployments that serve them.
@@ -43,7 +39,7 @@ def list_(client: Client, output: Output) -> None:
         {
             "NAME": lambda it: it.name,
             "ALIASES": lambda it: it.aliases,
-            "DEPLOYMENTS": lambda it: tuple(map(_deployment, it.deployments)),
+            "DEPLOYMENTS": lambda it: it.deployments,
             "CAPABILITIES": lambda it: it.capabilities or "all",
             "ACTIVE": lambda it: it.is_active,
             "CREATED": lambda it: it.created_at,

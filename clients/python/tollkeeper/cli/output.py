@@ -117,7 +117,7 @@ def _cell(value: object, now: datetime, *, short: bool = False) -> str:
         return f"{_seconds(value)}s"
     if isinstance(value, tuple):
         return ",".join(_cell(it, now, short=short) for it in value)
-    if dataclasses.is_dataclass(value):
+    if dataclasses.is_dataclass(value) and type(value).__str__ is object.__str__:
         parts = [(name, part) for name, part in _fields(value) if part not in (None, "")]
         return ",".join(f"{name}={_cell(part, now)}" for name, part in parts) or "-"
     return plain(str(value))

@@ -152,16 +152,20 @@ def failures() -> Iterator[None]:
 
 
 def explain(error: TollkeeperError) -> str:
-    """Says what went wrong and what to do about it: a line, and one for each violation or remedy."""
+    """Says what went wrong and what to do about it: a line, and more where that line leaves something out."""
     lines = [plain(error.message)]
-    lines += [f"  {plain(it.field)}: {plain(it.description)}" for it in error.violations]
+    lines += [
+        "  " + plain(": ".join(filter(None, (it.field, it.description))))
+        for it in error.violations
+        if it.description not in error.message
+    ]
     if isinstance(error, Unavailable) and not error.reason:
         lines.append(
             "  check that `tollkeeper serve` runs there, and that --address "
             f"({ADDRESS_VARIABLE}) and --tls or --ca-file are right"
         )
     elif isinstance(error, Unauthenticated):
-        lines.append(f"  {TOKEN_VARIABLES[0]} must be the gateway's management token")
+        lines.append(f"  it is taken from {' or '.join(TOKEN_VARIABLES)} in the environment of this command")
     elif error.request_id and not error.violations:
         lines[0] += f" (request {plain(error.request_id)})"
     return "\n".join(lines)

@@ -122,3 +122,42 @@ def test_json_is_one_document_in_ascii(capsys: pytest.CaptureFixture[str]) -> No
     printed = capsys.readouterr().out
     assert printed.isascii()
     assert json.loads(printed) == [{"name": "ß\x9b", "count": 1}]
+
+
+def test_the_details_of_a_value_are_its_fields(capsys: pytest.CaptureFixture[str]) -> None:
+    model = Model(
+        name="fast",
+        aliases=(),
+        capabilities=(Capability.MESSAGES,),
+        deployments=(Deployment("azure", "gpt4o"), Deployment("openai")),
+        is_active=True,
+        created_at=datetime(2026, 3, 1, 12, 0, 0, 5, tzinfo=UTC),
+        updated_at=None,
+        etag="1",
+    )
+
+    Output(as_json=False).item(model)
+
+    printed = [line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines()]
+    assert printed[:5] == [
+        ["name", "fast"],
+        ["aliases", "-"],
+        ["capabilities", "messages"],
+        ["deployments", "azure=gpt4o,openai"],
+        ["is_active", "yes"],
+    ]
+    assert printed[5][1].startswith("2026-03-01T12:00:00Z (")
+    assert printed[6:] == [["updated_at", "-"], ["etag", "1"]]
+
+
+def test_lengths_of_time_are_shown_by_name(capsys: pytest.CaptureFixture[str]) -> None:
+    @dataclass(frozen=True)
+    class Limits:
+        timeouts: Timeouts
+        none: Timeouts
+
+    Output(as_json=False).item(
+        Limits(Timeouts(connect=timedelta(seconds=1.5), idle=timedelta(90)), Timeouts())
+    )
+
+    assert capsys.readouterr().out == "timeouts  connect=1.5s,idle=7776000s\nnone      -\n"
