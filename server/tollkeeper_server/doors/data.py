@@ -27,7 +27,7 @@ class DataListener:
     def __init__(self, plane: DataPlane, bound: socket.socket, *, drain_seconds: float) -> None:
         self._server = _Server(
             uvicorn.Config(
-                plane,  # type: ignore[arg-type]  # uvicorn types ASGI messages as unions of its own
+                plane,
                 http="httptools",
                 ws="none",
                 lifespan="off",

@@ -1,0 +1,225 @@
+"""Real processes of the gateway and of the simulated provider."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Self, TypeVar
+
+from tollkeeper import Client, Deployment, Provider, UsageEvent
+
+T = TypeVar("T")
+
+START_SECONDS = 30.0
+MANAGEMENT_TOKEN = "integration-management-token-0123456789"
+PROVIDER_KEY = "sk-provider-canary-8c1f0e9d2b7a"
+_SETTINGS = re.compile(r"TOLLKEEPER_|MANAGEMENT_TOKEN|OPENAI_|ANTHROPIC_|.*_PROXY$", re.IGNORECASE)
+
+
+def clean_environment(**extra: str) -> dict[str, str]:
+    """Returns this process's environment without what would configure a gateway or an SDK."""
+    kept = {name: value for name, value in os.environ.items() if not _SETTINGS.match(name)}
+    return kept | extra
+
+
+class CommandProcess:
+    """One `tollkeeper` command that says on standard output when it is ready."""
+
+    def __init__(self, arguments: Sequence[str], environment: Mapping[str, str], directory: Path) -> None:
+        """Starts it; `wait_for` tells when it is ready."""
+        self._lines: list[str] = []
+        self._changed = threading.Condition()
+        self.log = directory / f"{arguments[0]}-{time.monotonic_ns()}.log"
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "tollkeeper_server", *arguments],
+                env=dict(environment),
+                cwd=directory,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+            )
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            with self._changed:
+                self._lines.append(line)
+                self._changed.notify_all()
+        with self._changed:
+            self._changed.notify_all()
+
+    def wait_for(self, pattern: str) -> re.Match[str]:
+        """Returns the first match in what the command has said. Raises AssertionError if it ends first."""
+        deadline = time.monotonic() + START_SECONDS
+        with self._changed:
+            while True:
+                found = re.search(pattern, "".join(self._lines))
+                if found:
+                    return found
+                left = deadline - time.monotonic()
+                ended = not self._reader.is_alive() or self.process.poll() is not None
+                assert left > 0 and not ended, f"{pattern!r} was not said; log:\n{self.log.read_text()}"
+                self._changed.wait(min(left, 0.5))
+
+    def said(self) -> str:
+        """Returns all that was written so far, to standard output and to the log."""
+        return "".join(self._lines) + self.log.read_text(errors="replace")
+
+    def kill(self) -> None:
+        """Ends it as a crash would."""
+        self.process.kill()
+        self._collect()
+
+    def stop(self) -> int:
+        """Asks it to end, and returns its exit status."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        return self._collect()
+
+    def _collect(self) -> int:
+        try:
+            status = self.process.wait(timeout=START_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise
+        self._reader.join()
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+        return status
+
+
+class Simulator:
+    """A simulated provider in a process of its own."""
+
+    def __init__(self, directory: Path, *options: str) -> None:
+        """Starts it on a free port."""
+        self.command = CommandProcess(["simulate", "--port", "0", *options], clean_environment(), directory)
+        self.address = self.command.wait_for(r"http://(\S+)/v1").group(1)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.command.kill()
+
+    def requests(self) -> list[dict[str, object]]:
+        """Returns what it has received, oldest first."""
+        found: list[dict[str, object]] = self._ask("/_simulator/requests")["requests"]
+        return found
+
+    def last_request(self) -> dict[str, object]:
+        """Returns what it has received last."""
+        return self.requests()[-1]
+
+    def next_cancel(self, timeout: float = 10.0) -> dict[str, object] | None:
+        """Waits for a client to leave before the end of its answer; None if none does."""
+        return self._ask(f"/_simulator/requests/next-cancel?timeout={timeout}")
+
+    def clear(self) -> None:
+        """Forgets what it has received."""
+        request = urllib.request.Request(f"http://{self.address}/_simulator/requests", method="DELETE")
+        urllib.request.urlopen(request, timeout=30).close()
+
+    def _ask(self, path: str) -> dict[str, object] | None:  # type: ignore[type-arg,unused-ignore]
+        with urllib.request.urlopen(f"http://{self.address}{path}", timeout=90) as answer:
+            body = answer.read()
+        return json.loads(body) if body else None
+
+
+class Gateway:
+    """A gateway in a process of its own, guarded by `MANAGEMENT_TOKEN`."""
+
+    def __init__(
+        self, directory: Path, *options: str, environment: Mapping[str, str] | None = None, **settings: str
+    ) -> None:
+        """Starts it. `settings` are set as `TOLLKEEPER_…`; ports are free ones unless said otherwise."""
+        directory.mkdir(parents=True, exist_ok=True)
+        self.directory = directory
+        self._options = options
+        self._environment = clean_environment(
+            **{
+                "TOLLKEEPER_MANAGEMENT_TOKEN": MANAGEMENT_TOKEN,
+                "TOLLKEEPER_DATA_DIR": str(directory / "data"),
+                "TOLLKEEPER_DATA_ADDRESS": "127.0.0.1:0",
+                "TOLLKEEPER_CONSOLE_ADDRESS": "127.0.0.1:0",
+                "TOLLKEEPER_GRPC_ADDRESS": "127.0.0.1:0",
+            },
+            **{f"TOLLKEEPER_{name.upper()}": value for name, value in settings.items()},
+            **(environment or {}),
+        )
+        self.start()
+
+    def start(self) -> None:
+        """Starts it, again on the ports it had."""
+        self.command = CommandProcess(["serve", *self._options], self._environment, self.directory)
+        ready = self.command.wait_for(r"ready: (http://\S+)/v1, console (\S+), gRPC (\S+)")
+        self.data, self.console, self.grpc = ready.groups()
+        for name, url in (("DATA", self.data), ("CONSOLE", self.console), ("GRPC", self.grpc)):
+            self._environment[f"TOLLKEEPER_{name}_ADDRESS"] = url.rpartition("/")[2]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.command.process.poll() is None:
+            self.command.kill()
+
+    @property
+    def base_url(self) -> str:
+        """What an OpenAI SDK is given."""
+        return f"{self.data}/v1"
+
+    def management(self) -> Client:
+        """Returns a client of the management plane."""
+        return Client(self.grpc, management_token=MANAGEMENT_TOKEN)
+
+    def serve_models(self, simulator: Simulator) -> None:
+        """Has every model served by the simulator: `claude-*` as Anthropic's, the rest as OpenAI's."""
+        with self.management() as client:
+            url = f"http://{simulator.address}/v1"
+            client.upstreams.create(
+                name="sim", provider=Provider.OPENAI, base_url=url, api_key=PROVIDER_KEY, is_default=True
+            )
+            client.upstreams.create(
+                name="sim-anthropic", provider=Provider.ANTHROPIC, base_url=url, api_key=PROVIDER_KEY
+            )
+            client.models.create(name="gpt-4o", aliases=["gpt-4"], deployments=[Deployment("sim")])
+            client.models.create(name="*", deployments=[Deployment("sim")])
+            client.models.create(name="claude-*", deployments=[Deployment("sim-anthropic")])
+
+    def new_token(self, **options: object) -> str:
+        """Mints a token of a new project and returns its secret."""
+        with self.management() as client:
+            project = client.projects.create(name="integration")
+            return client.tokens.create(project_id=project.id, **options).secret  # type: ignore[arg-type]
+
+    def usage(self, **where: str) -> list[UsageEvent]:
+        """Returns the usage events that are stored, newest first."""
+        with self.management() as client:
+            return list(client.usage.events(**where))  # type: ignore[arg-type]
+
+    def event_of(self, request_id: str) -> UsageEvent:
+        """Waits for the usage event of a request to be stored, and returns it."""
+        found = until(lambda: self.usage(request_id=request_id))
+        assert len(found) == 1
+        return found[0]
+
+
+def until(ask: Callable[[], T], seconds: float = 15.0) -> T:
+    """Asks again and again until the answer is true, and returns it; for what can't be awaited."""
+    deadline = time.monotonic() + seconds
+    while not (found := ask()):
+        assert time.monotonic() < deadline, "it did not become so in time"
+        time.sleep(0.02)
+    return found
