@@ -28,7 +28,7 @@ class Coordination:
     def __init__(
         self,
         store: CoordinatedStore,
-        reload_config: Callable[[], Awaitable[None]],
+        reload_config: Callable[[], Awaitable[object]],
         *,
         redis_url: str = "",
         lifetime: float,

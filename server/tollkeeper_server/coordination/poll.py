@@ -49,7 +49,7 @@ class Poller:
         self,
         store: ChangeStore,
         apply: Callable[[Sequence[Token]], Awaitable[None]],
-        reload_config: Callable[[], Awaitable[None]],
+        reload_config: Callable[[], Awaitable[object]],
         *,
         interval: float,
         lookback: float,
