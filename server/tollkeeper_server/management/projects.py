@@ -1,0 +1,130 @@
+"""ProjectService: who tokens belong to."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+import msgspec
+from tollkeeper.v1 import project_service_pb2 as pb
+
+from tollkeeper_server.coordination.ports import Change, Changes
+from tollkeeper_server.domain.ids import Prefix, new_id
+from tollkeeper_server.domain.project import Project
+from tollkeeper_server.domain.token import mask
+from tollkeeper_server.errors import Reason, TollkeeperError
+from tollkeeper_server.management.etags import edit
+from tollkeeper_server.management.masks import fields_to_change, require_values
+from tollkeeper_server.management.messages import project_message
+from tollkeeper_server.management.paging import last_key, next_page, page_size
+from tollkeeper_server.management.tokens import Tokens, find_project
+from tollkeeper_server.store.ports import ProjectStore
+from tollkeeper_server.store.sealed import Sealer
+
+_KEY_FIELDS = ("openai_api_key", "api_key")
+
+
+class Projects:
+    """Implements `tollkeeper.v1.ProjectService`."""
+
+    def __init__(
+        self,
+        store: ProjectStore,
+        sealer: Sealer,
+        tokens: Tokens,
+        changes: Changes,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._store = store
+        self._sealer = sealer
+        self._tokens = tokens
+        self._changes = changes
+        self._clock = clock
+
+    async def create_project(self, request: pb.CreateProjectRequest) -> pb.CreateProjectResponse:
+        """Makes a project."""
+        now = self._clock()
+        project = Project(id=new_id(Prefix.PROJECT), name=request.name, created_at=now, updated_at=now)
+        project = self._with_key(project, _one_key(request, _KEY_FIELDS))
+        await self._store.add_project(project)
+        await self._changes.publish(Change())
+        return pb.CreateProjectResponse(project=project_message(project))
+
+    async def get_project(self, request: pb.GetProjectRequest) -> pb.GetProjectResponse:
+        """Reads a project."""
+        return pb.GetProjectResponse(project=project_message(await find_project(self._store, request.id)))
+
+    async def list_projects(self, request: pb.ListProjectsRequest) -> pb.ListProjectsResponse:
+        """Reads a page of projects."""
+        size = page_size(request)
+        found = await self._store.list_projects(
+            after=last_key(request), limit=size + 1, active_only=request.active_only
+        )
+        page, following = next_page(request, found, size, lambda project: project.id)
+        return pb.ListProjectsResponse(
+            projects=[project_message(project) for project in page], next_page_token=following
+        )
+
+    async def update_project(self, request: pb.UpdateProjectRequest) -> pb.UpdateProjectResponse:
+        """Changes a project and, if asked to, revokes its tokens."""
+        changing = fields_to_change(request, identity="id")
+        require_values(request, changing, "name", "is_active")
+        key_fields = [name for name in _KEY_FIELDS if name in changing]
+        key = _one_key(request, key_fields)
+        now = self._clock()
+
+        async def change(project: Project) -> Project:
+            if "name" in changing:
+                project = msgspec.structs.replace(project, name=request.name)
+            if key_fields:
+                project = self._with_key(project, key)
+            if "is_active" in changing and request.is_active != project.is_active:
+                project = msgspec.structs.replace(
+                    project,
+                    is_active=request.is_active,
+                    deactivated_at=None if request.is_active else now,
+                )
+            return project
+
+        before, project = await edit(
+            lambda: find_project(self._store, request.id),
+            change,
+            self._store.replace_project,
+            etag=request.etag,
+            now=now,
+        )
+        if project is not before:
+            await self._changes.publish(Change())
+        if "revoke_tokens" in changing and request.revoke_tokens:
+            revoked = await self._tokens.revoke_all(project.id)
+            if revoked.failed_count:
+                raise TollkeeperError(
+                    Reason.STORE_UNAVAILABLE,
+                    f"the project was changed, but {revoked.failed_count} of its "
+                    f"{revoked.total_tokens} tokens could not be revoked; try again",
+                    retry_after=1,
+                )
+        return pb.UpdateProjectResponse(project=project_message(project))
+
+    async def revoke_project_tokens(
+        self, request: pb.RevokeProjectTokensRequest
+    ) -> pb.RevokeProjectTokensResponse:
+        """Deactivates every token of a project."""
+        await find_project(self._store, request.id)
+        return await self._tokens.revoke_all(request.id)
+
+    def _with_key(self, project: Project, key: str) -> Project:
+        sealed = self._sealer.seal(key, f"project:{project.id}:api_key") if key else None
+        return msgspec.structs.replace(project, api_key=sealed, api_key_hint=mask(key) if key else "")
+
+
+def _one_key(
+    request: pb.CreateProjectRequest | pb.UpdateProjectRequest, names: tuple[str, ...] | list[str]
+) -> str:
+    """Returns the key that the named fields give. Raises INVALID_ARGUMENT if they give two."""
+    given = {key for name in names if (key := getattr(request, name))}
+    if len(given) > 1:
+        raise TollkeeperError(
+            Reason.INVALID_ARGUMENT,
+            "api_key: differs from openai_api_key, which is another name for it; give one of them",
+            field="api_key",
+        )
+    return given.pop() if given else ""

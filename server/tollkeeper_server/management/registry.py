@@ -1,0 +1,53 @@
+"""The management plane's methods, as the descriptors of `proto/` tell of them."""
+
+import re
+from collections.abc import Awaitable, Callable, Iterator
+
+from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
+from tollkeeper.v1 import (
+    model_service_pb2,
+    options_pb2,
+    project_service_pb2,
+    token_service_pb2,
+    upstream_service_pb2,
+    usage_service_pb2,
+)
+
+Handler = Callable[[Message], Awaitable[Message]]
+
+SERVICES: tuple[ServiceDescriptor, ...] = (
+    project_service_pb2.DESCRIPTOR.services_by_name["ProjectService"],
+    token_service_pb2.DESCRIPTOR.services_by_name["TokenService"],
+    upstream_service_pb2.DESCRIPTOR.services_by_name["UpstreamService"],
+    model_service_pb2.DESCRIPTOR.services_by_name["ModelService"],
+    usage_service_pb2.DESCRIPTOR.services_by_name["UsageService"],
+)
+
+
+def methods() -> Iterator[MethodDescriptor]:
+    """Returns every method of every service, in the order of the protos."""
+    for service in SERVICES:
+        yield from service.methods
+
+
+def policy_of(method: MethodDescriptor) -> options_pb2.MethodPolicy:
+    """Returns who may call a method and how its success looks; the empty policy if it declares none."""
+    return method.GetOptions().Extensions[options_pb2.policy]
+
+
+def new_request(method: MethodDescriptor) -> Message:
+    """Returns an empty request of a method."""
+    return GetMessageClass(method.input_type)()
+
+
+def handlers_of(service: ServiceDescriptor, implementation: object) -> dict[str, Handler]:
+    """Returns the implementation's methods by full RPC name: `CreateToken` is its `create_token`.
+
+    Raises AttributeError if it lacks one: a server that can't answer a method does not start.
+    """
+    return {
+        method.full_name: getattr(implementation, re.sub(r"(?<!^)(?=[A-Z])", "_", method.name).lower())
+        for method in service.methods
+    }
