@@ -1,0 +1,43 @@
+"""HTTP as the management doors see it, apart from any framework."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import msgspec
+
+MAX_BODY = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request. `path` is still percent-encoded, `query` is without its `?`, header names are lower case."""
+
+    method: str
+    path: str
+    query: str
+    headers: Mapping[str, str]
+    body: bytes
+    peer: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """An answer. Header names are lower case."""
+
+    status: int
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def json_response(status: int, content: object, headers: Mapping[str, str] | None = None) -> Response:
+    """Returns an answer in JSON."""
+    return Response(
+        status,
+        msgspec.json.encode(content),
+        {"content-type": "application/json", **(headers or {})},
+    )
+
+
+def media_type(headers: Mapping[str, str]) -> str:
+    """Returns the content type without parameters, in lower case; empty if there is none."""
+    return headers.get("content-type", "").partition(";")[0].strip().lower()
