@@ -135,7 +135,8 @@ class TokenCache:
             current = asyncio.current_task()
             if current is None or current.cancelling() or not flight.task.cancelled():
                 raise
-        found = self.peek(digest) or answer  # a change may have come since the look-up ended
+        # A change may have come since the look-up ended.
+        found = self.peek(digest) or (self._newest(digest, answer) if isinstance(answer, Token) else answer)
         if found is None:
             # An error of one's own: every caller would add to the traceback of a common one.
             raise StoreUnavailableError("the token store")
@@ -202,12 +203,19 @@ class TokenCache:
         """Remembers the answer of a look-up unless something newer is known; returns the newer one."""
         changed = self._flights[digest].changed
         if changed is not None and changed.revision >= found.revision:
-            return changed
+            found = changed
         if isinstance(found, Unknown):
             self._forget(digest, found)
             return found
-        newest = self._learn(found)
-        return newest if newest.digest == digest else Unknown(newest.revision)
+        self._learn(found)
+        return self._newest(digest, found)
+
+    def _newest(self, digest: str, found: Token) -> Token | Unknown:
+        """Returns what is known of a digest, given that it was looked up and `found` some time ago."""
+        known = self._known.get(self._digests.get(found.id, ""))
+        if known is None or known.token.revision <= found.revision:
+            return found
+        return known.token if known.token.digest == digest else Unknown(known.token.revision)
 
     def _tell_flight(self, digest: str, changed: Token | Unknown) -> None:
         flight = self._flights.get(digest)

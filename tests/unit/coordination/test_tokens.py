@@ -336,6 +336,24 @@ async def test_a_change_between_the_answer_and_its_delivery_counts(
     assert revoked == await asker
 
 
+async def test_a_rotation_told_long_before_the_answer_is_delivered_counts(
+    store: WatchedStore, cache: TokenCache, clock: Clock
+) -> None:
+    token = make_token()
+    await store.add_token(token)
+    store.may_answer.clear()
+    asker = asyncio.create_task(cache.find(token.digest))
+    await store.has_read.wait()
+
+    def rotate(_: object) -> None:
+        cache.apply(Change(token=edited(token, digest=make_token().digest)))
+        clock.seconds += UNKNOWN_LIFETIME
+
+    cache._flights[token.digest].task.add_done_callback(rotate)
+    store.may_answer.set()
+    assert await asker is None
+
+
 async def test_a_token_made_after_it_was_unknown_and_forgotten_is_asked_for(
     store: WatchedStore, clock: Clock
 ) -> None:
