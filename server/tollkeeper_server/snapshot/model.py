@@ -40,7 +40,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Leg:
-    """A deployment: where a model is served, and under which name (empty: the one asked for, of a pattern)."""
+    """A deployment: where a model is served, and under which name (empty: the one asked for)."""
 
     target: Target
     upstream_model: str

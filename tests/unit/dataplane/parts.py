@@ -1,0 +1,401 @@
+"""What the tests of the data plane are made of: a configuration, a caller, and an upstream by script."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from tollkeeper_server.coordination.ports import Unknown
+from tollkeeper_server.dataplane.authenticate import Authenticator
+from tollkeeper_server.dataplane.endpoint import match
+from tollkeeper_server.dataplane.exchange import Exchange
+from tollkeeper_server.dataplane.plane import DataPlane, Limits
+from tollkeeper_server.dataplane.transport import Outgoing
+from tollkeeper_server.domain.model import Capability
+from tollkeeper_server.domain.token import Token, digest_secret
+from tollkeeper_server.domain.upstream import Provider, Timeouts
+from tollkeeper_server.domain.usage import UsageEvent
+from tollkeeper_server.errors import TollkeeperError
+from tollkeeper_server.snapshot.model import Header, Leg, ProjectView, Route, Snapshot, Target
+
+SECRET = b"sk-tk-caller-canary-0123456789"
+PROVIDER_KEY = b"sk-provider-canary-0123456789"
+PROJECT_KEY = "sk-project-canary-0123456789"
+DIGEST_KEY = b"k" * 32
+NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+DEADLINE = 20.0
+
+
+def target(name: str = "openai", provider: Provider = Provider.OPENAI, **changes: Any) -> Target:
+    """Returns an upstream that presents PROVIDER_KEY."""
+    fields: dict[str, Any] = {
+        "base_url": "http://upstream.test/v1",
+        "full_url": "",
+        "api_version": "",
+        "credential": ((b"authorization", b"Bearer " + PROVIDER_KEY),),
+        "headers": (),
+        "fallback_headers": (),
+        "timeouts": Timeouts(),
+        **changes,
+    }
+    return Target(name=name, provider=provider, **fields)
+
+
+AZURE = target(
+    "azure",
+    Provider.AZURE,
+    base_url="http://azure.test",
+    api_version="2024-10-21",
+    credential=((b"api-key", PROVIDER_KEY),),
+)
+ANTHROPIC = target(
+    "anthropic",
+    Provider.ANTHROPIC,
+    base_url="http://anthropic.test/v1",
+    credential=((b"x-api-key", PROVIDER_KEY),),
+    fallback_headers=((b"anthropic-version", b"2023-06-01"),),
+)
+
+
+def route(name: str, *legs: Leg, capabilities: Sequence[Capability] = ()) -> Route:
+    """Returns a model served by these deployments."""
+    return Route(name=name, capabilities=frozenset(capabilities), legs=legs, created_at=NOW)
+
+
+def snapshot(
+    *routes: Route,
+    aliases: dict[str, str] | None = None,
+    default: Target | None = None,
+    project: ProjectView | None = None,
+) -> Snapshot:
+    """Returns a configuration with these models and the project `prj_1`."""
+    by_name = {r.name: r for r in routes if not r.is_pattern}
+    own = project or ProjectView(id="prj_1", is_active=True, api_key=None)
+    return Snapshot(
+        revision=1,
+        projects={own.id: own},
+        routes=by_name | {alias: by_name[name] for alias, name in (aliases or {}).items()},
+        patterns=tuple(sorted((r for r in routes if r.is_pattern), key=lambda r: -len(r.name))),
+        default=default,
+    )
+
+
+def token(**changes: Any) -> Token:
+    """Returns the token that SECRET is the secret of."""
+    fields: dict[str, Any] = {
+        "id": "tok_1",
+        "project_id": "prj_1",
+        "digest": digest_secret(SECRET, DIGEST_KEY),
+        "hint": "sk-tk-ca...6789",
+        "created_at": NOW,
+        "updated_at": NOW,
+        **changes,
+    }
+    return Token(**fields)
+
+
+class KnownTokens:
+    """Tokens that are known in this process, and those that only the store knows."""
+
+    def __init__(self, *local: Token, stored: Sequence[Token] = ()) -> None:
+        self.local: dict[str, Token | Unknown] = {known.digest: known for known in local}
+        self.stored = {known.digest: known for known in stored}
+        self.asked = 0
+        self.failure: TollkeeperError | None = None
+
+    def peek(self, digest: str) -> Token | Unknown | None:
+        """As the port says."""
+        return self.local.get(digest)
+
+    async def find(self, digest: str) -> Token | None:
+        """As the port says, or fails as it was told to."""
+        self.asked += 1
+        if self.failure is not None:
+            raise self.failure
+        return self.stored.get(digest)
+
+
+class Recorder:
+    """A journal that keeps what it is told, in order."""
+
+    def __init__(self) -> None:
+        self.order: list[str] = []
+        self.begun: list[UsageEvent] = []
+        self.settled: list[UsageEvent] = []
+
+    def begin(self, event: UsageEvent) -> None:
+        """As the port says."""
+        self.order.append("begin")
+        self.begun.append(event)
+
+    def settle(self, event: UsageEvent) -> None:
+        """As the port says."""
+        self.order.append("settle")
+        self.settled.append(event)
+
+    @property
+    def only(self) -> UsageEvent:
+        """The one event that was settled."""
+        (event,) = self.settled
+        return event
+
+
+Step = bytes | BaseException | asyncio.Event
+
+
+@dataclass
+class Answer:
+    """An upstream's answer by script: chunks, an error to raise, or an event to wait for."""
+
+    steps: Sequence[Step] = ()
+    status: int = 200
+    headers: list[Header] = field(default_factory=lambda: [(b"Content-Type", b"application/json")])
+    closed: int = 0
+    reached: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when a step that waits was reached."""
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """Goes through the steps."""
+        for step in self.steps:
+            match step:
+                case bytes():
+                    yield step
+                case asyncio.Event():
+                    self.reached.set()
+                    await step.wait()
+                case _:
+                    raise step
+
+    def close(self) -> None:
+        """Counts."""
+        self.closed += 1
+
+
+class ScriptedTransport:
+    """Answers with what it was given, and keeps what it was asked."""
+
+    def __init__(self, journal: Recorder) -> None:
+        self.journal = journal
+        self.answer: Answer | BaseException | asyncio.Event = Answer()
+        self.requests: list[Outgoing] = []
+        self.bodies: list[bytes] = []
+        self.waiting = asyncio.Event()
+        self.cancelled = False
+
+    async def open(self, request: Outgoing) -> Answer:
+        """Reads the body and answers."""
+        self.journal.order.append("open")
+        self.requests.append(request)
+        if isinstance(request.body, bytes):
+            self.bodies.append(request.body)
+        else:
+            pieces: list[bytes] = []
+            self.bodies.append(b"")
+            async for piece in request.body:
+                pieces.append(piece)
+                self.bodies[-1] = b"".join(pieces)
+        match self.answer:
+            case Answer():
+                return self.answer
+            case asyncio.Event():
+                self.waiting.set()
+                try:
+                    await self.answer.wait()
+                except asyncio.CancelledError:
+                    self.cancelled = True
+                    raise
+                raise AssertionError("nothing follows the wait")
+            case _:
+                raise self.answer
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+    @property
+    def only(self) -> Outgoing:
+        """The one request that was sent."""
+        (request,) = self.requests
+        return request
+
+
+@dataclass
+class Reply:
+    """What a caller was sent."""
+
+    messages: list[dict[str, Any]]
+
+    @property
+    def status(self) -> int:
+        """The status."""
+        status: int = self.messages[0]["status"]
+        return status
+
+    @property
+    def headers(self) -> dict[bytes, bytes]:
+        """The headers, of which none may come twice."""
+        pairs: list[Header] = self.messages[0]["headers"]
+        assert len(dict(pairs)) == len(pairs)
+        return dict(pairs)
+
+    @property
+    def chunks(self) -> list[bytes]:
+        """The pieces of the body that are not empty."""
+        return [m["body"] for m in self.messages[1:] if m.get("body")]
+
+    @property
+    def body(self) -> bytes:
+        """The body."""
+        return b"".join(self.chunks)
+
+    @property
+    def ended(self) -> bool:
+        """Whether the answer was ended, exactly once and at the end."""
+        ends = [not m.get("more_body", False) for m in self.messages[1:]]
+        return ends.count(True) == 1 and ends[-1]
+
+
+class Caller:
+    """One request to the plane: its scope, what of its body comes when, and when it leaves."""
+
+    def __init__(
+        self,
+        method: str = "POST",
+        path: str = "/v1/chat/completions",
+        body: bytes | Sequence[bytes] = b"",
+        headers: Sequence[Header] = (),
+        *,
+        secret: bytes | None = SECRET,
+        query: bytes = b"",
+        http_version: str = "1.1",
+        declare: bool = True,
+        json: bool = True,
+    ) -> None:
+        pieces = [body] if isinstance(body, bytes) else list(body)
+        size = sum(map(len, pieces))
+        sent = [(b"host", b"gateway.test"), *headers]
+        if secret is not None:
+            sent.append((b"authorization", b"Bearer " + secret))
+        if json and not any(name == b"content-type" for name, _ in headers):
+            sent.append((b"content-type", b"application/json"))
+        if declare and size:
+            sent.append((b"content-length", str(size).encode()))
+        elif size:
+            sent.append((b"transfer-encoding", b"chunked"))
+        self.scope: dict[str, Any] = {
+            "type": "http",
+            "http_version": http_version,
+            "method": method,
+            "path": path,
+            "raw_path": path.encode(),
+            "query_string": query,
+            "headers": sent,
+        }
+        self._inbox: list[dict[str, Any]] = [
+            {"type": "http.request", "body": piece, "more_body": at < len(pieces)}
+            for at, piece in enumerate(pieces, start=1)
+        ]
+        self.left = asyncio.Event()
+        self.sent: list[dict[str, Any]] = []
+        self.on_send: Callable[[dict[str, Any]], Awaitable[None]] | None = None
+        self.unread_at_end = 0
+
+    async def _receive(self) -> dict[str, Any]:
+        if self._inbox:
+            return self._inbox.pop(0)
+        await self.left.wait()
+        return {"type": "http.disconnect"}
+
+    async def _send(self, message: Any) -> None:
+        self.sent.append(dict(message))
+        if self.on_send is not None:
+            await self.on_send(self.sent[-1])
+
+    async def call(self, plane: DataPlane) -> Reply:
+        """Sends the request; returns what was answered."""
+        async with asyncio.timeout(DEADLINE):
+            await plane(self.scope, self._receive, self._send)
+        self.unread_at_end = len(self._inbox)
+        return Reply(self.sent)
+
+    @property
+    def started(self) -> bool:
+        """Whether the answer's head came."""
+        return bool(self.sent)
+
+
+class Bench:
+    """A data plane with everything around it."""
+
+    def __init__(
+        self, configuration: Snapshot | None = None, known: Token | None = None, *, max_body: int = 1 << 20
+    ) -> None:
+        self.journal = Recorder()
+        self.transport = ScriptedTransport(self.journal)
+        self.snapshot = configuration or snapshot(
+            route("gpt-4o", Leg(target(), "")),
+            route("claude", Leg(ANTHROPIC, "claude-sonnet")),
+            default=target("fallback", base_url="http://default.test/v1"),
+        )
+        self.tokens = KnownTokens(known or token())
+        self.admitted = True
+        self.admissions: list[str] = []
+        self.plane = DataPlane(
+            current=lambda: self.snapshot,
+            authenticator=Authenticator(self.tokens, DIGEST_KEY, self._reload, lambda: NOW),
+            admit=self._admit,
+            transport=self.transport,
+            journal=self.journal,
+            limits=Limits(max_body=max_body),
+        )
+
+    async def _reload(self) -> Snapshot:
+        return self.snapshot
+
+    async def _admit(self, token_id: str, _at: datetime) -> bool:
+        self.admissions.append(token_id)
+        return self.admitted
+
+    def answers(self, *steps: Step, status: int = 200, kind: bytes = b"application/json") -> Answer:
+        """Sets what the upstream answers."""
+        self.transport.answer = Answer(steps, status, [(b"Content-Type", kind)])
+        return self.transport.answer
+
+    def streams(self, *steps: Step) -> Answer:
+        """Sets the event stream that the upstream answers with."""
+        return self.answers(*steps, kind=b"text/event-stream; charset=utf-8")
+
+
+async def _nothing() -> dict[str, Any]:
+    raise AssertionError("nothing is to be received")
+
+
+async def _nowhere(message: Any) -> None:
+    raise AssertionError("nothing is to be sent")
+
+
+def exchange(
+    path: str = "/v1/chat/completions",
+    method: str = "POST",
+    headers: Sequence[Header] = (),
+    *,
+    query: bytes = b"",
+    configuration: Snapshot | None = None,
+    known: Token | None = None,
+    http_version: str = "1.1",
+) -> Exchange:
+    """Returns a matched and authenticated exchange."""
+    scope = {
+        "type": "http",
+        "http_version": http_version,
+        "method": method,
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": query,
+        "headers": list(headers),
+    }
+    made = Exchange(scope, _nothing, _nowhere, configuration or snapshot())
+    made.matched = match(path.encode(), method)
+    made.token = known or token()
+    made.project = made.snapshot.projects["prj_1"]
+    return made

@@ -1,0 +1,341 @@
+"""Which upstream a request goes to, and what it looks like there."""
+
+import json
+from typing import Any
+
+import pytest
+from tollkeeper_server.dataplane.balance import Turns
+from tollkeeper_server.dataplane.endpoint import Meter
+from tollkeeper_server.dataplane.exchange import Exchange
+from tollkeeper_server.dataplane.form import FormModel
+from tollkeeper_server.dataplane.forward import asks_usage, choose, outgoing, outgoing_body, outgoing_url
+from tollkeeper_server.dataplane.peek import Peek, peek_json
+from tollkeeper_server.domain.model import Capability
+from tollkeeper_server.domain.upstream import Provider
+from tollkeeper_server.errors import Reason, TollkeeperError
+from tollkeeper_server.snapshot.model import Leg, ProjectView, Snapshot, Target
+
+from tests.unit.dataplane.parts import (
+    ANTHROPIC,
+    AZURE,
+    PROJECT_KEY,
+    PROVIDER_KEY,
+    exchange,
+    route,
+    snapshot,
+    target,
+    token,
+)
+
+CHAT = "/v1/chat/completions"
+FULL_URL = target("full", Provider.GENERIC, base_url="", full_url="http://full.test/run")
+
+
+def _json(model: str | None) -> Peek:
+    return Peek(model, is_json=True)
+
+
+CONFIGURED = snapshot(
+    route("gpt-4o", Leg(target("one"), "gpt-4o"), Leg(AZURE, "my-deployment")),
+    route("whisper", Leg(target("one"), "whisper-1"), capabilities=[Capability.AUDIO_TRANSCRIPTIONS]),
+    route("llama-*", Leg(target("farm"), "")),
+    route("llama-3-*", Leg(target("new-farm"), "")),
+    route("asleep"),
+    aliases={"default": "gpt-4o"},
+    default=target("fallback"),
+)
+
+
+def _choose(caller: Exchange, peek: Peek) -> Leg:
+    return choose(caller, peek, Turns())
+
+
+def _refused(caller: Exchange, peek: Peek) -> TollkeeperError:
+    with pytest.raises(TollkeeperError) as caught:
+        _choose(caller, peek)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("asked", "served", "upstream"),
+    [
+        ("gpt-4o", "gpt-4o", "one"),
+        ("default", "gpt-4o", "one"),
+        ("llama-2-7b", "llama-2-7b", "farm"),
+        ("llama-3-8b", "llama-3-8b", "new-farm"),
+        ("llama-", "llama-", "farm"),
+    ],
+)
+def test_names_aliases_and_patterns_lead_to_their_deployments(asked: str, served: str, upstream: str) -> None:
+    caller = exchange(configuration=CONFIGURED)
+
+    leg = _choose(caller, _json(asked))
+
+    assert upstream == leg.target.name == caller.upstream
+    assert (asked, served) == (caller.model_asked, caller.model_served)
+
+
+def test_deployments_take_turns_model_by_model() -> None:
+    turns = Turns()
+
+    def upstream(model: str) -> str:
+        return choose(exchange(configuration=CONFIGURED), _json(model), turns).target.name
+
+    assert [upstream("gpt-4o") for _ in range(4)] == ["one", "azure", "one", "azure"]
+    assert [upstream(model) for model in ("llama-2", "default", "llama-2", "gpt-4o")] == [
+        "farm",
+        "one",
+        "farm",
+        "azure",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("model", "reason", "status"),
+    [
+        ("nope", Reason.MODEL_NOT_FOUND, 404),
+        ("whisper", Reason.ENDPOINT_NOT_SUPPORTED, 405),
+        ("asleep", Reason.NO_UPSTREAM, 503),
+        (None, Reason.MODEL_REQUIRED, 400),
+    ],
+)
+def test_what_can_not_be_served_is_told_why(model: str | None, reason: Reason, status: int) -> None:
+    error = _refused(exchange(configuration=CONFIGURED), _json(model))
+
+    assert (reason, status, "model") == (error.reason, error.outcome.http, error.field)
+
+
+def test_without_deployments_the_caller_is_told_when_to_come_again() -> None:
+    assert _refused(exchange(configuration=CONFIGURED), _json("asleep")).retry_after == 30
+
+
+@pytest.mark.parametrize(
+    ("allowed", "asked", "passes"),
+    [
+        ((), "gpt-4o", True),
+        (("gpt-4o",), "gpt-4o", True),
+        (("gpt-4o",), "default", True),
+        (("default",), "default", True),
+        (("default",), "gpt-4o", False),
+        (("gpt-*",), "default", True),
+        (("gpt-*",), "llama-2", False),
+        (("llama-3-8b",), "llama-3-8b", True),
+        (("llama-3-8b",), "llama-3-70b", False),
+        (("llama-*",), "llama-3-70b", True),
+        (("*",), "gpt-4o", True),
+        (("gpt-4",), "gpt-4o", False),
+    ],
+)
+def test_a_token_may_use_what_it_is_allowed_also_by_alias(
+    allowed: tuple[str, ...], asked: str, passes: bool
+) -> None:
+    caller = exchange(configuration=CONFIGURED, known=token(allowed_models=allowed))
+    if passes:
+        _choose(caller, _json(asked))
+    else:
+        error = _refused(caller, _json(asked))
+        assert (error.reason, error.outcome.http) == (Reason.MODEL_NOT_ALLOWED, 403)
+
+
+@pytest.mark.parametrize(("path", "method"), [("/v1/files", "POST"), (CHAT, "GET"), ("/v1/batches", "POST")])
+def test_what_names_no_model_goes_to_the_default(path: str, method: str) -> None:
+    caller = exchange(path, method, configuration=CONFIGURED)
+
+    assert _choose(caller, Peek(None)).target.name == "fallback"
+    assert (caller.model_asked, caller.model_served) == ("", "")
+
+
+def test_without_a_default_what_names_no_model_goes_nowhere() -> None:
+    assert Reason.NOT_FOUND is _refused(exchange("/v1/files"), Peek(None)).reason
+
+
+def test_azures_path_names_the_model_unless_the_body_does() -> None:
+    path = "/openai/deployments/gpt-4o/chat/completions"
+
+    by_path = exchange(path, configuration=CONFIGURED)
+    by_body = exchange(path, configuration=CONFIGURED)
+    _choose(by_path, _json(None))
+    _choose(by_body, _json("default"))
+
+    assert by_path.model_asked == "gpt-4o"
+    assert by_body.model_asked == "default"
+
+
+@pytest.mark.parametrize("name", ["%0a", "a" * 257, "%00"])
+def test_a_model_in_the_path_is_checked_as_one_in_the_body(name: str) -> None:
+    error = _refused(exchange(f"/openai/deployments/{name}/chat/completions"), _json(None))
+
+    assert (error.reason, error.field) == (Reason.INVALID_ARGUMENT, "model")
+
+
+@pytest.mark.parametrize(
+    ("caller", "leg", "expected"),
+    [
+        (("/v1/files", b""), Leg(target(), ""), "http://upstream.test/v1/files"),
+        (("/v1/files", b"limit=2"), Leg(target(), ""), "http://upstream.test/v1/files?limit=2"),
+        (("/v1/files/a%2Fb", b"x=%20"), Leg(target(), ""), "http://upstream.test/v1/files/a%2Fb?x=%20"),
+        (("/v1/files", b"api-version=1"), Leg(target(), ""), "http://upstream.test/v1/files?api-version=1"),
+        ((CHAT, b""), Leg(FULL_URL, "m"), "http://full.test/run"),
+        ((CHAT, b"a=b"), Leg(FULL_URL, "m"), "http://full.test/run?a=b"),
+        (
+            (CHAT, b"a=b"),
+            Leg(target(full_url="http://full.test/run?api-version=1"), "m"),
+            "http://full.test/run?api-version=1&a=b",
+        ),
+        (
+            ("/openai/deployments/m/chat/completions", b"api-version=2&a=b"),
+            Leg(target(full_url="http://full.test/run?api-version=1"), "m"),
+            "http://full.test/run?api-version=1&a=b",
+        ),
+        (
+            (CHAT, b""),
+            Leg(AZURE, "my deploy/ment?"),
+            (
+                "http://azure.test/openai/deployments/my%20deploy%2Fment%3F/chat/completions"
+                "?api-version=2024-10-21"
+            ),
+        ),
+        (
+            (CHAT, b"a=b&api-version=old&API%2DVersion=older&c"),
+            Leg(AZURE, "d"),
+            "http://azure.test/openai/deployments/d/chat/completions?a=b&c&api-version=2024-10-21",
+        ),
+        (
+            ("/openai/deployments/m/chat/completions", b"api-version=2023-05-15"),
+            Leg(AZURE, "d"),
+            "http://azure.test/openai/deployments/d/chat/completions?api-version=2024-10-21",
+        ),
+        (
+            ("/openai/deployments/m/chat/completions", b"api-version=2023-05-15"),
+            Leg(target(), "m"),
+            "http://upstream.test/v1/chat/completions",
+        ),
+        (
+            ("/v1/responses", b""),
+            Leg(AZURE, "d"),
+            "http://azure.test/openai/responses?api-version=2024-10-21",
+        ),
+        (
+            ("/v1/files", b"purpose=x"),
+            Leg(AZURE, ""),
+            "http://azure.test/openai/files?purpose=x&api-version=2024-10-21",
+        ),
+    ],
+)
+def test_the_url_is_as_the_upstream_wants_it(caller: tuple[str, bytes], leg: Leg, expected: str) -> None:
+    path, query = caller
+
+    assert expected == outgoing_url(exchange(path, query=query), leg)
+
+
+def test_azure_serves_a_pattern_under_the_name_that_was_asked_for() -> None:
+    configured = snapshot(route("gpt-*", Leg(AZURE, "")))
+    caller = exchange(configuration=configured)
+
+    leg = _choose(caller, _json("gpt-4o mini"))
+
+    assert "/deployments/gpt-4o%20mini/" in outgoing_url(caller, leg)
+
+
+def _with_project_key() -> Snapshot:
+    return snapshot(project=ProjectView(id="prj_1", is_active=True, api_key=PROJECT_KEY))
+
+
+@pytest.mark.parametrize(
+    "upstream",
+    [AZURE, ANTHROPIC, target("other", Provider.GENERIC), target("none", Provider.GENERIC, credential=())],
+)
+def test_a_projects_own_key_is_shown_to_no_other_provider(upstream: Target) -> None:
+    sent = outgoing(exchange(configuration=_with_project_key()), Leg(upstream, ""), plain=False)
+
+    assert PROJECT_KEY.encode() not in b"".join(value for _, value in sent.headers)
+    assert set(upstream.credential) <= set(sent.headers)
+
+
+def test_a_projects_own_key_is_used_in_place_of_the_upstreams() -> None:
+    sent = outgoing(exchange(configuration=_with_project_key()), Leg(target(), ""), plain=False)
+
+    keys = [value for name, value in sent.headers if name == b"authorization"]
+    assert [b"Bearer " + PROJECT_KEY.encode()] == keys
+
+
+def test_secrets_do_not_show_in_what_may_be_logged() -> None:
+    sent = outgoing(exchange(configuration=_with_project_key()), Leg(target(), ""), plain=False)
+
+    assert PROJECT_KEY not in repr(sent)
+    assert PROVIDER_KEY.decode() not in repr(target())
+
+
+BODY = b'{ "model": "gpt-4o",  "messages": [] }'
+
+
+def _body(
+    leg: Leg, body: bytes = BODY, *, ask_usage: bool = False, path: str = CHAT, **changes: Any
+) -> bytes:
+    return outgoing_body(
+        exchange(path, known=token(**changes)), peek_json(body), leg, body, ask_usage=ask_usage
+    )
+
+
+@pytest.mark.parametrize("upstream_model", ["", "gpt-4o"])
+def test_a_body_is_forwarded_byte_for_byte(upstream_model: str) -> None:
+    assert _body(Leg(target(), upstream_model)) is BODY
+
+
+def test_the_upstreams_own_name_is_written_where_it_differs() -> None:
+    assert _body(Leg(target(), "gpt-4o-2024")) == b'{"model":"gpt-4o-2024","messages":[]}'
+
+
+def test_a_restricted_token_sends_the_one_model_that_was_permitted() -> None:
+    smuggled = b'{"model":"forbidden","model":"gpt-4o"}'
+
+    assert _body(Leg(target(), ""), smuggled, allowed_models=("gpt-4o",)) == b'{"model":"gpt-4o"}'
+
+
+def test_a_model_named_in_the_path_is_written_into_the_body_for_those_who_look_there() -> None:
+    path, body = "/openai/deployments/gpt-4o/chat/completions", b'{"messages":[]}'
+
+    assert json.loads(_body(Leg(target(), "m"), body, path=path)) == {"messages": [], "model": "m"}
+    assert json.loads(_body(Leg(target(), ""), body, path=path)) == {"messages": [], "model": "gpt-4o"}
+    assert body == _body(Leg(AZURE, "m"), body, path=path)
+
+
+def test_nothing_is_written_into_a_body_that_names_no_model() -> None:
+    body = b'{"input_file_id":"f"}'
+
+    assert body == _body(Leg(target(), ""), body, path="/v1/batches", allowed_models=("gpt-4o",))
+
+
+def test_a_form_is_renamed_in_place() -> None:
+    form = FormModel("m", ((2, 3),), streamed=False)
+    caller = exchange("/v1/audio/transcriptions")
+
+    def sent(upstream_model: str) -> bytes:
+        leg = Leg(target(), upstream_model)
+        return outgoing_body(caller, Peek("m", form=form), leg, b"a-m-b", ask_usage=False)
+
+    assert [sent("whisper"), sent("m"), sent("")] == [b"a-whisper-b", b"a-m-b", b"a-m-b"]
+
+
+def test_what_is_neither_json_nor_form_is_left_alone() -> None:
+    body = b"\x00\x01"
+
+    assert body is outgoing_body(exchange("/v1/other"), Peek(None), Leg(target(), "x"), body, ask_usage=False)
+
+
+@pytest.mark.parametrize(
+    ("peek", "leg", "meter", "expected"),
+    [
+        (Peek("m", streamed=True, is_json=True), Leg(target(), ""), Meter.CHAT, True),
+        (Peek("m", streamed=True, is_json=True), Leg(AZURE, ""), Meter.COMPLETIONS, True),
+        (Peek("m", streamed=False, is_json=True), Leg(target(), ""), Meter.CHAT, False),
+        (Peek("m", streamed=True, is_json=True, wants_usage=True), Leg(target(), ""), Meter.CHAT, False),
+        (Peek("m", streamed=True, is_json=True), Leg(target(), ""), Meter.RESPONSES, False),
+        (Peek("m", streamed=True, is_json=True), Leg(ANTHROPIC, ""), Meter.CHAT, False),
+        (Peek("m", streamed=True, is_json=True), Leg(target(), ""), Meter.MESSAGES, False),
+    ],
+)
+def test_usage_is_asked_for_where_a_stream_would_carry_none(
+    peek: Peek, leg: Leg, meter: Meter, expected: bool
+) -> None:
+    assert expected is asks_usage(peek, leg, meter)

@@ -1,0 +1,186 @@
+"""Which headers pass in each direction, and which never do."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tollkeeper_server.dataplane.headers import (
+    MAX_HEADER_BYTES,
+    check_headers,
+    named_by_connection,
+    request_headers,
+    response_headers,
+)
+from tollkeeper_server.errors import Reason, TollkeeperError
+from tollkeeper_server.snapshot.model import Header
+
+from tests.unit.dataplane.parts import ANTHROPIC, AZURE, PROVIDER_KEY, SECRET, exchange, target
+
+HOP_BY_HOP = [
+    b"connection",
+    b"keep-alive",
+    b"proxy-authenticate",
+    b"proxy-authorization",
+    b"proxy-connection",
+    b"te",
+    b"trailer",
+    b"transfer-encoding",
+    b"upgrade",
+    b"http2-settings",
+]
+
+
+def _sent(*headers: Header, plain: bool = False) -> list[Header]:
+    return request_headers(exchange(headers=headers), target(), plain=plain)
+
+
+def test_end_to_end_headers_pass_as_they_are() -> None:
+    own: list[Header] = [
+        (b"content-type", b"application/json"),
+        (b"user-agent", b"OpenAI/Python"),
+        (b"accept-encoding", b"gzip, br"),
+        (b"openai-beta", b"assistants=v2"),
+        (b"anthropic-beta", b"a"),
+        (b"anthropic-beta", b"b"),
+        (b"x-name", "José".encode()),
+        (b"idempotency-key", b"1"),
+    ]
+
+    assert own == [header for header in _sent(*own) if header[0] != b"x-request-id"]
+
+
+@pytest.mark.parametrize("name", HOP_BY_HOP)
+def test_hop_by_hop_headers_end_here(name: bytes) -> None:
+    assert name not in dict(_sent((name, b"x")))
+    assert name not in dict(response_headers([(name.title(), b"x")], "req", drop_length=False))
+
+
+def test_what_connection_names_ends_here() -> None:
+    sent = _sent(
+        (b"connection", b"close, X-One"), (b"x-one", b"1"), (b"connection", b"x-TWO ,"), (b"x-two", b"2")
+    )
+    answered = response_headers(
+        [(b"Connection", b"X-One"), (b"X-One", b"1"), (b"X-Three", b"3")], "req", drop_length=False
+    )
+
+    assert [name for name, _ in sent] == [b"x-request-id"]
+    assert answered == [(b"x-three", b"3"), (b"x-request-id", b"req")]
+
+
+def test_a_header_that_connection_names_is_replaced_by_the_upstreams_own() -> None:
+    caller = exchange(headers=[(b"connection", b"anthropic-version"), (b"anthropic-version", b"old")])
+
+    assert dict(request_headers(caller, ANTHROPIC, plain=False))[b"anthropic-version"] == b"2023-06-01"
+
+
+@pytest.mark.parametrize("name", [b"authorization", b"x-api-key", b"api-key", b"cookie"])
+@pytest.mark.parametrize("upstream", [target(), AZURE, ANTHROPIC])
+def test_the_callers_token_never_passes(name: bytes, upstream: object) -> None:
+    caller = exchange(headers=[(name, b"Bearer " + SECRET), (name, SECRET), (b"x-other", b"1")])
+
+    sent = request_headers(caller, upstream, plain=True)  # type: ignore[arg-type]  # parametrised
+
+    assert SECRET not in b"".join(value for _, value in sent)
+    assert dict(sent)[b"x-other"] == b"1"
+
+
+def test_what_goes_with_the_credential_is_the_administrators_to_say() -> None:
+    upstream = target(
+        headers=((b"openai-organization", b"org-own"),), credential=((b"x-corp-key", PROVIDER_KEY),)
+    )
+    caller = exchange(
+        headers=[
+            (b"openai-organization", b"org-other"),
+            (b"openai-project", b"other"),
+            (b"x-corp-key", b"guess"),
+        ]
+    )
+
+    sent = request_headers(caller, upstream, plain=False)
+
+    assert [h for h in sent if h[0] != b"x-request-id"] == [(b"openai-organization", b"org-own")]
+
+
+def test_the_callers_version_goes_before_the_upstreams() -> None:
+    caller = exchange(headers=[(b"anthropic-version", b"2024-01-01")])
+
+    sent = [h for h in request_headers(caller, ANTHROPIC, plain=False) if h[0] == b"anthropic-version"]
+
+    assert sent == [(b"anthropic-version", b"2024-01-01")]
+
+
+def test_what_is_metered_is_asked_for_without_coding() -> None:
+    codings = [h for h in _sent((b"accept-encoding", b"gzip"), plain=True) if h[0] == b"accept-encoding"]
+
+    assert codings == [(b"accept-encoding", b"identity")]
+
+
+@pytest.mark.parametrize("own", [b"abc", b"A-1_b.c:2", b"x" * 128])
+def test_a_well_formed_request_id_is_kept(own: bytes) -> None:
+    caller = exchange(headers=[(b"x-request-id", own)])
+
+    assert own.decode() == caller.request_id
+    assert own == dict(request_headers(caller, target(), plain=False))[b"x-request-id"]
+
+
+@pytest.mark.parametrize("own", [b"", b"a b", b"x" * 129, b"\xe9", b"a\nb", b"a;b", b"<script>"])
+def test_another_request_id_is_replaced(own: bytes) -> None:
+    caller = exchange(headers=[(b"x-request-id", own)])
+
+    assert caller.event_id == caller.request_id
+    assert caller.event_id.startswith("req_")
+
+
+def test_an_answer_keeps_its_headers_but_for_what_is_ours() -> None:
+    received: list[Header] = [
+        (b"Content-Type", b"application/json"),
+        (b"Content-Length", b"2"),
+        (b"Set-Cookie", b"a=1"),
+        (b"Set-Cookie", b"b=2"),
+        (b"X-Name", b"caf\xe9"),
+        (b"Alt-Svc", b'h3=":443"'),
+        (b"X-Request-Id", b"theirs"),
+        (b"Retry-After", b"3"),
+    ]
+
+    assert response_headers(received, "ours", drop_length=False) == [
+        (b"content-type", b"application/json"),
+        (b"content-length", b"2"),
+        (b"set-cookie", b"a=1"),
+        (b"set-cookie", b"b=2"),
+        (b"x-name", b"caf\xe9"),
+        (b"retry-after", b"3"),
+        (b"x-upstream-request-id", b"theirs"),
+        (b"x-request-id", b"ours"),
+    ]
+    assert b"content-length" not in dict(response_headers(received, "ours", drop_length=True))
+
+
+@pytest.mark.parametrize("bad", [b"a\r\nx-evil: 1", b"a\n", b"a\rb", b"\x00", b"a\x7f", b"\x1b[0m"])
+@pytest.mark.parametrize("where", ["name", "value"])
+def test_header_injection_is_refused(bad: bytes, where: str) -> None:
+    header = (bad, b"x") if where == "name" else (b"x", bad)
+    with pytest.raises(TollkeeperError) as caught:
+        check_headers([(b"host", b"x"), header])
+    assert Reason.INVALID_ARGUMENT is caught.value.reason
+
+
+def test_headers_have_a_bound() -> None:
+    check_headers([(b"x", b"\t " + b"a" * (MAX_HEADER_BYTES - 3))])
+    with pytest.raises(TollkeeperError) as caught:
+        check_headers([(b"x", b"\t " + b"a" * (MAX_HEADER_BYTES - 2))])
+    assert Reason.HEADERS_TOO_LARGE is caught.value.reason
+
+
+_names = st.sampled_from([*HOP_BY_HOP, b"x-a", b"x-b", b"accept", b"authorization", b"x-api-key", b"api-key"])
+_values = st.sampled_from([b"x-a", b"X-B, close", b"", b",", b"accept", SECRET, b"\xff"])
+
+
+@given(st.lists(st.tuples(_names, _values), max_size=12), st.booleans())
+def test_whatever_is_sent_no_token_and_no_hop_passes(headers: list[Header], plain: bool) -> None:
+    sent = request_headers(exchange(headers=headers), target(), plain=plain)
+
+    named = named_by_connection(headers)
+    for name, _ in sent:
+        assert name not in HOP_BY_HOP
+        assert name not in {b"authorization", b"x-api-key", b"api-key", b"host", b"content-length"}
+        assert name not in named or name in {b"accept-encoding", b"x-request-id"}
