@@ -1,0 +1,74 @@
+# Everything here needs Python 3.11 or newer and make, and nothing else.
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help run test check fmt proto lock build clean
+
+# The first Python that is new enough and can make a virtual environment; or: make PYTHON=/path/to/python3
+PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3.14 python3 python; do \
+	$$python -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	&& echo $$python && break; done)
+BIN := .venv/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+UV_VERSION := 0.13.8
+COMPILE := .cache/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-header --no-emit-index-url --no-emit-find-links pyproject.toml
+
+help: ## Explain every target
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: .venv/.installed ## Start the gateway with a simulated provider, a demo project and a token
+	@$(BIN)/tollkeeper serve --demo
+
+test: .venv/.installed-dev ## Run every test; make test ARGS="-k journal" runs some
+	$(BIN)/python -m pytest $(ARGS)
+
+check: .venv/.installed-dev ## Check style, types, the protocol, generated code and the import rules
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python proto/generate.py --check
+	PATH="$(CURDIR)/$(BIN):$$PATH" sh proto/check.sh
+	$(BIN)/python -m pytest --quiet tests/test_architecture.py
+
+fmt: .venv/.installed-dev ## Format the code and mend what ruff can mend
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+proto: .venv/.installed-dev ## Generate the Python stubs from proto/
+	$(BIN)/python proto/generate.py
+
+lock: .cache/uv/bin/uv ## Resolve pyproject.toml again; make lock ARGS=--upgrade takes newer versions
+	$(COMPILE) $(ARGS) -o requirements.lock
+	$(COMPILE) $(ARGS) --group dev --constraint requirements.lock -o requirements-dev.lock
+	$(COMPILE:pyproject.toml=) $(ARGS) --group build --constraint requirements-dev.lock -o requirements-build.lock
+
+build: .venv/.installed ## Build the wheel into dist/
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation -w dist .
+
+clean: ## Remove what was made, but neither the demo's data nor the cache of test servers
+	rm -rf .venv .cache build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -prune -exec rm -rf {} +
+	find . -name '*.egg-info' -prune -exec rm -rf {} +
+
+.venv/.made:
+	@test -n "$(PYTHON)" || { echo >&2 "Python 3.11 or newer with venv is needed, and none was found. Install it\
+	 (Debian, Ubuntu: apt install python3 python3-venv; macOS: brew install python),\
+	 or name one: make PYTHON=/path/to/python3"; exit 1; }
+	$(PYTHON) -m venv .venv
+	@touch $@
+
+.venv/.installed: .venv/.made pyproject.toml requirements.lock requirements-build.lock
+	@echo "Installing locked dependencies; the first time takes a minute."
+	@$(INSTALL) --require-hashes -r requirements.lock -r requirements-build.lock
+	@$(INSTALL) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv/.installed-dev: .venv/.installed requirements-dev.lock
+	@echo "Installing locked dependencies for development."
+	@$(INSTALL) --require-hashes -r requirements-dev.lock
+	@touch $@
+
+.cache/uv/bin/uv: Makefile .venv/.made
+	$(BIN)/python -m venv .cache/uv
+	.cache/uv/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@touch $@

@@ -1,0 +1,160 @@
+"""Who may import whom, and what files may not be called (ARCHITECTURE.md, "The house")."""
+
+import ast
+import sys
+from collections.abc import Iterator
+from fnmatch import fnmatch
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+SERVER = "server/tollkeeper_server"
+CLIENT = "clients/python/tollkeeper"
+
+# room -> the modules of the server it may import besides its own, each with all that is below it
+ROOMS: dict[str, set[str]] = {
+    "errors": set(),
+    "domain": set(),
+    "telemetry": set(),
+    "settings": set(),
+    "simulator": set(),
+    "store": {"domain", "errors", "telemetry"},
+    "ledger": {"domain", "errors", "telemetry", "store.ports"},
+    "snapshot": {"domain", "errors", "telemetry", "store.ports", "store.sealed"},
+    "coordination": {"domain", "errors", "telemetry", "store.ports"},
+    "dataplane": {"domain", "errors", "telemetry", "store.ports", "coordination.ports", "ledger", "snapshot"},
+    "management": {"domain", "errors", "telemetry", "store.ports", "store.sealed", "coordination.ports"},
+    "doors": {"domain", "errors", "telemetry", "settings", "dataplane", "management"},
+}
+# These put the rest together and may import all of it.
+COMPOSITION = {"__init__", "__main__", "app", "demo", "run"}
+# Here only the standard library and codecs are imported.
+PURE = ("domain/*", "telemetry/*", "errors.py")
+CODECS = {"msgspec"}
+# library -> the only files that may import it
+ONLY_IN = {
+    "pymongo": ("store/mongo*",),
+    "bson": ("store/mongo*",),
+    "sqlite3": ("store/sqlite*",),
+    "redis": ("coordination/redis.py", "ledger/redis.py"),
+    "grpc": ("doors/*",),
+    "grpc_health": ("doors/*",),
+    "grpc_reflection": ("doors/*",),
+    "grpc_status": ("doors/*",),
+    "hypercorn": ("doors/*",),
+    "quart": ("doors/*",),
+    "uvicorn": ("doors/*", "simulator/*"),
+    "aiohttp": ("dataplane/aiohttp_transport.py",),
+    "google": ("management/*", "doors/*"),
+    "protovalidate": ("management/*", "doors/*"),
+    "tollkeeper": ("management/*", "doors/*", "__main__.py"),
+}
+VAGUE_NAMES = {"utils", "util", "helpers", "helper", "manager", "common", "misc"}
+
+
+def imports(source: str) -> Iterator[str]:
+    """Yields what a module imports, by full name: `a.b.c` for `from a.b import c`."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            start = "." * node.level + (node.module or "")
+            yield from (f"{start}.{alias.name}" for alias in node.names)
+
+
+def is_below(name: str, modules: set[str]) -> bool:
+    """Tells whether `name` is one of `modules` or in one of them."""
+    return any(name == module or name.startswith(f"{module}.") for module in modules)
+
+
+def refused(path: str, imported: str) -> bool:
+    """Tells whether the server's file `path`, relative to its package, may not import that."""
+    library, _, rest = imported.partition(".")
+    room = path.partition("/")[0].removesuffix(".py")
+    if not library:
+        return True  # relative: full names are found by searching for them
+    if library == "tollkeeper_server":
+        return room not in COMPOSITION and not is_below(rest, ROOMS[room] | {room})
+    if any(fnmatch(path, pattern) for pattern in PURE) and library not in sys.stdlib_module_names:
+        return library not in CODECS
+    return library in ONLY_IN and not any(fnmatch(path, pattern) for pattern in ONLY_IN[library])
+
+
+def sources(folder: str) -> list[Path]:
+    """Returns the Python files below a folder of the repository."""
+    found = sorted((ROOT / folder).rglob("*.py"))
+    assert found, f"{folder} has no Python files; is the name right?"
+    return found
+
+
+def test_every_import_keeps_to_the_rules() -> None:
+    broken = [
+        f"{path}: {imported}"
+        for file in sources(SERVER)
+        for path in [file.relative_to(ROOT / SERVER).as_posix()]
+        for imported in imports(file.read_text(encoding="utf-8"))
+        if refused(path, imported)
+    ]
+    assert broken == []
+
+
+def test_the_client_does_not_know_the_server() -> None:
+    broken = [
+        str(file)
+        for file in sources(CLIENT)
+        if any(is_below(name, {"tollkeeper_server"}) for name in imports(file.read_text(encoding="utf-8")))
+    ]
+    assert broken == []
+
+
+def test_every_room_has_a_rule() -> None:
+    rooms = {file.relative_to(ROOT / SERVER).parts[0].removesuffix(".py") for file in sources(SERVER)}
+    assert rooms <= ROOMS.keys() | COMPOSITION
+
+
+def test_no_file_has_a_name_that_says_nothing() -> None:
+    vague = [
+        str(file)
+        for folder in (SERVER, CLIENT, "tests")
+        for file in sources(folder)
+        if VAGUE_NAMES & {file.stem, file.parent.name}
+    ]
+    assert vague == []
+
+
+@pytest.mark.parametrize(
+    ("path", "statement"),
+    [
+        ("dataplane/relay.py", "from tollkeeper_server.management import chain"),
+        ("dataplane/relay.py", "import pymongo.errors"),
+        ("dataplane/relay.py", "from google.protobuf import message"),
+        ("dataplane/relay.py", "from tollkeeper_server.store import sqlite"),
+        ("domain/token.py", "from tollkeeper_server.errors import Reason"),
+        ("domain/token.py", "import yaml"),
+        ("management/chain.py", "import grpc.aio"),
+        ("management/chain.py", "from quart import Quart"),
+        ("ledger/drain.py", "from tollkeeper_server.store.sqlite import SqliteStore"),
+        ("store/ports.py", "import sqlite3"),
+        ("doors/rest.py", "from tollkeeper_server.store.ports import Store"),
+        ("doors/rest.py", "from . import status"),
+        ("snapshot/watch.py", "def f():\n    import redis.asyncio"),
+    ],
+)
+def test_the_rules_refuse(path: str, statement: str) -> None:
+    assert any(refused(path, imported) for imported in imports(statement))
+
+
+@pytest.mark.parametrize(
+    ("path", "statement"),
+    [
+        ("dataplane/plane.py", "from tollkeeper_server.store.ports import TokenStore"),
+        ("dataplane/plane.py", "from tollkeeper_server.dataplane import relay"),
+        ("domain/token.py", "import hmac, msgspec"),
+        ("management/chain.py", "from tollkeeper.v1 import token_service_pb2"),
+        ("store/mongo_usage.py", "from pymongo.errors import BulkWriteError"),
+        ("app.py", "from tollkeeper_server.doors.grpc import GrpcListener"),
+    ],
+)
+def test_the_rules_allow(path: str, statement: str) -> None:
+    assert not any(refused(path, imported) for imported in imports(statement))
