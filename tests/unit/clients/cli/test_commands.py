@@ -1,0 +1,406 @@
+"""The management commands, run as people and programs run them, against a real gateway."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+import click
+import pytest
+from click.testing import CliRunner
+from tollkeeper.cli import COMMANDS
+
+from tests.unit.clients.conftest import Gateway
+
+CANARY = "sk-canary-0123456789abcdefghijklmnop"
+MAIN = """
+import click
+from tollkeeper.cli import COMMANDS
+
+@click.group()
+def main() -> None: ...
+
+for command in COMMANDS:
+    main.add_command(command)
+main(prog_name="tollkeeper")
+"""
+
+
+@dataclass(frozen=True)
+class Ran:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    def json(self) -> object:
+        """The one document on stdout of a command that succeeded."""
+        assert self.code == 0, self.err
+        return json.loads(self.out)
+
+
+@click.group()
+def main() -> None:
+    """The commands, composed as the server's command line does."""
+
+
+for _command in COMMANDS:
+    main.add_command(_command)
+
+
+@dataclass(frozen=True)
+class Shell:
+    """Runs commands, in this process where that makes no difference."""
+
+    environment: dict[str, str]
+
+    def run(self, *arguments: str, stdin: str = "", **environment: str) -> Ran:
+        """Runs `tollkeeper` with those arguments, `stdin` and additional environment."""
+        done = CliRunner().invoke(
+            main, arguments, input=stdin, env=self.environment | environment, prog_name="tollkeeper"
+        )
+        assert done.exception is None or isinstance(done.exception, SystemExit), done.exc_info
+        return Ran(done.exit_code, done.stdout, done.stderr)
+
+    def start(self, *arguments: str, stdin: str = "", stdout: int = subprocess.PIPE) -> Ran:
+        """Runs it in a process of its own, that writes to `stdout`."""
+        done = subprocess.run(
+            [sys.executable, "-W", "error", "-c", MAIN, *arguments],
+            input=stdin,
+            env=dict(os.environ) | self.environment,
+            stdout=stdout,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+        return Ran(done.returncode, done.stdout or "", done.stderr)
+
+    def item(self, *arguments: str, stdin: str = "", **environment: str) -> dict[str, object]:
+        """Runs a command with --json and returns the object it prints."""
+        found = self.run(*arguments, "--json", stdin=stdin, **environment).json()
+        assert isinstance(found, dict)
+        return found
+
+    def items(self, *arguments: str) -> list[dict[str, object]]:
+        """Runs a command with --json and returns the objects it lists."""
+        found = self.run(*arguments, "--json").json()
+        assert isinstance(found, list)
+        return found
+
+
+@pytest.fixture
+def shell(gateway: Gateway) -> Shell:
+    return Shell(
+        {
+            "TOLLKEEPER_GRPC_ADDRESS": gateway.address,
+            "TOLLKEEPER_MANAGEMENT_TOKEN": gateway.management_token,
+        }
+    )
+
+
+@pytest.fixture
+def project_id(shell: Shell) -> str:
+    return str(shell.item("project", "create", "--name", "demo")["id"])
+
+
+def unique(prefix: str) -> str:
+    return f"{prefix}-{uuid4().hex[:12]}"
+
+
+def test_the_groups_and_their_commands() -> None:
+    commands = {group.name: sorted(getattr(group, "commands", {})) for group in COMMANDS}
+
+    assert commands == {
+        "project": ["activate", "create", "deactivate", "get", "list", "revoke-tokens", "update"],
+        "token": ["create", "get", "list", "revoke", "rotate", "update"],
+        "upstream": ["create", "delete", "get", "list", "update"],
+        "model": ["create", "delete", "get", "list", "update"],
+        "usage": ["events", "summary"],
+    }
+
+
+def test_every_command_explains_itself_and_never_shows_the_token(shell: Shell) -> None:
+    for group in COMMANDS:
+        assert group.name is not None
+        for name in getattr(group, "commands", {}):
+            ran = shell.run(group.name, name, "--help", TOLLKEEPER_MANAGEMENT_TOKEN="canary-in-help")
+            assert ran.code == 0
+            assert "--management-token" in ran.out
+            assert "canary" not in ran.out
+
+
+def test_a_project_from_its_creation_to_its_end(shell: Shell) -> None:
+    name = unique("Zoë's bot")
+    made = shell.run("project", "create", "--name", name)
+    assert made.code == 0
+    fields = dict(line.split(maxsplit=1) for line in made.out.splitlines())
+    assert (fields["name"], fields["is_active"], fields["api_key"]) == (name, "yes", "-")
+
+    listed = shell.run("project", "list").out.splitlines()
+    assert listed[0].split() == ["ID", "NAME", "ACTIVE", "API", "KEY", "CREATED"]
+    assert any(line.startswith(fields["id"]) and name in line for line in listed)
+
+    changed = shell.item("project", "update", fields["id"], "--name", "new", "--etag", fields["etag"])
+    assert changed["name"] == "new"
+    assert shell.item("project", "deactivate", fields["id"], "--revoke-tokens")["is_active"] is False
+    assert fields["id"] not in [it["id"] for it in shell.items("project", "list", "--active")]
+    assert shell.item("project", "activate", fields["id"])["deactivated_at"] is None
+    assert shell.item("project", "revoke-tokens", fields["id"]) == {
+        "revoked_count": 0,
+        "already_revoked_count": 0,
+        "total_tokens": 0,
+        "failed_count": 0,
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "stdin", "environment"),
+    [
+        (["--openai-api-key", "-"], f"{CANARY}\n", {}),
+        (["--api-key", "-"], CANARY, {}),
+        (["--api-key-env", "MY_KEY"], "", {"MY_KEY": CANARY}),
+        (["--openai-api-key", CANARY], "", {}),
+    ],
+)
+def test_a_key_comes_from_stdin_the_environment_or_the_line(
+    shell: Shell, arguments: list[str], stdin: str, environment: dict[str, str]
+) -> None:
+    made = shell.item("project", "create", "--name", "keyed", *arguments, stdin=stdin, **environment)
+
+    assert made["api_key"]
+    assert str(made["api_key"]).endswith(CANARY[-4:])
+    assert CANARY not in json.dumps(made)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "stdin", "problem"),
+    [
+        (["--api-key", "-"], "", "--openai-api-key: is empty"),
+        (["--api-key", ""], "", "--openai-api-key: is empty"),
+        (["--api-key-env", "NO_SUCH_KEY"], "", "the environment has no NO_SUCH_KEY"),
+        (["--api-key-env", "X", "--api-key", "-"], "x", "not both"),
+    ],
+)
+def test_a_key_that_is_not_there_is_a_usage_error(
+    shell: Shell, arguments: list[str], stdin: str, problem: str
+) -> None:
+    ran = shell.run("project", "create", "--name", "x", *arguments, stdin=stdin)
+
+    assert ran.code == 2
+    assert problem in ran.err
+
+
+def test_a_keys_removal_is_asked_for(shell: Shell) -> None:
+    made = shell.item("project", "create", "--name", "keyed", "--api-key", CANARY)
+
+    assert shell.item("project", "update", str(made["id"]), "--remove-openai-api-key")["api_key"] == ""
+
+
+def test_a_new_secret_stands_alone_on_stdout(shell: Shell, project_id: str) -> None:
+    ran = shell.run("token", "create", "--project-id", project_id, "--duration", "24h")
+
+    assert ran.code == 0
+    secret = ran.out.strip()
+    assert secret.startswith("sk-tk-")
+    assert ran.out == f"{secret}\n"
+    assert "not shown again" in ran.err
+    assert secret not in ran.err
+    (token,) = shell.items("token", "list", "--project-id", project_id)
+    assert str(token["id"]) in ran.err
+    assert secret not in json.dumps(token)
+
+
+def test_a_token_from_its_creation_to_its_end(shell: Shell, project_id: str) -> None:
+    made = shell.item(
+        "token", "create", "--project", project_id, "--name", "ci", "--duration-minutes", "90",
+        "--max-requests", "7", "--allowed-model", "gpt-*", "--allowed-model", "x",
+    )  # fmt: skip
+    token_id = str(made["id"])
+    assert (made["max_requests"], made["allowed_models"]) == (7, ["gpt-*", "x"])
+
+    listed = shell.run("token", "list", "--project-id", project_id).out.splitlines()
+    assert listed[0].split() == (
+        [
+            "ID",
+            "NAME",
+            "PROJECT",
+            "TOKEN",
+            "ACTIVE",
+            "EXPIRES",
+            "REQUESTS",
+            "MODELS",
+            "LAST",
+            "USED",
+            "CREATED",
+        ]
+    )
+    assert "gpt-*,x" in listed[1]
+    assert "0/7" in listed[1]
+    assert "in 1h" in listed[1]
+
+    freed = shell.item("token", "update", token_id, "--never-expires", "--all-models", "--max-requests", "0")
+    assert (freed["expires_at"], freed["allowed_models"], freed["max_requests"]) == (None, [], 0)
+    until = shell.item("token", "update", token_id, "--expires-at", "2099-01-01T01:00+01:00")
+    assert until["expires_at"] == "2099-01-01T00:00:00Z"
+
+    rotated = shell.run("token", "rotate", token_id)
+    assert rotated.out.strip() != made["token"]
+    assert "expires 2099-01-01T00:00:00Z" in rotated.err
+
+    assert shell.run("token", "revoke", token_id).out == f"token {token_id} is revoked\n"
+    assert shell.item("token", "revoke", token_id) == {}
+    assert shell.item("token", "get", token_id)["is_active"] is False
+    assert shell.items("token", "list", "--project-id", project_id, "--active") == []
+
+
+def test_upstreams_and_models_from_creation_to_end(shell: Shell) -> None:
+    upstream, model, alias = unique("azure"), unique("fast"), unique("alias")
+    made = shell.item(
+        "upstream", "create", upstream, "--provider", "azure", "--api-key", "-",
+        "--base-url", "https://example.openai.azure.com", "--api-version", "2024-10-21",
+        "--connect-timeout", "500ms", "--total-timeout", "1h", stdin=CANARY,
+    )  # fmt: skip
+    assert made["provider"] == "azure"
+    assert made["timeouts"] == {"connect": "0.5s", "first_byte": None, "idle": None, "total": "3600s"}
+
+    changed = shell.item("upstream", "update", upstream, "--idle-timeout", "90", "--deactivate")
+    assert changed["timeouts"] == {"connect": "0.5s", "first_byte": None, "idle": "90s", "total": "3600s"}
+    assert changed["is_active"] is False
+    assert changed["api_key"] == made["api_key"]
+    assert shell.item("upstream", "get", upstream) == changed
+    assert any(
+        line.startswith(f"{upstream}  azure") for line in shell.run("upstream", "list").out.splitlines()
+    )
+
+    model_made = shell.item(
+        "model", "create", model, "--deployment", f"{upstream}=gpt4o", "--deployment", upstream,
+        "--alias", alias, "--capability", "chat_completions",
+    )  # fmt: skip
+    assert model_made["deployments"] == [
+        {"upstream": upstream, "upstream_model": "gpt4o"},
+        {"upstream": upstream, "upstream_model": ""},
+    ]
+    assert model_made["capabilities"] == ["chat_completions"]
+    (line,) = [it for it in shell.run("model", "list").out.splitlines() if it.startswith(model)]
+    assert f"{upstream}=gpt4o,{upstream}" in line
+
+    cleared = shell.item("model", "update", model, "--no-aliases", "--all-capabilities", "--deactivate")
+    assert (cleared["aliases"], cleared["capabilities"], cleared["is_active"]) == ([], [], False)
+
+    refused = shell.run("upstream", "delete", upstream)
+    assert refused.code == 1
+    assert model in refused.err
+
+    assert shell.run("model", "delete", model).out == f"model {model} is deleted\n"
+    assert shell.item("upstream", "delete", upstream) == {}
+    assert shell.run("model", "get", model).code == 1
+
+
+def test_usage_of_nobody_is_empty(shell: Shell, project_id: str) -> None:
+    assert shell.items("usage", "events", "--project-id", project_id, "--since", "24h") == []
+    events = shell.run("usage", "events", "--project-id", project_id)
+    assert (events.code, events.out, events.err) == (0, "", "no events\n")
+    summary = shell.run("usage", "summary", "--project-id", project_id, "--group-by", "model,day")
+    assert summary.code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (
+            ["token", "create", "--project", "p", "--duration", "90s"],
+            "'90s' must be whole minutes",
+        ),
+        (["token", "create", "--project", "p", "--duration", "1h", "--duration-minutes", "1"], "give one of"),
+        (["token", "create"], "--project-id"),
+        (["token", "update", "tok_x"], "nothing to change"),
+        (["project", "update", "prj_x"], "nothing to change"),
+        (["upstream", "update", "x"], "nothing to change"),
+        (["model", "update", "x"], "nothing to change"),
+        (["model", "create", "x", "--deployment", "=y"], "is not a deployment"),
+        (["model", "update", "x", "--alias", "y", "--no-aliases"], "not both"),
+        (["upstream", "create", "x", "--provider", "nonsense"], "'nonsense' is not one of"),
+        (["usage", "summary", "--group-by", "model,nonsense"], "expected some of project"),
+        (["usage", "events", "--since", "yesterday"], "'yesterday' is not a time"),
+        (["project", "list", "--timeout", "0"], "0"),
+        (["project", "list", "--ca-file", "/no/such/file"], "does not exist"),
+        (["project", "list", "--management-token", "canary\n"], "management_token: must be printable ASCII"),
+    ],
+)
+def test_a_wrong_usage_is_told_with_exit_code_2(shell: Shell, arguments: list[str], problem: str) -> None:
+    ran = shell.run(*arguments)
+
+    assert ran.code == 2
+    assert problem in ran.err
+    assert "canary" not in ran.err
+    assert ran.out == ""
+
+
+def test_a_refusal_is_one_line_that_names_the_fields(shell: Shell) -> None:
+    ran = shell.run("token", "create", "--project-id", "nonsense", "--name", "x" * 129, "--json")
+
+    assert ran.code == 1
+    assert ran.out == ""
+    (line,) = ran.err.splitlines()
+    assert line.startswith("tollkeeper: ")
+    assert "project_id: " in line
+    assert "name: " in line
+
+
+def test_a_wrong_management_token_is_told_and_not_shown(shell: Shell) -> None:
+    ran = shell.run("project", "list", TOLLKEEPER_MANAGEMENT_TOKEN="canary-wrong-token")
+
+    assert ran.code == 1
+    assert "taken from TOLLKEEPER_MANAGEMENT_TOKEN or MANAGEMENT_TOKEN" in ran.err
+    assert "canary" not in ran.err
+
+
+def test_a_gateway_that_is_not_there_is_told_with_what_to_check(shell: Shell) -> None:
+    ran = shell.run("project", "list", "--address", "127.0.0.1:1")
+
+    assert ran.code == 1
+    assert ran.err.startswith("tollkeeper: no gateway answered at 127.0.0.1:1: ")
+    assert "check that `tollkeeper serve` runs there" in ran.err
+
+
+def test_a_file_of_no_certificates_is_a_usage_error(shell: Shell, tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").write_text("nothing")
+
+    ran = shell.run("project", "list", "--ca-file", str(tmp_path / "ca.pem"))
+
+    assert ran.code == 2
+    assert "is not a file of PEM certificates" in ran.err
+
+
+def test_an_argument_that_is_no_text_is_a_usage_error(shell: Shell) -> None:
+    ran = shell.run("project", "create", "--name", os.fsdecode(b"\xff"))
+
+    assert ran.code == 2
+    assert "not valid UTF-8" in ran.err
+
+
+def test_it_runs_in_a_process_of_its_own(shell: Shell) -> None:
+    made = shell.start("project", "create", "--name", "Zoë", "--api-key", "-", "--json", stdin=f"{CANARY}\n")
+    assert made.err == ""
+    found = made.json()
+    assert isinstance(found, dict)
+    assert found["name"] == "Zoë"
+
+    refused = shell.start("project", "get", "nonsense")
+    assert (refused.code, refused.out) == (1, "")
+    assert refused.err.startswith("tollkeeper: id: ")
+
+
+def test_a_reader_that_leaves_is_no_error_to_talk_about(shell: Shell, project_id: str) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        ran = shell.start("project", "list", stdout=writing)
+    finally:
+        os.close(writing)
+
+    assert ran.err == ""
