@@ -7,7 +7,6 @@ import secrets
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 from tollkeeper_server.coordination.open import Coordination
 from tollkeeper_server.dataplane.aiohttp_transport import AiohttpTransport
@@ -20,12 +19,12 @@ from tollkeeper_server.doors.data import DataListener
 from tollkeeper_server.doors.front import ConsoleListener, front
 from tollkeeper_server.doors.grpc import GrpcListener
 from tollkeeper_server.doors.sockets import bind, name_of
-from tollkeeper_server.doors.tls import check_certificate, self_signed
+from tollkeeper_server.doors.tls import load_certificate
 from tollkeeper_server.errors import TollkeeperError
 from tollkeeper_server.ledger.drain import Drain
 from tollkeeper_server.ledger.journal import Journal
 from tollkeeper_server.management.services import make_chain
-from tollkeeper_server.settings import Settings, SettingsError, Tls
+from tollkeeper_server.settings import Settings, SettingsError
 from tollkeeper_server.snapshot.watch import SnapshotWatch
 from tollkeeper_server.store.key_file import keep
 from tollkeeper_server.store.open import make_store
@@ -104,7 +103,7 @@ class Server:
         """Opens the store, reads the configuration, and binds every port; nothing is answered yet."""
         settings = self._settings
         settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        certificate = _certificate(settings)
+        certificate = load_certificate(settings) if settings.uses_tls else None
         data = bind(settings.data_address, "data plane", "TOLLKEEPER_DATA_ADDRESS")
         self._parts.callback(data.close)
         console = bind(settings.console_address, "console", "TOLLKEEPER_CONSOLE_ADDRESS")
@@ -203,12 +202,6 @@ class Server:
             "redis": redis,
             "draining": "the server is going down" if self._draining else None,
         }
-
-
-def _certificate(settings: Settings) -> tuple[Path, Path] | None:
-    if settings.tls_cert is not None and settings.tls_key is not None:
-        return check_certificate(settings.tls_cert, settings.tls_key)
-    return self_signed(settings.data_dir) if settings.tls is Tls.SELF_SIGNED else None
 
 
 def _timeouts(settings: Settings) -> Timeouts:
