@@ -43,6 +43,7 @@ lock: .cache/uv/bin/uv ## Resolve pyproject.toml again; make lock ARGS=--upgrade
 	$(COMPILE:pyproject.toml=) $(ARGS) --group build --constraint requirements-dev.lock -o requirements-build.lock
 
 build: .venv/.installed ## Build the wheel into dist/
+	@rm -rf build
 	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation -w dist .
 
 clean: ## Remove what was made, but neither the demo's data nor the cache of test servers
