@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -14,6 +15,7 @@ from click.testing import CliRunner
 from tollkeeper.cli import COMMANDS
 
 from tests.unit.clients.conftest import Gateway
+from tests.unit.clients.traffic import event, keep
 
 CANARY = "sk-canary-0123456789abcdefghijklmnop"
 MAIN = """
@@ -306,6 +308,43 @@ def test_usage_of_nobody_is_empty(shell: Shell, project_id: str) -> None:
     assert (events.code, events.out, events.err) == (0, "", "no events\n")
     summary = shell.run("usage", "summary", "--project-id", project_id, "--group-by", "model,day")
     assert summary.code == 0
+
+
+async def test_usage_is_listed_and_summed(shell: Shell, gateway: Gateway, project_id: str) -> None:
+    now = datetime.now(UTC)
+    hostile = "\x1b[31mred"
+    await keep(
+        gateway.store_file,
+        [
+            event(project_id, started_at=now - timedelta(hours=3), model="old"),
+            event(project_id, started_at=now - timedelta(minutes=2)),
+            event(project_id, started_at=now - timedelta(minutes=1), model=hostile, status=502),
+        ],
+    )
+    where = ("--project-id", project_id, "--since", "1h")
+
+    assert {it["model_served"] for it in shell.items("usage", "events", *where)} == {"gpt-4o", hostile}
+    table = shell.run("usage", "events", *where)
+    assert len(table.out.splitlines()) == 3
+    assert "\\x1b[31mred" in table.out
+    assert "\x1b" not in table.out
+    assert table.err == ""
+
+    short = shell.run("usage", "events", *where, "--limit", "1")
+    assert len(short.out.splitlines()) == 2
+    assert short.err == "There are more than 1: see --limit.\n"
+    assert len(shell.items("usage", "events", "--project-id", project_id, "--limit", "0")) == 3
+
+    rows = shell.items("usage", "summary", *where, "--group-by", "project,model", "--group-by", "upstream")
+    assert [(it["model"], it["requests"], it["failed_requests"]) for it in rows] == [
+        (hostile, 1, 1),
+        ("gpt-4o", 1, 0),
+    ]
+    summary = shell.run("usage", "summary", "--project-id", project_id, "--group-by", "model,day").out
+    assert summary.split()[:3] == ["MODEL", "DAY", "REQUESTS"]
+    assert len(summary.splitlines()) >= 4
+    (whole,) = shell.items("usage", "summary", "--project-id", project_id, "--until", "1h")
+    assert (whole["requests"], whole["prompt_tokens"], whole["start_time"]) == (1, 10, None)
 
 
 @pytest.mark.parametrize(
