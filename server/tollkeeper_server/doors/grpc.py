@@ -1,128 +1,152 @@
-"""The gRPC door: `grpc.aio` over the service descriptors, with health and reflection."""
+"""The gRPC door: the management services, health and reflection on `grpc.aio`."""
 
 import time
-from collections.abc import Awaitable, Callable
-from functools import partial
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
 import grpc
-import grpc.aio
-from google.protobuf.descriptor import MethodDescriptor
+from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import DecodeError, Message
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
-from grpc_status import rpc_status
 
-from tollkeeper_server.doors.sockets import ListenError
-from tollkeeper_server.doors.status import to_status
+from tollkeeper_server.doors.health import Health
+from tollkeeper_server.doors.sockets import ListenError, bind
+from tollkeeper_server.doors.status import status_of
 from tollkeeper_server.errors import Reason, TollkeeperError
 from tollkeeper_server.management.chain import REQUEST_ID, Call, Chain, request_id
 from tollkeeper_server.management.registry import SERVICES, new_request
 
+_STATUS_DETAILS = "grpc-status-details-bin"
+_CODES = {code.value[0]: code for code in grpc.StatusCode}
 _MAX_REQUEST = 1024 * 1024
-_MAX_METADATA = 16 * 1024
+_MAX_ANSWER = 64 * 1024 * 1024
+_SETTING = "TOLLKEEPER_GRPC_ADDRESS"
 
-Context = grpc.aio.ServicerContext[bytes, Message]
+Readiness = Callable[[], Awaitable[Mapping[str, str | None]]]
+_Context = grpc.aio.ServicerContext[bytes, bytes]
 
 
 class GrpcListener:
-    """Serves the management services on `HOST:PORT`; port 0 is any free one."""
+    """Serves the chain over gRPC. `certificate` is the files of a PEM certificate and its key."""
 
-    def __init__(self, chain: Chain, address: str, *, certificate: tuple[Path, Path] | None) -> None:
-        """Binds the address, with TLS if given certificate and key. Raises `ListenError`."""
-        self._health = health.aio.HealthServicer()
-        self._server = grpc.aio.server(
-            options=[
-                ("grpc.so_reuseport", 0),  # a second process on the port is to be told so
-                ("grpc.max_receive_message_length", _MAX_REQUEST),
-                ("grpc.max_metadata_size", _MAX_METADATA),
-            ]
-        )
-        for service in SERVICES:
-            self._server.add_generic_rpc_handlers(
-                (
-                    grpc.method_handlers_generic_handler(
-                        service.full_name,
-                        {method.name: _handler(chain, method) for method in service.methods},
-                    ),
-                )
-            )
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        names = [service.full_name for service in SERVICES]
-        reflection.enable_server_reflection(
-            (*names, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server
-        )
-        self._names = ("", *names)
-        self.address = self._bind(address, certificate)
-
-    def _bind(self, address: str, certificate: tuple[Path, Path] | None) -> str:
-        try:
-            if certificate is None:
-                port = self._server.add_insecure_port(address)
-            else:
-                chain, key = (path.read_bytes() for path in certificate)
-                port = self._server.add_secure_port(address, grpc.ssl_server_credentials([(key, chain)]))
-        except RuntimeError:
-            port = 0
-        if port == 0:
-            raise ListenError(
-                f"gRPC can't listen on {address}: the address is in use or not this machine's; "
-                "stop the process that has it, or set TOLLKEEPER_GRPC_ADDRESS to another address"
-            )
-        return f"{address.rpartition(':')[0]}:{port}"
+    def __init__(
+        self,
+        chain: Chain,
+        address: str,
+        *,
+        certificate: tuple[Path, Path] | None = None,
+        ready: Readiness | None = None,
+    ) -> None:
+        """Takes `HOST:PORT`, port 0 being any free one, and what the health service asks about us."""
+        self._chain = chain
+        self._asked = address
+        self._certificate = certificate
+        self._health = Health([service.full_name for service in SERVICES], ready)
+        self._server: grpc.aio.Server | None = None
+        self.address = address
+        """Where it listens; after `start` with the port that was chosen."""
 
     async def start(self) -> None:
-        """Begins to serve, and says so to health checks."""
-        await self._server.start()
-        for name in self._names:
-            await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
+        """Listens and serves. Raises `ListenError` if the address can't be had."""
+        server = grpc.aio.server(
+            options=(
+                # Without it the kernel would share the port with a second process, unnoticed.
+                ("grpc.so_reuseport", 0),
+                ("grpc.max_receive_message_length", _MAX_REQUEST),
+                ("grpc.max_send_message_length", _MAX_ANSWER),
+            )
+        )
+        server.add_generic_rpc_handlers(tuple(self._handlers_of(service) for service in SERVICES))
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, server)  # type: ignore[no-untyped-call]  # grpcio's
+        names = [service.full_name for service in SERVICES]
+        reflection.enable_server_reflection([*names, health.SERVICE_NAME, reflection.SERVICE_NAME], server)
+        port = self._listen(server)
+        self.address = f"{self._asked.rpartition(':')[0]}:{port}"
+        await server.start()
+        self._server = server
+        self._health.start()
 
     async def stop(self, grace: float) -> None:
-        """Accepts nothing more, and returns when the calls under way have ended, or `grace` seconds have."""
-        await self._health.enter_graceful_shutdown()
-        await self._server.stop(grace)
+        """Accepts nothing more; calls under way have `grace` seconds to end."""
+        await self._health.close()
+        if self._server is not None:
+            await self._server.stop(grace)
 
     async def close(self) -> None:
-        """Ends at once whatever is still under way."""
+        """Ends at once whatever is still going on."""
         await self.stop(0)
 
+    def _listen(self, server: grpc.aio.Server) -> int:
+        try:
+            if self._certificate is None:
+                return server.add_insecure_port(self._asked)
+            certificate, key = self._certificate
+            credentials = grpc.ssl_server_credentials([(key.read_bytes(), certificate.read_bytes())])
+            return server.add_secure_port(self._asked, credentials)
+        except RuntimeError as error:
+            # gRPC does not say why; the kernel does.
+            bind(self._asked, "gRPC listener", _SETTING).close()
+            raise ListenError(
+                f"the gRPC listener can't listen on {self._asked}; set {_SETTING} to another address"
+            ) from error
 
-def _handler(chain: Chain, method: MethodDescriptor) -> "grpc.RpcMethodHandler[bytes, Message]":
-    serve: Callable[[bytes, Context], Awaitable[Message]] = partial(_serve, chain, method)
-    return grpc.unary_unary_rpc_method_handler(
-        serve,
-        request_deserializer=None,  # the chain decodes, once it knows who asks
-        response_serializer=lambda message: message.SerializeToString(),
+    def _handlers_of(self, service: ServiceDescriptor) -> grpc.GenericRpcHandler:
+        return grpc.method_handlers_generic_handler(
+            service.full_name,
+            {
+                method.name: grpc.unary_unary_rpc_method_handler(
+                    self._behaviour(method),
+                    request_deserializer=None,  # decoded within the chain, after authentication
+                    response_serializer=None,
+                )
+                for method in service.methods
+            },
+        )
+
+    def _behaviour(self, method: MethodDescriptor) -> Callable[[bytes, _Context], Awaitable[bytes]]:
+        async def behave(data: bytes, context: _Context) -> bytes:
+            metadata = {
+                key.lower(): value
+                for key, value in context.invocation_metadata() or ()
+                if isinstance(value, str)
+            }
+            call_id = request_id(metadata.get(REQUEST_ID))
+            left = context.time_remaining()
+            call = Call(
+                method=method,
+                request_id=call_id,
+                metadata=metadata,
+                deadline=None if left is None else time.monotonic() + left,
+                peer=context.peer(),
+            )
+            context.set_trailing_metadata(((REQUEST_ID, call_id),))
+            try:
+                answer = await self._chain.invoke(call, lambda: decode(method, data))
+            except TollkeeperError as error:
+                await _abort(context, error, call_id)
+            return answer.SerializeToString()
+
+        return behave
+
+
+async def _abort(context: _Context, error: TollkeeperError, call_id: str) -> None:
+    status = status_of(error, call_id)
+    await context.abort(
+        _CODES[status.code],
+        status.message,
+        ((REQUEST_ID, call_id), (_STATUS_DETAILS, status.SerializeToString())),
     )
 
 
-async def _serve(chain: Chain, method: MethodDescriptor, body: bytes, context: Context) -> Message:
-    metadata = {name: value for name, value in context.invocation_metadata() or () if isinstance(value, str)}
-    left = context.time_remaining()
-    call = Call(
-        method=method,
-        request_id=request_id(metadata.get(REQUEST_ID)),
-        metadata=metadata,
-        deadline=None if left is None else time.monotonic() + left,
-        peer=context.peer(),
-    )
-    context.set_trailing_metadata(((REQUEST_ID, call.request_id),))
-    try:
-        return await chain.invoke(call, partial(decode, method, body))
-    except TollkeeperError as error:
-        status = rpc_status.to_status(to_status(error))
-    context.set_trailing_metadata(((REQUEST_ID, call.request_id), *(status.trailing_metadata or ())))
-    await context.abort(status.code, status.details)
-    raise AssertionError("abort raises")
-
-
-def decode(method: MethodDescriptor, body: bytes) -> Message:
-    """Returns the request in Protobuf's binary form. Raises INVALID_ARGUMENT if it is malformed."""
+def decode(method: MethodDescriptor, data: bytes) -> Message:
+    """Returns the request that protobuf's binary form says. Raises INVALID_ARGUMENT if it is none."""
     request = new_request(method)
     try:
-        request.ParseFromString(body)
+        request.ParseFromString(data)
     except DecodeError as error:
         raise TollkeeperError(
-            Reason.INVALID_ARGUMENT, f"the body is not a {method.input_type.name} in Protobuf's binary form"
+            Reason.INVALID_ARGUMENT,
+            f"the body is not a {method.input_type.full_name} in protobuf's binary form",
         ) from error
     return request

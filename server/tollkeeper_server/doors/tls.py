@@ -1,11 +1,10 @@
-"""The console's certificate: the administrator's own, or a self-signed one for local use."""
+"""The certificate of the listeners that speak TLS: the one that was given, or one made for local use."""
 
-import contextlib
+import ipaddress
 import os
 import socket
 import ssl
 from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
 from pathlib import Path
 
 from cryptography import x509
@@ -13,67 +12,72 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-_LIFETIME = timedelta(days=365)
-_RENEW_BEFORE = timedelta(days=30)
+from tollkeeper_server.settings import Settings
+
+_CERTIFICATE_FILE = "self-signed.crt"
+_KEY_FILE = "self-signed.key"
+_LIFETIME = timedelta(days=397)  # browsers accept no longer one
+_RENEWAL = timedelta(days=30)
 
 
 class CertificateError(Exception):
-    """The certificate can't be used; the message says which file, why, and what to do."""
+    """The certificate can't be used; the message names the file, the reason and the remedy."""
 
 
-def check_certificate(certificate: Path, key: Path) -> tuple[Path, Path]:
-    """Returns the two files if a server can use them. Raises `CertificateError`."""
-    for path in (certificate, key):
-        try:
-            path.read_bytes()
-        except OSError as error:
-            raise CertificateError(f"{path} can't be read: {error.strerror}") from None
-    try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password=_no_password)
-    except ssl.SSLError as error:
-        reason = "the key does not belong to the certificate"
-        if "MISMATCH" not in (error.reason or ""):
-            reason = "they are not an unencrypted PEM certificate and key"
-        raise CertificateError(f"{certificate} and {key} can't be used: {reason}") from None
-    return certificate, key
+def load_certificate(settings: Settings) -> tuple[Path, Path]:
+    """Returns the files of the certificate and its key, ready to be used.
 
-
-def self_signed(directory: Path) -> tuple[Path, Path]:
-    """Returns the certificate and key kept in `directory`, made anew when there are none or they expire.
-
-    They are good for localhost, the loopback addresses and this machine's name, for a year. Raises
-    `CertificateError` if they can't be kept.
+    Without `tls_cert` and `tls_key`, makes a self-signed one and keeps it in the data directory; its
+    key is readable by its owner alone. Raises `CertificateError`.
     """
-    certificate, key = directory / "self-signed.crt", directory / "self-signed.key"
-    if not _is_good(certificate):
+    if settings.tls_cert is not None and settings.tls_key is not None:
+        pair = settings.tls_cert, settings.tls_key
+    else:
+        pair = settings.data_dir / _CERTIFICATE_FILE, settings.data_dir / _KEY_FILE
+        if not _is_current(*pair):
+            _make(*pair)
+    _check(*pair)
+    return pair
+
+
+def _check(certificate: Path, key: Path) -> None:
+    for path, setting in ((certificate, "tls_cert"), (key, "tls_key")):
         try:
-            _make(certificate, key)
+            text = path.read_bytes()
         except OSError as error:
-            raise CertificateError(f"{error.filename} can't be written: {error.strerror}") from error
-    return check_certificate(certificate, key)
+            raise CertificateError(f"{setting}: {path}: {error.strerror}") from error
+        if b"-----BEGIN " not in text:
+            raise CertificateError(f"{setting}: {path} is not a PEM file")
+    if b"ENCRYPTED" in key.read_bytes():
+        raise CertificateError(f"tls_key: {key} is protected by a passphrase; give it without one")
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key)
+    except ssl.SSLError as error:
+        if error.reason == "KEY_VALUES_MISMATCH":
+            raise CertificateError(
+                f"tls_key: {key} does not belong to the certificate {certificate}"
+            ) from None
+        raise CertificateError(
+            f"tls_cert, tls_key: {certificate} and {key} are not a certificate and its key in PEM"
+        ) from None
 
 
-def _no_password() -> bytes:
-    # Without this, OpenSSL would ask for one on the terminal.
-    return b""
-
-
-def _is_good(certificate: Path) -> bool:
-    with contextlib.suppress(OSError, ValueError):
+def _is_current(certificate: Path, key: Path) -> bool:
+    """Tells whether there is a self-signed certificate that lasts for a while."""
+    try:
         found = x509.load_pem_x509_certificate(certificate.read_bytes())
-        return found.not_valid_after_utc > datetime.now(UTC) + _RENEW_BEFORE
-    return False
+        _check(certificate, key)
+    except (OSError, ValueError, CertificateError):
+        return False
+    return found.not_valid_after_utc - _RENEWAL > datetime.now(UTC)
 
 
 def _make(certificate: Path, key: Path) -> None:
     private = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Tollkeeper, self-signed")])
+    host = socket.gethostname() or "localhost"
     now = datetime.now(UTC)
-    names: list[x509.GeneralName] = [x509.DNSName("localhost")]
-    names += [x509.IPAddress(ip_address(address)) for address in ("127.0.0.1", "::1")]
-    with contextlib.suppress(ValueError):  # a host name that no certificate can hold
-        names.append(x509.DNSName(socket.gethostname()))
-    made = (
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Tollkeeper, self-signed")])
+    signed = (
         x509.CertificateBuilder()
         .subject_name(name)
         .issuer_name(name)
@@ -81,21 +85,45 @@ def _make(certificate: Path, key: Path) -> None:
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(minutes=5))
         .not_valid_after(now + _LIFETIME)
-        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .add_extension(
+            x509.SubjectAlternativeName(
+                [
+                    *(x509.DNSName(it) for it in dict.fromkeys(("localhost", host))),
+                    x509.IPAddress(ipaddress.IPv4Address("127.0.0.1")),
+                    x509.IPAddress(ipaddress.IPv6Address("::1")),
+                ]
+            ),
+            critical=False,
+        )
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .sign(private, hashes.SHA256())
     )
-    pem = private.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    _write(key, pem)
-    _write(certificate, made.public_bytes(serialization.Encoding.PEM))
+    try:
+        certificate.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _write(
+            key,
+            private.private_bytes(
+                serialization.Encoding.PEM,
+                serialization.PrivateFormat.PKCS8,
+                serialization.NoEncryption(),
+            ),
+            mode=0o600,
+        )
+        _write(certificate, signed.public_bytes(serialization.Encoding.PEM), mode=0o644)
+    except OSError as error:
+        raise CertificateError(
+            f"the self-signed certificate can't be kept in {certificate.parent}: {error.strerror}"
+        ) from error
 
 
-def _write(path: Path, content: bytes) -> None:
+def _write(path: Path, content: bytes, *, mode: int) -> None:
+    # Written aside and renamed: a server that starts at the same time reads a whole file.
     draft = path.with_name(f"{path.name}.{os.getpid()}")
-    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(handle, "wb") as file:
-        file.write(content)
+    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    try:
+        os.fchmod(handle, mode)
+        os.write(handle, content)
+    finally:
+        os.close(handle)
     draft.replace(path)

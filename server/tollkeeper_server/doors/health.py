@@ -1,0 +1,64 @@
+"""gRPC's health service: serving while nothing stands in the way (`/ready` says the same over HTTP)."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+import grpc
+from grpc_health.v1 import health_pb2
+from grpc_health.v1._async import HealthServicer
+
+_log = logging.getLogger("tollkeeper.doors")
+_INTERVAL = 1.0
+_SERVING = health_pb2.HealthCheckResponse.SERVING
+_NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+
+
+class Health(HealthServicer):
+    """Answers for the whole server and for each of its services alike."""
+
+    def __init__(
+        self,
+        services: Sequence[str],
+        ready: Callable[[], Awaitable[Mapping[str, str | None]]] | None,
+    ) -> None:
+        """Takes what stands in the way by part; without it the server serves until it is closed."""
+        super().__init__()
+        self._services = ("", *services)
+        self._ready = ready
+        self._watch: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begins to tell those who watch of every change, within a second."""
+        self._watch = asyncio.create_task(self._keep_watch())
+
+    async def close(self) -> None:
+        """Tells everybody that this server serves no more."""
+        if self._watch is not None:
+            self._watch.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._watch
+            self._watch = None
+        await self.enter_graceful_shutdown()
+
+    async def Check(  # noqa: N802 - gRPC's name
+        self, request: health_pb2.HealthCheckRequest, context: grpc.aio.ServicerContext[object, object]
+    ) -> health_pb2.HealthCheckResponse:
+        """Answers as of now."""
+        await self._refresh()
+        return await super().Check(request, context)
+
+    async def _keep_watch(self) -> None:
+        while True:
+            try:
+                await self._refresh()
+            except Exception:  # noqa: BLE001 - the next look may succeed; until then the last answer stands
+                _log.exception("the server's health could not be told")
+            await asyncio.sleep(_INTERVAL)
+
+    async def _refresh(self) -> None:
+        problems = await self._ready() if self._ready is not None else {}
+        status = _NOT_SERVING if any(problems.values()) else _SERVING
+        for service in self._services:
+            await self.set(service, status)
