@@ -11,6 +11,7 @@ import click
 from tollkeeper.cli import COMMANDS
 
 from tollkeeper_server.settings import SETTINGS_FILE, LogFormat, Settings, SettingsError, Tls, load_settings
+from tollkeeper_server.telemetry.logs import redact
 
 _Command = TypeVar("_Command", bound=Callable[..., object])
 
@@ -96,7 +97,7 @@ def check_config(settings_file: Path | None, **options: Any) -> None:
     """
     settings = _settings(settings_file, options)
     for name, value in sorted(settings):
-        click.echo(f"{name}: {value if value is not None else ''}")
+        click.echo(redact(f"{name}: {value if value is not None else ''}"))
     if settings.management_token is None and not settings.demo:
         fail("management_token: not set; make one with: openssl rand -base64 32")
 
