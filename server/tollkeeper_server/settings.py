@@ -5,6 +5,7 @@ The command line's options take precedence over the environment, the environment
 """
 
 import os
+import re
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
@@ -25,6 +26,13 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 ENV_PREFIX = "TOLLKEEPER_"
 SETTINGS_FILE = f"{ENV_PREFIX}SETTINGS"
 MIN_MANAGEMENT_TOKEN = 16
+
+
+# Not settings, though they look like it: the tests' own variables, and what Kubernetes tells every
+# container of services named tollkeeper… (https://kubernetes.io/docs/concepts/services-networking/service/).
+_NOT_OURS = re.compile(
+    rf"{SETTINGS_FILE}|{ENV_PREFIX}TEST_\w+|{ENV_PREFIX}(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_\w+)?)"
+)
 
 
 class SettingsError(Exception):
@@ -190,11 +198,9 @@ def load_settings(options: Mapping[str, Any]) -> Settings:
     """
     known = set(Settings.model_fields)
     for name in os.environ:
-        field = name.upper().removeprefix(ENV_PREFIX).lower()
-        if name.upper().startswith(ENV_PREFIX) and name != SETTINGS_FILE and field not in known:
-            if field.startswith("test_"):
-                continue
-            raise SettingsError(f"{name}: no such setting; see `tollkeeper check-config --help`")
+        field = name.removeprefix(ENV_PREFIX).lower()
+        if name.startswith(ENV_PREFIX) and field not in known and not _NOT_OURS.fullmatch(name):
+            raise SettingsError(f"{name}: no such setting; `tollkeeper check-config` lists those there are")
     try:
         return Settings(**options)
     except ValidationError as error:
