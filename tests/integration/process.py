@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Self, TypeVar
 
-from tollkeeper import Client, Deployment, Provider, UsageEvent
+from tollkeeper import Client, Deployment, MintedToken, Provider, UsageEvent
 
 T = TypeVar("T")
 
@@ -26,6 +26,8 @@ _SETTINGS = re.compile(r"TOLLKEEPER_|MANAGEMENT_TOKEN|OPENAI_|ANTHROPIC_|.*_PROX
 def clean_environment(**extra: str) -> dict[str, str]:
     """Returns this process's environment without what would configure a gateway or an SDK."""
     kept = {name: value for name, value in os.environ.items() if not _SETTINGS.match(name)}
+    if "PYTHONPATH" in kept:  # commands run in folders of their own
+        kept["PYTHONPATH"] = os.pathsep.join(map(os.path.abspath, kept["PYTHONPATH"].split(os.pathsep)))
     return kept | extra
 
 
@@ -198,11 +200,15 @@ class Gateway:
             client.models.create(name="*", deployments=[Deployment("sim")])
             client.models.create(name="claude-*", deployments=[Deployment("sim-anthropic")])
 
-    def new_token(self, **options: object) -> str:
-        """Mints a token of a new project and returns its secret."""
+    def mint(self, **options: object) -> MintedToken:
+        """Mints a token of a new project."""
         with self.management() as client:
             project = client.projects.create(name="integration")
-            return client.tokens.create(project_id=project.id, **options).secret  # type: ignore[arg-type]
+            return client.tokens.create(project_id=project.id, **options)  # type: ignore[arg-type]
+
+    def new_token(self, **options: object) -> str:
+        """Mints a token of a new project and returns its secret."""
+        return self.mint(**options).token
 
     def usage(self, **where: str) -> list[UsageEvent]:
         """Returns the usage events that are stored, newest first."""
