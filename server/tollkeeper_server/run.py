@@ -132,11 +132,15 @@ def _stop_on_signals() -> asyncio.Event:
 async def _simulator(host: str, port: int, config: SimulatorConfig) -> AsyncIterator[str]:
     ready: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     task = asyncio.create_task(serve_simulator(host, port, config, ready.set_result))
+    task.add_done_callback(lambda _: ready.cancel())
     try:
-        await asyncio.wait({task, ready}, return_when=asyncio.FIRST_COMPLETED)
-        if task.done():
-            raise RunError(f"the simulator can't listen on {host}:{port}: {task.exception()}")
-        yield f"{host}:{ready.result()}"
+        try:
+            real_port = await ready
+        except asyncio.CancelledError:
+            if not task.done():
+                raise
+            raise RunError(f"the simulator can't listen on {host}:{port}: {task.exception()}") from None
+        yield f"{host}:{real_port}"
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
