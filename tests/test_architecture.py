@@ -28,7 +28,7 @@ ROOMS: dict[str, set[str]] = {
     "doors": {"domain", "errors", "telemetry", "settings", "dataplane", "management"},
 }
 # These put the rest together and may import all of it.
-COMPOSITION = {"__init__", "__main__", "app", "demo", "run"}
+COMPOSITION = {"__init__", "__main__", "app", "demo", "process", "run", "simulate"}
 # Here only the standard library and codecs are imported.
 PURE = ("domain/*", "telemetry/*", "errors.py")
 CODECS = {"msgspec"}

@@ -80,7 +80,8 @@ def serve(settings_file: Path | None, **options: Any) -> None:
     """
     settings = _settings(settings_file, options)
     # Imported here: the client's commands should not wait for a server's imports.
-    from tollkeeper_server.run import RunError, run
+    from tollkeeper_server.process import RunError
+    from tollkeeper_server.run import run
 
     try:
         run(settings, click.echo)
@@ -120,7 +121,8 @@ def simulate(host: str, port: int, **options: Any) -> None:
     A request can ask for a fault of its own with the header x-simulate, such as
     `x-simulate: cut=3, interval=50`.
     """
-    from tollkeeper_server.run import RunError, run_simulator
+    from tollkeeper_server.process import RunError
+    from tollkeeper_server.simulate import run_simulator
     from tollkeeper_server.simulator.config import SimulatorConfig
 
     try:

@@ -1,0 +1,24 @@
+"""What every process of the command line needs: to be told to stop, and to say why it can't run."""
+
+import asyncio
+import signal
+
+
+class RunError(Exception):
+    """The process can't run; the message says why and what to do."""
+
+
+def stop_on_signals() -> asyncio.Event:
+    """Returns an event that SIGINT and SIGTERM set; a second signal ends the process at once."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def on_signal(number: signal.Signals) -> None:
+        if stop.is_set():  # asked twice: whoever asks does not want to wait
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
+        stop.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, on_signal, number)
+    return stop
