@@ -1,0 +1,153 @@
+"""A management plane on a real store, called without a door."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TypeVar
+
+import pytest
+from google.protobuf.descriptor import MethodDescriptor
+from google.protobuf.message import Message
+from tollkeeper.v1 import model_service_pb2, project_service_pb2, token_service_pb2, upstream_service_pb2
+from tollkeeper_server.coordination.local import LocalChanges
+from tollkeeper_server.coordination.ports import Change
+from tollkeeper_server.errors import Reason, TollkeeperError
+from tollkeeper_server.management.chain import Call, Chain
+from tollkeeper_server.management.registry import methods
+from tollkeeper_server.management.services import make_chain
+from tollkeeper_server.store.sealed import Sealer, new_key
+from tollkeeper_server.store.sqlite import SqliteStore
+
+MANAGEMENT_TOKEN = "the-management-token-of-tests"
+DIGEST_KEY = bytes(range(32))
+NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
+
+Answer = TypeVar("Answer", bound=Message)
+
+BY_REQUEST: dict[str, MethodDescriptor] = {method.input_type.full_name: method for method in methods()}
+
+
+@dataclass
+class Clock:
+    """A clock that moves by a second each time it is read, so that nothing happens at the same time."""
+
+    now: datetime = NOON
+
+    def __call__(self) -> datetime:
+        self.now += timedelta(seconds=1)
+        return self.now
+
+
+@dataclass
+class Plane:
+    """The chain and what it works on. `told` is every change it published."""
+
+    store: SqliteStore
+    clock: Clock = field(default_factory=Clock)
+    sealer: Sealer = field(default_factory=lambda: Sealer(new_key()))
+    changes: LocalChanges = field(default_factory=LocalChanges)
+    told: list[Change] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.changes.subscribe(self._note)
+
+    async def _note(self, change: Change) -> None:
+        self.told.append(change)
+
+    def chain(self) -> Chain:
+        """Returns the management plane."""
+        return make_chain(
+            store=self.store,
+            sealer=self.sealer,
+            digest_key=DIGEST_KEY,
+            changes=self.changes,
+            management_token=MANAGEMENT_TOKEN,
+            clock=self.clock,
+        )
+
+    async def call(
+        self, request: Message, expected: type[Answer], *, request_id: str = "req-of-test"
+    ) -> Answer:
+        """Calls the method that takes such a request, as the admin."""
+        answer = await self.chain().invoke(make_call(request, request_id=request_id), lambda: request)
+        assert isinstance(answer, expected)
+        return answer
+
+    async def refuse(self, request: Message, reason: Reason, *, field: str | None = None) -> TollkeeperError:
+        """Makes a call that has to fail for that reason, naming that field."""
+        with pytest.raises(TollkeeperError) as caught:
+            await self.chain().invoke(make_call(request), lambda: request)
+        assert (reason, field) == (caught.value.reason, caught.value.field), caught.value.message
+        return caught.value
+
+    async def project(self, **fields: str) -> project_service_pb2.Project:
+        """Makes a project."""
+        request = project_service_pb2.CreateProjectRequest(**{"name": "Search", **fields})
+        return (await self.call(request, project_service_pb2.CreateProjectResponse)).project
+
+    async def deactivate(self, project_id: str) -> None:
+        """Deactivates a project."""
+        await self.call(
+            project_service_pb2.UpdateProjectRequest(id=project_id, is_active=False),
+            project_service_pb2.UpdateProjectResponse,
+        )
+
+    async def mint(self, project_id: str) -> token_service_pb2.CreateTokenResponse:
+        """Mints a token."""
+        return await self.call(
+            token_service_pb2.CreateTokenRequest(project_id=project_id),
+            token_service_pb2.CreateTokenResponse,
+        )
+
+    async def token(self, token_id: str) -> token_service_pb2.Token:
+        """Reads a token."""
+        request = token_service_pb2.GetTokenRequest(id=token_id)
+        return (await self.call(request, token_service_pb2.GetTokenResponse)).token
+
+    async def upstream(
+        self, name: str = "openai", *, is_default: bool = False
+    ) -> upstream_service_pb2.Upstream:
+        """Makes an upstream of OpenAI's."""
+        request = upstream_service_pb2.CreateUpstreamRequest(
+            name=name, provider=upstream_service_pb2.PROVIDER_OPENAI, is_default=is_default
+        )
+        return (await self.call(request, upstream_service_pb2.CreateUpstreamResponse)).upstream
+
+    async def model(self, name: str, *aliases: str, upstream: str = "openai") -> model_service_pb2.Model:
+        """Makes a model."""
+        request = model_service_pb2.CreateModelRequest(
+            name=name, aliases=aliases, deployments=[model_service_pb2.Deployment(upstream=upstream)]
+        )
+        return (await self.call(request, model_service_pb2.CreateModelResponse)).model
+
+
+def make_call(
+    request: Message,
+    *,
+    metadata: Mapping[str, str] | None = None,
+    deadline: float | None = None,
+    request_id: str = "req-of-test",
+) -> Call:
+    """Returns a call of the method that takes such a request; without metadata, the admin's."""
+    return Call(
+        method=BY_REQUEST[request.DESCRIPTOR.full_name],
+        request_id=request_id,
+        metadata={"authorization": f"Bearer {MANAGEMENT_TOKEN}"} if metadata is None else metadata,
+        deadline=deadline,
+    )
+
+
+class SlowStore(SqliteStore):
+    """A real store that holds one write of a token until it is let go."""
+
+    def __init__(self, store: SqliteStore) -> None:
+        self.__dict__ |= store.__dict__  # the same open file
+        self.entered = asyncio.Event()
+        self.let_go = asyncio.Event()
+
+    async def replace_token(self, *args: object, **kwargs: object) -> bool:
+        """Waits, then writes."""
+        self.entered.set()
+        await self.let_go.wait()
+        return await super().replace_token(*args, **kwargs)  # type: ignore[arg-type]  # passed on as they came
