@@ -1,6 +1,6 @@
 """Real processes of the gateway and of the simulated provider."""
 
-import json
+import http.client
 import os
 import re
 import signal
@@ -8,11 +8,11 @@ import subprocess
 import sys
 import threading
 import time
-import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Self, TypeVar
 
+import msgspec
 from tollkeeper import Client, Deployment, MintedToken, Provider, UsageEvent
 
 T = TypeVar("T")
@@ -70,7 +70,8 @@ class CommandProcess:
                     return found
                 left = deadline - time.monotonic()
                 ended = not self._reader.is_alive() or self.process.poll() is not None
-                assert left > 0 and not ended, f"{pattern!r} was not said; log:\n{self.log.read_text()}"
+                assert not ended, f"it ended before it said {pattern!r}; log:\n{self.log.read_text()}"
+                assert left > 0, f"it did not say {pattern!r} in time; log:\n{self.log.read_text()}"
                 self._changed.wait(min(left, 0.5))
 
     def said(self) -> str:
@@ -101,6 +102,31 @@ class CommandProcess:
         return status
 
 
+class Received(msgspec.Struct, frozen=True):
+    """A request as the simulator received it (simulator/recorder.py)."""
+
+    method: str
+    path: str
+    headers: list[tuple[str, str]]
+    body_bytes: int
+    body_sha256: str
+    body: str | None
+    status: int
+    events: int
+    finished: bool
+    cancelled: bool
+
+    def header(self, name: str) -> str | None:
+        """Returns the only value of a header, or None if it is not there."""
+        values = [value for found, value in self.headers if found == name]
+        assert len(values) <= 1, f"{name} came {len(values)} times"
+        return values[0] if values else None
+
+
+class _Requests(msgspec.Struct):
+    requests: list[Received]
+
+
 class Simulator:
     """A simulated provider in a process of its own."""
 
@@ -115,28 +141,30 @@ class Simulator:
     def __exit__(self, *_: object) -> None:
         self.command.kill()
 
-    def requests(self) -> list[dict[str, object]]:
+    def requests(self) -> list[Received]:
         """Returns what it has received, oldest first."""
-        found: list[dict[str, object]] = self._ask("/_simulator/requests")["requests"]
-        return found
+        return msgspec.json.decode(self._ask("GET", "requests"), type=_Requests).requests
 
-    def last_request(self) -> dict[str, object]:
+    def last_request(self) -> Received:
         """Returns what it has received last."""
         return self.requests()[-1]
 
-    def next_cancel(self, timeout: float = 10.0) -> dict[str, object] | None:
+    def next_cancel(self, timeout: float = 10.0) -> Received | None:
         """Waits for a client to leave before the end of its answer; None if none does."""
-        return self._ask(f"/_simulator/requests/next-cancel?timeout={timeout}")
+        answer = self._ask("GET", f"requests/next-cancel?timeout={timeout}")
+        return msgspec.json.decode(answer, type=Received) if answer else None
 
     def clear(self) -> None:
         """Forgets what it has received."""
-        request = urllib.request.Request(f"http://{self.address}/_simulator/requests", method="DELETE")
-        urllib.request.urlopen(request, timeout=30).close()
+        self._ask("DELETE", "requests")
 
-    def _ask(self, path: str) -> dict[str, object] | None:  # type: ignore[type-arg,unused-ignore]
-        with urllib.request.urlopen(f"http://{self.address}{path}", timeout=90) as answer:
-            body = answer.read()
-        return json.loads(body) if body else None
+    def _ask(self, method: str, what: str) -> bytes:
+        connection = http.client.HTTPConnection(self.address, timeout=90)
+        try:
+            connection.request(method, f"/_simulator/{what}")
+            return connection.getresponse().read()
+        finally:
+            connection.close()
 
 
 class Gateway:
@@ -149,16 +177,14 @@ class Gateway:
         directory.mkdir(parents=True, exist_ok=True)
         self.directory = directory
         self._options = options
+        ours = {
+            "management_token": MANAGEMENT_TOKEN,
+            "data_dir": str(directory / "data"),
+            **{f"{listener}_address": "127.0.0.1:0" for listener in ("data", "console", "grpc")},
+            **settings,
+        }
         self._environment = clean_environment(
-            **{
-                "TOLLKEEPER_MANAGEMENT_TOKEN": MANAGEMENT_TOKEN,
-                "TOLLKEEPER_DATA_DIR": str(directory / "data"),
-                "TOLLKEEPER_DATA_ADDRESS": "127.0.0.1:0",
-                "TOLLKEEPER_CONSOLE_ADDRESS": "127.0.0.1:0",
-                "TOLLKEEPER_GRPC_ADDRESS": "127.0.0.1:0",
-            },
-            **{f"TOLLKEEPER_{name.upper()}": value for name, value in settings.items()},
-            **(environment or {}),
+            **{f"TOLLKEEPER_{name.upper()}": value for name, value in ours.items()}, **(environment or {})
         )
         self.start()
 

@@ -6,17 +6,18 @@ import io
 import openai
 import pytest
 from openai import AsyncOpenAI, AzureOpenAI, OpenAI
+from openai.types.chat import ChatCompletionChunk, ChatCompletionMessageParam
 from openai.types.responses import ResponseCompletedEvent
-
-from tests.integration.process import PROVIDER_KEY, Gateway, Simulator
 from tollkeeper import Confidence
 
-MESSAGES = [{"role": "user", "content": "one two three"}]
+from tests.integration.process import PROVIDER_KEY, Gateway, Simulator
+
+MESSAGES: list[ChatCompletionMessageParam] = [{"role": "user", "content": "one two three"}]
 PROMPT_TOKENS = 6  # the simulator: a token a word, three a message
 
 
-def sdk(gateway: Gateway, token: str, **faults: str) -> OpenAI:
-    headers = {"x-simulate": ",".join(faults["simulate"].split())} if faults else {}
+def sdk(gateway: Gateway, token: str, simulate: str = "") -> OpenAI:
+    headers = {"x-simulate": simulate} if simulate else {}
     return OpenAI(base_url=gateway.base_url, api_key=token, max_retries=0, default_headers=headers)
 
 
@@ -35,16 +36,14 @@ def test_a_chat_completion_is_answered_and_accounted_for(
     assert event.completion_tokens == completion.usage.completion_tokens
     assert event.confidence is Confidence.EXACT
     assert event.duration_microseconds >= event.first_byte_microseconds > 0
-    headers = simulator.last_request()["headers"]
-    assert f"Bearer {PROVIDER_KEY}" in str(headers)
-    assert token not in str(headers)
+    received = simulator.last_request()
+    assert received.header("authorization") == f"Bearer {PROVIDER_KEY}"
+    assert token not in str(received.headers)
 
 
 def test_a_stream_hides_the_usage_nobody_asked_for_and_still_counts_it(gateway: Gateway, token: str) -> None:
     with sdk(gateway, token, simulate="events=5") as client:
-        raw = client.chat.completions.with_raw_response.create(
-            model="gpt-4o", messages=MESSAGES, stream=True
-        )
+        raw = client.chat.completions.with_raw_response.create(model="gpt-4o", messages=MESSAGES, stream=True)
         chunks = list(raw.parse())
     assert all(chunk.choices for chunk in chunks)
     assert all(chunk.usage is None for chunk in chunks)
@@ -66,14 +65,11 @@ def test_a_stream_shows_the_usage_that_was_asked_for(gateway: Gateway, token: st
 
 
 def test_a_stream_that_is_cut_raises_and_never_looks_complete(gateway: Gateway, token: str) -> None:
-    seen = []
+    seen: list[ChatCompletionChunk] = []
     with sdk(gateway, token, simulate="events=20,cut=4") as client:
-        raw = client.chat.completions.with_raw_response.create(
-            model="gpt-4o", messages=MESSAGES, stream=True
-        )
+        raw = client.chat.completions.with_raw_response.create(model="gpt-4o", messages=MESSAGES, stream=True)
         with pytest.raises(openai.APIError, match="incomplete"):
-            for chunk in raw.parse():
-                seen.append(chunk)
+            seen.extend(raw.parse())
     assert seen
     assert seen[-1].choices[0].finish_reason is None
     event = gateway.event_of(raw.headers["x-request-id"])
@@ -190,9 +186,7 @@ def test_the_models_listed_are_the_configured_ones(gateway: Gateway, token: str)
 
 
 def test_azures_client_works_as_it_is(gateway: Gateway, token: str) -> None:
-    client = AzureOpenAI(
-        azure_endpoint=gateway.data, api_key=token, api_version="2024-10-21", max_retries=0
-    )
+    client = AzureOpenAI(azure_endpoint=gateway.data, api_key=token, api_version="2024-10-21", max_retries=0)
     with client:
         answer = client.chat.completions.create(model="gpt-4o", messages=MESSAGES)
     assert answer.choices[0].message.content
@@ -224,14 +218,14 @@ def test_a_limit_of_requests_is_exact_under_concurrency(gateway: Gateway) -> Non
 
 
 def test_a_providers_error_comes_back_as_it_is(gateway: Gateway, token: str) -> None:
-    with sdk(gateway, token, simulate="status=429,retry-after=7") as client:
-        with pytest.raises(openai.RateLimitError) as limited:
-            client.chat.completions.create(model="gpt-4o", messages=MESSAGES)
+    client = sdk(gateway, token, simulate="status=429,retry-after=7")
+    with client, pytest.raises(openai.RateLimitError) as limited:
+        client.chat.completions.create(model="gpt-4o", messages=MESSAGES)
     assert limited.value.response.headers["retry-after"] == "7"
 
 
 def test_a_rejected_provider_key_is_not_the_callers_fault(gateway: Gateway, token: str) -> None:
-    with sdk(gateway, token, simulate="status=401") as client:
-        with pytest.raises(openai.InternalServerError) as bad:
-            client.chat.completions.create(model="gpt-4o", messages=MESSAGES)
+    client = sdk(gateway, token, simulate="status=401")
+    with client, pytest.raises(openai.InternalServerError) as bad:
+        client.chat.completions.create(model="gpt-4o", messages=MESSAGES)
     assert (bad.value.status_code, bad.value.code) == (502, "upstream_credentials_rejected")
