@@ -1,9 +1,12 @@
 """The transport on aiohttp's client."""
 
 from collections.abc import AsyncIterator
-from types import SimpleNamespace
+from contextvars import ContextVar
 
 import aiohttp
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.connector import Connection
+from aiohttp.tracing import Trace
 from yarl import URL
 
 from tollkeeper_server.dataplane.transport import (
@@ -23,71 +26,102 @@ _KEEPALIVE_SECONDS = 30.0
 _SKIP = ("accept", "accept-encoding", "user-agent", "content-type")
 
 
-class _Trace:
-    """Whether the connection of a request was in use before."""
+# A body above this is handed over in pieces: aiohttp warns of larger ones.
+_PIECE = 1 << 20
 
-    __slots__ = ("reused",)
 
+class _Wire(ResponseHandler):
+    """A connection that knows whether it served before, and whether it answers this request."""
+
+    served = False
+    reused = False
+    answered = False
+
+    def begin(self) -> None:
+        """Takes note that the next request is about to be sent."""
+        self.reused, self.served, self.answered = self.served, True, False
+
+    def data_received(self, data: bytes) -> None:
+        """Takes what has arrived."""
+        self.answered = True
+        super().data_received(data)
+
+
+_wire: ContextVar[_Wire | None] = ContextVar("_wire", default=None)
+"""The connection that the current task's request was given."""
+
+
+class _Connector(aiohttp.TCPConnector):
     def __init__(self) -> None:
-        self.reused = False
+        super().__init__(limit=0, keepalive_timeout=_KEEPALIVE_SECONDS)
+        # aiohttp has no public way to say which protocol its connections speak.
+        self._factory = lambda: _Wire(loop=self._loop)  # type: ignore[assignment]  # typed as a partial
 
-
-async def _on_reuse(
-    _session: aiohttp.ClientSession,
-    context: SimpleNamespace,
-    _params: aiohttp.TraceConnectionReuseconnParams,
-) -> None:
-    context.trace_request_ctx.reused = True
+    async def connect(
+        self,
+        req: aiohttp.ClientRequest,
+        traces: list[Trace],
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - the signature of what it overrides
+    ) -> Connection:
+        """Returns a connection, kept or new, and notes it for the current task."""
+        connection = await super().connect(req, traces, timeout)
+        assert isinstance(connection.protocol, _Wire)
+        connection.protocol.begin()
+        _wire.set(connection.protocol)
+        return connection
 
 
 class AiohttpTransport:
     """Keeps connections alive; follows no redirects, decodes nothing, keeps no cookies."""
 
     def __init__(self) -> None:
-        trace = aiohttp.TraceConfig()
-        trace.on_connection_reuseconn.append(_on_reuse)
         self._session = aiohttp.ClientSession(
             auto_decompress=False,
             cookie_jar=aiohttp.DummyCookieJar(),
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEPALIVE_SECONDS),
+            connector=_Connector(),
             read_bufsize=_READ_BUFFER,
             max_line_size=_MAX_HEADER,
             max_field_size=_MAX_HEADER,
             skip_auto_headers=_SKIP,
-            trace_configs=[trace],
             trust_env=False,
         )
+        # It would send some methods again by itself, and also after a part of the answer.
+        self._session._retry_connection = False  # noqa: SLF001 - there is no public name for it
 
     async def open(self, request: Outgoing) -> Incoming:
         """Sends a request and returns the answer once its headers are there."""
-        trace = _Trace()
+        _wire.set(None)
         try:
-            return await self._send(request, trace)
+            return await self._send(request)
         except CutError:
             # A kept connection may have died while idle, which shows only now. Once is enough: the
             # next one is tried as a new request would.
-            if not trace.reused or not isinstance(request.body, bytes):
+            wire = _wire.get()
+            if wire is None or not wire.reused or wire.answered or not isinstance(request.body, bytes):
                 raise
-        return await self._send(request, _Trace())
+        return await self._send(request)
 
-    async def _send(self, request: Outgoing, trace: _Trace) -> Incoming:
+    async def _send(self, request: Outgoing) -> Incoming:
         headers = [(name.decode("latin-1"), _text(value)) for name, value in request.headers]
-        if not isinstance(request.body, bytes) and request.length is not None:
-            headers.append(("content-length", str(request.length)))
+        body, length = request.body, request.length
+        if isinstance(body, bytes):
+            length = len(body) if len(body) > _PIECE else None
+            body = _in_pieces(body) if length else body
+        if length is not None:
+            headers.append(("content-length", str(length)))
         timeouts = request.timeouts
         try:
             response = await self._session.request(
                 request.method,
                 URL(request.url, encoded=True),
                 headers=headers,
-                data=request.body or None,
+                data=body or None,
                 allow_redirects=False,
                 timeout=aiohttp.ClientTimeout(
                     total=timeouts.total,
                     sock_connect=timeouts.connect,
                     sock_read=timeouts.first_byte,
                 ),
-                trace_request_ctx=trace,
             )
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             raise _translate(error) from error
@@ -124,6 +158,11 @@ class _AiohttpIncoming:
     def close(self) -> None:
         """Lets go of the answer."""
         self._response.close()
+
+
+async def _in_pieces(body: bytes) -> AsyncIterator[bytes]:
+    for at in range(0, len(body), _PIECE):
+        yield body[at : at + _PIECE]
 
 
 def _text(value: bytes) -> str:
