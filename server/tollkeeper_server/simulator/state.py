@@ -76,7 +76,7 @@ class Allowance:
         while self._times and now - self._times[0] >= _WINDOW_SECONDS:
             self._times.popleft()
         if len(self._times) >= self.limit:
-            return self._times[0] + _WINDOW_SECONDS - now
+            return _WINDOW_SECONDS - (now - self._times[0])
         self._times.append(now)
         return 0.0
 
