@@ -1,6 +1,6 @@
 """Generates the Python stubs of `proto/` into `clients/python/`.
 
-    python proto/generate.py             writes them
+    python proto/generate.py             writes them, and the descriptions that /openapi.json shows
     python proto/generate.py --check     fails if the committed ones differ
     python proto/generate.py --image F   writes a descriptor image with source information to F
                                          (--proto DIR: of another tree), which is what buf reads
@@ -12,9 +12,11 @@ a form that protoc's Python code does not import.
 
 import argparse
 import filecmp
+import json
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import google.api
@@ -24,6 +26,7 @@ from protovalidate._gen.buf.validate import validate_pb
 
 ROOT = Path(__file__).resolve().parent.parent
 STUBS = ROOT / "clients" / "python"
+DESCRIPTIONS = ROOT / "server" / "tollkeeper_server" / "doors" / "descriptions.json"
 VALIDATE = "buf/validate/validate.proto"
 PLUGINS = Path(sys.executable).parent
 
@@ -91,6 +94,31 @@ def write_image(tree: Path, target: Path, scratch: Path) -> None:
     )
 
 
+def write_descriptions(target: Path, scratch: Path) -> None:
+    """Writes what the comments say, by full name: the stubs leave comments out."""
+    image = scratch / "image.binpb"
+    write_image(ROOT / "proto", image, scratch)
+    described = descriptor_pb2.FileDescriptorSet.FromString(image.read_bytes())
+    own = set(own_sources(ROOT / "proto"))
+    comments = dict(comment for file in described.file if file.name in own for comment in comments_of(file))
+    target.write_text(json.dumps(comments, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+
+
+def comments_of(file: descriptor_pb2.FileDescriptorProto) -> Iterator[tuple[str, str]]:
+    """Yields the full names of what is defined in a file and the comments above them."""
+    for location in file.source_code_info.location:
+        text = " ".join(location.leading_comments.split())
+        if not text:
+            continue
+        # A location's path alternates field numbers and indexes from the file down (descriptor.proto).
+        names, found = [file.package], file
+        if len(location.path) % 2 == 0:
+            for number, index in zip(location.path[::2], location.path[1::2], strict=True):
+                found = getattr(found, found.DESCRIPTOR.fields_by_number[number].name)[index]
+                names.append(found.name)
+            yield ".".join(names), text
+
+
 def differences(fresh: Path, committed: Path) -> list[str]:
     """Returns the stubs that are missing, superfluous or other than generated, by path."""
     generated = {path.relative_to(fresh) for path in fresh.rglob("*_pb2*") if path.is_file()}
@@ -123,13 +151,18 @@ def main() -> int:
             return 0
         if not arguments.check:
             write_stubs(STUBS, scratch)
+            write_descriptions(DESCRIPTIONS, scratch)
             return 0
         fresh = scratch / "stubs"
         fresh.mkdir()
         write_stubs(fresh, scratch)
-        stale = differences(fresh, STUBS)
+        stale = [f"{STUBS.relative_to(ROOT)}/{path}" for path in differences(fresh, STUBS)]
+        descriptions = scratch / DESCRIPTIONS.name
+        write_descriptions(descriptions, scratch)
+        if not DESCRIPTIONS.exists() or not filecmp.cmp(descriptions, DESCRIPTIONS, shallow=False):
+            stale.append(str(DESCRIPTIONS.relative_to(ROOT)))
     for path in stale:
-        print(f"out of step with proto/: clients/python/{path}; run `make proto`", file=sys.stderr)
+        print(f"out of step with proto/: {path}; run `make proto`", file=sys.stderr)
     return 1 if stale else 0
 
 

@@ -58,7 +58,7 @@ class GrpcListener:
             )
         )
         server.add_generic_rpc_handlers(tuple(self._handlers_of(service) for service in SERVICES))
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, server)  # type: ignore[no-untyped-call]  # grpcio's
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         names = [service.full_name for service in SERVICES]
         reflection.enable_server_reflection([*names, health.SERVICE_NAME, reflection.SERVICE_NAME], server)
         port = self._listen(server)

@@ -11,6 +11,7 @@ from grpc_health.v1._async import HealthServicer
 
 _log = logging.getLogger("tollkeeper.doors")
 _INTERVAL = 1.0
+_Context = grpc.aio.ServicerContext[health_pb2.HealthCheckRequest, health_pb2.HealthCheckResponse]
 _SERVING = health_pb2.HealthCheckResponse.SERVING
 _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
@@ -43,7 +44,7 @@ class Health(HealthServicer):
         await self.enter_graceful_shutdown()
 
     async def Check(  # noqa: N802 - gRPC's name
-        self, request: health_pb2.HealthCheckRequest, context: grpc.aio.ServicerContext[object, object]
+        self, request: health_pb2.HealthCheckRequest, context: _Context
     ) -> health_pb2.HealthCheckResponse:
         """Answers as of now."""
         await self._refresh()

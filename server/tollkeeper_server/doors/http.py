@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 MAX_BODY = 1024 * 1024
+"""The largest body of a request to the management plane, in bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,10 @@ class Response:
     status: int
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
+
+    def with_headers(self, headers: Mapping[str, str]) -> "Response":
+        """Returns the same answer with more headers."""
+        return Response(self.status, self.body, {**self.headers, **headers})
 
 
 def json_response(status: int, content: object, headers: Mapping[str, str] | None = None) -> Response:

@@ -1,25 +1,23 @@
 """The REST door: generic over the descriptors, into the same chain as gRPC."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from functools import partial
-from urllib.parse import parse_qsl
 
-import msgspec
-from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
-from tollkeeper_server.doors.http import MAX_BODY, Request, Response, json_response, media_type
-from tollkeeper_server.doors.rest_json import Json, check_depth, from_json, to_json
+from tollkeeper_server.doors.http import Request, Response, json_response, media_type
+from tollkeeper_server.doors.rest_json import Json, descriptor_of, from_json, parse_object, to_json, wrong
+from tollkeeper_server.doors.rest_query import read_query
 from tollkeeper_server.doors.rest_routes import Route, routes
 from tollkeeper_server.doors.status import to_rest
 from tollkeeper_server.errors import Reason, TollkeeperError
 from tollkeeper_server.management.chain import REQUEST_ID, Call, Chain, request_id
 from tollkeeper_server.management.registry import new_request, policy_of
 
-PREFIX = "/manage"
 NEXT_PAGE = "x-next-page-token"
 _MASK = "update_mask"
-_TRUE, _FALSE = {"true", "1"}, {"false", "0"}
+_ETAG = "etag"
+_JSON = "application/json"
 
 
 class Rest:
@@ -33,169 +31,116 @@ class Rest:
         """Answers a request; every error is an answer, too."""
         this_id = request_id(request.headers.get(REQUEST_ID))
         try:
-            response = await self._serve(request, this_id)
+            return (await self._serve(request, this_id)).with_headers({REQUEST_ID: this_id})
         except TollkeeperError as error:
-            response = error_response(error)
-        return Response(response.status, response.body, {**response.headers, REQUEST_ID: this_id})
+            return error_response(error, this_id)
+
+    def allowed(self, path: str) -> str:
+        """Returns the methods that a path has, as the header `Allow` lists them; empty for no such path."""
+        return ", ".join(sorted({route.verb for route in self._routes if route.pattern.fullmatch(path)}))
 
     async def _serve(self, request: Request, this_id: str) -> Response:
-        matched = [
-            (route, found) for route in self._routes if (found := route.match(request.path)) is not None
-        ]
-        if not matched:
-            raise TollkeeperError(
-                Reason.NOT_FOUND, "there is nothing at this path; /openapi.json lists what there is"
-            )
         verb = "GET" if request.method == "HEAD" else request.method
-        for route, variables in matched:
-            if route.verb == verb:
-                break
-        else:
-            return _not_allowed(request.method, [route for route, _ in matched])
-        call = Call(route.method, this_id, request.headers, peer=request.peer)
-        answer = await self._chain.invoke(call, partial(decode, route, dict(variables), request))
-        return _answer(route, answer)
+        for route in self._routes:
+            variables = route.match(request.path) if route.verb == verb else None
+            if variables is not None:
+                call = Call(route.method, this_id, request.headers, peer=request.peer)
+                answer = await self._chain.invoke(call, partial(decode, route, variables, request))
+                return _answer(route, answer)
+        allowed = self.allowed(request.path)
+        if allowed:
+            return method_not_allowed(request.method, allowed, this_id)
+        raise TollkeeperError(
+            Reason.NOT_FOUND, "there is nothing at this path; /openapi.json lists what there is"
+        )
 
 
-def error_response(error: TollkeeperError) -> Response:
+def error_response(error: TollkeeperError, this_id: str) -> Response:
     """Returns the answer that says what went wrong, as google.rpc.Status in JSON."""
-    headers = {}
+    headers = {REQUEST_ID: this_id}
     if error.retry_after is not None:
         headers["retry-after"] = str(error.retry_after)
     if error.reason is Reason.INVALID_API_KEY:
         headers["www-authenticate"] = "Bearer"
-    return json_response(error.outcome.http, to_rest(error), headers)
+    return json_response(error.outcome.http, to_rest(error, this_id), headers)
 
 
-def _not_allowed(method: str, candidates: Sequence[Route]) -> Response:
-    allowed = ", ".join(sorted({route.verb for route in candidates}))
+def method_not_allowed(method: str, allowed: str, this_id: str) -> Response:
+    """Returns the answer to a method that a path does not have. `allowed` lists those it has."""
     error = TollkeeperError(Reason.METHOD_NOT_ALLOWED, f"{method} is not possible here; {allowed} is")
-    response = error_response(error)
-    return Response(response.status, response.body, {**response.headers, "allow": allowed})
+    return error_response(error, this_id).with_headers({"allow": allowed})
 
 
-def decode(route: Route, variables: dict[str, str], request: Request) -> Message:
+def decode(route: Route, variables: Mapping[str, str], request: Request) -> Message:
     """Returns the request message that path, query, headers and body amount to.
 
-    Raises INVALID_ARGUMENT, INVALID_JSON, UNSUPPORTED_MEDIA_TYPE or BODY_TOO_LARGE.
+    Raises INVALID_ARGUMENT, INVALID_JSON or UNSUPPORTED_MEDIA_TYPE.
     """
     message = new_request(route.method)
-    content: dict[str, Json] = {}
+    fields = descriptor_of(message).fields_by_name
     if route.body:
         content = _body(request)
-        if route.verb == "PATCH" and _MASK in message.DESCRIPTOR.fields_by_name and _MASK not in content:
-            content[_MASK] = _mask(message.DESCRIPTOR, content, route.variables)
-        for name, value in variables.items():
-            if content.get(name, value) != value:
-                raise TollkeeperError(
-                    Reason.INVALID_ARGUMENT, f"{name}: differs from the one in the path", field=name
-                )
+        if route.verb == "PATCH" and _MASK in fields and content.get(_MASK) is None:
+            # Who sends {"expires_at": null} means to clear it: the members present are the mask.
+            content[_MASK] = _mask(content, {*variables, _ETAG, _MASK}, fields)
     elif request.body:
-        raise TollkeeperError(Reason.INVALID_ARGUMENT, "body: this call takes none", field="body")
-    content |= variables
-    for name, value in _query(request.query, route):
-        _add(content, name, value, message.DESCRIPTOR)
-    etag = request.headers.get("if-match", "").strip().removeprefix("W/").strip('"')
-    if etag and etag != "*" and "etag" in message.DESCRIPTOR.fields_by_name:
-        content.setdefault("etag", etag)
+        raise TollkeeperError(Reason.INVALID_ARGUMENT, "the body: this call takes none")
+    else:
+        content = {}
+    for name, value in variables.items():
+        if content.setdefault(name, value) != value:
+            raise wrong(name, "differs from the one in the path")
+    read_query(request.query, content, descriptor_of(message), {*variables}, has_body=bool(route.body))
+    _apply_if_match(request, content, has_etag=_ETAG in fields)
     from_json(content, message)
     return message
 
 
 def _body(request: Request) -> dict[str, Json]:
-    if len(request.body) > MAX_BODY:
-        raise TollkeeperError(
-            Reason.BODY_TOO_LARGE, f"the body is larger than the {MAX_BODY:,} bytes taken here", field="body"
-        )
     if not request.body.strip():
         return {}
-    media = media_type(request.headers)
-    if media and media != "application/json" and not media.endswith("+json"):
+    if media_type(request.headers) not in {_JSON, ""}:
         raise TollkeeperError(
-            Reason.UNSUPPORTED_MEDIA_TYPE,
-            "the content-type is not one this API takes; send application/json",
-            field="content-type",
+            Reason.UNSUPPORTED_MEDIA_TYPE, f"content-type: not one that is taken here; send {_JSON}"
         )
-    try:
-        content = msgspec.json.decode(request.body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    charset = request.headers.get("content-type", "").lower().partition("charset=")[2].strip(' "')
+    if charset not in {"", "utf-8", "utf8"}:
         raise TollkeeperError(
-            Reason.INVALID_JSON, f"the body is not valid JSON: {error}", field="body"
-        ) from error
-    if not isinstance(content, dict):
-        raise TollkeeperError(Reason.INVALID_ARGUMENT, "body: must be a JSON object", field="body")
-    check_depth(content)
-    return content
-
-
-def _mask(descriptor: Descriptor, content: dict[str, Json], variables: Sequence[str]) -> str:
-    """Returns the mask that the members of a PATCH's body stand for."""
-    names = {field.json_name: field.name for field in descriptor.fields}
-    given = [names.get(name, name) for name in content]
-    return ",".join(_camel(name) for name in given if name != "etag" and name not in variables)
-
-
-def _camel(name: str) -> str:
-    # A mask in JSON is written in camelCase (google/protobuf/field_mask.proto).
-    first, *rest = name.split("_")
-    return first + "".join(word.capitalize() for word in rest)
-
-
-def _query(query: str, route: Route) -> list[tuple[str, str]]:
-    try:
-        pairs = parse_qsl(
-            query, keep_blank_values=True, strict_parsing=bool(query), errors="strict", max_num_fields=100
+            Reason.UNSUPPORTED_MEDIA_TYPE, "content-type: the charset must be utf-8, as JSON's is"
         )
-    except ValueError:
+    if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
         raise TollkeeperError(
-            Reason.INVALID_ARGUMENT, "the query can't be read; write it as name=value&name=value"
-        ) from None
-    if pairs and route.body == "*":
-        raise TollkeeperError(
-            Reason.INVALID_ARGUMENT, f"{pairs[0][0]}: give it in the body; this call has no query"
+            Reason.UNSUPPORTED_MEDIA_TYPE, "content-encoding: not taken here; send the body as it is"
         )
-    return pairs
+    return parse_object(request.body)
 
 
-def _add(content: dict[str, Json], name: str, text: str, descriptor: Descriptor) -> None:
-    field = descriptor.fields_by_name.get(name)
-    if field is None:
-        names = ", ".join(it.name for it in descriptor.fields)
-        shown = name[:64].encode("ascii", "backslashreplace").decode()
-        raise TollkeeperError(
-            Reason.INVALID_ARGUMENT, f"{shown}: is not known here; these are: {names}", field=shown
-        )
-    if not field.is_repeated:
-        if name in content:
-            raise TollkeeperError(Reason.INVALID_ARGUMENT, f"{name}: is given twice", field=name)
-        content[name] = _value(field, text)
+def _mask(content: Mapping[str, Json], fixed: set[str], fields: Mapping[str, object]) -> list[Json]:
+    return [name for name in content if name not in fixed and name in fields]
+
+
+def _apply_if_match(request: Request, content: dict[str, Json], *, has_etag: bool) -> None:
+    condition = request.headers.get("if-match", "").strip()
+    if not condition or condition == "*" or request.method in {"GET", "HEAD"}:
         return
-    values = content.setdefault(name, [])
-    assert isinstance(values, list)
-    values.extend(_value(field, part) for part in text.split(",") if part)
-
-
-def _value(field: FieldDescriptor, text: str) -> Json:
-    if field.cpp_type == FieldDescriptor.CPPTYPE_BOOL:
-        if text.lower() in _TRUE | _FALSE:
-            return text.lower() in _TRUE
-        raise TollkeeperError(
-            Reason.INVALID_ARGUMENT, f"{field.name}: must be true or false", field=field.name
-        )
-    return text
+    if not has_etag:
+        raise wrong("if-match", "this call can't be made conditional; leave the header out")
+    etag = condition[1:-1] if len(condition) > 1 and condition[0] == condition[-1] == '"' else condition
+    if content.get(_ETAG, etag) != etag:
+        raise wrong("if-match", "differs from etag; give one of them")
+    content[_ETAG] = etag
 
 
 def _answer(route: Route, answer: Message) -> Response:
     status = policy_of(route.method).success_status or 200
     headers: dict[str, str] = {}
-    token = getattr(answer, "next_page_token", "")
+    token: str = getattr(answer, "next_page_token", "")
     if token and route.response_body:
         headers[NEXT_PAGE] = token
     if status == 204:
         return Response(status, b"", headers)
-    content: Json | object = to_json(answer)
-    if route.response_body:
-        content = to_json(answer)[route.response_body]
-    if isinstance(content, dict) and content.get("etag"):
-        headers["etag"] = f'"{content["etag"]}"'
+    whole = to_json(answer)
+    content = whole[route.response_body] if route.response_body else whole
+    if isinstance(content, dict) and content.get(_ETAG):
+        headers[_ETAG] = f'"{content[_ETAG]}"'
     return json_response(status, content, headers)

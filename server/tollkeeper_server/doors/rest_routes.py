@@ -8,15 +8,16 @@ from urllib.parse import unquote
 from google.api import annotations_pb2, http_pb2
 from google.protobuf.descriptor import MethodDescriptor
 
+from tollkeeper_server.errors import Reason, TollkeeperError
 from tollkeeper_server.management.registry import methods
 
-_VARIABLE = re.compile(r"\{([a-z_.]+)(?:=([^{}]+))?\}")
+_VARIABLE = re.compile(r"\{([a-z_]+)(?:=(\*\*?))?\}")
 _VERBS = ("get", "put", "post", "delete", "patch")
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One annotation. `body` is a field's name, `*` for the whole request, or empty for none.
+    """One annotation. `body` is `*` for the whole request, or empty for none.
 
     `response_body` is the field that is answered, empty for the whole response. `variables` are the
     fields that the path holds.
@@ -31,29 +32,50 @@ class Route:
     variables: tuple[str, ...]
 
     def match(self, path: str) -> Mapping[str, str] | None:
-        """Returns the variables' values, percent-decoded, or None if the path is another."""
+        """Returns the variables' values, percent-decoded, or None if the path is another.
+
+        Raises INVALID_ARGUMENT if one is not UTF-8.
+        """
         found = self.pattern.fullmatch(path)
         if found is None:
             return None
-        return {name: unquote(value) for name, value in zip(self.variables, found.groups(), strict=True)}
+        return {
+            name: _decode(name, value) for name, value in zip(self.variables, found.groups(), strict=True)
+        }
+
+
+def _decode(name: str, value: str) -> str:
+    try:
+        return unquote(value, errors="strict")
+    except UnicodeDecodeError:
+        raise TollkeeperError(Reason.INVALID_ARGUMENT, f"{name}: not UTF-8 in the path", field=name) from None
 
 
 def compile_template(template: str) -> tuple[re.Pattern[str], tuple[str, ...]]:
-    """Returns the pattern that a path template stands for, and the variables its groups hold."""
+    """Returns the pattern that a path template stands for, and the variables its groups hold.
+
+    A variable stands for one segment, `{name=**}` for one or more. Raises ValueError for a template of
+    any other form.
+    """
     pieces: list[str] = []
     variables: list[str] = []
     at = 0
     for variable in _VARIABLE.finditer(template):
         pieces.append(re.escape(template[at : variable.start()]))
-        pieces.append("(.+)" if variable.group(2) == "**" else "([^/]+)")
+        pieces.append("([^/]+(?:/+[^/]+)*)" if variable.group(2) == "**" else "([^/]+)")
         variables.append(variable.group(1))
         at = variable.end()
     pieces.append(re.escape(template[at:]))
-    return re.compile("".join(pieces) + "/?"), tuple(variables)
+    if set("{}*") & set(_VARIABLE.sub("", template)):
+        raise ValueError(f"{template}: a path template of a form that is not served")
+    return re.compile("".join(pieces)), tuple(variables)
 
 
 def routes() -> tuple[Route, ...]:
-    """Returns every route of the management plane, those with more fixed segments first."""
+    """Returns every route of the management plane, those with more fixed segments first.
+
+    Raises ValueError for an annotation that can't be served: such a server does not start.
+    """
     found = [route for method in methods() for route in _routes_of(method)]
     return tuple(sorted(found, key=lambda route: -_fixed(route.template)))
 
@@ -70,8 +92,8 @@ def _routes_of(method: MethodDescriptor) -> Iterator[Route]:
 
 def _route(method: MethodDescriptor, rule: http_pb2.HttpRule) -> Route:
     verb = rule.WhichOneof("pattern")
-    if verb not in _VERBS:
-        raise ValueError(f"{method.full_name} has no usable google.api.http annotation")
+    if verb not in _VERBS or rule.body not in {"", "*"}:
+        raise ValueError(f"{method.full_name} has no google.api.http annotation that can be served")
     template: str = getattr(rule, verb)
     pattern, variables = compile_template(template)
     return Route(

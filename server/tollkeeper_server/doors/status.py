@@ -2,8 +2,9 @@
 
 from datetime import timedelta
 
+from google.protobuf import json_format
 from google.protobuf.message import Message
-from google.rpc import error_details_pb2, status_pb2
+from google.rpc import code_pb2, error_details_pb2, status_pb2
 
 from tollkeeper_server.errors import FieldViolation, GrpcCode, TollkeeperError
 
@@ -38,3 +39,19 @@ def status_of(error: TollkeeperError, request_id: str) -> status_pb2.Status:
     for detail in details_of(error, request_id):
         status.details.add().Pack(detail)
     return status
+
+
+def code_name(error: TollkeeperError) -> str:
+    """Returns the canonical code's name, such as NOT_FOUND."""
+    return code_pb2.Code.Name(error.outcome.grpc)
+
+
+def to_rest(error: TollkeeperError, request_id: str) -> dict[str, object]:
+    """Returns the error as JSON: google.rpc.Status, with the code's name beside its number."""
+    written = json_format.MessageToDict(status_of(error, request_id), preserving_proto_field_name=True)
+    return {
+        "code": int(error.outcome.grpc),
+        "status": code_name(error),
+        "message": error.message,
+        "details": written["details"],
+    }

@@ -1,0 +1,33 @@
+"""What operators and their machines ask of a server: is it alive, is it ready, which version."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
+
+from tollkeeper_server.doors.http import Response, json_response
+
+Readiness = Callable[[], Awaitable[Mapping[str, str | None]]]
+"""Returns what stands in the way of serving, by part; None where nothing does."""
+
+_UNCACHED = {"cache-control": "no-store"}
+
+
+def health(version: str) -> Response:
+    """Answers that the process is alive, in the form that sofatutor's callers know."""
+    now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return json_response(200, {"status": "ok", "timestamp": now, "version": version}, _UNCACHED)
+
+
+def live() -> Response:
+    """Answers that the process is alive; a process that is not should be replaced."""
+    return json_response(200, {"status": "ok"}, _UNCACHED)
+
+
+async def readiness(ready: Readiness) -> Response:
+    """Answers whether traffic should be sent here: 200, or 503 and what stands in the way."""
+    problems = await ready()
+    is_ready = not any(problems.values())
+    content = {
+        "status": "ready" if is_ready else "not ready",
+        "checks": {part: problem or "ok" for part, problem in problems.items()},
+    }
+    return json_response(200 if is_ready else 503, content, _UNCACHED)
