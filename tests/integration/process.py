@@ -154,6 +154,13 @@ class Simulator:
         answer = self._ask("GET", f"requests/next-cancel?timeout={timeout}")
         return msgspec.json.decode(answer, type=Received) if answer else None
 
+    def cancelled(self, request_id: str) -> Received:
+        """Waits for the client of that request to leave before the end of its answer."""
+        while (left := self.next_cancel()) is not None:
+            if left.header("x-request-id") == request_id:
+                return left
+        raise AssertionError(f"nobody left the request {request_id}")
+
     def clear(self) -> None:
         """Forgets what it has received."""
         self._ask("DELETE", "requests")
