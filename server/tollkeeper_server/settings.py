@@ -178,10 +178,11 @@ def read_settings_file(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise SettingsError(f"settings file {path}: {error.strerror}") from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        # Also dates and numbers that only look like such, and nesting without end.
+        # Also dates and numbers that only look like such, and nesting without end. What YAML itself
+        # says of it shows the lines around, and so perhaps a secret.
         where = getattr(error, "problem_mark", None)
         line = f", line {where.line + 1}" if where else ""
-        raise SettingsError(f"settings file {path}{line}: not valid YAML") from error
+        raise SettingsError(f"settings file {path}{line}: not valid YAML") from None
     if content is None:
         return {}
     if not isinstance(content, dict) or not all(isinstance(name, str) for name in content):

@@ -1,0 +1,78 @@
+"""One table says how every refusal and failure looks at every door."""
+
+import pytest
+from tollkeeper_server.errors import (
+    TABLE,
+    GrpcCode,
+    OpenAIType,
+    Reason,
+    Retry,
+    StoreUnavailableError,
+    TollkeeperError,
+)
+
+
+def test_every_reason_has_an_outcome() -> None:
+    assert set(TABLE) == set(Reason)
+
+
+@pytest.mark.parametrize("reason", list(Reason))
+def test_an_outcome_is_one_that_clients_understand(reason: Reason) -> None:
+    outcome = TABLE[reason]
+
+    assert 400 <= outcome.http <= 599
+    assert str(reason).replace("_", "").isalnum()
+    assert str(reason) == str(reason).lower()
+
+
+@pytest.mark.parametrize(
+    ("reason", "http", "kind"),
+    [
+        (Reason.INVALID_API_KEY, 401, OpenAIType.AUTHENTICATION),
+        (Reason.PROJECT_INACTIVE, 403, OpenAIType.PERMISSION),
+        (Reason.MODEL_NOT_ALLOWED, 403, OpenAIType.PERMISSION),
+        (Reason.MODEL_NOT_FOUND, 404, OpenAIType.INVALID_REQUEST),
+        (Reason.ENDPOINT_NOT_SUPPORTED, 405, OpenAIType.INVALID_REQUEST),
+        (Reason.INVALID_JSON, 400, OpenAIType.INVALID_REQUEST),
+        (Reason.BODY_TOO_LARGE, 413, OpenAIType.INVALID_REQUEST),
+        (Reason.REQUEST_LIMIT_EXCEEDED, 429, OpenAIType.QUOTA),
+        (Reason.UPSTREAM_CREDENTIALS, 502, OpenAIType.UPSTREAM),
+        (Reason.UPSTREAM_UNREACHABLE, 502, OpenAIType.UPSTREAM),
+        (Reason.UPSTREAM_TIMEOUT, 504, OpenAIType.UPSTREAM),
+        (Reason.NO_UPSTREAM, 503, OpenAIType.SERVER),
+        (Reason.STORE_UNAVAILABLE, 503, OpenAIType.SERVER),
+        (Reason.CLIENT_GONE, 499, OpenAIType.INVALID_REQUEST),
+    ],
+)
+def test_failures_look_as_the_openai_surface_recommends(reason: Reason, http: int, kind: OpenAIType) -> None:
+    assert (TABLE[reason].http, TABLE[reason].openai_type) == (http, kind)
+
+
+@pytest.mark.parametrize("reason", list(Reason))
+def test_what_will_not_change_is_not_tried_again(reason: Reason) -> None:
+    outcome = TABLE[reason]
+    lasting = outcome.http < 500 and outcome.http not in {408, 499}
+
+    assert outcome.retry is not Retry.YES or outcome.http == 503
+    if lasting:
+        assert outcome.retry is Retry.NO
+
+
+def test_an_upstream_that_is_slow_is_not_asked_three_times() -> None:
+    assert TABLE[Reason.UPSTREAM_TIMEOUT].retry is Retry.NO
+
+
+def test_a_missing_store_never_looks_like_a_bad_token() -> None:
+    error = StoreUnavailableError("the store")
+
+    assert error.outcome.http == 503
+    assert error.outcome.grpc is GrpcCode.UNAVAILABLE
+    assert error.outcome.retry is Retry.YES
+    assert error.retry_after == 1
+
+
+def test_an_error_is_its_message() -> None:
+    error = TollkeeperError(Reason.INVALID_ARGUMENT, "name is empty; give one", field="name")
+
+    assert str(error) == error.message == "name is empty; give one"
+    assert (error.field, error.retry_after, error.violations) == ("name", None, ())
