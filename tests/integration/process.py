@@ -89,6 +89,10 @@ class CommandProcess:
             self.process.send_signal(signal.SIGTERM)
         return self._collect()
 
+    def wait(self) -> int:
+        """Waits for it to end by itself, and returns its exit status."""
+        return self._collect()
+
     def _collect(self) -> int:
         try:
             status = self.process.wait(timeout=START_SECONDS)
