@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import httpx2
 import pytest
+from tollkeeper import Unavailable
 
 from tests.faults.processes import Pair, gateways, own_mongo, own_redis
 from tests.faults.traffic import ask, code_of
 from tests.integration.process import MANAGEMENT_TOKEN, Gateway, Simulator, until
 from tests.servers.mongo import MongoServer
 from tests.servers.redis import RedisServer
-from tollkeeper import Unavailable
 
 pytestmark = pytest.mark.mongo
 

@@ -5,12 +5,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from tollkeeper import Deployment, MintedToken, Provider
 
 from tests.faults.processes import Pair, own_redis, pair_of
 from tests.faults.traffic import ask, code_of, models_of
 from tests.integration.process import PROVIDER_KEY, Gateway, Simulator, until
 from tests.servers.mongo import MongoServer
-from tollkeeper import Deployment, MintedToken, Provider
 
 POLL = {"poll_seconds": "0.2", "auth_cache_seconds": "3600"}
 
