@@ -209,4 +209,5 @@ def test_a_stream_that_outlasts_the_drain_does_not_look_complete(
         assert gateway.command.wait() == 0
         assert unstored(gateway) == []
         ((event,), counted) = asyncio.run(stored(gateway, minted.id))
+        assert (event.status, event.error_code) == (500, "gateway_interrupted")
         assert (event.request_id, event.tokens.confidence, counted) == ("outlasting", "estimated", 1)

@@ -41,11 +41,13 @@ from tollkeeper_server.dataplane.transport import (
 )
 from tollkeeper_server.domain.usage import UsageEvent
 from tollkeeper_server.errors import Reason, TollkeeperError
+from tollkeeper_server.ledger.orphan import INTERRUPTED
 from tollkeeper_server.snapshot.model import Leg, Snapshot
 
 _log = logging.getLogger("tollkeeper.dataplane")
 
 STATUS_CLIENT_GONE = 499
+STATUS_INTERRUPTED = 500
 
 
 class Journal(Protocol):
@@ -118,10 +120,13 @@ class DataPlane:
                     Reason.INTERNAL, f"something went wrong here; the log says what, at {exchange.event_id}"
                 ),
             )
+        except asyncio.CancelledError:  # this process is going down, and waits no longer
+            if not exchange.finished:
+                exchange.status = STATUS_INTERRUPTED
+                exchange.error_code = INTERRUPTED
+            raise
         finally:
             if exchange.token is not None:
-                if exchange.status == 0:  # cancelled: this process is going down
-                    exchange.status = STATUS_CLIENT_GONE
                 self._journal.settle(exchange.event())
 
     async def _serve(self, exchange: Exchange) -> None:
