@@ -141,3 +141,15 @@ def ask(url: str, method: str, path: str, headers: Headers = (), body: bytes | N
     """Sends one request over a connection of its own, and returns the whole answer."""
     with Wire(url) as wire:
         return wire.ask(method, path, headers, body)
+
+
+def form(
+    fields: dict[str, str], files: dict[str, bytes], boundary: str = "boundary-7f3a"
+) -> tuple[str, bytes]:
+    """Returns the content type and the body of a multipart form."""
+    head = f'--{boundary}\r\ncontent-disposition: form-data; name="{{}}"{{}}\r\n\r\n'
+    parts = [head.format(name, "").encode() + value.encode() + b"\r\n" for name, value in fields.items()]
+    for name, content in files.items():
+        kind = f'; filename="{name}.bin"\r\ncontent-type: application/octet-stream'
+        parts.append(head.format(name, kind).encode() + content + b"\r\n")
+    return f"multipart/form-data; boundary={boundary}", b"".join(parts) + f"--{boundary}--\r\n".encode()
