@@ -9,9 +9,9 @@ from typing import Any
 from tollkeeper_server.coordination.ports import Unknown
 from tollkeeper_server.dataplane.authenticate import Authenticator
 from tollkeeper_server.dataplane.endpoint import match
-from tollkeeper_server.dataplane.exchange import Exchange
+from tollkeeper_server.dataplane.exchange import ClientGoneError, Exchange
 from tollkeeper_server.dataplane.plane import DataPlane, Limits
-from tollkeeper_server.dataplane.transport import Outgoing
+from tollkeeper_server.dataplane.transport import CutError, Outgoing
 from tollkeeper_server.domain.model import Capability
 from tollkeeper_server.domain.token import Token, digest_secret
 from tollkeeper_server.domain.upstream import Provider, Timeouts
@@ -192,9 +192,12 @@ class ScriptedTransport:
         else:
             pieces: list[bytes] = []
             self.bodies.append(b"")
-            async for piece in request.body:
-                pieces.append(piece)
-                self.bodies[-1] = b"".join(pieces)
+            try:
+                async for piece in request.body:
+                    pieces.append(piece)
+                    self.bodies[-1] = b"".join(pieces)
+            except (TollkeeperError, ClientGoneError) as error:  # as real ones say it
+                raise CutError("the connection to the upstream broke") from error
         match self.answer:
             case Answer():
                 return self.answer

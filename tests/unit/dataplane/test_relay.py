@@ -113,6 +113,22 @@ def test_events_are_sent_as_they_come() -> None:
     assert reply.chunks == events
 
 
+@pytest.mark.parametrize("line", ["\n", "\r\n"])
+async def test_an_event_is_sent_as_soon_as_it_is_whole(line: str) -> None:
+    first, second, *_ = chat_events(line)
+    for at in range(1, len(first)):
+        go = asyncio.Event()
+        caller, reply = _exchange(Meter.CHAT)
+        answer = Answer([first[:at], first[at:] + second[:9], go, second[9:], event("[DONE]")])
+        relaying = asyncio.create_task(
+            relay_stream(caller, answer, [], StreamMeter(Meter.CHAT), hide_usage=False)
+        )
+        await answer.reached.wait()
+        assert reply.body == first
+        go.set()
+        await relaying
+
+
 @pytest.mark.parametrize(
     "kept",
     [
