@@ -131,6 +131,10 @@ class _Requests(msgspec.Struct):
     requests: list[Received]
 
 
+class _Health(msgspec.Struct):
+    in_flight: int
+
+
 class Simulator:
     """A simulated provider in a process of its own."""
 
@@ -164,6 +168,10 @@ class Simulator:
             if left.header("x-request-id") == request_id:
                 return left
         raise AssertionError(f"nobody left the request {request_id}")
+
+    def in_flight(self) -> int:
+        """Returns how many requests it is answering."""
+        return msgspec.json.decode(self._ask("GET", "health"), type=_Health).in_flight
 
     def clear(self) -> None:
         """Forgets what it has received."""
