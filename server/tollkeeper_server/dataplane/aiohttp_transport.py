@@ -125,6 +125,10 @@ class AiohttpTransport:
             )
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             raise _translate(error) from error
+        if response.status == 101:
+            # Nobody asked for another protocol: what follows would not be HTTP.
+            response.close()
+            raise GarbageError("the upstream switched to another protocol")
         connection = response.connection
         if connection is not None and connection.protocol is not None:
             connection.protocol.read_timeout = timeouts.idle
