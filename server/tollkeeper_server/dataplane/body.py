@@ -1,7 +1,7 @@
 """Reading a request's body, within bounds of size and time."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 from tollkeeper_server.dataplane.exchange import ClientGoneError, Exchange
 from tollkeeper_server.errors import Reason, TollkeeperError
@@ -36,8 +36,8 @@ async def read_body(exchange: Exchange, limit: int) -> bytes:
     return b"".join(chunks)
 
 
-async def stream_body(exchange: Exchange, limit: int) -> AsyncIterator[bytes]:
-    """Yields the body as it arrives.
+async def stream_body(exchange: Exchange, limit: int, on_end: Callable[[], None]) -> AsyncIterator[bytes]:
+    """Yields the body as it arrives, and calls `on_end` when all of it has.
 
     Raises as `read_body` does, and leaves the error in `exchange.body_error`: what consumes the body
     may wrap it.
@@ -51,6 +51,8 @@ async def stream_body(exchange: Exchange, limit: int) -> AsyncIterator[bytes]:
             if size > limit:
                 raise _too_large(limit)
             exchange.request_bytes = size
+            if not more:
+                on_end()
             if chunk:
                 yield chunk
     except (TollkeeperError, ClientGoneError) as error:

@@ -9,7 +9,8 @@ from tollkeeper_server.dataplane.exchange import ClientGoneError, Exchange
 class Departure:
     """Cancels the body of its `with` when the caller leaves, and turns that into `ClientGoneError`.
 
-    The request's body must have been read: what arrives after it can only be a disconnect.
+    It watches from when the request's body has been read: what arrives after that can only be a
+    disconnect. Whoever reads the body within the `with` calls `watch` at its end.
     """
 
     __slots__ = ("_exchange", "_gone", "_task", "_watcher")
@@ -22,7 +23,8 @@ class Departure:
 
     def __enter__(self) -> "Departure":
         self._task = asyncio.current_task()
-        self._watcher = asyncio.create_task(self._watch())
+        if self._exchange.body_read:
+            self.watch()
         return self
 
     def __exit__(
@@ -31,13 +33,17 @@ class Departure:
         error: BaseException | None,
         _trace: TracebackType | None,
     ) -> None:
-        assert self._watcher is not None
         assert self._task is not None
-        self._watcher.cancel()
+        if self._watcher is not None:
+            self._watcher.cancel()
         if self._gone and self._task.cancelling() and self._task.uncancel() == 0:
             raise ClientGoneError from error
 
-    async def _watch(self) -> None:
+    def watch(self) -> None:
+        """Begins to watch: the request's body has been read."""
+        self._watcher = asyncio.create_task(self._wait())
+
+    async def _wait(self) -> None:
         message = await self._exchange.receive()
         while message["type"] != "http.disconnect":
             message = await self._exchange.receive()

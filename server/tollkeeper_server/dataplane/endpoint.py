@@ -164,7 +164,8 @@ def match(raw_path: bytes, method: str) -> Matched:
         path = path[3:]
     plain = _as_upstreams_read(path)
     endpoint = _EXACT.get(plain) or _FAMILIES.get(plain.split("/", 2)[1])
-    if endpoint is None and not versioned:
+    # A second /v1 would reach past the endpoints, and their metering, where a base URL has none.
+    if endpoint is None and (not versioned or plain.split("/", 2)[1] == "v1"):
         raise TollkeeperError(
             Reason.NOT_FOUND,
             "there is nothing at this path; the API is under /v1, such as /v1/chat/completions",

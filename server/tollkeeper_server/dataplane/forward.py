@@ -27,6 +27,9 @@ _BY_DEPLOYMENT = {
     "audio_translations",
     "audio_speech",
 }
+# Where a write that names no model runs none. Elsewhere one may: a batch by its file, a run by its
+# assistant, an endpoint that is not known here by its body.
+_RUNS_NO_MODEL = {"containers", "conversations", "files", "responses", "uploads", "vector_stores"}
 _SAYS_USAGE_IF_ASKED = {Meter.CHAT, Meter.COMPLETIONS}
 
 
@@ -92,8 +95,17 @@ def unknown_model(name: str) -> TollkeeperError:
 
 def _default(exchange: Exchange) -> Target:
     assert exchange.matched is not None
+    assert exchange.token is not None
     if exchange.matched.endpoint.body in {Body.JSON, Body.FORM} and exchange.method == "POST":
         raise TollkeeperError(Reason.MODEL_REQUIRED, "the request names no model; set `model`", field="model")
+    writes = exchange.method not in {"GET", "HEAD", "OPTIONS", "DELETE"}
+    if exchange.token.allowed_models and writes and exchange.matched.endpoint.name not in _RUNS_NO_MODEL:
+        raise TollkeeperError(
+            Reason.MODEL_NOT_ALLOWED,
+            "the token is limited to some models, and this request may run one without naming it; "
+            "use a token without allowed_models",
+            field="model",
+        )
     if exchange.snapshot.default is None:
         raise TollkeeperError(
             Reason.NOT_FOUND,

@@ -2,8 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
-from contextlib import nullcontext
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Protocol
@@ -167,15 +166,18 @@ class DataPlane:
         refuse_declared(exchange, self._limits.max_body)
         leg = choose(exchange, Peek(None), self._turns)
         await self._admit_request(exchange)
-        streams = not exchange.body_read
+        departure = Departure(exchange)
+        body: bytes | AsyncIterator[bytes] = b""
+        if not exchange.body_read:
+            body = stream_body(exchange, self._limits.max_body, departure.watch)
         request = replace(
             outgoing(exchange, leg, plain=False),
-            body=stream_body(exchange, self._limits.max_body) if streams else b"",
+            body=body,
             length=exchange.declared_bytes if exchange.declared_bytes < UNKNOWN_BYTES else None,
         )
         self._begin(exchange)
         # While the body streams, whoever reads it notices that the caller has left.
-        with nullcontext() if streams else Departure(exchange):
+        with departure:
             try:
                 incoming = await self._open(request, leg)
             except TollkeeperError:

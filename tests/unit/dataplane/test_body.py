@@ -12,6 +12,10 @@ from tests.unit.dataplane.parts import exchange
 CHUNKED: Header = (b"transfer-encoding", b"chunked")
 
 
+def _nothing() -> None:
+    """What a caller does who does not care that a body has ended."""
+
+
 class _Sender:
     def __init__(self, *pieces: bytes, leaves: bool = False) -> None:
         self.messages: list[Message] = [
@@ -75,7 +79,10 @@ async def test_who_leaves_is_gone() -> None:
 async def test_a_streamed_body_counts_and_skips_what_is_empty() -> None:
     caller = _exchange(_Sender(b"ab", b"", b"cd"))
 
-    assert [piece async for piece in stream_body(caller, 4)] == [b"ab", b"cd"]
+    ended: list[bool] = []
+
+    assert [piece async for piece in stream_body(caller, 4, lambda: ended.append(True))] == [b"ab", b"cd"]
+    assert ended == [True]
     assert (caller.request_bytes, caller.body_read, caller.body_error) == (4, True, None)
 
 
@@ -83,9 +90,9 @@ async def test_what_goes_wrong_in_a_stream_is_kept_for_who_asks() -> None:
     too_large, gone = _exchange(_Sender(b"abcde")), _exchange(_Sender(b"ab", leaves=True))
 
     with pytest.raises(TollkeeperError):
-        _ = [piece async for piece in stream_body(too_large, 4)]
+        _ = [piece async for piece in stream_body(too_large, 4, _nothing)]
     with pytest.raises(ClientGoneError):
-        _ = [piece async for piece in stream_body(gone, 4)]
+        _ = [piece async for piece in stream_body(gone, 4, _nothing)]
 
     assert isinstance(too_large.body_error, TollkeeperError)
     assert isinstance(gone.body_error, ClientGoneError)

@@ -81,7 +81,18 @@ def test_what_is_unknown_is_forwarded_only_below_the_version() -> None:
 
 
 @pytest.mark.parametrize(
-    "path", [b"/", b"/v1", b"/favicon.ico", b"/manage/projects", b"/v2/chat/completions"]
+    "path",
+    [
+        b"/",
+        b"/v1",
+        b"/favicon.ico",
+        b"/manage/projects",
+        b"/v2/chat/completions",
+        # A second version would reach past the meters, where a base URL has none.
+        b"/v1/v1/chat/completions",
+        b"/v1//v1/embeddings",
+        b"/v1/%761/files",
+    ],
 )
 def test_what_is_nothing_is_not_found(path: bytes) -> None:
     with pytest.raises(TollkeeperError) as caught:

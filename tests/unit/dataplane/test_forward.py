@@ -145,6 +145,28 @@ def test_what_names_no_model_goes_to_the_default(path: str, method: str) -> None
     assert (caller.model_asked, caller.model_served) == ("", "")
 
 
+@pytest.mark.parametrize("path", ["/v1/batches", "/v1/threads/t/runs", "/v1/anything", "/v1/evals"])
+def test_a_restricted_token_sends_nothing_that_may_run_a_model_unnamed(path: str) -> None:
+    caller = exchange(path, configuration=CONFIGURED, known=token(allowed_models=("gpt-4o",)))
+
+    assert _refused(caller, Peek(None)).reason is Reason.MODEL_NOT_ALLOWED
+
+
+@pytest.mark.parametrize(
+    ("path", "method"),
+    [
+        ("/v1/files", "POST"),
+        ("/v1/batches/b", "GET"),
+        ("/v1/responses/r/cancel", "POST"),
+        ("/v1/x", "DELETE"),
+    ],
+)
+def test_a_restricted_token_may_send_what_runs_no_model(path: str, method: str) -> None:
+    caller = exchange(path, method, configuration=CONFIGURED, known=token(allowed_models=("gpt-4o",)))
+
+    assert _choose(caller, Peek(None)).target.name == "fallback"
+
+
 def test_without_a_default_what_names_no_model_goes_nowhere() -> None:
     assert Reason.NOT_FOUND is _refused(exchange("/v1/files"), Peek(None)).reason
 

@@ -539,6 +539,20 @@ async def test_a_caller_that_leaves_mid_upload_is_on_record() -> None:
     assert (bench.journal.only.status, bench.journal.only.error_code) == (499, "client_closed_request")
 
 
+async def test_a_caller_that_leaves_after_its_upload_cancels_the_wait_for_the_answer() -> None:
+    bench = Bench()
+    answer = bench.answers(b"half", asyncio.Event())
+    caller = Caller(path="/v1/files", body=[b"a" * 300], headers=[FORM_TYPE])
+    calling = asyncio.create_task(caller.call(bench.plane))
+    await answer.reached.wait()
+
+    caller.left.set()
+    await calling
+
+    assert answer.closed == 1
+    assert (bench.journal.only.status, bench.journal.only.request_bytes) == (499, 300)
+
+
 async def test_a_caller_that_leaves_mid_download_cancels_it() -> None:
     bench = Bench()
     answer = bench.answers(b"half", asyncio.Event())

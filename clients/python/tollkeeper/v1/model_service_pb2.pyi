@@ -86,7 +86,9 @@ class Deployment(_message.Message):
     upstream: _builtins.str
     """upstream by name."""
     upstream_model: _builtins.str
-    """upstream_model is the model's, or Azure deployment's, name there; the name asked for if empty."""
+    """upstream_model is the model's, or Azure deployment's, name there; if empty, the model's own, or for a
+    model with a trailing * the name asked for.
+    """
     def __init__(
         self,
         *,
