@@ -260,6 +260,17 @@ def test_a_token_may_use_the_models_allowed_to_it(
     assert names <= {"triplet", "three", "on-openai", "family-special"}
 
 
+@pytest.mark.parametrize(
+    "name", ["no-such-model", "o9\u2014preview", "<script>", "a b", "../etc", "*", "m" * 256]
+)
+def test_a_model_that_does_not_exist(site: Gateway, simulator: Simulator, secret: str, name: str) -> None:
+    simulator.clear()
+    found = ask(site.data, "POST", CHAT, [bearer(secret), JSON], body_for(name))
+    assert (found.status, found.error["code"], found.error["param"]) == (404, "model_not_found", "model")
+    assert repr(name) in str(found.error["message"])
+    assert simulator.requests() == []
+
+
 def test_a_request_without_a_model_goes_to_the_default_and_nowhere_without_one(
     site: Gateway, simulator: Simulator, secret: str
 ) -> None:

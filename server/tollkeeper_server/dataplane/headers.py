@@ -1,6 +1,6 @@
 """Which headers pass: end-to-end ones do, hop-by-hop ones and the caller's token do not."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from tollkeeper_server.dataplane.exchange import Exchange
 from tollkeeper_server.errors import Reason, TollkeeperError
@@ -60,6 +60,24 @@ def check_headers(received: Iterable[Header]) -> None:
             "a header has a line break or another control character; remove it",
             field="headers",
         )
+
+
+def check_framing(headers: Mapping[bytes, bytes]) -> None:
+    """Raises INVALID_ARGUMENT if the body's end is said in two ways.
+
+    A server in front of this one may have gone by the other, and seen two requests (RFC 9112, 6.3).
+    """
+    if framed_twice(headers):
+        raise TollkeeperError(
+            Reason.INVALID_ARGUMENT,
+            "content-length and transfer-encoding contradict each other; send one of them",
+            field="content-length",
+        )
+
+
+def framed_twice(headers: Mapping[bytes, bytes]) -> bool:
+    """Tells whether both headers that frame a body are there."""
+    return b"content-length" in headers and b"transfer-encoding" in headers
 
 
 def named_by_connection(headers: Iterable[Header]) -> frozenset[bytes]:

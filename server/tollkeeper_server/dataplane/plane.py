@@ -23,7 +23,7 @@ from tollkeeper_server.dataplane.exchange import (
     Send,
 )
 from tollkeeper_server.dataplane.forward import asks_usage, choose, outgoing, outgoing_body
-from tollkeeper_server.dataplane.headers import check_headers, response_headers
+from tollkeeper_server.dataplane.headers import check_framing, check_headers, response_headers
 from tollkeeper_server.dataplane.listing import get_model, list_models
 from tollkeeper_server.dataplane.meter import BodyMeter, StreamMeter, abandoned
 from tollkeeper_server.dataplane.peek import Peek, is_json, media_type, peek_any, peek_form, peek_json
@@ -130,6 +130,7 @@ class DataPlane:
 
     async def _serve(self, exchange: Exchange) -> None:
         check_headers(exchange.scope["headers"])
+        check_framing(exchange.headers)
         endpoint.check_query(exchange.scope["query_string"])
         matched = exchange.matched = endpoint.match(_raw_path(exchange.scope), exchange.method)
         await self._authenticator.authenticate(exchange)

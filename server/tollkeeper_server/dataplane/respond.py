@@ -7,6 +7,7 @@ import msgspec
 
 from tollkeeper_server.dataplane.body import DISCARD_BYTES, discard_body
 from tollkeeper_server.dataplane.exchange import Exchange
+from tollkeeper_server.dataplane.headers import framed_twice
 from tollkeeper_server.errors import Outcome, Reason, Retry, TollkeeperError
 from tollkeeper_server.snapshot.model import Header
 
@@ -83,7 +84,8 @@ async def send_json(exchange: Exchange, status: int, body: bytes, headers: Seque
     ]
     waits_for_go_ahead = b"expect" in exchange.headers
     close = not exchange.body_read and exchange.scope["http_version"] != "2"
-    if close and (waits_for_go_ahead or exchange.declared_bytes > DISCARD_BYTES):
+    beyond_discarding = close and (waits_for_go_ahead or exchange.declared_bytes > DISCARD_BYTES)
+    if beyond_discarding or framed_twice(exchange.headers):
         head.append((b"connection", b"close"))
     await exchange.send({"type": "http.response.start", "status": status, "headers": head})
     payload = b"" if exchange.method == "HEAD" else body

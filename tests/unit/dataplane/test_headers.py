@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tollkeeper_server.dataplane.headers import (
     MAX_HEADER_BYTES,
+    check_framing,
     check_headers,
     named_by_connection,
     request_headers,
@@ -162,6 +163,14 @@ def test_header_injection_is_refused(bad: bytes, where: str) -> None:
     with pytest.raises(TollkeeperError) as caught:
         check_headers([(b"host", b"x"), header])
     assert Reason.INVALID_ARGUMENT is caught.value.reason
+
+
+def test_a_body_framed_in_two_ways_is_refused() -> None:
+    check_framing({b"content-length": b"4"})
+    check_framing({b"transfer-encoding": b"chunked"})
+    with pytest.raises(TollkeeperError) as caught:
+        check_framing({b"content-length": b"4", b"transfer-encoding": b"chunked"})
+    assert (caught.value.reason, caught.value.field) == (Reason.INVALID_ARGUMENT, "content-length")
 
 
 def test_headers_have_a_bound() -> None:

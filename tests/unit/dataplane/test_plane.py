@@ -408,6 +408,15 @@ async def test_a_connection_is_kept_if_the_rest_of_the_body_is_soon_read(
     assert (reply.status, reply.headers.get(b"connection")) == (401, b"close" if closes else None)
 
 
+async def test_a_body_framed_in_two_ways_is_refused_and_ends_the_connection() -> None:
+    caller = Caller(body=[], headers=[(b"content-length", b"0"), (b"transfer-encoding", b"chunked")])
+
+    reply = await caller.call(Bench().plane)
+
+    assert (reply.status, reply.headers[b"connection"]) == (400, b"close")
+    assert _error(reply)["param"] == "content-length"
+
+
 async def test_a_body_that_stalls_is_408(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(body_module, "STALL_SECONDS", 0.01)
     monkeypatch.setattr(body_module, "DISCARD_SECONDS", 0.01)
