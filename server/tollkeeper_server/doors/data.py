@@ -32,6 +32,7 @@ class DataListener:
                 ws="none",
                 lifespan="off",
                 access_log=False,
+                proxy_headers=False,  # nothing here trusts X-Forwarded-For, and looking costs time
                 log_config=None,
                 server_header=False,
                 date_header=False,
