@@ -146,13 +146,19 @@ class Upstreams:
         return max([now, *changed])
 
     async def _announce(self, written: Upstream) -> None:
-        """Makes what was written the only default, if it is one, and tells everybody."""
+        """Leaves one default, if what was written is one, and tells everybody."""
         if written.is_default:
-            async for other in every(self._store.list_upstreams, lambda it: it.name):
-                # Only earlier ones give up: of two that replace each other at the same time, the
-                # later stays.
-                if other.is_default and _age(other) < _age(written):
-                    await self._demote(other.name, written)
+            every_default = [
+                upstream
+                async for upstream in every(self._store.list_upstreams, lambda it: it.name)
+                if upstream.is_default
+            ]
+            # Of several that were made the default at the same time the latest stays, whoever of
+            # their writers comes here last.
+            latest = max(every_default, key=_age, default=written)
+            for upstream in every_default:
+                if upstream.name != latest.name:
+                    await self._demote(upstream.name, latest)
         await self._changes.publish(Change())
 
     async def _demote(self, name: str, successor: Upstream) -> None:

@@ -1,0 +1,208 @@
+"""Upstreams keep their credential sealed, and at most one of them is the default."""
+
+import asyncio
+
+import msgspec
+import pytest
+from google.protobuf.field_mask_pb2 import FieldMask
+from tollkeeper.v1 import upstream_service_pb2 as pb
+from tollkeeper_server.coordination.ports import Change
+from tollkeeper_server.domain.upstream import AuthScheme, Provider
+from tollkeeper_server.errors import Reason
+
+from tests.unit.management.plane import NOON, Plane
+
+KEY = "sk-provider-key-0123456789"
+
+
+async def create(plane: Plane, **fields: object) -> pb.Upstream:
+    """Adds an upstream."""
+    request = pb.CreateUpstreamRequest(**fields)  # type: ignore[arg-type]  # fields of the message
+    return (await plane.call(request, pb.CreateUpstreamResponse)).upstream
+
+
+async def update(plane: Plane, name: str, **fields: object) -> pb.Upstream:
+    """Changes an upstream."""
+    request = pb.UpdateUpstreamRequest(name=name, **fields)  # type: ignore[arg-type]  # as above
+    return (await plane.call(request, pb.UpdateUpstreamResponse)).upstream
+
+
+async def defaults(plane: Plane) -> list[str]:
+    """Returns the names of the upstreams that are the default."""
+    return [it.name for it in await plane.store.list_upstreams(limit=100) if it.is_default]
+
+
+async def test_its_credential_is_sealed_for_it_and_shown_masked(plane: Plane) -> None:
+    made = await create(plane, name="main", provider=pb.PROVIDER_OPENAI, api_key=KEY, organization="org")
+    assert (made.api_key, made.organization) == ("sk-provi...6789", "org")
+    assert made.auth_scheme == pb.AUTH_SCHEME_UNSPECIFIED
+    stored = await plane.store.get_upstream("main")
+    assert stored is not None
+    assert stored.api_key is not None
+    assert plane.sealer.open(stored.api_key, "upstream:main:api_key") == KEY
+    assert plane.told == [Change()]
+    read = await plane.call(pb.GetUpstreamRequest(name="main"), pb.GetUpstreamResponse)
+    assert read.upstream == made
+
+
+async def test_it_has_what_was_asked_for(plane: Plane) -> None:
+    timeouts = pb.Timeouts()
+    timeouts.idle.FromMilliseconds(1500)
+    made = await create(
+        plane,
+        name="g",
+        provider=pb.PROVIDER_GENERIC,
+        full_url="https://example.com/chat",
+        auth_scheme=pb.AUTH_SCHEME_HEADER,
+        auth_header="X-Key",
+        api_key=KEY,
+        timeouts=timeouts,
+    )
+    assert (made.full_url, made.auth_scheme, made.auth_header) == (
+        "https://example.com/chat",
+        pb.AUTH_SCHEME_HEADER,
+        "X-Key",
+    )
+    assert made.timeouts == timeouts
+    stored = await plane.store.get_upstream("g")
+    assert stored is not None
+    assert (stored.provider, stored.auth_scheme) == (Provider.GENERIC, AuthScheme.HEADER)
+    assert stored.timeouts == {"idle": 1.5}
+
+
+async def test_a_name_is_taken_once(plane: Plane) -> None:
+    await plane.upstream("a")
+    request = pb.CreateUpstreamRequest(name="a", provider=pb.PROVIDER_OPENAI)
+    with pytest.raises(Exception, match="a") as caught:
+        await plane.call(request, pb.CreateUpstreamResponse)
+    assert getattr(caught.value, "reason", None) is Reason.ALREADY_EXISTS
+
+
+async def test_what_does_not_fit_together_is_refused_and_nothing_is_stored(plane: Plane) -> None:
+    request = pb.CreateUpstreamRequest(name="a", provider=pb.PROVIDER_AZURE, base_url="https://a")
+    await plane.refuse(request, Reason.INVALID_ARGUMENT, field="api_version")
+    assert await plane.store.list_upstreams(limit=1) == []
+    assert plane.told == []
+
+
+async def test_an_update_is_held_to_the_rules_of_the_whole(plane: Plane) -> None:
+    await create(plane, name="a", provider=pb.PROVIDER_OPENAI, organization="org")
+    switch = pb.UpdateUpstreamRequest(name="a", provider=pb.PROVIDER_ANTHROPIC)
+    await plane.refuse(switch, Reason.INVALID_ARGUMENT, field="organization")
+    both = await update(plane, "a", provider=pb.PROVIDER_ANTHROPIC, organization="")
+    assert (both.provider, both.organization) == (pb.PROVIDER_ANTHROPIC, "")
+
+
+async def test_the_scheme_of_a_generic_upstream_follows_its_key(plane: Plane) -> None:
+    made = await create(plane, name="g", provider=pb.PROVIDER_GENERIC, base_url="https://a")
+    assert made.auth_scheme == pb.AUTH_SCHEME_NONE
+    with_key = await update(plane, "g", api_key=KEY)
+    assert with_key.auth_scheme == pb.AUTH_SCHEME_BEARER
+    without = await update(plane, "g", api_key="")
+    assert (without.auth_scheme, without.api_key) == (pb.AUTH_SCHEME_NONE, "")
+
+
+async def test_a_key_is_replaced_alone(plane: Plane) -> None:
+    made = await create(
+        plane,
+        name="g",
+        provider=pb.PROVIDER_GENERIC,
+        base_url="https://a",
+        auth_scheme=pb.AUTH_SCHEME_BASIC,
+        username="user",
+        api_key=KEY,
+    )
+    changed = await update(plane, "g", api_key="sk-another-key-0123456789-zzzz")
+    assert changed.api_key == "sk-anoth...zzzz"
+    assert (changed.auth_scheme, changed.username) == (made.auth_scheme, "user")
+
+
+async def test_timeouts_are_replaced_as_a_whole(plane: Plane) -> None:
+    timeouts = pb.Timeouts()
+    timeouts.idle.seconds = 5
+    await create(plane, name="a", provider=pb.PROVIDER_OPENAI, timeouts=timeouts)
+    other = pb.Timeouts()
+    other.total.seconds = 9
+    assert (await update(plane, "a", timeouts=other)).timeouts == other
+    cleared = await update(plane, "a", update_mask=FieldMask(paths=["timeouts"]))
+    assert cleared.timeouts == pb.Timeouts()
+
+
+@pytest.mark.parametrize("path", ["provider", "is_active", "is_default"])
+async def test_a_named_field_without_a_value_is_refused(plane: Plane, path: str) -> None:
+    await plane.upstream("a")
+    request = pb.UpdateUpstreamRequest(name="a", update_mask=FieldMask(paths=[path]))
+    await plane.refuse(request, Reason.INVALID_ARGUMENT, field=path)
+
+
+async def test_a_new_default_replaces_the_old_one(plane: Plane) -> None:
+    await plane.upstream("a", is_default=True)
+    await plane.upstream("b")
+    await plane.upstream("c", is_default=True)
+    assert await defaults(plane) == ["c"]
+    assert (await update(plane, "b", is_default=True)).is_default
+    assert await defaults(plane) == ["b"]
+    await update(plane, "b", is_default=False)
+    assert await defaults(plane) == []
+
+
+async def test_a_default_wins_over_one_whose_clock_was_ahead(plane: Plane) -> None:
+    await plane.upstream("a", is_default=True)
+    stored = await plane.store.get_upstream("a")
+    assert stored is not None
+    ahead = msgspec.structs.replace(stored, updated_at=NOON.replace(year=2030), revision=stored.revision + 1)
+    assert await plane.store.replace_upstream(ahead, expected=stored.revision)
+    await plane.upstream("b", is_default=True)
+    assert await defaults(plane) == ["b"]
+
+
+async def test_of_two_defaults_left_by_a_crash_the_next_edit_keeps_the_later(plane: Plane) -> None:
+    await plane.upstream("a", is_default=True)
+    await plane.upstream("b")
+    stored = await plane.store.get_upstream("b")
+    assert stored is not None
+    # The crash: b was written, a was not yet.
+    later = msgspec.structs.replace(
+        stored, is_default=True, updated_at=plane.clock(), revision=stored.revision + 1
+    )
+    assert await plane.store.replace_upstream(later, expected=stored.revision)
+    await update(plane, "b", is_default=True)
+    assert await defaults(plane) == ["b"]
+
+
+async def test_defaults_set_at_the_same_time_leave_one(plane: Plane) -> None:
+    names = [f"u{number}" for number in range(5)]
+    for name in names:
+        await plane.upstream(name)
+    await asyncio.gather(*(update(plane, name, is_default=True) for name in names))
+    assert len(await defaults(plane)) == 1
+
+
+async def test_an_upstream_in_use_is_not_deleted_and_its_users_are_named(plane: Plane) -> None:
+    made = await plane.upstream("a")
+    await plane.upstream("b")
+    for name in ("m1", "m2"):
+        await plane.model(name, upstream="a")
+    await plane.model("m3", upstream="b")
+    error = await plane.refuse(pb.DeleteUpstreamRequest(name="a"), Reason.IN_USE, field="name")
+    assert "m1, m2;" in error.message
+    assert "m3" not in error.message
+    stale = pb.DeleteUpstreamRequest(name="a", etag=made.etag + "x")
+    await plane.refuse(stale, Reason.ETAG_MISMATCH, field="etag")
+
+
+async def test_an_upstream_is_deleted_once(plane: Plane) -> None:
+    made = await plane.upstream("a")
+    plane.told.clear()
+    request = pb.DeleteUpstreamRequest(name="a", etag=made.etag)
+    await plane.call(request, pb.DeleteUpstreamResponse)
+    assert plane.told == [Change()]
+    await plane.refuse(request, Reason.NOT_FOUND, field="name")
+
+
+async def test_an_etag_of_an_earlier_upstream_of_that_name_is_refused(plane: Plane) -> None:
+    first = await plane.upstream("a")
+    await plane.call(pb.DeleteUpstreamRequest(name="a"), pb.DeleteUpstreamResponse)
+    await plane.upstream("a")
+    stale = pb.UpdateUpstreamRequest(name="a", is_active=False, etag=first.etag)
+    await plane.refuse(stale, Reason.ETAG_MISMATCH, field="etag")
