@@ -7,6 +7,7 @@ import secrets
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 from tollkeeper_server.coordination.open import Coordination
 from tollkeeper_server.dataplane.aiohttp_transport import AiohttpTransport
@@ -45,6 +46,18 @@ class Addresses:
     console: str
     grpc: str
     tls: bool
+
+
+def make_data_dir(path: Path) -> None:
+    """Makes the data directory unless it is there. Raises `SettingsError`."""
+    try:
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise _unusable(path, error) from error
+
+
+def _unusable(path: Path, error: OSError) -> SettingsError:
+    return SettingsError(f"data_dir: {path}: {error.strerror}; name a directory that Tollkeeper may write to")
 
 
 def make_sealer(settings: Settings) -> Sealer:
@@ -102,7 +115,7 @@ class Server:
     async def start(self) -> Addresses:
         """Opens the store, reads the configuration, and binds every port; nothing is answered yet."""
         settings = self._settings
-        settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_data_dir(settings.data_dir)
         certificate = load_certificate(settings) if settings.uses_tls else None
         data = bind(settings.data_address, "data plane", "TOLLKEEPER_DATA_ADDRESS")
         self._parts.callback(data.close)
@@ -146,17 +159,25 @@ class Server:
         settings, store = self._settings, self._store
         watch = self._watch = SnapshotWatch(store, sealer.open, _timeouts(settings))
         await watch.load()
-        coordination = self._coordination = Coordination(
-            store,
-            watch.load,
-            redis_url=settings.redis,
-            lifetime=settings.auth_cache_seconds,
-            unknown_lifetime=settings.unknown_token_seconds,
-            poll_interval=settings.poll_seconds,
-        )
+        try:
+            coordination = self._coordination = Coordination(
+                store,
+                watch.load,
+                redis_url=settings.redis,
+                lifetime=settings.auth_cache_seconds,
+                unknown_lifetime=settings.unknown_token_seconds,
+                poll_interval=settings.poll_seconds,
+            )
+        except ValueError:
+            raise SettingsError(
+                "redis: the URL is malformed, or an option in it is not known; expected redis://HOST:PORT/DB"
+            ) from None
         await coordination.open()
         self._parts.push_async_callback(coordination.close)
-        journal = Journal(settings.data_dir / "journal")
+        try:
+            journal = Journal(settings.data_dir / "journal")
+        except OSError as error:
+            raise _unusable(settings.data_dir / "journal", error) from error
         self._parts.callback(journal.close)
         drain = Drain(journal, store)
         drain.start()

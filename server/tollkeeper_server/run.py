@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import uvloop
 
-from tollkeeper_server.app import Addresses, Server
+from tollkeeper_server.app import Addresses, Server, make_data_dir
 from tollkeeper_server.demo import describe, uses_simulator
 from tollkeeper_server.doors.sockets import ListenError
 from tollkeeper_server.doors.tls import CertificateError
@@ -88,8 +88,8 @@ def _management_token(settings: Settings) -> str:
     if not settings.demo:
         raise RunError(_NO_MANAGEMENT_TOKEN)
     try:
-        settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_data_dir(settings.data_dir)
         token, _ = keep(settings.data_dir / _MANAGEMENT_TOKEN_FILE, lambda: secrets.token_urlsafe(32))
-    except (KeyFileError, OSError) as error:
+    except (KeyFileError, SettingsError) as error:
         raise RunError(str(error)) from error
     return token

@@ -35,7 +35,9 @@ def gateways(directory: Path, *settings: Mapping[str, str]) -> Iterator[list[Gat
     """Runs a gateway for each of the settings, all with one encryption key."""
 
     def start(number: int) -> Gateway:
-        return Gateway(directory / f"gateway-{number}", encryption_key=ENCRYPTION_KEY, **settings[number])
+        named = {"encryption_key": ENCRYPTION_KEY} | dict(settings[number])
+        environment = {f"TOLLKEEPER_{name.upper()}": value for name, value in named.items()}
+        return Gateway(directory / f"gateway-{number}", environment=environment)
 
     with ExitStack() as running:
         # Starting takes long enough to do it at the same time.

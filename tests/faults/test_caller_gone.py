@@ -2,7 +2,6 @@
 
 import itertools
 import json
-from collections.abc import Iterator
 
 import pytest
 from tollkeeper import Confidence, UsageEvent
@@ -19,7 +18,7 @@ _numbers = itertools.count()
 
 
 @pytest.fixture
-def model() -> Iterator[str]:
+def model() -> str:
     """A name, for model and request, by which a call is known from all others."""
     return f"left-{next(_numbers)}"
 

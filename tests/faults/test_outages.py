@@ -49,12 +49,17 @@ def site(running: Site) -> Iterator[Site]:
     running.mongo.start()
     running.redis.start()
     for gateway in (running.one, running.other, running.forgetful):
-        until(lambda at=gateway: ask(at, nobody()).status_code == 401)
+        await_store(gateway)
 
 
 def nobody() -> str:
     """Returns a secret that was never tried before, so that only the store can say it is unknown."""
     return f"sk-tk-{secrets.token_hex(16)}"
+
+
+def await_store(gateway: Gateway) -> None:
+    """Waits until a gateway knows again who is unknown."""
+    until(lambda: ask(gateway, nobody()).status_code == 401)
 
 
 def assert_told_to_come_back(answer: httpx2.Response) -> None:
@@ -114,7 +119,7 @@ def test_without_the_store_known_tokens_go_on_and_others_are_told_to_come_back(s
     assert httpx2.get(f"{site.one.console}/health", timeout=30).status_code == 200
 
     site.mongo.start()
-    assert until(lambda: ask(site.one, nobody()).status_code == 401)
+    await_store(site.one)
     assert_each_once(site.one, known.id, answers)
     with site.one.management() as client:
         assert client.tokens.get(limited.id).request_count == 1
@@ -160,6 +165,6 @@ def test_a_store_that_hangs_holds_up_nobody_who_is_known(site: Site) -> None:
         assert answers[-1].status_code == 200
     finally:
         site.mongo.thaw()
-    until(lambda: ask(site.one, nobody()).status_code == 401)
+    await_store(site.one)
     # What the drain had sent to the hanging store may have been stored after all, and is sent again.
     assert_each_once(site.one, known.id, answers)

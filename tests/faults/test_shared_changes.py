@@ -45,11 +45,15 @@ def polling_mongo(request: pytest.FixtureRequest, directory: Path) -> Iterator[P
         yield found
 
 
+def await_admission(gateway: Gateway, secret: str) -> None:
+    until(lambda: ask(gateway, secret).status_code == 200)
+
+
 def known_to_both(both: Pair, **options: object) -> MintedToken:
     """Returns a token that both have in their memories."""
     minted = both.first.mint(**options)
     for gateway in (both.first, both.second):
-        until(lambda at=gateway: ask(at, minted.token).status_code == 200)
+        await_admission(gateway, minted.token)
     return minted
 
 
@@ -76,7 +80,7 @@ def test_every_token_of_a_project_revoked_at_once(both: Pair) -> None:
         project = client.projects.create(name="leaked")
         minted = [client.tokens.create(project_id=project.id) for _ in range(5)]
         for one in minted:
-            until(lambda secret=one.token: ask(both.second, secret).status_code == 200)
+            await_admission(both.second, one.token)
         assert client.projects.revoke_tokens(project.id).revoked_count == 5
     for one in minted:
         assert until(refused(both.second, one.token)) == "invalid_api_key"
@@ -88,7 +92,7 @@ def test_a_deactivated_project_and_its_return(both: Pair) -> None:
         client.projects.update(minted.project_id, is_active=False)
         assert until(refused(both.second, minted.token)) == "project_inactive"
         client.projects.update(minted.project_id, is_active=True)
-    until(lambda: ask(both.second, minted.token).status_code == 200)
+    await_admission(both.second, minted.token)
 
 
 def test_an_edited_token(both: Pair) -> None:
@@ -114,7 +118,7 @@ def test_a_token_that_is_reactivated(both: Pair) -> None:
         client.tokens.revoke(minted.id)
         until(refused(both.second, minted.token))
         client.tokens.update(minted.id, is_active=True)
-    until(lambda: ask(both.second, minted.token).status_code == 200)
+    await_admission(both.second, minted.token)
 
 
 def test_a_model_that_comes_and_goes(both: Pair) -> None:

@@ -1,17 +1,18 @@
 """Whatever an upstream does, the caller is told plainly, and the gateway serves on."""
 
 import asyncio
-import json
+import socket
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
-import httpx2
 import pytest
-from tollkeeper import Confidence, Deployment, Provider, Timeouts
+from tollkeeper import Confidence, Deployment, Provider, Timeouts, UsageEvent
 
-from tests.faults.traffic import DONE, MODEL, Answer, ask, callers, code_of, send
+from tests.faults.traffic import DONE, MODEL, Answer, ask, callers, code_in, code_of, send
 from tests.integration.process import Gateway, Simulator, until
 from tests.integration.scripted import ScriptedUpstream
 from tests.servers.process import free_port
@@ -19,7 +20,8 @@ from tests.servers.process import free_port
 HASTY = "hasty"
 SCRIPTED = "scripted"
 CLOSED = "closed"
-FAULTY = 300
+DEAF = "deaf"
+EACH = 30
 
 
 @pytest.fixture(scope="module")
@@ -28,16 +30,31 @@ def scripted() -> Iterator[ScriptedUpstream]:
         yield running
 
 
+@pytest.fixture(scope="module")
+def deaf() -> Iterator[str]:
+    """A host that does not answer to SYN: its queue is full."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener, ExitStack() as queue:
+        for _ in range(3):
+            waiting = queue.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(listener.getsockname())
+        yield f"127.0.0.1:{listener.getsockname()[1]}"
+
+
 @pytest.fixture(scope="module", autouse=True)
-def models(gateway: Gateway, simulator: Simulator, scripted: ScriptedUpstream) -> None:
-    """Models on upstreams with short time limits: the simulator, one with a script, a port nobody has."""
+def models(gateway: Gateway, simulator: Simulator, scripted: ScriptedUpstream, deaf: str) -> None:
+    """Models on upstreams with short time limits.
+
+    They are the simulator, one with a script, a port nobody has, and one that accepts no connections.
+    """
     short = Timeouts(
-        connect=timedelta(seconds=2),
-        first_byte=timedelta(seconds=0.4),
-        idle=timedelta(seconds=0.4),
-        total=timedelta(seconds=1.5),
+        connect=timedelta(seconds=1),
+        first_byte=timedelta(seconds=1),
+        idle=timedelta(seconds=1),
+        total=timedelta(seconds=3),
     )
-    places = {HASTY: simulator.address, SCRIPTED: scripted.address, CLOSED: f"127.0.0.1:{free_port()}"}
+    places = {HASTY: simulator.address, SCRIPTED: scripted.address, DEAF: deaf}
+    places[CLOSED] = f"127.0.0.1:{free_port()}"
     with gateway.management() as client:
         for name, address in places.items():
             client.upstreams.create(
@@ -50,38 +67,59 @@ def models(gateway: Gateway, simulator: Simulator, scripted: ScriptedUpstream) -
             client.models.create(name=name, deployments=[Deployment(name)])
 
 
-def assert_fails(answer: httpx2.Response, status: int, code: str, should_retry: str | None) -> None:
-    assert (answer.status_code, code_of(answer)) == (status, code)
-    assert answer.headers.get("x-should-retry") == should_retry
-    assert answer.headers["x-request-id"]
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request and the fault it asks for."""
+
+    directive: str = ""
+    model: str = MODEL
+    stream: bool = False
 
 
-@pytest.mark.parametrize("stream", [False, True])
-@pytest.mark.parametrize(
-    ("directive", "model", "status", "code", "should_retry"),
-    [
-        ("", CLOSED, 502, "upstream_unreachable", None),
-        ("reset", MODEL, 502, "upstream_unreachable", None),
-        ("drop", MODEL, 502, "upstream_unreachable", None),
-        ("garbage", MODEL, 502, "upstream_invalid_response", None),
-        ("hang=headers", HASTY, 504, "upstream_timeout", "false"),
-        ("latency=60000", HASTY, 504, "upstream_timeout", "false"),
-    ],
-)
-def test_no_answer(
-    gateway: Gateway,
-    token: str,
-    directive: str,
-    model: str,
-    status: int,
-    code: str,
-    should_retry: str | None,
-    stream: bool,
-) -> None:
-    answer = ask(gateway, token, directive, model=model, stream=stream)
-    assert_fails(answer, status, code, should_retry)
-    event = gateway.event_of(answer.headers["x-request-id"])
-    assert (event.status, event.error_code) == (status, code)
+async def make_all(gateway: Gateway, token: str, calls: Iterable[Call], *, at_once: int = 30) -> list[Answer]:
+    """Makes calls, some at once, and returns their answers in order."""
+    gate = asyncio.Semaphore(at_once)
+    async with callers() as session:
+
+        async def make(call: Call) -> Answer:
+            async with gate:
+                return await send(
+                    session, gateway, token, call.directive, model=call.model, stream=call.stream
+                )
+
+        return await asyncio.gather(*map(make, calls))
+
+
+def outcomes(gateway: Gateway, token: str, calls: Iterable[Call]) -> dict[Call, tuple[Answer, UsageEvent]]:
+    """Makes calls, and returns what became of each: its answer and its one usage event."""
+    calls = list(calls)
+    answers = asyncio.run(make_all(gateway, token, calls))
+    events = [gateway.event_of(answer.headers["x-request-id"]) for answer in answers]
+    return dict(zip(calls, zip(answers, events, strict=True), strict=True))
+
+
+def test_no_answer(gateway: Gateway, token: str) -> None:
+    unreachable = (502, "upstream_unreachable", None)
+    timeout = (504, "upstream_timeout", "false")
+    expected = {
+        Call("", CLOSED): unreachable,
+        Call("", DEAF): unreachable,
+        Call("reset"): unreachable,
+        Call("drop"): unreachable,
+        Call("garbage"): (502, "upstream_invalid_response", None),
+        Call("hang=headers", HASTY): timeout,
+        Call("latency=60000", HASTY): timeout,
+    }
+    expected |= {replace(call, stream=True): outcome for call, outcome in expected.items()}
+    found = outcomes(gateway, token, expected)
+    assert expected == {
+        call: (answer.status, code_in(answer.body), answer.headers.get("x-should-retry"))
+        for call, (answer, _) in found.items()
+    }
+    assert all(
+        (event.status, event.error_code) == (answer.status, code_in(answer.body))
+        for answer, event in found.values()
+    )
 
 
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n"
@@ -127,47 +165,33 @@ def test_a_body_that_breaks_off_never_looks_whole(
 ) -> None:
     scripted.forget()
     scripted.will_answer(BAD_BODIES[name])
-    answer = asyncio.run(one(gateway, token, SCRIPTED))
+    (answer,) = asyncio.run(make_all(gateway, token, [Call(model=SCRIPTED)]))
     assert (answer.status, answer.whole) in {(200, False), (502, True)}
-    event = gateway.event_of(answer.headers["x-request-id"])
-    assert event.error_code in {"upstream_stream_cut", "upstream_invalid_response"}
 
 
-async def one(
-    gateway: Gateway, token: str, model: str, simulate: str = "", *, stream: bool = False
-) -> Answer:
-    """Sends one request."""
-    async with callers() as session:
-        return await send(session, gateway, token, simulate, model=model, stream=stream)
+def test_a_plain_body_that_stops(gateway: Gateway, token: str) -> None:
+    calls = [Call(directive, HASTY) for directive in ("cut=20", "hang=body", "hang=20")]
+    for call, (answer, event) in outcomes(gateway, token, calls).items():
+        assert (answer.status, answer.whole) == (200, False), call
+        assert event.error_code == "upstream_stream_cut", call
 
 
-@pytest.mark.parametrize("directive", ["cut=20", "hang=body", "hang=20"])
-def test_a_plain_body_that_stops(gateway: Gateway, token: str, directive: str) -> None:
-    answer = asyncio.run(one(gateway, token, HASTY, directive))
-    assert (answer.status, answer.whole) == (200, False)
-    assert gateway.event_of(answer.headers["x-request-id"]).error_code == "upstream_stream_cut"
-
-
-@pytest.mark.parametrize(
-    "directive",
-    [
+def test_a_stream_that_stops_ends_with_an_error(gateway: Gateway, token: str) -> None:
+    directives = (
         "events=20,cut=4",
         "events=20,hang=4",
         "events=20,hang=body",
         "events=100000,interval=5",  # longer than the total time
         "events=20,cut=4,close-framed",
         "events=20,cut=4,crlf",
-    ],
-)
-def test_a_stream_that_stops_ends_with_an_error(gateway: Gateway, token: str, directive: str) -> None:
-    answer = ask(gateway, token, directive, model=HASTY, stream=True)
-    assert answer.status_code == 200
-    assert DONE not in answer.content
-    *_, last = answer.text.strip().replace("\r", "").split("\n\n")
-    assert json.loads(last.removeprefix("data: "))["error"]["code"] == "upstream_stream_cut"
-    event = gateway.event_of(answer.headers["x-request-id"])
-    assert (event.error_code, event.streamed) == ("upstream_stream_cut", True)
-    assert event.confidence in {Confidence.ESTIMATED, Confidence.EXACT}
+    )
+    calls = [Call(directive, HASTY, stream=True) for directive in directives]
+    for call, (answer, event) in outcomes(gateway, token, calls).items():
+        assert (answer.status, answer.whole, DONE in answer.body) == (200, True, False), call
+        *_, last = answer.body.strip().replace(b"\r", b"").split(b"\n\n")
+        assert code_in(last.removeprefix(b"data: ")) == "upstream_stream_cut", call
+        assert (event.error_code, event.streamed) == ("upstream_stream_cut", True), call
+        assert event.confidence is Confidence.ESTIMATED, call
 
 
 def test_an_upstream_that_makes_no_sense_is_relayed_as_it_is(gateway: Gateway, token: str) -> None:
@@ -179,42 +203,31 @@ def test_an_upstream_that_makes_no_sense_is_relayed_as_it_is(gateway: Gateway, t
     assert stream.content.endswith(DONE)
 
 
-async def many_faults(gateway: Gateway, token: str, requests: int) -> list[Answer]:
-    """Has every kind of fault happen, thirty at a time."""
-    kinds = [
-        ("reset", MODEL, False),
-        ("drop", MODEL, True),
-        ("garbage", MODEL, False),
-        ("hang=headers", HASTY, False),
-        ("events=20,cut=4", HASTY, True),
-        ("events=20,hang=4", HASTY, True),
-        ("cut=20", HASTY, False),
-        ("hang=20", HASTY, False),
-        ("", CLOSED, False),
-        ("events=9,garbage=event", MODEL, True),
-    ]
-    gate = asyncio.Semaphore(30)
-    async with callers() as session:
-
-        async def ask_next(number: int) -> Answer:
-            directive, model, stream = kinds[number % len(kinds)]
-            async with gate:
-                return await send(session, gateway, token, directive, model=model, stream=stream)
-
-        return await asyncio.gather(*map(ask_next, range(requests)))
+KINDS = (
+    Call("reset"),
+    Call("drop", stream=True),
+    Call("garbage"),
+    Call("hang=headers", HASTY),
+    Call("events=20,cut=4", HASTY, stream=True),
+    Call("events=20,hang=4", HASTY, stream=True),
+    Call("cut=20", HASTY),
+    Call("hang=20", HASTY),
+    Call("", CLOSED),
+    Call("events=9,garbage=event", stream=True),
+)
 
 
 def test_hundreds_of_faults_leave_nothing_behind(gateway: Gateway, simulator: Simulator, token: str) -> None:
     descriptors = Path(f"/proc/{gateway.command.process.pid}/fd")
-    asyncio.run(many_faults(gateway, token, 30))
+    asyncio.run(make_all(gateway, token, KINDS * 3))
     until(lambda: simulator.in_flight() == 0)
     before = len(list(descriptors.iterdir()))
-    answers = asyncio.run(many_faults(gateway, token, FAULTY))
+    answers = asyncio.run(make_all(gateway, token, KINDS * EACH))
     assert Counter((answer.status, answer.whole) for answer in answers) == {
-        (502, True): 4 * FAULTY // 10,
-        (504, True): FAULTY // 10,
-        (200, True): 3 * FAULTY // 10,
-        (200, False): 2 * FAULTY // 10,
+        (502, True): 4 * EACH,
+        (504, True): EACH,
+        (200, True): 3 * EACH,
+        (200, False): 2 * EACH,
     }
     until(lambda: simulator.in_flight() == 0)
     until(lambda: len(list(descriptors.iterdir())) <= before)

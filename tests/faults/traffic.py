@@ -1,5 +1,6 @@
 """What callers send to a gateway, and what comes back however it ends."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -59,7 +60,12 @@ def models_of(gateway: Gateway, secret: str) -> list[str]:
 
 def code_of(answer: httpx2.Response) -> object:
     """Returns the code of an error in OpenAI's shape."""
-    return answer.json()["error"]["code"]
+    return code_in(answer.content)
+
+
+def code_in(body: bytes) -> object:
+    """Returns the code of an error in OpenAI's shape."""
+    return json.loads(body)["error"]["code"]
 
 
 async def send(

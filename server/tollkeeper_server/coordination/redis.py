@@ -72,6 +72,11 @@ class RedisLink:
             protocol=2,
             retry=Retry(NoBackoff(), 0),
         )
+        try:
+            # Options of the URL are looked at when a connection is made, and then fail every command.
+            pool.connection_class(**pool.connection_kwargs)
+        except TypeError:
+            raise ValueError("an option in the Redis URL is not known") from None
         self.client: Redis = Redis.from_pool(pool)
         self.database = int(pool.connection_kwargs.get("db") or 0)
         self._answers = True

@@ -84,8 +84,9 @@ def prepare(connection: sqlite3.Connection, path: Path, *, busy_seconds: float) 
     if path.stat().st_size <= _CHECKED_WHOLE:
         (finding,) = connection.execute("PRAGMA quick_check(1)").fetchone()
         if finding != "ok":
+            plainly = " ".join(finding.split())
             raise StoreCorruptError(
-                f"store {path}: the database is damaged ({finding}); restore it from a backup, "
+                f"store {path}: the database is damaged ({plainly}); restore it from a backup, "
                 "or move it away to begin anew"
             )
     # Looked at before anything is changed, in one transaction: another process may be writing it all.
