@@ -67,7 +67,7 @@ def error_response(error: TollkeeperError, this_id: str) -> Response:
 
 def method_not_allowed(method: str, allowed: str, this_id: str) -> Response:
     """Returns the answer to a method that a path does not have. `allowed` lists those it has."""
-    error = TollkeeperError(Reason.METHOD_NOT_ALLOWED, f"{method} is not possible here; {allowed} is")
+    error = TollkeeperError(Reason.METHOD_NOT_ALLOWED, f"{method} is not possible here; use {allowed}")
     return error_response(error, this_id).with_headers({"allow": allowed})
 
 
