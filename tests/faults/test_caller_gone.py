@@ -6,8 +6,8 @@ import json
 import pytest
 from tollkeeper import Confidence, UsageEvent
 
-from tests.faults.http2 import Connection
 from tests.faults.traffic import DONE, headers_of, question
+from tests.integration.h2wire import H2Wire
 from tests.integration.process import Gateway, Simulator, until
 from tests.integration.wire import Wire, compose
 
@@ -27,6 +27,13 @@ def post(wire: Wire, secret: str, simulate: str, name: str, *, stream: bool) -> 
     headers = {"content-type": "application/json"} | headers_of(secret, simulate, name)
     body = json.dumps(question(name, stream=stream)).encode()
     wire.send(compose("POST", "/v1/chat/completions", headers.items(), body))
+
+
+def post_h2(wire: H2Wire, secret: str, simulate: str, name: str, *, stream: bool) -> int:
+    headers = {"content-type": "application/json"} | headers_of(secret, simulate, name)
+    number = wire.open("POST", "/v1/chat/completions", headers.items())
+    wire.send(number, json.dumps(question(name, stream=stream)).encode(), ends=True)
+    return number
 
 
 def wait_for_call(simulator: Simulator, name: str) -> None:
@@ -86,16 +93,16 @@ def test_half_closing_is_leaving_too(gateway: Gateway, simulator: Simulator, tok
 def test_one_stream_of_http2_leaves_and_the_other_goes_on(
     gateway: Gateway, simulator: Simulator, token: str, model: str
 ) -> None:
-    with Connection(gateway.console) as connection:
-        staying = connection.ask(token, "events=20,interval=20", f"{model}-stays", stream=True)
-        leaving = connection.ask(token, STREAM, model, stream=True)
-        connection.first_data(leaving)
-        connection.reset(leaving)
+    with H2Wire(gateway.console) as wire:
+        staying = post_h2(wire, token, "events=20,interval=20", f"{model}-stays", stream=True)
+        leaving = post_h2(wire, token, STREAM, model, stream=True)
+        assert wire.first_bytes(leaving)
+        wire.leave(leaving)
         assert_cancelled(simulator, model)
-        status, body = connection.whole(staying)
-        again = connection.ask(token, "", f"{model}-again", stream=False)
-        assert connection.whole(again)[0] == 200
-    assert (status, body.endswith(DONE)) == (200, True)
+        stayed = wire.answer(staying)
+        again = wire.answer(post_h2(wire, token, "", f"{model}-again", stream=False))
+    assert (stayed.status, stayed.body.endswith(DONE)) == (200, True)
+    assert again.status == 200
     event_of_leaving(gateway, model)
     assert gateway.event_of(f"{model}-stays").status == 200
 
@@ -103,10 +110,10 @@ def test_one_stream_of_http2_leaves_and_the_other_goes_on(
 def test_one_waiting_call_of_http2_leaves(
     gateway: Gateway, simulator: Simulator, token: str, model: str
 ) -> None:
-    with Connection(gateway.console) as connection:
-        leaving = connection.ask(token, NEVER, model, stream=False)
+    with H2Wire(gateway.console) as wire:
+        leaving = post_h2(wire, token, NEVER, model, stream=False)
         wait_for_call(simulator, model)
-        connection.reset(leaving)
+        wire.leave(leaving)
         assert_cancelled(simulator, model)
     event_of_leaving(gateway, model)
 
@@ -115,9 +122,9 @@ def test_a_lost_http2_connection_leaves_with_all_its_calls(
     gateway: Gateway, simulator: Simulator, token: str, model: str
 ) -> None:
     calls = [f"{model}-{number}" for number in range(5)]
-    with Connection(gateway.console) as connection:
+    with H2Wire(gateway.console) as wire:
         for name in calls:
-            connection.first_data(connection.ask(token, STREAM, name, stream=True))
+            assert wire.first_bytes(post_h2(wire, token, STREAM, name, stream=True))
     assert_cancelled(simulator, calls[0])
     for name in calls:
         event_of_leaving(gateway, name)

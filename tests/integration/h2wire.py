@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from h2.config import H2Configuration
 from h2.connection import H2Connection
+from h2.errors import ErrorCodes
 from h2.events import (
     ConnectionTerminated,
     DataReceived,
@@ -89,6 +90,17 @@ class H2Wire:
         stream = self._streams[number]
         self.wait(lambda: bool(stream.status) or stream.reset)
         return stream.status
+
+    def first_bytes(self, number: int) -> bytes:
+        """Waits for the first bytes of the answer's body."""
+        stream = self._streams[number]
+        self.wait(lambda: bool(stream.body) or stream.reset)
+        return stream.body
+
+    def leave(self, number: int) -> None:
+        """Resets one stream; the others go on."""
+        self._h2.reset_stream(number, ErrorCodes.CANCEL)
+        self._flush()
 
     def wait(self, done: Callable[[], bool]) -> None:
         """Takes what the server sends until it is done, or the connection ends."""

@@ -18,19 +18,21 @@ _numbers = itertools.cycle(range(_DATABASES))
 class RedisServer(ServerProcess):
     """A Redis that keeps nothing on disk: stopped and started again, it is empty."""
 
-    def __init__(self, directory: Path, binary: str) -> None:
+    def __init__(self, directory: Path, binary: str, *, password: str = "") -> None:
+        self._login = f":{password}@" if password else ""
         super().__init__(
             "redis",
             directory,
             lambda port: (
                 *(binary, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(directory)),
                 *("--save", "", "--appendonly", "no", "--databases", str(_DATABASES)),
+                *(("--requirepass", password) if password else ()),
             ),
         )
 
     def new_url(self) -> str:
         """Returns the URL of a database that no other test uses. Channels are common to all of them."""
-        return f"redis://127.0.0.1:{self.port}/{next(_numbers)}"
+        return f"redis://{self._login}127.0.0.1:{self.port}/{next(_numbers)}"
 
 
 def redis_binary() -> str | None:
