@@ -31,7 +31,7 @@ class ServerProcess:
         self.port = free_port()
         self._command = command
         self._log = directory / f"{name}.log"
-        self._directory = directory
+        self.directory = directory
         self._process: subprocess.Popen[bytes] | None = None
 
     def runs(self) -> bool:
@@ -44,7 +44,7 @@ class ServerProcess:
             return
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                list(self._command(self.port)), cwd=self._directory, stdout=log, stderr=subprocess.STDOUT
+                list(self._command(self.port)), cwd=self.directory, stdout=log, stderr=subprocess.STDOUT
             )
         deadline = time.monotonic() + START_SECONDS
         while not self._accepts():
