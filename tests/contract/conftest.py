@@ -1,5 +1,6 @@
 """Both stores, empty, for the one suite that holds them to `store/ports.py`."""
 
+import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -7,12 +8,22 @@ from pathlib import Path
 
 import pymongo
 import pytest
+import uvloop
 from tollkeeper_server.store.open import make_store
 from tollkeeper_server.store.ports import Store
 
 from tests.servers.mongo import MongoServer, with_database
 
+LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 FreshStore = Callable[[], AbstractAsyncContextManager[Store]]
+
+
+def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> dict[str, LoopFactory]:
+    """Runs what is held to the wire on both loops: they differ in how connections end."""
+    factories: dict[str, LoopFactory] = {"asyncio": asyncio.new_event_loop}
+    if item.path.name == "test_transport.py":
+        factories["uvloop"] = uvloop.new_event_loop
+    return factories
 
 
 @pytest.fixture(params=["sqlite", pytest.param("mongo", marks=pytest.mark.mongo)])

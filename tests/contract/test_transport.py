@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from tollkeeper_server.dataplane.aiohttp_transport import AiohttpTransport
+from tollkeeper_server.dataplane.http1.transport import Http1Transport
 from tollkeeper_server.dataplane.transport import (
     ConnectError,
     CutError,
@@ -100,10 +101,10 @@ async def _peer(handler: Handler) -> AsyncIterator[Peer]:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-@pytest.fixture
-async def transport() -> AsyncIterator[Transport]:
+@pytest.fixture(params=[AiohttpTransport, Http1Transport])
+async def transport(request: pytest.FixtureRequest) -> AsyncIterator[Transport]:
     """The transport that is held to its promises."""
-    made = AiohttpTransport()
+    made = request.param()
     yield made
     await made.close()
 

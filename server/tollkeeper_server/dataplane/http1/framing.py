@@ -1,0 +1,35 @@
+"""What an answer's headers say about its end, and about the connection's."""
+
+from tollkeeper_server.snapshot.model import Header
+
+MAX_HEAD_BYTES = 64 * 1024
+"""The most an upstream may send that is neither the end of a head nor part of a body."""
+
+# Each name has a colon and a space after it, each value a line break.
+_AROUND = 4
+
+
+def head_size(headers: list[Header]) -> int:
+    """Returns how many bytes headers take."""
+    return sum(len(name) + len(value) + _AROUND for name, value in headers)
+
+
+def persists(headers: list[Header], version: str) -> bool:
+    """Tells whether the upstream keeps the connection open (RFC 9112, 9.3)."""
+    options = _tokens(headers, b"connection")
+    return b"close" not in options and (version == "1.1" or b"keep-alive" in options)
+
+
+def ends_with_connection(status: int, headers: list[Header]) -> bool:
+    """Tells whether only the connection's end ends the body (RFC 9112, 6.3)."""
+    if status in {204, 304}:
+        return False
+    codings = _tokens(headers, b"transfer-encoding")
+    if codings:
+        return codings[-1] != b"chunked"
+    return not any(name.lower() == b"content-length" for name, _ in headers)
+
+
+def _tokens(headers: list[Header], wanted: bytes) -> list[bytes]:
+    values = [value for name, value in headers if name.lower() == wanted]
+    return [token.strip().lower() for value in values for token in value.split(b",") if token.strip()]

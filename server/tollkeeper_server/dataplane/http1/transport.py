@@ -1,0 +1,100 @@
+"""The transport on httptools."""
+
+import asyncio
+from pathlib import Path
+
+from tollkeeper_server.dataplane.http1.answer import Answer
+from tollkeeper_server.dataplane.http1.connect import Connector
+from tollkeeper_server.dataplane.http1.connection import Connection
+from tollkeeper_server.dataplane.http1.pool import Pool
+from tollkeeper_server.dataplane.http1.request import parse_base, request_head, split_url
+from tollkeeper_server.dataplane.http1.tls import client_context
+from tollkeeper_server.dataplane.http1.tunnel import Proxy
+from tollkeeper_server.dataplane.transport import CutError, Incoming, Outgoing
+
+KEEPALIVE_SECONDS = 30.0
+
+
+class Http1Transport:
+    """Keeps connections alive; follows no redirects, decodes nothing, keeps no cookies.
+
+    `ca_file` holds the authorities to trust instead of the system's. `proxy` is an outbound proxy's
+    URL, with credentials if it wants them; every upstream is then reached through it by CONNECT.
+    `limit` is the most connections to one upstream; more requests wait, as long as connecting may
+    take. Raises OSError if `ca_file`, ValueError if `proxy` can't be used. Needs a running loop.
+    """
+
+    def __init__(
+        self,
+        *,
+        ca_file: Path | None = None,
+        proxy: str | None = None,
+        limit: int = 0,
+        keepalive: float = KEEPALIVE_SECONDS,
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._connector = Connector(self._loop, client_context(ca_file), Proxy(proxy) if proxy else None)
+        self._limit = limit
+        self._keepalive = keepalive
+        self._pools: dict[str, Pool] = {}
+        self._sweeper: asyncio.TimerHandle | None = None
+        self._closed = False
+
+    async def open(self, request: Outgoing) -> Incoming:
+        """Sends a request and returns the answer once its headers are there."""
+        base, target = split_url(request.url)
+        pool = self._pools.get(base) or self._pool(base)
+        head = request_head(request, target, pool.address.authority)
+        timeouts = request.timeouts
+        end = self._loop.time() + timeouts.total
+        connection = pool.take()
+        if connection is None:
+            connection = await pool.get(min(timeouts.connect, timeouts.total))
+        answer = connection.begin(request, head, end)
+        try:
+            await answer.head()
+        except CutError:
+            if not _died_idle(connection, answer) or not isinstance(request.body, bytes):
+                raise
+        else:
+            return answer
+        # A kept connection may have died while idle, which shows only now. Once is enough, and the
+        # others that are kept have been idle for longer.
+        connection = await pool.get(min(timeouts.connect, end - self._loop.time()), fresh=True)
+        answer = connection.begin(request, head, end)
+        await answer.head()
+        return answer
+
+    def _pool(self, base: str) -> Pool:
+        pool = Pool(
+            parse_base(base),
+            self._connector.connect,
+            limit=self._limit,
+            keepalive=self._keepalive,
+            loop=self._loop,
+        )
+        if self._closed:
+            pool.shut()
+            return pool
+        self._pools[base] = pool
+        if self._sweeper is None:
+            self._sweeper = self._loop.call_later(self._keepalive, self._sweep)
+        return pool
+
+    def _sweep(self) -> None:
+        for base, pool in list(self._pools.items()):
+            pool.sweep()
+            if pool.is_unused:
+                del self._pools[base]
+        self._sweeper = self._loop.call_later(self._keepalive, self._sweep) if self._pools else None
+
+    async def close(self) -> None:
+        """Closes every connection."""
+        self._closed = True
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+        await asyncio.gather(*(pool.close() for pool in self._pools.values()))
+
+
+def _died_idle(connection: Connection, answer: Answer) -> bool:
+    return connection.served > 1 and not answer.begun

@@ -1,0 +1,47 @@
+"""Sending a request's body while it is still being produced."""
+
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+from tollkeeper_server.dataplane.transport import CutError
+
+
+class Sink(Protocol):
+    """The connection a body goes out on."""
+
+    def write(self, *pieces: bytes) -> None:
+        """Writes a part of the body."""
+
+    async def drain(self) -> None:
+        """Returns when more may be written."""
+
+
+async def send_stream(sink: Sink, body: AsyncIterator[bytes], length: int | None) -> None:
+    """Sends a body, in chunks if its length is not known.
+
+    Raises `CutError` if the body fails or is not as long as it was said to be: the upstream must not
+    take what was sent for all of it, nor what is over for another request.
+    """
+    left = length
+    try:
+        async for piece in body:
+            if not piece:
+                continue
+            if left is None:
+                sink.write(b"%x\r\n" % len(piece), piece, b"\r\n")
+            else:
+                left -= len(piece)
+                if left < 0:
+                    break
+                sink.write(piece)
+            await sink.drain()
+    except Exception as error:
+        raise CutError("the request's body broke off") from error
+    finally:
+        close = getattr(body, "aclose", None)
+        if close is not None:
+            await close()
+    if left is None:
+        sink.write(b"0\r\n\r\n")
+    elif left:
+        raise CutError("the request's body is not as long as announced")
