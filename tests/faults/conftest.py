@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.faults.processes import Pair, own_redis, pair_of
+from tests.faults.processes import POLL, Pair, own_redis, pair_of
 from tests.integration.process import Gateway, Simulator
 from tests.servers.mongo import MongoServer
 from tests.servers.redis import RedisServer
@@ -50,5 +50,14 @@ def pair(
     directory = tmp_path_factory.mktemp("pair")
     store, redis = mongo_process.new_url(), shared_redis.new_url()
     with pair_of(directory, store=store, redis=redis, poll_seconds="600") as both:
+        both.first.serve_models(simulator)
+        yield both
+
+
+@pytest.fixture(scope="session")
+def sqlite_pair(tmp_path_factory: pytest.TempPathFactory, simulator: Simulator) -> Iterator[Pair]:
+    """Two gateways on one SQLite file, which learn from each other by polling alone."""
+    directory = tmp_path_factory.mktemp("sqlite-pair")
+    with pair_of(directory, store=f"sqlite:///{directory / 'shared.db'}", **POLL) as both:
         both.first.serve_models(simulator)
         yield both

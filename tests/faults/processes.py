@@ -11,6 +11,8 @@ from tests.servers.mongo import MongoServer, mongo_on
 from tests.servers.redis import RedisServer, redis_binary
 from tests.servers.report import cannot_run
 
+# So that only a poll makes a change known in time.
+POLL = {"poll_seconds": "0.2", "auth_cache_seconds": "3600"}
 ENCRYPTION_KEY = "dG9sbGtlZXBlci1mYXVsdC10ZXN0cy0zMi1ieXRlcyE="
 
 

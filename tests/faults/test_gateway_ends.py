@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import json
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -14,12 +15,14 @@ from tollkeeper_server.domain.usage import UsageEvent, UsageFilter
 from tollkeeper_server.store.sqlite import SqliteStore
 
 from tests.faults.traffic import DONE, Answer, callers, headers_of, question, send
+from tests.integration.h2wire import H2Wire
 from tests.integration.process import Gateway, Simulator, until
 
 ROUNDS = 3
 WORKERS = 24
 ANSWERS_A_ROUND = 150
 HANGING = 5
+SLOW_STREAM = "events=20,interval=75"
 KINDS = (("", False), ("latency=20", False), ("events=8,interval=4", True), ("events=40", True))
 
 
@@ -69,11 +72,11 @@ class Load:
 
 @asynccontextmanager
 async def begun(
-    session: aiohttp.ClientSession, gateway: Gateway, secret: str, simulate: str, name: str
+    session: aiohttp.ClientSession, listener: str, secret: str, simulate: str, name: str
 ) -> AsyncIterator[aiohttp.ClientResponse]:
     """Has a stream under way, whose first event has come."""
     async with session.post(
-        f"{gateway.base_url}/chat/completions",
+        f"{listener}/v1/chat/completions",
         headers=headers_of(secret, simulate, name),
         json=question(stream=True),
     ) as response:
@@ -87,7 +90,7 @@ async def load_and_kill(gateway: Gateway, secret: str, name: str) -> Load:
     async with asyncio.TaskGroup() as workers, AsyncExitStack() as streams:
         session = await streams.enter_async_context(callers())
         for hanging in hanging_in(load):
-            await streams.enter_async_context(begun(session, gateway, secret, "hang=1", hanging))
+            await streams.enter_async_context(begun(session, gateway.data, secret, "hang=1", hanging))
         for worker in range(WORKERS):
             workers.create_task(load.ask_on(gateway, secret, worker))
         await load.enough.wait()
@@ -150,9 +153,9 @@ async def end_under_load(gateway: Gateway, secret: str, streams: int, plain: int
         ]
         responses = [
             await open_streams.enter_async_context(
-                begun(session, gateway, secret, "events=20,interval=75", f"stream-{number}")
+                begun(session, listener, secret, SLOW_STREAM, f"stream-{number}")
             )
-            for number in range(streams)
+            for number, listener in zip(range(streams), itertools.cycle((gateway.data, gateway.console)))
         ]
         gateway.command.process.terminate()
         await asyncio.to_thread(until, lambda: refuses(gateway.data) and refuses(gateway.console))
@@ -173,14 +176,21 @@ def refuses(url: str) -> bool:
 
 def test_sigterm_lets_requests_under_way_end_and_accepts_none(own_gateway: Gateway) -> None:
     minted = own_gateway.mint()
-    answers = asyncio.run(end_under_load(own_gateway, minted.token, streams=15, plain=15))
+    with H2Wire(own_gateway.console) as wire:
+        headers = headers_of(minted.token, SLOW_STREAM, "http2") | {"content-type": "application/json"}
+        number = wire.open("POST", "/v1/chat/completions", headers.items())
+        wire.send(number, json.dumps(question(stream=True)).encode(), ends=True)
+        assert wire.first_bytes(number)
+        answers = asyncio.run(end_under_load(own_gateway, minted.token, streams=15, plain=15))
+        over_http2 = wire.answer(number)
+    assert (over_http2.ended, over_http2.body.endswith(DONE)) == (True, True)
     assert own_gateway.command.wait() == 0
     assert {(answer.status, answer.whole) for answer in answers} == {(200, True)}
     assert [answer.body.endswith(DONE) for answer in answers] == [False] * 15 + [True] * 15
     assert "Traceback" not in own_gateway.command.said()
     assert unstored(own_gateway) == []
     events, counted = asyncio.run(stored(own_gateway, minted.id))
-    expected = {f"{kind}-{number}" for kind in ("plain", "stream") for number in range(15)}
+    expected = {f"{kind}-{number}" for kind in ("plain", "stream") for number in range(15)} | {"http2"}
     assert {event.request_id for event in events} == expected
     assert {(event.status, event.error_code, event.tokens.confidence) for event in events} == {
         (200, "", "exact")
@@ -190,7 +200,7 @@ def test_sigterm_lets_requests_under_way_end_and_accepts_none(own_gateway: Gatew
 
 async def outlast(gateway: Gateway, secret: str) -> None:
     """Has a stream that never ends when its gateway is told to; the caller can tell that it broke off."""
-    async with callers() as session, begun(session, gateway, secret, "hang=3", "outlasting") as response:
+    async with callers() as session, begun(session, gateway.data, secret, "hang=3", "outlasting") as response:
         gateway.command.process.terminate()
         with pytest.raises(aiohttp.ClientPayloadError):
             await response.read()

@@ -3,6 +3,8 @@
 import asyncio
 from collections import Counter
 
+import pytest
+
 from tests.faults.processes import Pair
 from tests.faults.traffic import Answer, callers, send
 from tests.integration.process import until
@@ -29,7 +31,9 @@ def test_a_thousand_first_requests_of_one_token_are_all_answered(pair: Pair) -> 
     assert (row.requests, row.failed_requests) == (FIRST_REQUESTS, 0)
 
 
-def test_a_limit_of_requests_is_exact_across_processes(pair: Pair) -> None:
+@pytest.mark.parametrize("store", [pytest.param("pair", marks=pytest.mark.mongo), "sqlite_pair"])
+def test_a_limit_of_requests_is_exact_across_processes(request: pytest.FixtureRequest, store: str) -> None:
+    pair: Pair = request.getfixturevalue(store)
     minted = pair.first.mint(max_requests=LIMIT)
     answers = asyncio.run(flood(pair, minted.token, 4 * LIMIT))
     assert Counter(answer.status for answer in answers) == {200: LIMIT, 429: 3 * LIMIT}

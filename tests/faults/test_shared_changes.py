@@ -1,46 +1,35 @@
 """What one process changes is in force in the others: pushed at once, and polled for if no push comes."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 from tollkeeper import Deployment, MintedToken, Provider
 
-from tests.faults.processes import Pair, own_redis, pair_of
+from tests.faults.processes import POLL, Pair, own_redis, pair_of
 from tests.faults.traffic import ask, code_of, models_of
 from tests.integration.process import PROVIDER_KEY, Gateway, Simulator, until
 from tests.servers.mongo import MongoServer
 
-POLL = {"poll_seconds": "0.2", "auth_cache_seconds": "3600"}
+_WAYS = [pytest.param(way, marks=pytest.mark.mongo) for way in ("push", "redis-away")]
 
 
-@pytest.fixture(scope="module", params=["push", "redis-away", "sqlite"])
+@pytest.fixture(scope="module", params=[*_WAYS, "sqlite"])
 def both(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
     """Two gateways on one store, which learn from each other in one way or another."""
     if request.param == "push":
         yield request.getfixturevalue("pair")
         return
+    if request.param == "sqlite":
+        yield request.getfixturevalue("sqlite_pair")
+        return
     simulator: Simulator = request.getfixturevalue("simulator")
-    way = polling_sqlite if request.param == "sqlite" else polling_mongo
-    with way(request, tmp_path_factory.mktemp("polling")) as found:
-        found.first.serve_models(simulator)
-        yield found
-
-
-@contextmanager
-def polling_sqlite(_request: pytest.FixtureRequest, directory: Path) -> Iterator[Pair]:
-    with pair_of(directory, store=f"sqlite:///{directory / 'shared.db'}", **POLL) as found:
-        yield found
-
-
-@contextmanager
-def polling_mongo(request: pytest.FixtureRequest, directory: Path) -> Iterator[Pair]:
     mongo: MongoServer = request.getfixturevalue("mongo_process")
+    directory = tmp_path_factory.mktemp("polling")
     with (
         own_redis(directory / "redis") as redis,
         pair_of(directory, store=mongo.new_url(), redis=redis.new_url(), **POLL) as found,
     ):
+        found.first.serve_models(simulator)
         redis.stop()
         yield found
 
