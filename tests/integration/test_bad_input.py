@@ -1,6 +1,7 @@
 """Input that is wrong, hostile or nonsense: a clear refusal, nothing leaked, and the next request served."""
 
 import contextlib
+import json
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -180,27 +181,26 @@ def test_a_model_that_is_not_allowed_is_not_served_under_another_spelling(
 
 
 @pytest.mark.parametrize(
-    "body",
+    ("members", "status"),
     [
-        b'{"model": "gpt-4o", "model": "o9-secret", "messages": []}',
-        b'{"model": "o9-secret", "model": "gpt-4o", "messages": [{"role":"user","content":"a"}]}',
-        b'{"model": "gpt-4o", "mod\\u0065l": "o9-secret", "messages": []}',
-        b'{"model": "gpt-4o", "Model": "o9-secret", "messages": [{"role":"user","content":"a"}]}',
+        ('"model": "gpt-4o", "model": "o9-secret"', 403),
+        ('"model": "gpt-4o", "mod\\u0065l": "o9-secret"', 403),
+        ('"model": "o9-secret", "model": "gpt-4o"', 200),
+        ('"mod\\u0065l": "o9-secret", "model": "gpt-4o"', 200),
+        ('"model": "gpt-4o", "Model": "o9-secret"', 200),
     ],
 )
 def test_a_model_given_twice_gets_nothing_that_is_not_allowed(
-    gateway: Gateway, narrow: str, simulator: Simulator, body: bytes
+    gateway: Gateway, narrow: str, simulator: Simulator, members: str, status: int
 ) -> None:
     simulator.clear()
-    answer = post(gateway, narrow, body)
-    if answer.status == 200:
-        received = simulator.last_request().body
-        assert received is not None
-        assert received.count("gpt-4o") == 1
-        assert '"model":"o9-secret"' not in received
-    else:
-        refused(answer, 403, "model_not_allowed", param="model")
-        assert simulator.requests() == []
+    body = f'{{{members}, "messages": [{{"role": "user", "content": "hi"}}]}}'
+    assert post(gateway, narrow, body.encode()).status == status
+    for received in simulator.requests():
+        assert received.body is not None
+        pairs = json.loads(received.body, object_pairs_hook=list)
+        assert [value for name, value in pairs if name.lower() == "model"] == ["gpt-4o"]
+    assert len(simulator.requests()) == (status == 200)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,8 @@ def rewrite_json(body: bytes, *, model: str | None = None, ask_usage: bool = Fal
     """Returns the JSON object `body` with another model, or asking for usage in its stream.
 
     Values keep their bytes; of members given twice the last stays, which is the one that was looked
-    at. Raises INVALID_JSON where the name of a member is not UTF-8.
+    at. With `model`, members that are spelt like it but for their case go: upstreams written in Go read
+    them as the model. Raises INVALID_JSON where the name of a member is not UTF-8.
     """
     try:
         members = _decode(body)
@@ -26,6 +27,8 @@ def rewrite_json(body: bytes, *, model: str | None = None, ask_usage: bool = Fal
             Reason.INVALID_JSON, f"the request's body is not valid JSON: {error}", field="body"
         ) from error
     if model is not None:
+        for name in [name for name in members if name != "model" and name.casefold() == "model"]:
+            del members[name]
         members["model"] = Raw(msgspec.json.encode(model))
     if ask_usage:
         options["include_usage"] = _TRUE

@@ -30,6 +30,12 @@ def test_of_two_models_none_is_left() -> None:
     assert json.loads(changed, object_pairs_hook=list) == [("model", "third"), ("a", 1)]
 
 
+def test_a_model_in_another_case_goes() -> None:
+    changed = rewrite_json(b'{"Model":"a","model":"b","MODEL":"c","models":["d"]}', model="e")
+
+    assert changed == b'{"model":"e","models":["d"]}'
+
+
 def test_a_model_is_added_where_there_is_none() -> None:
     assert json.loads(rewrite_json(b'{"a":1}', model="x")) == {"a": 1, "model": "x"}
 
