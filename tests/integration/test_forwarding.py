@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import pytest
 from tollkeeper import Deployment, Provider
 
+from tests.integration.h2wire import H2Wire
 from tests.integration.process import Gateway
 from tests.integration.scripted import OK, ScriptedUpstream
 from tests.integration.wire import Answer, Wire, ask, bearer, compose
@@ -256,6 +257,34 @@ def test_hop_by_hop_headers_end_at_the_gateway(
         "host", "content-type", "content-length", "accept-encoding", "authorization", "x-end", "x-request-id",
     }  # fmt: skip
     assert own_headers(found) == [("x-end", "theirs")]
+
+
+@pytest.mark.parametrize(
+    ("framing", "body"),
+    [
+        ("transfer-encoding: chunked", chunked(b"in ", b"chunks")),
+        ("content-length: 9", b"in chunks"),
+        ("", b"in chunks"),
+    ],
+)
+def test_over_http2_the_same_passes(
+    site: Gateway, upstream: ScriptedUpstream, secret: str, framing: str, body: bytes
+) -> None:
+    upstream.will_answer(
+        answer("418 I'm a teapot", "X-Upper: V", "keep-alive: timeout=5", framing=framing, body=body)
+    )
+    with H2Wire(site.console) as wire:
+        number = wire.open("POST", f"{CHAT}?a=%20b", [bearer(secret), JSON, ("te", "trailers"), ("x-a", "b")])
+        wire.send(number, BODY, ends=True)
+        found = wire.answer(number)
+    head = upstream.next_head()
+    assert (head.line, upstream.next_body()) == (f"POST {CHAT}?a=%20b HTTP/1.1", BODY)
+    assert head.names == {
+        "host", "content-type", "content-length", "accept-encoding", "authorization", "x-a", "x-request-id",
+    }  # fmt: skip
+    assert head.header("host") == upstream.address
+    assert (found.status, found.body, found.headers["x-upper"]) == (418, b"in chunks", "V")
+    assert found.headers.keys() - {"content-length"} == {"x-upper", "x-request-id"}
 
 
 def test_end_to_end_headers_reach_the_upstream_as_they_were(
