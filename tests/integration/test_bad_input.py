@@ -293,6 +293,16 @@ def test_a_target_that_is_none(gateway: Gateway, token: str, simulator: Simulato
     assert simulator.requests() == []
 
 
+@pytest.mark.parametrize("listener", ["data", "console"])
+def test_no_upstream_is_asked_to_send_back_what_it_got(
+    gateway: Gateway, token: str, simulator: Simulator, listener: str
+) -> None:
+    simulator.clear()
+    answer = ask(getattr(gateway, listener), "TRACE", "/v1/files", [bearer(token)])
+    refused(answer, 405, "method_not_allowed")
+    assert simulator.requests() == []
+
+
 # Headers
 
 

@@ -129,6 +129,7 @@ class DataPlane:
                 self._journal.settle(exchange.event())
 
     async def _serve(self, exchange: Exchange) -> None:
+        _check_method(exchange.method)
         check_headers(exchange.scope["headers"])
         check_framing(exchange.headers)
         endpoint.check_query(exchange.scope["query_string"])
@@ -217,6 +218,14 @@ class DataPlane:
                 "have an administrator check the api_key of the upstream or the project",
             )
         return incoming
+
+
+def _check_method(method: str) -> None:
+    # An upstream answers TRACE with the request it got (RFC 9110, 9.3.8), our credential included.
+    if method in {"TRACE", "CONNECT"}:
+        raise TollkeeperError(
+            Reason.METHOD_NOT_ALLOWED, f"{method} is not possible here; use the method the endpoint has"
+        )
 
 
 async def _answer(exchange: Exchange, error: TollkeeperError) -> None:

@@ -149,6 +149,16 @@ async def test_any_method_reaches_the_default_upstream(method: str) -> None:
     assert bench.journal.only.tokens == Tokens()
 
 
+@pytest.mark.parametrize("method", ["TRACE", "CONNECT"])
+async def test_a_method_that_could_show_the_provider_key_reaches_nobody(method: str) -> None:
+    bench = Bench()
+
+    reply = await Caller(method=method, path="/v1/files").call(bench.plane)
+
+    assert (reply.status, _error(reply)["code"]) == (405, "method_not_allowed")
+    _silent(bench)
+
+
 async def test_reading_stored_completions_uses_nothing() -> None:
     bench = Bench()
     bench.answers(b'{"object":"list","data":[{"choices":[{"message":{"content":"Hello"}}]}]}')
