@@ -21,7 +21,7 @@ FreshStore = Callable[[], AbstractAsyncContextManager[Store]]
 def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> dict[str, LoopFactory]:
     """Runs what is held to the wire on both loops: they differ in how connections end."""
     factories: dict[str, LoopFactory] = {"asyncio": asyncio.new_event_loop}
-    if item.path.name == "test_transport.py":
+    if item.path.name.startswith("test_transport"):
         factories["uvloop"] = uvloop.new_event_loop
     return factories
 

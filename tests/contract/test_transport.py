@@ -1,10 +1,7 @@
 """What every transport promises, held against servers that misbehave on the wire."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import AsyncIterator
 
 import pytest
 from tollkeeper_server.dataplane.aiohttp_transport import AiohttpTransport
@@ -13,92 +10,29 @@ from tollkeeper_server.dataplane.transport import (
     ConnectError,
     CutError,
     GarbageError,
-    Incoming,
     Outgoing,
     TimeoutExpiredError,
     Transport,
     TransportError,
 )
 from tollkeeper_server.domain.upstream import Timeouts
-from tollkeeper_server.snapshot.model import Header
 
-DEADLINE = 20.0
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
-CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-STREAM_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
-
-Reader = asyncio.StreamReader
-Writer = asyncio.StreamWriter
-Handler = Callable[["Peer", Reader, Writer], Awaitable[None]]
-
-
-@dataclass
-class Peer:
-    """An upstream by hand: what it received, and what the other side did."""
-
-    port: int = 0
-    connections: int = 0
-    requests: list[bytes] = field(default_factory=list)
-    left: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set when the other side closed a connection that was being waited on."""
-    go: asyncio.Event = field(default_factory=asyncio.Event)
-    closed: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set when a connection was closed from this side."""
-
-    async def read(self, reader: Reader) -> bytes:
-        """Reads one request, its body by length or in chunks."""
-        head = await reader.readuntil(b"\r\n\r\n")
-        lower = head.lower()
-        body = b""
-        if b"transfer-encoding: chunked" in lower:
-            while not body.endswith(b"0\r\n\r\n"):
-                piece = await reader.read(65536)
-                if not piece:
-                    raise EOFError
-                body += piece
-        elif b"content-length: " in lower:
-            body = await reader.readexactly(int(lower.partition(b"content-length: ")[2].split(b"\r\n")[0]))
-        self.requests.append(head + body)
-        return head + body
-
-    async def wait_for_eof(self, reader: Reader) -> None:
-        """Waits until the other side closes."""
-        try:
-            while await reader.read(65536):
-                pass
-        except ConnectionError:
-            pass
-        self.left.set()
-
-
-@asynccontextmanager
-async def _peer(handler: Handler) -> AsyncIterator[Peer]:
-    peer = Peer()
-    tasks: set[asyncio.Task[Any]] = set()
-
-    async def serve(reader: Reader, writer: Writer) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        tasks.add(task)
-        peer.connections += 1
-        try:
-            await handler(peer, reader, writer)
-        except (EOFError, ConnectionError):
-            pass
-        finally:
-            writer.close()
-            peer.closed.set()
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    peer.port = server.sockets[0].getsockname()[1]
-    try:
-        async with asyncio.timeout(DEADLINE):
-            yield peer
-    finally:
-        server.close()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+from tests.contract.peers import (
+    CHUNKED,
+    OK,
+    STREAM_HEAD,
+    Handler,
+    Peer,
+    Reader,
+    Writer,
+    answers,
+    hangs,
+    hangs_after_headers,
+    keeps_answering,
+    listening,
+    read_all,
+    request_to,
+)
 
 
 @pytest.fixture(params=[AiohttpTransport, Http1Transport])
@@ -109,52 +43,6 @@ async def transport(request: pytest.FixtureRequest) -> AsyncIterator[Transport]:
     await made.close()
 
 
-def _request(
-    peer: Peer,
-    method: str = "POST",
-    path: str = "/v1/x",
-    body: bytes | AsyncIterator[bytes] = b"{}",
-    headers: list[Header] | None = None,
-    length: int | None = None,
-    **timeouts: float,
-) -> Outgoing:
-    return Outgoing(
-        method,
-        f"http://127.0.0.1:{peer.port}{path}",
-        headers if headers is not None else [(b"content-type", b"application/json")],
-        body,
-        Timeouts(**{"connect": 5.0, "first_byte": 15.0, "idle": 15.0, "total": 15.0, **timeouts}),
-        length,
-    )
-
-
-async def _all(incoming: Incoming) -> bytes:
-    try:
-        return b"".join([chunk async for chunk in incoming.chunks()])
-    finally:
-        incoming.close()
-
-
-def _answers(*pieces: bytes) -> Handler:
-    async def handler(peer: Peer, reader: Reader, writer: Writer) -> None:
-        await peer.read(reader)
-        for piece in pieces:
-            writer.write(piece)
-            await writer.drain()
-
-    return handler
-
-
-def _keeps_answering(*answers: bytes) -> Handler:
-    async def handler(peer: Peer, reader: Reader, writer: Writer) -> None:
-        for answer in answers:
-            await peer.read(reader)
-            writer.write(answer)
-        await peer.wait_for_eof(reader)
-
-    return handler
-
-
 async def test_a_request_is_sent_as_it_is_given(transport: Transport) -> None:
     headers = [
         (b"content-type", b"application/json"),
@@ -163,11 +51,11 @@ async def test_a_request_is_sent_as_it_is_given(transport: Transport) -> None:
         (b"x-twice", b"2"),
         (b"x-name", "José".encode()),
     ]
-    async with _peer(_answers(OK)) as peer:
+    async with listening(answers(OK)) as peer:
         incoming = await transport.open(
-            _request(peer, "PATCH", "/v1/files/a%2Fb%20c?x=%C3%A9&y=[1]", b'{"a":1}', headers)
+            request_to(peer, "PATCH", "/v1/files/a%2Fb%20c?x=%C3%A9&y=[1]", b'{"a":1}', headers)
         )
-        assert await _all(incoming) == b"ok"
+        assert await read_all(incoming) == b"ok"
 
     head, _, body = peer.requests[0].partition(b"\r\n\r\n")
     line, *fields = head.split(b"\r\n")
@@ -180,9 +68,9 @@ async def test_a_request_is_sent_as_it_is_given(transport: Transport) -> None:
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "DELETE"])
 async def test_without_a_body_none_is_announced(transport: Transport, method: str) -> None:
-    async with _peer(_answers(b"HTTP/1.1 204 No Content\r\n\r\n")) as peer:
-        incoming = await transport.open(_request(peer, method, body=b"", headers=[]))
-        assert (incoming.status, await _all(incoming)) == (204, b"")
+    async with listening(answers(b"HTTP/1.1 204 No Content\r\n\r\n")) as peer:
+        incoming = await transport.open(request_to(peer, method, body=b"", headers=[]))
+        assert (incoming.status, await read_all(incoming)) == (204, b"")
 
     names = {line.split(b":")[0].lower() for line in peer.requests[0].split(b"\r\n")[1:] if line}
     assert names <= {b"host", b"content-length"}
@@ -194,9 +82,9 @@ async def test_status_and_headers_are_kept_as_they_came(transport: Transport) ->
         b"HTTP/1.1 299 Odd Reason\r\nX-Name: caf\xe9 \xff\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\n"
         b"Content-Encoding: gzip\r\nX-Empty:\r\nContent-Length: 3\r\n\r\n"
     )
-    async with _peer(_answers(head + b"\x1f\x8b\x00")) as peer:
-        incoming = await transport.open(_request(peer))
-        assert await _all(incoming) == b"\x1f\x8b\x00"
+    async with listening(answers(head + b"\x1f\x8b\x00")) as peer:
+        incoming = await transport.open(request_to(peer))
+        assert await read_all(incoming) == b"\x1f\x8b\x00"
 
     assert incoming.status == 299
     assert incoming.headers == [
@@ -211,10 +99,10 @@ async def test_status_and_headers_are_kept_as_they_came(transport: Transport) ->
 
 async def test_no_cookie_and_no_redirect_is_followed(transport: Transport) -> None:
     moved = b"HTTP/1.1 307 X\r\nLocation: /elsewhere\r\nSet-Cookie: a=1\r\nContent-Length: 0\r\n\r\n"
-    async with _peer(_keeps_answering(moved, OK)) as peer:
-        first = await transport.open(_request(peer))
-        assert (first.status, await _all(first)) == (307, b"")
-        await _all(await transport.open(_request(peer)))
+    async with listening(keeps_answering(moved, OK)) as peer:
+        first = await transport.open(request_to(peer))
+        assert (first.status, await read_all(first)) == (307, b"")
+        await read_all(await transport.open(request_to(peer)))
 
     assert b"cookie" not in peer.requests[1].lower()
     assert peer.requests[1].startswith(b"POST /v1/x ")
@@ -236,23 +124,23 @@ async def test_no_cookie_and_no_redirect_is_followed(transport: Transport) -> No
 async def test_every_framing_is_understood_and_the_connection_kept(
     transport: Transport, answer: bytes, method: str, body: bytes
 ) -> None:
-    async with _peer(_keeps_answering(answer, OK)) as peer:
+    async with listening(keeps_answering(answer, OK)) as peer:
         asked = b"" if method in {"GET", "HEAD"} else b"{}"
-        incoming = await transport.open(_request(peer, method, body=asked))
-        assert await _all(incoming) == body
+        incoming = await transport.open(request_to(peer, method, body=asked))
+        assert await read_all(incoming) == body
         incoming.close()
-        assert await _all(await transport.open(_request(peer))) == b"ok"
+        assert await read_all(await transport.open(request_to(peer))) == b"ok"
 
     assert peer.connections == 1
 
 
 @pytest.mark.parametrize("version", [b"1.0", b"1.1"])
 async def test_a_body_may_end_with_the_connection(transport: Transport, version: bytes) -> None:
-    async with _peer(
-        _answers(b"HTTP/" + version + b" 200 OK\r\nConnection: close\r\n\r\n", b"all", b" of it")
+    async with listening(
+        answers(b"HTTP/" + version + b" 200 OK\r\nConnection: close\r\n\r\n", b"all", b" of it")
     ) as peer:
-        incoming = await transport.open(_request(peer))
-        assert await _all(incoming) == b"all of it"
+        incoming = await transport.open(request_to(peer))
+        assert await read_all(incoming) == b"all of it"
 
 
 async def test_an_answer_in_single_bytes_is_an_answer(transport: Transport) -> None:
@@ -262,8 +150,8 @@ async def test_an_answer_in_single_bytes_is_an_answer(transport: Transport) -> N
             writer.write(bytes([byte]))
             await asyncio.sleep(0)
 
-    async with _peer(handler) as peer:
-        assert await _all(await transport.open(_request(peer))) == b"hello"
+    async with listening(handler) as peer:
+        assert await read_all(await transport.open(request_to(peer))) == b"hello"
 
 
 async def test_chunks_are_there_before_the_next_is_sent(transport: Transport) -> None:
@@ -276,8 +164,8 @@ async def test_chunks_are_there_before_the_next_is_sent(transport: Transport) ->
             writer.write(b"3\r\n%d\n\n\r\n" % number)
         writer.write(b"0\r\n\r\n")
 
-    async with _peer(handler) as peer:
-        incoming = await transport.open(_request(peer))
+    async with listening(handler) as peer:
+        incoming = await transport.open(request_to(peer))
         chunks = incoming.chunks()
         for number in range(3):
             peer.go.set()
@@ -288,28 +176,16 @@ async def test_chunks_are_there_before_the_next_is_sent(transport: Transport) ->
 async def test_a_large_body_passes_both_ways(transport: Transport) -> None:
     size = 3 * 1024 * 1024
     head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size
-    async with _peer(_answers(head, b"a" * size)) as peer:
-        incoming = await transport.open(_request(peer, body=b"b" * size))
-        assert len(await _all(incoming)) == size
+    async with listening(answers(head, b"a" * size)) as peer:
+        incoming = await transport.open(request_to(peer, body=b"b" * size))
+        assert len(await read_all(incoming)) == size
 
     assert peer.requests[0].endswith(b"\r\n\r\n" + b"b" * size)
 
 
-async def _hangs(peer: Peer, reader: Reader, writer: Writer) -> None:
-    await peer.read(reader)
-    peer.go.set()
-    await peer.wait_for_eof(reader)
-
-
-async def _hangs_after_headers(peer: Peer, reader: Reader, writer: Writer) -> None:
-    await peer.read(reader)
-    writer.write(STREAM_HEAD + b"2\r\nok\r\n")
-    await peer.wait_for_eof(reader)
-
-
 async def test_cancelling_the_wait_closes_the_connection(transport: Transport) -> None:
-    async with _peer(_hangs) as peer:
-        opening = asyncio.ensure_future(transport.open(_request(peer)))
+    async with listening(hangs) as peer:
+        opening = asyncio.ensure_future(transport.open(request_to(peer)))
         await peer.go.wait()
         opening.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -318,16 +194,16 @@ async def test_cancelling_the_wait_closes_the_connection(transport: Transport) -
 
 
 async def test_letting_go_of_an_answer_closes_the_connection(transport: Transport) -> None:
-    async with _peer(_hangs_after_headers) as peer:
-        incoming = await transport.open(_request(peer))
+    async with listening(hangs_after_headers) as peer:
+        incoming = await transport.open(request_to(peer))
         assert await anext(incoming.chunks()) == b"ok"
         incoming.close()
         await peer.left.wait()
 
 
 async def test_cancelling_the_read_and_letting_go_closes_the_connection(transport: Transport) -> None:
-    async with _peer(_hangs_after_headers) as peer:
-        incoming = await transport.open(_request(peer))
+    async with listening(hangs_after_headers) as peer:
+        incoming = await transport.open(request_to(peer))
         chunks = incoming.chunks()
         assert await anext(chunks) == b"ok"
         reading = asyncio.ensure_future(_next(chunks))
@@ -344,10 +220,10 @@ async def _next(chunks: AsyncIterator[bytes]) -> bytes:
 
 
 async def test_a_refused_connection_is_told(transport: Transport) -> None:
-    async with _peer(_hangs) as peer:
+    async with listening(hangs) as peer:
         pass
     with pytest.raises(ConnectError, match="refused"):
-        await transport.open(_request(peer))
+        await transport.open(request_to(peer))
 
 
 @pytest.mark.parametrize("url", ["http://[::1/", "http:///x", "nonsense", "http://127.0.0.1:99999/"])
@@ -358,9 +234,9 @@ async def test_a_url_that_can_not_be_used_is_told(transport: Transport, url: str
 
 
 async def test_errors_show_neither_address_nor_secret(transport: Transport) -> None:
-    async with _peer(_hangs) as peer:
+    async with listening(hangs) as peer:
         pass
-    request = _request(peer, path="/canary?canary=1", headers=[(b"authorization", b"Bearer canary")])
+    request = request_to(peer, path="/canary?canary=1", headers=[(b"authorization", b"Bearer canary")])
     with pytest.raises(TransportError) as caught:
         await transport.open(request)
     assert "canary" not in str(caught.value)
@@ -385,9 +261,9 @@ def _closes_after(received: bytes, *, reset: bool) -> Handler:
 async def test_a_connection_that_ends_before_the_headers_is_cut(
     transport: Transport, received: bytes, reset: bool
 ) -> None:
-    async with _peer(_closes_after(received, reset=reset)) as peer:
+    async with listening(_closes_after(received, reset=reset)) as peer:
         with pytest.raises(CutError):
-            await transport.open(_request(peer))
+            await transport.open(request_to(peer))
 
     assert len(peer.requests) == 1
 
@@ -404,9 +280,9 @@ async def test_a_connection_that_ends_before_the_headers_is_cut(
     ],
 )
 async def test_a_body_that_breaks_off_is_cut(transport: Transport, received: bytes, reset: bool) -> None:
-    async with _peer(_closes_after(received, reset=reset)) as peer:
+    async with listening(_closes_after(received, reset=reset)) as peer:
         with pytest.raises(CutError):
-            await _all(await transport.open(_request(peer)))
+            await read_all(await transport.open(request_to(peer)))
 
     assert len(peer.requests) == 1
 
@@ -427,35 +303,35 @@ async def test_a_body_that_breaks_off_is_cut(transport: Transport, received: byt
     ],
 )
 async def test_garbage_is_told_from_an_answer(transport: Transport, garbage: bytes) -> None:
-    async with _peer(_answers(garbage)) as peer:
+    async with listening(answers(garbage)) as peer:
         with pytest.raises(GarbageError):
-            await transport.open(_request(peer))
+            await transport.open(request_to(peer))
 
 
 async def test_garbage_in_a_body_is_no_body(transport: Transport) -> None:
-    async with _peer(_answers(CHUNKED + b"zz\r\nhello\r\n")) as peer:
+    async with listening(answers(CHUNKED + b"zz\r\nhello\r\n")) as peer:
         with pytest.raises(TransportError):
-            await _all(await transport.open(_request(peer)))
+            await read_all(await transport.open(request_to(peer)))
 
 
 async def test_large_headers_within_bounds_pass(transport: Transport) -> None:
     answer = b"HTTP/1.1 200 OK\r\nX: " + b"a" * 60_000 + b"\r\nContent-Length: 2\r\n\r\nok"
-    async with _peer(_answers(answer)) as peer:
-        assert await _all(await transport.open(_request(peer))) == b"ok"
+    async with listening(answers(answer)) as peer:
+        assert await read_all(await transport.open(request_to(peer))) == b"ok"
 
 
 async def test_silence_before_the_headers_times_out(transport: Transport) -> None:
-    async with _peer(_hangs) as peer:
+    async with listening(hangs) as peer:
         with pytest.raises(TimeoutExpiredError):
-            await transport.open(_request(peer, first_byte=0.05))
+            await transport.open(request_to(peer, first_byte=0.05))
         await peer.left.wait()
 
 
 async def test_silence_after_the_headers_times_out_by_its_own_limit(transport: Transport) -> None:
-    async with _peer(_hangs_after_headers) as peer:
-        incoming = await transport.open(_request(peer, idle=0.05))
+    async with listening(hangs_after_headers) as peer:
+        incoming = await transport.open(request_to(peer, idle=0.05))
         with pytest.raises(TimeoutExpiredError):
-            await _all(incoming)
+            await read_all(incoming)
         incoming.close()
         await peer.left.wait()
 
@@ -467,10 +343,10 @@ async def test_a_pause_within_the_idle_limit_is_none_for_the_first_byte(transpor
         await peer.go.wait()
         writer.write(b"2\r\nok\r\n0\r\n\r\n")
 
-    async with _peer(handler) as peer:
-        incoming = await transport.open(_request(peer, first_byte=0.2))
+    async with listening(handler) as peer:
+        incoming = await transport.open(request_to(peer, first_byte=0.2))
         asyncio.get_running_loop().call_later(0.4, peer.go.set)
-        assert await _all(incoming) == b"ok"
+        assert await read_all(incoming) == b"ok"
 
 
 async def test_an_answer_that_never_ends_times_out_in_all(transport: Transport) -> None:
@@ -482,9 +358,9 @@ async def test_an_answer_that_never_ends_times_out_in_all(transport: Transport) 
             await writer.drain()
             await asyncio.sleep(0.005)
 
-    async with _peer(handler) as peer:
+    async with listening(handler) as peer:
         with pytest.raises(TimeoutExpiredError):
-            await _all(await transport.open(_request(peer, total=0.2)))
+            await read_all(await transport.open(request_to(peer, total=0.2)))
         peer.left.set()
 
 
@@ -505,19 +381,19 @@ def _dies_when_used_again(received: bytes, *, revives: bool = True) -> Handler:
 
 @pytest.mark.parametrize("method", ["POST", "GET"])
 async def test_a_kept_connection_that_died_is_replaced_once(transport: Transport, method: str) -> None:
-    async with _peer(_dies_when_used_again(b"")) as peer:
-        assert await _all(await transport.open(_request(peer, method))) == b"ok"
-        assert await _all(await transport.open(_request(peer, method))) == b"ok"
+    async with listening(_dies_when_used_again(b"")) as peer:
+        assert await read_all(await transport.open(request_to(peer, method))) == b"ok"
+        assert await read_all(await transport.open(request_to(peer, method))) == b"ok"
 
     assert peer.connections == 2
 
 
 @pytest.mark.parametrize("method", ["POST", "GET"])
 async def test_a_kept_connection_that_died_is_replaced_only_once(transport: Transport, method: str) -> None:
-    async with _peer(_dies_when_used_again(b"", revives=False)) as peer:
-        assert await _all(await transport.open(_request(peer, method))) == b"ok"
+    async with listening(_dies_when_used_again(b"", revives=False)) as peer:
+        assert await read_all(await transport.open(request_to(peer, method))) == b"ok"
         with pytest.raises(CutError):
-            await transport.open(_request(peer, method))
+            await transport.open(request_to(peer, method))
 
     assert peer.connections == 2
 
@@ -529,19 +405,19 @@ async def test_a_kept_connection_that_died_is_replaced_only_once(transport: Tran
 async def test_a_request_is_never_sent_again_after_a_byte_of_its_answer(
     transport: Transport, method: str, received: bytes
 ) -> None:
-    async with _peer(_dies_when_used_again(received)) as peer:
-        assert await _all(await transport.open(_request(peer, method))) == b"ok"
+    async with listening(_dies_when_used_again(received)) as peer:
+        assert await read_all(await transport.open(request_to(peer, method))) == b"ok"
         with pytest.raises(CutError):
-            await transport.open(_request(peer, method))
+            await transport.open(request_to(peer, method))
 
     assert len(peer.requests) == 2
 
 
 async def test_a_connection_closed_while_idle_is_not_used(transport: Transport) -> None:
-    async with _peer(_answers(OK)) as peer:
-        assert await _all(await transport.open(_request(peer))) == b"ok"
+    async with listening(answers(OK)) as peer:
+        assert await read_all(await transport.open(request_to(peer))) == b"ok"
         await peer.closed.wait()
-        assert await _all(await transport.open(_request(peer))) == b"ok"
+        assert await read_all(await transport.open(request_to(peer))) == b"ok"
 
     assert len(peer.requests) == 2
 
@@ -559,9 +435,9 @@ async def _pieces(*pieces: bytes) -> AsyncIterator[bytes]:
 async def test_a_body_is_streamed_with_and_without_its_length(
     transport: Transport, length: int | None, body: bytes
 ) -> None:
-    async with _peer(_answers(OK)) as peer:
-        request = _request(peer, body=_pieces(b"part ", b"part"), length=length)
-        assert await _all(await transport.open(request)) == b"ok"
+    async with listening(answers(OK)) as peer:
+        request = request_to(peer, body=_pieces(b"part ", b"part"), length=length)
+        assert await read_all(await transport.open(request)) == b"ok"
 
     assert peer.requests[0].endswith(body)
 
@@ -580,15 +456,15 @@ async def test_a_streamed_body_is_on_its_way_before_it_has_ended(transport: Tran
         await arrived.wait()
         yield b"second"
 
-    async with _peer(handler) as peer:
-        assert await _all(await transport.open(_request(peer, body=pieces(), length=11))) == b"ok"
+    async with listening(handler) as peer:
+        assert await read_all(await transport.open(request_to(peer, body=pieces(), length=11))) == b"ok"
 
 
 async def test_a_streamed_body_is_never_sent_twice(transport: Transport) -> None:
-    async with _peer(_dies_when_used_again(b"")) as peer:
-        assert await _all(await transport.open(_request(peer))) == b"ok"
+    async with listening(_dies_when_used_again(b"")) as peer:
+        assert await read_all(await transport.open(request_to(peer))) == b"ok"
         with pytest.raises(CutError):
-            await transport.open(_request(peer, body=_pieces(b"part"), length=4))
+            await transport.open(request_to(peer, body=_pieces(b"part"), length=4))
 
     assert peer.connections == 1
 
@@ -601,9 +477,9 @@ async def test_a_body_that_fails_while_it_streams_fails_the_request(transport: T
     async def handler(peer: Peer, reader: Reader, writer: Writer) -> None:
         await peer.wait_for_eof(reader)
 
-    async with _peer(handler) as peer:
+    async with listening(handler) as peer:
         with pytest.raises(TransportError) as caught:
-            await transport.open(_request(peer, body=pieces(), length=9))
+            await transport.open(request_to(peer, body=pieces(), length=9))
         assert "canary" not in str(caught.value)
         await peer.left.wait()
 
@@ -620,9 +496,9 @@ async def test_an_answer_before_the_end_of_a_streamed_body_is_an_answer(transpor
         yield b"first"
         await answered.wait()
 
-    async with _peer(handler) as peer:
-        incoming = await transport.open(_request(peer, body=pieces(), length=99))
-        assert (incoming.status, await _all(incoming)) == (413, b"no")
+    async with listening(handler) as peer:
+        incoming = await transport.open(request_to(peer, body=pieces(), length=99))
+        assert (incoming.status, await read_all(incoming)) == (413, b"no")
         incoming.close()
         answered.set()
         await peer.left.wait()
@@ -636,6 +512,6 @@ async def test_many_requests_run_at_the_same_time(transport: Transport) -> None:
         await peer.go.wait()
         writer.write(OK)
 
-    async with _peer(handler) as peer:
-        answers = await asyncio.gather(*(transport.open(_request(peer)) for _ in range(120)))
-        assert [await _all(incoming) for incoming in answers] == [b"ok"] * 120
+    async with listening(handler) as peer:
+        answers = await asyncio.gather(*(transport.open(request_to(peer)) for _ in range(120)))
+        assert [await read_all(incoming) for incoming in answers] == [b"ok"] * 120

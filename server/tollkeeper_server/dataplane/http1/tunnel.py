@@ -23,11 +23,11 @@ class Proxy:
     __slots__ = ("_authorization", "address")
 
     def __init__(self, url: str) -> None:
-        parts = urlsplit(url)
-        userinfo, _, netloc = parts.netloc.rpartition("@")
         try:
+            parts = urlsplit(url)
+            userinfo, _, netloc = parts.netloc.rpartition("@")
             self.address = parse_base(f"{parts.scheme}://{netloc}")
-        except ConnectError:
+        except (ConnectError, ValueError):
             # The URL may hold a password, so it is not shown.
             raise ValueError("the proxy's URL can't be used; expected http://host:port") from None
         self._authorization = b""

@@ -1,0 +1,182 @@
+"""What the transport on httptools promises of ways through an outbound proxy."""
+
+import asyncio
+import base64
+from pathlib import Path
+
+import pytest
+from tollkeeper_server.dataplane.http1.transport import Http1Transport
+from tollkeeper_server.dataplane.transport import ConnectError
+
+from tests.contract.certificates import Authority
+from tests.contract.peers import (
+    OK,
+    Handler,
+    Peer,
+    Reader,
+    Writer,
+    hangs,
+    hangs_after_headers,
+    keeps_answering,
+    listening,
+    read_all,
+    request_to,
+)
+
+AGREED = b"HTTP/1.1 200 Connection established\r\n\r\n"
+
+
+async def _pipe(reader: Reader, writer: Writer) -> None:
+    try:
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
+    except ConnectionError:
+        pass
+    finally:
+        writer.close()
+
+
+async def _proxies(peer: Peer, reader: Reader, writer: Writer) -> None:
+    asked = await peer.read(reader)
+    host, _, port = asked.split()[1].decode().rpartition(":")
+    onward, back = await asyncio.open_connection(host.strip("[]"), int(port))
+    writer.write(AGREED)
+    await asyncio.gather(_pipe(reader, back), _pipe(onward, writer))
+    peer.left.set()
+
+
+def _says(answer: bytes) -> Handler:
+    async def handler(peer: Peer, reader: Reader, writer: Writer) -> None:
+        await peer.read(reader)
+        writer.write(answer)
+        await peer.wait_for_eof(reader)
+
+    return handler
+
+
+@pytest.mark.parametrize("upstream_secured", [False, True])
+@pytest.mark.parametrize("proxy_secured", [False, True])
+async def test_upstreams_are_reached_through_the_proxy(
+    tmp_path: Path, proxy_secured: bool, upstream_secured: bool
+) -> None:
+    authority = Authority(tmp_path)
+    context = authority.server("127.0.0.1")
+    async with (
+        listening(keeps_answering(OK, OK), tls=context if upstream_secured else None) as peer,
+        listening(_proxies, tls=context if proxy_secured else None) as proxy,
+    ):
+        transport = Http1Transport(ca_file=authority.ca_file, proxy=proxy.base)
+        assert await read_all(await transport.open(request_to(peer))) == b"ok"
+        assert await read_all(await transport.open(request_to(peer))) == b"ok"
+        await transport.close()
+        await proxy.left.wait()
+
+    where = f"127.0.0.1:{peer.port}"
+    assert proxy.requests == [f"CONNECT {where} HTTP/1.1\r\nhost: {where}\r\n\r\n".encode()]
+    assert (proxy.connections, peer.connections) == (1, 1)
+
+
+async def test_letting_go_closes_the_way_through_the_proxy() -> None:
+    async with listening(hangs_after_headers) as peer, listening(_proxies) as proxy:
+        transport = Http1Transport(proxy=proxy.base)
+        incoming = await transport.open(request_to(peer))
+        assert await anext(incoming.chunks()) == b"ok"
+        incoming.close()
+        await peer.left.wait()
+        await proxy.left.wait()
+        await transport.close()
+
+
+async def test_the_proxy_alone_gets_its_credentials() -> None:
+    async with listening(keeps_answering(OK)) as peer, listening(_proxies) as proxy:
+        transport = Http1Transport(proxy=proxy.base.replace("//", "//us%65r:p%40ss@"))
+        assert await read_all(await transport.open(request_to(peer))) == b"ok"
+        await transport.close()
+
+    assert b"\r\nproxy-authorization: Basic " + base64.b64encode(b"user:p@ss") + b"\r\n" in proxy.requests[0]
+    assert b"proxy" not in peer.requests[0]
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (b"HTTP/1.1 407 X\r\nContent-Length: 0\r\n\r\n", "credentials"),
+        (b"HTTP/1.0 503 X\r\n\r\n", "status 503"),
+        (b"nonsense\r\n\r\n", "not a valid"),
+        (AGREED + b"HTTP/1.1 200 OK\r\n\r\n", "not a valid"),
+        (b"HTTP/1.1 200 OK\r\nX: " + b"a" * 70_000, "too large"),
+    ],
+)
+async def test_a_proxy_that_refuses_is_told(answer: bytes, told: str) -> None:
+    async with listening(_says(answer)) as proxy:
+        transport = Http1Transport(proxy=proxy.base)
+        with pytest.raises(ConnectError, match=told):
+            await transport.open(request_to(Peer(base="https://127.0.0.1:9")))
+        await proxy.left.wait()
+        await transport.close()
+
+
+async def test_a_proxy_that_leaves_is_told() -> None:
+    async def handler(peer: Peer, reader: Reader, writer: Writer) -> None:
+        await peer.read(reader)
+
+    async with listening(handler) as proxy:
+        transport = Http1Transport(proxy=proxy.base)
+        with pytest.raises(ConnectError, match="proxy closed"):
+            await transport.open(request_to(Peer(base="https://127.0.0.1:9")))
+        await transport.close()
+
+
+async def test_an_interim_answer_of_the_proxy_is_none() -> None:
+    async def handler(peer: Peer, reader: Reader, writer: Writer) -> None:
+        await peer.read(reader)
+        writer.write(b"HTTP/1.1 100 Continue\r\n\r\n" + AGREED)
+        await peer.read(reader)
+        writer.write(OK)
+
+    async with listening(handler) as proxy:
+        transport = Http1Transport(proxy=proxy.base)
+        assert await read_all(await transport.open(request_to(Peer(base="http://127.0.0.1:9")))) == b"ok"
+        await transport.close()
+
+
+async def test_a_proxy_that_hangs_times_out_and_is_left() -> None:
+    async with listening(hangs) as proxy:
+        transport = Http1Transport(proxy=proxy.base)
+        with pytest.raises(ConnectError, match="in time"):
+            await transport.open(request_to(Peer(base="https://127.0.0.1:9"), connect=0.1))
+        await proxy.left.wait()
+        await transport.close()
+
+
+async def test_cancelling_while_the_proxy_hangs_leaves_it() -> None:
+    async with listening(hangs) as proxy:
+        transport = Http1Transport(proxy=proxy.base)
+        opening = asyncio.ensure_future(transport.open(request_to(Peer(base="https://127.0.0.1:9"))))
+        await proxy.go.wait()
+        opening.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await opening
+        await proxy.left.wait()
+        await transport.close()
+
+
+async def test_a_handshake_that_fails_behind_the_proxy_is_told(tmp_path: Path) -> None:
+    context = Authority(tmp_path).server("127.0.0.1")
+    async with listening(keeps_answering(OK), tls=context) as peer, listening(_proxies) as proxy:
+        transport = Http1Transport(proxy=proxy.base)
+        with pytest.raises(ConnectError, match="TLS certificate"):
+            await transport.open(request_to(peer))
+        await proxy.left.wait()
+        await transport.close()
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["nonsense", "socks5://127.0.0.1:1", "http://user:canary@", "http://h:canary", "http://u:canary\u2100@h"],
+)
+async def test_a_proxy_url_that_can_not_be_used_is_told_without_secrets(url: str) -> None:
+    with pytest.raises(ValueError, match="proxy") as caught:
+        Http1Transport(proxy=url)
+    assert "canary" not in str(caught.value)
