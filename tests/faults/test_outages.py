@@ -62,6 +62,11 @@ def await_store(gateway: Gateway) -> None:
     until(lambda: ask(gateway, nobody()).status_code == 401)
 
 
+def await_readiness(gateway: Gateway) -> None:
+    """Waits until a gateway reaches everything it uses."""
+    until(lambda: httpx2.get(f"{gateway.console}/ready", timeout=30).status_code == 200)
+
+
 def assert_told_to_come_back(answer: httpx2.Response) -> None:
     assert (answer.status_code, code_of(answer)) == (503, "store_unavailable")
     assert int(answer.headers["retry-after"]) >= 1
@@ -91,7 +96,8 @@ def test_without_redis_everything_goes_on_and_with_it_coordination_resumes(
 
         shared_redis.start()
         until(lambda: ask(pair.second, known.token).status_code == 401)
-        until(lambda: httpx2.get(f"{pair.second.console}/ready").status_code == 200)
+        for gateway in (pair.first, pair.second):
+            await_readiness(gateway)
         client.tokens.revoke(fresh.id)
     until(lambda: ask(pair.second, fresh.token).status_code == 401)
 
@@ -124,7 +130,7 @@ def test_without_the_store_known_tokens_go_on_and_others_are_told_to_come_back(s
     with site.one.management() as client:
         assert client.tokens.get(limited.id).request_count == 1
         assert client.projects.create(name="somewhere").id
-    until(lambda: httpx2.get(f"{site.one.console}/ready").status_code == 200)
+    await_readiness(site.one)
 
 
 def test_without_the_store_another_processs_finding_serves(site: Site) -> None:
