@@ -1,7 +1,7 @@
 # Everything here needs Python 3.11 or newer and make, and nothing else.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test check fmt proto lock build clean
+.PHONY: help run test check bench bench-short bench-peers fmt proto lock build clean
 
 # The first Python that is new enough and can make a virtual environment; or: make PYTHON=/path/to/python3
 PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3.14 python3 python; do \
@@ -14,7 +14,7 @@ COMPILE := .cache/uv/bin/uv pip compile --quiet --universal --python-version 3.1
 	--no-header --no-emit-index-url --no-emit-find-links pyproject.toml
 
 help: ## Explain every target
-	@awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: .venv/.installed ## Start the gateway with a simulated provider, a demo project and a token
 	@$(BIN)/tollkeeper serve --demo
@@ -29,6 +29,15 @@ check: .venv/.installed-dev ## Check style, types, the protocol, generated code 
 	$(BIN)/python proto/generate.py --check
 	PATH="$(CURDIR)/$(BIN):$$PATH" sh proto/check.sh
 	$(BIN)/python -m pytest --quiet tests/test_architecture.py
+
+bench: .venv/.installed ## Measure the gateway beside its upstream and a bare relay, for some minutes (Linux)
+	$(BIN)/python -m bench $(ARGS)
+
+bench-short: .venv/.installed ## Prove in half a minute that the bench works
+	$(BIN)/python -m bench --short $(ARGS)
+
+bench-peers: .venv/.installed ## Measure as make bench does, LiteLLM's proxy, too
+	$(BIN)/python -m bench --peers $(ARGS)
 
 fmt: .venv/.installed-dev ## Format the code and mend what ruff can mend
 	$(BIN)/ruff check --fix-only .

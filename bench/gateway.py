@@ -1,0 +1,21 @@
+"""The gateway with another transport than the one it is built with. A program of its own.
+
+`python -m bench.gateway TRANSPORT serve ...` is `tollkeeper serve ...`; nothing in the gateway knows of it.
+"""
+
+import sys
+
+from tollkeeper_server import __main__, app
+
+from bench.errors import BenchError
+from bench.transports import load_transport
+
+_NAME = "AiohttpTransport"
+
+
+if __name__ == "__main__":
+    transport = sys.argv.pop(1)
+    if not hasattr(app, _NAME):
+        raise BenchError(f"the gateway builds no {_NAME} any more; adapt {__file__}")
+    vars(app)[_NAME] = load_transport(transport)
+    __main__.main()

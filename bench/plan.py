@@ -1,0 +1,81 @@
+"""What a run measures, and for how long."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Scenario(StrEnum):
+    """One kind of load."""
+
+    OPEN_STREAMS = "1,000 open streams, first thing"
+    CHAT_1 = "chat, 1 connection"
+    CHAT_32 = "chat, 32 connections"
+    CHAT_256 = "chat, 256 connections"
+    STREAMS_200 = "200 streams at a time"
+    STREAMS_400 = "400 streams at a time"
+    STREAMS_800 = "800 streams at a time"
+    HALF_LOAD = "streams at half load"
+    BODY_1 = "bodies of 1 KB"
+    BODY_100 = "bodies of 100 KB"
+    BODY_1000 = "bodies of 1,000 KB"
+    SMALL_STREAMS = "50 streams"
+    SMALL_STREAMS_BESIDE = "50 streams beside 1 MB bodies"
+    ERRORS = "50 % errors"
+    HTTP1_CONSOLE = "console, HTTP/1.1"
+    HTTP2_CONSOLE = "console, HTTP/2"
+    OPEN_STREAMS_AFTER = "1,000 open streams, last thing"
+    SOAK_BEGIN = "many requests, before"
+    SOAK_100K = "many requests, after 100,000"
+    SOAK_END = "many requests, after all"
+
+
+CHAT = {Scenario.CHAT_1: 1, Scenario.CHAT_32: 32, Scenario.CHAT_256: 256}
+"""Connections."""
+
+STREAMS = {Scenario.STREAMS_200: 200, Scenario.STREAMS_400: 400, Scenario.STREAMS_800: 800}
+"""Streams at a time."""
+
+BODIES = {Scenario.BODY_1: 1_000, Scenario.BODY_100: 100_000, Scenario.BODY_1000: 1_000_000}
+"""Bytes."""
+
+CONSOLE = (Scenario.HTTP1_CONSOLE, Scenario.HTTP2_CONSOLE)
+SOAK = (Scenario.SOAK_BEGIN, Scenario.SOAK_100K, Scenario.SOAK_END)
+SMALL_REQUEST = 200
+"""Bytes of a chat request, unless its size is what is measured."""
+
+BASELINE = 100_000
+"""The request from which on memory must not grow."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A run: how often everything is measured, for how many seconds each, and what.
+
+    `soak` is how many requests memory is watched over.
+    """
+
+    rounds: int
+    seconds: float
+    scenarios: frozenset[Scenario]
+    soak: int
+    warm_up: bool
+
+
+FULL = Plan(rounds=3, seconds=2, scenarios=frozenset(Scenario), soak=BASELINE, warm_up=True)
+SHORT = Plan(
+    rounds=1,
+    seconds=1,
+    scenarios=frozenset(
+        {
+            Scenario.CHAT_32,
+            Scenario.STREAMS_200,
+            Scenario.BODY_1000,
+            Scenario.SMALL_STREAMS_BESIDE,
+            Scenario.ERRORS,
+            Scenario.HTTP2_CONSOLE,
+        }
+    ),
+    soak=0,
+    warm_up=False,
+)
+"""Proves that the bench works, and measures nothing that could be relied on."""

@@ -1,0 +1,201 @@
+"""The processes of a run: pinned to cores, measured from /proc, and ended with it whatever happens.
+
+Only for Linux.
+"""
+
+import contextlib
+import os
+import re
+import resource
+import socket
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from bench.errors import BenchError
+from bench.programs import Program, path_of
+
+ROOT = Path(__file__).resolve().parent.parent
+_START_SECONDS = 30.0
+_TICKS = os.sysconf("SC_CLK_TCK")
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+_CONFIGURES = re.compile(r"TOLLKEEPER_|MANAGEMENT_TOKEN|OPENAI_|LITELLM_|.*_PROXY$", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Cores:
+    """Where processes run: what is measured on one core, load and upstreams on the others."""
+
+    gateway: tuple[int, ...]
+    load: tuple[int, ...]
+
+    @property
+    def apart(self) -> bool:
+        """Whether load and gateway don't take each other's time."""
+        return not set(self.gateway) & set(self.load)
+
+
+def share_cores() -> Cores:
+    """Returns the last core that this process may use for the gateway, and the others for the load."""
+    allowed = sorted(os.sched_getaffinity(0))
+    return Cores(tuple(allowed[-1:]), tuple(allowed[:-1] or allowed))
+
+
+@dataclass(frozen=True, slots=True)
+class Cpu:
+    """CPU time that a process has used so far, all its threads, in seconds."""
+
+    user: float
+    system: float
+
+    @property
+    def total(self) -> float:
+        """User and system time."""
+        return self.user + self.system
+
+    def __sub__(self, other: "Cpu") -> "Cpu":
+        return Cpu(self.user - other.user, self.system - other.system)
+
+
+class Process:
+    """A process that was started, and what it writes."""
+
+    def __init__(self, name: str, popen: "subprocess.Popen[bytes]", log: Path) -> None:
+        self.name = name
+        self.pid = popen.pid
+        self.log = log
+        self._popen = popen
+
+    @property
+    def running(self) -> bool:
+        """Whether it has not ended."""
+        return self._popen.poll() is None
+
+    def wait_for(self, pattern: str, seconds: float = _START_SECONDS) -> re.Match[str]:
+        """Returns the first match in what it has written. Raises `BenchError` if it ends or dawdles."""
+        deadline = time.monotonic() + seconds
+        while True:
+            ended = not self.running
+            found = re.search(pattern, self.written())
+            if found:
+                return found
+            self._check(ended, deadline)
+
+    def wait_listening(self, port: int, seconds: float = _START_SECONDS) -> None:
+        """Waits until it accepts connections on 127.0.0.1. Raises `BenchError` if it ends or dawdles."""
+        deadline = time.monotonic() + seconds
+        while True:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+                return
+            self._check(not self.running, deadline)
+
+    def _check(self, ended: bool, deadline: float) -> None:
+        if ended or time.monotonic() > deadline:
+            what = "ended before it was ready" if ended else "did not become ready in time"
+            raise BenchError(f"{self.name} {what}; it wrote:\n{self.written()[-2000:]}")
+        time.sleep(0.02)
+
+    def wait(self, seconds: float) -> str:
+        """Waits for it to end by itself, and returns what it wrote. Raises `BenchError` if it fails."""
+        try:
+            status = self._popen.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise BenchError(f"{self.name} did not end within {seconds:.0f} s") from None
+        if status:
+            raise BenchError(f"{self.name} ended with status {status}; it wrote:\n{self.written()[-2000:]}")
+        return self.written()
+
+    def written(self) -> str:
+        """Returns what it wrote so far, to either output."""
+        return self.log.read_text(errors="replace")
+
+    def cpu(self) -> Cpu:
+        """Returns the CPU time it has used so far."""
+        after_name = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        user, system = after_name[11:13]
+        return Cpu(int(user) / _TICKS, int(system) / _TICKS)
+
+    def resident(self) -> int:
+        """Returns its memory in RAM, in bytes."""
+        return int(Path(f"/proc/{self.pid}/statm").read_text().split()[1]) * _PAGE
+
+    def kill(self) -> None:
+        """Ends it, and waits until it has."""
+        if self.running:
+            self._popen.kill()
+        self._popen.wait()
+
+
+class Processes:
+    """Every process of a run. Leaving the context ends them all; if this process is killed, so are they."""
+
+    def __init__(self, directory: Path) -> None:
+        """Takes the folder of their logs."""
+        self._directory = directory
+        self._started: list[Process] = []
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if soft != hard:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for process in self._started:  # what they would tidy up is thrown away with the run's folder
+            process.kill()
+
+    def start(
+        self,
+        name: str,
+        command: Sequence[str],
+        cores: Sequence[int],
+        environment: Mapping[str, str] | None = None,
+    ) -> Process:
+        """Starts a command on some cores, in the folder of the repository."""
+        log = self._directory / f"{name}-{len(self._started)}.log"
+        pinned = [
+            *(path_of(Program.SETPRIV), "--pdeathsig", "KILL", "--"),
+            *(path_of(Program.TASKSET), "--cpu-list", ",".join(map(str, cores))),
+            *command,
+        ]
+        with log.open("wb") as output:
+            popen = subprocess.Popen(
+                pinned,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                cwd=ROOT,
+                env=clean_environment() | dict(environment or {}),
+            )
+        process = Process(name, popen, log)
+        self._started.append(process)
+        return process
+
+    def run(self, name: str, command: Sequence[str], cores: Sequence[int], seconds: float) -> str:
+        """Runs a command on some cores, and returns what it writes.
+
+        Raises `BenchError` if it fails or takes longer than `seconds`.
+        """
+        process = self.start(name, command, cores)
+        try:
+            return process.wait(seconds)
+        finally:
+            process.kill()
+            self._started.remove(process)
+            process.log.unlink()
+
+
+def clean_environment() -> dict[str, str]:
+    """Returns this process's environment without what would configure what is measured."""
+    return {name: value for name, value in os.environ.items() if not _CONFIGURES.match(name)}
+
+
+def free_port() -> int:
+    """Returns a port of 127.0.0.1 that was free a moment ago."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port: int = listening.getsockname()[1]
+        return port

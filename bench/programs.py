@@ -1,0 +1,52 @@
+"""The programs of the system that a run needs, and where they come from."""
+
+import shutil
+from enum import StrEnum
+
+from bench.errors import BenchError
+
+
+class Program(StrEnum):
+    """A program, by the name of its command."""
+
+    WRK = "wrk"
+    NGINX = "nginx"
+    H2LOAD = "h2load"
+    TASKSET = "taskset"
+    SETPRIV = "setpriv"
+
+
+_PACKAGES = {
+    Program.WRK: "wrk",
+    Program.NGINX: "nginx-light",
+    Program.H2LOAD: "nghttp2-client",
+    Program.TASKSET: "util-linux",
+    Program.SETPRIV: "util-linux",
+}
+
+REQUIRED = (Program.WRK, Program.NGINX, Program.TASKSET, Program.SETPRIV)
+
+
+def find(program: Program) -> str | None:
+    """Returns the path of a program, None if it is not installed."""
+    # Debian keeps nginx in a folder that is not on everybody's PATH.
+    return shutil.which(program) or shutil.which(program, path="/usr/sbin:/usr/local/sbin")
+
+
+def path_of(program: Program) -> str:
+    """Returns the path of a program. Raises `BenchError` saying how to install it."""
+    path = find(program)
+    if path is None:
+        raise BenchError(f"{program} is not installed; {remedy([program])}")
+    return path
+
+
+def missing(programs: tuple[Program, ...] = REQUIRED) -> list[Program]:
+    """Returns which of these programs are not installed."""
+    return [program for program in programs if find(program) is None]
+
+
+def remedy(programs: list[Program]) -> str:
+    """Says how to install programs."""
+    packages = sorted({_PACKAGES[program] for program in programs})
+    return f"install it (Debian, Ubuntu): apt-get install -y --no-install-recommends {' '.join(packages)}"

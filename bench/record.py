@@ -1,0 +1,83 @@
+"""From what a load reports to the figures of a run."""
+
+from collections.abc import Mapping
+
+from bench.account import Account
+from bench.load_h2 import H2Figures
+from bench.load_streams import StreamFigures
+from bench.load_wrk import WrkFigures
+from bench.plan import Scenario
+from bench.results import Metric, Results
+from bench.subjects import Subject
+
+
+class Recorder:
+    """Adds figures to results, and warns of requests that failed."""
+
+    def __init__(self, results: Results) -> None:
+        self._results = results
+
+    def add(self, scenario: Scenario, subject: Subject, values: Mapping[Metric, float]) -> None:
+        """Adds the figures of one measurement."""
+        for metric, value in values.items():
+            self._results.add(scenario, subject, metric, value)
+        if values.get(Metric.BAD):
+            self._results.warn(f"{scenario}: {values[Metric.BAD]:,.0f} of {subject} failed")
+
+    def add_requests(
+        self, scenario: Scenario, subject: Subject, figures: WrkFigures, account: Account, *, errors: bool
+    ) -> None:
+        """Adds what wrk measured; `errors` says that half of the answers are meant to be errors."""
+        values = {
+            Metric.REQUESTS_PER_SECOND: figures.per_second,
+            **_costs(account, figures.requests, Metric.REQUESTS_PER_CPU_SECOND),
+            Metric.P50: figures.p50 / 1000,
+            Metric.P99: figures.p99 / 1000,
+            Metric.BAD: figures.broken + (0 if errors else figures.bad_status),
+        }
+        self.add(scenario, subject, values)
+        share = figures.bad_status / max(figures.requests, 1)
+        if errors and not 0.4 < share < 0.6:
+            self._results.warn(f"{scenario}: {share:.0%} of {subject}'s answers were errors")
+
+    def add_h2(self, scenario: Scenario, subject: Subject, figures: H2Figures, account: Account) -> None:
+        """Adds what h2load measured."""
+        values = {
+            Metric.REQUESTS_PER_SECOND: figures.per_second,
+            **_costs(account, figures.requests, Metric.REQUESTS_PER_CPU_SECOND),
+            Metric.BAD: figures.bad,
+        }
+        self.add(scenario, subject, values)
+
+    def add_streams(
+        self, scenario: Scenario, subject: Subject, at_a_time: int, figures: StreamFigures, account: Account
+    ) -> None:
+        """Adds what the load of streams measured."""
+        values = {
+            Metric.AT_A_TIME: at_a_time,
+            Metric.EVENTS_PER_SECOND: figures.events_per_second,
+            **_costs(account, figures.events, Metric.EVENTS_PER_CPU_SECOND),
+            Metric.BAD: figures.failed,
+            Metric.LOST: figures.lost,
+            Metric.OUT_OF_ORDER: figures.out_of_order,
+            Metric.LATE: figures.late,
+            Metric.FIRST_P50: figures.first_p50_ms,
+            Metric.FIRST_P99: figures.first_p99_ms,
+            Metric.DELAY_P50: figures.delay_p50_ms,
+            Metric.DELAY_P99: figures.delay_p99_ms,
+            Metric.STRETCH: figures.stretch_max_ms,
+        }
+        self.add(scenario, subject, values)
+
+
+def _costs(account: Account, units: int, per_cpu_second: Metric) -> dict[Metric, float]:
+    micro = 1e6 / max(units, 1)
+    costs = {Metric.UPSTREAM_CPU: account.upstream * micro}
+    cpu = account.user + account.system
+    if cpu:  # the upstreams themselves have no subject's process
+        costs[per_cpu_second] = units / cpu
+        costs[Metric.CPU_USER] = account.user * micro
+        costs[Metric.CPU_SYSTEM] = account.system * micro
+        costs[Metric.CATCHING_UP] = account.catching_up
+        costs[Metric.BUSY] = 100 * account.busy
+    return costs

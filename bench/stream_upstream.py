@@ -1,0 +1,123 @@
+"""The upstream of streams: numbered events, so many milliseconds apart. A program of its own.
+
+`POST /every-5ms/v1/chat/completions` is answered with `payloads.EVENTS` events 5 ms apart. It sends a
+usage chunk to those who ask, as providers do.
+"""
+
+import asyncio
+import re
+import signal
+import time
+from typing import cast
+
+import httptools
+import uvloop
+
+from bench import payloads
+
+_INTERVAL = re.compile(rb"/every-(\d+)ms/")
+_HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+_NOT_FOUND = b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n"
+_BACKLOG = 4096
+
+
+class _Wheel:
+    """Runs every stream that is due, one millisecond after the other; it never skips one."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._due: dict[int, list[_Stream]] = {}
+        self._began = time.monotonic_ns()
+        self._tick = 0
+
+    def add(self, stream: "_Stream") -> None:
+        """Lets a stream's next event be sent one interval from now."""
+        self._due.setdefault(self._tick + stream.interval, []).append(stream)
+
+    def turn(self) -> None:
+        """Runs what is due in this millisecond, and comes back in the next: at once if that is over."""
+        for stream in self._due.pop(self._tick, ()):
+            if stream.send_next():
+                self._due.setdefault(self._tick + stream.interval, []).append(stream)
+        self._tick += 1
+        left = self._began + self._tick * 1_000_000 - time.monotonic_ns()
+        if left > 0:
+            self._loop.call_later(left / 1e9, self.turn)
+        else:
+            self._loop.call_soon(self.turn)
+
+
+class _Stream(asyncio.Protocol):
+    """A connection, and the stream it is being answered with."""
+
+    def __init__(self, wheel: _Wheel) -> None:
+        self._wheel = wheel
+        self._parser = httptools.HttpRequestParser(self)
+        self._transport: asyncio.Transport
+        self._url = b""
+        self._body = bytearray()
+        self._number = 0
+        self._end = b""
+        self.interval = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Takes a new connection."""
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's are no subclasses
+
+    def data_received(self, data: bytes) -> None:
+        """Takes what was sent."""
+        self._parser.feed_data(data)
+
+    def on_message_begin(self) -> None:
+        """A request begins."""
+        self._url = b""
+        self._body.clear()
+
+    def on_url(self, url: bytes) -> None:
+        """A part of its URL is there."""
+        self._url += url
+
+    def on_body(self, body: bytes) -> None:
+        """A part of its body is there."""
+        self._body += body
+
+    def on_message_complete(self) -> None:
+        """It is there as a whole: the first event is sent at once."""
+        interval = _INTERVAL.match(self._url)
+        if interval is None:
+            self._transport.write(_NOT_FOUND)
+            return
+        self.interval = int(interval[1])
+        self._number = 1
+        self._end = payloads.stream_end(usage=b"include_usage" in self._body)
+        self._transport.write(_HEAD + payloads.event(0, time.monotonic_ns()))
+        self._wheel.add(self)
+
+    def send_next(self) -> bool:
+        """Sends the next event; tells whether there are more."""
+        if self._transport.is_closing():
+            return False
+        number = self._number
+        self._number += 1
+        piece = payloads.event(number, time.monotonic_ns())
+        if self._number == payloads.EVENTS:
+            self._transport.write(piece + self._end)
+            return False
+        self._transport.write(piece)
+        return True
+
+
+async def _main() -> None:
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    wheel = _Wheel(loop)
+    server = await loop.create_server(lambda: _Stream(wheel), "127.0.0.1", 0, backlog=_BACKLOG)
+    loop.call_soon(wheel.turn)
+    print(f"ready: 127.0.0.1:{server.sockets[0].getsockname()[1]}", flush=True)
+    await stop.wait()
+
+
+if __name__ == "__main__":
+    uvloop.run(_main())

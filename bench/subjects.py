@@ -1,0 +1,161 @@
+"""What is compared: the upstreams themselves, the bare relay, the gateway, and LiteLLM's proxy."""
+
+import secrets
+import sys
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from pathlib import Path
+
+from tollkeeper import Client, Deployment, Provider, Timeouts
+
+from bench import litellm, nginx_upstream
+from bench.payloads import INTERVAL_MS
+from bench.processes import Cores, Process, Processes
+from bench.transports import CHOSEN
+
+_SLOW_INTERVAL_MS = 100
+_NO_TOKEN = "none"  # noqa: S105 - what is sent to those who ask for no token
+_COMPLETIONS = "/chat/completions"
+
+
+class Subject(StrEnum):
+    """Who is measured."""
+
+    DIRECT = "direct"
+    RELAY = "bare relay"
+    TOLLKEEPER = "tollkeeper"
+    CONSOLE = "console"
+    """Tollkeeper's console listener."""
+    LITELLM = "litellm"
+
+
+class Traffic(StrEnum):
+    """What is asked for. The names of models end in these."""
+
+    CHAT = "chat"
+    ERRORS = "errors"
+    """Half of the answers are errors."""
+    BODIES = "bodies"
+    """The upstream reads what it is sent, to the end, before it answers."""
+    STREAM = "stream"
+    SLOW_STREAM = "slow-stream"
+    """Events come so far apart that many streams can be open at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Upstreams:
+    """Where the upstreams are, `http://HOST:PORT` and a path; the processes that serve them."""
+
+    urls: dict[Traffic, str]
+    plain: Process
+    streams: Process
+
+    def serving(self, traffic: Traffic) -> Process:
+        """Returns the process that answers such traffic."""
+        return self.streams if traffic in {Traffic.STREAM, Traffic.SLOW_STREAM} else self.plain
+
+
+@dataclass(frozen=True, slots=True)
+class Contestant:
+    """One that can be put under load. `process` is None for the upstreams themselves."""
+
+    subject: Subject
+    token: str
+    urls: dict[Traffic, str]
+    process: Process | None
+
+    def url(self, traffic: Traffic) -> str:
+        """Returns where to post such a request."""
+        return self.urls[traffic] + _COMPLETIONS
+
+
+def model_of(traffic: Traffic) -> str:
+    """Returns the model by which a gateway finds the upstream of such traffic."""
+    return f"bench-{traffic}"
+
+
+def start_upstreams(processes: Processes, cores: Cores, directory: Path) -> Upstreams:
+    """Starts the upstreams, beside the load."""
+    plain, address = nginx_upstream.start_nginx(processes, cores.load, directory / "nginx")
+    streams = processes.start("streams", [sys.executable, "-m", "bench.stream_upstream"], cores.load)
+    numbered = streams.wait_for(r"ready: (\S+)")[1]
+    urls = {
+        Traffic.CHAT: f"http://{address}{nginx_upstream.ANSWER}",
+        Traffic.ERRORS: f"http://{address}{nginx_upstream.ERRORS}",
+        Traffic.BODIES: f"http://{address}{nginx_upstream.BODIES}",
+        Traffic.STREAM: f"http://{numbered}/every-{INTERVAL_MS}ms/v1",
+        Traffic.SLOW_STREAM: f"http://{numbered}/every-{_SLOW_INTERVAL_MS}ms/v1",
+    }
+    return Upstreams(urls, plain, streams)
+
+
+def direct(upstreams: Upstreams) -> Contestant:
+    """Returns the upstreams themselves."""
+    return Contestant(Subject.DIRECT, _NO_TOKEN, upstreams.urls, None)
+
+
+def start_relay(processes: Processes, cores: Cores, upstreams: Upstreams, transport: str) -> Contestant:
+    """Starts the bare relay."""
+    origins = {traffic: url[: url.index("/", len("http://"))] for traffic, url in upstreams.urls.items()}
+    process = processes.start(
+        "relay",
+        [
+            *(sys.executable, "-m", "bench.relay", "--transport", transport),
+            *("--plain", origins[Traffic.CHAT], "--streams", origins[Traffic.STREAM]),
+        ],
+        cores.gateway,
+    )
+    address = process.wait_for(r"ready: (\S+)")[1]
+    urls = {t: f"http://{address}{url.removeprefix(origins[t])}" for t, url in upstreams.urls.items()}
+    return Contestant(Subject.RELAY, _NO_TOKEN, urls, process)
+
+
+def start_tollkeeper(
+    processes: Processes, cores: Cores, upstreams: Upstreams, directory: Path, transport: str
+) -> tuple[Contestant, Contestant]:
+    """Starts the gateway, everything on, and configures it; returns its data plane and its console."""
+    management_token = secrets.token_urlsafe(32)
+    built_in = transport == CHOSEN
+    module = ("tollkeeper_server",) if built_in else ("bench.gateway", transport)
+    process = processes.start(
+        "tollkeeper",
+        [sys.executable, "-m", *module, "serve"],
+        cores.gateway,
+        {
+            "TOLLKEEPER_MANAGEMENT_TOKEN": management_token,
+            "TOLLKEEPER_DATA_DIR": str(directory / "tollkeeper"),
+            "TOLLKEEPER_DATA_ADDRESS": "127.0.0.1:0",
+            "TOLLKEEPER_CONSOLE_ADDRESS": "127.0.0.1:0",
+            "TOLLKEEPER_GRPC_ADDRESS": "127.0.0.1:0",
+        },
+    )
+    data, console, grpc = process.wait_for(r"ready: (\S+)/v1, console (\S+), gRPC (\S+)").groups()
+    token = _configure(grpc, management_token, upstreams)
+    return (
+        Contestant(Subject.TOLLKEEPER, token, dict.fromkeys(Traffic, f"{data}/v1"), process),
+        Contestant(Subject.CONSOLE, token, dict.fromkeys(Traffic, f"{console}/v1"), process),
+    )
+
+
+def _configure(grpc: str, management_token: str, upstreams: Upstreams) -> str:
+    with Client(grpc, management_token=management_token) as client:
+        for traffic, url in upstreams.urls.items():
+            client.upstreams.create(
+                name=str(traffic),
+                provider=Provider.OPENAI,
+                base_url=url,
+                api_key="sk-bench-provider-key",
+                timeouts=Timeouts(connect=timedelta(seconds=10)),
+            )
+            client.models.create(name=model_of(traffic), deployments=[Deployment(str(traffic))])
+        project = client.projects.create(name="bench")
+        return client.tokens.create(project_id=project.id, name="bench").token
+
+
+def start_litellm(processes: Processes, cores: Cores, upstreams: Upstreams, directory: Path) -> Contestant:
+    """Starts LiteLLM's proxy. Raises `BenchError` if it can't be installed."""
+    models = {model_of(traffic): url for traffic, url in upstreams.urls.items()}
+    process, address = litellm.start(processes, cores.gateway, models, directory)
+    urls = dict.fromkeys(Traffic, f"http://{address}/v1")
+    return Contestant(Subject.LITELLM, litellm.MASTER_KEY, urls, process)

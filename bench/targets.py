@@ -1,0 +1,138 @@
+"""The targets, and whether a run met them. All are ratios and differences within that run."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from bench.plan import STREAMS, Scenario
+from bench.results import Metric, Results, Spread
+from bench.subjects import Subject
+
+_UPSTREAM_FACTOR = 5.0
+
+
+class Verdict(StrEnum):
+    """What became of a target."""
+
+    MET = "met"
+    MISSED = "NOT met"
+    UNKNOWN = "not measured"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What is wanted, and what was measured: the median of the rounds, and their range in percent of it."""
+
+    what: str
+    wanted: str
+    measured: float | None
+    spread_percent: float
+    verdict: Verdict
+
+
+def judge(results: Results) -> list[Target]:
+    """Compares a run with the targets."""
+    rate, ours = Metric.REQUESTS_PER_SECOND, Subject.TOLLKEEPER
+    of_litellm = results.ratio(Scenario.CHAT_32, rate, ours, Subject.LITELLM)
+    return [
+        _at_least(
+            "requests/s, upstream / tollkeeper: is the load fit to tell?",
+            _UPSTREAM_FACTOR,
+            results.ratio(Scenario.CHAT_32, rate, Subject.DIRECT, ours),
+        ),
+        _at_least("requests/s, tollkeeper / LiteLLM: floor", 60, of_litellm),
+        _at_least("requests/s, tollkeeper / LiteLLM: goal", 100, of_litellm),
+        _at_least(
+            "requests/s, tollkeeper / bare relay",
+            0.45,
+            results.ratio(Scenario.CHAT_32, rate, ours, Subject.RELAY),
+        ),
+        _at_most(
+            "added latency at 1 connection, p50 ms",
+            0.3,
+            results.added(Scenario.CHAT_1, Metric.P50, ours, Subject.DIRECT),
+        ),
+        _at_most(
+            "added latency at 1 connection, p99 ms",
+            1.0,
+            results.added(Scenario.CHAT_1, Metric.P99, ours, Subject.DIRECT),
+        ),
+        _at_least(
+            "events/s at the most streams, tollkeeper / bare relay",
+            0.7,
+            _at_the_most_streams(results, Metric.EVENTS_PER_SECOND),
+        ),
+        _at_least(
+            "events per second of CPU there, tollkeeper / bare relay",
+            0.7,
+            _at_the_most_streams(results, Metric.EVENTS_PER_CPU_SECOND),
+        ),
+        _at_most("events lost, all scenarios", 0, _sum_of(results, Metric.LOST)),
+        _at_most("events out of order, all scenarios", 0, _sum_of(results, Metric.OUT_OF_ORDER)),
+        _at_most(
+            "added time to first event at half load, p99 ms",
+            2.0,
+            results.added(Scenario.HALF_LOAD, Metric.FIRST_P99, ours, Subject.DIRECT),
+        ),
+        _at_most("memory with 1,000 open streams, MB", 150, _most_resident(results)),
+        _at_most("memory after the last / after 100,000 requests (--soak 1000000)", 1.01, _growth(results)),
+        _at_most("stall of other streams by 1 MB requests, ms", 10.0, _stall(results)),
+    ]
+
+
+def _at_the_most_streams(results: Results, metric: Metric) -> Spread | None:
+    for scenario in reversed(STREAMS):
+        ratio = results.ratio(scenario, metric, Subject.TOLLKEEPER, Subject.RELAY)
+        if ratio is not None:
+            return ratio
+    return None
+
+
+def _sum_of(results: Results, metric: Metric) -> Spread | None:
+    found = [
+        sum(spread.values)
+        for (_, subject, measured), spread in results
+        if subject == Subject.TOLLKEEPER and measured == metric
+    ]
+    return Spread((sum(found),)) if found else None
+
+
+def _most_resident(results: Results) -> Spread | None:
+    found = [
+        results.get(scenario, Subject.TOLLKEEPER, Metric.RESIDENT)
+        for scenario in (Scenario.OPEN_STREAMS, Scenario.OPEN_STREAMS_AFTER)
+    ]
+    most = [max(spread.values) for spread in found if spread is not None]
+    return Spread((max(most),)) if most else None
+
+
+def _growth(results: Results) -> Spread | None:
+    before = results.get(Scenario.SOAK_100K, Subject.TOLLKEEPER, Metric.RESIDENT)
+    after = results.get(Scenario.SOAK_END, Subject.TOLLKEEPER, Metric.RESIDENT)
+    served = results.get(Scenario.SOAK_END, Subject.TOLLKEEPER, Metric.SERVED)
+    if before is None or after is None or served is None or served.median < 1_000_000:
+        return None
+    return Spread((after.median / before.median,))
+
+
+def _stall(results: Results) -> Spread | None:
+    quiet = results.get(Scenario.SMALL_STREAMS, Subject.TOLLKEEPER, Metric.STRETCH)
+    beside = results.get(Scenario.SMALL_STREAMS_BESIDE, Subject.TOLLKEEPER, Metric.STRETCH)
+    if quiet is None or beside is None:
+        return None
+    return Spread(tuple(b - a for a, b in zip(quiet.values, beside.values, strict=False)))
+
+
+def _at_least(what: str, wanted: float, measured: Spread | None) -> Target:
+    met = measured is not None and measured.median >= wanted
+    return _target(what, f"≥ {wanted:g}", measured, met=met)
+
+
+def _at_most(what: str, wanted: float, measured: Spread | None) -> Target:
+    met = measured is not None and measured.median <= wanted
+    return _target(what, f"≤ {wanted:g}", measured, met=met)
+
+
+def _target(what: str, wanted: str, measured: Spread | None, *, met: bool) -> Target:
+    if measured is None:
+        return Target(what, wanted, None, 0.0, Verdict.UNKNOWN)
+    return Target(what, wanted, measured.median, measured.percent, Verdict.MET if met else Verdict.MISSED)
