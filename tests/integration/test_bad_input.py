@@ -289,7 +289,8 @@ def test_a_path_that_leads_nowhere(
 )
 def test_a_target_that_is_none(gateway: Gateway, token: str, simulator: Simulator, target: str) -> None:
     simulator.clear()
-    assert ask(gateway.data, "GET", target, [bearer(token)]).status == 400
+    answer = ask(gateway.data, "GET", target, [bearer(token)])
+    assert (answer.status, answer.error["code"]) == (400, "invalid_argument")
     assert simulator.requests() == []
 
 
@@ -355,6 +356,30 @@ def test_a_request_framed_in_two_ways_is_never_two_requests(
         assert wire.answer().status in {400, 501}
         assert wire.ended()
     assert simulator.requests() == []
+
+
+@pytest.mark.parametrize("framing", ["both framings", "both, turned round"])
+def test_nor_is_it_for_the_management_plane(gateway: Gateway, framing: str) -> None:
+    fields = [bearer(MANAGEMENT_TOKEN), JSON, *FRAMINGS[framing]]
+    with Wire(gateway.console) as wire:
+        request = compose("GET", "/manage/projects", [bearer(MANAGEMENT_TOKEN)])
+        wire.send(compose("POST", "/manage/projects", fields) + b"0\r\n\r\n" + request)
+        assert wire.answer().status == 400
+        assert wire.ended()
+
+
+@pytest.mark.parametrize("listener", ["data", "console"])
+@pytest.mark.parametrize("path", ["/v1/realtime?model=gpt-4o", "/manage/projects", "/nothing"])
+def test_a_websocket_is_refused_without_a_fault(
+    gateway: Gateway, token: str, listener: str, path: str
+) -> None:
+    asks = [
+        ("connection", "Upgrade"),
+        ("upgrade", "websocket"),
+        ("sec-websocket-version", "13"),
+        ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
+    ]
+    assert ask(getattr(gateway, listener), "GET", path, [bearer(token), *asks]).status in {403, 404}
 
 
 @pytest.mark.parametrize("listener", ["data", "console"])

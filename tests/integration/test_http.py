@@ -339,6 +339,33 @@ def test_pipelined_requests_are_answered_in_order(gateway: Gateway, token: str, 
     assert {answer.status for answer in answers} == {200}
 
 
+# As the HttpClient of every JDK asks without TLS, whether it has a body to send or not.
+JAVA = [
+    ("connection", "Upgrade, HTTP2-Settings"),
+    ("upgrade", "h2c"),
+    ("http2-settings", "AAEAAEAAAAIAAAABAAMAAABkAAQBAAAAAAUAAEAA"),
+]
+
+
+@pytest.mark.parametrize("listener", ["data", "console"])
+@pytest.mark.parametrize("chunked", [False, True])
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_body_whose_head_offers_another_protocol_arrives(
+    gateway: Gateway, token: str, listener: str, chunked: bool, at_once: bool
+) -> None:
+    framing = ("transfer-encoding", "chunked") if chunked else ("content-length", str(len(BODY)))
+    content = b"%x\r\n%s\r\n0\r\n\r\n" % (len(BODY), BODY) if chunked else BODY
+    request = compose("POST", CHAT, [bearer(token), JSON, framing, *JAVA]) + content
+    with Wire(getattr(gateway, listener)) as wire:
+        for _ in range(2):
+            for piece in [request] if at_once else [request[:-60], request[-60:-30], request[-30:]]:
+                wire.send(piece)
+            answer = wire.answer()
+            assert answer.status == 200
+            assert msgspec.json.decode(answer.body)["usage"]["prompt_tokens"] == 6
+        assert wire.ask("GET", "/v1/models", [bearer(token)]).status == 200
+
+
 @pytest.mark.parametrize("listener", ["data", "console"])
 def test_a_request_may_come_byte_by_byte(gateway: Gateway, token: str, listener: str) -> None:
     with Wire(getattr(gateway, listener)) as wire:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import uvicorn
 
 from tollkeeper_server.dataplane.plane import DataPlane
+from tollkeeper_server.doors.protocol import DataProtocol
 
 _KEEP_ALIVE_SECONDS = 75
 _BACKLOG = 2048
@@ -28,7 +29,7 @@ class DataListener:
         self._server = _Server(
             uvicorn.Config(
                 plane,
-                http="httptools",
+                http=DataProtocol,
                 ws="none",
                 lifespan="off",
                 access_log=False,

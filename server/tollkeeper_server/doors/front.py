@@ -9,7 +9,11 @@ import hypercorn.asyncio
 from hypercorn.config import Config
 from hypercorn.typing import ASGIFramework, Scope
 
+from tollkeeper_server.dataplane.headers import framed_twice
 from tollkeeper_server.dataplane.plane import DataPlane
+from tollkeeper_server.doors.rest import error_response
+from tollkeeper_server.errors import Reason, TollkeeperError
+from tollkeeper_server.management.chain import request_id
 
 _DATA_PATHS = ("/v1/", "/openai/")
 _KEEP_ALIVE_SECONDS = 75
@@ -22,12 +26,32 @@ def front(plane: DataPlane, console: ASGIFramework) -> ASGIFramework:
     async def application(
         scope: Scope, receive: Callable[[], Awaitable[object]], send: Callable[[object], Awaitable[None]]
     ) -> None:
-        if scope["type"] == "http" and scope["path"].startswith(_DATA_PATHS):
+        if scope["type"] == "websocket":
+            await receive()
+            await send({"type": "websocket.close", "code": 1008})  # before it was accepted: HTTP's 403
+        elif scope["type"] == "http" and scope["path"].startswith(_DATA_PATHS):
             await plane(scope, receive, send)  # type: ignore[arg-type]  # the same ASGI, typed apart
+        elif scope["type"] == "http" and framed_twice(dict(scope["headers"])):
+            await _refuse_framing(send)
         else:
             await console(scope, receive, send)  # type: ignore[arg-type]  # as above
 
     return application  # type: ignore[return-value]  # as above
+
+
+async def _refuse_framing(send: Callable[[object], Awaitable[None]]) -> None:
+    # The data plane refuses it as well; only the end of the connection keeps the rest from being read
+    # as another request (RFC 9112, 6.1).
+    error = TollkeeperError(
+        Reason.INVALID_ARGUMENT,
+        "content-length and transfer-encoding contradict each other; send one of them",
+        field="content-length",
+    )
+    answer = error_response(error, request_id(None))
+    headers = [(name.encode(), value.encode()) for name, value in answer.headers.items()]
+    headers += [(b"content-length", str(len(answer.body)).encode()), (b"connection", b"close")]
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": answer.body, "more_body": False})
 
 
 class ConsoleListener:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 import warnings
 from collections.abc import Coroutine
 from typing import Any, TypeVar
@@ -17,6 +18,7 @@ from tollkeeper_server.store.ports import StoreCorruptError
 _log = logging.getLogger("tollkeeper.store")
 _T = TypeVar("_T")
 _DEFAULT_DATABASE = "tollkeeper"
+_SILENT_SECONDS = 60.0
 _REFUSED = {13, 18}  # Unauthorized, AuthenticationFailed
 
 # Milliseconds, where the URL does not say otherwise. A caller waits no longer than this for a server that
@@ -33,6 +35,7 @@ class MongoConnection:
         self._client: AsyncMongoClient[Document] | None = None
         self._database: Database | None = None
         self._running: set[asyncio.Future[Any]] = set()
+        self._complaints = _Complaints()
 
     @property
     def database(self) -> Database:
@@ -70,7 +73,7 @@ class MongoConnection:
                     "password, authSource, and that the user may write to the database"
                 ) from None
             if isinstance(error, PyMongoError):
-                _log_failure(error)
+                self._complaints.log(error)
                 raise StoreUnavailableError("the store") from error
             raise
         self._client, self._database = client, database
@@ -98,13 +101,20 @@ class MongoConnection:
         try:
             return await asyncio.shield(task)
         except PyMongoError as error:
-            _log_failure(error)
+            self._complaints.log(error)
             raise StoreUnavailableError("the store") from error
 
 
-def _log_failure(error: PyMongoError) -> None:
-    # The text of a server's error may quote the documents it is about.
-    if isinstance(error, ConnectionFailure):
-        _log.error("MongoDB does not answer: %s", type(error).__name__)
-    else:
-        _log.error("MongoDB failed: %s, code %s", type(error).__name__, getattr(error, "code", None))
+class _Complaints:
+    """Logs failures, and of a server that does not answer once a minute only."""
+
+    def __init__(self) -> None:
+        self._said_at = -_SILENT_SECONDS
+
+    def log(self, error: PyMongoError) -> None:
+        """Logs a failure by its kind: the text of a server's error may quote the documents it is about."""
+        if not isinstance(error, ConnectionFailure):
+            _log.error("MongoDB failed: %s, code %s", type(error).__name__, getattr(error, "code", None))
+        elif time.monotonic() - self._said_at >= _SILENT_SECONDS:
+            self._said_at = time.monotonic()
+            _log.error("MongoDB does not answer: %s", type(error).__name__)

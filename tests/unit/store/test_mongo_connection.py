@@ -30,6 +30,7 @@ async def test_a_malformed_url_is_refused(url: str, caplog: pytest.LogCaptureFix
     assert "canary" not in caplog.text
 
 
+@pytest.mark.usefixtures("pymongo_leftovers")
 async def test_a_server_that_is_not_there_is_unavailable() -> None:
     """Opening gives up soon, and what was not opened answers nothing."""
     store = MongoStore(f"mongodb://127.0.0.1:{free_port()}/?serverSelectionTimeoutMS=50")
