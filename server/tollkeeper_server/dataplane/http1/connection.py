@@ -11,9 +11,11 @@ from tollkeeper_server.dataplane.http1.answer import Answer
 from tollkeeper_server.dataplane.http1.framing import (
     MAX_HEAD_BYTES,
     ends_with_connection,
+    garbage,
     head_size,
     persists,
 )
+from tollkeeper_server.dataplane.http1.limited import Limited
 from tollkeeper_server.dataplane.http1.upload import send_stream
 from tollkeeper_server.dataplane.transport import (
     CutError,
@@ -26,8 +28,6 @@ from tollkeeper_server.snapshot.model import Header
 
 # Below this, copying a body behind its head costs less than handing over two pieces.
 _JOINED_BYTES = 16 * 1024
-# Loops count time in milliseconds: a timer may fire so much early.
-_EARLY = 0.002
 
 
 class Owner(Protocol):
@@ -40,42 +40,20 @@ class Owner(Protocol):
         """Takes note that a connection is closed."""
 
 
-class Connection(asyncio.Protocol):
+class Connection(Limited, asyncio.Protocol):
     """Speaks HTTP/1.1 on one transport, one exchange at a time.
 
-    Its time limits cost one timer: each arrival moves a deadline, and the timer looks at it when it
-    fires. The methods named `on_…` are the parser's to call.
+    The methods named `on_…` are the parser's to call.
     """
 
     __slots__ = (
-        "_answer",
-        "_deadline",
-        "_done",
-        "_end",
-        "_head_only",
-        "_headers",
-        "_idle",
-        "_keep",
-        "_loop",
-        "_overhead",
-        "_owner",
-        "_parser",
-        "_pieces",
-        "_reading",
-        "_timer",
-        "_timer_at",
-        "_transport",
-        "_until_close",
-        "_upload",
-        "_writable",
-        "idle_since",
-        "on_body",
-        "served",
-    )
+        "_answer", "_done", "_head_only", "_headers", "_keep", "_overhead", "_owner", "_parser", "_pieces",
+        "_reading", "_transport", "_until_close", "_upload", "_writable", "idle_since", "on_body", "served",
+    )  # fmt: skip
 
     def __init__(self, owner: Owner, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(loop)
         self._owner = owner
-        self._loop = loop
         self._transport: asyncio.Transport | None = None
         self._parser: httptools.HttpResponseParser | None = None
         self._answer: Answer | None = None
@@ -88,9 +66,6 @@ class Connection(asyncio.Protocol):
         self._head_only = self._until_close = self._done = False
         self._keep = True
         self._overhead = 0
-        self._timer: asyncio.TimerHandle | None = None
-        self._timer_at = self._deadline = self._end = inf
-        self._idle = inf
         self.served = 0
         """How many requests went out on it."""
         self.idle_since = 0.0
@@ -115,11 +90,7 @@ class Connection(asyncio.Protocol):
         if self._parser is None:
             self._parser = httptools.HttpResponseParser(self)
         timeouts = request.timeouts
-        self._end = end
-        self._idle = timeouts.idle
-        soonest = self._loop.time() + min(timeouts.first_byte, timeouts.idle)
-        if min(soonest, end) < self._timer_at:
-            self._watch(min(soonest, end))
+        self._limit(timeouts, end)
         body = request.body
         if isinstance(body, bytes):
             if len(body) <= _JOINED_BYTES:
@@ -128,7 +99,7 @@ class Connection(asyncio.Protocol):
                 self._transport.writelines((head, body))
             self._expect(timeouts.first_byte)
         else:
-            self._deadline = end
+            self._expect(inf)
             self._transport.write(head)
             self._upload = self._loop.create_task(self._send(body, request.length, timeouts.first_byte))
         return answer
@@ -158,9 +129,7 @@ class Connection(asyncio.Protocol):
         if self._writable is not None:
             self._expect(self._idle)
             await self._writable
-            self._deadline = self._end
-
-    # ---- what the answer asks of its source
+            self._expect(inf)
 
     def pause(self) -> None:
         """Stops reading: the answer's reader is slow."""
@@ -182,18 +151,13 @@ class Connection(asyncio.Protocol):
         self._answer = None
         if self._upload is not None:
             self._upload.cancel()
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        self._deadline = inf
+        self._unlimit()
         if self._transport is not None:
             self._transport.abort()
 
     def cut(self) -> None:
         """Closes the connection at once; whoever reads from it is told."""
         self._fail(CutError("the gateway closed the connection"))
-
-    # ---- what the event loop calls
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Takes the transport."""
@@ -216,7 +180,7 @@ class Connection(asyncio.Protocol):
             self._keep = False
             if not self._done:
                 self._give(answer)
-                self._fail(_garbage(error))
+                self._fail(garbage(error))
                 return
         if pieces:
             self._overhead = 0
@@ -254,8 +218,6 @@ class Connection(asyncio.Protocol):
             if not self._writable.done():
                 self._writable.set_result(None)
             self._writable = None
-
-    # ---- what the parser calls
 
     def on_message_begin(self) -> None:
         """Begins an answer, or one of those that come before it."""
@@ -298,8 +260,6 @@ class Connection(asyncio.Protocol):
         elif self._pieces:
             raise GarbageError("the upstream sent a body where none may be")
 
-    # ---- ends
-
     def _give(self, answer: Answer) -> None:
         pieces = self._pieces
         if pieces:
@@ -308,7 +268,6 @@ class Connection(asyncio.Protocol):
 
     def _finish(self, answer: Answer) -> None:
         self._answer = None
-        self._deadline = inf
         if self._head_only:
             self._parser = None  # it waits for the body that this answer announced
         if self._keep and self._upload is None and self.is_open:
@@ -329,41 +288,17 @@ class Connection(asyncio.Protocol):
         if answer is None:
             self.drop()
         elif self._until_close and exc is None:
-            self._keep = False
             self._finish(answer)
-        elif exc is None:
-            self._fail(CutError("the upstream closed the connection"))
         else:
-            self._fail(CutError("the connection to the upstream broke"))
+            self._fail(
+                CutError("the upstream closed the connection" if exc is None else "the connection broke")
+            )
 
-    # ---- time limits
+    def _is_waiting(self) -> bool:
+        return self._answer is not None
 
-    def _expect(self, seconds: float) -> None:
-        # The upstream has so long for its next sign of life.
-        self._deadline = deadline = min(self._loop.time() + seconds, self._end)
-        if deadline < self._timer_at:
-            self._watch(deadline)
+    def _is_held_up(self) -> bool:
+        return not self._reading
 
-    def _watch(self, when: float) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer_at = when
-        self._timer = self._loop.call_at(when, self._look)
-
-    def _look(self) -> None:
-        self._timer, self._timer_at = None, inf
-        if self._answer is None:
-            return
-        now = self._loop.time()
-        if not self._reading:  # it is not the upstream that is slow
-            self._deadline = min(now + self._idle, self._end)
-        if now + _EARLY >= self._deadline:
-            self._fail(TimeoutExpiredError("the upstream did not answer in time"))
-        else:
-            self._watch(self._deadline)
-
-
-def _garbage(error: Exception) -> GarbageError:
-    if isinstance(error.__context__, GarbageError):
-        return error.__context__
-    return GarbageError("what the upstream sent is not a valid HTTP response")
+    def _expire(self) -> None:
+        self._fail(TimeoutExpiredError("the upstream did not answer in time"))

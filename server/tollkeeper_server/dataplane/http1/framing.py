@@ -1,5 +1,6 @@
 """What an answer's headers say about its end, and about the connection's."""
 
+from tollkeeper_server.dataplane.transport import GarbageError
 from tollkeeper_server.snapshot.model import Header
 
 MAX_HEAD_BYTES = 64 * 1024
@@ -33,3 +34,10 @@ def ends_with_connection(status: int, headers: list[Header]) -> bool:
 def _tokens(headers: list[Header], wanted: bytes) -> list[bytes]:
     values = [value for name, value in headers if name.lower() == wanted]
     return [token.strip().lower() for value in values for token in value.split(b",") if token.strip()]
+
+
+def garbage(error: Exception) -> GarbageError:
+    """Returns what to raise for a parser's error: what a callback of the parser raised, if one did."""
+    if isinstance(error.__context__, GarbageError):
+        return error.__context__
+    return GarbageError("what the upstream sent is not a valid HTTP response")
