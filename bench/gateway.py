@@ -10,7 +10,7 @@ from tollkeeper_server import __main__, app
 from bench.errors import BenchError
 from bench.transports import load_transport
 
-_NAME = "AiohttpTransport"
+_NAME = "Http1Transport"
 
 
 if __name__ == "__main__":

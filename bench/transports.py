@@ -7,11 +7,11 @@ from tollkeeper_server.dataplane.transport import Transport
 
 from bench.errors import BenchError
 
-CHOSEN = "aiohttp"
+CHOSEN = "http1"
 """The one that the gateway is built with."""
 
 _NAMED = {
-    "aiohttp": "tollkeeper_server.dataplane.aiohttp_transport:AiohttpTransport",
+    "aiohttp": "bench.aiohttp_transport:AiohttpTransport",
     "http1": "tollkeeper_server.dataplane.http1.transport:Http1Transport",
 }
 

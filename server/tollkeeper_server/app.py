@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from tollkeeper_server.coordination.open import Coordination
-from tollkeeper_server.dataplane.aiohttp_transport import AiohttpTransport
 from tollkeeper_server.dataplane.authenticate import Authenticator
+from tollkeeper_server.dataplane.http1.transport import Http1Transport
 from tollkeeper_server.dataplane.plane import DataPlane, Limits
 from tollkeeper_server.demo import Demo, set_up_demo
 from tollkeeper_server.domain.upstream import Timeouts
@@ -183,7 +183,7 @@ class Server:
         drain.start()
         self._parts.push_async_callback(drain.close)
         self._parts.push_async_callback(drain.flush, _FLUSH_SECONDS)
-        transport = AiohttpTransport()
+        transport = Http1Transport()
         self._parts.push_async_callback(transport.close)
         return DataPlane(
             current=lambda: watch.current,

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
-from tollkeeper_server.dataplane.aiohttp_transport import AiohttpTransport
 from tollkeeper_server.dataplane.http1.transport import Http1Transport
 from tollkeeper_server.dataplane.transport import (
     ConnectError,
@@ -17,6 +16,7 @@ from tollkeeper_server.dataplane.transport import (
 )
 from tollkeeper_server.domain.upstream import Timeouts
 
+from bench.aiohttp_transport import AiohttpTransport
 from tests.contract.peers import (
     CHUNKED,
     OK,

@@ -7,8 +7,6 @@ import aiohttp
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
 from aiohttp.tracing import Trace
-from yarl import URL
-
 from tollkeeper_server.dataplane.transport import (
     ConnectError,
     CutError,
@@ -19,6 +17,7 @@ from tollkeeper_server.dataplane.transport import (
     TransportError,
 )
 from tollkeeper_server.snapshot.model import Header
+from yarl import URL
 
 _MAX_HEADER = 64 * 1024
 _READ_BUFFER = 256 * 1024
