@@ -191,7 +191,7 @@ class Server:
             admit=lambda token_id, at: store.admit_request(token_id, at=at),
             transport=transport,
             journal=journal,
-            limits=Limits(max_body=settings.max_body_bytes),
+            limits=Limits(max_body=settings.max_body_bytes, max_upload=settings.max_upload_bytes),
         )
 
     async def serve(self, stop: asyncio.Event) -> None:

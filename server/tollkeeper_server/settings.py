@@ -101,6 +101,7 @@ class Settings(BaseSettings):
     grpc_tls: bool = False
 
     max_body_bytes: int = Field(default=64 * 1024 * 1024, ge=1024, le=4 * 1024**3)
+    max_upload_bytes: int = Field(default=1024**3, ge=1024, le=1024**4)
     auth_cache_seconds: Seconds = 300.0
     unknown_token_seconds: Seconds = 5.0
     poll_seconds: Seconds = 1.0

@@ -173,7 +173,9 @@ def test_curl_uploads_and_is_told_to_continue(site: Site, version: str, tmp_path
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory, simulator: Simulator) -> Iterator[Site]:
     """A gateway that takes small bodies only."""
-    with Gateway(tmp_path_factory.mktemp("small"), max_body_bytes=str(MAX_BODY)) as gateway:
+    small = str(MAX_BODY)
+    directory = tmp_path_factory.mktemp("small")
+    with Gateway(directory, max_body_bytes=small, max_upload_bytes=small) as gateway:
         yield Site(gateway, simulator)
 
 

@@ -37,6 +37,7 @@ FIELDS: dict[str, tuple[str, object]] = {
     "tls_key": ("/etc/key.pem", Path("/etc/key.pem")),
     "grpc_tls": ("true", True),
     "max_body_bytes": ("2048", 2048),
+    "max_upload_bytes": ("4096", 4096),
     "auth_cache_seconds": ("60", 60.0),
     "unknown_token_seconds": ("0.5", 0.5),
     "poll_seconds": ("2", 2.0),

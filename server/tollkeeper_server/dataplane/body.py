@@ -104,6 +104,6 @@ def _too_large(limit: int) -> TollkeeperError:
     return TollkeeperError(
         Reason.BODY_TOO_LARGE,
         f"the request's body is larger than the {limit:,} bytes this gateway takes; "
-        "send less, or have TOLLKEEPER_MAX_BODY_BYTES raised",
+        "send less, or have TOLLKEEPER_MAX_BODY_BYTES (of uploads TOLLKEEPER_MAX_UPLOAD_BYTES) raised",
         field="body",
     )

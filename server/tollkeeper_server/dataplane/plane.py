@@ -65,9 +65,10 @@ Admit = Callable[[str, datetime], Awaitable[bool]]
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds of the data plane. `max_body` is in bytes."""
+    """Bounds of the data plane, in bytes: of a body that is read, and of one that streams through."""
 
     max_body: int
+    max_upload: int
 
 
 class DataPlane:
@@ -165,13 +166,13 @@ class DataPlane:
                 incoming.close()
 
     async def _serve_upload(self, exchange: Exchange) -> None:
-        refuse_declared(exchange, self._limits.max_body)
+        refuse_declared(exchange, self._limits.max_upload)
         leg = choose(exchange, Peek(None), self._turns)
         await self._admit_request(exchange)
         departure = Departure(exchange)
         body: bytes | AsyncIterator[bytes] = b""
         if not exchange.body_read:
-            body = stream_body(exchange, self._limits.max_body, departure.watch)
+            body = stream_body(exchange, self._limits.max_upload, departure.watch)
         request = replace(
             outgoing(exchange, leg, plain=False),
             body=body,

@@ -349,7 +349,7 @@ class Bench:
             admit=self._admit,
             transport=self.transport,
             journal=self.journal,
-            limits=Limits(max_body=max_body),
+            limits=Limits(max_body=max_body, max_upload=2 * max_body),
         )
 
     async def _reload(self) -> Snapshot:

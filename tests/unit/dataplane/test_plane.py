@@ -367,10 +367,14 @@ async def test_an_inactive_project_is_403_and_on_record() -> None:
 
 @pytest.mark.parametrize("http_version", ["1.1", "2"])
 @pytest.mark.parametrize("declare", [True, False])
-@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/batches", "/v1/files"])
-async def test_a_body_above_the_limit_is_413(http_version: str, declare: bool, path: str) -> None:
+@pytest.mark.parametrize(
+    ("path", "pieces"), [("/v1/chat/completions", 3), ("/v1/batches", 3), ("/v1/files", 5)]
+)
+async def test_a_body_above_the_limit_is_413(
+    http_version: str, declare: bool, path: str, pieces: int
+) -> None:
     bench = Bench(max_body=1000)
-    caller = Caller(path=path, body=[b"a" * 600] * 3, declare=declare, http_version=http_version)
+    caller = Caller(path=path, body=[b"a" * 600] * pieces, declare=declare, http_version=http_version)
 
     reply = await caller.call(bench.plane)
 
@@ -538,6 +542,14 @@ async def test_an_upload_is_streamed(declare: bool) -> None:
     assert (reply.status, bench.journal.only.request_bytes) == (200, 600)
     assert bench.journal.order == ["begin", "open", "settle"]
     assert b"content-length" not in dict(sent.headers)
+
+
+async def test_an_upload_may_be_larger_than_what_is_read() -> None:
+    bench = Bench(max_body=1000)
+
+    reply = await Caller(path="/v1/files", body=[b"a" * 600] * 3, headers=[FORM_TYPE]).call(bench.plane)
+
+    assert (reply.status, len(bench.transport.bodies[0])) == (200, 1800)
 
 
 async def test_an_upload_without_a_body_has_none() -> None:
