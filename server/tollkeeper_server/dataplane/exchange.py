@@ -36,7 +36,6 @@ class Exchange:
         "body_error",
         "body_read",
         "declared_bytes",
-        "dispatched",
         "error_code",
         "event_id",
         "finished",
@@ -86,7 +85,6 @@ class Exchange:
         self.model_asked = ""
         self.model_served = ""
         self.upstream = ""
-        self.dispatched = False
         self.status = 0
         self.error_code = ""
         self.streamed = False

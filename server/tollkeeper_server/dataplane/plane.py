@@ -202,7 +202,6 @@ class DataPlane:
             )
 
     def _begin(self, exchange: Exchange) -> None:
-        exchange.dispatched = True
         self._journal.begin(exchange.event())
 
     async def _open(self, request: Outgoing, leg: Leg) -> Incoming:
