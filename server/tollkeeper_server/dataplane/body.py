@@ -24,6 +24,12 @@ async def read_body(exchange: Exchange, limit: int) -> bytes:
     if exchange.body_read:
         return b""
     refuse_declared(exchange, limit)
+    whole = exchange.caller.whole_body() if exchange.caller is not None else None
+    if whole is not None:
+        exchange.body_read = True
+        if len(whole) > limit:
+            raise _too_large(limit)
+        return whole
     chunks: list[bytes] = []
     size = 0
     more = True

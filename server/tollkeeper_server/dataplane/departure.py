@@ -36,11 +36,16 @@ class Departure:
         assert self._task is not None
         if self._watcher is not None:
             self._watcher.cancel()
+        if self._exchange.caller is not None:
+            self._exchange.caller.when_gone(None)
         if self._gone and self._task.cancelling() and self._task.uncancel() == 0:
             raise ClientGoneError from error
 
     def watch(self) -> None:
         """Begins to watch: the request's body has been read."""
+        if self._exchange.caller is not None:
+            self._exchange.caller.when_gone(self._leave)
+            return
         self._watcher = asyncio.create_task(self._wait())
 
     async def _wait(self) -> None:
@@ -49,6 +54,9 @@ class Departure:
             message = await self._exchange.receive()
         if self._exchange.finished:  # servers say "disconnect" after a whole answer, too
             return
+        self._leave()
+
+    def _leave(self) -> None:
         self._gone = True
         assert self._task is not None
         self._task.cancel()

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from datetime import UTC, datetime
 from typing import Any
 
+from tollkeeper_server.dataplane.caller import EXTENSION, Caller
 from tollkeeper_server.dataplane.endpoint import Matched
 from tollkeeper_server.domain.ids import Prefix, new_id
 from tollkeeper_server.domain.token import Token
@@ -35,6 +36,7 @@ class Exchange:
         "began",
         "body_error",
         "body_read",
+        "caller",
         "declared_bytes",
         "error_code",
         "event_id",
@@ -68,6 +70,8 @@ class Exchange:
         self.receive = receive
         self.send = send
         self.snapshot = snapshot
+        extensions = scope.get("extensions")
+        self.caller: Caller | None = extensions.get(EXTENSION) if extensions else None
         self.method: str = scope["method"]
         headers: dict[bytes, bytes] = {}
         for name, value in scope["headers"]:

@@ -1,0 +1,17 @@
+"""What the data listener tells of a caller beyond ASGI, which saves the data plane tasks and timers."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+EXTENSION = "tollkeeper.caller"
+"""Where a scope's `extensions` have it, if they do: other servers speak ASGI alone."""
+
+
+class Caller(Protocol):
+    """Who waits for the answer to one request."""
+
+    def whole_body(self) -> bytes | None:
+        """Takes the request's body if all of it is there and nothing of it was read; else None."""
+
+    def when_gone(self, call: Callable[[], None] | None) -> None:
+        """Has `call` called if the caller leaves before the answer has ended; None calls it off."""

@@ -1,0 +1,350 @@
+"""A caller's connection: requests come in on it, and are answered one after the other."""
+
+import asyncio
+import socket
+import struct
+from collections import deque
+from typing import Protocol, cast
+from urllib.parse import unquote
+
+import httptools
+import msgspec
+
+from tollkeeper_server.dataplane.respond import error_object
+from tollkeeper_server.domain.ids import Prefix, new_id
+from tollkeeper_server.doors.http1.call import App, Call
+from tollkeeper_server.doors.http1.head import encode_head
+from tollkeeper_server.errors import Reason, TollkeeperError
+
+MAX_HEAD_BYTES = 256 * 1024
+"""The most a caller may send without ending a head. What is within, the application judges."""
+
+_NOT_HTTP = TollkeeperError(
+    Reason.INVALID_ARGUMENT, "the request is not valid HTTP/1.1; check its first line, headers and framing"
+)
+_ENDLESS_HEAD = TollkeeperError(
+    Reason.HEADERS_TOO_LARGE, f"the request's head does not end within {MAX_HEAD_BYTES:,} bytes; send less"
+)
+# How long a caller that still sends is listened to, so that it reads why nobody wants to hear it:
+# closing at once would reset the connection, and the answer with it (RFC 9112, 9.6).
+_LINGER_SECONDS = 5.0
+_FRAMING = {b"content-length", b"transfer-encoding"}
+
+
+class Owner(Protocol):
+    """Who accepts connections."""
+
+    app: App
+    loop: asyncio.AbstractEventLoop
+    keep_alive: float
+    """How many seconds a connection may go without a request under way."""
+
+    def made(self, connection: "Connection") -> None:
+        """Takes note of a connection."""
+
+    def started(self, task: asyncio.Task[None]) -> None:
+        """Takes note of a request that is being answered."""
+
+    def lost(self, connection: "Connection") -> None:
+        """Takes note that a connection is closed."""
+
+
+class Connection(asyncio.Protocol):
+    """Speaks HTTP/1.1, and nothing else, whatever a request offers to upgrade to.
+
+    httptools stops before the body of a request that asks for another protocol, as every Java
+    HttpClient does without TLS (uvicorn issue 2722). Such a request is read to its end by a parser of
+    its own, which goes on with what follows. The methods named `on_…` are the parser's to call.
+    """
+
+    __slots__ = (
+        "_call", "_expects", "_headers", "_idle_since", "_in_head", "_latest", "_owner", "_parser", "_queue",
+        "_reading", "_refusal", "_resuming", "_shut", "_timer", "_transport", "_unread", "_url", "_writable",
+        "loop",
+    )  # fmt: skip
+
+    def __init__(self, owner: Owner) -> None:
+        self._owner = owner
+        self.loop = owner.loop
+        self._transport: asyncio.Transport | None = None
+        self._parser: httptools.HttpRequestParser | None = None
+        self._url = b""
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._expects = False
+        self._in_head = False
+        self._resuming = False
+        self._unread = 0
+        self._call: Call | None = None
+        self._latest: Call | None = None
+        self._queue: deque[Call] = deque()
+        self._refusal: TollkeeperError | None = None
+        self._reading = True
+        self._writable: asyncio.Future[None] | None = None
+        self._idle_since = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+        self._shut = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Takes the transport."""
+        self._transport = cast("asyncio.Transport", transport)
+        self._new_parser()
+        self._idle_since = self.loop.time()
+        self._timer = self.loop.call_later(self._owner.keep_alive, self._look)
+        self._owner.made(self)
+
+    def connection_lost(self, _exc: Exception | None) -> None:
+        """Takes note that the caller has left."""
+        self._transport = self._parser = self._latest = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self.resume_writing()
+        self._queue.clear()
+        self._refusal = None
+        call, self._call = self._call, None
+        if call is not None:
+            call.leave()
+        self._owner.lost(self)
+
+    def shut(self) -> None:
+        """Answers what has been asked, and closes the connection."""
+        self._shut = True
+        if self._call is None:
+            self._close()
+
+    def _look(self) -> None:
+        left = self._owner.keep_alive
+        if self._call is None:
+            left += self._idle_since - self.loop.time()
+            if left <= 0:
+                self._close()
+                return
+        self._timer = self.loop.call_later(left, self._look)
+
+    def _close(self) -> None:
+        if self._transport is not None:
+            self._transport.close()
+
+    # What the transport says.
+
+    def data_received(self, data: bytes) -> None:
+        """Takes what has come."""
+        parser = self._parser
+        if parser is None:  # what came before was not HTTP, or an answer said that the connection closes
+            return
+        try:
+            parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._resume(data[upgrade.args[0] :])
+        except httptools.HttpParserError:
+            self._refuse(_NOT_HTTP)
+        else:
+            if self._in_head:
+                self._unread += len(data)
+                if self._unread > MAX_HEAD_BYTES:
+                    self._refuse(_ENDLESS_HEAD)
+
+    def pause_writing(self) -> None:
+        """Lets answers wait."""
+        self._writable = self.loop.create_future()
+
+    def resume_writing(self) -> None:
+        """Lets answers go on."""
+        writable, self._writable = self._writable, None
+        if writable is not None and not writable.done():
+            writable.set_result(None)
+
+    # What the parser says.
+
+    def _new_parser(self) -> None:
+        self._parser = httptools.HttpRequestParser(self)
+        self._parser.set_dangerous_leniencies(lenient_data_after_close=True)
+
+    def _resume(self, rest: bytes) -> None:
+        assert self._latest is not None
+        self._new_parser()
+        self._latest.more_body = True  # the parser that stopped took the request to be complete
+        self._resuming = True
+        framing = b"".join(b"%s: %s\r\n" % header for header in self._headers if header[0] in _FRAMING)
+        self.data_received(b"POST / HTTP/1.1\r\n%s\r\n%s" % (framing, rest))
+
+    def on_message_begin(self) -> None:
+        """Begins a request, unless its head was read already."""
+        if not self._resuming:
+            self._url = b""
+            self._headers = []
+            self._expects = False
+            self._in_head = True
+            self._unread = 0
+
+    def on_url(self, url: bytes) -> None:
+        """Takes a part of the target."""
+        if not self._resuming:
+            self._url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Takes a header."""
+        if not self._resuming:
+            name = name.lower()
+            if name == b"expect" and value.lower() == b"100-continue":
+                self._expects = True
+            self._headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        """Starts to serve the request, unless it is being served already."""
+        self._in_head = False
+        if self._resuming:
+            self._resuming = False
+            return
+        parser = self._parser
+        assert parser is not None
+        version = parser.get_http_version()
+        raw_path, query = _split(self._url)
+        scope = {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": "2.3"},
+            "http_version": version,
+            "method": parser.get_method().decode("ascii"),
+            "scheme": "http",
+            "path": unquote(raw_path.decode("latin-1")) if b"%" in raw_path else raw_path.decode("latin-1"),
+            "raw_path": raw_path,
+            "query_string": query,
+            "root_path": "",
+            "headers": self._headers,
+        }
+        keep = version == "1.1" and parser.should_keep_alive()
+        self._latest = call = Call(self, scope, keep=keep, expects=self._expects)
+        if self._call is None:
+            self._start(call)
+        else:
+            self._queue.append(call)
+            self.pause_reading()
+
+    def on_body(self, body: bytes) -> None:
+        """Takes a part of the body."""
+        if self._latest is not None:
+            self._latest.feed(body)
+
+    def on_message_complete(self) -> None:
+        """Takes the end of the request."""
+        if self._latest is not None:
+            self._latest.feed_end()
+
+    def _start(self, call: Call) -> None:
+        self._call = call
+        self._owner.started(self.loop.create_task(call.run(self._owner.app)))
+
+    def _refuse(self, refusal: TollkeeperError) -> None:
+        self._parser = None
+        broken, self._latest = self._latest, None
+        if broken is not None and broken.more_body and self._queue:
+            self._queue.pop()
+        elif broken is not None and broken is self._call and broken.more_body:
+            if broken.answered:
+                self._close()
+            else:
+                self._say(refusal)
+            return
+        if self._call is None:
+            self._say(refusal)
+        else:  # what was asked before is answered first
+            self._refusal = refusal
+            self.pause_reading()
+
+    def _say(self, refusal: TollkeeperError) -> None:
+        body = msgspec.json.encode({"error": error_object(refusal)})
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", b"%d" % len(body)),
+            (b"x-request-id", new_id(Prefix.REQUEST).encode()),
+            (b"connection", b"close"),
+        ]
+        self.write(encode_head(refusal.outcome.http, headers), body)
+        self._linger()
+
+    def _linger(self) -> None:
+        """Closes the connection once the caller does, or soon; what it still sends is dropped."""
+        self._parser = None
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            return
+        transport.write_eof()
+        self.resume_reading()
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self.loop.call_later(_LINGER_SECONDS, transport.abort)
+
+    # What a call asks and says.
+
+    def is_last(self) -> bool:
+        """Tells whether the connection closes after the answer under way."""
+        return self._shut and not self._queue
+
+    def write(self, *pieces: bytes) -> None:
+        """Sends bytes."""
+        if self._transport is not None and not self._transport.is_closing():
+            if len(pieces) == 1:
+                self._transport.write(pieces[0])
+            else:
+                self._transport.writelines(pieces)
+
+    def blocked(self) -> asyncio.Future[None] | None:
+        """Returns what is done once the caller has taken enough of what was sent; None if it has."""
+        return self._writable
+
+    def pause_reading(self) -> None:
+        """Lets the caller wait with what it sends."""
+        if self._reading and self._transport is not None and not self._transport.is_closing():
+            self._reading = False
+            self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Reads on."""
+        if not self._reading and self._transport is not None and not self._transport.is_closing():
+            self._reading = True
+            self._transport.resume_reading()
+
+    def ended(self, *, keep: bool) -> None:
+        """Takes note that an answer is whole; unless `keep`, no other follows."""
+        call, self._call = self._call, None
+        if self._transport is None:
+            return
+        if not keep:
+            if call is not None and call.more_body:
+                self._linger()
+            else:
+                self._parser = None
+                self._close()
+        elif self._queue:
+            self._start(self._queue.popleft())
+            if not self._queue:
+                self.resume_reading()  # its body may not all have come
+        elif self._refusal is not None:
+            self._say(self._refusal)
+        else:
+            self._idle_since = self.loop.time()
+            self.resume_reading()
+
+    def broke(self, *, reset: bool) -> None:
+        """Takes note that an answer will not become whole. `reset`: its end would look like its end."""
+        self._call = self._parser = None
+        if self._transport is None:
+            return
+        if reset:
+            connected: socket.socket = self._transport.get_extra_info("socket")
+            connected.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self._transport.abort()
+        else:
+            self._transport.close()
+
+
+def _split(target: bytes) -> tuple[bytes, bytes]:
+    """Returns the path and the query of a request's target (RFC 9112, 3.2)."""
+    if not target.startswith(b"/"):
+        try:
+            parsed = httptools.parse_url(target)
+        except httptools.HttpParserInvalidURLError:
+            return target, b""  # as of OPTIONS or CONNECT
+        return parsed.path or b"/", parsed.query or b""
+    path, _, query = target.partition(b"?")
+    return path, query

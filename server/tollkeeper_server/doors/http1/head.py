@@ -1,0 +1,30 @@
+"""The head of an answer in bytes."""
+
+from collections.abc import Iterable
+from http import HTTPStatus
+
+_Header = tuple[bytes, bytes]
+
+# Clients take any phrase, also none (RFC 9112, 4).
+_PHRASES = {int(status): status.phrase for status in HTTPStatus}
+_STATUS_LINES = {
+    status: f"HTTP/1.1 {status} {_PHRASES.get(status, '')}".encode("ascii") for status in range(200, 600)
+}
+CHUNKED = b"transfer-encoding: chunked"
+CLOSE = b"connection: close"
+
+
+def encode_head(status: int, headers: Iterable[_Header], *more: bytes) -> bytes:
+    """Returns the status line, the headers and the lines in `more`, with the blank line after them.
+
+    Raises ValueError if a header would be read as more than one, or the status is not one of an answer.
+    """
+    line = _STATUS_LINES.get(status)
+    if line is None:
+        raise ValueError(f"{status} is not the status of an answer")
+    lines = [line, *map(b": ".join, headers), *more, b"", b""]
+    head = b"\r\n".join(lines)
+    breaks = len(lines) - 1
+    if head.count(b"\n") != breaks or head.count(b"\r") != breaks or b"\0" in head:
+        raise ValueError("a header has a line break or NUL")
+    return head
