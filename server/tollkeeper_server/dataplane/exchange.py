@@ -65,7 +65,7 @@ class Exchange:
 
     def __init__(self, scope: Message, receive: Receive, send: Send, snapshot: Snapshot) -> None:
         self.began = time.perf_counter_ns()
-        self.started_at = time.time()
+        self.started_at = datetime.now(UTC)
         self.scope = scope
         self.receive = receive
         self.send = send
@@ -73,9 +73,7 @@ class Exchange:
         extensions = scope.get("extensions")
         self.caller: Caller | None = extensions.get(EXTENSION) if extensions else None
         self.method: str = scope["method"]
-        headers: dict[bytes, bytes] = {}
-        for name, value in scope["headers"]:
-            headers.setdefault(name, value)
+        headers: dict[bytes, bytes] = dict(reversed(scope["headers"]))  # the first of a name counts
         self.headers = headers
         self.declared_bytes = _declared_bytes(headers, scope["http_version"], self.method)
         self.body_read = self.declared_bytes == 0
@@ -122,7 +120,7 @@ class Exchange:
             error_code=self.error_code,
             streamed=self.streamed,
             tokens=self.tokens,
-            started_at=datetime.fromtimestamp(self.started_at, UTC),
+            started_at=self.started_at,
             first_byte_us=(self.first_byte - self.began) // 1000 if self.first_byte else 0,
             duration_us=(time.perf_counter_ns() - self.began) // 1000 if self.status else 0,
             request_bytes=self.request_bytes,

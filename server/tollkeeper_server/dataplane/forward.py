@@ -1,5 +1,6 @@
 """Which upstream a request goes to, and what it looks like there."""
 
+from collections.abc import AsyncIterator
 from urllib.parse import quote, unquote
 
 from tollkeeper_server.dataplane.balance import Turns
@@ -149,8 +150,15 @@ def outgoing_body(exchange: Exchange, peek: Peek, leg: Leg, body: bytes, *, ask_
     return rewrite_json(body, model=rename, ask_usage=ask_usage)
 
 
-def outgoing(exchange: Exchange, leg: Leg, *, plain: bool) -> Outgoing:
-    """Returns the request for the upstream, its body yet to be set."""
+def outgoing(
+    exchange: Exchange,
+    leg: Leg,
+    body: bytes | AsyncIterator[bytes],
+    *,
+    plain: bool,
+    length: int | None = None,
+) -> Outgoing:
+    """Returns the request for the upstream; `length` is that of a body that streams, if it is known."""
     assert exchange.project is not None
     target = leg.target
     headers = request_headers(exchange, target, plain=plain)
@@ -161,8 +169,9 @@ def outgoing(exchange: Exchange, leg: Leg, *, plain: bool) -> Outgoing:
         method=exchange.method,
         url=outgoing_url(exchange, leg),
         headers=headers,
-        body=b"",
+        body=body,
         timeouts=target.timeouts,
+        length=length,
     )
 
 

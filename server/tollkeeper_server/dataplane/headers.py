@@ -1,6 +1,7 @@
 """Which headers pass: end-to-end ones do, hop-by-hop ones and the caller's token do not."""
 
 from collections.abc import Iterable, Mapping
+from itertools import chain
 
 from tollkeeper_server.dataplane.exchange import Exchange
 from tollkeeper_server.errors import Reason, TollkeeperError
@@ -38,9 +39,11 @@ _OWN = frozenset(
     }
 )
 _DROPPED = _HOP_BY_HOP | _OWN
+_DROPPED_FOR_PLAIN = _DROPPED | {b"accept-encoding"}
 # alt-svc speaks of the upstream's own address (RFC 7838), which the caller must not go round to.
 _NOT_ANSWERED = _HOP_BY_HOP | {b"alt-svc", b"x-request-id"}
-
+_NOT_ANSWERED_STREAMED = _NOT_ANSWERED | {b"content-length"}
+_KEEP_ALIVE = frozenset({b"keep-alive"})
 
 MAX_HEADER_BYTES = 64 * 1024
 _FORBIDDEN = bytes({*range(32), 127} - {9})
@@ -48,7 +51,7 @@ _FORBIDDEN = bytes({*range(32), 127} - {9})
 
 def check_headers(received: Iterable[Header]) -> None:
     """Raises HEADERS_TOO_LARGE, or INVALID_ARGUMENT if one has a line break or control character."""
-    together = b"".join([part for header in received for part in header])
+    together = b"".join(chain.from_iterable(received))
     if len(together) > MAX_HEADER_BYTES:
         raise TollkeeperError(
             Reason.HEADERS_TOO_LARGE,
@@ -83,8 +86,6 @@ def framed_twice(headers: Mapping[bytes, bytes]) -> bool:
 def named_by_connection(headers: Iterable[Header]) -> frozenset[bytes]:
     """Returns the names that `Connection` declares to be hop-by-hop."""
     values = [value for name, value in headers if name == b"connection"]
-    if not values:
-        return frozenset()
     return frozenset(name.strip().lower() for value in values for name in value.split(b",") if name.strip())
 
 
@@ -94,31 +95,36 @@ def request_headers(exchange: Exchange, target: Target, *, plain: bool) -> list[
     `plain` asks for an answer without content coding, so that it can be metered.
     """
     received: list[Header] = exchange.scope["headers"]
-    dropped = _DROPPED | named_by_connection(received)
-    if plain:
-        dropped |= {b"accept-encoding"}
-    for name, _ in target.headers + target.credential:
-        dropped |= {name}
-    headers = [header for header in received if header[0] not in dropped]
+    dropped = _DROPPED_FOR_PLAIN if plain else _DROPPED
+    if b"connection" in exchange.headers:
+        dropped |= named_by_connection(received)
+    own_names = target.own_names
+    headers = [header for header in received if header[0] not in dropped and header[0] not in own_names]
     if plain:
         headers.append((b"accept-encoding", b"identity"))
     headers.append((b"x-request-id", exchange.request_id.encode()))
     headers.extend(target.headers)
-    sent = {name for name, _ in headers}
-    headers.extend(header for header in target.fallback_headers if header[0] not in sent)
+    if target.fallback_headers:
+        sent = {name for name, _ in headers}
+        headers.extend(header for header in target.fallback_headers if header[0] not in sent)
     return headers
 
 
-def response_headers(received: Iterable[Header], request_id: str, *, drop_length: bool) -> list[Header]:
+def lowered(received: Iterable[Header]) -> list[Header]:
+    """Returns headers with their names in lower case."""
+    return [(name.lower(), value) for name, value in received]
+
+
+def response_headers(received: list[Header], request_id: str, *, drop_length: bool) -> list[Header]:
     """Returns what to answer with: the upstream's end-to-end headers and the request's id.
 
-    The upstream's own request id becomes `x-upstream-request-id`.
+    Names must be in lower case. The upstream's own request id becomes `x-upstream-request-id`.
     """
-    lowered = [(name.lower(), value) for name, value in received]
-    dropped = _NOT_ANSWERED | named_by_connection(lowered)
-    if drop_length:
-        dropped |= {b"content-length"}
-    headers = [header for header in lowered if header[0] not in dropped]
-    headers.extend((b"x-upstream-request-id", value) for name, value in lowered if name == b"x-request-id")
+    dropped = _NOT_ANSWERED_STREAMED if drop_length else _NOT_ANSWERED
+    named = named_by_connection(received)
+    if named and named != _KEEP_ALIVE:
+        dropped |= named
+    headers = [header for header in received if header[0] not in dropped]
+    headers.extend([(b"x-upstream-request-id", value) for name, value in received if name == b"x-request-id"])
     headers.append((b"x-request-id", request_id.encode()))
     return headers

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 from urllib.parse import unquote
@@ -23,7 +23,7 @@ from tollkeeper_server.dataplane.exchange import (
     Send,
 )
 from tollkeeper_server.dataplane.forward import asks_usage, choose, outgoing, outgoing_body
-from tollkeeper_server.dataplane.headers import check_framing, check_headers, response_headers
+from tollkeeper_server.dataplane.headers import check_framing, check_headers, lowered, response_headers
 from tollkeeper_server.dataplane.listing import get_model, list_models
 from tollkeeper_server.dataplane.meter import BodyMeter, StreamMeter, abandoned
 from tollkeeper_server.dataplane.peek import Peek, is_json, media_type, peek_any, peek_form, peek_json
@@ -149,10 +149,8 @@ class DataPlane:
         await self._admit_request(exchange)
         meter = matched.endpoint.meter
         ask_usage = asks_usage(peek, leg, meter)
-        request = replace(
-            outgoing(exchange, leg, plain=meter is not Meter.NONE),
-            body=outgoing_body(exchange, peek, leg, body, ask_usage=ask_usage),
-        )
+        sent = outgoing_body(exchange, peek, leg, body, ask_usage=ask_usage)
+        request = outgoing(exchange, leg, sent, plain=meter is not Meter.NONE)
         self._begin(exchange)
         with Departure(exchange):
             try:
@@ -173,11 +171,8 @@ class DataPlane:
         body: bytes | AsyncIterator[bytes] = b""
         if not exchange.body_read:
             body = stream_body(exchange, self._limits.max_upload, departure.watch)
-        request = replace(
-            outgoing(exchange, leg, plain=False),
-            body=body,
-            length=exchange.declared_bytes if exchange.declared_bytes < UNKNOWN_BYTES else None,
-        )
+        length = exchange.declared_bytes if exchange.declared_bytes < UNKNOWN_BYTES else None
+        request = outgoing(exchange, leg, body, plain=False, length=length)
         self._begin(exchange)
         # While the body streams, whoever reads it notices that the caller has left.
         with departure:
@@ -267,18 +262,19 @@ def _peek(exchange: Exchange, body: bytes) -> Peek:
 async def _relay(exchange: Exchange, incoming: Incoming, body: bytes, *, hide_usage: bool) -> None:
     assert exchange.matched is not None
     kind = exchange.matched.endpoint.meter
-    received = {name.lower(): value for name, value in incoming.headers}
+    answered = lowered(incoming.headers)
+    received = dict(answered)
     coding = received.get(b"content-encoding", b"identity").strip().lower()
     exchange.streamed = media_type(received.get(b"content-type", b"")) == b"text/event-stream"
     if exchange.streamed and incoming.status < 400 and coding == b"identity":
         stream = StreamMeter(kind)
-        headers = response_headers(incoming.headers, exchange.request_id, drop_length=True)
+        headers = response_headers(answered, exchange.request_id, drop_length=True)
         try:
             await relay_stream(exchange, incoming, headers, stream, hide_usage=hide_usage)
         finally:
             exchange.tokens = stream.tokens(body)
         return
-    headers = response_headers(incoming.headers, exchange.request_id, drop_length=False)
+    headers = response_headers(answered, exchange.request_id, drop_length=False)
     if kind in {Meter.NONE, Meter.SPEECH} or incoming.status >= 400:  # speech is sound, not JSON
         await relay_body(exchange, incoming, headers, None)
         return

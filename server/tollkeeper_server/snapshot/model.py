@@ -36,6 +36,12 @@ class Target:
     headers: tuple[Header, ...]
     fallback_headers: tuple[Header, ...]
     timeouts: Timeouts
+    own_names: frozenset[bytes] = field(init=False)
+    """The names of `headers` and `credential`, which a caller has no say in."""
+
+    def __post_init__(self) -> None:
+        names = frozenset(name for name, _ in self.headers + self.credential)
+        object.__setattr__(self, "own_names", names)
 
 
 @dataclass(frozen=True, slots=True)

@@ -268,21 +268,21 @@ def _with_project_key() -> Snapshot:
     [AZURE, ANTHROPIC, target("other", Provider.GENERIC), target("none", Provider.GENERIC, credential=())],
 )
 def test_a_projects_own_key_is_shown_to_no_other_provider(upstream: Target) -> None:
-    sent = outgoing(exchange(configuration=_with_project_key()), Leg(upstream, ""), plain=False)
+    sent = outgoing(exchange(configuration=_with_project_key()), Leg(upstream, ""), b"", plain=False)
 
     assert PROJECT_KEY.encode() not in b"".join(value for _, value in sent.headers)
     assert set(upstream.credential) <= set(sent.headers)
 
 
 def test_a_projects_own_key_is_used_in_place_of_the_upstreams() -> None:
-    sent = outgoing(exchange(configuration=_with_project_key()), Leg(target(), ""), plain=False)
+    sent = outgoing(exchange(configuration=_with_project_key()), Leg(target(), ""), b"", plain=False)
 
     keys = [value for name, value in sent.headers if name == b"authorization"]
     assert [b"Bearer " + PROJECT_KEY.encode()] == keys
 
 
 def test_secrets_do_not_show_in_what_may_be_logged() -> None:
-    sent = outgoing(exchange(configuration=_with_project_key()), Leg(target(), ""), plain=False)
+    sent = outgoing(exchange(configuration=_with_project_key()), Leg(target(), ""), b"", plain=False)
 
     assert PROJECT_KEY not in repr(sent)
     assert PROVIDER_KEY.decode() not in repr(target())

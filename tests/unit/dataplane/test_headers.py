@@ -7,6 +7,7 @@ from tollkeeper_server.dataplane.headers import (
     MAX_HEADER_BYTES,
     check_framing,
     check_headers,
+    lowered,
     named_by_connection,
     request_headers,
     response_headers,
@@ -52,16 +53,15 @@ def test_end_to_end_headers_pass_as_they_are() -> None:
 @pytest.mark.parametrize("name", HOP_BY_HOP)
 def test_hop_by_hop_headers_end_here(name: bytes) -> None:
     assert name not in dict(_sent((name, b"x")))
-    assert name not in dict(response_headers([(name.title(), b"x")], "req", drop_length=False))
+    assert name not in dict(response_headers(lowered([(name.title(), b"x")]), "req", drop_length=False))
 
 
 def test_what_connection_names_ends_here() -> None:
     sent = _sent(
         (b"connection", b"close, X-One"), (b"x-one", b"1"), (b"connection", b"x-TWO ,"), (b"x-two", b"2")
     )
-    answered = response_headers(
-        [(b"Connection", b"X-One"), (b"X-One", b"1"), (b"X-Three", b"3")], "req", drop_length=False
-    )
+    received = lowered([(b"Connection", b"X-One"), (b"X-One", b"1"), (b"X-Three", b"3")])
+    answered = response_headers(received, "req", drop_length=False)
 
     assert [name for name, _ in sent] == [b"x-request-id"]
     assert answered == [(b"x-three", b"3"), (b"x-request-id", b"req")]
@@ -143,7 +143,7 @@ def test_an_answer_keeps_its_headers_but_for_what_is_ours() -> None:
         (b"Retry-After", b"3"),
     ]
 
-    assert response_headers(received, "ours", drop_length=False) == [
+    assert response_headers(lowered(received), "ours", drop_length=False) == [
         (b"content-type", b"application/json"),
         (b"content-length", b"2"),
         (b"set-cookie", b"a=1"),
@@ -153,7 +153,7 @@ def test_an_answer_keeps_its_headers_but_for_what_is_ours() -> None:
         (b"x-upstream-request-id", b"theirs"),
         (b"x-request-id", b"ours"),
     ]
-    assert b"content-length" not in dict(response_headers(received, "ours", drop_length=True))
+    assert b"content-length" not in dict(response_headers(lowered(received), "ours", drop_length=True))
 
 
 @pytest.mark.parametrize("bad", [b"a\r\nx-evil: 1", b"a\n", b"a\rb", b"\x00", b"a\x7f", b"\x1b[0m"])
