@@ -56,7 +56,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, help="how long each measurement takes")
     parser.add_argument("--soak", type=int, help="over how many requests memory is watched")
     parser.add_argument("--only", metavar="WORD", action="append", help="scenarios with this in their names")
-    parser.add_argument("--transport", default=CHOSEN, help="aiohttp, http1 or MODULE:CLASS")
+    parser.add_argument("--transport", default=CHOSEN, help="http1 or MODULE:CLASS")
     parser.add_argument("--output", type=Path, default=_LATEST, help="where the JSON goes")
     return parser.parse_args()
 

@@ -11,7 +11,6 @@ CHOSEN = "http1"
 """The one that the gateway is built with."""
 
 _NAMED = {
-    "aiohttp": "bench.aiohttp_transport:AiohttpTransport",
     "http1": "tollkeeper_server.dataplane.http1.transport:Http1Transport",
 }
 

@@ -16,7 +16,6 @@ from tollkeeper_server.dataplane.transport import (
 )
 from tollkeeper_server.domain.upstream import Timeouts
 
-from bench.aiohttp_transport import AiohttpTransport
 from tests.contract.peers import (
     CHUNKED,
     OK,
@@ -35,10 +34,10 @@ from tests.contract.peers import (
 )
 
 
-@pytest.fixture(params=[AiohttpTransport, Http1Transport])
-async def transport(request: pytest.FixtureRequest) -> AsyncIterator[Transport]:
+@pytest.fixture
+async def transport() -> AsyncIterator[Transport]:
     """The transport that is held to its promises."""
-    made = request.param()
+    made = Http1Transport()
     yield made
     await made.close()
 

@@ -13,5 +13,11 @@ class Caller(Protocol):
     def whole_body(self) -> bytes | None:
         """Takes the request's body if all of it is there and nothing of it was read; else None."""
 
+    def write_part(self, part: bytes) -> bool:
+        """Sends a part of the answer's body at once; tells whether the caller takes more for now."""
+
+    async def ready(self) -> None:
+        """Returns when the caller takes more."""
+
     def when_gone(self, call: Callable[[], None] | None) -> None:
         """Has `call` called if the caller leaves before the answer has ended; None calls it off."""

@@ -10,19 +10,21 @@ import msgspec
 
 _BYTES_PER_TOKEN = 4
 _PROMPT_MEMBERS = ("messages", "input", "prompt", "system", "instructions")
+# The inside of a JSON string, written so that each run of plain characters is one step.
+_STRING = rb'[^"\\]*(?:\\.[^"\\]*)*'
 # What carries text in each kind of answer and event, as it stands in JSON.
 _TEXT = re.compile(
     rb'"(?:content|text|delta|arguments|partial_json|thinking|reasoning_content|transcript)"'
-    rb'\s*:\s*"((?:[^"\\]|\\.)*)"'
+    rb'\s*:\s*"(' + _STRING + rb')"'
 )
-_DELTA = re.compile(rb'"delta"\s*:\s*"((?:[^"\\]|\\.)*)"')
+_DELTA = re.compile(rb'"delta"\s*:\s*"(' + _STRING + rb')"')
 _MEDIA = ("image_url", "input_audio", "file", "source", "file_data")
 _MAX_DEPTH = 64
 
 
-def text_bytes(answer: bytes) -> int:
-    """Returns how many bytes of generated text stand in a JSON answer or a piece of a stream."""
-    return sum(len(text) for text in _TEXT.findall(answer))
+def text_bytes(answer: bytes, start: int = 0) -> int:
+    """Returns how many bytes of generated text stand in an answer or a piece of a stream, from `start` on."""
+    return sum(map(len, _TEXT.findall(answer, start)))
 
 
 def delta_bytes(piece: bytes) -> int:
@@ -30,7 +32,7 @@ def delta_bytes(piece: bytes) -> int:
 
     Its later events repeat what its deltas said.
     """
-    return sum(len(text) for text in _DELTA.findall(piece))
+    return sum(map(len, _DELTA.findall(piece)))
 
 
 def tokens_of(size: int) -> int:

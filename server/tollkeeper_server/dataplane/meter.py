@@ -13,6 +13,9 @@ from tollkeeper_server.domain.usage import Confidence, Tokens
 
 # Larger answers are relayed all the same, but not kept to be looked into: usage then is estimated.
 MAX_KEPT = 64 * 1024 * 1024
+# What may follow the event that says why an answer ended: its usage, an end marker, what filters found.
+LAST_BYTES = 4 * 1024
+LAST_PIECES = 4
 
 _GENERATES_TEXT = {Meter.CHAT, Meter.COMPLETIONS, Meter.RESPONSES, Meter.MESSAGES}
 _HAS_PROMPT = _GENERATES_TEXT | {Meter.EMBEDDINGS}
@@ -71,7 +74,10 @@ class BodyMeter:
 
 
 class StreamMeter:
-    """Meters an event stream. Pieces must be whole events."""
+    """Meters an event stream. Pieces must be whole events.
+
+    Whether the answer is whole shows in its last events, so that only these are kept and looked at.
+    """
 
     def __init__(self, kind: Meter) -> None:
         self._kind = kind
@@ -79,23 +85,36 @@ class StreamMeter:
         self._usage: Usage | None = None
         self._text = 0
         self._images = 0
-        self.closed = False
+        self._last: list[bytes] = []
+        self._last_size = 0
+
+    @property
+    def closed(self) -> bool:
         """Whether the very last event of the endpoint's streams has come, so that nothing is missing."""
-        self.ended = self._end is None
+        last = b"".join(self._last)
+        return self._end is not None and bool(self._end.search(last) or _ERROR.search(last))
+
+    @property
+    def ended(self) -> bool:
         """Whether the answer is whole, for all that it says; True if nothing is known of that."""
+        return self._end is None or self.closed or bool(_FINISHED.search(b"".join(self._last)))
 
     def feed(self, piece: bytes) -> None:
         """Takes the next whole events."""
-        if not self.closed and self._end is not None:
-            self.closed = bool(self._end.search(piece) or _ERROR.search(piece))
-            self.ended = self.ended or self.closed or bool(_FINISHED.search(piece))
-        if _USAGE.search(piece):
+        last = self._last
+        last.append(piece)
+        self._last_size += len(piece)
+        while self._last_size > LAST_BYTES and len(last) > LAST_PIECES:
+            self._last_size -= len(last.pop(0))
+        if says_usage(piece):
             for event in events(piece):
                 self._take(event)
         if self._kind is Meter.RESPONSES:
             self._text += delta_bytes(piece)
         elif self._kind in _GENERATES_TEXT:
-            self._text += text_bytes(piece)
+            # What stands before the first delta of a chat's chunk is the same in all of them.
+            start = piece.find(b'"delta"') if self._kind is Meter.CHAT else 0
+            self._text += text_bytes(piece, max(start, 0))
         elif self._kind is Meter.IMAGES:
             self._images += len(_IMAGE_DONE.findall(piece))
 
@@ -126,6 +145,11 @@ class StreamMeter:
             return tokens
         completion = max(tokens.completion, tokens_of(self._text))
         return msgspec.structs.replace(tokens, completion=completion, confidence=Confidence.ESTIMATED)
+
+
+def says_usage(piece: bytes) -> bool:
+    """Tells whether whole events may hold a usage object. `"usage": null`, as most say, is none."""
+    return b'"usage"' in piece and _USAGE.search(piece) is not None
 
 
 def events(piece: bytes) -> list[bytes]:

@@ -8,7 +8,7 @@ import msgspec
 from tollkeeper_server.dataplane.body import discard_body
 from tollkeeper_server.dataplane.endpoint import Meter
 from tollkeeper_server.dataplane.exchange import Exchange
-from tollkeeper_server.dataplane.meter import AnswerMeter, StreamMeter, parse_event
+from tollkeeper_server.dataplane.meter import AnswerMeter, StreamMeter, parse_event, says_usage
 from tollkeeper_server.dataplane.respond import anthropic_type, error_object
 from tollkeeper_server.dataplane.transport import Incoming, TransportError
 from tollkeeper_server.errors import Reason, TollkeeperError
@@ -62,17 +62,27 @@ async def relay_stream(
     await _start(exchange, incoming.status, headers)
     held = bytearray()
     problem: str | None = None
+
+    def next_part(chunk: bytes) -> bytes:
+        whole = _take_whole(held, chunk)
+        if not whole:
+            return b""
+        meter.feed(whole)
+        if hide_usage:
+            whole = _without_usage_chunk(whole)
+        exchange.response_bytes += len(whole)
+        return whole
+
     try:
-        async for chunk in incoming.chunks():
-            whole = _take_whole(held, chunk)
-            if not whole:
-                continue
-            meter.feed(whole)
-            if hide_usage:
-                whole = _without_usage_chunk(whole)
-            if whole:
-                exchange.response_bytes += len(whole)
-                await send({"type": "http.response.body", "body": whole, "more_body": True})
+        caller = exchange.caller
+        if caller is not None:
+            write = caller.write_part
+            while not await incoming.pour(lambda chunk: write(next_part(chunk))):
+                await caller.ready()
+        else:
+            async for chunk in incoming.chunks():
+                if part := next_part(chunk):
+                    await send({"type": "http.response.body", "body": part, "more_body": True})
         last = bytes(held)
     except TransportError as error:
         # What breaks off after the last event has broken nothing.
@@ -146,6 +156,8 @@ def _length(headers: list[Header]) -> int:
 
 def _take_whole(held: bytearray, chunk: bytes) -> bytes:
     """Adds the next chunk to what is held; takes from there all whole events and returns them."""
+    if not held and chunk.endswith(b"\n\n"):
+        return chunk
     # A blank line begins two bytes before the chunk or later: else it would have been found.
     overlap = bytes(held[-2:])
     end = _whole(overlap + chunk if overlap else chunk) - len(overlap)
@@ -173,7 +185,7 @@ def _whole(piece: bytes) -> int:
 
 
 def _without_usage_chunk(whole: bytes) -> bytes:
-    if b'"usage"' not in whole:
+    if not says_usage(whole):
         return whole
     pieces = [*_BLANK_LINE.split(whole), b""]  # events and the blank lines after them, by turns
     return b"".join(
@@ -184,5 +196,5 @@ def _without_usage_chunk(whole: bytes) -> bytes:
 
 
 def _says_only_usage(event: bytes) -> bool:
-    carrier = parse_event(event) if b'"usage"' in event else None
+    carrier = parse_event(event) if says_usage(event) else None
     return carrier is not None and carrier.usage is not None and carrier.choices == []

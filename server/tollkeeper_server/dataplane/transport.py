@@ -1,6 +1,6 @@
 """The seam to upstreams: send a request, get status and raw headers, then chunks as they arrive."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -31,6 +31,13 @@ class Incoming(Protocol):
 
     def chunks(self) -> AsyncIterator[bytes]:
         """Yields the body's bytes as they arrive. Raises `TransportError`."""
+
+    async def pour(self, take: Callable[[bytes], bool]) -> bool:
+        """Hands the body's bytes to `take` as soon as they arrive, until it returns False or they end.
+
+        Tells whether they have ended. `take` is called by whoever reads from the upstream, which saves
+        a switch of tasks for each chunk; it must not block. Raises `TransportError`.
+        """
 
     def close(self) -> None:
         """Lets go of the answer; the connection is closed at once unless the body has ended."""

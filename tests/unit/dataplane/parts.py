@@ -154,6 +154,7 @@ class Answer:
     closed: int = 0
     reached: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when a step that waits was reached."""
+    pouring: AsyncIterator[bytes] | None = None
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """Goes through the steps."""
@@ -167,9 +168,46 @@ class Answer:
                 case _:
                     raise step
 
+    async def pour(self, take: Callable[[bytes], bool]) -> bool:
+        """Goes through the steps, on from where it was stopped."""
+        if self.pouring is None:
+            self.pouring = self.chunks()
+        async for chunk in self.pouring:
+            if not take(chunk):
+                return False
+        return True
+
     def close(self) -> None:
         """Counts."""
         self.closed += 1
+
+
+class Taker:
+    """A caller on the data listener: what it is sent comes into a list of ASGI messages.
+
+    It takes no more after each part, until it is asked whether it does.
+    """
+
+    def __init__(self, sent: list[dict[str, object]]) -> None:
+        self.sent = sent
+        self.waited = 0
+
+    def whole_body(self) -> bytes | None:
+        """Tells that the body has not come yet."""
+        return None
+
+    def write_part(self, part: bytes) -> bool:
+        """Keeps a part."""
+        if part:
+            self.sent.append({"type": "http.response.body", "body": part, "more_body": True})
+        return not part
+
+    async def ready(self) -> None:
+        """Counts."""
+        self.waited += 1
+
+    def when_gone(self, call: Callable[[], None] | None) -> None:
+        """Stays."""
 
 
 class ScriptedTransport:

@@ -16,7 +16,7 @@ from tollkeeper_server.dataplane.transport import CutError, TimeoutExpiredError
 from tollkeeper_server.domain.usage import Confidence, Tokens
 from tollkeeper_server.snapshot.model import Header
 
-from tests.unit.dataplane.parts import Answer, Reply, Step, exchange
+from tests.unit.dataplane.parts import Answer, Reply, Step, Taker, exchange
 from tests.unit.dataplane.recordings import CHAT_USAGE_CHUNK, STREAMS, chat_events, event
 
 PATHS = {
@@ -44,9 +44,11 @@ def _exchange(kind: Meter) -> tuple[Exchange, Reply]:
 
 
 async def _relayed(
-    kind: Meter, steps: Sequence[Step], *, hide: bool = False
+    kind: Meter, steps: Sequence[Step], *, hide: bool = False, pushed: bool = False
 ) -> tuple[Reply, StreamMeter, Exchange]:
     caller, reply = _exchange(kind)
+    if pushed:
+        caller.caller = Taker(reply.messages)
     meter = StreamMeter(kind)
     await relay_stream(caller, Answer(steps), [], meter, hide_usage=hide)
     return reply, meter, caller
@@ -54,6 +56,11 @@ async def _relayed(
 
 def _stream(kind: Meter, steps: Sequence[Step], *, hide: bool = False) -> tuple[Reply, Tokens, Exchange]:
     reply, meter, caller = asyncio.run(_relayed(kind, steps, hide=hide))
+    # As the data listener has it: chunks are pushed through.
+    pushed, its_meter, _ = asyncio.run(_relayed(kind, steps, hide=hide, pushed=True))
+    assert pushed.chunks == reply.chunks
+    assert pushed.ended == reply.ended
+    assert its_meter.tokens(b"{}") == meter.tokens(b"{}")
     assert reply.ended
     assert caller.response_bytes == len(reply.body)
     return reply, meter.tokens(b"{}"), caller

@@ -1,7 +1,7 @@
 """An upstream's answer while it comes in: what has arrived, and who waits for more."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Protocol
 
 from tollkeeper_server.dataplane.transport import CutError, TransportError
@@ -33,6 +33,7 @@ class Answer:
         "_held",
         "_loop",
         "_paused",
+        "_push",
         "_size",
         "_source",
         "_waiter",
@@ -53,6 +54,7 @@ class Answer:
         self._paused = False
         self._ended = False
         self._error: TransportError | None = None
+        self._push: Callable[[bytes], bool] | None = None
         self._waiter: asyncio.Future[None] | None = None
 
     async def head(self) -> None:
@@ -60,7 +62,12 @@ class Answer:
         while self.status == 0:
             if self._error is not None:
                 raise self._error
-            await self._wait()
+            self._waiter = waiter = self._loop.create_future()
+            try:
+                await waiter
+            except asyncio.CancelledError:
+                self.close()
+                raise
 
     def chunks(self) -> AsyncIterator[bytes]:
         """Yields the body's bytes as they arrive, joined if several pieces have."""
@@ -76,7 +83,37 @@ class Answer:
                 raise StopAsyncIteration
             if self._error is not None:
                 raise self._error
-            await self._wait()
+            self._waiter = waiter = self._loop.create_future()
+            try:
+                await waiter
+            except asyncio.CancelledError:
+                self.close()
+                raise
+        return self._take_held()
+
+    async def pour(self, take: Callable[[bytes], bool]) -> bool:
+        """Hands the body's bytes to `take` as they arrive; tells whether they have ended."""
+        while True:
+            if self._held and not take(self._take_held()):
+                return False
+            if self._ended:
+                return True
+            if self._error is not None:
+                raise self._error
+            self._push = take
+            self._waiter = waiter = self._loop.create_future()
+            try:
+                await waiter
+            except asyncio.CancelledError:
+                self.close()
+                raise
+            finally:
+                stopped, self._push = self._push is None, None
+            if stopped:
+                return False
+
+    def _take_held(self) -> bytes:
+        held = self._held
         chunk = held[0] if len(held) == 1 else b"".join(held)
         held.clear()
         self._size = 0
@@ -95,6 +132,16 @@ class Answer:
 
     def take(self, piece: bytes) -> None:
         """Adds a piece of the body. `wake` is the caller's to call, once all that came is in."""
+        if self._push is not None:
+            try:
+                if not self._push(piece):
+                    self._push = None
+            except Exception as error:  # noqa: BLE001 - it is for whoever pours, not for whoever reads
+                self._push = None
+                waiter, self._waiter = self._waiter, None
+                if waiter is not None and not waiter.done():
+                    waiter.set_exception(error)
+            return
         self._held.append(piece)
         self._size += len(piece)
         if self._size > HELD_BYTES and not self._paused and self._source is not None:
@@ -116,15 +163,9 @@ class Answer:
     def wake(self) -> None:
         """Lets whoever waits look again."""
         waiter = self._waiter
+        if self._push is not None and not self._ended and self._error is None:
+            return  # what came was handed over
         if waiter is not None:
             self._waiter = None
             if not waiter.done():
                 waiter.set_result(None)
-
-    async def _wait(self) -> None:
-        self._waiter = waiter = self._loop.create_future()
-        try:
-            await waiter
-        except asyncio.CancelledError:
-            self.close()
-            raise

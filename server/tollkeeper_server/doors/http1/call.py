@@ -140,6 +140,18 @@ class Call:
         self._body_told = True
         return self._take()
 
+    def write_part(self, part: bytes) -> bool:
+        """Sends a part of the answer's body at once; tells whether the caller takes more for now."""
+        if part and not self._gone:
+            self._send_body(part, more=True)
+        return self._line.blocked() is None
+
+    async def ready(self) -> None:
+        """Returns when the caller takes more."""
+        blocked = self._line.blocked()
+        if blocked is not None:
+            await asyncio.shield(blocked)
+
     def when_gone(self, call: Callable[[], None] | None) -> None:
         """Has `call` called if the caller leaves before the answer has ended; None calls it off."""
         self._when_gone = call
@@ -173,9 +185,7 @@ class Call:
 
     async def send(self, message: Message) -> None:
         """Sends the head of the answer, or a part of its body; waits while the caller takes no more."""
-        blocked = self._line.blocked()
-        if blocked is not None:
-            await asyncio.shield(blocked)
+        await self.ready()
         if self._gone:
             return
         if message["type"] == "http.response.start":
