@@ -44,7 +44,7 @@ ONLY_IN = {
     "grpc_status": ("doors/*",),
     "hypercorn": ("doors/*",),
     "quart": ("doors/*",),
-    "uvicorn": ("doors/*", "simulator/*"),
+    "uvicorn": ("simulator/*",),
     "aiohappyeyeballs": ("dataplane/http1/*",),
     "aiohttp": (),
     "httptools": ("dataplane/http1/*", "doors/*"),
