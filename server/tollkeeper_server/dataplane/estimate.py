@@ -18,6 +18,8 @@ _TEXT = re.compile(
     rb'\s*:\s*"(' + _STRING + rb')"'
 )
 _DELTA = re.compile(rb'"delta"\s*:\s*"(' + _STRING + rb')"')
+# A chat's chunk as nearly all are.
+_PLAIN_DELTA = re.compile(rb'"delta":\s*\{"content":\s*"([^"\\]*)"\}')
 _MEDIA = ("image_url", "input_audio", "file", "source", "file_data")
 _MAX_DEPTH = 64
 
@@ -25,6 +27,22 @@ _MAX_DEPTH = 64
 def text_bytes(answer: bytes, start: int = 0) -> int:
     """Returns how many bytes of generated text stand in an answer or a piece of a stream, from `start` on."""
     return sum(map(len, _TEXT.findall(answer, start)))
+
+
+def chat_text_bytes(piece: bytes) -> int:
+    """Returns what `text_bytes` does, of a piece of a chat's stream, and sooner."""
+    start = piece.find(b'"delta"')
+    if start < 0:
+        return text_bytes(piece)
+    size = 0
+    while start >= 0:
+        plain = _PLAIN_DELTA.match(piece, start)
+        if plain is None:
+            return size + text_bytes(piece, start)
+        begin, end = plain.span(1)
+        size += end - begin
+        start = piece.find(b'"delta"', end)
+    return size
 
 
 def delta_bytes(piece: bytes) -> int:

@@ -7,7 +7,13 @@ from typing import Protocol
 import msgspec
 
 from tollkeeper_server.dataplane.endpoint import Meter
-from tollkeeper_server.dataplane.estimate import delta_bytes, prompt_tokens, text_bytes, tokens_of
+from tollkeeper_server.dataplane.estimate import (
+    chat_text_bytes,
+    delta_bytes,
+    prompt_tokens,
+    text_bytes,
+    tokens_of,
+)
 from tollkeeper_server.dataplane.usage_wire import Carrier, Usage, decode_carrier, merge, to_tokens
 from tollkeeper_server.domain.usage import Confidence, Tokens
 
@@ -99,24 +105,26 @@ class StreamMeter:
         """Whether the answer is whole, for all that it says; True if nothing is known of that."""
         return self._end is None or self.closed or bool(_FINISHED.search(b"".join(self._last)))
 
-    def feed(self, piece: bytes) -> None:
-        """Takes the next whole events."""
+    def feed(self, piece: bytes) -> bool:
+        """Takes the next whole events; tells whether they say what was used."""
         last = self._last
         last.append(piece)
         self._last_size += len(piece)
         while self._last_size > LAST_BYTES and len(last) > LAST_PIECES:
             self._last_size -= len(last.pop(0))
-        if says_usage(piece):
+        usage = says_usage(piece)
+        if usage:
             for event in events(piece):
                 self._take(event)
-        if self._kind is Meter.RESPONSES:
+        if self._kind is Meter.CHAT:
+            self._text += chat_text_bytes(piece)
+        elif self._kind is Meter.RESPONSES:
             self._text += delta_bytes(piece)
         elif self._kind in _GENERATES_TEXT:
-            # What stands before the first delta of a chat's chunk is the same in all of them.
-            start = piece.find(b'"delta"') if self._kind is Meter.CHAT else 0
-            self._text += text_bytes(piece, max(start, 0))
+            self._text += text_bytes(piece)
         elif self._kind is Meter.IMAGES:
             self._images += len(_IMAGE_DONE.findall(piece))
+        return usage
 
     def in_pieces(self, last: bytes) -> bool:
         """Tells whether what the stream ended in, without a blank line, is a part of an event."""

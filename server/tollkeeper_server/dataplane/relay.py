@@ -67,8 +67,7 @@ async def relay_stream(
         whole = _take_whole(held, chunk)
         if not whole:
             return b""
-        meter.feed(whole)
-        if hide_usage:
+        if meter.feed(whole) and hide_usage:
             whole = _without_usage_chunk(whole)
         exchange.response_bytes += len(whole)
         return whole
@@ -77,7 +76,11 @@ async def relay_stream(
         caller = exchange.caller
         if caller is not None:
             write = caller.write_part
-            while not await incoming.pour(lambda chunk: write(next_part(chunk))):
+
+            def take(chunk: bytes) -> bool:
+                return write(next_part(chunk))
+
+            while not await incoming.pour(take):
                 await caller.ready()
         else:
             async for chunk in incoming.chunks():

@@ -1,9 +1,17 @@
 """Counting tokens where the provider did not."""
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tollkeeper_server.dataplane.estimate import delta_bytes, prompt_tokens, text_bytes, tokens_of
+from tollkeeper_server.dataplane.estimate import (
+    chat_text_bytes,
+    delta_bytes,
+    prompt_tokens,
+    text_bytes,
+    tokens_of,
+)
 
 
 @pytest.mark.parametrize(("size", "tokens"), [(0, 0), (1, 1), (4, 1), (5, 2), (400, 100)])
@@ -63,3 +71,29 @@ def test_of_a_responses_stream_only_deltas_are_new() -> None:
 def test_anything_can_be_estimated(body: bytes) -> None:
     assert prompt_tokens(body) >= 0
     assert text_bytes(body) <= len(body)
+
+
+_FUNCTIONS = st.fixed_dictionaries({"arguments": st.text(max_size=8)})
+_CALLS = st.lists(st.fixed_dictionaries({"index": st.just(0), "function": _FUNCTIONS}), max_size=2)
+_DELTAS: st.SearchStrategy[dict[str, object]] = st.one_of(
+    st.fixed_dictionaries({"content": st.text(max_size=8)}),
+    st.fixed_dictionaries({"role": st.just("assistant"), "content": st.text(max_size=8)}),
+    st.fixed_dictionaries({"reasoning_content": st.text(max_size=8), "content": st.none()}),
+    st.fixed_dictionaries({"tool_calls": _CALLS}),
+    st.just({}),
+)
+
+
+@given(st.lists(st.lists(_DELTAS, max_size=2), max_size=4), st.sampled_from([(",", ":"), (", ", ": ")]))
+def test_of_a_chats_chunks_all_text_is_counted(
+    chunks: list[list[dict[str, object]]], separators: tuple[str, str]
+) -> None:
+    piece = b"".join(
+        b"data: %b\n\n"
+        % json.dumps(
+            {"id": "x", "choices": [{"index": i, "delta": d} for i, d in enumerate(deltas)]},
+            separators=separators,
+        ).encode()
+        for deltas in chunks
+    )
+    assert chat_text_bytes(piece) == text_bytes(piece)

@@ -7,6 +7,7 @@ import zlib
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tollkeeper_server.dataplane import meter
 from tollkeeper_server.dataplane import meter as meter_module
 from tollkeeper_server.dataplane.endpoint import Meter
 from tollkeeper_server.dataplane.meter import BodyMeter, StreamMeter, abandoned
@@ -253,3 +254,18 @@ def test_any_stream_can_be_metered(pieces: list[bytes], kind: Meter) -> None:
 
     assert tokens.prompt >= 0
     assert tokens.completion >= 0
+
+
+@pytest.mark.parametrize("size", [1, meter.LAST_BYTES * 3])
+def test_an_end_is_seen_whatever_its_size_and_what_little_follows_it(size: int) -> None:
+    stream = StreamMeter(Meter.RESPONSES)
+    for number in range(100):
+        stream.feed(b'data: {"type":"response.output_text.delta","delta":"%d"}\n\n' % number)
+    assert not stream.ended
+
+    stream.feed(b'data: {"type":"response.completed","response":{"id":"%b"}}\n\n' % (b"x" * size))
+    stream.feed(b"data: [DONE]\n\n")
+    stream.feed(b"")
+
+    assert stream.closed
+    assert stream.ended

@@ -142,9 +142,12 @@ class Call:
 
     def write_part(self, part: bytes) -> bool:
         """Sends a part of the answer's body at once; tells whether the caller takes more for now."""
-        if part and not self._gone:
+        line = self._line
+        if self._chunked and part and not (self._head or self._gone or self.finished):
+            line.write(b"%x\r\n%b\r\n" % (len(part), part))
+        elif part and not self._gone:
             self._send_body(part, more=True)
-        return self._line.blocked() is None
+        return line.blocked() is None
 
     async def ready(self) -> None:
         """Returns when the caller takes more."""
