@@ -52,6 +52,9 @@ class DataListener:
                 task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
+        for connection in list(self._connections):  # what a caller does not take holds nothing up
+            connection.cut()
+        await self._empty.wait()
         await server.wait_closed()
 
     def stop(self) -> None:

@@ -55,8 +55,8 @@ class Call:
     """
 
     __slots__ = (
-        "_body_told", "_chunked", "_expects", "_gone", "_head", "_keep", "_left", "_line", "_pieces", "_size",
-        "_started", "_waiter", "_when_gone", "finished", "more_body", "scope",
+        "_body_read", "_body_told", "_chunked", "_expects", "_gone", "_head", "_keep", "_left", "_line",
+        "_pieces", "_size", "_started", "_waiter", "_when_gone", "finished", "more_body", "scope",
     )  # fmt: skip
 
     def __init__(self, line: Line, scope: Message, *, keep: bool, expects: bool) -> None:
@@ -68,6 +68,7 @@ class Call:
         self._expects = expects
         self._pieces: list[bytes] = []
         self._size = 0
+        self._body_read = False
         self._body_told = False
         self._waiter: asyncio.Future[None] | None = None
         self._when_gone: Callable[[], None] | None = None
@@ -97,7 +98,8 @@ class Call:
             if not self.finished:
                 self.finished = True
                 self._flush()
-                self._line.broke(reset=self._started and self._left is None and not self._chunked)
+                if not self._gone:  # else nobody is there, or was told already why
+                    self._line.broke(reset=self._started and self._left is None and not self._chunked)
 
     # What the connection says.
 
@@ -135,9 +137,9 @@ class Call:
 
     def whole_body(self) -> bytes | None:
         """Takes the request's body if all of it is there and nothing of it was read; else None."""
-        if self.more_body or self._body_told:
+        if self.more_body or self._body_read:
             return None
-        self._body_told = True
+        self._body_read = self._body_told = True
         return self._take()
 
     def write_part(self, part: bytes) -> bool:
@@ -171,6 +173,7 @@ class Call:
                 self._line.write(_CONTINUE)
         while not (self._gone or self.finished):
             if self._pieces or not (self.more_body or self._body_told):
+                self._body_read = True
                 self._body_told = not self.more_body
                 return {"type": "http.request", "body": self._take(), "more_body": self.more_body}
             self._waiter = waiter = self._line.loop.create_future()

@@ -58,9 +58,9 @@ class Connection(asyncio.Protocol):
     """
 
     __slots__ = (
-        "_call", "_expects", "_headers", "_idle_since", "_in_head", "_latest", "_owner", "_parser", "_queue",
-        "_reading", "_refusal", "_resuming", "_shut", "_timer", "_transport", "_unread", "_url", "_writable",
-        "loop",
+        "_advanced", "_call", "_expects", "_headers", "_idle_since", "_in_head", "_latest", "_owner",
+        "_parser", "_queue", "_reading", "_refusal", "_resuming", "_shut", "_timer", "_transport", "_unread",
+        "_url", "_writable", "loop",
     )  # fmt: skip
 
     def __init__(self, owner: Owner) -> None:
@@ -72,6 +72,7 @@ class Connection(asyncio.Protocol):
         self._headers: list[tuple[bytes, bytes]] = []
         self._expects = False
         self._in_head = False
+        self._advanced = False
         self._resuming = False
         self._unread = 0
         self._call: Call | None = None
@@ -112,6 +113,11 @@ class Connection(asyncio.Protocol):
         if self._call is None:
             self._close()
 
+    def cut(self) -> None:
+        """Closes the connection, whatever was still to be sent."""
+        if self._transport is not None:
+            self._transport.abort()
+
     def _look(self) -> None:
         left = self._owner.keep_alive
         if self._call is None:
@@ -132,6 +138,7 @@ class Connection(asyncio.Protocol):
         parser = self._parser
         if parser is None:  # what came before was not HTTP, or an answer said that the connection closes
             return
+        self._advanced = False
         try:
             parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
@@ -139,7 +146,7 @@ class Connection(asyncio.Protocol):
         except httptools.HttpParserError:
             self._refuse(_NOT_HTTP)
         else:
-            if self._in_head:
+            if not self._advanced:  # a head, or the extensions of a chunk, or trailers: none need end
                 self._unread += len(data)
                 if self._unread > MAX_HEAD_BYTES:
                     self._refuse(_ENDLESS_HEAD)
@@ -184,7 +191,7 @@ class Connection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Takes a header."""
-        if not self._resuming:
+        if self._in_head:  # a trailer is not one (RFC 9110, 6.5.1)
             name = name.lower()
             if name == b"expect" and value.lower() == b"100-continue":
                 self._expects = True
@@ -193,6 +200,7 @@ class Connection(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         """Starts to serve the request, unless it is being served already."""
         self._in_head = False
+        self._advanced = True
         if self._resuming:
             self._resuming = False
             return
@@ -222,11 +230,14 @@ class Connection(asyncio.Protocol):
 
     def on_body(self, body: bytes) -> None:
         """Takes a part of the body."""
+        self._advanced = True
+        self._unread = 0
         if self._latest is not None:
             self._latest.feed(body)
 
     def on_message_complete(self) -> None:
         """Takes the end of the request."""
+        self._advanced = True
         if self._latest is not None:
             self._latest.feed_end()
 
@@ -237,14 +248,17 @@ class Connection(asyncio.Protocol):
     def _refuse(self, refusal: TollkeeperError) -> None:
         self._parser = None
         broken, self._latest = self._latest, None
-        if broken is not None and broken.more_body and self._queue:
-            self._queue.pop()
-        elif broken is not None and broken is self._call and broken.more_body:
-            if broken.answered:
+        if broken is not None and broken.more_body:
+            if self._queue:
+                self._queue.pop()
+            elif broken.answered:
                 self._close()
+                return
             else:
+                self._call = None
                 self._say(refusal)
-            return
+                broken.leave()
+                return
         if self._call is None:
             self._say(refusal)
         else:  # what was asked before is answered first
@@ -309,7 +323,7 @@ class Connection(asyncio.Protocol):
         call, self._call = self._call, None
         if self._transport is None:
             return
-        if not keep:
+        if not keep or (self._shut and not self._queue and self._refusal is None):
             if call is not None and call.more_body:
                 self._linger()
             else:
