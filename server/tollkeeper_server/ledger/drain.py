@@ -12,7 +12,7 @@ import logging
 import random
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import NamedTuple, ParamSpec, TypeVar
+from typing import NamedTuple, TypeVar, TypeVarTuple
 
 import msgspec
 
@@ -22,8 +22,8 @@ from tollkeeper_server.ledger.journal import Journal
 from tollkeeper_server.store.ports import UsageStore
 
 _log = logging.getLogger("tollkeeper.ledger")
-P = ParamSpec("P")
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 REJECTED = "rejected.jsonl"
 _MAX_DELAY_SECONDS = 30.0
 
@@ -139,10 +139,9 @@ class Drain:
         _log.error("%s can't be adopted (%s); the next process to start tries again", orphan.path, error)
         orphan.release()
 
-    async def _in_thread(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    async def _in_thread(self, function: Callable[[*Ts], T], *args: *Ts) -> T:
         """Runs something that waits for the disk; `close` waits for it even when this is cancelled."""
-        work = asyncio.ensure_future(asyncio.to_thread(function, *args, **kwargs))
-        self._work = work
+        self._work = work = asyncio.get_running_loop().run_in_executor(None, function, *args)
         return await asyncio.shield(work)
 
     async def _write(self, events: list[UsageEvent]) -> None:

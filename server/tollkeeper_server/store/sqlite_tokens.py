@@ -11,6 +11,20 @@ from tollkeeper_server.store.documents import from_document, time_text, to_docum
 
 Row = tuple[str, int, str | None]
 COUNTERS = ("request_count", "last_used_at")
+# One statement, however many tokens. Rows are numbered as they are inserted, so the last ones are found by
+# number; NOT INDEXED because an index in the order of tokens would be read from end to end.
+_COUNT = """
+    WITH used (token_id, requests, last) AS (
+        SELECT token_id, count(*), max(started_at) FROM usage NOT INDEXED
+        WHERE rowid > last_insert_rowid() - ? GROUP BY token_id
+    )
+    UPDATE tokens SET (last_used_at, request_count) = (
+        SELECT max(coalesce(tokens.last_used_at, ''), last),
+            tokens.request_count + CASE WHEN tokens.max_requests = 0 THEN requests ELSE 0 END
+        FROM used WHERE token_id = tokens.id
+    )
+    WHERE id IN (SELECT token_id FROM used)
+"""
 
 
 def add(connection: sqlite3.Connection, token: Token) -> None:
@@ -106,13 +120,12 @@ def admit(connection: sqlite3.Connection, token_id: str, at: datetime) -> bool:
     return done.rowcount == 1
 
 
-def count(connection: sqlite3.Connection, token_id: str, requests: int, last: datetime) -> None:
-    """Adds requests that were not admitted one by one, and moves the time of last use forward."""
-    connection.execute(
-        "UPDATE tokens SET last_used_at = max(coalesce(last_used_at, ''), ?), "
-        "request_count = request_count + CASE WHEN max_requests = 0 THEN ? ELSE 0 END WHERE id = ?",
-        (time_text(last), requests, token_id),
-    )
+def count(connection: sqlite3.Connection, new: int) -> None:
+    """Counts the `new` rows of usage that this connection inserted last on their tokens.
+
+    A token with a limit was counted when its request was admitted: only its time of last use moves.
+    """
+    connection.execute(_COUNT, (new,))
 
 
 def _columns(token: Token) -> tuple[object, ...]:
