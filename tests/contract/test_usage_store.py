@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from itertools import chain, combinations
 
 import msgspec
@@ -48,6 +48,66 @@ async def test_an_event_is_written_once(store: Store) -> None:
     assert await store.add_usage([twice, twice]) == 1
     assert await store.add_usage([]) == 0
     assert len(await store.list_usage(EVERYTHING, limit=10)) == 6
+
+
+async def test_of_a_large_batch_what_is_new_is_written_and_counted(store: Store) -> None:
+    """However many events and tokens there are, and wherever among them the known and repeated ones are."""
+    tokens = [a_token() for _ in range(7)]
+    for token in tokens:
+        await store.add_token(token)
+    events = [
+        an_event(tokens[number % 7], started_at=NOON + number % 50 * SECOND, request_id=f"r{number}")
+        for number in range(700)
+    ]
+    known = events[3:400:9]
+    assert await store.add_usage(known) == len(known)
+    batch = list(chain.from_iterable((event, events[number // 2]) for number, event in enumerate(events)))
+    assert await store.add_usage(batch) == 700 - len(known)
+    assert await store.add_usage(batch) == 0
+
+    assert sorted(events, key=lambda event: event.id, reverse=True) == await store.list_usage(
+        EVERYTHING, limit=1000
+    )
+    for token in tokens:
+        times = [event.started_at for event in events if event.token_id == token.id]
+        assert msgspec.structs.replace(
+            token, request_count=len(times), last_used_at=max(times)
+        ) == await store.get_token(token.id)
+
+
+async def test_an_older_event_does_not_move_the_last_use_back(store: Store) -> None:
+    """Journals of dead processes come late."""
+    token = a_token()
+    await store.add_token(token)
+    await store.add_usage([an_event(token, started_at=LATER)])
+    await store.add_usage([an_event(token, started_at=NOON)])
+    assert msgspec.structs.replace(token, request_count=2, last_used_at=LATER) == await store.get_token(
+        token.id
+    )
+
+
+@pytest.mark.parametrize(
+    "text", ["\0", "a\0b", "'; --", '"\\u0000', "größte", "\U0001f600", "\u2028", "1e5", " x ", "x" * 70_000]
+)
+async def test_callers_texts_are_kept_as_they_are(store: Store, text: str) -> None:
+    """Whatever a caller names as a model, or as the request."""
+    event = msgspec.structs.replace(an_event(request_id=text), model_asked=text)
+    await store.add_usage([event])
+    assert [event] == await store.list_usage(UsageFilter(request_id=text), limit=2)
+
+
+async def test_times_of_any_zone_are_instants(store: Store) -> None:
+    """They are kept, ordered and filtered in UTC, with or without a fraction of a second."""
+    zones = [UTC, timezone(timedelta(hours=5, minutes=30)), timezone(timedelta(hours=-11, seconds=30))]
+    instants = [NOON - SECOND, NOON, LATER, NOON + timedelta(microseconds=100_000), NOON + SECOND]
+    events = [an_event(started_at=at.astimezone(zone)) for zone in zones for at in instants]
+    await store.add_usage(events)
+    assert sorted(events, key=lambda event: event.id, reverse=True) == await store.list_usage(
+        EVERYTHING, limit=20
+    )
+    for start in instants:
+        (row,) = await store.sum_usage(UsageFilter(start=start, end=NOON + SECOND), group_by=[], limit=1)
+        assert row.requests == len([at for at in instants if start <= at < NOON + SECOND]) * len(zones)
 
 
 async def test_the_first_writing_of_an_event_stands(store: Store) -> None:

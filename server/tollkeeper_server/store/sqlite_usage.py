@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator, Sequence
+from datetime import UTC
 from functools import cache
 from operator import attrgetter
 
@@ -111,14 +112,17 @@ def _insert(rows: int) -> str:
 def _values(events: Sequence[UsageEvent]) -> list[object]:
     """Returns the rows of some events, one after the other, in types that SQLite takes as they are."""
     values: list[object] = []
-    # All times in one call: `time_text` for each takes more than all the rest.
+    # All times in one call: `time_text` for each takes more than all the rest. It rounds zones to minutes,
+    # so only those in UTC are taken from it.
     texts: list[str] = msgspec.to_builtins([event.started_at for event in events])
     for event, text in zip(events, texts, strict=True):
         values += _plain(event)
         values += (
             event.tokens.confidence.value,
             int(event.streamed),
-            f"{text[:-1]}+00:00" if len(text) == _JSON_TIME else time_text(event.started_at),
+            f"{text[:-1]}+00:00"
+            if len(text) == _JSON_TIME and event.started_at.tzinfo is UTC
+            else time_text(event.started_at),
         )
     return values
 
