@@ -28,7 +28,7 @@ _COLUMNS = (*_PLAIN, *_COUNTS, *_CONVERTED)
 _plain = attrgetter(*_PLAIN, *(f"tokens.{name}" for name in _COUNTS))
 # How many rows one statement takes. While SQLite runs it the GIL is free: it is held for the conversion and
 # binding of the rows (about 0.2 ms for the largest), and won back a few times for each statement.
-_RUNS = (125, 25, 5, 1)
+_RUNS = (100, 20, 5, 1)
 _JSON_TIME = len("2026-01-31T23:59:59.123456Z")
 _SELECT = f"SELECT {', '.join(_COLUMNS)} FROM usage"  # noqa: S608 - names of our own
 _GROUPS: dict[UsageGroup, str] = {

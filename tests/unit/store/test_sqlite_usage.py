@@ -64,7 +64,7 @@ def test_a_time_is_written_as_time_text_says(at: datetime, zone: timezone) -> No
         assert sqlite_usage._values([event])[-1] == time_text(time)
 
 
-@pytest.mark.parametrize("position", [0, 60, 124, 125, 299])
+@pytest.mark.parametrize("position", [0, 60, 99, 100, 299])
 async def test_a_batch_with_an_event_that_cannot_be_written_leaves_nothing(
     tmp_path: Path, position: int
 ) -> None:
