@@ -2,7 +2,7 @@
 
 from itertools import count
 
-from tollkeeper_server.snapshot.model import Leg, Route
+from tollkeeper_server.snapshot.model import Leg, Pool
 
 
 class Turns:
@@ -11,9 +11,9 @@ class Turns:
     def __init__(self) -> None:
         self._counts: dict[str, count[int]] = {}
 
-    def next(self, route: Route) -> Leg:
-        """Returns the deployment whose turn it is. The route must have one."""
-        legs = route.legs
+    def next(self, pool: Pool) -> Leg:
+        """Returns the deployment whose turn it is. The pool must have one."""
+        legs = pool.legs
         if len(legs) == 1:
             return legs[0]
-        return legs[next(self._counts.setdefault(route.name, count())) % len(legs)]
+        return legs[next(self._counts.setdefault(pool.key, count())) % len(legs)]

@@ -15,7 +15,7 @@ from tollkeeper_server.domain.model import matches
 from tollkeeper_server.domain.upstream import Provider
 from tollkeeper_server.errors import Reason, TollkeeperError
 from tollkeeper_server.snapshot.compile import bearer
-from tollkeeper_server.snapshot.model import Leg, Route, Target
+from tollkeeper_server.snapshot.model import Leg, Pool, Route
 
 # Where Azure has the deployment in the path; elsewhere it stands in the body, as with OpenAI.
 _BY_DEPLOYMENT = {
@@ -43,19 +43,19 @@ def choose(exchange: Exchange, peek: Peek, turns: Turns) -> Leg:
     assert exchange.matched is not None
     name = peek.model if peek.model is not None else check_model(exchange.matched.path_model or None)
     if not name:
-        leg = Leg(_default(exchange), "")
+        leg = turns.next(_default(exchange))
     else:
         exchange.model_asked = name
         route = _permitted(exchange, name)
         exchange.model_served = name if route.is_pattern else route.name
-        if not route.legs:
+        if not route.pool.legs:
             raise TollkeeperError(
                 Reason.NO_UPSTREAM,
                 f"the model {name!r} has no active deployment; have an administrator add or activate one",
                 field="model",
                 retry_after=30,
             )
-        leg = turns.next(route)
+        leg = turns.next(route.pool)
     exchange.upstream = leg.target.name
     return leg
 
@@ -94,7 +94,7 @@ def unknown_model(name: str) -> TollkeeperError:
     )
 
 
-def _default(exchange: Exchange) -> Target:
+def _default(exchange: Exchange) -> Pool:
     assert exchange.matched is not None
     assert exchange.token is not None
     if exchange.matched.endpoint.body in {Body.JSON, Body.FORM} and exchange.method == "POST":

@@ -13,7 +13,7 @@ def list_models(exchange: Exchange) -> bytes:
     entries = [
         _entry(exchange, name, route)
         for name, route in sorted(exchange.snapshot.routes.items())
-        if route.legs and _may_use(exchange, name, route)
+        if route.pool.legs and _may_use(exchange, name, route)
     ]
     if exchange.anthropic:
         return msgspec.json.encode(
@@ -30,7 +30,7 @@ def list_models(exchange: Exchange) -> bytes:
 def get_model(exchange: Exchange, name: str) -> bytes:
     """Returns one model. Raises MODEL_NOT_FOUND, also for one that the token may not use."""
     route = exchange.snapshot.resolve(name)
-    if route is None or not route.legs or not _may_use(exchange, name, route):
+    if route is None or not route.pool.legs or not _may_use(exchange, name, route):
         raise unknown_model(name)
     return msgspec.json.encode(_entry(exchange, name, route))
 
@@ -48,7 +48,7 @@ def _entry(exchange: Exchange, name: str, route: Route) -> dict[str, object]:
         "id": name,
         "object": "model",
         "created": int(route.created_at.timestamp()),
-        "owned_by": route.legs[0].target.name,
+        "owned_by": route.pool.legs[0].target.name,
         "capabilities": sorted(route.capabilities),
         "proxied_by": "tollkeeper",
     }

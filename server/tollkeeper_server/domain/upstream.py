@@ -39,11 +39,53 @@ class Timeouts(Struct, frozen=True, kw_only=True):
     total: float = 3600.0
 
 
+class HeaderAction(StrEnum):
+    """What is done to a header."""
+
+    INSERT = "insert"
+    """Set it if it is absent."""
+    REPLACE = "replace"
+    """Set it, whatever it was."""
+    REMOVE = "remove"
+
+
+class HeaderOperation(Struct, frozen=True, kw_only=True):
+    """A change to the headers of a request before it is sent. REMOVE has no `value`."""
+
+    action: HeaderAction
+    name: str
+    value: str = ""
+
+
+class Breaker(Struct, frozen=True, kw_only=True):
+    """When an upstream is left alone: of the calls of the last `window_seconds`, at least `min_calls`, the
+    share `threshold` (0.01 to 1) has failed. After `cooldown_seconds` one call at a time tries it again.
+    """
+
+    threshold: float = 0.5
+    cooldown_seconds: float = 30.0
+    window_seconds: float = 30.0
+    min_calls: int = 10
+
+
+class Probe(Struct, frozen=True, kw_only=True):
+    """Asks an upstream how it is: a GET of `path` below its base URL, every `interval_seconds`.
+
+    An answer below 500 within `timeout_seconds` is a success.
+    """
+
+    path: str
+    interval_seconds: float = 10.0
+    timeout_seconds: float = 5.0
+
+
 class Upstream(Struct, frozen=True, kw_only=True):
     """A provider endpoint. `name` identifies it and never changes. Either `base_url` or `full_url` is set.
 
     `api_key` is sealed (store/sealed.py); `api_key_hint` is what people are shown.
     `timeouts` holds only those that differ from the defaults, by field name, in seconds.
+    `header_operations` are done in order. `ca_certificates` is PEM text with the authorities to trust instead
+    of the system's. `proxy_url` is sealed, as it may hold a password; `proxy_hint` is what people are shown.
     """
 
     name: str
@@ -61,6 +103,12 @@ class Upstream(Struct, frozen=True, kw_only=True):
     is_active: bool = True
     is_default: bool = False
     timeouts: dict[str, float] = {}
+    header_operations: tuple[HeaderOperation, ...] = ()
+    breaker: Breaker = Breaker()
+    probe: Probe | None = None
+    ca_certificates: str = ""
+    proxy_url: str | None = None
+    proxy_hint: str = ""
     created_at: datetime
     updated_at: datetime
     revision: int = 1

@@ -1,15 +1,29 @@
 """Turns stored configuration into a snapshot. Pure: the same input gives the same snapshot."""
 
 import base64
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from operator import attrgetter
 
 import msgspec
 
-from tollkeeper_server.domain.model import Model
+from tollkeeper_server.domain.listener import Listener
+from tollkeeper_server.domain.model import Deployment, Model
 from tollkeeper_server.domain.project import Project
+from tollkeeper_server.domain.traffic import Group, TrafficPolicy
 from tollkeeper_server.domain.upstream import AuthScheme, Provider, Timeouts, Upstream
-from tollkeeper_server.snapshot.model import Header, Leg, ProjectView, Route, Snapshot, Target
+from tollkeeper_server.snapshot.model import (
+    Dial,
+    Header,
+    Leg,
+    ListenerView,
+    Pool,
+    ProjectView,
+    Route,
+    Snapshot,
+    Target,
+)
+from tollkeeper_server.snapshot.rules import RuleError, compile_rules
 from tollkeeper_server.store.sealed import UnsealError
 
 OpenSecret = Callable[[str, str], str]
@@ -29,10 +43,12 @@ def compile_snapshot(
     projects: Iterable[Project],
     upstreams: Iterable[Upstream],
     models: Iterable[Model],
+    groups: Iterable[Group] = (),
+    listeners: Iterable[Listener] = (),
     open_secret: OpenSecret,
     default_timeouts: Timeouts,
 ) -> Snapshot:
-    """Compiles a snapshot. Raises `CompileError` if a secret can't be opened or a timeout is unknown.
+    """Compiles a snapshot. Raises `CompileError` if a secret, a timeout or a rule can't be used.
 
     Where two models claim a name, the name proper wins over an alias and the older model over the
     younger: concurrent edits may let this arise, and every process must decide it alike.
@@ -40,24 +56,14 @@ def compile_snapshot(
     active = [upstream for upstream in upstreams if upstream.is_active]
     targets = {upstream.name: compile_target(upstream, open_secret, default_timeouts) for upstream in active}
     defaults = sorted((u for u in active if u.is_default), key=attrgetter("updated_at", "name"))
+    pools = {group.name: _group_pool(group, targets) for group in groups}
     routes: dict[str, Route] = {}
     patterns: list[Route] = []
     aliases: list[tuple[str, Route]] = []
     for model in sorted(models, key=attrgetter("created_at", "name")):
         if not model.is_active:
             continue
-        # An alias is known here alone; only a pattern leaves the name to the caller.
-        own_name = "" if model.name.endswith("*") else model.name
-        route = Route(
-            name=model.name,
-            capabilities=frozenset(model.capabilities),
-            legs=tuple(
-                Leg(targets[deployment.upstream], deployment.upstream_model or own_name)
-                for deployment in model.deployments
-                if deployment.upstream in targets
-            ),
-            created_at=model.created_at,
-        )
+        route = _route(model, targets, pools)
         if route.is_pattern:
             patterns.append(route)
         else:
@@ -70,13 +76,116 @@ def compile_snapshot(
         projects={project.id: _view(project, open_secret) for project in projects},
         routes=routes,
         patterns=tuple(sorted(patterns, key=lambda route: (-len(route.name), route.name))),
-        default=targets[defaults[-1].name] if defaults else None,
+        default=pool_of_one(targets[defaults[-1].name]) if defaults else None,
+        groups=pools,
+        listeners={listener.name: _listener(listener) for listener in listeners if listener.is_active},
+        targets=targets,
+    )
+
+
+def pool_of_one(target: Target) -> Pool:
+    """Returns the pool of a target by itself, called by the policy that is the default."""
+    policy = TrafficPolicy()
+    return make_pool(f"upstream/{target.name}", target.name, "", (make_leg(target, "", 1, policy),), policy)
+
+
+def _group_pool(group: Group, targets: Mapping[str, Target]) -> Pool:
+    legs = tuple(
+        make_leg(targets[member.upstream], "", member.weight, group.policy)
+        for member in group.members
+        if member.upstream in targets
+    )
+    return make_pool(f"group/{group.name}", group.name, group.name, legs, group.policy)
+
+
+def _route(model: Model, targets: Mapping[str, Target], pools: Mapping[str, Pool]) -> Route:
+    # An alias is known here alone; only a pattern leaves the name to the caller.
+    own_name = "" if model.name.endswith("*") else model.name
+    if model.group:
+        pool = pools.get(model.group) or make_pool(
+            f"group/{model.group}", model.group, model.group, (), model.policy
+        )
+        # The group's turns and statistics stay its own: they go by its key.
+        pool = replace(pool, legs=tuple(replace(leg, upstream_model=own_name) for leg in pool.legs))
+    else:
+        legs = tuple(
+            _deployment_leg(deployment, own_name, targets, model.policy)
+            for deployment in model.deployments
+            if deployment.upstream in targets
+        )
+        pool = make_pool(f"model/{model.name}", model.name, "", legs, model.policy)
+    return Route(
+        name=model.name,
+        capabilities=frozenset(model.capabilities),
+        pool=pool,
+        created_at=model.created_at,
+        fallbacks=model.fallbacks,
+        fallback_on=frozenset(model.fallback_on),
+        price=model.price,
+    )
+
+
+def _deployment_leg(
+    deployment: Deployment, own_name: str, targets: Mapping[str, Target], policy: TrafficPolicy
+) -> Leg:
+    name = deployment.upstream_model or own_name
+    return make_leg(targets[deployment.upstream], name, deployment.weight, policy)
+
+
+def make_pool(key: str, name: str, group: str, legs: tuple[Leg, ...], policy: TrafficPolicy) -> Pool:
+    """Returns legs as a policy chooses among them."""
+    return Pool(
+        key=key,
+        name=name,
+        group=group,
+        legs=legs,
+        strategy=policy.strategy,
+        retry=policy.retry,
+        session_header=policy.session_header.lower().encode(),
+    )
+
+
+def make_leg(target: Target, upstream_model: str, weight: int, policy: TrafficPolicy) -> Leg:
+    """Returns a target as a policy has it called."""
+    own = {name: policy.timeouts[name] for name in ("connect", "idle") if name in policy.timeouts}
+    timeouts = msgspec.structs.replace(target.timeouts, **own)
+    whole = timeouts
+    if "request" in policy.timeouts:
+        whole = msgspec.structs.replace(timeouts, total=policy.timeouts["request"])
+    dial = (
+        replace(target.dial, keep_alive=policy.keep_alive_seconds)
+        if policy.keep_alive_seconds
+        else target.dial
+    )
+    return Leg(
+        target=target,
+        upstream_model=upstream_model,
+        timeouts=timeouts,
+        whole_timeouts=whole,
+        dial=dial,
+        user_agent=policy.user_agent.encode(),
+        weight=weight,
+    )
+
+
+def _listener(listener: Listener) -> ListenerView:
+    try:
+        rules = compile_rules(listener.rules)
+    except RuleError as error:
+        raise CompileError(f"listener {listener.name}: {error}") from error
+    return ListenerView(
+        name=listener.name,
+        address=listener.address,
+        rules=rules,
+        default_group=listener.default_group,
+        ip_limit=listener.ip_limit,
+        head_timeout=listener.head_timeout_seconds,
     )
 
 
 def compile_target(upstream: Upstream, open_secret: OpenSecret, defaults: Timeouts) -> Target:
     """Makes an upstream ready to be called."""
-    key = _open(open_secret, upstream.api_key, "upstream", upstream.name) or ""
+    key = _open(open_secret, upstream.api_key, "upstream", upstream.name, "api_key") or ""
     headers: list[Header] = []
     fallback: list[Header] = []
     if upstream.provider is Provider.OPENAI:
@@ -96,6 +205,16 @@ def compile_target(upstream: Upstream, open_secret: OpenSecret, defaults: Timeou
         headers=tuple(headers),
         fallback_headers=tuple(fallback),
         timeouts=_timeouts(upstream, defaults),
+        operations=tuple(
+            (operation.action, operation.name.lower().encode(), operation.value.encode())
+            for operation in upstream.header_operations
+        ),
+        breaker=upstream.breaker,
+        probe=upstream.probe,
+        dial=Dial(
+            ca_certificates=upstream.ca_certificates,
+            proxy=_open(open_secret, upstream.proxy_url, "upstream", upstream.name, "proxy_url") or "",
+        ),
     )
 
 
@@ -140,14 +259,14 @@ def bearer(key: str) -> tuple[Header, ...]:
 
 
 def _view(project: Project, open_secret: OpenSecret) -> ProjectView:
-    key = _open(open_secret, project.api_key, "project", project.id)
+    key = _open(open_secret, project.api_key, "project", project.id, "api_key")
     return ProjectView(id=project.id, is_active=project.is_active, api_key=key)
 
 
-def _open(open_secret: OpenSecret, sealed: str | None, kind: str, key: str) -> str | None:
+def _open(open_secret: OpenSecret, sealed: str | None, kind: str, key: str, name: str) -> str | None:
     if sealed is None:
         return None
     try:
-        return open_secret(sealed, f"{kind}:{key}:api_key")
+        return open_secret(sealed, f"{kind}:{key}:{name}")
     except UnsealError as error:
-        raise CompileError(f"the api_key of {kind} {key}: {error}") from error
+        raise CompileError(f"the {name} of {kind} {key}: {error}") from error

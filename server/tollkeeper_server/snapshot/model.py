@@ -4,8 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from tollkeeper_server.domain.model import Capability
-from tollkeeper_server.domain.upstream import Provider, Timeouts
+from tollkeeper_server.domain.listener import IpLimit
+from tollkeeper_server.domain.model import Capability, FallbackCause, Price
+from tollkeeper_server.domain.traffic import Retry, Strategy
+from tollkeeper_server.domain.upstream import Breaker, HeaderAction, Probe, Provider, Timeouts
+from tollkeeper_server.snapshot.rules import Rules
 
 Header = tuple[bytes, bytes]
 
@@ -20,11 +23,25 @@ class ProjectView:
 
 
 @dataclass(frozen=True, slots=True)
+class Dial:
+    """How connections to an upstream are made. `ca_certificates` is PEM text, empty for the system's.
+
+    `proxy` is an outbound proxy's URL, empty for none; it may hold a password. `keep_alive` is the silence
+    in seconds after which TCP probes, 0 for the default.
+    """
+
+    ca_certificates: str = ""
+    proxy: str = field(default="", repr=False)
+    keep_alive: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Target:
     """An upstream, ready to be called. `credential` are the headers that carry its key.
 
     `base_url` has no trailing slash; `full_url`, if set, is used whatever the path.
     `headers` are sent in any case, `fallback_headers` if the caller sent none of that name.
+    `operations` are done in order on what is sent, but for the credential.
     """
 
     name: str
@@ -36,6 +53,10 @@ class Target:
     headers: tuple[Header, ...]
     fallback_headers: tuple[Header, ...]
     timeouts: Timeouts
+    operations: tuple[tuple[HeaderAction, bytes, bytes], ...] = ()
+    breaker: Breaker = field(default_factory=Breaker)
+    probe: Probe | None = None
+    dial: Dial = field(default_factory=Dial)
     own_names: frozenset[bytes] = field(init=False)
     """The names of `headers` and `credential`, which a caller has no say in."""
 
@@ -46,20 +67,49 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Leg:
-    """A deployment: where a model is served, and under which name (empty: the one asked for)."""
+    """A target as one model or group calls it. `upstream_model` empty is the name asked for.
+
+    `timeouts` are those of streams, `whole_timeouts` those of other answers. An empty `user_agent` leaves
+    the caller's.
+    """
 
     target: Target
     upstream_model: str
+    timeouts: Timeouts
+    whole_timeouts: Timeouts
+    dial: Dial
+    user_agent: bytes = b""
+    weight: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """Legs that serve the same, and how one is chosen. `key` tells it from every other, `name` is for people.
+
+    `group` is the group's name, empty if it is none. `retry` None tries other legs, at once, and none twice.
+    `session_header` pins callers, empty for none.
+    """
+
+    key: str
+    name: str
+    group: str
+    legs: tuple[Leg, ...]
+    strategy: Strategy
+    retry: Retry | None
+    session_header: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A model, ready to be served. `capabilities` empty are all; `legs` are the active deployments."""
+    """A model, ready to be served. `capabilities` empty are all; the pool has the active deployments."""
 
     name: str
     capabilities: frozenset[Capability]
-    legs: tuple[Leg, ...]
+    pool: Pool
     created_at: datetime
+    fallbacks: tuple[str, ...] = ()
+    fallback_on: frozenset[FallbackCause] = frozenset()
+    price: Price | None = None
 
     @property
     def is_pattern(self) -> bool:
@@ -68,14 +118,33 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
+class ListenerView:
+    """What a listener does with requests. `address` is `HOST:PORT`, `head_timeout` in seconds."""
+
+    name: str
+    address: str
+    rules: Rules
+    default_group: str
+    ip_limit: IpLimit | None
+    head_timeout: float
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The whole of it. `routes` by name and alias; `patterns` the longest first."""
+    """The whole of it. `routes` by name and alias; `patterns` the longest first.
+
+    `groups`, `listeners` and `targets` are by name, those that are active. `default` serves requests that
+    name no model.
+    """
 
     revision: int
     projects: Mapping[str, ProjectView]
     routes: Mapping[str, Route]
     patterns: tuple[Route, ...]
-    default: Target | None
+    default: Pool | None
+    groups: Mapping[str, Pool] = field(default_factory=dict)
+    listeners: Mapping[str, ListenerView] = field(default_factory=dict)
+    targets: Mapping[str, Target] = field(default_factory=dict)
 
     def resolve(self, name: str) -> Route | None:
         """Returns the route for the name a caller asked for, or None if it is unknown."""

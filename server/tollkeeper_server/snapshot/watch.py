@@ -4,8 +4,10 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
+from tollkeeper_server.domain.listener import Listener
 from tollkeeper_server.domain.model import Model
 from tollkeeper_server.domain.project import Project
+from tollkeeper_server.domain.traffic import Group
 from tollkeeper_server.domain.upstream import Timeouts, Upstream
 from tollkeeper_server.errors import TollkeeperError
 from tollkeeper_server.snapshot.compile import CompileError, OpenSecret, compile_snapshot
@@ -14,7 +16,7 @@ from tollkeeper_server.store.ports import Store
 
 _PAGE = 1000
 
-_Entity = TypeVar("_Entity", Project, Upstream, Model)
+_Entity = TypeVar("_Entity", Project, Upstream, Model, Group, Listener)
 
 
 class SnapshotWatch:
@@ -52,6 +54,8 @@ class SnapshotWatch:
             projects=await _all(self._store.list_projects, lambda project: project.id),
             upstreams=await _all(self._store.list_upstreams, lambda upstream: upstream.name),
             models=await _all(self._store.list_models, lambda model: model.name),
+            groups=await _all(self._store.list_groups, lambda group: group.name),
+            listeners=await _all(self._store.list_listeners, lambda listener: listener.name),
             open_secret=self._open_secret,
             default_timeouts=self._default_timeouts,
         )

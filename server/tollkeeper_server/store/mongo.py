@@ -12,9 +12,11 @@ import msgspec
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.errors import DuplicateKeyError
 
+from tollkeeper_server.domain.listener import Listener
 from tollkeeper_server.domain.model import Model
 from tollkeeper_server.domain.project import Project
 from tollkeeper_server.domain.token import Token
+from tollkeeper_server.domain.traffic import Group
 from tollkeeper_server.domain.upstream import Upstream
 from tollkeeper_server.domain.usage import UsageEvent, UsageFilter, UsageGroup, UsageRow
 from tollkeeper_server.errors import Reason, TollkeeperError
@@ -25,7 +27,8 @@ from tollkeeper_server.store.mongo_schema import Document
 
 _T = TypeVar("_T", bound=msgspec.Struct)
 _PROJECTS, _UPSTREAMS, _MODELS = "projects", "upstreams", "models"
-_KEYS = {_PROJECTS: "id", _UPSTREAMS: "name", _MODELS: "name"}
+_GROUPS, _LISTENERS = "groups", "listeners"
+_KEYS = {_PROJECTS: "id", _UPSTREAMS: "name", _MODELS: "name", _GROUPS: "name", _LISTENERS: "name"}
 
 
 class MongoStore:
@@ -138,6 +141,46 @@ class MongoStore:
     async def delete_model(self, name: str, *, expected: int) -> bool:
         """Removes the model if the stored revision is `expected`."""
         return await self._connection.run(self._delete(_MODELS, name, expected))
+
+    async def add_group(self, group: Group) -> None:
+        """Adds a group. Raises ALREADY_EXISTS if its name is taken."""
+        await self._connection.run(self._add(_GROUPS, group))
+
+    async def get_group(self, name: str) -> Group | None:
+        """Returns the group of that name, or None."""
+        return await self._connection.run(self._get(_GROUPS, name, Group))
+
+    async def list_groups(self, *, after: str = "", limit: int) -> list[Group]:
+        """Returns a page of groups by name."""
+        return await self._connection.run(self._list(_GROUPS, Group, after, limit, {}))
+
+    async def replace_group(self, group: Group, *, expected: int) -> bool:
+        """Writes the group if the stored revision is `expected`."""
+        return await self._connection.run(self._replace(_GROUPS, group, expected))
+
+    async def delete_group(self, name: str, *, expected: int) -> bool:
+        """Removes the group if the stored revision is `expected`."""
+        return await self._connection.run(self._delete(_GROUPS, name, expected))
+
+    async def add_listener(self, listener: Listener) -> None:
+        """Adds a listener. Raises ALREADY_EXISTS if its name is taken."""
+        await self._connection.run(self._add(_LISTENERS, listener))
+
+    async def get_listener(self, name: str) -> Listener | None:
+        """Returns the listener of that name, or None."""
+        return await self._connection.run(self._get(_LISTENERS, name, Listener))
+
+    async def list_listeners(self, *, after: str = "", limit: int) -> list[Listener]:
+        """Returns a page of listeners by name."""
+        return await self._connection.run(self._list(_LISTENERS, Listener, after, limit, {}))
+
+    async def replace_listener(self, listener: Listener, *, expected: int) -> bool:
+        """Writes the listener if the stored revision is `expected`."""
+        return await self._connection.run(self._replace(_LISTENERS, listener, expected))
+
+    async def delete_listener(self, name: str, *, expected: int) -> bool:
+        """Removes the listener if the stored revision is `expected`."""
+        return await self._connection.run(self._delete(_LISTENERS, name, expected))
 
     async def add_token(self, token: Token) -> None:
         """Adds a token. Raises ALREADY_EXISTS if another has its digest."""

@@ -9,9 +9,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
+from tollkeeper_server.domain.listener import Listener
 from tollkeeper_server.domain.model import Model
 from tollkeeper_server.domain.project import Project
 from tollkeeper_server.domain.token import Token
+from tollkeeper_server.domain.traffic import Group
 from tollkeeper_server.domain.upstream import Upstream
 from tollkeeper_server.domain.usage import UsageEvent, UsageFilter, UsageGroup, UsageRow
 
@@ -111,6 +113,44 @@ class ModelStore(Protocol):
         """Removes the model if the stored revision is `expected`; tells whether it did."""
 
 
+class GroupStore(Protocol):
+    """Groups by name. Each write moves the configuration's revision."""
+
+    async def add_group(self, group: Group) -> None:
+        """Adds a group. Raises ALREADY_EXISTS if the name is taken."""
+
+    async def get_group(self, name: str) -> Group | None:
+        """Returns a group, or None if there is none of that name."""
+
+    async def list_groups(self, *, after: str = "", limit: int) -> list[Group]:
+        """Returns up to `limit` groups with names greater than `after`, by name."""
+
+    async def replace_group(self, group: Group, *, expected: int) -> bool:
+        """Writes `group` if the stored revision is `expected`; tells whether it did."""
+
+    async def delete_group(self, name: str, *, expected: int) -> bool:
+        """Removes the group if the stored revision is `expected`; tells whether it did."""
+
+
+class ListenerStore(Protocol):
+    """Listeners by name. Each write moves the configuration's revision."""
+
+    async def add_listener(self, listener: Listener) -> None:
+        """Adds a listener. Raises ALREADY_EXISTS if the name is taken."""
+
+    async def get_listener(self, name: str) -> Listener | None:
+        """Returns a listener, or None if there is none of that name."""
+
+    async def list_listeners(self, *, after: str = "", limit: int) -> list[Listener]:
+        """Returns up to `limit` listeners with names greater than `after`, by name."""
+
+    async def replace_listener(self, listener: Listener, *, expected: int) -> bool:
+        """Writes `listener` if the stored revision is `expected`; tells whether it did."""
+
+    async def delete_listener(self, name: str, *, expected: int) -> bool:
+        """Removes the listener if the stored revision is `expected`; tells whether it did."""
+
+
 class UsageStore(Protocol):
     """Usage events."""
 
@@ -130,7 +170,9 @@ class UsageStore(Protocol):
         """Returns the sums of the events, by group, ordered by the group's fields."""
 
 
-class Store(ProjectStore, TokenStore, UpstreamStore, ModelStore, UsageStore, Protocol):
+class Store(
+    ProjectStore, TokenStore, UpstreamStore, ModelStore, GroupStore, ListenerStore, UsageStore, Protocol
+):
     """All of it, with its life cycle."""
 
     async def open(self) -> None:
@@ -146,7 +188,7 @@ class Store(ProjectStore, TokenStore, UpstreamStore, ModelStore, UsageStore, Pro
         """Returns if the store answers."""
 
     async def config_revision(self) -> int:
-        """Returns a number that grew with every write to projects, upstreams and models."""
+        """Returns a number that grew with every write to what is configured, tokens aside."""
 
     async def keep_secret(self, name: str, sealed: str) -> str:
         """Keeps a sealed secret under `name` unless one is kept already; returns the kept one."""

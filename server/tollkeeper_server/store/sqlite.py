@@ -9,9 +9,11 @@ from typing import TypeVar
 
 import msgspec
 
+from tollkeeper_server.domain.listener import Listener
 from tollkeeper_server.domain.model import Model
 from tollkeeper_server.domain.project import Project
 from tollkeeper_server.domain.token import Token
+from tollkeeper_server.domain.traffic import Group
 from tollkeeper_server.domain.upstream import Upstream
 from tollkeeper_server.domain.usage import UsageEvent, UsageFilter, UsageGroup, UsageRow
 from tollkeeper_server.errors import Reason, TollkeeperError
@@ -28,6 +30,8 @@ class _Kind(StrEnum):
     PROJECT = "project"
     UPSTREAM = "upstream"
     MODEL = "model"
+    GROUP = "group"
+    LISTENER = "listener"
 
 
 class SqliteStore:
@@ -134,6 +138,48 @@ class SqliteStore:
     async def delete_model(self, name: str, *, expected: int) -> bool:
         """Removes the model if the stored revision is `expected`."""
         return await self._delete(_Kind.MODEL, name, expected)
+
+    async def add_group(self, group: Group) -> None:
+        """Adds a group. Raises ALREADY_EXISTS if its name is taken."""
+        await self._add(_Kind.GROUP, group.name, group, is_active=True)
+
+    async def get_group(self, name: str) -> Group | None:
+        """Returns the group of that name, or None."""
+        return await self._get(_Kind.GROUP, name, Group)
+
+    async def list_groups(self, *, after: str = "", limit: int) -> list[Group]:
+        """Returns a page of groups by name."""
+        return await self._list(_Kind.GROUP, Group, after, limit)
+
+    async def replace_group(self, group: Group, *, expected: int) -> bool:
+        """Writes the group if the stored revision is `expected`."""
+        return await self._replace(_Kind.GROUP, group.name, group, expected, is_active=True)
+
+    async def delete_group(self, name: str, *, expected: int) -> bool:
+        """Removes the group if the stored revision is `expected`."""
+        return await self._delete(_Kind.GROUP, name, expected)
+
+    async def add_listener(self, listener: Listener) -> None:
+        """Adds a listener. Raises ALREADY_EXISTS if its name is taken."""
+        await self._add(_Kind.LISTENER, listener.name, listener, is_active=listener.is_active)
+
+    async def get_listener(self, name: str) -> Listener | None:
+        """Returns the listener of that name, or None."""
+        return await self._get(_Kind.LISTENER, name, Listener)
+
+    async def list_listeners(self, *, after: str = "", limit: int) -> list[Listener]:
+        """Returns a page of listeners by name."""
+        return await self._list(_Kind.LISTENER, Listener, after, limit)
+
+    async def replace_listener(self, listener: Listener, *, expected: int) -> bool:
+        """Writes the listener if the stored revision is `expected`."""
+        return await self._replace(
+            _Kind.LISTENER, listener.name, listener, expected, is_active=listener.is_active
+        )
+
+    async def delete_listener(self, name: str, *, expected: int) -> bool:
+        """Removes the listener if the stored revision is `expected`."""
+        return await self._delete(_Kind.LISTENER, name, expected)
 
     async def add_token(self, token: Token) -> None:
         """Adds a token. Raises ALREADY_EXISTS if another has its digest."""

@@ -14,10 +14,12 @@ from tollkeeper_server.dataplane.plane import DataPlane, Limits
 from tollkeeper_server.dataplane.transport import CutError, Outgoing
 from tollkeeper_server.domain.model import Capability
 from tollkeeper_server.domain.token import Token, digest_secret
+from tollkeeper_server.domain.traffic import TrafficPolicy
 from tollkeeper_server.domain.upstream import Provider, Timeouts
 from tollkeeper_server.domain.usage import UsageEvent
 from tollkeeper_server.errors import TollkeeperError
-from tollkeeper_server.snapshot.model import Header, Leg, ProjectView, Route, Snapshot, Target
+from tollkeeper_server.snapshot.compile import make_leg, make_pool, pool_of_one
+from tollkeeper_server.snapshot.model import Header, Leg, Pool, ProjectView, Route, Snapshot, Target
 
 SECRET = b"sk-tk-caller-canary-0123456789"
 PROVIDER_KEY = b"sk-provider-canary-0123456789"
@@ -58,9 +60,20 @@ ANTHROPIC = target(
 )
 
 
-def route(name: str, *legs: Leg, capabilities: Sequence[Capability] = ()) -> Route:
+def leg_to(upstream: Target, upstream_model: str = "", weight: int = 1, **policy: Any) -> Leg:
+    """Returns a deployment on an upstream, called by a policy with these fields."""
+    return make_leg(upstream, upstream_model, weight, TrafficPolicy(**policy))
+
+
+def pool(*legs: Leg, name: str = "pool", **policy: Any) -> Pool:
+    """Returns a group of these, called by a policy with these fields."""
+    return make_pool(f"group/{name}", name, name, legs, TrafficPolicy(**policy))
+
+
+def route(name: str, *legs: Leg, capabilities: Sequence[Capability] = (), **fields: Any) -> Route:
     """Returns a model served by these deployments."""
-    return Route(name=name, capabilities=frozenset(capabilities), legs=legs, created_at=NOW)
+    own = make_pool(f"model/{name}", name, "", legs, fields.pop("policy", TrafficPolicy()))
+    return Route(name=name, capabilities=frozenset(capabilities), pool=own, created_at=NOW, **fields)
 
 
 def snapshot(
@@ -77,7 +90,7 @@ def snapshot(
         projects={own.id: own},
         routes=by_name | {alias: by_name[name] for alias, name in (aliases or {}).items()},
         patterns=tuple(sorted((r for r in routes if r.is_pattern), key=lambda r: -len(r.name))),
-        default=default,
+        default=pool_of_one(default) if default is not None else None,
     )
 
 
@@ -374,8 +387,8 @@ class Bench:
         self.journal = Recorder()
         self.transport = ScriptedTransport(self.journal)
         self.snapshot = configuration or snapshot(
-            route("gpt-4o", Leg(target(), "")),
-            route("claude", Leg(ANTHROPIC, "claude-sonnet")),
+            route("gpt-4o", leg_to(target(), "")),
+            route("claude", leg_to(ANTHROPIC, "claude-sonnet")),
             default=target("fallback", base_url="http://default.test/v1"),
         )
         self.tokens = KnownTokens(known or token())

@@ -21,6 +21,7 @@ from tests.unit.dataplane.parts import (
     PROJECT_KEY,
     PROVIDER_KEY,
     exchange,
+    leg_to,
     route,
     snapshot,
     target,
@@ -36,10 +37,10 @@ def _json(model: str | None) -> Peek:
 
 
 CONFIGURED = snapshot(
-    route("gpt-4o", Leg(target("one"), "gpt-4o"), Leg(AZURE, "my-deployment")),
-    route("whisper", Leg(target("one"), "whisper-1"), capabilities=[Capability.AUDIO_TRANSCRIPTIONS]),
-    route("llama-*", Leg(target("farm"), "")),
-    route("llama-3-*", Leg(target("new-farm"), "")),
+    route("gpt-4o", leg_to(target("one"), "gpt-4o"), leg_to(AZURE, "my-deployment")),
+    route("whisper", leg_to(target("one"), "whisper-1"), capabilities=[Capability.AUDIO_TRANSCRIPTIONS]),
+    route("llama-*", leg_to(target("farm"), "")),
+    route("llama-3-*", leg_to(target("new-farm"), "")),
     route("asleep"),
     aliases={"default": "gpt-4o"},
     default=target("fallback"),
@@ -193,25 +194,29 @@ def test_a_model_in_the_path_is_checked_as_one_in_the_body(name: str) -> None:
 @pytest.mark.parametrize(
     ("caller", "leg", "expected"),
     [
-        (("/v1/files", b""), Leg(target(), ""), "http://upstream.test/v1/files"),
-        (("/v1/files", b"limit=2"), Leg(target(), ""), "http://upstream.test/v1/files?limit=2"),
-        (("/v1/files/a%2Fb", b"x=%20"), Leg(target(), ""), "http://upstream.test/v1/files/a%2Fb?x=%20"),
-        (("/v1/files", b"api-version=1"), Leg(target(), ""), "http://upstream.test/v1/files?api-version=1"),
-        ((CHAT, b""), Leg(FULL_URL, "m"), "http://full.test/run"),
-        ((CHAT, b"a=b"), Leg(FULL_URL, "m"), "http://full.test/run?a=b"),
+        (("/v1/files", b""), leg_to(target(), ""), "http://upstream.test/v1/files"),
+        (("/v1/files", b"limit=2"), leg_to(target(), ""), "http://upstream.test/v1/files?limit=2"),
+        (("/v1/files/a%2Fb", b"x=%20"), leg_to(target(), ""), "http://upstream.test/v1/files/a%2Fb?x=%20"),
+        (
+            ("/v1/files", b"api-version=1"),
+            leg_to(target(), ""),
+            "http://upstream.test/v1/files?api-version=1",
+        ),
+        ((CHAT, b""), leg_to(FULL_URL, "m"), "http://full.test/run"),
+        ((CHAT, b"a=b"), leg_to(FULL_URL, "m"), "http://full.test/run?a=b"),
         (
             (CHAT, b"a=b"),
-            Leg(target(full_url="http://full.test/run?api-version=1"), "m"),
+            leg_to(target(full_url="http://full.test/run?api-version=1"), "m"),
             "http://full.test/run?api-version=1&a=b",
         ),
         (
             ("/openai/deployments/m/chat/completions", b"api-version=2&a=b"),
-            Leg(target(full_url="http://full.test/run?api-version=1"), "m"),
+            leg_to(target(full_url="http://full.test/run?api-version=1"), "m"),
             "http://full.test/run?api-version=1&a=b",
         ),
         (
             (CHAT, b""),
-            Leg(AZURE, "my deploy/ment?"),
+            leg_to(AZURE, "my deploy/ment?"),
             (
                 "http://azure.test/openai/deployments/my%20deploy%2Fment%3F/chat/completions"
                 "?api-version=2024-10-21"
@@ -219,27 +224,27 @@ def test_a_model_in_the_path_is_checked_as_one_in_the_body(name: str) -> None:
         ),
         (
             (CHAT, b"a=b&api-version=old&API%2DVersion=older&c"),
-            Leg(AZURE, "d"),
+            leg_to(AZURE, "d"),
             "http://azure.test/openai/deployments/d/chat/completions?a=b&c&api-version=2024-10-21",
         ),
         (
             ("/openai/deployments/m/chat/completions", b"api-version=2023-05-15"),
-            Leg(AZURE, "d"),
+            leg_to(AZURE, "d"),
             "http://azure.test/openai/deployments/d/chat/completions?api-version=2024-10-21",
         ),
         (
             ("/openai/deployments/m/chat/completions", b"api-version=2023-05-15"),
-            Leg(target(), "m"),
+            leg_to(target(), "m"),
             "http://upstream.test/v1/chat/completions",
         ),
         (
             ("/v1/responses", b""),
-            Leg(AZURE, "d"),
+            leg_to(AZURE, "d"),
             "http://azure.test/openai/responses?api-version=2024-10-21",
         ),
         (
             ("/v1/files", b"purpose=x"),
-            Leg(AZURE, ""),
+            leg_to(AZURE, ""),
             "http://azure.test/openai/files?purpose=x&api-version=2024-10-21",
         ),
     ],
@@ -251,7 +256,7 @@ def test_the_url_is_as_the_upstream_wants_it(caller: tuple[str, bytes], leg: Leg
 
 
 def test_azure_serves_a_pattern_under_the_name_that_was_asked_for() -> None:
-    configured = snapshot(route("gpt-*", Leg(AZURE, "")))
+    configured = snapshot(route("gpt-*", leg_to(AZURE, "")))
     caller = exchange(configuration=configured)
 
     leg = _choose(caller, _json("gpt-4o mini"))
@@ -268,21 +273,21 @@ def _with_project_key() -> Snapshot:
     [AZURE, ANTHROPIC, target("other", Provider.GENERIC), target("none", Provider.GENERIC, credential=())],
 )
 def test_a_projects_own_key_is_shown_to_no_other_provider(upstream: Target) -> None:
-    sent = outgoing(exchange(configuration=_with_project_key()), Leg(upstream, ""), b"", plain=False)
+    sent = outgoing(exchange(configuration=_with_project_key()), leg_to(upstream, ""), b"", plain=False)
 
     assert PROJECT_KEY.encode() not in b"".join(value for _, value in sent.headers)
     assert set(upstream.credential) <= set(sent.headers)
 
 
 def test_a_projects_own_key_is_used_in_place_of_the_upstreams() -> None:
-    sent = outgoing(exchange(configuration=_with_project_key()), Leg(target(), ""), b"", plain=False)
+    sent = outgoing(exchange(configuration=_with_project_key()), leg_to(target(), ""), b"", plain=False)
 
     keys = [value for name, value in sent.headers if name == b"authorization"]
     assert [b"Bearer " + PROJECT_KEY.encode()] == keys
 
 
 def test_secrets_do_not_show_in_what_may_be_logged() -> None:
-    sent = outgoing(exchange(configuration=_with_project_key()), Leg(target(), ""), b"", plain=False)
+    sent = outgoing(exchange(configuration=_with_project_key()), leg_to(target(), ""), b"", plain=False)
 
     assert PROJECT_KEY not in repr(sent)
     assert PROVIDER_KEY.decode() not in repr(target())
@@ -301,31 +306,31 @@ def _body(
 
 @pytest.mark.parametrize("upstream_model", ["", "gpt-4o"])
 def test_a_body_is_forwarded_byte_for_byte(upstream_model: str) -> None:
-    assert _body(Leg(target(), upstream_model)) is BODY
+    assert _body(leg_to(target(), upstream_model)) is BODY
 
 
 def test_the_upstreams_own_name_is_written_where_it_differs() -> None:
-    assert _body(Leg(target(), "gpt-4o-2024")) == b'{"model":"gpt-4o-2024","messages":[]}'
+    assert _body(leg_to(target(), "gpt-4o-2024")) == b'{"model":"gpt-4o-2024","messages":[]}'
 
 
 def test_a_restricted_token_sends_the_one_model_that_was_permitted() -> None:
     smuggled = b'{"model":"forbidden","model":"gpt-4o"}'
 
-    assert _body(Leg(target(), ""), smuggled, allowed_models=("gpt-4o",)) == b'{"model":"gpt-4o"}'
+    assert _body(leg_to(target(), ""), smuggled, allowed_models=("gpt-4o",)) == b'{"model":"gpt-4o"}'
 
 
 def test_a_model_named_in_the_path_is_written_into_the_body_for_those_who_look_there() -> None:
     path, body = "/openai/deployments/gpt-4o/chat/completions", b'{"messages":[]}'
 
-    assert json.loads(_body(Leg(target(), "m"), body, path=path)) == {"messages": [], "model": "m"}
-    assert json.loads(_body(Leg(target(), ""), body, path=path)) == {"messages": [], "model": "gpt-4o"}
-    assert body == _body(Leg(AZURE, "m"), body, path=path)
+    assert json.loads(_body(leg_to(target(), "m"), body, path=path)) == {"messages": [], "model": "m"}
+    assert json.loads(_body(leg_to(target(), ""), body, path=path)) == {"messages": [], "model": "gpt-4o"}
+    assert body == _body(leg_to(AZURE, "m"), body, path=path)
 
 
 def test_nothing_is_written_into_a_body_that_names_no_model() -> None:
     body = b'{"input_file_id":"f"}'
 
-    assert body == _body(Leg(target(), ""), body, path="/v1/batches", allowed_models=("gpt-4o",))
+    assert body == _body(leg_to(target(), ""), body, path="/v1/batches", allowed_models=("gpt-4o",))
 
 
 def test_a_form_is_renamed_in_place() -> None:
@@ -333,7 +338,7 @@ def test_a_form_is_renamed_in_place() -> None:
     caller = exchange("/v1/audio/transcriptions")
 
     def sent(upstream_model: str) -> bytes:
-        leg = Leg(target(), upstream_model)
+        leg = leg_to(target(), upstream_model)
         return outgoing_body(caller, Peek("m", form=form), leg, b"a-m-b", ask_usage=False)
 
     assert [sent("whisper"), sent("m"), sent("")] == [b"a-whisper-b", b"a-m-b", b"a-m-b"]
@@ -342,19 +347,21 @@ def test_a_form_is_renamed_in_place() -> None:
 def test_what_is_neither_json_nor_form_is_left_alone() -> None:
     body = b"\x00\x01"
 
-    assert body is outgoing_body(exchange("/v1/other"), Peek(None), Leg(target(), "x"), body, ask_usage=False)
+    assert body is outgoing_body(
+        exchange("/v1/other"), Peek(None), leg_to(target(), "x"), body, ask_usage=False
+    )
 
 
 @pytest.mark.parametrize(
     ("peek", "leg", "meter", "expected"),
     [
-        (Peek("m", streamed=True, is_json=True), Leg(target(), ""), Meter.CHAT, True),
-        (Peek("m", streamed=True, is_json=True), Leg(AZURE, ""), Meter.COMPLETIONS, True),
-        (Peek("m", streamed=False, is_json=True), Leg(target(), ""), Meter.CHAT, False),
-        (Peek("m", streamed=True, is_json=True, wants_usage=True), Leg(target(), ""), Meter.CHAT, False),
-        (Peek("m", streamed=True, is_json=True), Leg(target(), ""), Meter.RESPONSES, False),
-        (Peek("m", streamed=True, is_json=True), Leg(ANTHROPIC, ""), Meter.CHAT, False),
-        (Peek("m", streamed=True, is_json=True), Leg(target(), ""), Meter.MESSAGES, False),
+        (Peek("m", streamed=True, is_json=True), leg_to(target(), ""), Meter.CHAT, True),
+        (Peek("m", streamed=True, is_json=True), leg_to(AZURE, ""), Meter.COMPLETIONS, True),
+        (Peek("m", streamed=False, is_json=True), leg_to(target(), ""), Meter.CHAT, False),
+        (Peek("m", streamed=True, is_json=True, wants_usage=True), leg_to(target(), ""), Meter.CHAT, False),
+        (Peek("m", streamed=True, is_json=True), leg_to(target(), ""), Meter.RESPONSES, False),
+        (Peek("m", streamed=True, is_json=True), leg_to(ANTHROPIC, ""), Meter.CHAT, False),
+        (Peek("m", streamed=True, is_json=True), leg_to(target(), ""), Meter.MESSAGES, False),
     ],
 )
 def test_usage_is_asked_for_where_a_stream_would_carry_none(

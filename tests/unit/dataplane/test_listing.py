@@ -7,15 +7,14 @@ from tollkeeper_server.dataplane.exchange import Exchange
 from tollkeeper_server.dataplane.listing import get_model, list_models
 from tollkeeper_server.domain.model import Capability
 from tollkeeper_server.errors import Reason, TollkeeperError
-from tollkeeper_server.snapshot.model import Leg
 
-from tests.unit.dataplane.parts import AZURE, NOW, exchange, route, snapshot, target, token
+from tests.unit.dataplane.parts import AZURE, NOW, exchange, leg_to, route, snapshot, target, token
 
 CONFIGURED = snapshot(
-    route("gpt-4o", Leg(AZURE, "d"), capabilities=[Capability.RESPONSES, Capability.CHAT_COMPLETIONS]),
-    route("claude", Leg(target("anthropic"), "")),
+    route("gpt-4o", leg_to(AZURE, "d"), capabilities=[Capability.RESPONSES, Capability.CHAT_COMPLETIONS]),
+    route("claude", leg_to(target("anthropic"), "")),
     route("asleep"),
-    route("llama-*", Leg(target("farm"), "")),
+    route("llama-*", leg_to(target("farm"), "")),
     aliases={"default": "gpt-4o"},
 )
 

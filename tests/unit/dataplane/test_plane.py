@@ -10,7 +10,7 @@ from tollkeeper_server.dataplane import body as body_module
 from tollkeeper_server.dataplane.transport import ConnectError, CutError, GarbageError, TimeoutExpiredError
 from tollkeeper_server.domain.usage import Confidence, Tokens
 from tollkeeper_server.errors import StoreUnavailableError
-from tollkeeper_server.snapshot.model import Header, Leg, ProjectView
+from tollkeeper_server.snapshot.model import Header, ProjectView
 
 from tests.unit.dataplane.parts import (
     DEADLINE,
@@ -20,6 +20,7 @@ from tests.unit.dataplane.parts import (
     Bench,
     Caller,
     Reply,
+    leg_to,
     route,
     snapshot,
     target,
@@ -122,7 +123,7 @@ async def test_anthropics_messages_are_metered_and_their_errors_shaped() -> None
 
 
 async def test_a_form_is_forwarded_with_the_upstreams_model() -> None:
-    bench = Bench(snapshot(route("whisper", Leg(target(), "whisper-1"))))
+    bench = Bench(snapshot(route("whisper", leg_to(target(), "whisper-1"))))
     bench.answers(BODIES["transcription by tokens"].body)
 
     await Caller(path="/v1/audio/transcriptions", body=_form(b"whisper"), headers=[FORM_TYPE]).call(
@@ -349,7 +350,7 @@ async def test_a_bad_request_is_told_so_and_is_on_record(
 
 
 async def test_names_that_are_not_utf8_are_told_so_where_the_body_must_change() -> None:
-    bench = Bench(snapshot(route("gpt-4o", Leg(target(), "other"))))
+    bench = Bench(snapshot(route("gpt-4o", leg_to(target(), "other"))))
 
     reply = await Caller(body=b'{"\xff":1,"model":"gpt-4o"}').call(bench.plane)
 
@@ -709,7 +710,7 @@ async def test_a_coded_stream_passes_untouched(coding: bytes) -> None:
 
 
 async def test_speech_is_not_kept_to_be_looked_into() -> None:
-    bench = Bench(snapshot(route("tts-1", Leg(target(), ""))))
+    bench = Bench(snapshot(route("tts-1", leg_to(target(), ""))))
     bench.answers(b"\xff\xfb", b"\x90", kind=b"audio/mpeg")
 
     reply = await Caller(path="/v1/audio/speech", body=b'{"model":"tts-1","input":"hi"}').call(bench.plane)

@@ -74,7 +74,7 @@ def _target(**changes: Any) -> Target:
 def _served_by(snapshot: Snapshot, name: str) -> list[tuple[str, str]]:
     route = snapshot.resolve(name)
     assert route is not None
-    return [(leg.target.name, leg.upstream_model) for leg in route.legs]
+    return [(leg.target.name, leg.upstream_model) for leg in route.pool.legs]
 
 
 def test_models_are_found_by_name_alias_and_pattern() -> None:

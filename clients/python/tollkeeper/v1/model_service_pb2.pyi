@@ -10,6 +10,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from tollkeeper.v1 import traffic_pb2 as _traffic_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -75,6 +76,28 @@ CAPABILITY_MESSAGES: Capability.ValueType  # 10
 """CAPABILITY_MESSAGES is Anthropic's messages."""
 Global___Capability: _TypeAlias = Capability  # noqa: Y015
 
+class _FallbackCause:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _FallbackCauseEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FallbackCause.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    FALLBACK_CAUSE_UNSPECIFIED: _FallbackCause.ValueType  # 0
+    FALLBACK_CAUSE_CONTEXT_LENGTH: _FallbackCause.ValueType  # 1
+    """FALLBACK_CAUSE_CONTEXT_LENGTH says that the request is too long for the model."""
+    FALLBACK_CAUSE_CONTENT: _FallbackCause.ValueType  # 2
+    """FALLBACK_CAUSE_CONTENT says that a content filter refused the request."""
+
+class FallbackCause(_FallbackCause, metaclass=_FallbackCauseEnumTypeWrapper):
+    """FallbackCause is what an upstream's answer must say for a model's fallbacks to be tried."""
+
+FALLBACK_CAUSE_UNSPECIFIED: FallbackCause.ValueType  # 0
+FALLBACK_CAUSE_CONTEXT_LENGTH: FallbackCause.ValueType  # 1
+"""FALLBACK_CAUSE_CONTEXT_LENGTH says that the request is too long for the model."""
+FALLBACK_CAUSE_CONTENT: FallbackCause.ValueType  # 2
+"""FALLBACK_CAUSE_CONTENT says that a content filter refused the request."""
+Global___FallbackCause: _TypeAlias = FallbackCause  # noqa: Y015
+
 @_typing.final
 class Deployment(_message.Message):
     """Deployment is one place that serves a model."""
@@ -83,25 +106,63 @@ class Deployment(_message.Message):
 
     UPSTREAM_FIELD_NUMBER: _builtins.int
     UPSTREAM_MODEL_FIELD_NUMBER: _builtins.int
+    WEIGHT_FIELD_NUMBER: _builtins.int
     upstream: _builtins.str
     """upstream by name."""
     upstream_model: _builtins.str
     """upstream_model is the model's, or Azure deployment's, name there; if empty, the model's own, or for a
     model with a trailing * the name asked for.
     """
+    weight: _builtins.int
+    """weight is its share where the strategy is by weight; 1 if unset."""
     def __init__(
         self,
         *,
         upstream: _builtins.str = ...,
         upstream_model: _builtins.str = ...,
+        weight: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_weight", b"_weight", "weight", b"weight"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["upstream", b"upstream", "upstream_model", b"upstream_model"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_weight", b"_weight", "upstream", b"upstream", "upstream_model", b"upstream_model", "weight", b"weight"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__weight: _TypeAlias = _typing.Literal["weight"]  # noqa: Y015
+    _WhichOneofArgType__weight: _TypeAlias = _typing.Literal["_weight", b"_weight"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__weight) -> _WhichOneofReturnType__weight | None: ...
 
 Global___Deployment: _TypeAlias = Deployment  # noqa: Y015
+
+@_typing.final
+class Price(_message.Message):
+    """Price is what a model's tokens cost, in nano-dollars each: 150 is 0.15 dollars for a million."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROMPT_FIELD_NUMBER: _builtins.int
+    COMPLETION_FIELD_NUMBER: _builtins.int
+    CACHED_FIELD_NUMBER: _builtins.int
+    prompt: _builtins.int
+    """prompt tokens that were not cached."""
+    completion: _builtins.int
+    """completion tokens."""
+    cached: _builtins.int
+    """cached prompt tokens; as prompt if unset."""
+    def __init__(
+        self,
+        *,
+        prompt: _builtins.int = ...,
+        completion: _builtins.int = ...,
+        cached: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_cached", b"_cached", "cached", b"cached"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cached", b"_cached", "cached", b"cached", "completion", b"completion", "prompt", b"prompt"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__cached: _TypeAlias = _typing.Literal["cached"]  # noqa: Y015
+    _WhichOneofArgType__cached: _TypeAlias = _typing.Literal["_cached", b"_cached"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__cached) -> _WhichOneofReturnType__cached | None: ...
+
+Global___Price: _TypeAlias = Price  # noqa: Y015
 
 @_typing.final
 class Model(_message.Message):
@@ -117,12 +178,19 @@ class Model(_message.Message):
     CREATED_AT_FIELD_NUMBER: _builtins.int
     UPDATED_AT_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    POLICY_FIELD_NUMBER: _builtins.int
+    GROUP_FIELD_NUMBER: _builtins.int
+    FALLBACKS_FIELD_NUMBER: _builtins.int
+    FALLBACK_ON_FIELD_NUMBER: _builtins.int
+    PRICE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """name identifies it; it never changes. A trailing * stands for any rest, and names matched by no other model."""
     is_active: _builtins.bool
     """is_active is false while it takes no traffic."""
     etag: _builtins.str
     """etag changes with every edit; give it back with an update to be told of concurrent ones."""
+    group: _builtins.str
+    """group serves it instead of deployments."""
     @_builtins.property
     def aliases(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """aliases are other names for it."""
@@ -143,6 +211,22 @@ class Model(_message.Message):
     def updated_at(self) -> _timestamp_pb2.Timestamp:
         """updated_at is when it was last changed."""
 
+    @_builtins.property
+    def policy(self) -> _traffic_pb2.TrafficPolicy:
+        """policy says how deployments are called."""
+
+    @_builtins.property
+    def fallbacks(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """fallbacks are models to try, in order, when everything that serves it is unavailable."""
+
+    @_builtins.property
+    def fallback_on(self) -> _containers.RepeatedScalarFieldContainer[Global___FallbackCause.ValueType]:
+        """fallback_on are answers upon which fallbacks are tried, too."""
+
+    @_builtins.property
+    def price(self) -> Global___Price:
+        """price of its tokens; unset if none is configured."""
+
     def __init__(
         self,
         *,
@@ -154,10 +238,15 @@ class Model(_message.Message):
         created_at: _timestamp_pb2.Timestamp | None = ...,
         updated_at: _timestamp_pb2.Timestamp | None = ...,
         etag: _builtins.str = ...,
+        policy: _traffic_pb2.TrafficPolicy | None = ...,
+        group: _builtins.str = ...,
+        fallbacks: _abc.Iterable[_builtins.str] | None = ...,
+        fallback_on: _abc.Iterable[Global___FallbackCause.ValueType] | None = ...,
+        price: Global___Price | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "updated_at", b"updated_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "policy", b"policy", "price", b"price", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["aliases", b"aliases", "capabilities", b"capabilities", "created_at", b"created_at", "deployments", b"deployments", "etag", b"etag", "is_active", b"is_active", "name", b"name", "updated_at", b"updated_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["aliases", b"aliases", "capabilities", b"capabilities", "created_at", b"created_at", "deployments", b"deployments", "etag", b"etag", "fallback_on", b"fallback_on", "fallbacks", b"fallbacks", "group", b"group", "is_active", b"is_active", "name", b"name", "policy", b"policy", "price", b"price", "updated_at", b"updated_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -173,8 +262,18 @@ class CreateModelRequest(_message.Message):
     ALIASES_FIELD_NUMBER: _builtins.int
     CAPABILITIES_FIELD_NUMBER: _builtins.int
     DEPLOYMENTS_FIELD_NUMBER: _builtins.int
+    IS_ACTIVE_FIELD_NUMBER: _builtins.int
+    POLICY_FIELD_NUMBER: _builtins.int
+    GROUP_FIELD_NUMBER: _builtins.int
+    FALLBACKS_FIELD_NUMBER: _builtins.int
+    FALLBACK_ON_FIELD_NUMBER: _builtins.int
+    PRICE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """name that applications ask for."""
+    is_active: _builtins.bool
+    """is_active false adds it without giving it traffic."""
+    group: _builtins.str
+    """group by name serves it instead of deployments."""
     @_builtins.property
     def aliases(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """aliases are other names for it."""
@@ -185,7 +284,23 @@ class CreateModelRequest(_message.Message):
 
     @_builtins.property
     def deployments(self) -> _containers.RepeatedCompositeFieldContainer[Global___Deployment]:
-        """deployments serve it, in turn."""
+        """deployments serve it; give these or group."""
+
+    @_builtins.property
+    def policy(self) -> _traffic_pb2.TrafficPolicy:
+        """policy says how deployments are called; a group has its own."""
+
+    @_builtins.property
+    def fallbacks(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """fallbacks are models to try, in order, when everything that serves it is unavailable."""
+
+    @_builtins.property
+    def fallback_on(self) -> _containers.RepeatedScalarFieldContainer[Global___FallbackCause.ValueType]:
+        """fallback_on are answers upon which fallbacks are tried, too."""
+
+    @_builtins.property
+    def price(self) -> Global___Price:
+        """price of its tokens."""
 
     def __init__(
         self,
@@ -194,12 +309,20 @@ class CreateModelRequest(_message.Message):
         aliases: _abc.Iterable[_builtins.str] | None = ...,
         capabilities: _abc.Iterable[Global___Capability.ValueType] | None = ...,
         deployments: _abc.Iterable[Global___Deployment] | None = ...,
+        is_active: _builtins.bool | None = ...,
+        policy: _traffic_pb2.TrafficPolicy | None = ...,
+        group: _builtins.str = ...,
+        fallbacks: _abc.Iterable[_builtins.str] | None = ...,
+        fallback_on: _abc.Iterable[Global___FallbackCause.ValueType] | None = ...,
+        price: Global___Price | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_is_active", b"_is_active", "is_active", b"is_active", "policy", b"policy", "price", b"price"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["aliases", b"aliases", "capabilities", b"capabilities", "deployments", b"deployments", "name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_is_active", b"_is_active", "aliases", b"aliases", "capabilities", b"capabilities", "deployments", b"deployments", "fallback_on", b"fallback_on", "fallbacks", b"fallbacks", "group", b"group", "is_active", b"is_active", "name", b"name", "policy", b"policy", "price", b"price"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__is_active: _TypeAlias = _typing.Literal["is_active"]  # noqa: Y015
+    _WhichOneofArgType__is_active: _TypeAlias = _typing.Literal["_is_active", b"_is_active"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__is_active) -> _WhichOneofReturnType__is_active | None: ...
 
 Global___CreateModelRequest: _TypeAlias = CreateModelRequest  # noqa: Y015
 
@@ -340,12 +463,19 @@ class UpdateModelRequest(_message.Message):
     IS_ACTIVE_FIELD_NUMBER: _builtins.int
     UPDATE_MASK_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    POLICY_FIELD_NUMBER: _builtins.int
+    GROUP_FIELD_NUMBER: _builtins.int
+    FALLBACKS_FIELD_NUMBER: _builtins.int
+    FALLBACK_ON_FIELD_NUMBER: _builtins.int
+    PRICE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """name of the model."""
     is_active: _builtins.bool
     """is_active takes the model out of traffic or back in."""
     etag: _builtins.str
     """etag, if given, must be the model's current one. Over REST the header If-Match says the same."""
+    group: _builtins.str
+    """group by name serves it instead of deployments, which go if it is given; empty removes it."""
     @_builtins.property
     def aliases(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """aliases are other names for it; named in update_mask but empty: none."""
@@ -362,6 +492,22 @@ class UpdateModelRequest(_message.Message):
     def update_mask(self) -> _field_mask_pb2.FieldMask:
         """update_mask names the fields to change; if empty, those that are set."""
 
+    @_builtins.property
+    def policy(self) -> _traffic_pb2.TrafficPolicy:
+        """policy says how deployments are called; it is replaced as a whole."""
+
+    @_builtins.property
+    def fallbacks(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """fallbacks are models to try, in order; named in update_mask but empty: none."""
+
+    @_builtins.property
+    def fallback_on(self) -> _containers.RepeatedScalarFieldContainer[Global___FallbackCause.ValueType]:
+        """fallback_on are answers upon which fallbacks are tried, too; named in update_mask but empty: none."""
+
+    @_builtins.property
+    def price(self) -> Global___Price:
+        """price of its tokens; named in update_mask but unset: none."""
+
     def __init__(
         self,
         *,
@@ -372,13 +518,23 @@ class UpdateModelRequest(_message.Message):
         is_active: _builtins.bool | None = ...,
         update_mask: _field_mask_pb2.FieldMask | None = ...,
         etag: _builtins.str = ...,
+        policy: _traffic_pb2.TrafficPolicy | None = ...,
+        group: _builtins.str | None = ...,
+        fallbacks: _abc.Iterable[_builtins.str] | None = ...,
+        fallback_on: _abc.Iterable[Global___FallbackCause.ValueType] | None = ...,
+        price: Global___Price | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_is_active", b"_is_active", "is_active", b"is_active", "update_mask", b"update_mask"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_group", b"_group", "_is_active", b"_is_active", "group", b"group", "is_active", b"is_active", "policy", b"policy", "price", b"price", "update_mask", b"update_mask"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_is_active", b"_is_active", "aliases", b"aliases", "capabilities", b"capabilities", "deployments", b"deployments", "etag", b"etag", "is_active", b"is_active", "name", b"name", "update_mask", b"update_mask"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_group", b"_group", "_is_active", b"_is_active", "aliases", b"aliases", "capabilities", b"capabilities", "deployments", b"deployments", "etag", b"etag", "fallback_on", b"fallback_on", "fallbacks", b"fallbacks", "group", b"group", "is_active", b"is_active", "name", b"name", "policy", b"policy", "price", b"price", "update_mask", b"update_mask"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__group: _TypeAlias = _typing.Literal["group"]  # noqa: Y015
+    _WhichOneofArgType__group: _TypeAlias = _typing.Literal["_group", b"_group"]  # noqa: Y015
     _WhichOneofReturnType__is_active: _TypeAlias = _typing.Literal["is_active"]  # noqa: Y015
     _WhichOneofArgType__is_active: _TypeAlias = _typing.Literal["_is_active", b"_is_active"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__group) -> _WhichOneofReturnType__group | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__is_active) -> _WhichOneofReturnType__is_active | None: ...
 
 Global___UpdateModelRequest: _TypeAlias = UpdateModelRequest  # noqa: Y015

@@ -118,6 +118,7 @@ class CreateTokenRequest(_message.Message):
     EXPIRES_AT_FIELD_NUMBER: _builtins.int
     MAX_REQUESTS_FIELD_NUMBER: _builtins.int
     ALLOWED_MODELS_FIELD_NUMBER: _builtins.int
+    SECRET_FIELD_NUMBER: _builtins.int
     project_id: _builtins.str
     """project_id of the project it is for."""
     name: _builtins.str
@@ -126,6 +127,8 @@ class CreateTokenRequest(_message.Message):
     """duration_minutes from now it expires; never if neither this nor expires_at is set."""
     max_requests: _builtins.int
     """max_requests is how many requests it admits in its life; unlimited if 0."""
+    secret: _builtins.str
+    """secret that callers present; a random one is made if it is empty, and is always better."""
     @_builtins.property
     def expires_at(self) -> _timestamp_pb2.Timestamp:
         """expires_at is when it stops working."""
@@ -143,10 +146,11 @@ class CreateTokenRequest(_message.Message):
         expires_at: _timestamp_pb2.Timestamp | None = ...,
         max_requests: _builtins.int = ...,
         allowed_models: _abc.Iterable[_builtins.str] | None = ...,
+        secret: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_duration_minutes", b"_duration_minutes", "duration_minutes", b"duration_minutes", "expires_at", b"expires_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_duration_minutes", b"_duration_minutes", "allowed_models", b"allowed_models", "duration_minutes", b"duration_minutes", "expires_at", b"expires_at", "max_requests", b"max_requests", "name", b"name", "project_id", b"project_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_duration_minutes", b"_duration_minutes", "allowed_models", b"allowed_models", "duration_minutes", b"duration_minutes", "expires_at", b"expires_at", "max_requests", b"max_requests", "name", b"name", "project_id", b"project_id", "secret", b"secret"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__duration_minutes: _TypeAlias = _typing.Literal["duration_minutes"]  # noqa: Y015
     _WhichOneofArgType__duration_minutes: _TypeAlias = _typing.Literal["_duration_minutes", b"_duration_minutes"]  # noqa: Y015

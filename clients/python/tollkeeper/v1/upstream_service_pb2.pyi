@@ -82,6 +82,32 @@ AUTH_SCHEME_NONE: AuthScheme.ValueType  # 4
 """AUTH_SCHEME_NONE sends none."""
 Global___AuthScheme: _TypeAlias = AuthScheme  # noqa: Y015
 
+class _HeaderAction:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _HeaderActionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_HeaderAction.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    HEADER_ACTION_UNSPECIFIED: _HeaderAction.ValueType  # 0
+    HEADER_ACTION_INSERT: _HeaderAction.ValueType  # 1
+    """HEADER_ACTION_INSERT sets it if it is absent."""
+    HEADER_ACTION_REPLACE: _HeaderAction.ValueType  # 2
+    """HEADER_ACTION_REPLACE sets it, whatever it was."""
+    HEADER_ACTION_REMOVE: _HeaderAction.ValueType  # 3
+    """HEADER_ACTION_REMOVE removes it."""
+
+class HeaderAction(_HeaderAction, metaclass=_HeaderActionEnumTypeWrapper):
+    """HeaderAction says what is done to a header."""
+
+HEADER_ACTION_UNSPECIFIED: HeaderAction.ValueType  # 0
+HEADER_ACTION_INSERT: HeaderAction.ValueType  # 1
+"""HEADER_ACTION_INSERT sets it if it is absent."""
+HEADER_ACTION_REPLACE: HeaderAction.ValueType  # 2
+"""HEADER_ACTION_REPLACE sets it, whatever it was."""
+HEADER_ACTION_REMOVE: HeaderAction.ValueType  # 3
+"""HEADER_ACTION_REMOVE removes it."""
+Global___HeaderAction: _TypeAlias = HeaderAction  # noqa: Y015
+
 @_typing.final
 class Timeouts(_message.Message):
     """Timeouts of the calls to an upstream. Unset ones are the gateway's defaults."""
@@ -125,6 +151,115 @@ class Timeouts(_message.Message):
 Global___Timeouts: _TypeAlias = Timeouts  # noqa: Y015
 
 @_typing.final
+class HeaderOperation(_message.Message):
+    """HeaderOperation is a change to the headers of a request before it is sent."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACTION_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    action: Global___HeaderAction.ValueType
+    """action says what is done."""
+    name: _builtins.str
+    """name of the header."""
+    value: _builtins.str
+    """value to set; none with REMOVE. A credential belongs into api_key, which is kept secret; this is not."""
+    def __init__(
+        self,
+        *,
+        action: Global___HeaderAction.ValueType = ...,
+        name: _builtins.str = ...,
+        value: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "name", b"name", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HeaderOperation: _TypeAlias = HeaderOperation  # noqa: Y015
+
+@_typing.final
+class Breaker(_message.Message):
+    """Breaker says when an upstream is left alone."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    THRESHOLD_FIELD_NUMBER: _builtins.int
+    COOLDOWN_FIELD_NUMBER: _builtins.int
+    WINDOW_FIELD_NUMBER: _builtins.int
+    MIN_CALLS_FIELD_NUMBER: _builtins.int
+    threshold: _builtins.float
+    """threshold is the share of failed calls, 0.01 to 1, that opens it; 0.5 if unset."""
+    min_calls: _builtins.int
+    """min_calls in the window before it may open; 10 if unset."""
+    @_builtins.property
+    def cooldown(self) -> _duration_pb2.Duration:
+        """cooldown until one call at a time tries the upstream again; 30 s if unset."""
+
+    @_builtins.property
+    def window(self) -> _duration_pb2.Duration:
+        """window is how long ago calls count; 30 s if unset."""
+
+    def __init__(
+        self,
+        *,
+        threshold: _builtins.float | None = ...,
+        cooldown: _duration_pb2.Duration | None = ...,
+        window: _duration_pb2.Duration | None = ...,
+        min_calls: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_min_calls", b"_min_calls", "_threshold", b"_threshold", "cooldown", b"cooldown", "min_calls", b"min_calls", "threshold", b"threshold", "window", b"window"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_min_calls", b"_min_calls", "_threshold", b"_threshold", "cooldown", b"cooldown", "min_calls", b"min_calls", "threshold", b"threshold", "window", b"window"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__min_calls: _TypeAlias = _typing.Literal["min_calls"]  # noqa: Y015
+    _WhichOneofArgType__min_calls: _TypeAlias = _typing.Literal["_min_calls", b"_min_calls"]  # noqa: Y015
+    _WhichOneofReturnType__threshold: _TypeAlias = _typing.Literal["threshold"]  # noqa: Y015
+    _WhichOneofArgType__threshold: _TypeAlias = _typing.Literal["_threshold", b"_threshold"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__min_calls) -> _WhichOneofReturnType__min_calls | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__threshold) -> _WhichOneofReturnType__threshold | None: ...
+
+Global___Breaker: _TypeAlias = Breaker  # noqa: Y015
+
+@_typing.final
+class Probe(_message.Message):
+    """Probe asks an upstream at intervals how it is; an answer below 500 is a success."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PATH_FIELD_NUMBER: _builtins.int
+    INTERVAL_FIELD_NUMBER: _builtins.int
+    TIMEOUT_FIELD_NUMBER: _builtins.int
+    path: _builtins.str
+    """path below base_url that is read, such as /models."""
+    @_builtins.property
+    def interval(self) -> _duration_pb2.Duration:
+        """interval between two; 10 s if unset."""
+
+    @_builtins.property
+    def timeout(self) -> _duration_pb2.Duration:
+        """timeout of one; 5 s if unset."""
+
+    def __init__(
+        self,
+        *,
+        path: _builtins.str = ...,
+        interval: _duration_pb2.Duration | None = ...,
+        timeout: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["interval", b"interval", "timeout", b"timeout"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["interval", b"interval", "path", b"path", "timeout", b"timeout"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Probe: _TypeAlias = Probe  # noqa: Y015
+
+@_typing.final
 class Upstream(_message.Message):
     """Upstream is a provider endpoint."""
 
@@ -147,6 +282,11 @@ class Upstream(_message.Message):
     CREATED_AT_FIELD_NUMBER: _builtins.int
     UPDATED_AT_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    HEADER_OPERATIONS_FIELD_NUMBER: _builtins.int
+    BREAKER_FIELD_NUMBER: _builtins.int
+    PROBE_FIELD_NUMBER: _builtins.int
+    CA_CERTIFICATES_FIELD_NUMBER: _builtins.int
+    PROXY_URL_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """name identifies it; it never changes."""
     provider: Global___Provider.ValueType
@@ -175,6 +315,10 @@ class Upstream(_message.Message):
     """is_default says that requests naming no model go here; at most one upstream is the default."""
     etag: _builtins.str
     """etag changes with every edit; give it back with an update to be told of concurrent ones."""
+    ca_certificates: _builtins.str
+    """ca_certificates are the authorities, PEM, to trust instead of the system's."""
+    proxy_url: _builtins.str
+    """proxy_url is the outbound proxy to reach it through, its password masked."""
     @_builtins.property
     def timeouts(self) -> Global___Timeouts:
         """timeouts of the calls to it."""
@@ -186,6 +330,18 @@ class Upstream(_message.Message):
     @_builtins.property
     def updated_at(self) -> _timestamp_pb2.Timestamp:
         """updated_at is when it was last changed."""
+
+    @_builtins.property
+    def header_operations(self) -> _containers.RepeatedCompositeFieldContainer[Global___HeaderOperation]:
+        """header_operations change the headers of every request, in order."""
+
+    @_builtins.property
+    def breaker(self) -> Global___Breaker:
+        """breaker says when it is left alone."""
+
+    @_builtins.property
+    def probe(self) -> Global___Probe:
+        """probe asks it how it is; none if unset."""
 
     def __init__(
         self,
@@ -207,10 +363,15 @@ class Upstream(_message.Message):
         created_at: _timestamp_pb2.Timestamp | None = ...,
         updated_at: _timestamp_pb2.Timestamp | None = ...,
         etag: _builtins.str = ...,
+        header_operations: _abc.Iterable[Global___HeaderOperation] | None = ...,
+        breaker: Global___Breaker | None = ...,
+        probe: Global___Probe | None = ...,
+        ca_certificates: _builtins.str = ...,
+        proxy_url: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "timeouts", b"timeouts", "updated_at", b"updated_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["breaker", b"breaker", "created_at", b"created_at", "probe", b"probe", "timeouts", b"timeouts", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_key", b"api_key", "api_version", b"api_version", "auth_header", b"auth_header", "auth_scheme", b"auth_scheme", "base_url", b"base_url", "created_at", b"created_at", "etag", b"etag", "full_url", b"full_url", "is_active", b"is_active", "is_default", b"is_default", "name", b"name", "organization", b"organization", "project", b"project", "provider", b"provider", "timeouts", b"timeouts", "updated_at", b"updated_at", "username", b"username"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_key", b"api_key", "api_version", b"api_version", "auth_header", b"auth_header", "auth_scheme", b"auth_scheme", "base_url", b"base_url", "breaker", b"breaker", "ca_certificates", b"ca_certificates", "created_at", b"created_at", "etag", b"etag", "full_url", b"full_url", "header_operations", b"header_operations", "is_active", b"is_active", "is_default", b"is_default", "name", b"name", "organization", b"organization", "probe", b"probe", "project", b"project", "provider", b"provider", "proxy_url", b"proxy_url", "timeouts", b"timeouts", "updated_at", b"updated_at", "username", b"username"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -235,6 +396,12 @@ class CreateUpstreamRequest(_message.Message):
     API_VERSION_FIELD_NUMBER: _builtins.int
     IS_DEFAULT_FIELD_NUMBER: _builtins.int
     TIMEOUTS_FIELD_NUMBER: _builtins.int
+    IS_ACTIVE_FIELD_NUMBER: _builtins.int
+    HEADER_OPERATIONS_FIELD_NUMBER: _builtins.int
+    BREAKER_FIELD_NUMBER: _builtins.int
+    PROBE_FIELD_NUMBER: _builtins.int
+    CA_CERTIFICATES_FIELD_NUMBER: _builtins.int
+    PROXY_URL_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """name identifies it: letters, digits, dot, dash and underscore."""
     provider: Global___Provider.ValueType
@@ -259,9 +426,29 @@ class CreateUpstreamRequest(_message.Message):
     """api_version is Azure's api-version, or Anthropic's anthropic-version for callers that send none."""
     is_default: _builtins.bool
     """is_default makes requests naming no model go here, instead of to the present default."""
+    is_active: _builtins.bool
+    """is_active false adds it without giving it traffic."""
+    ca_certificates: _builtins.str
+    """ca_certificates are the authorities, PEM, to trust instead of the system's."""
+    proxy_url: _builtins.str
+    """proxy_url is the outbound proxy to reach it through: http or https, with user name and password if it wants
+    them.
+    """
     @_builtins.property
     def timeouts(self) -> Global___Timeouts:
         """timeouts of the calls to it."""
+
+    @_builtins.property
+    def header_operations(self) -> _containers.RepeatedCompositeFieldContainer[Global___HeaderOperation]:
+        """header_operations change the headers of every request, in order."""
+
+    @_builtins.property
+    def breaker(self) -> Global___Breaker:
+        """breaker says when it is left alone."""
+
+    @_builtins.property
+    def probe(self) -> Global___Probe:
+        """probe asks it how it is; none if unset."""
 
     def __init__(
         self,
@@ -279,12 +466,20 @@ class CreateUpstreamRequest(_message.Message):
         api_version: _builtins.str = ...,
         is_default: _builtins.bool = ...,
         timeouts: Global___Timeouts | None = ...,
+        is_active: _builtins.bool | None = ...,
+        header_operations: _abc.Iterable[Global___HeaderOperation] | None = ...,
+        breaker: Global___Breaker | None = ...,
+        probe: Global___Probe | None = ...,
+        ca_certificates: _builtins.str = ...,
+        proxy_url: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["timeouts", b"timeouts"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_is_active", b"_is_active", "breaker", b"breaker", "is_active", b"is_active", "probe", b"probe", "timeouts", b"timeouts"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_key", b"api_key", "api_version", b"api_version", "auth_header", b"auth_header", "auth_scheme", b"auth_scheme", "base_url", b"base_url", "full_url", b"full_url", "is_default", b"is_default", "name", b"name", "organization", b"organization", "project", b"project", "provider", b"provider", "timeouts", b"timeouts", "username", b"username"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_is_active", b"_is_active", "api_key", b"api_key", "api_version", b"api_version", "auth_header", b"auth_header", "auth_scheme", b"auth_scheme", "base_url", b"base_url", "breaker", b"breaker", "ca_certificates", b"ca_certificates", "full_url", b"full_url", "header_operations", b"header_operations", "is_active", b"is_active", "is_default", b"is_default", "name", b"name", "organization", b"organization", "probe", b"probe", "project", b"project", "provider", b"provider", "proxy_url", b"proxy_url", "timeouts", b"timeouts", "username", b"username"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__is_active: _TypeAlias = _typing.Literal["is_active"]  # noqa: Y015
+    _WhichOneofArgType__is_active: _TypeAlias = _typing.Literal["_is_active", b"_is_active"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__is_active) -> _WhichOneofReturnType__is_active | None: ...
 
 Global___CreateUpstreamRequest: _TypeAlias = CreateUpstreamRequest  # noqa: Y015
 
@@ -434,6 +629,11 @@ class UpdateUpstreamRequest(_message.Message):
     TIMEOUTS_FIELD_NUMBER: _builtins.int
     UPDATE_MASK_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    HEADER_OPERATIONS_FIELD_NUMBER: _builtins.int
+    BREAKER_FIELD_NUMBER: _builtins.int
+    PROBE_FIELD_NUMBER: _builtins.int
+    CA_CERTIFICATES_FIELD_NUMBER: _builtins.int
+    PROXY_URL_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """name of the upstream."""
     provider: Global___Provider.ValueType
@@ -462,6 +662,12 @@ class UpdateUpstreamRequest(_message.Message):
     """is_default makes requests naming no model go here, instead of to the present default."""
     etag: _builtins.str
     """etag, if given, must be the upstream's current one. Over REST the header If-Match says the same."""
+    ca_certificates: _builtins.str
+    """ca_certificates are the authorities, PEM, to trust instead of the system's; empty removes them."""
+    proxy_url: _builtins.str
+    """proxy_url is the outbound proxy to reach it through: http or https, with user name and password if it wants
+    them; empty removes it.
+    """
     @_builtins.property
     def timeouts(self) -> Global___Timeouts:
         """timeouts of the calls to it; they are replaced as a whole."""
@@ -469,6 +675,18 @@ class UpdateUpstreamRequest(_message.Message):
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
         """update_mask names the fields to change; if empty, those that are set."""
+
+    @_builtins.property
+    def header_operations(self) -> _containers.RepeatedCompositeFieldContainer[Global___HeaderOperation]:
+        """header_operations change the headers of every request, in order; they are replaced as a whole."""
+
+    @_builtins.property
+    def breaker(self) -> Global___Breaker:
+        """breaker says when it is left alone; it is replaced as a whole."""
+
+    @_builtins.property
+    def probe(self) -> Global___Probe:
+        """probe asks it how it is; named in update_mask but unset: none."""
 
     def __init__(
         self,
@@ -489,10 +707,15 @@ class UpdateUpstreamRequest(_message.Message):
         timeouts: Global___Timeouts | None = ...,
         update_mask: _field_mask_pb2.FieldMask | None = ...,
         etag: _builtins.str = ...,
+        header_operations: _abc.Iterable[Global___HeaderOperation] | None = ...,
+        breaker: Global___Breaker | None = ...,
+        probe: Global___Probe | None = ...,
+        ca_certificates: _builtins.str | None = ...,
+        proxy_url: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_api_key", b"_api_key", "_api_version", b"_api_version", "_auth_header", b"_auth_header", "_auth_scheme", b"_auth_scheme", "_base_url", b"_base_url", "_full_url", b"_full_url", "_is_active", b"_is_active", "_is_default", b"_is_default", "_organization", b"_organization", "_project", b"_project", "_provider", b"_provider", "_username", b"_username", "api_key", b"api_key", "api_version", b"api_version", "auth_header", b"auth_header", "auth_scheme", b"auth_scheme", "base_url", b"base_url", "full_url", b"full_url", "is_active", b"is_active", "is_default", b"is_default", "organization", b"organization", "project", b"project", "provider", b"provider", "timeouts", b"timeouts", "update_mask", b"update_mask", "username", b"username"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_api_key", b"_api_key", "_api_version", b"_api_version", "_auth_header", b"_auth_header", "_auth_scheme", b"_auth_scheme", "_base_url", b"_base_url", "_ca_certificates", b"_ca_certificates", "_full_url", b"_full_url", "_is_active", b"_is_active", "_is_default", b"_is_default", "_organization", b"_organization", "_project", b"_project", "_provider", b"_provider", "_proxy_url", b"_proxy_url", "_username", b"_username", "api_key", b"api_key", "api_version", b"api_version", "auth_header", b"auth_header", "auth_scheme", b"auth_scheme", "base_url", b"base_url", "breaker", b"breaker", "ca_certificates", b"ca_certificates", "full_url", b"full_url", "is_active", b"is_active", "is_default", b"is_default", "organization", b"organization", "probe", b"probe", "project", b"project", "provider", b"provider", "proxy_url", b"proxy_url", "timeouts", b"timeouts", "update_mask", b"update_mask", "username", b"username"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_api_key", b"_api_key", "_api_version", b"_api_version", "_auth_header", b"_auth_header", "_auth_scheme", b"_auth_scheme", "_base_url", b"_base_url", "_full_url", b"_full_url", "_is_active", b"_is_active", "_is_default", b"_is_default", "_organization", b"_organization", "_project", b"_project", "_provider", b"_provider", "_username", b"_username", "api_key", b"api_key", "api_version", b"api_version", "auth_header", b"auth_header", "auth_scheme", b"auth_scheme", "base_url", b"base_url", "etag", b"etag", "full_url", b"full_url", "is_active", b"is_active", "is_default", b"is_default", "name", b"name", "organization", b"organization", "project", b"project", "provider", b"provider", "timeouts", b"timeouts", "update_mask", b"update_mask", "username", b"username"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_api_key", b"_api_key", "_api_version", b"_api_version", "_auth_header", b"_auth_header", "_auth_scheme", b"_auth_scheme", "_base_url", b"_base_url", "_ca_certificates", b"_ca_certificates", "_full_url", b"_full_url", "_is_active", b"_is_active", "_is_default", b"_is_default", "_organization", b"_organization", "_project", b"_project", "_provider", b"_provider", "_proxy_url", b"_proxy_url", "_username", b"_username", "api_key", b"api_key", "api_version", b"api_version", "auth_header", b"auth_header", "auth_scheme", b"auth_scheme", "base_url", b"base_url", "breaker", b"breaker", "ca_certificates", b"ca_certificates", "etag", b"etag", "full_url", b"full_url", "header_operations", b"header_operations", "is_active", b"is_active", "is_default", b"is_default", "name", b"name", "organization", b"organization", "probe", b"probe", "project", b"project", "provider", b"provider", "proxy_url", b"proxy_url", "timeouts", b"timeouts", "update_mask", b"update_mask", "username", b"username"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__api_key: _TypeAlias = _typing.Literal["api_key"]  # noqa: Y015
     _WhichOneofArgType__api_key: _TypeAlias = _typing.Literal["_api_key", b"_api_key"]  # noqa: Y015
@@ -504,6 +727,8 @@ class UpdateUpstreamRequest(_message.Message):
     _WhichOneofArgType__auth_scheme: _TypeAlias = _typing.Literal["_auth_scheme", b"_auth_scheme"]  # noqa: Y015
     _WhichOneofReturnType__base_url: _TypeAlias = _typing.Literal["base_url"]  # noqa: Y015
     _WhichOneofArgType__base_url: _TypeAlias = _typing.Literal["_base_url", b"_base_url"]  # noqa: Y015
+    _WhichOneofReturnType__ca_certificates: _TypeAlias = _typing.Literal["ca_certificates"]  # noqa: Y015
+    _WhichOneofArgType__ca_certificates: _TypeAlias = _typing.Literal["_ca_certificates", b"_ca_certificates"]  # noqa: Y015
     _WhichOneofReturnType__full_url: _TypeAlias = _typing.Literal["full_url"]  # noqa: Y015
     _WhichOneofArgType__full_url: _TypeAlias = _typing.Literal["_full_url", b"_full_url"]  # noqa: Y015
     _WhichOneofReturnType__is_active: _TypeAlias = _typing.Literal["is_active"]  # noqa: Y015
@@ -516,6 +741,8 @@ class UpdateUpstreamRequest(_message.Message):
     _WhichOneofArgType__project: _TypeAlias = _typing.Literal["_project", b"_project"]  # noqa: Y015
     _WhichOneofReturnType__provider: _TypeAlias = _typing.Literal["provider"]  # noqa: Y015
     _WhichOneofArgType__provider: _TypeAlias = _typing.Literal["_provider", b"_provider"]  # noqa: Y015
+    _WhichOneofReturnType__proxy_url: _TypeAlias = _typing.Literal["proxy_url"]  # noqa: Y015
+    _WhichOneofArgType__proxy_url: _TypeAlias = _typing.Literal["_proxy_url", b"_proxy_url"]  # noqa: Y015
     _WhichOneofReturnType__username: _TypeAlias = _typing.Literal["username"]  # noqa: Y015
     _WhichOneofArgType__username: _TypeAlias = _typing.Literal["_username", b"_username"]  # noqa: Y015
     @_typing.overload
@@ -529,6 +756,8 @@ class UpdateUpstreamRequest(_message.Message):
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__base_url) -> _WhichOneofReturnType__base_url | None: ...
     @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__ca_certificates) -> _WhichOneofReturnType__ca_certificates | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__full_url) -> _WhichOneofReturnType__full_url | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__is_active) -> _WhichOneofReturnType__is_active | None: ...
@@ -540,6 +769,8 @@ class UpdateUpstreamRequest(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__project) -> _WhichOneofReturnType__project | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__provider) -> _WhichOneofReturnType__provider | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__proxy_url) -> _WhichOneofReturnType__proxy_url | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__username) -> _WhichOneofReturnType__username | None: ...
 

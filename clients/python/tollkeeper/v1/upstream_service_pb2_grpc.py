@@ -95,7 +95,7 @@ class UpstreamServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeleteUpstream(self, request, context):
-        """DeleteUpstream removes an upstream; refused, naming the models, while a deployment uses it.
+        """DeleteUpstream removes an upstream; refused, naming the users, while a model or a group uses it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -42,7 +42,7 @@ class UpstreamServiceStub:
     UpdateUpstream: _grpc.UnaryUnaryMultiCallable[_upstream_service_pb2.UpdateUpstreamRequest, _upstream_service_pb2.UpdateUpstreamResponse]
     """UpdateUpstream changes the named fields."""
     DeleteUpstream: _grpc.UnaryUnaryMultiCallable[_upstream_service_pb2.DeleteUpstreamRequest, _upstream_service_pb2.DeleteUpstreamResponse]
-    """DeleteUpstream removes an upstream; refused, naming the models, while a deployment uses it."""
+    """DeleteUpstream removes an upstream; refused, naming the users, while a model or a group uses it."""
 
 @_typing.type_check_only
 class UpstreamServiceAsyncStub(UpstreamServiceStub):
@@ -58,7 +58,7 @@ class UpstreamServiceAsyncStub(UpstreamServiceStub):
     UpdateUpstream: _aio.UnaryUnaryMultiCallable[_upstream_service_pb2.UpdateUpstreamRequest, _upstream_service_pb2.UpdateUpstreamResponse]  # type: ignore[assignment]
     """UpdateUpstream changes the named fields."""
     DeleteUpstream: _aio.UnaryUnaryMultiCallable[_upstream_service_pb2.DeleteUpstreamRequest, _upstream_service_pb2.DeleteUpstreamResponse]  # type: ignore[assignment]
-    """DeleteUpstream removes an upstream; refused, naming the models, while a deployment uses it."""
+    """DeleteUpstream removes an upstream; refused, naming the users, while a model or a group uses it."""
 
 class UpstreamServiceServicer(metaclass=_abc_1.ABCMeta):
     """UpstreamService manages upstreams: the provider endpoints that requests are forwarded to, with their credentials."""
@@ -101,6 +101,6 @@ class UpstreamServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _upstream_service_pb2.DeleteUpstreamRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_upstream_service_pb2.DeleteUpstreamResponse, _abc.Awaitable[_upstream_service_pb2.DeleteUpstreamResponse]]:
-        """DeleteUpstream removes an upstream; refused, naming the models, while a deployment uses it."""
+        """DeleteUpstream removes an upstream; refused, naming the users, while a model or a group uses it."""
 
 def add_UpstreamServiceServicer_to_server(servicer: UpstreamServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
