@@ -28,8 +28,9 @@ class Exchange:
     """What is known of a request so far, and what is to be recorded of it.
 
     `status` is what the caller was answered, 0 while nothing was; `finished` tells that the answer's
-    end was sent. `body_error` is what went wrong while a body was being streamed upstream. Times are
-    nanoseconds of the performance counter.
+    end was sent. `route_name` is the model's in the configuration, of a pattern the pattern. `body_error`
+    is what went wrong while a body was being streamed upstream. Times are nanoseconds of the performance
+    counter.
     """
 
     __slots__ = (
@@ -43,6 +44,7 @@ class Exchange:
         "finished",
         "first_byte",
         "headers",
+        "listener",
         "matched",
         "method",
         "model_asked",
@@ -52,6 +54,7 @@ class Exchange:
         "request_bytes",
         "request_id",
         "response_bytes",
+        "route_name",
         "scope",
         "send",
         "snapshot",
@@ -72,6 +75,7 @@ class Exchange:
         self.snapshot = snapshot
         extensions = scope.get("extensions")
         self.caller: Caller | None = extensions.get(EXTENSION) if extensions else None
+        self.listener = "data" if self.caller is not None else "console"
         self.method: str = scope["method"]
         headers: dict[bytes, bytes] = dict(reversed(scope["headers"]))  # the first of a name counts
         self.headers = headers
@@ -86,6 +90,7 @@ class Exchange:
         self.project: ProjectView | None = None
         self.model_asked = ""
         self.model_served = ""
+        self.route_name = ""
         self.upstream = ""
         self.status = 0
         self.error_code = ""

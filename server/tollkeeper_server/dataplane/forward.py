@@ -48,6 +48,7 @@ def choose(exchange: Exchange, peek: Peek, turns: Turns) -> Leg:
         exchange.model_asked = name
         route = _permitted(exchange, name)
         exchange.model_served = name if route.is_pattern else route.name
+        exchange.route_name = route.name
         if not route.pool.legs:
             raise TollkeeperError(
                 Reason.NO_UPSTREAM,

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -42,6 +43,7 @@ from tollkeeper_server.domain.usage import UsageEvent
 from tollkeeper_server.errors import Reason, TollkeeperError
 from tollkeeper_server.ledger.orphan import INTERRUPTED
 from tollkeeper_server.snapshot.model import Leg, Snapshot
+from tollkeeper_server.telemetry.metrics import Metrics
 
 _log = logging.getLogger("tollkeeper.dataplane")
 
@@ -82,6 +84,7 @@ class DataPlane:
         admit: Admit,
         transport: Transport,
         journal: Journal,
+        metrics: Metrics,
         limits: Limits,
     ) -> None:
         self._current = current
@@ -89,6 +92,7 @@ class DataPlane:
         self._admit = admit
         self._transport = transport
         self._journal = journal
+        self._metrics = metrics
         self._limits = limits
         self._turns = Turns()
 
@@ -101,6 +105,7 @@ class DataPlane:
         if scope["type"] != "http":
             return
         exchange = Exchange(scope, receive, send, self._current())
+        self._metrics.began(exchange.listener)
         try:
             await self._serve(exchange)
         except TollkeeperError as error:
@@ -128,6 +133,7 @@ class DataPlane:
         finally:
             if exchange.token is not None:
                 self._journal.settle(exchange.event())
+            self._count(exchange)
 
     async def _serve(self, exchange: Exchange) -> None:
         _check_method(exchange.method)
@@ -198,6 +204,21 @@ class DataPlane:
 
     def _begin(self, exchange: Exchange) -> None:
         self._journal.begin(exchange.event())
+
+    def _count(self, exchange: Exchange) -> None:
+        self._metrics.ended(
+            exchange.listener,
+            exchange.method,
+            exchange.matched.endpoint.name if exchange.matched is not None else "",
+            exchange.status,
+            exchange.error_code,
+            (time.perf_counter_ns() - exchange.began) / 1e9,
+            exchange.route_name,
+            exchange.upstream,
+            exchange.tokens,
+            (exchange.first_byte - exchange.began) / 1e9 if exchange.first_byte else 0.0,
+            exchange.streamed,
+        )
 
     async def _open(self, request: Outgoing, leg: Leg) -> Incoming:
         try:
