@@ -57,6 +57,7 @@ ONLY_IN = {
     "aiohttp": (),
     "httptools": ("dataplane/http1/*", "doors/*"),
     "google": ("management/*", "doors/*"),
+    "prometheus_client": ("doors/metric*",),
     "protovalidate": ("management/*", "doors/*"),
     "tollkeeper": ("management/*", "doors/*", "__main__.py"),
 }

@@ -20,7 +20,9 @@ Send = Callable[[Message], Awaitable[None]]
 LISTENER = "tollkeeper.listener"
 """Where a scope has the name of the listener that it came in by."""
 MAIN = "main"
-"""The gateway's own data listener, and what stands for it elsewhere."""
+"""The gateway's own data listener."""
+CONSOLE = "console"
+"""What stands for a listener's name where a scope has none."""
 
 UNKNOWN_BYTES = 1 << 62
 """`declared_bytes` of a body whose length was not said."""
@@ -82,7 +84,7 @@ class Exchange:
         extensions = scope.get("extensions")
         self.caller: Caller | None = extensions.get(EXTENSION) if extensions else None
         self.method: str = scope["method"]
-        self.listener: str = scope.get(LISTENER, MAIN)
+        self.listener: str = scope.get(LISTENER, CONSOLE)
         headers: dict[bytes, bytes] = dict(reversed(scope["headers"]))  # the first of a name counts
         self.headers = headers
         self.declared_bytes = _declared_bytes(headers, scope["http_version"], self.method)

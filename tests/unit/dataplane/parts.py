@@ -28,6 +28,7 @@ from tollkeeper_server.errors import TollkeeperError
 from tollkeeper_server.telemetry.metrics import Metrics
 from tollkeeper_server.snapshot.compile import make_leg, make_pool, pool_of_one
 from tollkeeper_server.snapshot.model import Header, Leg, Pool, ProjectView, Route, Snapshot, Target
+from tollkeeper_server.telemetry.metrics import Metrics
 
 SECRET = b"sk-tk-caller-canary-0123456789"
 PROVIDER_KEY = b"sk-provider-canary-0123456789"
@@ -436,6 +437,7 @@ class Bench:
             default=target("fallback", base_url="http://default.test/v1"),
         )
         self.tokens = KnownTokens(known or token())
+        self.metrics = Metrics()
         self.admitted = True
         self.admissions: list[str] = []
         self.now = 1000.0
