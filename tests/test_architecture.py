@@ -49,6 +49,7 @@ ONLY_IN = {
     "aiohttp": (),
     "httptools": ("dataplane/http1/*", "doors/*"),
     "google": ("management/*", "doors/*"),
+    "re2": ("snapshot/regexes.py",),
     "protovalidate": ("management/*", "doors/*"),
     "tollkeeper": ("management/*", "doors/*", "__main__.py"),
 }
