@@ -24,7 +24,15 @@ ROOMS: dict[str, set[str]] = {
     "snapshot": {"domain", "errors", "telemetry", "store.ports", "store.sealed"},
     "coordination": {"domain", "errors", "telemetry", "store.ports"},
     "dataplane": {"domain", "errors", "telemetry", "store.ports", "coordination.ports", "ledger", "snapshot"},
-    "management": {"domain", "errors", "telemetry", "store.ports", "store.sealed", "coordination.ports"},
+    "management": {
+        "domain",
+        "errors",
+        "telemetry",
+        "store.ports",
+        "store.sealed",
+        "coordination.ports",
+        "snapshot.rules",
+    },
     "doors": {"domain", "errors", "telemetry", "settings", "dataplane", "management"},
 }
 # These put the rest together and may import all of it.

@@ -22,7 +22,7 @@ from tollkeeper_server.doors.data import DataListener
 from tollkeeper_server.doors.front import ConsoleListener, front
 from tollkeeper_server.doors.grpc import GrpcListener
 from tollkeeper_server.doors.metrics import Exposition
-from tollkeeper_server.doors.sockets import bind, name_of
+from tollkeeper_server.doors.sockets import ListenError, bind, name_of
 from tollkeeper_server.doors.tls import load_certificate
 from tollkeeper_server.errors import TollkeeperError
 from tollkeeper_server.ledger.drain import Drain
@@ -95,6 +95,22 @@ async def load_digest_key(store: Store, sealer: Sealer) -> bytes:
     return base64.b64decode(sealer.open(kept, _DIGEST_KEY))
 
 
+@dataclass(frozen=True, slots=True)
+class _PortCheck:
+    """Tells why a listener can't have an address. It can have `data`, the data plane's own."""
+
+    data: str
+
+    def __call__(self, address: str) -> str | None:
+        if address == self.data:
+            return None
+        try:
+            bind(address, "listener", "address").close()
+        except ListenError as error:
+            return str(error)
+        return None
+
+
 class Server:
     """One server process.
 
@@ -145,6 +161,7 @@ class Server:
             changes=self._coordination.changes,
             management_token=self._management_token,
             clock=_now,
+            port_check=_PortCheck(name_of(data)),
         )
         self._grpc = GrpcListener(
             chain,

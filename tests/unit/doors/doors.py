@@ -100,4 +100,6 @@ def _values(it: FieldDescriptor) -> st.SearchStrategy[Any]:
     if it.cpp_type in _RANGES:
         low, high = _RANGES[it.cpp_type]
         return st.integers(low, high)
+    if it.cpp_type == FieldDescriptor.CPPTYPE_DOUBLE:
+        return st.floats(allow_nan=False, allow_infinity=False)
     return st.text(max_size=20)
