@@ -10,7 +10,18 @@ from tollkeeper_server.domain.token import Token
 from tollkeeper_server.domain.traffic import Retry, Strategy, TrafficPolicy
 from tollkeeper_server.snapshot.model import Route, Target
 
-from tests.unit.dataplane.parts import Answer, Bench, Caller, Header, Reply, leg_to, route, snapshot, target, token
+from tests.unit.dataplane.parts import (
+    Answer,
+    Bench,
+    Caller,
+    Header,
+    Reply,
+    leg_to,
+    route,
+    snapshot,
+    target,
+    token,
+)
 
 TOO_LONG = b'{"error":{"code":"context_length_exceeded","message":"too long"}}'
 FAILOVER = {"strategy": Strategy.FAILOVER}
