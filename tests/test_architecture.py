@@ -36,7 +36,7 @@ ROOMS: dict[str, set[str]] = {
     "doors": {"domain", "errors", "telemetry", "settings", "dataplane", "management"},
 }
 # These put the rest together and may import all of it.
-COMPOSITION = {"__init__", "__main__", "app", "demo", "process", "run", "simulate"}
+COMPOSITION = {"__init__", "__main__", "app", "demo", "process", "run", "simulate", "traffic"}
 # Here only the standard library and codecs are imported.
 PURE = ("domain/*", "telemetry/*", "errors.py")
 CODECS = {"msgspec"}
@@ -58,6 +58,7 @@ ONLY_IN = {
     "httptools": ("dataplane/http1/*", "doors/*"),
     "google": ("management/*", "doors/*"),
     "prometheus_client": ("doors/metric*",),
+    "re2": ("snapshot/regexes.py",),
     "protovalidate": ("management/*", "doors/*"),
     "tollkeeper": ("management/*", "doors/*", "__main__.py"),
 }

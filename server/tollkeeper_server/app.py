@@ -194,6 +194,7 @@ class Server:
             coordination = self._coordination = Coordination(
                 store,
                 watch.load,
+                watch.confirm,
                 redis_url=settings.redis,
                 lifetime=settings.auth_cache_seconds,
                 unknown_lifetime=settings.unknown_token_seconds,

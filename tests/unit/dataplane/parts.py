@@ -37,6 +37,17 @@ NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 DEADLINE = 20.0
 
 
+class Clock:
+    """A monotonic clock that stands still until it is set on."""
+
+    def __init__(self, now: float = 0.0) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        """Tells the time in seconds."""
+        return self.now
+
+
 def target(name: str = "openai", provider: Provider = Provider.OPENAI, **changes: Any) -> Target:
     """Returns an upstream that presents PROVIDER_KEY."""
     fields: dict[str, Any] = {
@@ -101,6 +112,19 @@ def snapshot(
         patterns=tuple(sorted((r for r in routes if r.is_pattern), key=lambda r: -len(r.name))),
         default=pool_of_one(default) if default is not None else None,
         **fields,
+    )
+
+
+def snapshot_of(*targets: Target, groups: Sequence[Pool] = ()) -> Snapshot:
+    """Returns a configuration with these upstreams and groups."""
+    return Snapshot(
+        revision=1,
+        projects={},
+        routes={},
+        patterns=(),
+        default=None,
+        groups={group.name: group for group in groups},
+        targets={upstream.name: upstream for upstream in targets},
     )
 
 
