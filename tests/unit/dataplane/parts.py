@@ -25,7 +25,6 @@ from tollkeeper_server.domain.traffic import TrafficPolicy
 from tollkeeper_server.domain.upstream import Provider, Timeouts
 from tollkeeper_server.domain.usage import UsageEvent
 from tollkeeper_server.errors import TollkeeperError
-from tollkeeper_server.telemetry.metrics import Metrics
 from tollkeeper_server.snapshot.compile import make_leg, make_pool, pool_of_one
 from tollkeeper_server.snapshot.model import Header, Leg, Pool, ProjectView, Route, Snapshot, Target
 from tollkeeper_server.telemetry.metrics import Metrics
