@@ -289,19 +289,18 @@ class ScriptedTransport:
                     self.bodies[-1] = b"".join(pieces)
             except (TollkeeperError, ClientGoneError) as error:  # as real ones say it
                 raise CutError("the connection to the upstream broke") from error
-        match self._next(request):
-            case Answer() as answer:
-                return answer
-            case asyncio.Event() as event:
-                self.waiting.set()
-                try:
-                    await event.wait()
-                except asyncio.CancelledError:
-                    self.cancelled = True
-                    raise
-                raise AssertionError("nothing follows the wait")
-            case error:
-                raise error
+        following = self._next(request)
+        if isinstance(following, Answer):
+            return following
+        if isinstance(following, BaseException):
+            raise following
+        self.waiting.set()
+        try:
+            await following.wait()
+        except asyncio.CancelledError:
+            self.cancelled = True
+            raise
+        raise AssertionError("nothing follows the wait")
 
     def _next(self, request: Outgoing) -> Answer | BaseException | asyncio.Event:
         script = self.answers.get(urlsplit(request.url).hostname or "", [])
