@@ -276,7 +276,7 @@ class Server:
             journal_waiting=self._journal.waiting,
             journal_skipped=self._journal.skipped,
             drain_lag=self._drain.lag,
-            breakers={name: view.state.value for name, view in upstreams.items()},
+            breakers={name: view.breaker.value for name, view in upstreams.items()},
             calls={name: view.in_flight for name, view in upstreams.items()},
             urls={
                 name: (target.full_url or target.base_url).partition("?")[0]

@@ -109,7 +109,7 @@ class Explainer:
         pool = way.pool
         told.step = Step.MEMBER
         session = exchange.headers.get(pool.session_header, b"") if pool.session_header else b""
-        picked = self._balancer.peek(pool, (), session)
+        picked = self._balancer.peek(pool, session)
         chosen: Leg | None = picked[1] if picked is not None else None
         if chosen is not None:
             told.passed(f"{chosen.target.name}, by {pool.strategy.value}")
@@ -137,10 +137,10 @@ class Explainer:
             weight=leg.weight,
             score=view.score,
             in_flight=view.in_flight,
-            success_share=view.success,
-            average_seconds=view.duration,
-            breaker=view.state.value,
-            is_available=view.available,
+            success_share=view.success_share,
+            average_seconds=view.average_seconds,
+            breaker=view.breaker.value,
+            is_available=view.is_available,
             is_chosen=is_chosen,
             url=outgoing_url(exchange, leg),
         )

@@ -5,14 +5,17 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from tollkeeper_server.domain.upstream import Timeouts
-from tollkeeper_server.snapshot.model import Header
+from tollkeeper_server.snapshot.model import Dial, Header
+
+NO_DIAL = Dial()
+"""Connects directly, trusting whom the system trusts."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
     """A request to an upstream. Header names are lower case; host and framing are the transport's.
 
-    `length` is the size of a streamed body, None if it is not known.
+    `length` is the size of a streamed body, None if it is not known. `dial` says how to connect.
     """
 
     method: str
@@ -21,6 +24,7 @@ class Outgoing:
     body: bytes | AsyncIterator[bytes] = field(repr=False)
     timeouts: Timeouts
     length: int | None = None
+    dial: Dial = NO_DIAL
 
 
 class Incoming(Protocol):
@@ -49,7 +53,7 @@ class Transport(Protocol):
     async def open(self, request: Outgoing) -> Incoming:
         """Sends a request and returns the answer once its headers are there.
 
-        Raises `TransportError`.
+        Raises `TransportError`; `ConnectError` also for a dial that can't be used.
         """
 
     async def close(self) -> None:

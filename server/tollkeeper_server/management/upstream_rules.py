@@ -126,7 +126,8 @@ def check_ca_certificates(pem: str) -> None:
         raise refusal("ca_certificates", "holds a private key; give the authorities' certificates alone")
     try:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.load_verify_locations(cadata=pem)
+        # Bundles have comments between certificates, with names in any script.
+        context.load_verify_locations(cadata=pem.encode("ascii", "replace").decode("ascii"))
     except (ssl.SSLError, ValueError):
         raise refusal(
             "ca_certificates", "can't be read; expected PEM: -----BEGIN CERTIFICATE----- and so on"

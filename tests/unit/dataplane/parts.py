@@ -199,6 +199,7 @@ class Answer:
     status: int = 200
     headers: list[Header] = field(default_factory=lambda: [(b"Content-Type", b"application/json")])
     closed: int = 0
+    opened: bool = False
     reached: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when a step that waits was reached."""
     going: AsyncIterator[bytes] | None = None
@@ -288,26 +289,27 @@ class ScriptedTransport:
                     self.bodies[-1] = b"".join(pieces)
             except (TollkeeperError, ClientGoneError) as error:  # as real ones say it
                 raise CutError("the connection to the upstream broke") from error
-        match self._next(request):
-            case Answer() as answer:
-                return answer
-            case asyncio.Event() as event:
-                self.waiting.set()
-                try:
-                    await event.wait()
-                except asyncio.CancelledError:
-                    self.cancelled = True
-                    raise
-                raise AssertionError("nothing follows the wait")
-            case error:
-                raise error
+        following = self._next(request)
+        if isinstance(following, Answer):
+            return following
+        if isinstance(following, BaseException):
+            raise following
+        self.waiting.set()
+        try:
+            await following.wait()
+        except asyncio.CancelledError:
+            self.cancelled = True
+            raise
+        raise AssertionError("nothing follows the wait")
 
     def _next(self, request: Outgoing) -> Answer | BaseException | asyncio.Event:
-        script = self.answers.get(urlsplit(request.url).hostname or "")
-        if script is None:
-            return self.answer
-        following = script.pop(0) if len(script) > 1 else script[0]
-        return replace(following, going=None) if isinstance(following, Answer) else following
+        script = self.answers.get(urlsplit(request.url).hostname or "", [])
+        following = (script.pop(0) if len(script) > 1 else script[0]) if script else self.answer
+        if isinstance(following, Answer):
+            if following.opened:
+                return replace(following, going=None)
+            following.opened = True
+        return following
 
     @property
     def hosts(self) -> list[str]:
