@@ -4,7 +4,6 @@ import asyncio
 import base64
 import logging
 import secrets
-import time
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -135,7 +134,6 @@ class Server:
         self._drain: Drain
         self._traffic: Traffic
         self._metrics = Metrics()
-        self._loaded_at = 0.0
         self.demo: Demo | None = None
 
     async def start(self) -> Addresses:
@@ -190,7 +188,6 @@ class Server:
         settings, store = self._settings, self._store
         watch = self._watch = SnapshotWatch(store, sealer.open, _timeouts(settings))
         await watch.load()
-        self._loaded_at = time.monotonic()
         try:
             coordination = self._coordination = Coordination(
                 store,
@@ -259,27 +256,23 @@ class Server:
             "store": store,
             "configuration": self._watch.problem,
             "redis": redis,
-            "snapshot": self._staleness(),
+            "snapshot": None if store is None else self._staleness(),
             "draining": "the server is going down" if self._draining else None,
         }
 
-    def _snapshot_age(self) -> float:
-        return time.monotonic() - (self._coordination.poller.last_success or self._loaded_at)
-
     def _staleness(self) -> str | None:
-        age = self._snapshot_age()
         # Until then known tokens are served, whatever is away.
-        settings = self._settings
+        settings, age = self._settings, self._watch.age()
         if age <= max(settings.auth_cache_seconds / 2, _MISSED_POLLS * settings.poll_seconds):
             return None
-        return f"tokens and configuration were last known to be current {age:,.0f} seconds ago"
+        return f"the configuration was last known to be the stored one {age:,.0f} seconds ago"
 
     def _gauges(self) -> Gauges:
         snapshot = self._watch.current
         upstreams = self._traffic.health.views()
         return Gauges(
             snapshot_revision=snapshot.revision,
-            snapshot_age=self._snapshot_age(),
+            snapshot_age=self._watch.age(),
             journal_waiting=self._journal.waiting,
             journal_skipped=self._journal.skipped,
             drain_lag=self._drain.lag,
