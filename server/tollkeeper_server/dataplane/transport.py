@@ -1,15 +1,15 @@
 """The seam to upstreams: send a request, get status and raw headers, then chunks as they arrive."""
 
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
 from typing import Protocol
+
+from msgspec import Struct
 
 from tollkeeper_server.domain.upstream import Timeouts
 from tollkeeper_server.snapshot.model import Header
 
 
-@dataclass(frozen=True, slots=True)
-class Outgoing:
+class Outgoing(Struct, frozen=True):
     """A request to an upstream. Header names are lower case; host and framing are the transport's.
 
     `length` is the size of a streamed body, None if it is not known.
@@ -17,10 +17,14 @@ class Outgoing:
 
     method: str
     url: str
-    headers: list[Header] = field(repr=False)
-    body: bytes | AsyncIterator[bytes] = field(repr=False)
+    headers: list[Header]
+    body: bytes | AsyncIterator[bytes]
     timeouts: Timeouts
     length: int | None = None
+
+    def __repr__(self) -> str:
+        """Leaves out what may hold secrets."""
+        return f"Outgoing({self.method!r}, {self.url!r})"
 
 
 class Incoming(Protocol):
