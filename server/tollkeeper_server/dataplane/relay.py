@@ -27,7 +27,16 @@ async def relay_body(
     exchange: Exchange, incoming: Incoming, headers: list[Header], meter: BodyMeter | None
 ) -> None:
     """Relays an answer that is no event stream. Raises `BrokenAnswerError` if it breaks off."""
-    send = exchange.send
+    caller, send = exchange.caller, exchange.send
+    if caller is not None and exchange.body_read and (whole := incoming.whole_body()) is not None:
+        exchange.status = incoming.status
+        exchange.first_byte = time.perf_counter_ns()
+        exchange.response_bytes = len(whole)
+        if meter is not None:
+            meter.feed(whole)
+        exchange.finished = True
+        caller.answer(incoming.status, headers, whole)
+        return
     await _start(exchange, incoming.status, headers)
     left = _length(headers)
     try:

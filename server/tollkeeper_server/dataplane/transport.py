@@ -33,6 +33,9 @@ class Incoming(Protocol):
     status: int
     headers: list[Header]
 
+    def whole_body(self) -> bytes | None:
+        """Takes the body if all of it is there and nothing of it was read; else None."""
+
     def chunks(self) -> AsyncIterator[bytes]:
         """Yields the body's bytes as they arrive. Raises `TransportError`."""
 

@@ -64,6 +64,10 @@ class Answer:
                 raise self._error
             await self._wait()
 
+    def whole_body(self) -> bytes | None:
+        """Takes the body if all of it is there; else None."""
+        return self._take_held() if self._ended else None
+
     def chunks(self) -> AsyncIterator[bytes]:
         """Yields the body's bytes as they arrive, joined if several pieces have."""
         return self
