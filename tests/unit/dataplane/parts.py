@@ -221,6 +221,10 @@ class Answer:
                 case _:
                     raise step
 
+    def whole_body(self) -> bytes | None:
+        """Returns the body if nothing else comes in between."""
+        return b"".join(self.steps) if all(isinstance(step, bytes) for step in self.steps) else None
+
     async def pour(self, take: Callable[[bytes], bool]) -> bool:
         """Goes through the steps, on from where it was left."""
         async for chunk in self.chunks():
@@ -246,6 +250,11 @@ class Taker:
     def whole_body(self) -> bytes | None:
         """Tells that the body has not come yet."""
         return None
+
+    def answer(self, status: int, headers: list[Header], body: bytes) -> None:
+        """Keeps an answer as the two messages that it would have been."""
+        self.sent.append({"type": "http.response.start", "status": status, "headers": headers})
+        self.sent.append({"type": "http.response.body", "body": body, "more_body": False})
 
     def write_part(self, part: bytes) -> bool:
         """Keeps a part."""
