@@ -25,7 +25,7 @@ ROOMS: dict[str, set[str]] = {
     "coordination": {"domain", "errors", "telemetry", "store.ports"},
     "dataplane": {"domain", "errors", "telemetry", "store.ports", "coordination.ports", "ledger", "snapshot"},
     "management": {"domain", "errors", "telemetry", "store.ports", "store.sealed", "coordination.ports"},
-    "doors": {"domain", "errors", "telemetry", "settings", "dataplane", "management"},
+    "doors": {"domain", "errors", "telemetry", "settings", "snapshot.model", "dataplane", "management"},
 }
 # These put the rest together and may import all of it.
 COMPOSITION = {"__init__", "__main__", "app", "demo", "process", "run", "simulate"}

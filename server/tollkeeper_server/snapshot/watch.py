@@ -30,6 +30,12 @@ class SnapshotWatch:
         self.current: Snapshot = EMPTY
         self.problem: str | None = None
         """Why the stored configuration is not the current one; None if it is."""
+        self._subscribers: list[Callable[[Snapshot], None]] = []
+
+    def subscribe(self, follow: Callable[[Snapshot], None]) -> None:
+        """Has `follow` called with the current snapshot, and with each that takes its place."""
+        self._subscribers.append(follow)
+        follow(self.current)
 
     async def load(self) -> Snapshot:
         """Reads and compiles the configuration, and returns it as the current one.
@@ -43,6 +49,8 @@ class SnapshotWatch:
                 self.problem = str(error)
                 raise
             self.problem = None
+            for follow in self._subscribers:
+                follow(self.current)
             return self.current
 
     async def _compile(self) -> Snapshot:
