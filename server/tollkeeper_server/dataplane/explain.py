@@ -6,8 +6,8 @@ from typing import NoReturn
 from tollkeeper_server.dataplane.affinity import Affinity, keeps
 from tollkeeper_server.dataplane.authenticate import Authenticator
 from tollkeeper_server.dataplane.balance import Balancer
-from tollkeeper_server.dataplane.endpoint import Meter, check_query
 from tollkeeper_server.dataplane.caller import LISTENER, OWN_LISTENER
+from tollkeeper_server.dataplane.endpoint import Meter, check_query
 from tollkeeper_server.dataplane.exchange import Exchange, Message
 from tollkeeper_server.dataplane.forward import outgoing, outgoing_url
 from tollkeeper_server.dataplane.headers import check_headers
