@@ -221,6 +221,11 @@ class Answer:
                 case _:
                     raise step
 
+    def whole_body(self) -> bytes | None:
+        """Returns the body if nothing else comes in between."""
+        whole = [step for step in self.steps if isinstance(step, bytes)]
+        return b"".join(whole) if len(whole) == len(self.steps) else None
+
     async def pour(self, take: Callable[[bytes], bool]) -> bool:
         """Goes through the steps, on from where it was left."""
         async for chunk in self.chunks():
@@ -246,6 +251,11 @@ class Taker:
     def whole_body(self) -> bytes | None:
         """Tells that the body has not come yet."""
         return None
+
+    def answer(self, status: int, headers: list[Header], body: bytes) -> None:
+        """Keeps an answer as the two messages that it would have been."""
+        self.sent.append({"type": "http.response.start", "status": status, "headers": headers})
+        self.sent.append({"type": "http.response.body", "body": body, "more_body": False})
 
     def write_part(self, part: bytes) -> bool:
         """Keeps a part."""
