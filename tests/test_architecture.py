@@ -56,6 +56,7 @@ ONLY_IN = {
     "aiohappyeyeballs": ("dataplane/http1/*",),
     "aiohttp": (),
     "httptools": ("dataplane/http1/*", "doors/*"),
+    "tenacity": ("dataplane/retry.py",),
     "google": ("management/*", "doors/*"),
     "prometheus_client": ("doors/metric*",),
     "re2": ("snapshot/regexes.py",),
