@@ -1,17 +1,15 @@
 """With two upstreams behind a model, callers hardly notice when one of them breaks."""
 
-import json
 from collections.abc import Iterator
 from datetime import timedelta
 
 import httpx2
 import pytest
 from tollkeeper import Deployment, Provider, Timeouts
-from tollkeeper.v1 import model_service_pb2, traffic_pb2, upstream_service_pb2
 
 from tests.faults.fault_proxy import Fault, FaultProxy
-from tests.faults.traffic import ask, code_of
-from tests.integration.process import Gateway, Simulator, until
+from tests.faults.traffic import ask
+from tests.integration.process import Gateway, Simulator
 
 COOLDOWN = 0.5
 CALLS = 24
