@@ -13,7 +13,7 @@ from tollkeeper_server.dataplane.http1.transport import Http1Transport
 from tollkeeper_server.dataplane.prober import MAX_BYTES, Prober
 from tollkeeper_server.dataplane.transport import Outgoing
 from tollkeeper_server.domain.upstream import Breaker, HeaderAction, Probe, Provider
-from tollkeeper_server.snapshot.model import Target
+from tollkeeper_server.snapshot.model import Dial, Target
 
 from tests.unit.dataplane.parts import PROVIDER_KEY, Clock, snapshot_of, target
 
@@ -327,6 +327,16 @@ async def test_it_is_said_when_an_upstream_stops_to_pass_and_when_it_does_again(
         "the upstream probed does not pass its probe: status 503",
         "the upstream probed passes its probe again",
     ]
+
+
+async def test_a_probe_goes_the_way_that_requests_go(scene: Scene) -> None:
+    proxy = scene.upstream.url.removesuffix("/v1")
+    scene.upstream.status(503)
+    scene.prober.follow(snapshot_of(scene.target(dial=Dial(proxy=proxy))))
+
+    await scene.probe()
+
+    assert (await scene.upstream.requests.get()).startswith(b"CONNECT ")
 
 
 class Broken:
