@@ -9,18 +9,19 @@ import socket
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib.metadata import version as distribution_version
 from pathlib import Path
 
 from tollkeeper_server.coordination.open import Coordination
 from tollkeeper_server.dataplane.authenticate import Authenticator
 from tollkeeper_server.dataplane.http1.transport import Http1Transport
-from tollkeeper_server.dataplane.plane import DataPlane, Limits
 from tollkeeper_server.demo import Demo, set_up_demo
 from tollkeeper_server.domain.upstream import Timeouts
 from tollkeeper_server.doors.console import make_console
 from tollkeeper_server.doors.front import ConsoleListener, front
 from tollkeeper_server.doors.grpc import GrpcListener
 from tollkeeper_server.doors.listeners import Listeners
+from tollkeeper_server.doors.metrics import Exposition
 from tollkeeper_server.doors.sockets import bind, name_of
 from tollkeeper_server.doors.takeover import Handover, Port, Taken, Use, take_over
 from tollkeeper_server.doors.tls import load_certificate
@@ -34,9 +35,12 @@ from tollkeeper_server.store.key_file import keep
 from tollkeeper_server.store.open import make_store
 from tollkeeper_server.store.ports import Store
 from tollkeeper_server.store.sealed import Sealer, new_key
+from tollkeeper_server.telemetry.metrics import Gauges, Metrics
+from tollkeeper_server.traffic import Traffic, build_traffic
 
 _log = logging.getLogger("tollkeeper.app")
 _FLUSH_SECONDS = 5.0
+_MISSED_POLLS = 10
 _ENCRYPTION_KEY_FILE = "encryption-key"
 _DIGEST_KEY = "digest_key"
 
@@ -115,6 +119,10 @@ class Server:
         self._watch: SnapshotWatch
         self._coordination: Coordination
         self._store: Store
+        self._journal: Journal
+        self._drain: Drain
+        self._traffic: Traffic
+        self._metrics = Metrics()
         self.demo: Demo | None = None
 
     async def start(self) -> Addresses:
@@ -133,7 +141,15 @@ class Server:
         digest_key = await load_digest_key(store, sealer)
         if settings.demo:
             self.demo = await set_up_demo(store, sealer, digest_key, settings.data_dir, self._simulator)
-        plane = await self._start_data_plane(sealer, digest_key)
+        traffic = self._traffic = await self._start_data_plane(sealer, digest_key)
+        self._listeners = Listeners(
+            traffic.plane,
+            data,
+            drain_seconds=settings.drain_seconds,
+            inherited=self._taken.take_listeners() if self._taken else (),
+        )
+        self._parts.callback(self._listeners.close)
+        self._watch.subscribe(self._listeners.follow)
         chain = make_chain(
             store=store,
             sealer=sealer,
@@ -141,17 +157,14 @@ class Server:
             changes=self._coordination.changes,
             management_token=self._management_token,
             clock=_now,
+            port_check=self._listeners.check,
         )
-        self._listeners = Listeners(
-            plane,
-            data,
-            drain_seconds=settings.drain_seconds,
-            inherited=self._taken.take_listeners() if self._taken else (),
+        version = distribution_version("tollkeeper")
+        exposition = Exposition(
+            self._metrics, self._gauges, version, llmproxy_names=settings.metrics_llmproxy_names
         )
-        self._parts.callback(self._listeners.close)
-        self._watch.subscribe(self._listeners.follow)
         self._console = ConsoleListener(
-            front(plane, make_console(chain, self.readiness)),
+            front(traffic.plane, make_console(chain, self.readiness, exposition, version)),
             console,
             certificate=certificate,
             drain_seconds=settings.drain_seconds,
@@ -191,7 +204,7 @@ class Server:
             *((Port(Use.LISTENER), bound) for bound in others),
         ]
 
-    async def _start_data_plane(self, sealer: Sealer, digest_key: bytes) -> DataPlane:
+    async def _start_data_plane(self, sealer: Sealer, digest_key: bytes) -> Traffic:
         settings, store = self._settings, self._store
         watch = self._watch = SnapshotWatch(store, sealer.open, _timeouts(settings))
         await watch.load()
@@ -199,6 +212,7 @@ class Server:
             coordination = self._coordination = Coordination(
                 store,
                 watch.load,
+                watch.confirm,
                 redis_url=settings.redis,
                 lifetime=settings.auth_cache_seconds,
                 unknown_lifetime=settings.unknown_token_seconds,
@@ -211,24 +225,29 @@ class Server:
         await coordination.open()
         self._parts.push_async_callback(coordination.close)
         try:
-            journal = Journal(settings.data_dir / "journal")
+            journal = self._journal = Journal(settings.data_dir / "journal")
         except OSError as error:
             raise _unusable(settings.data_dir / "journal", error) from error
         self._parts.callback(journal.close)
-        drain = Drain(journal, store)
+        drain = self._drain = Drain(journal, store)
         drain.start()
         self._parts.push_async_callback(drain.close)
         self._parts.push_async_callback(drain.flush, _FLUSH_SECONDS)
         transport = Http1Transport()
         self._parts.push_async_callback(transport.close)
-        return DataPlane(
-            current=lambda: watch.current,
+        traffic = build_traffic(
+            lambda: watch.current,
             authenticator=Authenticator(coordination.tokens, digest_key, watch.load, _now),
-            admit=lambda token_id, at: store.admit_request(token_id, at=at),
+            store=store,
+            placements=coordination.placements,
             transport=transport,
             journal=journal,
-            limits=Limits(max_body=settings.max_body_bytes, max_upload=settings.max_upload_bytes),
+            metrics=self._metrics,
+            settings=settings,
         )
+        self._parts.push_async_callback(traffic.prober.close)
+        watch.subscribe(traffic.follow)
+        return traffic
 
     async def serve(self, stop: asyncio.Event) -> None:
         """Serves until `stop` is set or another process has taken over, and the drain is over.
@@ -282,7 +301,7 @@ class Server:
         await self._parts.aclose()
 
     async def readiness(self) -> dict[str, str | None]:
-        """Returns what stands in the way of serving, by part; None where nothing does."""
+        """Returns what is wrong, by part (doors/ops.py); None where nothing is."""
         store: str | None = None
         try:
             await self._store.ping()
@@ -293,8 +312,34 @@ class Server:
             "store": store,
             "configuration": self._watch.problem,
             "redis": redis,
+            "listeners": "; ".join(self._listeners.problems.values()) or None,
+            "snapshot": None if store is None else self._staleness(),
             "draining": "the server is going down" if self._draining else None,
         }
+
+    def _staleness(self) -> str | None:
+        # Until then known tokens are served, whatever is away.
+        settings, age = self._settings, self._watch.age()
+        if age <= max(settings.auth_cache_seconds / 2, _MISSED_POLLS * settings.poll_seconds):
+            return None
+        return f"the configuration was last known to be the stored one {age:,.0f} seconds ago"
+
+    def _gauges(self) -> Gauges:
+        snapshot = self._watch.current
+        upstreams = self._traffic.health.views()
+        return Gauges(
+            snapshot_revision=snapshot.revision,
+            snapshot_age=self._watch.age(),
+            journal_waiting=self._journal.waiting,
+            journal_skipped=self._journal.skipped,
+            drain_lag=self._drain.lag,
+            breakers={name: view.breaker.value for name, view in upstreams.items()},
+            calls={name: view.in_flight for name, view in upstreams.items()},
+            urls={
+                name: (target.full_url or target.base_url).partition("?")[0]
+                for name, target in snapshot.targets.items()
+            },
+        )
 
 
 def _timeouts(settings: Settings) -> Timeouts:

@@ -113,6 +113,7 @@ class Settings(BaseSettings):
     takeover: bool = False
     log_level: str = "info"
     log_format: LogFormat = LogFormat.TEXT
+    metrics_llmproxy_names: bool = False
     demo: bool = False
 
     @field_validator("management_token", "encryption_key", mode="after")

@@ -49,6 +49,7 @@ FIELDS: dict[str, tuple[str, object]] = {
     "takeover": ("true", True),
     "log_level": ("DEBUG", "debug"),
     "log_format": ("json", LogFormat.JSON),
+    "metrics_llmproxy_names": ("true", True),
     "demo": ("true", True),
 }
 # What a field needs beside it.

@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from urllib.parse import unquote_to_bytes
 
+from msgspec import Struct
+
 from tollkeeper_server.domain.model import Capability
 from tollkeeper_server.errors import Reason, TollkeeperError
 
@@ -48,8 +50,7 @@ class Endpoint:
     """Whether its clients expect Anthropic's error shape."""
 
 
-@dataclass(frozen=True, slots=True)
-class Matched:
+class Matched(Struct, frozen=True, gc=False):
     """A request's endpoint. `path` is what follows `/v1`, with its slash, as the caller wrote it.
 
     `path_model` is the model where the path names it, as Azure's clients do.
@@ -135,11 +136,11 @@ _SAFE_QUERY = re.compile(rb"[!\"$-~]*")
 MAX_PATH = 4096
 
 
-def match(raw_path: bytes, method: str) -> Matched:
+def match(raw_path: bytes, method: str, *, anywhere: bool = False) -> Matched:
     """Returns which endpoint a path is, with or without `/v1`, or in Azure's form.
 
-    Raises NOT_FOUND for a path that is none, INVALID_ARGUMENT for one that no upstream should see:
-    dot segments, characters that a path can't have, over 4,096 bytes.
+    Raises NOT_FOUND for a path that is none, unless paths may lead `anywhere`; INVALID_ARGUMENT for one that
+    no upstream should see: dot segments, characters that a path can't have, over 4,096 bytes.
     """
     path = raw_path.decode("latin-1")
     endpoint = _EXACT.get(path[3:]) if path.startswith("/v1/") else None
@@ -165,7 +166,7 @@ def match(raw_path: bytes, method: str) -> Matched:
     plain = _as_upstreams_read(path)
     endpoint = _EXACT.get(plain) or _FAMILIES.get(plain.split("/", 2)[1])
     # A second /v1 would reach past the endpoints, and their metering, where a base URL has none.
-    if endpoint is None and (not versioned or plain.split("/", 2)[1] == "v1"):
+    if endpoint is None and not anywhere and (not versioned or plain.split("/", 2)[1] == "v1"):
         raise TollkeeperError(
             Reason.NOT_FOUND,
             "there is nothing at this path; the API is under /v1, such as /v1/chat/completions",
