@@ -11,6 +11,8 @@ from pathlib import Path
 import grpc
 
 from tollkeeper.v1 import (
+    group_service_pb2,
+    listener_service_pb2,
     model_service_pb2,
     project_service_pb2,
     token_service_pb2,
@@ -29,7 +31,9 @@ SERVICES = (
     project_service_pb2.DESCRIPTOR.services_by_name["ProjectService"],
     token_service_pb2.DESCRIPTOR.services_by_name["TokenService"],
     upstream_service_pb2.DESCRIPTOR.services_by_name["UpstreamService"],
+    group_service_pb2.DESCRIPTOR.services_by_name["GroupService"],
     model_service_pb2.DESCRIPTOR.services_by_name["ModelService"],
+    listener_service_pb2.DESCRIPTOR.services_by_name["ListenerService"],
     usage_service_pb2.DESCRIPTOR.services_by_name["UsageService"],
 )
 

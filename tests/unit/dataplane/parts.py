@@ -223,7 +223,8 @@ class Answer:
 
     def whole_body(self) -> bytes | None:
         """Returns the body if nothing else comes in between."""
-        return b"".join(self.steps) if all(isinstance(step, bytes) for step in self.steps) else None
+        whole = [step for step in self.steps if isinstance(step, bytes)]
+        return b"".join(whole) if len(whole) == len(self.steps) else None
 
     async def pour(self, take: Callable[[bytes], bool]) -> bool:
         """Goes through the steps, on from where it was left."""

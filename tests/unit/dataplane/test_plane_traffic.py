@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from tollkeeper_server.dataplane.exchange import LISTENER
+from tollkeeper_server.dataplane.caller import LISTENER
 from tollkeeper_server.dataplane.transport import ConnectError
 from tollkeeper_server.domain.listener import IpLimit, Rule
 from tollkeeper_server.domain.upstream import HeaderAction
@@ -111,13 +111,13 @@ async def test_a_policy_names_the_user_agent() -> None:
 
 @pytest.mark.parametrize(("stream", "total"), [(False, 7.0), (True, 3600.0)])
 async def test_the_request_time_out_is_for_answers_that_are_not_streamed(stream: bool, total: float) -> None:
-    policy = {"timeouts": {"request": 7.0, "connect": 2.0, "idle": 3.0}}
-    bench = Bench(snapshot(route("m", leg_to(target(), "", **policy))))
+    timeouts = {"request": 7.0, "connect": 2.0, "idle": 3.0}
+    bench = Bench(snapshot(route("m", leg_to(target(), timeouts=timeouts))))
 
     await Caller(body=json.dumps({"model": "m", "stream": stream}).encode()).call(bench.plane)
 
-    timeouts = bench.transport.only.timeouts
-    assert (timeouts.total, timeouts.connect, timeouts.idle, timeouts.first_byte) == (total, 2.0, 3.0, 600.0)
+    sent = bench.transport.only.timeouts
+    assert (sent.total, sent.connect, sent.idle, sent.first_byte) == (total, 2.0, 3.0, 600.0)
 
 
 async def test_a_listener_forwards_what_its_rules_say() -> None:
