@@ -312,6 +312,7 @@ class Server:
             "store": store,
             "configuration": self._watch.problem,
             "redis": redis,
+            "listeners": "; ".join(self._listeners.problems.values()) or None,
             "snapshot": None if store is None else self._staleness(),
             "draining": "the server is going down" if self._draining else None,
         }
