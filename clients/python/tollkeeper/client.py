@@ -8,7 +8,7 @@ from typing import Self, TypeVar
 import grpc
 import grpc.aio
 
-from tollkeeper.calls import models, projects, tokens, upstreams, usage
+from tollkeeper.calls import configuration, models, projects, tokens, upstreams, usage
 from tollkeeper.calls.call import Call
 from tollkeeper.connection import DEFAULT_TIMEOUT, Connection, resolve
 from tollkeeper.errors import TollkeeperError, from_status
@@ -72,6 +72,13 @@ class Usage(Methods):
     summary = blocking(usage.summarize_usage)
 
 
+class Configuration(Methods):
+    """The configuration as a whole."""
+
+    apply = blocking(configuration.apply_configuration)
+    export = blocking(configuration.export_configuration)
+
+
 class AsyncProjects(AsyncMethods):
     """Projects: who the tokens belong to. They are deactivated, never destroyed."""
 
@@ -120,6 +127,13 @@ class AsyncUsage(AsyncMethods):
     summary = awaiting(usage.summarize_usage)
 
 
+class AsyncConfiguration(AsyncMethods):
+    """The configuration as a whole."""
+
+    apply = awaiting(configuration.apply_configuration)
+    export = awaiting(configuration.export_configuration)
+
+
 class Client:
     """A blocking client; threads may share it. Use it in a `with` statement, or `close` it.
 
@@ -155,6 +169,7 @@ class Client:
         self.upstreams = Upstreams(self._channel)
         self.models = Models(self._channel)
         self.usage = Usage(self._channel)
+        self.configuration = Configuration(self._channel)
 
     @property
     def address(self) -> str:
@@ -203,6 +218,7 @@ class AsyncClient:
         self.upstreams = AsyncUpstreams(self._channel)
         self.models = AsyncModels(self._channel)
         self.usage = AsyncUsage(self._channel)
+        self.configuration = AsyncConfiguration(self._channel)
 
     @property
     def address(self) -> str:
