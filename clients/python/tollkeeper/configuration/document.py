@@ -87,10 +87,10 @@ class _Dumper(yaml.SafeDumper):
 
 def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
     lines = text.splitlines()
-    is_block = (
-        len(lines) > 1 and text.isascii() and all(it.isprintable() and it == it.strip() for it in lines)
-    )
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if is_block else None)
+    is_block = len(lines) > 1 and text.isascii() and all(it.isprintable() and it == it.strip() for it in lines)
+    # YAML takes more characters for line breaks than Python does; within double quotes they are escaped.
+    style = "|" if is_block else None if text.isprintable() else '"'
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 
 _Dumper.add_representer(str, _text)
