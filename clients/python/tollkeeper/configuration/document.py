@@ -87,7 +87,9 @@ class _Dumper(yaml.SafeDumper):
 
 def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
     lines = text.splitlines()
-    is_block = len(lines) > 1 and text.isascii() and all(it.isprintable() and it == it.strip() for it in lines)
+    is_block = (
+        len(lines) > 1 and text.isascii() and all(it.isprintable() and it == it.strip() for it in lines)
+    )
     # YAML takes more characters for line breaks than Python does; within double quotes they are escaped.
     style = "|" if is_block else None if text.isprintable() else '"'
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)

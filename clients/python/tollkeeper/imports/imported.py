@@ -18,7 +18,7 @@ class Imported:
     imported files set.
     """
 
-    configuration: Configuration
+    configuration: Configuration = field(repr=False)
     notes: tuple[str, ...]
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
 

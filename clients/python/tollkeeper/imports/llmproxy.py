@@ -91,8 +91,8 @@ class _Import:
         ours = self._renamed(section, name, self._upstream_names)
         upstream, notes = read_upstream(section, ours)
         self._notes += notes
-        self._upstreams[name] = upstream
         self._configuration.upstreams.append(upstream)
+        self._upstreams[name] = self._configuration.upstreams[-1]  # a copy: what its groups say is set there
 
     def _group(self, section: Section) -> None:
         name = section.required("name")
