@@ -67,4 +67,4 @@ def messages(descriptor: Descriptor) -> st.SearchStrategy[Message]:
     )
 
 
-CONFIGURATIONS = messages(Configuration.DESCRIPTOR)  # type: ignore[arg-type]  # its two names for one type
+CONFIGURATIONS = messages(Configuration.DESCRIPTOR)

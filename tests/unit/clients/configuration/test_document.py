@@ -1,4 +1,4 @@
-"""A configuration is written so that reading gives the same; what is wrong in a file is said, with its place."""
+"""Reading what was written gives the same; what is wrong in a file is said, with its place."""
 
 import pytest
 import yaml
