@@ -24,11 +24,19 @@ ROOMS: dict[str, set[str]] = {
     "snapshot": {"domain", "errors", "telemetry", "store.ports", "store.sealed"},
     "coordination": {"domain", "errors", "telemetry", "store.ports"},
     "dataplane": {"domain", "errors", "telemetry", "store.ports", "coordination.ports", "ledger", "snapshot"},
-    "management": {"domain", "errors", "telemetry", "store.ports", "store.sealed", "coordination.ports"},
+    "management": {
+        "domain",
+        "errors",
+        "telemetry",
+        "store.ports",
+        "store.sealed",
+        "coordination.ports",
+        "snapshot.rules",
+    },
     "doors": {"domain", "errors", "telemetry", "settings", "dataplane", "management"},
 }
 # These put the rest together and may import all of it.
-COMPOSITION = {"__init__", "__main__", "app", "demo", "process", "run", "simulate"}
+COMPOSITION = {"__init__", "__main__", "app", "demo", "process", "run", "simulate", "traffic"}
 # Here only the standard library and codecs are imported.
 PURE = ("domain/*", "telemetry/*", "errors.py")
 CODECS = {"msgspec"}
@@ -49,6 +57,8 @@ ONLY_IN = {
     "aiohttp": (),
     "httptools": ("dataplane/http1/*", "doors/*"),
     "google": ("management/*", "doors/*"),
+    "prometheus_client": ("doors/metric*",),
+    "re2": ("snapshot/regexes.py",),
     "protovalidate": ("management/*", "doors/*"),
     "tollkeeper": ("management/*", "doors/*", "__main__.py"),
 }

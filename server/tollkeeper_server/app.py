@@ -4,9 +4,11 @@ import asyncio
 import base64
 import logging
 import secrets
+import time
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib.metadata import version as distribution_version
 from pathlib import Path
 
 from tollkeeper_server.coordination.open import Coordination
@@ -19,7 +21,8 @@ from tollkeeper_server.doors.console import make_console
 from tollkeeper_server.doors.data import DataListener
 from tollkeeper_server.doors.front import ConsoleListener, front
 from tollkeeper_server.doors.grpc import GrpcListener
-from tollkeeper_server.doors.sockets import bind, name_of
+from tollkeeper_server.doors.metrics import Exposition
+from tollkeeper_server.doors.sockets import ListenError, bind, name_of
 from tollkeeper_server.doors.tls import load_certificate
 from tollkeeper_server.errors import TollkeeperError
 from tollkeeper_server.ledger.drain import Drain
@@ -31,9 +34,11 @@ from tollkeeper_server.store.key_file import keep
 from tollkeeper_server.store.open import make_store
 from tollkeeper_server.store.ports import Store
 from tollkeeper_server.store.sealed import Sealer, new_key
+from tollkeeper_server.telemetry.metrics import Gauges, Metrics
 
 _log = logging.getLogger("tollkeeper.app")
 _FLUSH_SECONDS = 5.0
+_MISSED_POLLS = 10
 _ENCRYPTION_KEY_FILE = "encryption-key"
 _DIGEST_KEY = "digest_key"
 
@@ -90,6 +95,22 @@ async def load_digest_key(store: Store, sealer: Sealer) -> bytes:
     return base64.b64decode(sealer.open(kept, _DIGEST_KEY))
 
 
+@dataclass(frozen=True, slots=True)
+class _PortCheck:
+    """Tells why a listener can't have an address. It can have `data`, the data plane's own."""
+
+    data: str
+
+    def __call__(self, address: str) -> str | None:
+        if address == self.data:
+            return None
+        try:
+            bind(address, "listener", "address").close()
+        except ListenError as error:
+            return str(error)
+        return None
+
+
 class Server:
     """One server process.
 
@@ -110,6 +131,10 @@ class Server:
         self._watch: SnapshotWatch
         self._coordination: Coordination
         self._store: Store
+        self._journal: Journal
+        self._drain: Drain
+        self._metrics = Metrics()
+        self._loaded_at = 0.0
         self.demo: Demo | None = None
 
     async def start(self) -> Addresses:
@@ -136,6 +161,7 @@ class Server:
             changes=self._coordination.changes,
             management_token=self._management_token,
             clock=_now,
+            port_check=_PortCheck(name_of(data)),
         )
         self._grpc = GrpcListener(
             chain,
@@ -146,9 +172,13 @@ class Server:
         await self._grpc.start()
         self._parts.push_async_callback(self._grpc.close)
         addresses = Addresses(name_of(data), name_of(console), self._grpc.address, settings.uses_tls)
+        version = distribution_version("tollkeeper")
+        exposition = Exposition(
+            self._metrics, self._gauges, version, llmproxy_names=settings.metrics_llmproxy_names
+        )
         self._data = DataListener(plane, data, drain_seconds=settings.drain_seconds)
         self._console = ConsoleListener(
-            front(plane, make_console(chain, self.readiness)),
+            front(plane, make_console(chain, self.readiness, exposition, version)),
             console,
             certificate=certificate,
             drain_seconds=settings.drain_seconds,
@@ -159,10 +189,12 @@ class Server:
         settings, store = self._settings, self._store
         watch = self._watch = SnapshotWatch(store, sealer.open, _timeouts(settings))
         await watch.load()
+        self._loaded_at = time.monotonic()
         try:
             coordination = self._coordination = Coordination(
                 store,
                 watch.load,
+                watch.confirm,
                 redis_url=settings.redis,
                 lifetime=settings.auth_cache_seconds,
                 unknown_lifetime=settings.unknown_token_seconds,
@@ -175,11 +207,11 @@ class Server:
         await coordination.open()
         self._parts.push_async_callback(coordination.close)
         try:
-            journal = Journal(settings.data_dir / "journal")
+            journal = self._journal = Journal(settings.data_dir / "journal")
         except OSError as error:
             raise _unusable(settings.data_dir / "journal", error) from error
         self._parts.callback(journal.close)
-        drain = Drain(journal, store)
+        drain = self._drain = Drain(journal, store)
         drain.start()
         self._parts.push_async_callback(drain.close)
         self._parts.push_async_callback(drain.flush, _FLUSH_SECONDS)
@@ -191,6 +223,7 @@ class Server:
             admit=lambda token_id, at: store.admit_request(token_id, at=at),
             transport=transport,
             journal=journal,
+            metrics=self._metrics,
             limits=Limits(max_body=settings.max_body_bytes, max_upload=settings.max_upload_bytes),
         )
 
@@ -210,7 +243,7 @@ class Server:
         await self._parts.aclose()
 
     async def readiness(self) -> dict[str, str | None]:
-        """Returns what stands in the way of serving, by part; None where nothing does."""
+        """Returns what is wrong, by part (doors/ops.py); None where nothing is."""
         store: str | None = None
         try:
             await self._store.ping()
@@ -221,8 +254,34 @@ class Server:
             "store": store,
             "configuration": self._watch.problem,
             "redis": redis,
+            "snapshot": self._staleness(),
             "draining": "the server is going down" if self._draining else None,
         }
+
+    def _snapshot_age(self) -> float:
+        return time.monotonic() - (self._coordination.poller.last_success or self._loaded_at)
+
+    def _staleness(self) -> str | None:
+        age = self._snapshot_age()
+        # Until then known tokens are served, whatever is away.
+        settings = self._settings
+        if age <= max(settings.auth_cache_seconds / 2, _MISSED_POLLS * settings.poll_seconds):
+            return None
+        return f"tokens and configuration were last known to be current {age:,.0f} seconds ago"
+
+    def _gauges(self) -> Gauges:
+        snapshot = self._watch.current
+        return Gauges(
+            snapshot_revision=snapshot.revision,
+            snapshot_age=self._snapshot_age(),
+            journal_waiting=self._journal.waiting,
+            journal_skipped=self._journal.skipped,
+            drain_lag=self._drain.lag,
+            urls={
+                name: (target.full_url or target.base_url).partition("?")[0]
+                for name, target in snapshot.targets.items()
+            },
+        )
 
 
 def _timeouts(settings: Settings) -> Timeouts:

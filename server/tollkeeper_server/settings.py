@@ -112,6 +112,7 @@ class Settings(BaseSettings):
     drain_seconds: Seconds = 30.0
     log_level: str = "info"
     log_format: LogFormat = LogFormat.TEXT
+    metrics_llmproxy_names: bool = False
     demo: bool = False
 
     @field_validator("management_token", "encryption_key", mode="after")

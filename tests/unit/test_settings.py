@@ -48,6 +48,7 @@ FIELDS: dict[str, tuple[str, object]] = {
     "drain_seconds": ("7", 7.0),
     "log_level": ("DEBUG", "debug"),
     "log_format": ("json", LogFormat.JSON),
+    "metrics_llmproxy_names": ("true", True),
     "demo": ("true", True),
 }
 # What a field needs beside it.

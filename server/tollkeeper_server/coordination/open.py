@@ -20,15 +20,17 @@ class Coordination:
     """The token cache, the changes and the poller of one process; with a Redis URL, shared with others.
 
     `tokens` is what the hot path asks; `changes` is where edits are published, after they were written
-    to the store. `reload_config` reads the configuration from the store and puts it into effect. Times
-    are seconds; `TokenCache` and `Poller` say what they promise. `capacity` is how many tokens are kept
-    in memory; a command to Redis is given up after `redis_timeout`.
+    to the store. `reload_config` reads the configuration from the store and puts it into effect, `confirm`
+    is told its revision and says whether that one is in effect. Times are seconds; `TokenCache` and
+    `Poller` say what they promise. `capacity` is how many tokens are kept in memory; a command to Redis is
+    given up after `redis_timeout`.
     """
 
     def __init__(
         self,
         store: CoordinatedStore,
         reload_config: Callable[[], Awaitable[object]],
+        confirm: Callable[[int], bool],
         *,
         redis_url: str = "",
         lifetime: float,
@@ -59,7 +61,7 @@ class Coordination:
             capacity=capacity,
         )
         self.poller = Poller(
-            store, self._apply_polled, reload_config, interval=poll_interval, lookback=lifetime
+            store, self._apply_polled, reload_config, confirm, interval=poll_interval, lookback=lifetime
         )
 
     @property

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import logging
 import random
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import NamedTuple, TypeVar, TypeVarTuple
@@ -54,8 +55,14 @@ class Drain:
         self._wake = asyncio.Event()
         self._turned = asyncio.Condition()
         self._failures = 0
+        self._caught_up = time.monotonic()
         self._task: asyncio.Task[None] | None = None
         self._work: Awaitable[object] | None = None
+
+    @property
+    def lag(self) -> float:
+        """How many seconds ago everything that had been settled was stored."""
+        return time.monotonic() - self._caught_up
 
     def start(self) -> None:
         """Begins to drain, in the running event loop."""
@@ -86,10 +93,13 @@ class Drain:
     async def _run(self) -> None:
         while True:
             try:
+                started = time.monotonic()
                 delay = 0.0 if await self._turn() else self._interval
             except Exception as error:  # noqa: BLE001 - whatever it is, draining goes on
                 delay = self._failed(error)
             else:
+                if delay:
+                    self._caught_up = started
                 if self._failures:
                     _log.info("usage events reach the store again")
                     self._failures = 0

@@ -1,5 +1,6 @@
 """The picture of the configuration that the hot path reads. A request keeps the one it started with."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -97,6 +98,17 @@ class Pool:
     strategy: Strategy
     retry: Retry | None
     session_header: bytes
+    places: tuple[str, ...] = field(init=False)
+    """What each leg is known by across snapshots: its upstream's name, numbered from the second on."""
+
+    def __post_init__(self) -> None:
+        seen: Counter[str] = Counter()
+        places = []
+        for leg in self.legs:
+            seen[leg.target.name] += 1
+            number = seen[leg.target.name]
+            places.append(leg.target.name if number == 1 else f"{leg.target.name}#{number}")
+        object.__setattr__(self, "places", tuple(places))
 
 
 @dataclass(frozen=True, slots=True)

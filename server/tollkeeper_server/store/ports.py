@@ -2,13 +2,15 @@
 
 Every method raises `StoreUnavailableError` if the store does not answer. Writes complete even if
 the caller is cancelled. Every invariant holds by a unique key or a single-document update, so no
-implementation needs transactions across entities.
+implementation needs transactions across entities; how several entities are yet written as one without
+them is told in `mongo_configuration.py`.
 """
 
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
+from tollkeeper_server.domain.configuration import Batch, Configuration
 from tollkeeper_server.domain.listener import Listener
 from tollkeeper_server.domain.model import Model
 from tollkeeper_server.domain.project import Project
@@ -151,6 +153,23 @@ class ListenerStore(Protocol):
         """Removes the listener if the stored revision is `expected`; tells whether it did."""
 
 
+class ConfigurationStore(Protocol):
+    """All that is configured, tokens aside, and changes of several entities at once."""
+
+    async def config_revision(self) -> int:
+        """Returns a number that grew with every write to what is configured."""
+
+    async def read_configuration(self) -> Configuration:
+        """Returns all of it as it was at one moment: of every write all or nothing."""
+
+    async def write_configuration(self, batch: Batch, *, expected: int) -> bool:
+        """Writes the batch if the configuration's revision is `expected`; tells whether it did.
+
+        The revision moves once. For readers of single entities some changes may be there before others.
+        Raises INVALID_ARGUMENT if the batch is larger than the store can write at once.
+        """
+
+
 class UsageStore(Protocol):
     """Usage events."""
 
@@ -171,7 +190,15 @@ class UsageStore(Protocol):
 
 
 class Store(
-    ProjectStore, TokenStore, UpstreamStore, ModelStore, GroupStore, ListenerStore, UsageStore, Protocol
+    ProjectStore,
+    TokenStore,
+    UpstreamStore,
+    ModelStore,
+    GroupStore,
+    ListenerStore,
+    ConfigurationStore,
+    UsageStore,
+    Protocol,
 ):
     """All of it, with its life cycle."""
 
@@ -186,9 +213,6 @@ class Store(
 
     async def ping(self) -> None:
         """Returns if the store answers."""
-
-    async def config_revision(self) -> int:
-        """Returns a number that grew with every write to what is configured, tokens aside."""
 
     async def keep_secret(self, name: str, sealed: str) -> str:
         """Keeps a sealed secret under `name` unless one is kept already; returns the kept one."""

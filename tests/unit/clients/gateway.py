@@ -28,6 +28,7 @@ async def run(store_file: Path, management_token: str) -> None:
         changes=LocalChanges(),
         management_token=management_token,
         clock=lambda: datetime.now(UTC),
+        port_check=lambda _: None,
     )
     listener = GrpcListener(chain, "127.0.0.1:0", certificate=None)
     await listener.start()

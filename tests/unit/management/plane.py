@@ -41,13 +41,17 @@ class Clock:
 
 @dataclass
 class Plane:
-    """The chain and what it works on. `told` is every change it published."""
+    """The chain and what it works on. `told` is every change it published.
+
+    `ports` are the addresses that can't be listened on, each with the reason.
+    """
 
     store: SqliteStore
     clock: Clock = field(default_factory=Clock)
     sealer: Sealer = field(default_factory=lambda: Sealer(new_key()))
     changes: LocalChanges = field(default_factory=LocalChanges)
     told: list[Change] = field(default_factory=list)
+    ports: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.changes.subscribe(self._note)
@@ -64,6 +68,7 @@ class Plane:
             changes=self.changes,
             management_token=MANAGEMENT_TOKEN,
             clock=self.clock,
+            port_check=self.ports.get,
         )
 
     async def call(
