@@ -9,7 +9,14 @@ from typing import TypeVar
 import pytest
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
-from tollkeeper.v1 import model_service_pb2, project_service_pb2, token_service_pb2, upstream_service_pb2
+from tollkeeper.v1 import (
+    group_service_pb2,
+    listener_service_pb2,
+    model_service_pb2,
+    project_service_pb2,
+    token_service_pb2,
+    upstream_service_pb2,
+)
 from tollkeeper_server.coordination.local import LocalChanges
 from tollkeeper_server.coordination.ports import Change
 from tollkeeper_server.errors import Reason, TollkeeperError
@@ -118,6 +125,21 @@ class Plane:
             name=name, provider=upstream_service_pb2.PROVIDER_OPENAI, is_default=is_default
         )
         return (await self.call(request, upstream_service_pb2.CreateUpstreamResponse)).upstream
+
+    async def group(self, name: str = "all", *upstreams: str) -> group_service_pb2.Group:
+        """Makes a group, of the upstream `openai` unless others are named."""
+        members = [group_service_pb2.Member(upstream=it) for it in upstreams or ("openai",)]
+        request = group_service_pb2.CreateGroupRequest(name=name, members=members)
+        return (await self.call(request, group_service_pb2.CreateGroupResponse)).group
+
+    async def listener(
+        self, name: str = "tenant", address: str = "127.0.0.1:3001", *, default_group: str = ""
+    ) -> listener_service_pb2.Listener:
+        """Makes a listener."""
+        request = listener_service_pb2.CreateListenerRequest(
+            name=name, address=address, default_group=default_group
+        )
+        return (await self.call(request, listener_service_pb2.CreateListenerResponse)).listener
 
     async def model(self, name: str, *aliases: str, upstream: str = "openai") -> model_service_pb2.Model:
         """Makes a model."""
