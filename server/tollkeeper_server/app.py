@@ -14,7 +14,6 @@ from pathlib import Path
 from tollkeeper_server.coordination.open import Coordination
 from tollkeeper_server.dataplane.authenticate import Authenticator
 from tollkeeper_server.dataplane.http1.transport import Http1Transport
-from tollkeeper_server.dataplane.plane import DataPlane, Limits
 from tollkeeper_server.demo import Demo, set_up_demo
 from tollkeeper_server.domain.upstream import Timeouts
 from tollkeeper_server.doors.console import make_console
@@ -35,6 +34,7 @@ from tollkeeper_server.store.open import make_store
 from tollkeeper_server.store.ports import Store
 from tollkeeper_server.store.sealed import Sealer, new_key
 from tollkeeper_server.telemetry.metrics import Gauges, Metrics
+from tollkeeper_server.traffic import Traffic, build_traffic
 
 _log = logging.getLogger("tollkeeper.app")
 _FLUSH_SECONDS = 5.0
@@ -133,6 +133,7 @@ class Server:
         self._store: Store
         self._journal: Journal
         self._drain: Drain
+        self._traffic: Traffic
         self._metrics = Metrics()
         self._loaded_at = 0.0
         self.demo: Demo | None = None
@@ -153,7 +154,7 @@ class Server:
         digest_key = await load_digest_key(store, sealer)
         if settings.demo:
             self.demo = await set_up_demo(store, sealer, digest_key, settings.data_dir, self._simulator)
-        plane = await self._start_data_plane(sealer, digest_key)
+        traffic = self._traffic = await self._start_data_plane(sealer, digest_key)
         chain = make_chain(
             store=store,
             sealer=sealer,
@@ -176,16 +177,16 @@ class Server:
         exposition = Exposition(
             self._metrics, self._gauges, version, llmproxy_names=settings.metrics_llmproxy_names
         )
-        self._data = DataListener(plane, data, drain_seconds=settings.drain_seconds)
+        self._data = DataListener(traffic.plane, data, drain_seconds=settings.drain_seconds)
         self._console = ConsoleListener(
-            front(plane, make_console(chain, self.readiness, exposition, version)),
+            front(traffic.plane, make_console(chain, self.readiness, exposition, version)),
             console,
             certificate=certificate,
             drain_seconds=settings.drain_seconds,
         )
         return addresses
 
-    async def _start_data_plane(self, sealer: Sealer, digest_key: bytes) -> DataPlane:
+    async def _start_data_plane(self, sealer: Sealer, digest_key: bytes) -> Traffic:
         settings, store = self._settings, self._store
         watch = self._watch = SnapshotWatch(store, sealer.open, _timeouts(settings))
         await watch.load()
@@ -217,15 +218,19 @@ class Server:
         self._parts.push_async_callback(drain.flush, _FLUSH_SECONDS)
         transport = Http1Transport()
         self._parts.push_async_callback(transport.close)
-        return DataPlane(
-            current=lambda: watch.current,
+        traffic = build_traffic(
+            lambda: watch.current,
             authenticator=Authenticator(coordination.tokens, digest_key, watch.load, _now),
-            admit=lambda token_id, at: store.admit_request(token_id, at=at),
+            store=store,
+            placements=coordination.placements,
             transport=transport,
             journal=journal,
             metrics=self._metrics,
-            limits=Limits(max_body=settings.max_body_bytes, max_upload=settings.max_upload_bytes),
+            settings=settings,
         )
+        self._parts.push_async_callback(traffic.prober.close)
+        watch.subscribe(traffic.follow)
+        return traffic
 
     async def serve(self, stop: asyncio.Event) -> None:
         """Serves until `stop` is set and the requests under way have ended, or the drain time has."""
@@ -271,12 +276,15 @@ class Server:
 
     def _gauges(self) -> Gauges:
         snapshot = self._watch.current
+        upstreams = self._traffic.health.views()
         return Gauges(
             snapshot_revision=snapshot.revision,
             snapshot_age=self._snapshot_age(),
             journal_waiting=self._journal.waiting,
             journal_skipped=self._journal.skipped,
             drain_lag=self._drain.lag,
+            breakers={name: view.state.value for name, view in upstreams.items()},
+            calls={name: view.in_flight for name, view in upstreams.items()},
             urls={
                 name: (target.full_url or target.base_url).partition("?")[0]
                 for name, target in snapshot.targets.items()

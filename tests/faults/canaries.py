@@ -18,7 +18,7 @@ from tollkeeper import (
     TollkeeperError,
 )
 
-from tests.faults.traffic import PATIENCE, ask, callers, headers_of, question, send
+from tests.faults.traffic import PATIENCE, ask, callers, headers_of, question, reaches_all, send
 from tests.integration.process import MANAGEMENT_TOKEN, Gateway, Simulator, until
 from tests.integration.scripted import ScriptedUpstream
 from tests.servers.mongo import MongoServer
@@ -255,13 +255,13 @@ def fail_stores(watched: Watched) -> None:
     try_everything()
     watched.redis.start()
     watched.mongo.start()
-    until(lambda: httpx2.get(f"{watched.gateway.console}/ready", timeout=PATIENCE).status_code == 200)
+    until(lambda: reaches_all(watched.gateway))
     watched.mongo.freeze()
     try:
         try_everything()
     finally:
         watched.mongo.thaw()
-    until(lambda: httpx2.get(f"{watched.gateway.console}/ready", timeout=PATIENCE).status_code == 200)
+    until(lambda: reaches_all(watched.gateway))
 
 
 async def crash(watched: Watched) -> None:

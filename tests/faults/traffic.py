@@ -58,6 +58,12 @@ def models_of(gateway: Gateway, secret: str) -> list[str]:
     return [model["id"] for model in answer.json()["data"]]
 
 
+def reaches_all(gateway: Gateway) -> bool:
+    """Tells whether a gateway reaches everything that it uses."""
+    checks = httpx2.get(f"{gateway.console}/ready", timeout=PATIENCE).json()["checks"]
+    return set(checks.values()) == {"ok"}
+
+
 def code_of(answer: httpx2.Response) -> object:
     """Returns the code of an error in OpenAI's shape."""
     return code_in(answer.content)

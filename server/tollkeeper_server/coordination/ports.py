@@ -66,3 +66,13 @@ class Changes(Protocol):
 
     def subscribe(self, listener: Listener) -> None:
         """Calls `listener` with every change, from here and from the others."""
+
+
+class Placements(Protocol):
+    """Which upstream keeps what: a file, a batch, a response, by its id."""
+
+    async def find(self, placed: str) -> str | None:
+        """Returns the upstream's name, or None if nobody remembers. Raises `StoreUnavailableError`."""
+
+    async def remember(self, placed: str, upstream: str, project_id: str) -> None:
+        """Remembers it in every process before it returns. Raises `StoreUnavailableError`."""

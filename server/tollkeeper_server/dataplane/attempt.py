@@ -64,19 +64,27 @@ class Attempt:
         self._metrics = metrics
         self._began = time.monotonic()
 
+    def answering(self) -> None:
+        """Takes note that the answer has begun, and well."""
+        if self._call is not None:
+            self._call.answering()
+
     def end(self, error: str = "", *, blameless: bool = False) -> None:
         """Takes note of how the call came out; `error` empty is well. `blameless` leaves health alone."""
         call, self._call = self._call, None
         if call is None:
             return
         seconds = time.monotonic() - self._began
+        upstream = self.leg.target.name
         if blameless:
             call.abandoned()
         elif error:
             call.failed(seconds)
+            self._metrics.breaker_result(upstream, "failure")
         else:
             call.succeeded(seconds)
-        self._metrics.called(self._pool.name, self.leg.target.name, seconds, error)
+            self._metrics.breaker_result(upstream, "success")
+        self._metrics.called(self._pool.name, upstream, seconds, error)
 
     def abandon(self) -> None:
         """Takes note that nobody waits for the answer any more."""
@@ -259,6 +267,8 @@ class Dispatcher:
         elif status in {401, 429}:
             # Not the upstream's fault: a key's, perhaps a project's own, or the traffic's.
             attempt.end(f"http_{status}", blameless=True)
+        else:
+            attempt.answering()
         if status in {429, 503}:
             rest = retry_after_seconds(incoming.headers, datetime.now(UTC))
             if rest:
@@ -285,6 +295,8 @@ class Dispatcher:
                 field="model" if way.route is not None else None,
                 retry_after=_NO_DEPLOYMENT_RETRY_SECONDS,
             )
+        for leg in pool.legs:
+            self._metrics.breaker_result(leg.target.name, "rejected")
         return TollkeeperError(
             Reason.NO_UPSTREAM,
             f"every upstream of {what} failed too often and is left alone for the moment; try again later",

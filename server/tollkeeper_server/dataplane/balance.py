@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Iterable
 from hashlib import blake2b
-from itertools import count
 from math import ceil, log
 from random import Random
 
@@ -88,7 +87,7 @@ class Balancer:
             turns = self._turns[pool.key] = _Turns()
         return self._pick(pool, tried, session, turns, self._random)
 
-    def peek(self, pool: Pool, tried: Collection[int] = (), session: bytes = b"") -> tuple[int, Leg] | None:
+    def peek(self, pool: Pool, session: bytes = b"", tried: Collection[int] = ()) -> tuple[int, Leg] | None:
         """Returns what `choose` would, and changes nothing."""
         turns = self._turns.get(pool.key) or _Turns()
         random = Random()  # noqa: S311 - spreads load, keeps no secret
@@ -181,17 +180,3 @@ def _pools(snapshot: Snapshot) -> Iterable[Pool]:
     yield from snapshot.groups.values()
     for route in (*snapshot.routes.values(), *snapshot.patterns):
         yield route.pool
-
-
-class Turns:
-    """Deployments take turns, model by model."""
-
-    def __init__(self) -> None:
-        self._counts: dict[str, count[int]] = {}
-
-    def next(self, pool: Pool) -> Leg:
-        """Returns the deployment whose turn it is. The pool must have one."""
-        legs = pool.legs
-        if len(legs) == 1:
-            return legs[0]
-        return legs[next(self._counts.setdefault(pool.key, count())) % len(legs)]

@@ -1,9 +1,9 @@
 """Whether an upstream may be called, as its calls of late went."""
 
-from collections import deque
 from collections.abc import Callable
 from enum import StrEnum
 
+from tollkeeper_server.dataplane.window import Window
 from tollkeeper_server.domain.upstream import Breaker
 
 
@@ -24,35 +24,19 @@ OnChange = Callable[[str, BreakerState, BreakerState], None]
 PROBE_SECONDS = 60.0
 """How long a call that hangs keeps a half-open breaker to itself."""
 
-_BUCKETS = 10
 _NO_PERMIT = 0
-
-
-class _Bucket:
-    """Calls of a tenth of the window, counted as of its beginning."""
-
-    __slots__ = ("calls", "failures", "start")
-
-    def __init__(self, start: float) -> None:
-        self.start = start
-        self.calls = 0
-        self.failures = 0
 
 
 class UpstreamBreaker:
     """The breaker of one upstream. Times are those of one monotonic clock, in seconds.
 
     Whoever calls the upstream does `enter`, and says how it went with the permit that this returned. Calls
-    that were begun before it last opened or closed are not counted: they tell of another time. The window
-    moves in tenths: what it counts is never older than it, and lacks at most a tenth.
+    that were begun before it last opened or closed are not counted: they tell of another time.
 
     Time alone makes an open breaker half-open. It is noticed, and the observer told, at the next look.
     """
 
     __slots__ = (
-        "_buckets",
-        "_calls",
-        "_failures",
         "_on_change",
         "_opened_at",
         "_permit",
@@ -60,6 +44,7 @@ class UpstreamBreaker:
         "_since",
         "_state",
         "_upstream",
+        "_window",
         "settings",
     )
 
@@ -68,9 +53,7 @@ class UpstreamBreaker:
         self._upstream = upstream
         self._on_change = on_change
         self._state = BreakerState.CLOSED
-        self._buckets: deque[_Bucket] = deque()
-        self._calls = 0
-        self._failures = 0
+        self._window = Window(settings.window_seconds)
         self._opened_at = 0.0
         self._probe_end: float | None = None
         # Permits count up. Those from `_since` on were given since the state last changed by an outcome.
@@ -104,7 +87,8 @@ class UpstreamBreaker:
         """Goes by other settings from now on. State and counts stay."""
         self.state(now)
         self.settings = settings
-        self._expire(now)
+        self._window.seconds = settings.window_seconds
+        self._window.expire(now)
 
     def enter(self, now: float) -> int:
         """Begins a call and returns its permit. The outcome of one that was not available is not counted."""
@@ -150,30 +134,11 @@ class UpstreamBreaker:
             self._probe_end = None
 
     def _count(self, now: float, failure: int) -> None:
-        buckets, settings = self._buckets, self.settings
-        if buckets and buckets[0].start <= now - settings.window_seconds:
-            self._expire(now)
-        if not buckets or now >= buckets[-1].start + settings.window_seconds / _BUCKETS:
-            buckets.append(_Bucket(now))
-        bucket = buckets[-1]
-        bucket.calls += 1
-        self._calls += 1
-        if failure:
-            bucket.failures += 1
-            self._failures += 1
-        if (
-            self._failures
-            and self._calls >= settings.min_calls
-            and self._failures / self._calls >= settings.threshold
-        ):
+        window, settings = self._window, self.settings
+        window.add(now, failure)
+        failures, calls = window.marked, window.total
+        if failures and calls >= settings.min_calls and failures / calls >= settings.threshold:
             self._open(now)
-
-    def _expire(self, now: float) -> None:
-        buckets, horizon = self._buckets, now - self.settings.window_seconds
-        while buckets and buckets[0].start <= horizon:
-            gone = buckets.popleft()
-            self._calls -= gone.calls
-            self._failures -= gone.failures
 
     def _open(self, now: float) -> None:
         self._begin_anew()
@@ -185,8 +150,7 @@ class UpstreamBreaker:
         self._change(BreakerState.CLOSED)
 
     def _begin_anew(self) -> None:
-        self._buckets.clear()
-        self._calls = self._failures = 0
+        self._window.clear()
         self._permit += 1
         self._since = self._permit
 

@@ -109,7 +109,7 @@ class Explainer:
         pool = way.pool
         told.step = Step.MEMBER
         session = exchange.headers.get(pool.session_header, b"") if pool.session_header else b""
-        picked = self._balancer.peek(pool, session)
+        picked = self._balancer.peek(pool, (), session)
         chosen: Leg | None = picked[1] if picked is not None else None
         if chosen is not None:
             told.passed(f"{chosen.target.name}, by {pool.strategy.value}")
@@ -130,17 +130,17 @@ class Explainer:
         )
 
     def _member(self, exchange: Exchange, leg: Leg, *, is_chosen: bool) -> ExplainedMember:
-        view = self._health.view(leg.target)
+        view = self._health.of(leg.target).view()
         return ExplainedMember(
             upstream=leg.target.name,
             upstream_model=leg.upstream_model,
             weight=leg.weight,
             score=view.score,
             in_flight=view.in_flight,
-            success_share=view.success_share,
-            average_seconds=view.average_seconds,
-            breaker=view.breaker.value,
-            is_available=view.is_available,
+            success_share=view.success,
+            average_seconds=view.duration,
+            breaker=view.state.value,
+            is_available=view.available,
             is_chosen=is_chosen,
             url=outgoing_url(exchange, leg),
         )

@@ -26,18 +26,18 @@ MAX_REST_SECONDS = 60.0
 class HealthView:
     """How an upstream does at this moment. Times are in seconds.
 
-    `success` is the average share of successes, `duration` the average of whole answers. Of several, the
+    `success_share` and `average_seconds` are moving averages, the latter of whole answers. Of several, the
     one with the least `score` does best. `retry_after` is the time until it may be called, 0 if it may be now
     or any moment. `rests_for` is how long it wants to be spared. `probe` is the verdict of the latest
     active probe, None if there was none.
     """
 
-    state: BreakerState
+    breaker: BreakerState
     in_flight: int
-    success: float
-    duration: float
+    success_share: float
+    average_seconds: float
     score: float
-    available: bool
+    is_available: bool
     retry_after: float
     rests_for: float
     probe: bool | None
@@ -131,12 +131,12 @@ class UpstreamHealth:
         """Returns how it does now."""
         now = self._clock()
         return HealthView(
-            state=self.breaker.state(now),
+            breaker=self.breaker.state(now),
             in_flight=self.in_flight,
-            success=self.success,
-            duration=self.average_ms / 1000.0,
+            success_share=self.success,
+            average_seconds=self.average_ms / 1000.0,
             score=self.score(now),
-            available=self.breaker.available(now),
+            is_available=self.breaker.available(now),
             retry_after=self.breaker.retry_at(now) - now,
             rests_for=max(self.rest_until - now, 0.0),
             probe=self.probe,
@@ -218,9 +218,9 @@ class Health:
             if breaker.settings != target.breaker:
                 breaker.update(target.breaker, self.clock())
 
-    def view(self, name: str) -> HealthView:
-        """Returns how an upstream does now. Raises KeyError if it is neither configured nor called."""
-        return self._upstreams[name].view()
+    def view(self, target: Target) -> HealthView:
+        """Returns how an upstream does now."""
+        return self.of(target).view()
 
     def views(self) -> Mapping[str, HealthView]:
         """Returns how all of them do now, by name."""

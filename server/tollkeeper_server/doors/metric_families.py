@@ -11,7 +11,7 @@ from tollkeeper_server.telemetry.metrics import BOUNDS, Counter, Family, Histogr
 Sums = Iterable[tuple[Labels, float]]
 Histograms = Iterable[tuple[Labels, Histogram]]
 
-_SAMPLES = 200
+_SAMPLES = 60
 _LE = (*map(floatToGoString, BOUNDS), "+Inf")
 
 

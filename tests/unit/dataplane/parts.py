@@ -25,7 +25,6 @@ from tollkeeper_server.domain.traffic import TrafficPolicy
 from tollkeeper_server.domain.upstream import Provider, Timeouts
 from tollkeeper_server.domain.usage import UsageEvent
 from tollkeeper_server.errors import TollkeeperError
-from tollkeeper_server.telemetry.metrics import Metrics
 from tollkeeper_server.snapshot.compile import make_leg, make_pool, pool_of_one
 from tollkeeper_server.snapshot.model import Header, Leg, Pool, ProjectView, Route, Snapshot, Target
 from tollkeeper_server.telemetry.metrics import Metrics
@@ -200,6 +199,7 @@ class Answer:
     status: int = 200
     headers: list[Header] = field(default_factory=lambda: [(b"Content-Type", b"application/json")])
     closed: int = 0
+    opened: bool = False
     reached: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when a step that waits was reached."""
     going: AsyncIterator[bytes] | None = None
@@ -304,11 +304,13 @@ class ScriptedTransport:
                 raise error
 
     def _next(self, request: Outgoing) -> Answer | BaseException | asyncio.Event:
-        script = self.answers.get(urlsplit(request.url).hostname or "")
-        if script is None:
-            return self.answer
-        following = script.pop(0) if len(script) > 1 else script[0]
-        return replace(following, going=None) if isinstance(following, Answer) else following
+        script = self.answers.get(urlsplit(request.url).hostname or "", [])
+        following = (script.pop(0) if len(script) > 1 else script[0]) if script else self.answer
+        if isinstance(following, Answer):
+            if following.opened:
+                return replace(following, going=None)
+            following.opened = True
+        return following
 
     @property
     def hosts(self) -> list[str]:

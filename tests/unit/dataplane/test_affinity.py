@@ -30,7 +30,7 @@ def _referred(path: str, body: object = None, method: str = "POST") -> list[str]
         ("/v1/files", []),
         ("/v1/fine_tuning/jobs", []),
         ("/v1/threads/runs", []),
-        ("/v1/files/..%2f..%2f", []),
+        ("/v1/files/a%20b%3Fc", []),
     ],
 )
 def test_a_path_names_what_it_is_about(path: str, ids: list[str]) -> None:

@@ -53,7 +53,9 @@ GAUGES = Gauges(
 async def _scrape(metrics: Metrics, accept: str = "", *, llmproxy_names: bool = False) -> list[Metric]:
     answer = await exposition(metrics, GAUGES, llmproxy_names=llmproxy_names).answer(accept)
     text = answer.body.decode()
-    return list(parse_openmetrics(text) if "openmetrics" in accept else parse_text(text))
+    if "openmetrics" in accept:
+        return list(parse_openmetrics(text))  # type: ignore[no-untyped-call]  # it has no types
+    return list(parse_text(text))
 
 
 def _samples(families: Iterable[Metric]) -> Samples:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import time
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,23 @@ async def test_a_store_that_is_away_gets_everything_when_it_is_back(
     assert len(store.events) == 3
     assert caplog.text.count("they wait in the journal") == 1
     assert caplog.text.count("reach the store again") == 1
+
+
+async def test_the_lag_lasts_until_everything_is_stored(tmp_path: Path) -> None:
+    store, journal = FaultyStore(), Journal(tmp_path)
+    store.away = True
+    async with draining(journal, store) as drain:
+        journal.settle(settled("a"))
+        since = time.monotonic()
+        store.attempted.clear()
+        async with asyncio.timeout(DEADLINE):
+            await store.attempted.wait()
+        elapsed = time.monotonic() - since
+        assert drain.lag >= elapsed
+        store.away = False
+        assert await drain.flush(DEADLINE)
+        assert drain.lag < time.monotonic() - since
+    journal.close()
 
 
 async def test_an_outage_that_outlives_the_process_loses_nothing(tmp_path: Path) -> None:

@@ -22,8 +22,8 @@ def explain_request(
 ) -> Call[Explanation]:
     """Tells where a request would go, and why, without making it.
 
-    `token` is a secret or an id. Empty `method` and `path` are those of a chat completion, an empty `listener`
-    is the gateway's own data plane.
+    `token` is a secret or an id. Empty `method` and `path` are those of a chat completion, an empty
+    `listener` is the gateway's own data plane.
     """
     request = pb.ExplainRequestRequest(
         listener=listener,
