@@ -163,6 +163,7 @@ class Server:
             management_token=self._management_token,
             clock=_now,
             port_check=_PortCheck(name_of(data)),
+            explain=traffic.explainer.explain,
         )
         self._grpc = GrpcListener(
             chain,

@@ -8,7 +8,7 @@ from typing import Self, TypeVar
 import grpc
 import grpc.aio
 
-from tollkeeper.calls import configuration, models, projects, tokens, upstreams, usage
+from tollkeeper.calls import configuration, explain, models, projects, tokens, upstreams, usage
 from tollkeeper.calls.call import Call
 from tollkeeper.connection import DEFAULT_TIMEOUT, Connection, resolve
 from tollkeeper.errors import TollkeeperError, from_status
@@ -77,6 +77,7 @@ class Configuration(Methods):
 
     apply = blocking(configuration.apply_configuration)
     export = blocking(configuration.export_configuration)
+    explain = blocking(explain.explain_request)
 
 
 class AsyncProjects(AsyncMethods):
@@ -132,6 +133,7 @@ class AsyncConfiguration(AsyncMethods):
 
     apply = awaiting(configuration.apply_configuration)
     export = awaiting(configuration.export_configuration)
+    explain = awaiting(explain.explain_request)
 
 
 class Client:

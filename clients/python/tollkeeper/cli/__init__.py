@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import click
 
 from tollkeeper.cli.configuration import apply, export
+from tollkeeper.cli.explain import explain
 from tollkeeper.cli.importing import import_
 from tollkeeper.cli.model import model
 from tollkeeper.cli.project import project
@@ -15,6 +16,6 @@ from tollkeeper.cli.token import token
 from tollkeeper.cli.upstream import upstream
 from tollkeeper.cli.usage import usage
 
-COMMANDS: Sequence[click.Command] = (project, token, upstream, model, usage, apply, export, import_)
+COMMANDS: Sequence[click.Command] = (project, token, upstream, model, usage, apply, export, import_, explain)
 
 __all__ = ["COMMANDS"]

@@ -1,6 +1,8 @@
 """`tollkeeper apply` and `export`: the configuration as a file."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -10,7 +12,8 @@ from tollkeeper.cli.files import FILE, read_file, write_file
 from tollkeeper.cli.output import Output
 from tollkeeper.cli.session import Failure, manages
 from tollkeeper.client import Client
-from tollkeeper.configuration import ConfigurationError, read_document, write_document
+from tollkeeper.configuration import ConfigurationError, in_file, read_document, write_document
+from tollkeeper.errors import FieldViolation, TollkeeperError
 
 
 @click.command()
@@ -37,9 +40,9 @@ def apply(client: Client, output: Output, file: Path, dry_run: bool, prune: bool
         configuration = read_document(read_file(file), os.environ)
     except ConfigurationError as error:
         raise refused(file, error) from error
-    show_changes(
-        output, client.configuration.apply(configuration, dry_run=dry_run, prune=prune), dry_run=dry_run
-    )
+    with places():
+        applied = client.configuration.apply(configuration, dry_run=dry_run, prune=prune)
+    show_changes(output, applied, dry_run=dry_run)
 
 
 @click.command()
@@ -58,6 +61,17 @@ def export(client: Client, output: Output, target: Path | None) -> None:
     else:
         write_file(target, text)
         output.done(f"the configuration is in {target}")
+
+
+@contextmanager
+def places() -> Iterator[None]:
+    """Has a gateway's refusal name the places as they are in a file."""
+    try:
+        yield
+    except TollkeeperError as error:
+        error.message = in_file(error.message)
+        error.violations = tuple(FieldViolation(in_file(it.field), it.description) for it in error.violations)
+        raise
 
 
 def refused(file: Path, error: ConfigurationError) -> Failure:

@@ -8,7 +8,7 @@ from typing import TypeVar
 import click
 
 from tollkeeper.cli.changes import show_changes
-from tollkeeper.cli.configuration import refused
+from tollkeeper.cli.configuration import places, refused
 from tollkeeper.cli.files import FILE, read_file
 from tollkeeper.cli.output import Output
 from tollkeeper.cli.session import OPTIONS, Session, connect, failures
@@ -108,7 +108,7 @@ def _finish(
         click.echo(write_document(imported.configuration, resolved=False), nl=False)
     _tell(imported)
     if is_applied:
-        with failures(), connect(session) as client:
+        with failures(), connect(session) as client, places():
             applied = client.configuration.apply(configuration, dry_run=dry_run)
             show_changes(Output(session.as_json), applied, dry_run=dry_run)
 

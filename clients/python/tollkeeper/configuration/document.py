@@ -4,8 +4,7 @@ Names are those of the protos, enum values short lower-case words, lengths of ti
 number of seconds. Words are taken as they stand: `no` is a text where a text is wanted.
 """
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
 
 import yaml
 from google.protobuf.descriptor import FieldDescriptor
@@ -18,6 +17,9 @@ from tollkeeper.configuration.reading import fill
 from tollkeeper.configuration.references import escape, resolve
 from tollkeeper.configuration.tree import read_tree
 from tollkeeper.v1.configuration_service_pb2 import Configuration
+
+Value = str | int | float | bool | list["Value"] | dict[str, "Value"]
+_Text = Callable[[FieldDescriptor, str], str]
 
 
 def read_document(text: str, environment: Mapping[str, str]) -> Configuration:
@@ -45,7 +47,11 @@ def write_document(configuration: Configuration, *, resolved: bool = True) -> st
 
     `resolved` says that its secrets are what they are; else they are as `parse_document` leaves them.
     """
-    content = _plain(configuration, resolved)
+
+    def text(field: FieldDescriptor, value: str) -> str:
+        return value if is_secret(field) and not resolved else escape(value)
+
+    content = _plain(configuration, text)
     if not content:
         return ""
     return yaml.dump(
@@ -53,25 +59,30 @@ def write_document(configuration: Configuration, *, resolved: bool = True) -> st
     )
 
 
-def _plain(message: Message, resolved: bool) -> dict[str, Any]:
-    return {field.name: _value(field, value, resolved) for field, value in message.ListFields()}
+def as_values(message: Message) -> dict[str, Value]:
+    """Returns what is set in a message, as a file has it."""
+    return _plain(message, lambda _, value: value)
 
 
-def _value(field: FieldDescriptor, value: Any, resolved: bool) -> Any:
-    if field.is_repeated:
-        return [_item(field, item, resolved) for item in value]
-    return _item(field, value, resolved)
+def _plain(message: Message, text: _Text) -> dict[str, Value]:
+    return {
+        field.name: [_item(field, it, text) for it in value]
+        if field.is_repeated
+        else _item(field, value, text)
+        for field, value in message.ListFields()
+    }
 
 
-def _item(field: FieldDescriptor, value: Any, resolved: bool) -> Any:
+def _item(field: FieldDescriptor, value: object, text: _Text) -> Value:
     if isinstance(value, Duration):
         return write_duration(value)
     if isinstance(value, Message):
-        return _plain(value, resolved)
+        return _plain(value, text)
     if field.enum_type is not None:
         return next(word for word, number in words_of(field.enum_type).items() if number == value)
     if isinstance(value, str):
-        return value if is_secret(field) and not resolved else escape(value)
+        return text(field, value)
+    assert isinstance(value, bool | int | float), "descriptors of other kinds are not read either"
     return value
 
 

@@ -1,6 +1,9 @@
 """What is wrong with a configuration file."""
 
+import re
+
 _MOST = 10
+_ROOT = re.compile(r"\bconfiguration\.(?=[a-z_]+\[)")
 
 
 class ConfigurationError(ValueError):
@@ -12,3 +15,8 @@ class ConfigurationError(ValueError):
             shown += (f"and {len(problems) - _MOST} more",)
         super().__init__("\n".join(shown))
         self.problems = problems
+
+
+def in_file(text: str) -> str:
+    """Returns what a gateway says of a request to apply a file, with the places as they are in the file."""
+    return _ROOT.sub("", text)
