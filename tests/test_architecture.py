@@ -33,7 +33,7 @@ ROOMS: dict[str, set[str]] = {
         "coordination.ports",
         "snapshot.rules",
     },
-    "doors": {"domain", "errors", "telemetry", "settings", "dataplane", "management"},
+    "doors": {"domain", "errors", "telemetry", "settings", "snapshot.model", "dataplane", "management"},
 }
 # These put the rest together and may import all of it.
 COMPOSITION = {"__init__", "__main__", "app", "demo", "process", "run", "simulate", "traffic"}

@@ -34,6 +34,7 @@ _SETTING_OPTIONS = (
     click.option("--tls-key", type=click.Path(path_type=Path), help="Its private key, PEM."),
     click.option("--grpc-tls/--no-grpc-tls", default=None, help="Use the certificate for gRPC, too."),
     click.option("--max-body-bytes", type=int, help="The largest request body. [67108864]"),
+    click.option("--drain-seconds", type=float, help="What requests under way get at the end. [600]"),
     click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), help="[info]"),
     click.option("--log-format", type=click.Choice([form.value for form in LogFormat]), help="[text]"),
 )
@@ -69,6 +70,12 @@ def main() -> None:
 @_with_settings
 @click.option(
     "--demo", is_flag=True, default=None, help="Set up a simulated provider, a project and a token."
+)
+@click.option(
+    "--takeover",
+    is_flag=True,
+    default=None,
+    help="Take the ports over from the process that has them, if any.",
 )
 def serve(settings_file: Path | None, **options: Any) -> None:
     """Run the gateway.

@@ -2,9 +2,10 @@
 
 import asyncio
 import base64
+import contextlib
 import logging
 import secrets
-import time
+import socket
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,11 +18,12 @@ from tollkeeper_server.dataplane.http1.transport import Http1Transport
 from tollkeeper_server.demo import Demo, set_up_demo
 from tollkeeper_server.domain.upstream import Timeouts
 from tollkeeper_server.doors.console import make_console
-from tollkeeper_server.doors.data import DataListener
 from tollkeeper_server.doors.front import ConsoleListener, front
 from tollkeeper_server.doors.grpc import GrpcListener
+from tollkeeper_server.doors.listeners import Listeners
 from tollkeeper_server.doors.metrics import Exposition
-from tollkeeper_server.doors.sockets import ListenError, bind, name_of
+from tollkeeper_server.doors.sockets import bind, name_of
+from tollkeeper_server.doors.takeover import Handover, Port, Taken, Use, take_over
 from tollkeeper_server.doors.tls import load_certificate
 from tollkeeper_server.errors import TollkeeperError
 from tollkeeper_server.ledger.drain import Drain
@@ -95,22 +97,6 @@ async def load_digest_key(store: Store, sealer: Sealer) -> bytes:
     return base64.b64decode(sealer.open(kept, _DIGEST_KEY))
 
 
-@dataclass(frozen=True, slots=True)
-class _PortCheck:
-    """Tells why a listener can't have an address. It can have `data`, the data plane's own."""
-
-    data: str
-
-    def __call__(self, address: str) -> str | None:
-        if address == self.data:
-            return None
-        try:
-            bind(address, "listener", "address").close()
-        except ListenError as error:
-            return str(error)
-        return None
-
-
 class Server:
     """One server process.
 
@@ -125,7 +111,9 @@ class Server:
         self._simulator = simulator
         self._parts = AsyncExitStack()
         self._draining = False
-        self._data: DataListener
+        self._taken: Taken | None = None
+        self._handover: Handover
+        self._listeners: Listeners
         self._console: ConsoleListener
         self._grpc: GrpcListener
         self._watch: SnapshotWatch
@@ -135,18 +123,17 @@ class Server:
         self._drain: Drain
         self._traffic: Traffic
         self._metrics = Metrics()
-        self._loaded_at = 0.0
         self.demo: Demo | None = None
 
     async def start(self) -> Addresses:
-        """Opens the store, reads the configuration, and binds every port; nothing is answered yet."""
+        """Opens the store, reads the configuration, and binds every port; nothing is answered yet.
+
+        With `takeover` in the settings the ports are those of the process that has them, if there is one.
+        """
         settings = self._settings
         make_data_dir(settings.data_dir)
         certificate = load_certificate(settings) if settings.uses_tls else None
-        data = bind(settings.data_address, "data plane", "TOLLKEEPER_DATA_ADDRESS")
-        self._parts.callback(data.close)
-        console = bind(settings.console_address, "console", "TOLLKEEPER_CONSOLE_ADDRESS")
-        self._parts.callback(console.close)
+        data, console = self._bind()
         sealer = make_sealer(settings)
         store = self._store = make_store(settings.store, settings.data_dir)
         await store.open()
@@ -155,6 +142,14 @@ class Server:
         if settings.demo:
             self.demo = await set_up_demo(store, sealer, digest_key, settings.data_dir, self._simulator)
         traffic = self._traffic = await self._start_data_plane(sealer, digest_key)
+        self._listeners = Listeners(
+            traffic.plane,
+            data,
+            drain_seconds=settings.drain_seconds,
+            inherited=self._taken.take_listeners() if self._taken else (),
+        )
+        self._parts.callback(self._listeners.close)
+        self._watch.subscribe(self._listeners.follow)
         chain = make_chain(
             store=store,
             sealer=sealer,
@@ -162,36 +157,58 @@ class Server:
             changes=self._coordination.changes,
             management_token=self._management_token,
             clock=_now,
-            port_check=_PortCheck(name_of(data)),
+            port_check=self._listeners.check,
             explain=traffic.explainer.explain,
         )
-        self._grpc = GrpcListener(
-            chain,
-            settings.grpc_address,
-            certificate=certificate if settings.grpc_tls else None,
-            ready=self.readiness,
-        )
-        await self._grpc.start()
-        self._parts.push_async_callback(self._grpc.close)
-        addresses = Addresses(name_of(data), name_of(console), self._grpc.address, settings.uses_tls)
         version = distribution_version("tollkeeper")
         exposition = Exposition(
             self._metrics, self._gauges, version, llmproxy_names=settings.metrics_llmproxy_names
         )
-        self._data = DataListener(traffic.plane, data, drain_seconds=settings.drain_seconds)
         self._console = ConsoleListener(
             front(traffic.plane, make_console(chain, self.readiness, exposition, version)),
             console,
             certificate=certificate,
             drain_seconds=settings.drain_seconds,
         )
-        return addresses
+        shared = self._taken.grpc(settings.grpc_address) if self._taken else None
+        self._grpc = GrpcListener(
+            chain,
+            shared or settings.grpc_address,
+            certificate=certificate if settings.grpc_tls else None,
+            ready=self.readiness,
+            shared=shared is not None,
+        )
+        await self._grpc.start()
+        self._parts.push_async_callback(self._grpc.close)
+        self._handover = Handover(settings.data_dir, self._ports, settings.grpc_address, self._grpc.address)
+        return Addresses(name_of(data), name_of(console), self._grpc.address, settings.uses_tls)
+
+    def _bind(self) -> tuple[socket.socket, socket.socket]:
+        """Returns the ports of the data plane and the console, taken over or bound."""
+        settings = self._settings
+        taken = self._taken = take_over(settings.data_dir) if settings.takeover else None
+        if taken:
+            self._parts.callback(taken.close)
+        data = taken.take(Use.DATA, settings.data_address) if taken else None
+        data = data or bind(settings.data_address, "data plane", "TOLLKEEPER_DATA_ADDRESS")
+        self._parts.callback(data.close)
+        console = taken.take(Use.CONSOLE, settings.console_address) if taken else None
+        console = console or bind(settings.console_address, "console", "TOLLKEEPER_CONSOLE_ADDRESS")
+        self._parts.callback(console.close)
+        return data, console
+
+    def _ports(self) -> list[tuple[Port, socket.socket]]:
+        own, *others = self._listeners.sockets()
+        return [
+            (Port(Use.DATA, self._settings.data_address), own),
+            (Port(Use.CONSOLE, self._settings.console_address), self._console.bound),
+            *((Port(Use.LISTENER), bound) for bound in others),
+        ]
 
     async def _start_data_plane(self, sealer: Sealer, digest_key: bytes) -> Traffic:
         settings, store = self._settings, self._store
         watch = self._watch = SnapshotWatch(store, sealer.open, _timeouts(settings))
         await watch.load()
-        self._loaded_at = time.monotonic()
         try:
             coordination = self._coordination = Coordination(
                 store,
@@ -234,15 +251,51 @@ class Server:
         return traffic
 
     async def serve(self, stop: asyncio.Event) -> None:
-        """Serves until `stop` is set and the requests under way have ended, or the drain time has."""
-        async with asyncio.TaskGroup() as listeners:
-            listeners.create_task(self._data.serve())
-            listeners.create_task(self._console.serve())
-            await stop.wait()
+        """Serves until `stop` is set or another process has taken over, and the drain is over.
+
+        The drain ends with the requests under way, or with its time.
+        """
+        async with asyncio.TaskGroup() as tasks:
+            data = tasks.create_task(self._listeners.serve())
+            tasks.create_task(self._console.serve())
+            self._begin_handover()
+            ends = [tasks.create_task(stop.wait()), tasks.create_task(self._handover.taken.wait())]
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            for end in ends:
+                end.cancel()
             self._draining = True
-            self._data.stop()
-            self._console.stop()
-            await self._grpc.stop(self._settings.drain_seconds)
+            await self._handover.close()
+            if self._handover.taken.is_set():
+                await self._leave_to_another()
+            else:
+                await self._leave(data)
+
+    def _begin_handover(self) -> None:
+        inherited = self._taken.take(Use.TAKEOVER) if self._taken else None
+        if self._taken:
+            self._taken.ready()
+            self._taken.close()
+        self._handover.start(inherited)
+
+    async def _leave_to_another(self) -> None:
+        _log.info("another process has taken over; what is under way here may end")
+        self._listeners.stop(shared=True)
+        self._console.stop()
+        await self._grpc.stop(self._settings.drain_seconds)
+
+    async def _leave(self, data: asyncio.Task[None]) -> None:
+        """Ends the data plane first: until then the console tells load balancers what is going on."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + self._settings.drain_seconds
+        self._listeners.stop()
+        self._console.leave()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout_at(end):
+                await asyncio.wait({data})
+                await self._console.unused()
+        left = max(end - loop.time(), 0.0)
+        self._console.stop(left)
+        await self._grpc.stop(left)
 
     async def close(self) -> None:
         """Writes what is left of the usage, and lets go of everything."""
@@ -260,31 +313,27 @@ class Server:
             "store": store,
             "configuration": self._watch.problem,
             "redis": redis,
-            "snapshot": self._staleness(),
+            "snapshot": None if store is None else self._staleness(),
             "draining": "the server is going down" if self._draining else None,
         }
 
-    def _snapshot_age(self) -> float:
-        return time.monotonic() - (self._coordination.poller.last_success or self._loaded_at)
-
     def _staleness(self) -> str | None:
-        age = self._snapshot_age()
         # Until then known tokens are served, whatever is away.
-        settings = self._settings
+        settings, age = self._settings, self._watch.age()
         if age <= max(settings.auth_cache_seconds / 2, _MISSED_POLLS * settings.poll_seconds):
             return None
-        return f"tokens and configuration were last known to be current {age:,.0f} seconds ago"
+        return f"the configuration was last known to be the stored one {age:,.0f} seconds ago"
 
     def _gauges(self) -> Gauges:
         snapshot = self._watch.current
         upstreams = self._traffic.health.views()
         return Gauges(
             snapshot_revision=snapshot.revision,
-            snapshot_age=self._snapshot_age(),
+            snapshot_age=self._watch.age(),
             journal_waiting=self._journal.waiting,
             journal_skipped=self._journal.skipped,
             drain_lag=self._drain.lag,
-            breakers={name: view.state.value for name, view in upstreams.items()},
+            breakers={name: view.breaker.value for name, view in upstreams.items()},
             calls={name: view.in_flight for name, view in upstreams.items()},
             urls={
                 name: (target.full_url or target.base_url).partition("?")[0]

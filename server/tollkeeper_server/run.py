@@ -10,6 +10,7 @@ import uvloop
 from tollkeeper_server.app import Addresses, Server, make_data_dir
 from tollkeeper_server.demo import describe, uses_simulator
 from tollkeeper_server.doors.sockets import ListenError
+from tollkeeper_server.doors.takeover import TakeoverError
 from tollkeeper_server.doors.tls import CertificateError
 from tollkeeper_server.errors import TollkeeperError
 from tollkeeper_server.process import RunError, stop_on_signals
@@ -41,6 +42,7 @@ _EXPECTED = (
     ListenError,
     StoreCorruptError,
     TollkeeperError,
+    TakeoverError,
     UnsealError,
     OSError,
     SettingsError,

@@ -109,7 +109,8 @@ class Settings(BaseSettings):
     first_byte_timeout_seconds: Seconds = 600.0
     idle_timeout_seconds: Seconds = 300.0
     total_timeout_seconds: Seconds = 3600.0
-    drain_seconds: Seconds = 30.0
+    drain_seconds: Seconds = 600.0
+    takeover: bool = False
     log_level: str = "info"
     log_format: LogFormat = LogFormat.TEXT
     metrics_llmproxy_names: bool = False

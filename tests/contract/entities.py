@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from tollkeeper_server.domain.ids import Prefix, new_id
 from tollkeeper_server.domain.listener import IpLimit, Listener, Rule
 from tollkeeper_server.domain.model import Capability, Deployment, FallbackCause, Model, Price
+from tollkeeper_server.domain.placement import Placement
 from tollkeeper_server.domain.project import Project
 from tollkeeper_server.domain.token import Token, digest_secret, new_secret
 from tollkeeper_server.domain.traffic import Group, Member, Retry, Strategy, TrafficPolicy
@@ -162,6 +163,13 @@ def a_token(
         created_at=NOON,
         updated_at=updated_at,
     )
+
+
+def a_placement(
+    placement_id: str = "file-1", *, upstream: str = "openai", used_at: datetime = NOON
+) -> Placement:
+    """Returns a placement."""
+    return Placement(id=placement_id, upstream=upstream, project_id="prj_1", used_at=used_at)
 
 
 def an_event(token: Token | None = None, *, started_at: datetime = NOON, request_id: str = "r") -> UsageEvent:

@@ -167,3 +167,21 @@ async def test_the_connection_serves_on_after_a_body_was_poured(transport: Trans
             incoming.close()
         assert poured == b"whole" * 3
         assert peer.connections == 1
+
+
+async def test_a_whole_body_is_taken_once_all_of_it_is_there(transport: Transport) -> None:
+    async def handler(peer: Peer, reader: Reader, writer: Writer) -> None:
+        await peer.read(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nwhole")
+        await peer.read(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nwh")
+        await peer.go.wait()
+        writer.write(b"ole")
+
+    async with listening(handler) as peer:
+        incoming = await transport.open(request_to(peer))
+        assert incoming.whole_body() == b"whole"
+        incoming = await transport.open(request_to(peer))
+        assert incoming.whole_body() is None
+        peer.go.set()
+        assert b"".join([chunk async for chunk in incoming.chunks()]) == b"whole"

@@ -46,6 +46,7 @@ FIELDS: dict[str, tuple[str, object]] = {
     "idle_timeout_seconds": ("5", 5.0),
     "total_timeout_seconds": ("6", 6.0),
     "drain_seconds": ("7", 7.0),
+    "takeover": ("true", True),
     "log_level": ("DEBUG", "debug"),
     "log_format": ("json", LogFormat.JSON),
     "metrics_llmproxy_names": ("true", True),

@@ -8,7 +8,17 @@ from typing import Self, TypeVar
 import grpc
 import grpc.aio
 
-from tollkeeper.calls import configuration, explain, models, projects, tokens, upstreams, usage
+from tollkeeper.calls import (
+    configuration,
+    explain,
+    groups,
+    listeners,
+    models,
+    projects,
+    tokens,
+    upstreams,
+    usage,
+)
 from tollkeeper.calls.call import Call
 from tollkeeper.connection import DEFAULT_TIMEOUT, Connection, resolve
 from tollkeeper.errors import TollkeeperError, from_status
@@ -55,6 +65,16 @@ class Upstreams(Methods):
     delete = blocking(upstreams.delete_upstream)
 
 
+class Groups(Methods):
+    """Groups: upstreams that serve the same, and how requests are spread over them."""
+
+    create = blocking(groups.create_group)
+    get = blocking(groups.get_group)
+    list = blocking_pages(groups.list_groups)
+    update = blocking(groups.update_group)
+    delete = blocking(groups.delete_group)
+
+
 class Models(Methods):
     """Models: the names that applications ask for, and the deployments that serve them."""
 
@@ -63,6 +83,16 @@ class Models(Methods):
     list = blocking_pages(models.list_models)
     update = blocking(models.update_model)
     delete = blocking(models.delete_model)
+
+
+class Listeners(Methods):
+    """Listeners: the data plane's ports, each with routing rules and limits of its own."""
+
+    create = blocking(listeners.create_listener)
+    get = blocking(listeners.get_listener)
+    list = blocking_pages(listeners.list_listeners)
+    update = blocking(listeners.update_listener)
+    delete = blocking(listeners.delete_listener)
 
 
 class Usage(Methods):
@@ -111,6 +141,16 @@ class AsyncUpstreams(AsyncMethods):
     delete = awaiting(upstreams.delete_upstream)
 
 
+class AsyncGroups(AsyncMethods):
+    """Groups: upstreams that serve the same, and how requests are spread over them."""
+
+    create = awaiting(groups.create_group)
+    get = awaiting(groups.get_group)
+    list = awaiting_pages(groups.list_groups)
+    update = awaiting(groups.update_group)
+    delete = awaiting(groups.delete_group)
+
+
 class AsyncModels(AsyncMethods):
     """Models: the names that applications ask for, and the deployments that serve them."""
 
@@ -119,6 +159,16 @@ class AsyncModels(AsyncMethods):
     list = awaiting_pages(models.list_models)
     update = awaiting(models.update_model)
     delete = awaiting(models.delete_model)
+
+
+class AsyncListeners(AsyncMethods):
+    """Listeners: the data plane's ports, each with routing rules and limits of its own."""
+
+    create = awaiting(listeners.create_listener)
+    get = awaiting(listeners.get_listener)
+    list = awaiting_pages(listeners.list_listeners)
+    update = awaiting(listeners.update_listener)
+    delete = awaiting(listeners.delete_listener)
 
 
 class AsyncUsage(AsyncMethods):
@@ -169,7 +219,9 @@ class Client:
         self.projects = Projects(self._channel)
         self.tokens = Tokens(self._channel)
         self.upstreams = Upstreams(self._channel)
+        self.groups = Groups(self._channel)
         self.models = Models(self._channel)
+        self.listeners = Listeners(self._channel)
         self.usage = Usage(self._channel)
         self.configuration = Configuration(self._channel)
 
@@ -218,7 +270,9 @@ class AsyncClient:
         self.projects = AsyncProjects(self._channel)
         self.tokens = AsyncTokens(self._channel)
         self.upstreams = AsyncUpstreams(self._channel)
+        self.groups = AsyncGroups(self._channel)
         self.models = AsyncModels(self._channel)
+        self.listeners = AsyncListeners(self._channel)
         self.usage = AsyncUsage(self._channel)
         self.configuration = AsyncConfiguration(self._channel)
 

@@ -12,6 +12,8 @@ import grpc
 
 from tollkeeper.v1 import (
     configuration_service_pb2,
+    group_service_pb2,
+    listener_service_pb2,
     model_service_pb2,
     project_service_pb2,
     token_service_pb2,
@@ -30,7 +32,9 @@ SERVICES = (
     project_service_pb2.DESCRIPTOR.services_by_name["ProjectService"],
     token_service_pb2.DESCRIPTOR.services_by_name["TokenService"],
     upstream_service_pb2.DESCRIPTOR.services_by_name["UpstreamService"],
+    group_service_pb2.DESCRIPTOR.services_by_name["GroupService"],
     model_service_pb2.DESCRIPTOR.services_by_name["ModelService"],
+    listener_service_pb2.DESCRIPTOR.services_by_name["ListenerService"],
     usage_service_pb2.DESCRIPTOR.services_by_name["UsageService"],
     configuration_service_pb2.DESCRIPTOR.services_by_name["ConfigurationService"],
 )

@@ -3,8 +3,15 @@
 from collections.abc import Callable
 from typing import Protocol
 
+from tollkeeper_server.snapshot.model import Header
+
 EXTENSION = "tollkeeper.caller"
 """Where a scope's `extensions` have it, if they do: other servers speak ASGI alone."""
+
+LISTENER = "tollkeeper.listener"
+"""Where a scope has the name of the listener a request came in on; without it, it is `OWN_LISTENER`."""
+OWN_LISTENER = "main"
+"""The gateway's own listener, which is there without being configured."""
 
 
 class Caller(Protocol):
@@ -12,6 +19,9 @@ class Caller(Protocol):
 
     def whole_body(self) -> bytes | None:
         """Takes the request's body if all of it is there and nothing of it was read; else None."""
+
+    def answer(self, status: int, headers: list[Header], body: bytes) -> None:
+        """Sends all of an answer at once. Whoever uses it sends nothing in another way."""
 
     def write_part(self, part: bytes) -> bool:
         """Sends a part of the answer's body at once; tells whether the caller takes more for now."""

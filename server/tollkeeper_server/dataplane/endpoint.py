@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from urllib.parse import unquote_to_bytes
 
+from msgspec import Struct
+
 from tollkeeper_server.domain.model import Capability
 from tollkeeper_server.errors import Reason, TollkeeperError
 
@@ -48,8 +50,7 @@ class Endpoint:
     """Whether its clients expect Anthropic's error shape."""
 
 
-@dataclass(frozen=True, slots=True)
-class Matched:
+class Matched(Struct, frozen=True, gc=False):
     """A request's endpoint. `path` is what follows `/v1`, with its slash, as the caller wrote it.
 
     `path_model` is the model where the path names it, as Azure's clients do.

@@ -7,7 +7,8 @@ from tollkeeper_server.dataplane.affinity import Affinity, keeps
 from tollkeeper_server.dataplane.authenticate import Authenticator
 from tollkeeper_server.dataplane.balance import Balancer
 from tollkeeper_server.dataplane.endpoint import Meter, check_query
-from tollkeeper_server.dataplane.exchange import LISTENER, MAIN, Exchange, Message
+from tollkeeper_server.dataplane.caller import LISTENER, OWN_LISTENER
+from tollkeeper_server.dataplane.exchange import Exchange, Message
 from tollkeeper_server.dataplane.forward import outgoing, outgoing_url
 from tollkeeper_server.dataplane.headers import check_headers
 from tollkeeper_server.dataplane.health import Health
@@ -60,7 +61,7 @@ class Explainer:
     async def _walk(self, exchange: Exchange, query: Query, told: "_Told") -> Way:
         view = exchange.snapshot.listeners.get(exchange.listener)
         told.step = Step.LISTENER
-        if view is None and exchange.listener != MAIN:
+        if view is None and exchange.listener != OWN_LISTENER:
             raise TollkeeperError(
                 Reason.NOT_FOUND, f"there is no active listener {exchange.listener!r}", field="listener"
             )
@@ -109,7 +110,7 @@ class Explainer:
         pool = way.pool
         told.step = Step.MEMBER
         session = exchange.headers.get(pool.session_header, b"") if pool.session_header else b""
-        picked = self._balancer.peek(pool, (), session)
+        picked = self._balancer.peek(pool, session)
         chosen: Leg | None = picked[1] if picked is not None else None
         if chosen is not None:
             told.passed(f"{chosen.target.name}, by {pool.strategy.value}")
@@ -137,10 +138,10 @@ class Explainer:
             weight=leg.weight,
             score=view.score,
             in_flight=view.in_flight,
-            success_share=view.success,
-            average_seconds=view.duration,
-            breaker=view.state.value,
-            is_available=view.available,
+            success_share=view.success_share,
+            average_seconds=view.average_seconds,
+            breaker=view.breaker.value,
+            is_available=view.is_available,
             is_chosen=is_chosen,
             url=outgoing_url(exchange, leg),
         )
@@ -191,7 +192,7 @@ def _scope(query: Query) -> Message:
         "raw_path": path.encode("utf-8", "replace"),
         "query_string": asked.encode("utf-8", "replace"),
         "headers": [*headers, (b"content-type", b"application/json")],
-        LISTENER: query.listener or MAIN,
+        LISTENER: query.listener or OWN_LISTENER,
     }
 
 

@@ -88,6 +88,7 @@ def outgoing(
         body=body,
         timeouts=leg.timeouts if exchange.wants_stream else leg.whole_timeouts,
         length=length,
+        dial=leg.dial,
     )
 
 

@@ -28,8 +28,7 @@ class HealthView:
 
     `success_share` and `average_seconds` are moving averages, the latter of whole answers. Of several, the
     one with the least `score` does best. `retry_after` is the time until it may be called, 0 if it may be now
-    or any moment. `rests_for` is how long it wants to be spared. `probe` is the verdict of the latest
-    active probe, None if there was none.
+    or any moment.
     """
 
     breaker: BreakerState
@@ -39,12 +38,13 @@ class HealthView:
     score: float
     is_available: bool
     retry_after: float
-    rests_for: float
-    probe: bool | None
 
 
 class UpstreamHealth:
-    """One upstream. `average_ms` and `success` are moving averages over calls, `rest_until` is a time."""
+    """One upstream. `average_ms` and `success` are moving averages over calls, `rest_until` is a time.
+
+    `probe` is whether it passed its latest active probe, None if there was none.
+    """
 
     __slots__ = (
         "_clock",
@@ -138,8 +138,6 @@ class UpstreamHealth:
             score=self.score(now),
             is_available=self.breaker.available(now),
             retry_after=self.breaker.retry_at(now) - now,
-            rests_for=max(self.rest_until - now, 0.0),
-            probe=self.probe,
         )
 
     def _stale(self, now: float) -> bool:

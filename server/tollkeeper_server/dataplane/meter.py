@@ -2,7 +2,6 @@
 
 import re
 import zlib
-from typing import Protocol
 
 import msgspec
 
@@ -37,16 +36,6 @@ _ENDS = {
 }
 _ERROR = re.compile(rb'^data:\s*\{"error"', re.MULTILINE)
 _IMAGE_DONE = re.compile(rb'"type"\s*:\s*"image_(?:generation|edit)\.completed"')
-
-
-class AnswerMeter(Protocol):
-    """Follows one answer. `feed` must be cheap: it runs between two chunks of a stream."""
-
-    def feed(self, piece: bytes) -> None:
-        """Takes the next piece of the body."""
-
-    def tokens(self, request_body: bytes) -> Tokens:
-        """Returns what was used so far; the request's body serves to estimate."""
 
 
 class BodyMeter:
@@ -106,7 +95,10 @@ class StreamMeter:
         return self._end is None or self.closed or bool(_FINISHED.search(b"".join(self._last)))
 
     def feed(self, piece: bytes) -> bool:
-        """Takes the next whole events; tells whether they say what was used."""
+        """Takes the next whole events; tells whether they say what was used.
+
+        It must be cheap: it runs between two chunks of a stream.
+        """
         last = self._last
         last.append(piece)
         self._last_size += len(piece)

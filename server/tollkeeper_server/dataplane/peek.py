@@ -1,7 +1,5 @@
 """What the gateway must know of a body, and nothing else: the model, and whether to stream."""
 
-from dataclasses import dataclass
-
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
@@ -26,8 +24,7 @@ class JsonPeek(Struct):
     stream_options: StreamOptions | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Peek:
+class Peek(Struct, frozen=True, gc=False):
     """What was found. `model` is None where the body names none; `form` where it is a form."""
 
     model: str | None

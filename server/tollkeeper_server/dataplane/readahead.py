@@ -19,6 +19,13 @@ class ReadAhead:
         self._rest = incoming.chunks()
         self._ended = ended
 
+    def whole_body(self) -> bytes | None:
+        """Takes what was read if that is all; else None."""
+        if not self._ended:
+            return None
+        held, self.held = self.held, b""
+        return held
+
     def chunks(self) -> AsyncIterator[bytes]:
         """Yields what was read, then the rest as it arrives."""
         return self

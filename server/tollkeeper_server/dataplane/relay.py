@@ -8,7 +8,7 @@ import msgspec
 from tollkeeper_server.dataplane.body import discard_body
 from tollkeeper_server.dataplane.endpoint import Meter
 from tollkeeper_server.dataplane.exchange import Exchange
-from tollkeeper_server.dataplane.meter import AnswerMeter, StreamMeter, parse_event, says_usage
+from tollkeeper_server.dataplane.meter import BodyMeter, StreamMeter, parse_event, says_usage
 from tollkeeper_server.dataplane.respond import anthropic_type, error_object
 from tollkeeper_server.dataplane.transport import Incoming, TransportError
 from tollkeeper_server.errors import Reason, TollkeeperError
@@ -24,10 +24,19 @@ class BrokenAnswerError(Exception):
 
 
 async def relay_body(
-    exchange: Exchange, incoming: Incoming, headers: list[Header], meter: AnswerMeter | None
+    exchange: Exchange, incoming: Incoming, headers: list[Header], meter: BodyMeter | None
 ) -> None:
     """Relays an answer that is no event stream. Raises `BrokenAnswerError` if it breaks off."""
-    send = exchange.send
+    caller, send = exchange.caller, exchange.send
+    if caller is not None and exchange.body_read and (whole := incoming.whole_body()) is not None:
+        exchange.status = incoming.status
+        exchange.first_byte = time.perf_counter_ns()
+        exchange.response_bytes = len(whole)
+        if meter is not None:
+            meter.feed(whole)
+        exchange.finished = True
+        caller.answer(incoming.status, headers, whole)
+        return
     await _start(exchange, incoming.status, headers)
     left = _length(headers)
     try:
@@ -92,12 +101,12 @@ async def relay_stream(
         problem, last = (None if meter.closed else str(error)), b""
     if problem is None:
         # The last event may lack its blank line; whether it is whole shows in what it says.
-        meter.feed(last)
+        used = meter.feed(last)
         if not meter.ended:
             problem = "the upstream ended the stream without saying that it was complete"
         elif meter.in_pieces(last):
             problem = "the upstream ended the stream in the middle of an event"
-        elif hide_usage:
+        elif used and hide_usage:
             last = _without_usage_chunk(last)
     if problem is not None:
         last = stream_error(exchange, problem)
@@ -188,8 +197,6 @@ def _whole(piece: bytes) -> int:
 
 
 def _without_usage_chunk(whole: bytes) -> bytes:
-    if not says_usage(whole):
-        return whole
     pieces = [*_BLANK_LINE.split(whole), b""]  # events and the blank lines after them, by turns
     return b"".join(
         event + blank

@@ -51,10 +51,10 @@ class RetryBudget:
         return True
 
 
-def wait_seconds(retry: Retry, round: int, random: Random) -> float:  # noqa: A002 - the word for it
-    """Returns how long to wait before a round, which are counted from 1: as `Retry` says."""
+def wait_seconds(retry: Retry, nth: int, random: Random) -> float:
+    """Returns how long to wait before the n-th round of attempts, n from 1: as `Retry` says."""
     state = RetryCallState(_RETRYING, None, (), {})
-    state.attempt_number = round
+    state.attempt_number = nth
     longest = wait_exponential(multiplier=retry.initial_ms / 1000.0, max=retry.max_ms / 1000.0)(state)
     return longest * random.uniform(0.5, 1.0)
 

@@ -1,26 +1,34 @@
 """The seam to upstreams: send a request, get status and raw headers, then chunks as they arrive."""
 
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
 from typing import Protocol
 
+from msgspec import Struct
+
 from tollkeeper_server.domain.upstream import Timeouts
-from tollkeeper_server.snapshot.model import Header
+from tollkeeper_server.snapshot.model import Dial, Header
+
+NO_DIAL = Dial()
+"""Connects directly, trusting whom the system trusts."""
 
 
-@dataclass(frozen=True, slots=True)
-class Outgoing:
+class Outgoing(Struct, frozen=True):
     """A request to an upstream. Header names are lower case; host and framing are the transport's.
 
-    `length` is the size of a streamed body, None if it is not known.
+    `length` is the size of a streamed body, None if it is not known. `dial` says how to connect.
     """
 
     method: str
     url: str
-    headers: list[Header] = field(repr=False)
-    body: bytes | AsyncIterator[bytes] = field(repr=False)
+    headers: list[Header]
+    body: bytes | AsyncIterator[bytes]
     timeouts: Timeouts
     length: int | None = None
+    dial: Dial = NO_DIAL
+
+    def __repr__(self) -> str:
+        """Leaves out what may hold secrets."""
+        return f"Outgoing({self.method!r}, {self.url!r})"
 
 
 class Incoming(Protocol):
@@ -28,6 +36,9 @@ class Incoming(Protocol):
 
     status: int
     headers: list[Header]
+
+    def whole_body(self) -> bytes | None:
+        """Takes the body if all of it is there and nothing of it was read; else None."""
 
     def chunks(self) -> AsyncIterator[bytes]:
         """Yields the body's bytes as they arrive. Raises `TransportError`."""
@@ -49,7 +60,7 @@ class Transport(Protocol):
     async def open(self, request: Outgoing) -> Incoming:
         """Sends a request and returns the answer once its headers are there.
 
-        Raises `TransportError`.
+        Raises `TransportError`; `ConnectError` also for a dial that can't be used.
         """
 
     async def close(self) -> None:

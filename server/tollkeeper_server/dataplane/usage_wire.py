@@ -90,7 +90,5 @@ def _detail(details: Details | None, name: str) -> Count:
 
 
 def _count(number: Count) -> int:
-    if type(number) is int and 0 <= number <= _MAX:
-        return number
     # A provider's nonsense must not make sums go down or overflow what stores can hold.
     return int(min(max(number or 0, 0), _MAX))

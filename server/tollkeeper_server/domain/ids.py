@@ -7,8 +7,8 @@ from enum import StrEnum
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: no i, l, o, u
 _PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
+_RANDOM = (_ALPHABET * 8).encode("ascii")  # five bits of each byte count
 _PATTERN = re.compile(rf"[a-z]{{3}}_[{_ALPHABET}]{{26}}")
-_SHIFTS = range(120, -1, -10)
 
 
 class Prefix(StrEnum):
@@ -21,8 +21,12 @@ class Prefix(StrEnum):
 
 def new_id(prefix: Prefix) -> str:
     """Returns a new identifier: 48 bits of Unix milliseconds and 80 random bits, as ULIDs have."""
-    number = (time.time_ns() // 1_000_000) << 80 | int.from_bytes(os.urandom(10), "big")
-    return f"{prefix}_" + "".join([_PAIRS[number >> shift & 1023] for shift in _SHIFTS])
+    ms = time.time_ns() // 1_000_000
+    pairs = _PAIRS
+    return (
+        f"{prefix}_{pairs[ms >> 40]}{pairs[ms >> 30 & 1023]}{pairs[ms >> 20 & 1023]}"
+        f"{pairs[ms >> 10 & 1023]}{pairs[ms & 1023]}{os.urandom(16).translate(_RANDOM).decode('ascii')}"
+    )
 
 
 def is_id(prefix: Prefix, text: str) -> bool:

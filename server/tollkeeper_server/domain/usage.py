@@ -14,7 +14,7 @@ class Confidence(StrEnum):
     NONE = "none"
 
 
-class Tokens(Struct, frozen=True, kw_only=True):
+class Tokens(Struct, frozen=True, kw_only=True, gc=False):
     """What a request consumed. Prompt includes cached, completion includes reasoning."""
 
     prompt: int = 0
@@ -26,7 +26,7 @@ class Tokens(Struct, frozen=True, kw_only=True):
     confidence: Confidence = Confidence.NONE
 
 
-class UsageEvent(Struct, frozen=True, kw_only=True):
+class UsageEvent(Struct, frozen=True, kw_only=True, gc=False):
     """What one request was and used. `id` is unique, and makes writing it twice harmless.
 
     `request_id` is what the caller was answered, which the caller may have chosen and repeated.

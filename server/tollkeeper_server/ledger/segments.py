@@ -30,7 +30,6 @@ class Kind(IntEnum):
 
 
 _KINDS = {kind.value: kind for kind in Kind}
-_UNREADABLE = (KeyError, ValueError, msgspec.MsgspecError)
 
 
 class Position(NamedTuple):
@@ -138,19 +137,13 @@ class Reader:
             del wanted[limit - len(entries) :]
             end = wanted[-1] + 1
             size = end + sum(map(len, lines[:end]))
-        try:
-            entries += [_entry(lines[index]) for index in wanted]
-        except _UNREADABLE:
-            for index in wanted:
-                try:
-                    entries.append(_entry(lines[index]))
-                except _UNREADABLE:
-                    self._unreadable += 1
+        for index in wanted:
+            line = lines[index]
+            try:
+                entries.append(Entry(_KINDS[line[0]], _decode(line[1:])))
+            except (KeyError, ValueError, msgspec.MsgspecError):
+                self._unreadable += 1
         return size
-
-
-def _entry(line: bytes) -> Entry:
-    return Entry(_KINDS[line[0]], _decode(line[1:]))
 
 
 def _whole_lines(segment: int, offset: int) -> bytes:

@@ -127,7 +127,9 @@ def check_ca_certificates(pem: str) -> None:
     if "PRIVATE KEY" in pem:
         raise refusal("ca_certificates", "holds a private key; give the authorities' certificates alone")
     try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=pem)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        # Bundles have comments between certificates, with names in any script.
+        context.load_verify_locations(cadata=pem.encode("ascii", "replace").decode("ascii"))
     except (ssl.SSLError, ValueError):
         raise refusal(
             "ca_certificates", "can't be read; expected PEM: -----BEGIN CERTIFICATE----- and so on"

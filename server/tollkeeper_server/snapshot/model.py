@@ -34,6 +34,12 @@ class Dial:
     ca_certificates: str = ""
     proxy: str = field(default="", repr=False)
     keep_alive: int = 0
+    key: str = field(init=False, repr=False, compare=False)
+    """The same for dials that are equal, and for no others; empty for the default."""
+
+    def __post_init__(self) -> None:
+        parts = (self.keep_alive, self.proxy, self.ca_certificates)
+        object.__setattr__(self, "key", repr(parts) if any(parts) else "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,12 +13,13 @@ from pymongo.errors import DuplicateKeyError
 from tollkeeper_server.domain.configuration import Batch, Configuration, Kind
 from tollkeeper_server.domain.listener import Listener
 from tollkeeper_server.domain.model import Model
+from tollkeeper_server.domain.placement import Placement
 from tollkeeper_server.domain.project import Project
 from tollkeeper_server.domain.token import Token
 from tollkeeper_server.domain.traffic import Group
 from tollkeeper_server.domain.upstream import Upstream
 from tollkeeper_server.domain.usage import UsageEvent, UsageFilter, UsageGroup, UsageRow
-from tollkeeper_server.store import mongo_tokens, mongo_usage
+from tollkeeper_server.store import mongo_placements, mongo_tokens, mongo_usage
 from tollkeeper_server.store.mongo_configuration import MongoConfiguration
 from tollkeeper_server.store.mongo_connection import MongoConnection
 from tollkeeper_server.store.mongo_schema import Document
@@ -234,6 +235,18 @@ class MongoStore:
     ) -> list[UsageRow]:
         """Returns the sums by group."""
         return await self._connection.run(mongo_usage.sums(self._connection, where, group_by, limit))
+
+    async def add_placements(self, placements: Sequence[Placement]) -> None:
+        """Writes placements, each in place of what has its id."""
+        await self._connection.run(mongo_placements.add(self._connection, placements))
+
+    async def find_placement(self, placement_id: str) -> Placement | None:
+        """Returns the placement of that id, or None."""
+        return await self._connection.run(mongo_placements.find(self._connection, placement_id))
+
+    async def delete_placements_before(self, at: datetime, *, limit: int) -> int:
+        """Removes up to `limit` placements used before `at`, the oldest first; returns how many."""
+        return await self._connection.run(mongo_placements.delete_before(self._connection, at, limit))
 
     def _collection(self, name: str) -> AsyncCollection[Document]:
         return self._connection.database[name]

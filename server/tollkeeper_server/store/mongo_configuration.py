@@ -38,7 +38,7 @@ from tollkeeper_server.domain.traffic import Group
 from tollkeeper_server.domain.upstream import Upstream
 from tollkeeper_server.errors import Reason, StoreUnavailableError, TollkeeperError
 from tollkeeper_server.store.documents import from_document, time_text, to_document
-from tollkeeper_server.store.mongo_connection import MongoConnection
+from tollkeeper_server.store.mongo_connection import MongoConnection, duplicates_in
 from tollkeeper_server.store.mongo_schema import Document
 
 _T = TypeVar("_T", bound=msgspec.Struct)
@@ -58,7 +58,6 @@ _COLLECTIONS = {
 _META = "configuration"
 _CLOSED: Document = {"_id": _META, "batch": {"$exists": False}}
 _PRESENT: Document = {"deleted_at": {"$exists": False}}
-_DUPLICATE_KEY = 11000
 
 
 class _Change(msgspec.Struct, frozen=True):
@@ -249,9 +248,7 @@ class MongoConfiguration:
         try:
             await collection.insert_many(documents, ordered=False)
         except BulkWriteError as error:
-            failures = (error.details or {}).get("writeErrors", [])
-            if not failures or any(failure["code"] != _DUPLICATE_KEY for failure in failures):
-                raise
+            duplicates_in(error)  # somebody else was first, here or by completing the batch
 
 
 def _put(entity: Entity) -> _Change:

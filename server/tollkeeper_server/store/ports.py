@@ -13,6 +13,7 @@ from typing import Protocol
 from tollkeeper_server.domain.configuration import Batch, Configuration
 from tollkeeper_server.domain.listener import Listener
 from tollkeeper_server.domain.model import Model
+from tollkeeper_server.domain.placement import Placement
 from tollkeeper_server.domain.project import Project
 from tollkeeper_server.domain.token import Token
 from tollkeeper_server.domain.traffic import Group
@@ -189,6 +190,19 @@ class UsageStore(Protocol):
         """Returns the sums of the events, by group, ordered by the group's fields."""
 
 
+class PlacementStore(Protocol):
+    """Placements by id."""
+
+    async def add_placements(self, placements: Sequence[Placement]) -> None:
+        """Writes placements, each in place of what has its id, the last of several with one id."""
+
+    async def find_placement(self, placement_id: str) -> Placement | None:
+        """Returns the placement of that id, or None."""
+
+    async def delete_placements_before(self, at: datetime, *, limit: int) -> int:
+        """Removes up to `limit` placements used before `at`, the oldest first; returns how many."""
+
+
 class Store(
     ProjectStore,
     TokenStore,
@@ -198,6 +212,7 @@ class Store(
     ListenerStore,
     ConfigurationStore,
     UsageStore,
+    PlacementStore,
     Protocol,
 ):
     """All of it, with its life cycle."""

@@ -8,12 +8,13 @@ from pathlib import Path
 from tollkeeper_server.domain.configuration import Batch, Configuration, Kind
 from tollkeeper_server.domain.listener import Listener
 from tollkeeper_server.domain.model import Model
+from tollkeeper_server.domain.placement import Placement
 from tollkeeper_server.domain.project import Project
 from tollkeeper_server.domain.token import Token
 from tollkeeper_server.domain.traffic import Group
 from tollkeeper_server.domain.upstream import Upstream
 from tollkeeper_server.domain.usage import UsageEvent, UsageFilter, UsageGroup, UsageRow
-from tollkeeper_server.store import sqlite_configuration, sqlite_tokens, sqlite_usage
+from tollkeeper_server.store import sqlite_configuration, sqlite_placements, sqlite_tokens, sqlite_usage
 from tollkeeper_server.store.sqlite_file import SqliteFile
 
 
@@ -242,3 +243,17 @@ class SqliteStore:
     ) -> list[UsageRow]:
         """Returns the sums by group."""
         return await self._file.read(lambda connection: sqlite_usage.sums(connection, where, group_by, limit))
+
+    async def add_placements(self, placements: Sequence[Placement]) -> None:
+        """Writes placements, each in place of what has its id."""
+        await self._file.write(lambda connection: sqlite_placements.add(connection, placements))
+
+    async def find_placement(self, placement_id: str) -> Placement | None:
+        """Returns the placement of that id, or None."""
+        return await self._file.read(lambda connection: sqlite_placements.find(connection, placement_id))
+
+    async def delete_placements_before(self, at: datetime, *, limit: int) -> int:
+        """Removes up to `limit` placements used before `at`, the oldest first; returns how many."""
+        return await self._file.write(
+            lambda connection: sqlite_placements.delete_before(connection, at, limit)
+        )

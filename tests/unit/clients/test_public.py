@@ -7,8 +7,8 @@ from typing import get_args, get_origin
 
 import pytest
 import tollkeeper
-from tollkeeper import client, errors, values
-from tollkeeper.calls import models, projects, tokens, upstreams, usage
+from tollkeeper import client, errors, traffic, values
+from tollkeeper.calls import groups, listeners, models, projects, tokens, upstreams, usage
 from tollkeeper.calls.call import Call, Pages
 from tollkeeper.connection import NOT_REPEATABLE, SERVICES
 
@@ -16,12 +16,14 @@ PAIRS = [
     (client.Projects, client.AsyncProjects),
     (client.Tokens, client.AsyncTokens),
     (client.Upstreams, client.AsyncUpstreams),
+    (client.Groups, client.AsyncGroups),
     (client.Models, client.AsyncModels),
+    (client.Listeners, client.AsyncListeners),
     (client.Usage, client.AsyncUsage),
 ]
 BUILDERS = {
     name: value
-    for module in (projects, tokens, upstreams, models, usage)
+    for module in (projects, tokens, upstreams, groups, models, listeners, usage)
     for name, value in vars(module).items()
     if inspect.isfunction(value)
     and value.__module__ == module.__name__
@@ -36,7 +38,7 @@ def public(kind: type) -> dict[str, object]:
 def test_all_is_sorted_and_holds_every_value_and_every_error() -> None:
     defined = [
         name
-        for module in (values, errors)
+        for module in (values, traffic, errors)
         for name, value in vars(module).items()
         if inspect.isclass(value) and value.__module__ == module.__name__
     ]
@@ -110,8 +112,12 @@ def test_the_methods_that_are_not_repeated_are_those_that_would_do_it_twice() ->
         "RotateToken",
         "CreateUpstream",
         "DeleteUpstream",
+        "CreateGroup",
+        "DeleteGroup",
         "CreateModel",
         "DeleteModel",
+        "CreateListener",
+        "DeleteListener",
     ]
 
 

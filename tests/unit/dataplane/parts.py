@@ -221,6 +221,11 @@ class Answer:
                 case _:
                     raise step
 
+    def whole_body(self) -> bytes | None:
+        """Returns the body if nothing else comes in between."""
+        whole = [step for step in self.steps if isinstance(step, bytes)]
+        return b"".join(whole) if len(whole) == len(self.steps) else None
+
     async def pour(self, take: Callable[[bytes], bool]) -> bool:
         """Goes through the steps, on from where it was left."""
         async for chunk in self.chunks():
@@ -246,6 +251,11 @@ class Taker:
     def whole_body(self) -> bytes | None:
         """Tells that the body has not come yet."""
         return None
+
+    def answer(self, status: int, headers: list[Header], body: bytes) -> None:
+        """Keeps an answer as the two messages that it would have been."""
+        self.sent.append({"type": "http.response.start", "status": status, "headers": headers})
+        self.sent.append({"type": "http.response.body", "body": body, "more_body": False})
 
     def write_part(self, part: bytes) -> bool:
         """Keeps a part."""
@@ -289,19 +299,18 @@ class ScriptedTransport:
                     self.bodies[-1] = b"".join(pieces)
             except (TollkeeperError, ClientGoneError) as error:  # as real ones say it
                 raise CutError("the connection to the upstream broke") from error
-        match self._next(request):
-            case Answer() as answer:
-                return answer
-            case asyncio.Event() as event:
-                self.waiting.set()
-                try:
-                    await event.wait()
-                except asyncio.CancelledError:
-                    self.cancelled = True
-                    raise
-                raise AssertionError("nothing follows the wait")
-            case error:
-                raise error
+        following = self._next(request)
+        if isinstance(following, Answer):
+            return following
+        if isinstance(following, BaseException):
+            raise following
+        self.waiting.set()
+        try:
+            await following.wait()
+        except asyncio.CancelledError:
+            self.cancelled = True
+            raise
+        raise AssertionError("nothing follows the wait")
 
     def _next(self, request: Outgoing) -> Answer | BaseException | asyncio.Event:
         script = self.answers.get(urlsplit(request.url).hostname or "", [])

@@ -41,6 +41,14 @@ async def test_pouring_gives_what_came(pieces: list[bytes], limit: int, pauses: 
     assert b"".join(taken) == b"".join(pieces)
 
 
+async def test_what_was_read_to_its_end_is_there_at_once() -> None:
+    whole = await read_ahead(_answer(b"one", b"two"), 100, lambda _: False)
+    part = await read_ahead(_answer(b"one", b"two"), 100, lambda _: True)
+
+    assert whole.whole_body() == b"onetwo"
+    assert part.whole_body() is None
+
+
 async def test_it_reads_no_further_than_it_must() -> None:
     answer = await read_ahead(_answer(b"one", b"two", b"three"), 100, lambda held: b"two" in held)
 

@@ -272,20 +272,25 @@ def test_streams_of_other_endpoints_pass_as_they_are() -> None:
     assert (reply.body, used, caller.error_code) == (b"".join(pieces), Tokens(), "")
 
 
-async def _whole(steps: Sequence[Step], headers: list[Header]) -> Reply:
+async def _whole(steps: Sequence[Step], headers: list[Header], *, listener: bool) -> Reply:
     caller, reply = _exchange(Meter.CHAT)
+    if listener:
+        caller.caller = Taker(reply.messages)
+        caller.body_read = True
     meter = BodyMeter(Meter.CHAT, b"identity")
     await relay_body(caller, Answer(steps), headers, meter)
     assert caller.response_bytes == len(reply.body)
+    assert caller.finished
+    assert caller.status == 200
     return reply
 
 
-@given(st.lists(st.binary(min_size=1, max_size=20), max_size=6), st.booleans())
-def test_a_body_passes_byte_for_byte(pieces: list[bytes], declared: bool) -> None:
+@given(st.lists(st.binary(min_size=1, max_size=20), max_size=6), st.booleans(), st.booleans())
+def test_a_body_passes_byte_for_byte(pieces: list[bytes], declared: bool, listener: bool) -> None:
     size = sum(map(len, pieces))
     headers = [(b"content-length", str(size).encode())] if declared else []
 
-    reply = asyncio.run(_whole(pieces, headers))
+    reply = asyncio.run(_whole(pieces, headers, listener=listener))
 
     assert reply.body == b"".join(pieces)
     assert reply.ended

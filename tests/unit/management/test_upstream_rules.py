@@ -241,7 +241,7 @@ def test_what_is_no_proxys_url_is_refused_without_being_shown(url: str) -> None:
 
 
 def test_authorities_are_certificates(tmp_path: Path) -> None:
-    pem = Authority(tmp_path).ca_file.read_text(encoding="ascii")
+    pem = Authority(tmp_path).pem
     check_ca_certificates(pem)
     check_ca_certificates(pem + pem)
     body = pem.splitlines()[1]

@@ -62,12 +62,11 @@ class Answer:
         while self.status == 0:
             if self._error is not None:
                 raise self._error
-            self._waiter = waiter = self._loop.create_future()
-            try:
-                await waiter
-            except asyncio.CancelledError:
-                self.close()
-                raise
+            await self._wait()
+
+    def whole_body(self) -> bytes | None:
+        """Takes the body if all of it is there; else None."""
+        return self._take_held() if self._ended else None
 
     def chunks(self) -> AsyncIterator[bytes]:
         """Yields the body's bytes as they arrive, joined if several pieces have."""
@@ -83,12 +82,7 @@ class Answer:
                 raise StopAsyncIteration
             if self._error is not None:
                 raise self._error
-            self._waiter = waiter = self._loop.create_future()
-            try:
-                await waiter
-            except asyncio.CancelledError:
-                self.close()
-                raise
+            await self._wait()
         return self._take_held()
 
     async def pour(self, take: Callable[[bytes], bool]) -> bool:
@@ -101,12 +95,8 @@ class Answer:
             if self._error is not None:
                 raise self._error
             self._push = take
-            self._waiter = waiter = self._loop.create_future()
             try:
-                await waiter
-            except asyncio.CancelledError:
-                self.close()
-                raise
+                await self._wait()
             finally:
                 stopped, self._push = self._push is None, None
             if stopped:
@@ -169,3 +159,11 @@ class Answer:
             self._waiter = None
             if not waiter.done():
                 waiter.set_result(None)
+
+    async def _wait(self) -> None:
+        self._waiter = waiter = self._loop.create_future()
+        try:
+            await waiter
+        except asyncio.CancelledError:
+            self.close()
+            raise

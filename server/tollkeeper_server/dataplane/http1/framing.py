@@ -10,6 +10,18 @@ MAX_HEAD_BYTES = 64 * 1024
 _AROUND = 4
 
 
+def join_head(lines: list[bytes]) -> bytes:
+    """Returns the first line and the headers of a message, with the blank line after them.
+
+    Raises ValueError if one of them would be read as more than one line, or holds a NUL.
+    """
+    head = b"\r\n".join(lines) + b"\r\n\r\n"
+    breaks = len(lines) + 1
+    if head.count(b"\n") != breaks or head.count(b"\r") != breaks or b"\0" in head:
+        raise ValueError("a header has a line break or NUL")
+    return head
+
+
 def head_size(headers: list[Header]) -> int:
     """Returns how many bytes headers take."""
     return sum(len(name) + len(value) + _AROUND for name, value in headers)

@@ -4,6 +4,7 @@ import re
 from functools import lru_cache
 from urllib.parse import urlsplit
 
+from tollkeeper_server.dataplane.http1.framing import join_head
 from tollkeeper_server.dataplane.transport import ConnectError, Outgoing
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -78,7 +79,8 @@ def request_head(request: Outgoing, target: str, authority: bytes) -> bytes:
     if b"".join(names).translate(None, _TOKEN_BYTES) or b"" in names or not _FRAMING.isdisjoint(names):
         raise ConnectError("the request has a header name that can't be sent")
     lines = [
-        b"%b %b HTTP/1.1\r\nhost: %b" % (request.method.encode(), target.encode("latin-1"), authority),
+        b"%b %b HTTP/1.1" % (request.method.encode(), target.encode("latin-1")),
+        b"host: " + authority,
         *map(b": ".join, headers),
     ]
     body = request.body
@@ -89,13 +91,10 @@ def request_head(request: Outgoing, target: str, authority: bytes) -> bytes:
         lines.append(b"content-length: %d" % request.length)
     else:
         lines.append(b"transfer-encoding: chunked")
-    lines.append(b"\r\n")
-    head = b"\r\n".join(lines)
-    # Every line break is one of those above, or a value has brought one.
-    breaks = len(lines) + 1
-    if head.count(b"\n") != breaks or head.count(b"\r") != breaks or b"\0" in head:
-        raise ConnectError("the request has a header value that can't be sent")
-    return head
+    try:
+        return join_head(lines)
+    except ValueError:
+        raise ConnectError("the request has a header value that can't be sent") from None
 
 
 def _check_target(target: str) -> None:

@@ -8,6 +8,7 @@ from typing import Protocol
 from tollkeeper_server.dataplane.caller import EXTENSION
 from tollkeeper_server.dataplane.exchange import Message, Receive, Send
 from tollkeeper_server.doors.http1.head import CHUNKED, CLOSE, encode_head
+from tollkeeper_server.snapshot.model import Header
 
 App = Callable[[Message, Receive, Send], Awaitable[None]]
 """An ASGI 3 application."""
@@ -94,6 +95,7 @@ class Call:
         except Exception:  # noqa: BLE001 - the outermost frame: the caller's connection closes
             _log.exception("a request failed")
         finally:
+            del self.scope  # which has this among its extensions: a circle, left to the garbage collector
             self._when_gone = None
             if not self.finished:
                 self.finished = True
@@ -141,6 +143,12 @@ class Call:
             return None
         self._body_read = self._body_told = True
         return self._take()
+
+    def answer(self, status: int, headers: list[Header], body: bytes) -> None:
+        """Sends all of an answer at once."""
+        if not self._gone:
+            self._start(status, headers)
+            self._send_body(body, more=False)
 
     def write_part(self, part: bytes) -> bool:
         """Sends a part of the answer's body at once; tells whether the caller takes more for now."""
@@ -196,10 +204,12 @@ class Call:
             return
         if message["type"] == "http.response.start":
             self._start(message["status"], message["headers"])
+            # The head goes out with the body's first part, if that comes at once; else it does not wait.
+            self._line.loop.call_soon(self._flush)
         else:
             self._send_body(message.get("body", b""), more=message.get("more_body", False))
 
-    def _start(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
+    def _start(self, status: int, headers: list[Header]) -> None:
         if self._started:
             raise RuntimeError("the answer has begun already")
         version, method = self.scope["http_version"], self.scope["method"]
@@ -225,8 +235,6 @@ class Call:
             more.append(CLOSE)
         self._head = encode_head(status, headers, *more)
         self._started = True
-        # The head goes out with the body's first part, if that comes at once; else it does not wait.
-        self._line.loop.call_soon(self._flush)
 
     def _flush(self) -> None:
         head, self._head = self._head, b""

@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from http import HTTPStatus
 
+from tollkeeper_server.dataplane.http1.framing import join_head
+
 _Header = tuple[bytes, bytes]
 
 # Clients take any phrase, also none (RFC 9112, 4).
@@ -22,9 +24,4 @@ def encode_head(status: int, headers: Iterable[_Header], *more: bytes) -> bytes:
     line = _STATUS_LINES.get(status)
     if line is None:
         raise ValueError(f"{status} is not the status of an answer")
-    lines = [line, *map(b": ".join, headers), *more, b"", b""]
-    head = b"\r\n".join(lines)
-    breaks = len(lines) - 1
-    if head.count(b"\n") != breaks or head.count(b"\r") != breaks or b"\0" in head:
-        raise ValueError("a header has a line break or NUL")
-    return head
+    return join_head([line, *map(b": ".join, headers), *more])

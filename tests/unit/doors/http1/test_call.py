@@ -1,6 +1,8 @@
 """One request as the application sees it: its body, its caller, and how much the caller takes."""
 
 import asyncio
+import gc
+import weakref
 
 import pytest
 from tollkeeper_server.dataplane.exchange import Message, Receive, Send
@@ -146,6 +148,51 @@ async def test_the_whole_body_is_given_once() -> None:
         assert await line.answer() == b"[b'hi', None]"
         line.send(GET)
         assert await line.answer() == b"[b'', None]"
+
+
+async def test_an_answer_given_at_once_is_like_one_in_messages() -> None:
+    async def app(scope: Message, receive: Receive, send: Send) -> None:
+        headers = [(b"content-length", b"2")]
+        if scope["raw_path"] == b"/at-once":
+            caller_of(scope).answer(201, headers, b"hi")
+        else:
+            await whole(send, b"hi", status=201)
+
+    async with served(app) as door:
+        line = await door.connect()
+        heads = []
+        for path in (b"/at-once", b"/in-messages", b"/at-once"):
+            line.send(post(b"", path=path))
+            heads.append(await line.head())
+            assert await line.reader.readexactly(2) == b"hi"
+        assert heads == [b"HTTP/1.1 201 Created\r\ncontent-length: 2\r\n\r\n"] * 3
+
+
+async def test_what_a_request_held_is_gone_with_it() -> None:
+    """Circles would be left to the garbage collector, which holds every request up."""
+
+    class Held:
+        pass
+
+    held: list[weakref.ref[Held]] = []
+
+    async def app(scope: Message, receive: Receive, send: Send) -> None:
+        scope["held"] = Held()
+        held.append(weakref.ref(scope["held"]))
+        await read_body(receive)
+        await whole(send, b"hi")
+
+    gc.disable()
+    try:
+        async with served(app) as door:
+            line = await door.connect()
+            for _ in range(2):  # the second may take the place of the first
+                line.send(post(b"x"))
+                assert await line.answer() == b"hi"
+            await asyncio.sleep(0)
+            assert [one() for one in held] == [None, None]
+    finally:
+        gc.enable()
 
 
 async def test_there_is_no_whole_body_while_more_is_to_come_or_after_a_part_was_read() -> None:
