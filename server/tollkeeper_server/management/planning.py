@@ -271,7 +271,7 @@ class Planner:
             path = paths.get((problem.kind.value, problem.name))
             if path:
                 self._refusals.add(f"{path}.{problem.field}", problem.why, problem.reason)
-        if any(it.kind is references.Kind.MODEL for it in found):
+        if any(it.kind is Kind.MODEL for it in found):
             self._check_circles()
         self._refusals.raise_any()
         known = set(references.problems(self._entities(after=False)))
