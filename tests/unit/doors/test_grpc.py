@@ -176,6 +176,8 @@ async def test_health_follows_readiness_and_tells_those_who_watch(
         assert answer.status == HealthCheckResponse.SERVING
     watch = watching(HealthCheckRequest())
     assert await next_of(watch) == HealthCheckResponse.SERVING
+    readiness.problems["listeners"] = "main: the port is taken"  # which the management plane does not need
+    assert (await check(HealthCheckRequest())).status == HealthCheckResponse.SERVING
     readiness.problems["store"] = "the store is not reachable"
     assert await next_of(watch) == HealthCheckResponse.NOT_SERVING
     answer = await check(HealthCheckRequest())
