@@ -1,4 +1,4 @@
-"""gRPC's health service: serving while the management plane is. (`/ready` speaks of the data plane.)"""
+"""gRPC's health service: serving while nothing stands in the way (`/ready` says the same over HTTP)."""
 
 import asyncio
 import contextlib
@@ -9,9 +9,10 @@ import grpc
 from grpc_health.v1 import health_pb2
 from grpc_health.v1._async import HealthServicer
 
+from tollkeeper_server.doors.ops import is_ready
+
 _log = logging.getLogger("tollkeeper.doors")
 _INTERVAL = 1.0
-_NEEDED = {"store", "draining"}
 _Context = grpc.aio.ServicerContext[health_pb2.HealthCheckRequest, health_pb2.HealthCheckResponse]
 _SERVING = health_pb2.HealthCheckResponse.SERVING
 _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
@@ -25,7 +26,7 @@ class Health(HealthServicer):
         services: Sequence[str],
         ready: Callable[[], Awaitable[Mapping[str, str | None]]] | None,
     ) -> None:
-        """Takes what tells what is wrong, by part; without it the server serves until it is closed."""
+        """Takes what stands in the way by part; without it the server serves until it is closed."""
         super().__init__()
         self._services = ("", *services)
         self._ready = ready
@@ -61,6 +62,6 @@ class Health(HealthServicer):
 
     async def _refresh(self) -> None:
         problems = await self._ready() if self._ready is not None else {}
-        status = _NOT_SERVING if any(problems.get(part) for part in _NEEDED) else _SERVING
+        status = _SERVING if is_ready(problems) else _NOT_SERVING
         for service in self._services:
             await self.set(service, status)
