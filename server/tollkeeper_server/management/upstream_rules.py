@@ -122,6 +122,8 @@ def proxy_hint(url: str) -> str:
 
 def check_ca_certificates(pem: str) -> None:
     """Refuses what is not certificates as PEM writes them. Raises INVALID_ARGUMENT."""
+    if not pem.isascii():
+        raise refusal("ca_certificates", "must be ASCII; leave out comments that are not")
     if "PRIVATE KEY" in pem:
         raise refusal("ca_certificates", "holds a private key; give the authorities' certificates alone")
     try:
