@@ -231,6 +231,7 @@ def test_a_proxys_url_may_have_a_password_which_is_not_shown(url: str, hint: str
         "http://user:canary@proxy\r\nx: y",
         "http://user:canary@pro xy",
         "http://user:canary@[::1",
+        "http://canary:****@proxy",
     ],
 )
 def test_what_is_no_proxys_url_is_refused_without_being_shown(url: str) -> None:
