@@ -13,6 +13,11 @@ _STAND_IN_THE_WAY = {"snapshot", "draining"}
 _UNCACHED = {"cache-control": "no-store"}
 
 
+def is_ready(problems: Mapping[str, str | None]) -> bool:
+    """Tells whether traffic should be sent here in spite of these problems."""
+    return not any(problem for part, problem in problems.items() if part in _STAND_IN_THE_WAY)
+
+
 def health(version: str) -> Response:
     """Answers that the process is alive, in the form that sofatutor's callers know."""
     now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
@@ -31,9 +36,9 @@ async def readiness(ready: Readiness) -> Response:
     gateway gave up at once, it could not. When that time is over, the snapshot stands in the way.
     """
     problems = await ready()
-    is_ready = not any(problem for part, problem in problems.items() if part in _STAND_IN_THE_WAY)
+    served = is_ready(problems)
     content = {
-        "status": "ready" if is_ready else "not ready",
+        "status": "ready" if served else "not ready",
         "checks": {part: problem or "ok" for part, problem in problems.items()},
     }
-    return json_response(200 if is_ready else 503, content, _UNCACHED)
+    return json_response(200 if served else 503, content, _UNCACHED)
