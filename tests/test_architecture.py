@@ -36,7 +36,7 @@ ROOMS: dict[str, set[str]] = {
     "doors": {"domain", "errors", "telemetry", "settings", "snapshot.model", "dataplane", "management"},
 }
 # These put the rest together and may import all of it.
-COMPOSITION = {"__init__", "__main__", "app", "demo", "process", "run", "simulate", "traffic"}
+COMPOSITION = {"__init__", "__main__", "app", "configure", "demo", "process", "run", "simulate", "traffic"}
 # Here only the standard library and codecs are imported.
 PURE = ("domain/*", "telemetry/*", "errors.py")
 CODECS = {"msgspec"}
@@ -56,11 +56,12 @@ ONLY_IN = {
     "aiohappyeyeballs": ("dataplane/http1/*",),
     "aiohttp": (),
     "httptools": ("dataplane/http1/*", "doors/*"),
+    "tenacity": ("dataplane/retry.py",),
     "google": ("management/*", "doors/*"),
     "prometheus_client": ("doors/metric*",),
     "re2": ("snapshot/regexes.py",),
     "protovalidate": ("management/*", "doors/*"),
-    "tollkeeper": ("management/*", "doors/*", "__main__.py"),
+    "tollkeeper": ("management/*", "doors/*", "__main__.py", "configure.py"),
 }
 VAGUE_NAMES = {"utils", "util", "helpers", "helper", "manager", "common", "misc"}
 

@@ -23,6 +23,11 @@ _SETTING_OPTIONS = (
         "--data-dir", type=click.Path(path_type=Path), help="Where state is kept. [tollkeeper-data]"
     ),
     click.option(
+        "--config",
+        type=click.Path(path_type=Path),
+        help="YAML file of what to configure, applied at start and at SIGHUP. [none]",
+    ),
+    click.option(
         "--store", metavar="URL", help="sqlite, sqlite:///FILE or mongodb://HOST/DATABASE. [sqlite]"
     ),
     click.option("--redis", metavar="URL", help="redis://HOST:PORT/DB, shared by several processes. [none]"),

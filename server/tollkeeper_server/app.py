@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version as distribution_version
 from pathlib import Path
 
+from tollkeeper_server.configure import ConfigurationFile
 from tollkeeper_server.coordination.open import Coordination
 from tollkeeper_server.dataplane.authenticate import Authenticator
 from tollkeeper_server.dataplane.http1.transport import Http1Transport
@@ -29,6 +30,7 @@ from tollkeeper_server.errors import TollkeeperError
 from tollkeeper_server.ledger.drain import Drain
 from tollkeeper_server.ledger.journal import Journal
 from tollkeeper_server.management.services import make_chain
+from tollkeeper_server.process import RunError
 from tollkeeper_server.settings import Settings, SettingsError
 from tollkeeper_server.snapshot.watch import SnapshotWatch
 from tollkeeper_server.store.key_file import keep
@@ -123,6 +125,7 @@ class Server:
         self._drain: Drain
         self._traffic: Traffic
         self._metrics = Metrics()
+        self._file: ConfigurationFile | None = None
         self.demo: Demo | None = None
 
     async def start(self) -> Addresses:
@@ -149,7 +152,6 @@ class Server:
             inherited=self._taken.take_listeners() if self._taken else (),
         )
         self._parts.callback(self._listeners.close)
-        self._watch.subscribe(self._listeners.follow)
         chain = make_chain(
             store=store,
             sealer=sealer,
@@ -158,7 +160,12 @@ class Server:
             management_token=self._management_token,
             clock=_now,
             port_check=self._listeners.check,
+            explain=traffic.explainer.explain,
         )
+        if settings.config is not None:
+            self._file = ConfigurationFile(settings.config, chain, self._management_token)
+            await self._file.apply()
+        self._watch.subscribe(self._listeners.follow)
         version = distribution_version("tollkeeper")
         exposition = Exposition(
             self._metrics, self._gauges, version, llmproxy_names=settings.metrics_llmproxy_names
@@ -295,6 +302,16 @@ class Server:
         left = max(end - loop.time(), 0.0)
         self._console.stop(left)
         await self._grpc.stop(left)
+
+    async def reload(self) -> None:
+        """Applies the configuration file again. What is wrong with it is logged, and changes nothing."""
+        if self._file is None:
+            _log.warning("there is no configuration file to apply again; --config names one")
+            return
+        try:
+            await self._file.apply()
+        except RunError as error:
+            _log.error("nothing was changed: %s", error)
 
     async def close(self) -> None:
         """Writes what is left of the usage, and lets go of everything."""

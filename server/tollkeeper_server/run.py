@@ -13,7 +13,7 @@ from tollkeeper_server.doors.sockets import ListenError
 from tollkeeper_server.doors.takeover import TakeoverError
 from tollkeeper_server.doors.tls import CertificateError
 from tollkeeper_server.errors import TollkeeperError
-from tollkeeper_server.process import RunError, stop_on_signals
+from tollkeeper_server.process import RunError, reload_on_hangup, stop_on_signals
 from tollkeeper_server.settings import ENV_PREFIX, LogFormat, Settings, SettingsError
 from tollkeeper_server.simulate import running_simulator
 from tollkeeper_server.simulator.config import SimulatorConfig
@@ -76,6 +76,7 @@ async def _run(settings: Settings, management_token: str, say: Callable[[str], N
         gc.collect()
         gc.freeze()
         gc.set_threshold(_COLLECT_AFTER)
+        reload_on_hangup(server.reload)
         say(_announcement(server, addresses, management_token))
         await server.serve(stop)
 

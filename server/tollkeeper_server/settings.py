@@ -86,6 +86,7 @@ class Settings(BaseSettings):
     data_dir: Path = Path("tollkeeper-data")
     store: Annotated[str, AfterValidator(_store_url)] = "sqlite"
     redis: Annotated[str, AfterValidator(_redis_url)] = ""
+    config: Path | None = None
     management_token: SecretStr | None = Field(
         default=None,
         validation_alias=AliasChoices("TOLLKEEPER_MANAGEMENT_TOKEN", "MANAGEMENT_TOKEN"),

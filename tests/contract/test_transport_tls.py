@@ -155,12 +155,6 @@ async def test_trust_that_can_not_be_read_is_told(transport: Http1Transport, tex
         assert "canary" not in str(caught.value)
 
 
-async def test_comments_in_a_bundle_do_no_harm(authority: Authority, transport: Http1Transport) -> None:
-    dial = Dial(ca_certificates=f"# Autorité de certification\n{authority.pem}")
-    async with listening(keeps_answering(OK), tls=authority.server("127.0.0.1")) as peer:
-        assert await read_all(await transport.open(request_to(peer, dial=dial))) == b"ok"
-
-
 async def test_each_upstream_is_trusted_by_its_own_dial(tmp_path: Path, transport: Http1Transport) -> None:
     authorities = []
     for name in ("one", "other"):

@@ -86,6 +86,13 @@ def test_what_was_done_is_counted(counting: Gateway) -> None:
     assert total(samples, "tollkeeper_time_to_first_token_seconds_count") == 1
     assert total(samples, "llmproxy_http_requests_total", forward=MAIN, path="chat_completions") == 5
 
+    assert total(samples, "tollkeeper_upstream_requests_total", upstream="sim") == 5
+    assert total(samples, "tollkeeper_upstream_duration_seconds_count", upstream="sim") == 5
+    assert total(samples, "tollkeeper_upstream_errors_total", upstream="sim") == 1
+    assert total(samples, "tollkeeper_circuitbreaker_calls_total", upstream="sim", result="success") >= 4
+    assert total(samples, "tollkeeper_circuitbreaker_state", upstream="sim") == 0
+    assert total(samples, "tollkeeper_upstream_in_flight", upstream="sim") == 0
+
     events: list[UsageEvent] = until(lambda: found if len(found := counting.usage()) >= 7 else [])
     for kind in ("prompt", "completion", "cached", "reasoning"):
         used = sum(getattr(event, f"{kind}_tokens") for event in events)

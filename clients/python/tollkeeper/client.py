@@ -8,7 +8,17 @@ from typing import Self, TypeVar
 import grpc
 import grpc.aio
 
-from tollkeeper.calls import groups, listeners, models, projects, tokens, upstreams, usage
+from tollkeeper.calls import (
+    configuration,
+    explain,
+    groups,
+    listeners,
+    models,
+    projects,
+    tokens,
+    upstreams,
+    usage,
+)
 from tollkeeper.calls.call import Call
 from tollkeeper.connection import DEFAULT_TIMEOUT, Connection, resolve
 from tollkeeper.errors import TollkeeperError, from_status
@@ -92,6 +102,14 @@ class Usage(Methods):
     summary = blocking(usage.summarize_usage)
 
 
+class Configuration(Methods):
+    """The configuration as a whole."""
+
+    apply = blocking(configuration.apply_configuration)
+    export = blocking(configuration.export_configuration)
+    explain = blocking(explain.explain_request)
+
+
 class AsyncProjects(AsyncMethods):
     """Projects: who the tokens belong to. They are deactivated, never destroyed."""
 
@@ -160,6 +178,14 @@ class AsyncUsage(AsyncMethods):
     summary = awaiting(usage.summarize_usage)
 
 
+class AsyncConfiguration(AsyncMethods):
+    """The configuration as a whole."""
+
+    apply = awaiting(configuration.apply_configuration)
+    export = awaiting(configuration.export_configuration)
+    explain = awaiting(explain.explain_request)
+
+
 class Client:
     """A blocking client; threads may share it. Use it in a `with` statement, or `close` it.
 
@@ -197,6 +223,7 @@ class Client:
         self.models = Models(self._channel)
         self.listeners = Listeners(self._channel)
         self.usage = Usage(self._channel)
+        self.configuration = Configuration(self._channel)
 
     @property
     def address(self) -> str:
@@ -247,6 +274,7 @@ class AsyncClient:
         self.models = AsyncModels(self._channel)
         self.listeners = AsyncListeners(self._channel)
         self.usage = AsyncUsage(self._channel)
+        self.configuration = AsyncConfiguration(self._channel)
 
     @property
     def address(self) -> str:

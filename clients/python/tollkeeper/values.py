@@ -74,6 +74,15 @@ class UsageGroup(StrEnum):
     HOUR = "hour"
 
 
+class ChangeAction(StrEnum):
+    """What became of an entity. `UNKNOWN` is one that this client is too old for."""
+
+    UNKNOWN = "unknown"
+    CREATE = "create"
+    UPDATE = "update"
+    DELETE = "delete"
+
+
 class Expiry(Enum):
     """An expiry that is not a time."""
 
@@ -263,3 +272,31 @@ class UsageRow:
     reasoning_tokens: int
     audio_milliseconds: int
     images: int
+
+
+@dataclass(frozen=True, slots=True)
+class FieldChange:
+    """One field that differs: its values as JSON, empty for none. Secrets are masked."""
+
+    field: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigurationChange:
+    """One entity that differs. `secret` is that of a token that was made, shown this once; no repr has it."""
+
+    kind: str
+    name: str
+    action: ChangeAction
+    fields: tuple[FieldChange, ...]
+    secret: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class AppliedConfiguration:
+    """What applying a configuration changed, or would change, and the revision after it."""
+
+    changes: tuple[ConfigurationChange, ...]
+    revision: int

@@ -7,8 +7,7 @@ from tollkeeper_server.dataplane.affinity import Affinity, keeps
 from tollkeeper_server.dataplane.authenticate import Authenticator
 from tollkeeper_server.dataplane.balance import Balancer
 from tollkeeper_server.dataplane.endpoint import Meter, check_query
-from tollkeeper_server.dataplane.caller import LISTENER, OWN_LISTENER
-from tollkeeper_server.dataplane.exchange import Exchange, Message
+from tollkeeper_server.dataplane.exchange import LISTENER, MAIN, Exchange, Message
 from tollkeeper_server.dataplane.forward import outgoing, outgoing_url
 from tollkeeper_server.dataplane.headers import check_headers
 from tollkeeper_server.dataplane.health import Health
@@ -61,7 +60,7 @@ class Explainer:
     async def _walk(self, exchange: Exchange, query: Query, told: "_Told") -> Way:
         view = exchange.snapshot.listeners.get(exchange.listener)
         told.step = Step.LISTENER
-        if view is None and exchange.listener != OWN_LISTENER:
+        if view is None and exchange.listener != MAIN:
             raise TollkeeperError(
                 Reason.NOT_FOUND, f"there is no active listener {exchange.listener!r}", field="listener"
             )
@@ -192,7 +191,7 @@ def _scope(query: Query) -> Message:
         "raw_path": path.encode("utf-8", "replace"),
         "query_string": asked.encode("utf-8", "replace"),
         "headers": [*headers, (b"content-type", b"application/json")],
-        LISTENER: query.listener or OWN_LISTENER,
+        LISTENER: query.listener or MAIN,
     }
 
 

@@ -216,10 +216,6 @@ class Health:
             if breaker.settings != target.breaker:
                 breaker.update(target.breaker, self.clock())
 
-    def view(self, target: Target) -> HealthView:
-        """Returns how an upstream does now."""
-        return self.of(target).view()
-
     def views(self) -> Mapping[str, HealthView]:
         """Returns how all of them do now, by name."""
         return {name: upstream.view() for name, upstream in self._upstreams.items()}

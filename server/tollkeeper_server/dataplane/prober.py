@@ -121,4 +121,5 @@ def _request(target: Target, probe: Probe) -> Outgoing:
         headers=[*operate(headers, target.operations), *target.credential],
         body=b"",
         timeouts=Timeouts(connect=seconds, first_byte=seconds, idle=seconds, total=seconds),
+        dial=target.dial,
     )

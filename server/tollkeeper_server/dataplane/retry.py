@@ -16,8 +16,10 @@ from tollkeeper_server.snapshot.model import Header
 
 BUDGET_SECONDS = 10.0
 """What counts as recent for the budget."""
-BUDGET_FLOOR = 10
-"""So many attempts after the first are possible in that time, however few requests there are."""
+BUDGET_FLOOR = 100
+"""So many attempts after the first are possible in that time, however few requests there are: ten a second,
+as with Finagle's RetryBudget.
+"""
 MAX_RETRY_AFTER = 3600.0
 """The longest wait that an upstream is taken to ask for, in seconds."""
 

@@ -127,7 +127,13 @@ def unknown_model(name: str) -> TollkeeperError:
 def _without_prefix(raw_path: bytes, prefix: bytes) -> bytes:
     if raw_path == prefix:
         return b"/"
-    return raw_path.removeprefix(prefix) if raw_path.startswith(prefix + b"/") else raw_path
+    if not raw_path.startswith(prefix + b"/"):  # it was matched in another spelling
+        raise TollkeeperError(
+            Reason.INVALID_ARGUMENT,
+            f"the path leads below {prefix.decode()}, but spells it otherwise; write it as it stands there",
+            field="path",
+        )
+    return raw_path.removeprefix(prefix)
 
 
 def _check_allowed(exchange: Exchange, name: str, served: str) -> None:

@@ -148,7 +148,7 @@ class Exposition:
         )
         yield from counters(
             "tollkeeper_upstream_errors",
-            "Calls of upstreams that failed, by the code of the error.",
+            "Calls of upstreams that failed: connect, timeout, garbage, cut, http_503 and so on.",
             (*labels, "error"),
             values(metrics.upstream_errors),
         )

@@ -1,16 +1,18 @@
-"""Addresses that listeners listen on: `HOST:PORT`, in one spelling."""
+"""Addresses that listeners listen on: `IP:PORT`, in one spelling."""
 
 import ipaddress
-import re
 
 from tollkeeper_server.errors import Reason, TollkeeperError
 
-_NAME = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?:\.(?!-)[a-z0-9_-]{1,63})*")
-_EVERY = ("0.0.0.0", "[::]")  # noqa: S104 - they are compared with, not listened on
+_EVERY, _EVERY_IPV6 = "0.0.0.0", "[::]"  # noqa: S104 - they are compared with, not listened on
+_EXAMPLE = "expected HOST:PORT, such as 127.0.0.1:3001 or, for every interface, 0.0.0.0:3001"
 
 
 def parse_address(address: str) -> str:
-    """Returns an address in the spelling that all of its spellings have. Raises INVALID_ARGUMENT."""
+    """Returns `HOST:PORT` in the spelling that all of its spellings have. Raises INVALID_ARGUMENT.
+
+    The host is an IP address, localhost, or empty for every interface: no name is looked up to open a port.
+    """
     host, _, port = address.rpartition(":")
     if not 1 <= int(port) <= 65535:
         raise _refusal("the port must be from 1 to 65535")
@@ -18,21 +20,18 @@ def parse_address(address: str) -> str:
 
 
 def _host(host: str) -> str:
-    if not host:
-        raise _refusal("has no host; expected HOST:PORT, such as 127.0.0.1:3001 or, for all, 0.0.0.0:3001")
+    named = {"": _EVERY, "localhost": "127.0.0.1"}.get(host)
+    if named is not None:
+        return named
     try:
         if host.startswith("[") and host.endswith("]"):
             return f"[{ipaddress.IPv6Address(host[1:-1])}]"
-        # A name whose last label is a number is read as an IP address by some, and so is none.
-        if re.fullmatch(r"[0-9]+", host.rpartition(".")[2]):
-            return str(ipaddress.IPv4Address(host))
+        return str(ipaddress.IPv4Address(host))
     except ValueError:
-        raise _refusal(f"{host} is not an IP address") from None
-    if ":" in host or "[" in host or "]" in host:
+        pass
+    if ":" in host:
         raise _refusal("an IPv6 address stands in brackets, such as [::1]:3001")
-    if len(host) > 253 or not _NAME.fullmatch(host):
-        raise _refusal(f"{host[:64]} is neither an IP address nor a host's name")
-    return host
+    raise _refusal(f"{host[:64]} is neither an IP address nor localhost; {_EXAMPLE}")
 
 
 def overlap(one: str, other: str) -> bool:
@@ -46,7 +45,7 @@ def overlap(one: str, other: str) -> bool:
 
 def _covers(host: str, other: str) -> bool:
     """Tells whether `host` is every host of a kind that the other is of. The IPv6 one is of both kinds."""
-    return host == _EVERY[1] or (host == _EVERY[0] and not (other.startswith("[") and other != _EVERY[1]))
+    return host == _EVERY_IPV6 or (host == _EVERY and not other.startswith("["))
 
 
 def _refusal(why: str) -> TollkeeperError:

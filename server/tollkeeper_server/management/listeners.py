@@ -1,6 +1,5 @@
 """ListenerService: the data plane's ports, each with routing rules and limits of its own."""
 
-import asyncio
 from collections.abc import Callable, Iterable
 from datetime import datetime
 
@@ -20,7 +19,7 @@ from tollkeeper_server.snapshot.rules import RuleError, compile_rules
 from tollkeeper_server.store.ports import Store
 
 PortCheck = Callable[[str], str | None]
-"""Tells why an address, `HOST:PORT`, can't be listened on; None if it can. It may block."""
+"""Tells why an address, `IP:PORT`, can't be listened on; None if it can, or is already. It does not wait."""
 
 _HEAD_TIMEOUT = 10.0
 _RULE_FIELDS = ("group", "path", "header", "value", "pattern", "strip_prefix")
@@ -110,7 +109,7 @@ class Listeners:
             )
         await self._check_references(listener)
         if listener.is_active:
-            await self.check_port(listener.address)
+            self._check_port(listener.address)
         await self._store.add_listener(listener)
         await self._changes.publish(Change())
         return pb.CreateListenerResponse(listener=listener_message(listener))
@@ -152,7 +151,7 @@ class Listeners:
                 await self._check_references(changed)
             is_open = listener.is_active and listener.address == changed.address
             if changed.is_active and not is_open:
-                await self.check_port(changed.address)
+                self._check_port(changed.address)
             return changed
 
         before, listener = await edit(
@@ -173,13 +172,6 @@ class Listeners:
         await self._changes.publish(Change())
         return pb.DeleteListenerResponse()
 
-    async def check_port(self, address: str) -> None:
-        """Raises INVALID_ARGUMENT if an address can't be listened on at present."""
-        # A host's name may have to be looked up.
-        problem = await asyncio.to_thread(self._port_check, address)
-        if problem is not None:
-            raise TollkeeperError(Reason.INVALID_ARGUMENT, f"address: {problem}", field="address")
-
     async def _find(self, name: str) -> Listener:
         listener = await self._store.get_listener(name)
         if listener is None:
@@ -190,3 +182,8 @@ class Listeners:
         named = {rule.group for rule in listener.rules} | {listener.default_group} - {""}
         others = [it async for it in every(self._store.list_listeners, lambda it: it.name)]
         refuse(of_listener(listener, await present(self._store.get_group, named), others))
+
+    def _check_port(self, address: str) -> None:
+        problem = self._port_check(address)
+        if problem is not None:
+            raise TollkeeperError(Reason.INVALID_ARGUMENT, f"address: {problem}", field="address")

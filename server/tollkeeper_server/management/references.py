@@ -6,11 +6,12 @@ ties entities together. The snapshot then decides (snapshot/compile.py): what is
 of those who claim a name the eldest has it.
 """
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from graphlib import CycleError, TopologicalSorter
 
+from tollkeeper_server.domain.configuration import Kind
 from tollkeeper_server.domain.listener import Listener
 from tollkeeper_server.domain.model import Model
 from tollkeeper_server.domain.traffic import Group
@@ -18,14 +19,6 @@ from tollkeeper_server.errors import Reason, TollkeeperError
 from tollkeeper_server.management.addresses import overlap
 
 _SHOWN = 10
-
-
-class Kind(StrEnum):
-    """A kind of entity that refers to others."""
-
-    GROUP = "group"
-    MODEL = "model"
-    LISTENER = "listener"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +50,11 @@ def problems(entities: Entities) -> Iterator[Problem]:
     for model in entities.models.values():
         yield from of_model(model, entities.upstreams, entities.groups, names)
     yield from _in_a_circle(entities.models.values(), names)
+    by_port: defaultdict[str, list[Listener]] = defaultdict(list)
     for listener in entities.listeners.values():
-        yield from of_listener(listener, entities.groups, entities.listeners.values())
+        by_port[listener.address.rpartition(":")[2]].append(listener)
+    for listener in entities.listeners.values():
+        yield from of_listener(listener, entities.groups, by_port[listener.address.rpartition(":")[2]])
 
 
 def refuse(found: Iterable[Problem]) -> None:

@@ -7,6 +7,7 @@ from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from tollkeeper.v1 import (
+    configuration_service_pb2,
     group_service_pb2,
     listener_service_pb2,
     model_service_pb2,
@@ -27,6 +28,7 @@ SERVICES: tuple[ServiceDescriptor, ...] = (
     model_service_pb2.DESCRIPTOR.services_by_name["ModelService"],
     listener_service_pb2.DESCRIPTOR.services_by_name["ListenerService"],
     usage_service_pb2.DESCRIPTOR.services_by_name["UsageService"],
+    configuration_service_pb2.DESCRIPTOR.services_by_name["ConfigurationService"],
 )
 
 

@@ -7,6 +7,8 @@ from protovalidate import Validator
 
 from tollkeeper_server.coordination.ports import Changes
 from tollkeeper_server.management.chain import Chain
+from tollkeeper_server.management.configurations import Configurations
+from tollkeeper_server.management.explaining import Explainer
 from tollkeeper_server.management.groups import Groups
 from tollkeeper_server.management.interceptors import (
     Handle,
@@ -39,10 +41,11 @@ def make_chain(
     management_token: str,
     clock: Clock,
     port_check: PortCheck,
+    explain: Explainer,
 ) -> Chain:
     """Returns the management plane. `clock` returns the present as an aware UTC datetime.
 
-    `port_check` tells why a listener can't have an address; None if it can.
+    `port_check` tells why a listener can't have an address; None if it can. `explain` explains requests.
     """
     tokens = Tokens(store, digest_key, changes, clock)
     implementations: dict[str, object] = {
@@ -53,6 +56,9 @@ def make_chain(
         "ModelService": Models(store, changes, clock),
         "ListenerService": Listeners(store, changes, clock, port_check),
         "UsageService": Usage(store),
+        "ConfigurationService": Configurations(
+            store, sealer, digest_key, changes, clock, port_check, explain
+        ),
     }
     handlers: dict[str, Handler] = {}
     for service in SERVICES:

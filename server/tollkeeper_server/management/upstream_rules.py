@@ -122,14 +122,10 @@ def proxy_hint(url: str) -> str:
 
 def check_ca_certificates(pem: str) -> None:
     """Refuses what is not certificates as PEM writes them. Raises INVALID_ARGUMENT."""
-    if not pem.isascii():
-        raise refusal("ca_certificates", "must be ASCII; leave out comments that are not")
     if "PRIVATE KEY" in pem:
         raise refusal("ca_certificates", "holds a private key; give the authorities' certificates alone")
     try:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        # Bundles have comments between certificates, with names in any script.
-        context.load_verify_locations(cadata=pem.encode("ascii", "replace").decode("ascii"))
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=pem)
     except (ssl.SSLError, ValueError):
         raise refusal(
             "ca_certificates", "can't be read; expected PEM: -----BEGIN CERTIFICATE----- and so on"

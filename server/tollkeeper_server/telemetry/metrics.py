@@ -130,8 +130,8 @@ class Metrics:
     """Everything that is counted as it happens. Belongs to one thread, the event loop's.
 
     A `listener`, `group`, `upstream` or `model` is the name in the configuration (of a pattern, the pattern),
-    empty for none; an `endpoint` one of dataplane/endpoint.py, empty for none; an `error` a `Reason`, empty
-    for none.
+    empty for none; an `endpoint` one of dataplane/endpoint.py, empty for none; an `error` a `Reason`, or how
+    a call of an upstream failed, empty for none.
     """
 
     __slots__ = (

@@ -10,7 +10,7 @@ from tollkeeper_server.dataplane.forward import asks_usage, outgoing, outgoing_b
 from tollkeeper_server.dataplane.peek import Peek, peek_json
 from tollkeeper_server.dataplane.route import find_way
 from tollkeeper_server.domain.upstream import Provider
-from tollkeeper_server.snapshot.model import Leg, ProjectView, Snapshot, Target
+from tollkeeper_server.snapshot.model import Dial, Leg, ProjectView, Snapshot, Target
 
 from tests.unit.dataplane.parts import (
     ANTHROPIC,
@@ -91,6 +91,15 @@ def test_the_url_is_as_the_upstream_wants_it(caller: tuple[str, bytes], leg: Leg
     path, query = caller
 
     assert expected == outgoing_url(exchange(path, query=query), leg)
+
+
+def test_a_leg_says_how_its_upstream_is_reached() -> None:
+    upstream = target(dial=Dial(ca_certificates="pem", proxy="http://proxy.test:3128"))
+    leg = leg_to(upstream, keep_alive_seconds=7)
+
+    sent = outgoing(exchange(CHAT), leg, b"{}", plain=True)
+
+    assert sent.dial == Dial(ca_certificates="pem", proxy="http://proxy.test:3128", keep_alive=7)
 
 
 def test_azure_serves_a_pattern_under_the_name_that_was_asked_for() -> None:

@@ -74,23 +74,23 @@ def test_calls_under_way_are_those_begun_and_not_ended(steps: list[tuple[str, in
 def test_the_first_outcome_counts_and_later_ones_do_nothing(health: Health, first: str, second: str) -> None:
     call, _other = health.begin(target()), health.begin(target())
     _end(call, first)
-    seen = health.view(target())
+    seen = health.of(target()).view()
 
     _end(call, second)
 
-    assert health.view(target()) == seen
+    assert health.of(target()).view() == seen
     assert seen.in_flight == 1
 
 
 def test_averages_move_toward_the_latest_call(health: Health) -> None:
     upstream = target(breaker=NEVER)
     health.begin(upstream).succeeded(1.0)
-    seen = health.view(target())
+    seen = health.of(target()).view()
     assert seen.average_seconds == pytest.approx(2.0 + ALPHA * -1.0)
     assert seen.success_share == 1.0
 
     health.begin(upstream).failed(5.0)
-    seen = health.view(target())
+    seen = health.of(target()).view()
     assert seen.average_seconds == pytest.approx(1.85 + ALPHA * (5.0 - 1.85))
     assert seen.success_share == pytest.approx(1 - ALPHA)
 
@@ -103,28 +103,28 @@ def test_the_score_is_duration_times_load_by_success(health: Health) -> None:
     for _ in range(3):
         health.begin(upstream)
 
-    assert health.view(target()).score == pytest.approx(2000 * 4 / 0.85)
+    assert health.of(target()).view().score == pytest.approx(2000 * 4 / 0.85)
 
 
 def test_a_score_stays_finite_when_everything_fails(health: Health) -> None:
     for _ in range(200):
         health.begin(target(breaker=NEVER)).failed(0.001)
 
-    assert health.view(target()).score == pytest.approx(2000 / 0.01)
+    assert health.of(target()).view().score == pytest.approx(2000 / 0.01)
 
 
 def test_failing_fast_does_not_look_fast_but_failing_slowly_looks_slow(health: Health) -> None:
     health.begin(target(breaker=NEVER)).failed(0.001)
-    assert health.view(target()).average_seconds == 2.0
+    assert health.of(target()).view().average_seconds == 2.0
 
     health.begin(target(breaker=NEVER)).failed(12.0)
-    assert health.view(target()).average_seconds == pytest.approx(3.5)
+    assert health.of(target()).view().average_seconds == pytest.approx(3.5)
 
 
 def test_what_tells_nothing_changes_no_average(health: Health) -> None:
     health.begin(target()).abandoned()
 
-    seen = health.view(target())
+    seen = health.of(target()).view()
     assert (seen.average_seconds, seen.success_share, seen.in_flight) == (2.0, 1.0, 0)
 
 
@@ -142,16 +142,16 @@ def test_who_was_not_called_for_long_is_scored_no_worse_than_a_new_one(health: H
     clock.now += 2 * STALE_SECONDS
     assert health.of(upstream).score(clock.now) == 4000
     call.succeeded(2 * STALE_SECONDS)
-    assert health.view(target()).average_seconds == pytest.approx(2 + ALPHA * (120 - 2))
+    assert health.of(target()).view().average_seconds == pytest.approx(2 + ALPHA * (120 - 2))
 
 
 def test_who_was_fast_stays_so_while_nobody_calls(health: Health, clock: Clock) -> None:
     for _ in range(50):
         health.begin(target()).succeeded(0.1)
-    fast = health.view(target()).score
+    fast = health.of(target()).view().score
     clock.now += 10 * STALE_SECONDS
 
-    assert health.view(target()).score == fast
+    assert health.of(target()).view().score == fast
 
 
 def test_an_outage_that_ended_is_no_reason_to_keep_away(health: Health, clock: Clock) -> None:
@@ -162,7 +162,7 @@ def test_an_outage_that_ended_is_no_reason_to_keep_away(health: Health, clock: C
 
     health.begin(upstream).succeeded(2.0)
 
-    assert health.view(target()).score == 2000
+    assert health.of(target()).view().score == 2000
 
 
 def test_the_answer_that_begins_closes_a_half_open_breaker(health: Health, clock: Clock) -> None:
@@ -170,13 +170,13 @@ def test_the_answer_that_begins_closes_a_half_open_breaker(health: Health, clock
     health.begin(upstream).failed(1.0)
     clock.now += 30
     call = health.begin(upstream)
-    assert not health.view(target()).is_available
+    assert not health.of(target()).view().is_available
 
     call.answering()
 
-    assert health.view(target()).breaker is BreakerState.CLOSED
+    assert health.of(target()).view().breaker is BreakerState.CLOSED
     call.failed(1.0)
-    assert health.view(target()).breaker is BreakerState.OPEN
+    assert health.of(target()).view().breaker is BreakerState.OPEN
 
 
 def test_what_begins_while_it_is_open_does_not_close_it(health: Health, clock: Clock) -> None:
@@ -187,7 +187,7 @@ def test_what_begins_while_it_is_open_does_not_close_it(health: Health, clock: C
     call.answering()
     call.succeeded(1.0)
 
-    assert health.view(target()).breaker is BreakerState.OPEN
+    assert health.of(target()).view().breaker is BreakerState.OPEN
 
 
 def test_rest_is_bounded_and_never_shortened(health: Health, clock: Clock) -> None:
@@ -208,12 +208,12 @@ def test_statistics_survive_a_new_snapshot_and_settings_are_taken_over(health: H
 
     health.follow(snapshot_of(target(breaker=Breaker(cooldown_seconds=5)), target("other")))
 
-    seen = health.view(target())
+    seen = health.of(target()).view()
     assert (seen.breaker, seen.in_flight, seen.retry_after) == (BreakerState.OPEN, 1, 5)
     assert seen.success_share == pytest.approx(0.85)
     assert health.views().keys() == {"openai", "other"}
     under_way.succeeded(1.0)
-    assert health.view(target()).in_flight == 0
+    assert health.of(target()).view().in_flight == 0
 
 
 def test_an_upstream_that_went_is_forgotten_and_its_calls_end_in_peace(health: Health) -> None:
@@ -224,7 +224,7 @@ def test_an_upstream_that_went_is_forgotten_and_its_calls_end_in_peace(health: H
 
     assert health.views().keys() == {"other"}
     health.follow(snapshot_of(target()))
-    assert health.view(target()).in_flight == 0
+    assert health.of(target()).view().in_flight == 0
 
 
 def test_the_observer_is_told_which_breaker_changed(clock: Clock) -> None:

@@ -13,7 +13,7 @@ from tollkeeper_server.dataplane.http1.transport import Http1Transport
 from tollkeeper_server.dataplane.prober import MAX_BYTES, Prober
 from tollkeeper_server.dataplane.transport import Outgoing
 from tollkeeper_server.domain.upstream import Breaker, HeaderAction, Probe, Provider
-from tollkeeper_server.snapshot.model import Target
+from tollkeeper_server.snapshot.model import Dial, Target
 
 from tests.unit.dataplane.parts import PROVIDER_KEY, Clock, snapshot_of, target
 
@@ -95,7 +95,7 @@ class Scene:
 
     def state(self) -> BreakerState:
         """Where the breaker stands."""
-        return self.health.view(self.target()).breaker
+        return self.health.of(self.target()).view().breaker
 
 
 @pytest.fixture
@@ -177,7 +177,7 @@ async def test_nobody_there_is_a_failure(scene: Scene) -> None:
 
     await scene.probe()
 
-    assert scene.health.view(probed).breaker is BreakerState.OPEN
+    assert scene.health.of(probed).view().breaker is BreakerState.OPEN
 
 
 async def test_more_than_anybody_wants_to_read_is_given_up(scene: Scene) -> None:
@@ -217,7 +217,7 @@ async def test_a_probe_that_fails_after_the_cooldown_prolongs_the_outage(scene: 
 
     await scene.probe()
 
-    assert scene.health.view(probed).retry_after == 30
+    assert scene.health.of(probed).view().retry_after == 30
 
 
 async def test_beside_a_call_that_tries_the_upstream_it_changes_nothing(scene: Scene) -> None:
@@ -241,7 +241,7 @@ async def test_it_is_no_measure_of_how_long_answers_take(scene: Scene) -> None:
 
     await scene.probe()
 
-    seen = scene.health.view(scene.target())
+    seen = scene.health.of(scene.target()).view()
     assert (seen.average_seconds, seen.success_share, seen.in_flight) == (2.0, 1.0, 0)
 
 
@@ -269,12 +269,12 @@ async def test_an_upstream_that_goes_is_asked_no_more_and_its_place_is_free(scen
     (_, end) = await scene.pauses.next()
     end.set()
     await scene.upstream.requests.get()  # it does not answer
-    assert not scene.health.view(probed).is_available
+    assert not scene.health.of(probed).view().is_available
 
     scene.prober.follow(NOTHING)
     await scene.upstream.left.get()
 
-    assert scene.health.view(probed).is_available
+    assert scene.health.of(probed).view().is_available
     assert not scene.prober._running
 
 
@@ -327,6 +327,16 @@ async def test_it_is_said_when_an_upstream_stops_to_pass_and_when_it_does_again(
         "the upstream probed does not pass its probe: status 503",
         "the upstream probed passes its probe again",
     ]
+
+
+async def test_a_probe_goes_the_way_that_requests_go(scene: Scene) -> None:
+    proxy = scene.upstream.url.removesuffix("/v1")
+    scene.upstream.status(503)
+    scene.prober.follow(snapshot_of(scene.target(dial=Dial(proxy=proxy))))
+
+    await scene.probe()
+
+    assert (await scene.upstream.requests.get()).startswith(b"CONNECT ")
 
 
 class Broken:

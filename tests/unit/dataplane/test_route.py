@@ -264,6 +264,15 @@ def test_a_prefix_that_is_stripped_leaves_the_endpoint(path: str, name: str, res
     assert (caller.matched.endpoint.name, caller.matched.path) == (name, rest)
 
 
+@pytest.mark.parametrize("path", ["//cohere/rerank", "/%63ohere/rerank"])
+def test_a_prefix_is_stripped_as_it_is_spelt_or_refused(path: str) -> None:
+    caller = _enter(_listening(Rule(path="/cohere/*", group="spare", strip_prefix="/cohere")))
+
+    with pytest.raises(TollkeeperError) as caught:
+        enter(caller, path.encode())
+    assert (caught.value.reason, caught.value.field) == (Reason.INVALID_ARGUMENT, "path")
+
+
 def test_a_fallback_must_be_allowed_and_able() -> None:
     caller = exchange(configuration=CONFIGURED, known=token(allowed_models=("llama-*",)))
 

@@ -19,6 +19,7 @@ from tollkeeper.v1 import (
 )
 from tollkeeper_server.coordination.local import LocalChanges
 from tollkeeper_server.coordination.ports import Change
+from tollkeeper_server.domain.explanation import Explanation, Query
 from tollkeeper_server.errors import Reason, TollkeeperError
 from tollkeeper_server.management.chain import Call, Chain
 from tollkeeper_server.management.registry import methods
@@ -44,6 +45,10 @@ class Clock:
     def __call__(self) -> datetime:
         self.now += timedelta(seconds=1)
         return self.now
+
+
+async def _no_explanation(query: Query) -> Explanation:
+    raise AssertionError("these tests ask for none")
 
 
 @dataclass
@@ -76,6 +81,7 @@ class Plane:
             management_token=MANAGEMENT_TOKEN,
             clock=self.clock,
             port_check=self.ports.get,
+            explain=_no_explanation,
         )
 
     async def call(

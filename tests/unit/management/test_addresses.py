@@ -15,8 +15,8 @@ from tollkeeper_server.management.addresses import overlap, parse_address
         ("[::1]:3001", "[::1]:3001"),
         ("[0:0:0:0:0:0:0:1]:3001", "[::1]:3001"),
         ("[2001:DB8::A]:65535", "[2001:db8::a]:65535"),
-        ("LocalHost:1", "localhost:1"),
-        ("my_host.example-1.com:3001", "my_host.example-1.com:3001"),
+        ("LocalHost:1", "127.0.0.1:1"),
+        (":3001", "0.0.0.0:3001"),
     ],
 )
 def test_an_address_has_one_spelling(given_address: str, address: str) -> None:
@@ -27,24 +27,23 @@ def test_an_address_has_one_spelling(given_address: str, address: str) -> None:
 @pytest.mark.parametrize(
     "address",
     [
-        ":3001",
+        ":0",
         "127.0.0.1:0",
         "127.0.0.1:65536",
         "127.0.0.1:99999",
         "127.0.0:3001",
         "127.0.0.256:3001",
         "1.2.3.4.5:3001",
-        "host.1:3001",
+        "example.com:3001",
+        "localhost.:3001",
         "::1:3001",
         "[::1:3001",
         "::1]:3001",
         "[]:3001",
         "[127.0.0.1]:3001",
         "[::g]:3001",
-        "a..b:3001",
-        ".:3001",
-        "-a:3001",
-        f"{'a' * 64}:3001",
+        "127.1:3001",
+        "010.0.0.1:3001",
     ],
 )
 def test_what_is_no_address_is_refused(address: str) -> None:
@@ -69,7 +68,6 @@ def test_an_address_is_refused_or_stays_as_it_became(address: str) -> None:
         ("127.0.0.1:1", "127.0.0.1:2", False),
         ("127.0.0.1:1", "127.0.0.2:1", False),
         ("0.0.0.0:1", "127.0.0.1:1", True),
-        ("0.0.0.0:1", "host:1", True),
         ("0.0.0.0:1", "127.0.0.1:2", False),
         ("0.0.0.0:1", "[::1]:1", False),
         ("0.0.0.0:1", "[::]:1", True),

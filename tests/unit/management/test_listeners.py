@@ -45,7 +45,7 @@ async def test_a_listener_has_what_was_asked_for(plane: Plane) -> None:
         is_active=False,
     )
     made = (await plane.call(request, pb.CreateListenerResponse)).listener
-    assert (made.address, made.is_active, made.ip_limit.burst) == ("localhost:3001", False, 200)
+    assert (made.address, made.is_active, made.ip_limit.burst) == (ADDRESS, False, 200)
     stored = await plane.store.get_listener("tenant")
     assert stored is not None
     assert stored.rules == (
@@ -72,6 +72,9 @@ async def test_it_is_open_and_patient_unless_asked(plane: Plane) -> None:
         ({"default_group": "nope"}, "default_group"),
         ({"rules": [pb.Rule(group="nope", path="/a")]}, "rules[0].group"),
         ({"rules": [pb.Rule(group="all", path="/a"), pb.Rule(group="all")]}, "rules[1]"),
+        ({"rules": [pb.Rule(group="all", path="/a"), pb.Rule(group="all", path="/{b:[}")]}, "rules[1].path"),
+        ({"rules": [pb.Rule(group="all", path="no/slash")]}, "rules[0].path"),
+        ({"rules": [pb.Rule(group="all", header="a", pattern="(")]}, "rules[0].pattern"),
         ({"rules": [pb.Rule(group="all", path="/a", value="x")]}, "rules[0]"),
         ({"rules": [pb.Rule(group="all", header="a", value="x", pattern="y")]}, "rules[0]"),
         ({"rules": [pb.Rule(group="all", header="a", value="x\r\ny")]}, "rules[0].value"),

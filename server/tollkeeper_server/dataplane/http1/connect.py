@@ -30,9 +30,6 @@ class Connector:
         self._loop = loop
         try:
             self._tls = client_context(dial.ca_certificates) if dial.ca_certificates else default_tls
-        except (ssl.SSLError, ValueError):
-            raise ConnectError("the upstream's ca_certificates are not certificates in PEM") from None
-        try:
             self._proxy = Proxy(dial.proxy) if dial.proxy else None
         except ValueError as error:
             raise ConnectError(str(error)) from None

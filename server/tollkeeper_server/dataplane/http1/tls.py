@@ -6,10 +6,11 @@ import ssl
 def client_context(ca_certificates: str = "") -> ssl.SSLContext:
     """Returns a context that trusts the system's authorities or, if given as PEM text, those alone.
 
-    Certificates and host names are verified. Raises `ssl.SSLError` or ValueError if the text can't be used.
+    Certificates and host names are verified. Raises ValueError if the text can't be used.
     """
-    # Bundles have comments between certificates, with names in any script.
-    data = ca_certificates.encode("ascii", "replace").decode("ascii")
-    context = ssl.create_default_context(cadata=data or None)
+    try:
+        context = ssl.create_default_context(cadata=ca_certificates or None)
+    except (ssl.SSLError, TypeError):  # the latter if it is not ASCII
+        raise ValueError("the upstream's ca_certificates are not certificates in PEM") from None
     context.set_alpn_protocols(["http/1.1"])
     return context
