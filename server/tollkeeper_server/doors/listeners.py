@@ -6,7 +6,7 @@ import socket
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from tollkeeper_server.dataplane.exchange import MAIN
+from tollkeeper_server.dataplane.caller import OWN_LISTENER
 from tollkeeper_server.doors.data import HEAD_SECONDS, DataListener
 from tollkeeper_server.doors.http1.call import App
 from tollkeeper_server.doors.sockets import ListenError, Place, bind_place, place, place_of
@@ -130,7 +130,7 @@ class Listeners:
                 )
             else:
                 wanted[where] = _Wanted(name, view.head_timeout)
-        wanted.setdefault(self._own, _Wanted(MAIN, HEAD_SECONDS))
+        wanted.setdefault(self._own, _Wanted(OWN_LISTENER, HEAD_SECONDS))
         return wanted
 
     def _open_wanted(self) -> None:

@@ -12,7 +12,7 @@ from urllib.parse import unquote
 import httptools
 import msgspec
 
-from tollkeeper_server.dataplane.exchange import LISTENER
+from tollkeeper_server.dataplane.caller import LISTENER
 from tollkeeper_server.dataplane.respond import error_object
 from tollkeeper_server.domain.ids import Prefix, new_id
 from tollkeeper_server.doors.http1.call import App, Call
