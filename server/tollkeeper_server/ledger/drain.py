@@ -36,7 +36,7 @@ class Refusal(NamedTuple):
 
 
 class Drain:
-    """Writes settled events to the store, in batches and idempotently, from files and not from memory.
+    """Writes settled events to the store, in batches and idempotently: recent ones from memory, else from files.
 
     While the store is away it tries again at growing intervals, and remembers nothing but how far
     it has come.
@@ -104,8 +104,8 @@ class Drain:
     async def _turn(self) -> bool:
         """Moves some events into the store; tells whether there are probably more."""
         waiting = self._journal.first_waiting(self._batch)
-        filed: list[UsageEvent] = []
-        if self._journal.stored < self._journal.end:
+        filed = self._journal.recall(self._batch)
+        if filed is None:
             filed = await self._in_thread(self._journal.read, self._batch)
         adopted = await self._read_orphan()
         await self._write(list({event.id: event for event in (*waiting, *filed, *adopted)}.values()))
