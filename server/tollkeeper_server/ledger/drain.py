@@ -36,7 +36,9 @@ class Refusal(NamedTuple):
 
 
 class Drain:
-    """Writes settled events to the store, in batches and idempotently: recent ones from memory, else from files.
+    """Writes settled events to the store, in batches and idempotently.
+
+    It takes them from the journal's files, unless they are so recent that they are in memory, too.
 
     While the store is away it tries again at growing intervals, and remembers nothing but how far
     it has come.

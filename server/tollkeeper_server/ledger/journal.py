@@ -126,7 +126,7 @@ class Journal:
             self._open.pop(event.id, None)
 
     def recall(self, limit: int) -> list[UsageEvent] | None:
-        """Returns the next settled events, at most `limit`, as `read` would; None if not all are in memory."""
+        """Returns what `read` would, from memory; None if not all of it is there."""
         found = self._recent.after(self._reader.position, limit, self._end)
         if found is None:
             return None
@@ -139,7 +139,7 @@ class Journal:
         return [event for _, event in self._reader.read(limit)]
 
     def commit(self) -> None:
-        """Takes note that what was read or recalled last is stored; deletes segments that are not needed any more."""
+        """Takes note that what was read or recalled last is stored; deletes segments no longer needed."""
         before = self._reader.position.segment
         self._reader.commit()
         self._kept += range(max(before, 1), self._reader.position.segment)

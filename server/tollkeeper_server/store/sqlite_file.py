@@ -164,7 +164,7 @@ class SqliteFile:
 
 
 def _step_back() -> None:
-    """Lets the event loop have the core first: what this thread writes is mostly usage, which nobody waits for."""
+    # What this thread writes is mostly usage, which nobody waits for: the event loop has the core first.
     if sys.platform == "linux":  # where each thread has a niceness of its own
         os.nice(_NICENESS)
 
