@@ -28,6 +28,7 @@ _ENDLESS_HEAD = TollkeeperError(
 # How long a caller that still sends is listened to, so that it reads why nobody wants to hear it:
 # closing at once would reset the connection, and the answer with it (RFC 9112, 9.6).
 _LINGER_SECONDS = 5.0
+_ASGI = {"version": "3.0", "spec_version": "2.3"}
 _FRAMING = {b"content-length", b"transfer-encoding"}
 
 
@@ -210,7 +211,7 @@ class Connection(asyncio.Protocol):
         raw_path, query = _split(self._url)
         scope = {
             "type": "http",
-            "asgi": {"version": "3.0", "spec_version": "2.3"},
+            "asgi": _ASGI,
             "http_version": version,
             "method": parser.get_method().decode("ascii"),
             "scheme": "http",
