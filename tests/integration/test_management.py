@@ -18,6 +18,7 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoRe
 from grpc_status import rpc_status
 from tollkeeper import AsyncClient, Client, Deployment, Expiry, Provider
 from tollkeeper.v1 import (
+    configuration_service_pb2,
     group_service_pb2,
     listener_service_pb2,
     model_service_pb2,
@@ -33,6 +34,7 @@ from tests.integration.wire import Answer, Headers, ask, bearer
 JSON = ("content-type", "application/json")
 ADMIN = bearer(MANAGEMENT_TOKEN)
 FILES = (
+    configuration_service_pb2,
     group_service_pb2,
     listener_service_pb2,
     model_service_pb2,
