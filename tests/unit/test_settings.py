@@ -25,6 +25,7 @@ OTHER = "another-management-token-of-some-length"
 # Every field, as text, and what becomes of it.
 FIELDS: dict[str, tuple[str, object]] = {
     "data_dir": ("/var/lib/tollkeeper", Path("/var/lib/tollkeeper")),
+    "config": ("/etc/tollkeeper.yaml", Path("/etc/tollkeeper.yaml")),
     "store": ("mongodb://db.test/tollkeeper", "mongodb://db.test/tollkeeper"),
     "redis": ("redis://cache.test:6379/0", "redis://cache.test:6379/0"),
     "management_token": (TOKEN, SecretStr(TOKEN)),

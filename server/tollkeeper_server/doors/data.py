@@ -98,6 +98,11 @@ class DataListener:
             with contextlib.suppress(OSError):
                 await self.loop.connect_accepted_socket(lambda: Connection(self), connected)
 
+    @property
+    def connections(self) -> int:
+        """How many connections are open."""
+        return len(self._connections)
+
     def made(self, connection: Connection) -> None:
         """Takes note of a connection."""
         self._connections.add(connection)

@@ -83,6 +83,15 @@ class Listeners:
         """Returns the ports that are open; the gateway's own is the first."""
         return sorted(self._bound.values(), key=lambda bound: place_of(bound) != self._own)
 
+    @property
+    def problem(self) -> str | None:
+        """Which listeners' ports are not open, and why; None if all are."""
+        return "; ".join(f"{name}: {why}" for name, why in sorted(self.problems.items())) or None
+
+    def connections(self) -> dict[str, int]:
+        """Returns how many connections are open, by the listener's name."""
+        return {listener.name: listener.connections for listener in self._open.values()}
+
     async def serve(self) -> None:
         """Serves until told to stop, and until every connection has ended or the drain time has."""
         self._started = True

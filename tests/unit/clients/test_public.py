@@ -8,7 +8,17 @@ from typing import get_args, get_origin
 import pytest
 import tollkeeper
 from tollkeeper import client, errors, traffic, values
-from tollkeeper.calls import groups, listeners, models, projects, tokens, upstreams, usage
+from tollkeeper.calls import (
+    configuration,
+    explain,
+    groups,
+    listeners,
+    models,
+    projects,
+    tokens,
+    upstreams,
+    usage,
+)
 from tollkeeper.calls.call import Call, Pages
 from tollkeeper.connection import NOT_REPEATABLE, SERVICES
 
@@ -20,10 +30,11 @@ PAIRS = [
     (client.Models, client.AsyncModels),
     (client.Listeners, client.AsyncListeners),
     (client.Usage, client.AsyncUsage),
+    (client.Configuration, client.AsyncConfiguration),
 ]
 BUILDERS = {
     name: value
-    for module in (projects, tokens, upstreams, groups, models, listeners, usage)
+    for module in (projects, tokens, upstreams, groups, models, listeners, usage, configuration, explain)
     for name, value in vars(module).items()
     if inspect.isfunction(value)
     and value.__module__ == module.__name__
@@ -118,10 +129,15 @@ def test_the_methods_that_are_not_repeated_are_those_that_would_do_it_twice() ->
         "DeleteModel",
         "CreateListener",
         "DeleteListener",
+        "ApplyConfiguration",
     ]
 
 
 def test_secrets_stay_out_of_the_repr() -> None:
+    change = values.ConfigurationChange(
+        kind="token", name="p/t", action=values.ChangeAction.CREATE, fields=(), secret="sk-tk-canary"
+    )
+    assert "canary" not in repr(values.AppliedConfiguration((change,), 1))
     rotated = values.RotatedToken(id="tok_1", token="sk-tk-canary", expires_at=None, max_requests=0, etag="1")
 
     assert "canary" not in repr(rotated)

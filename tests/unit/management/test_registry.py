@@ -19,6 +19,7 @@ def test_all_services_are_there() -> None:
         "ModelService",
         "ListenerService",
         "UsageService",
+        "ConfigurationService",
     ]
 
 

@@ -125,6 +125,10 @@ def test_the_groups_and_their_commands() -> None:
         "model": ["create", "delete", "get", "list", "update"],
         "listener": ["create", "delete", "get", "list", "update"],
         "usage": ["events", "summary"],
+        "apply": [],
+        "export": [],
+        "import": ["llamakey", "llamaxing", "llmproxy"],
+        "explain": [],
     }
 
 
