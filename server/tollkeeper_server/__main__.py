@@ -111,6 +111,14 @@ def check_config(settings_file: Path | None, **options: Any) -> None:
     settings = _settings(settings_file, options)
     for name, value in sorted(settings):
         click.echo(redact(f"{name}: {value if value is not None else ''}"))
+    if settings.config is not None:
+        from tollkeeper_server.configure import read_file
+        from tollkeeper_server.process import RunError
+
+        try:
+            read_file(settings.config)
+        except RunError as error:
+            fail(str(error))
     if settings.management_token is None and not settings.demo:
         fail("management_token: not set; make one with: openssl rand -base64 32")
 

@@ -18,6 +18,24 @@ _MAX_BYTES = 10_000_000
 _SIGNS = {pb.CHANGE_ACTION_CREATE: "+", pb.CHANGE_ACTION_UPDATE: "~", pb.CHANGE_ACTION_DELETE: "-"}
 
 
+def read_file(path: Path) -> pb.Configuration:
+    """Returns the configuration that a file describes. Raises `RunError` saying what is wrong with it."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(_MAX_BYTES + 1)
+        return read_document(content.decode("utf-8-sig"), os.environ)
+    except OSError as error:
+        raise _wrong(path, error.strerror or "can't be read") from error
+    except UnicodeDecodeError as error:
+        raise _wrong(path, f"not UTF-8 at byte {error.start}") from None
+    except ConfigurationError as error:
+        raise _wrong(path, "; ".join(error.problems)) from error
+
+
+def _wrong(path: Path, problem: str) -> RunError:
+    return RunError(f"configuration file {path}: {problem}")
+
+
 class ConfigurationFile:
     """Applies a file through the management plane, as `tollkeeper apply` does from outside."""
 
@@ -32,29 +50,16 @@ class ConfigurationFile:
 
         Raises `RunError` saying what is wrong; then nothing has changed.
         """
+        configuration = await asyncio.to_thread(read_file, self._path)
         try:
-            text = await asyncio.to_thread(self._read)
-            configuration = await asyncio.to_thread(read_document, text, os.environ)
             if any(not token.secret for project in configuration.projects for token in project.tokens):
                 self._require_secrets(configuration, await self._send(configuration, dry_run=True))
             answer = await self._send(configuration)
-        except OSError as error:
-            raise RunError(f"configuration file {self._path}: {error.strerror}") from error
-        except ConfigurationError as error:
-            raise RunError(f"configuration file {self._path}: {'; '.join(error.problems)}") from error
         except TollkeeperError as error:
-            raise RunError(f"configuration file {self._path}: {in_file(error.message)}") from error
+            raise _wrong(self._path, in_file(error.message)) from error
         for change in answer.changes:
             _log.info("%s", _line(change))
         _log.info("the configuration is as %s describes it: %d changes", self._path, len(answer.changes))
-
-    def _read(self) -> str:
-        with self._path.open("rb") as file:
-            content = file.read(_MAX_BYTES + 1)
-        try:
-            return content.decode("utf-8-sig")
-        except UnicodeDecodeError as error:
-            raise ConfigurationError(f"not UTF-8 at byte {error.start}") from None
 
     def _require_secrets(self, wanted: pb.Configuration, answer: pb.ApplyConfigurationResponse) -> None:
         """Refuses to make a secret: here, nobody would be shown it."""
@@ -69,7 +74,7 @@ class ConfigurationFile:
             if not token.secret and f"{project.name}/{token.name}" in new
         ]
         if problems:
-            raise ConfigurationError(*problems)
+            raise _wrong(self._path, "; ".join(problems))
 
     async def _send(
         self, configuration: pb.Configuration, *, dry_run: bool = False

@@ -19,7 +19,7 @@ from tollkeeper_server.management.registry import SERVICES, new_request
 
 _STATUS_DETAILS = "grpc-status-details-bin"
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
-_MAX_REQUEST = 1024 * 1024
+_MAX_REQUEST = 8 * 1024 * 1024  # a configuration file as large as is read
 _MAX_ANSWER = 64 * 1024 * 1024
 _SETTING = "TOLLKEEPER_GRPC_ADDRESS"
 

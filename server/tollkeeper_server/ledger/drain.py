@@ -37,7 +37,9 @@ class Refusal(NamedTuple):
 
 
 class Drain:
-    """Writes settled events to the store, in batches and idempotently, from files and not from memory.
+    """Writes settled events to the store, in batches and idempotently.
+
+    It takes them from the journal's files, unless they are so recent that they are in memory, too.
 
     While the store is away it tries again at growing intervals, and remembers nothing but how far
     it has come.
@@ -128,8 +130,8 @@ class Drain:
         if time.monotonic() >= self._adopt_at:
             await self._adopt()
         waiting = self._journal.first_waiting(self._batch)
-        filed: list[UsageEvent] = []
-        if self._journal.stored < self._journal.end:
+        filed = self._journal.recall(self._batch)
+        if filed is None:
             filed = await self._in_thread(self._journal.read, self._batch)
         adopted = await self._read_orphan()
         await self._write(list({event.id: event for event in (*waiting, *filed, *adopted)}.values()))
