@@ -58,8 +58,8 @@ class Kept:
 
     def _ask(self, path: str) -> tuple[bytes, str | None]:
         self._connection.request("GET", path)
-        answer = self._connection.getresponse()
-        return answer.read(), answer.getheader("connection")
+        with self._connection.getresponse() as answer:
+            return answer.read(), answer.getheader("connection")
 
     async def asked(self, path: str) -> tuple[bytes, str | None]:
         """Asks; returns the body, and what is said of the connection."""
@@ -86,6 +86,8 @@ async def test_while_it_leaves_it_accepts_and_ends_connections_with_their_answer
         listener.leave()
         assert await kept.asked("/2") == (b"/2", "close")
         assert await new.asked("/3") == (b"/3", "close")
+        kept.close()
+        new.close()
 
 
 async def test_what_is_asked_on_a_kept_connection_after_it_stopped_is_answered() -> None:
