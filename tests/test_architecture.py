@@ -36,7 +36,18 @@ ROOMS: dict[str, set[str]] = {
     "doors": {"domain", "errors", "telemetry", "settings", "snapshot.model", "dataplane", "management"},
 }
 # These put the rest together and may import all of it.
-COMPOSITION = {"__init__", "__main__", "app", "configure", "demo", "process", "run", "simulate", "traffic"}
+COMPOSITION = {
+    "__init__",
+    "__main__",
+    "app",
+    "configure",
+    "demo",
+    "process",
+    "run",
+    "simulate",
+    "traffic",
+    "supervision",
+}
 # Here only the standard library and codecs are imported.
 PURE = ("domain/*", "telemetry/*", "errors.py")
 CODECS = {"msgspec"}

@@ -329,7 +329,7 @@ class Server:
             "store": store,
             "configuration": self._watch.problem,
             "redis": redis,
-            "listeners": "; ".join(self._listeners.problems.values()) or None,
+            "listeners": self._listeners.problem,
             "snapshot": None if store is None else self._staleness(),
             "draining": "the server is going down" if self._draining else None,
         }
@@ -352,6 +352,7 @@ class Server:
             drain_lag=self._drain.lag,
             breakers={name: view.breaker.value for name, view in upstreams.items()},
             calls={name: view.in_flight for name, view in upstreams.items()},
+            connections=self._listeners.connections(),
             urls={
                 name: (target.full_url or target.base_url).partition("?")[0]
                 for name, target in snapshot.targets.items()

@@ -21,6 +21,7 @@ from tollkeeper_server.snapshot.compile import CompileError
 from tollkeeper_server.store.key_file import KeyFileError, keep
 from tollkeeper_server.store.ports import StoreCorruptError
 from tollkeeper_server.store.sealed import UnsealError
+from tollkeeper_server.supervision import replace_on_signal, tell_ready
 from tollkeeper_server.telemetry.logs import set_up_logging
 
 _MANAGEMENT_TOKEN_FILE = "management-token"  # noqa: S105 - a file's name
@@ -77,7 +78,9 @@ async def _run(settings: Settings, management_token: str, say: Callable[[str], N
         gc.freeze()
         gc.set_threshold(_COLLECT_AFTER)
         reload_on_hangup(server.reload)
+        replace_on_signal()
         say(_announcement(server, addresses, management_token))
+        tell_ready()
         await server.serve(stop)
 
 

@@ -60,7 +60,7 @@ async def test_the_whole_is_read_as_it_was_written(store: Store, other: Store) -
 
 async def test_more_than_a_page_is_read_whole(store: Store) -> None:
     """There is no limit to what is configured."""
-    upstreams = [an_upstream(f"u{number:04}") for number in range(2_500)]
+    upstreams = [an_upstream(f"u{number:04}") for number in range(1_200)]
     await put(store, *upstreams)
     assert list((await store.read_configuration()).upstreams) == upstreams
 

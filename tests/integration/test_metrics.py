@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tollkeeper import UsageEvent
 
 from tests.integration.process import Gateway, Simulator, until
-from tests.integration.wire import Headers, ask, bearer
+from tests.integration.wire import Headers, Wire, ask, bearer
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
@@ -113,4 +113,8 @@ def test_the_process_says_what_it_runs_on(gateway: Gateway) -> None:
     assert 0 <= total(samples, "tollkeeper_usage_drain_lag_seconds") < 60
     assert total(samples, "tollkeeper_usage_journal_waiting") == 0
     assert total(samples, "tollkeeper_build_info") == 1
+    before = total(samples, "tollkeeper_open_connections", listener=MAIN)
+    with Wire(gateway.data) as wire:
+        assert wire.ask("GET", "/v1/models").status == 401
+        assert total(scrape(gateway), "tollkeeper_open_connections", listener=MAIN) >= max(before, 1)
     assert not any(name.startswith("llmproxy") for name, _ in samples)

@@ -11,8 +11,8 @@ import bson
 _HEADER = 16
 _OP_MSG = 2013
 _COMMANDS = {"find", "insert", "update", "delete", "getMore"}
-# A store whose connection is cut is told so at once.
-_OPTIONS = "serverSelectionTimeoutMS=200&retryReads=false&retryWrites=false"
+# A store whose connection is cut is told so: nothing is tried again.
+_OPTIONS = "serverSelectionTimeoutMS=30000&retryReads=false&retryWrites=false"
 
 
 class MongoWire:

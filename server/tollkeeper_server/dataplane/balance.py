@@ -32,10 +32,8 @@ class _Turns:
         return made
 
     def keep(self, places: Collection[str]) -> None:
-        """Forgets all other places. What is owed to the rest adds up to nothing again."""
-        owed = {place: parts for place, parts in self.owed.items() if place in places}
-        shift = sum(owed.values()) // max(len(owed), 1)
-        self.owed = {place: parts - shift for place, parts in owed.items()}
+        """Forgets all other places."""
+        self.owed = {place: parts for place, parts in self.owed.items() if place in places}
 
     def next(self, places: list[tuple[str, int]]) -> int:
         """Gives the turn to the one that is owed most, and returns its index. Places are names and weights.

@@ -88,7 +88,6 @@ class UpstreamBreaker:
         self.state(now)
         self.settings = settings
         self._window.seconds = settings.window_seconds
-        self._window.expire(now)
 
     def enter(self, now: float) -> int:
         """Begins a call and returns its permit. The outcome of one that was not available is not counted."""

@@ -128,6 +128,9 @@ _FAMILIES["messages"] = replace(_FAMILIES["messages"], anthropic=True)
 _UNMETERED = {endpoint.name: replace(endpoint, meter=Meter.NONE) for endpoint in _EXACT.values()}
 _OTHER = Endpoint("other", Body.ANY)
 
+# What nearly every request is.
+_POSTED = {b"/v1" + path.encode("ascii"): Matched(endpoint, path) for path, endpoint in _EXACT.items()}
+
 _AZURE = re.compile(r"/openai/deployments/([^/]+)(/.+)")
 # Printable ASCII without backslash, and without what begins a query or a fragment. The slash at the
 # front keeps the path from being read as part of the upstream's host.
@@ -142,10 +145,9 @@ def match(raw_path: bytes, method: str, *, anywhere: bool = False) -> Matched:
     Raises NOT_FOUND for a path that is none, unless paths may lead `anywhere`; INVALID_ARGUMENT for one that
     no upstream should see: dot segments, characters that a path can't have, over 4,096 bytes.
     """
+    if method == "POST" and raw_path in _POSTED:
+        return _POSTED[raw_path]
     path = raw_path.decode("latin-1")
-    endpoint = _EXACT.get(path[3:]) if path.startswith("/v1/") else None
-    if endpoint is not None:
-        return Matched(_of_method(endpoint, method), path[3:])
     if len(path) > MAX_PATH or not _SAFE_PATH.fullmatch(path) or _has_dot_segment(raw_path):
         raise TollkeeperError(
             Reason.INVALID_ARGUMENT,
@@ -177,7 +179,7 @@ def match(raw_path: bytes, method: str, *, anywhere: bool = False) -> Matched:
 
 def check_query(query: bytes) -> None:
     """Raises INVALID_ARGUMENT if a request line can't have the query."""
-    if not _SAFE_QUERY.fullmatch(query):
+    if query and not _SAFE_QUERY.fullmatch(query):
         raise TollkeeperError(
             Reason.INVALID_ARGUMENT,
             "the query has characters that a URL can't have; percent-encode them",

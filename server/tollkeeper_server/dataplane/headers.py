@@ -44,7 +44,7 @@ _DROPPED_FOR_PLAIN = _DROPPED | {b"accept-encoding"}
 # alt-svc speaks of the upstream's own address (RFC 7838), which the caller must not go round to.
 _NOT_ANSWERED = _HOP_BY_HOP | {b"alt-svc", b"x-request-id"}
 _NOT_ANSWERED_STREAMED = _NOT_ANSWERED | {b"content-length"}
-_KEEP_ALIVE = frozenset({b"keep-alive"})
+_NOTHING: frozenset[bytes] = frozenset()
 
 MAX_HEADER_BYTES = 64 * 1024
 _FORBIDDEN = bytes({*range(32), 127} - {9})
@@ -85,8 +85,10 @@ def framed_twice(headers: Mapping[bytes, bytes]) -> bool:
 
 
 def named_by_connection(headers: Iterable[Header]) -> frozenset[bytes]:
-    """Returns the names that `Connection` declares to be hop-by-hop."""
+    """Returns the names that `Connection` declares to be hop-by-hop, beyond those that always are."""
     values = [value for name, value in headers if name == b"connection"]
+    if not values or values == [b"keep-alive"]:
+        return _NOTHING
     return frozenset(name.strip().lower() for value in values for name in value.split(b",") if name.strip())
 
 
@@ -97,8 +99,8 @@ def request_headers(exchange: Exchange, target: Target, *, plain: bool) -> list[
     """
     received: list[Header] = exchange.scope["headers"]
     dropped = _DROPPED_FOR_PLAIN if plain else _DROPPED
-    if b"connection" in exchange.headers:
-        dropped |= named_by_connection(received)
+    if named := named_by_connection(received):
+        dropped |= named
     own_names = target.own_names
     headers = [header for header in received if header[0] not in dropped and header[0] not in own_names]
     if plain:
@@ -135,8 +137,7 @@ def response_headers(received: list[Header], request_id: str, *, drop_length: bo
     Names must be in lower case. The upstream's own request id becomes `x-upstream-request-id`.
     """
     dropped = _NOT_ANSWERED_STREAMED if drop_length else _NOT_ANSWERED
-    named = named_by_connection(received)
-    if named and named != _KEEP_ALIVE:
+    if named := named_by_connection(received):
         dropped |= named
     headers = [header for header in received if header[0] not in dropped]
     headers.extend([(b"x-upstream-request-id", value) for name, value in received if name == b"x-request-id"])

@@ -5,7 +5,7 @@ import contextlib
 import logging
 import socket
 
-from tollkeeper_server.dataplane.exchange import MAIN
+from tollkeeper_server.dataplane.caller import OWN_LISTENER
 from tollkeeper_server.doors.http1.call import App
 from tollkeeper_server.doors.http1.connection import Connection
 
@@ -30,7 +30,7 @@ class DataListener:
         bound: socket.socket,
         *,
         drain_seconds: float,
-        name: str = MAIN,
+        name: str = OWN_LISTENER,
         head_timeout: float = HEAD_SECONDS,
         keep_alive: float = _KEEP_ALIVE_SECONDS,
         quiet: float = QUIET_SECONDS,
@@ -97,6 +97,11 @@ class DataListener:
             connected.setblocking(False)
             with contextlib.suppress(OSError):
                 await self.loop.connect_accepted_socket(lambda: Connection(self), connected)
+
+    @property
+    def connections(self) -> int:
+        """How many connections are open."""
+        return len(self._connections)
 
     def made(self, connection: Connection) -> None:
         """Takes note of a connection."""

@@ -1,15 +1,18 @@
 """The console listener: Hypercorn, HTTP/2 and HTTP/1.1, serving the console and the data plane."""
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import cast
 
+import h2.exceptions
 from hypercorn.asyncio.lifespan import Lifespan
 from hypercorn.asyncio.tcp_server import TCPServer
 from hypercorn.asyncio.worker_context import WorkerContext
 from hypercorn.config import Config
+from hypercorn.protocol import ProtocolWrapper
 from hypercorn.protocol.h2 import H2Protocol
 from hypercorn.typing import ASGIFramework, LifespanState, Scope
 from hypercorn.utils import wrap_app
@@ -25,8 +28,8 @@ _DATA_PATHS = ("/v1/", "/openai/")
 _KEEP_ALIVE_SECONDS = 75
 _BACKLOG = 2048
 _CUT_SECONDS = 5.0
-# A GOAWAY without error, for no stream in particular: those that are open go on (RFC 9113, 6.8).
-_GOING_AWAY = bytes.fromhex("000008 07 00 00000000 7fffffff 00000000")
+# Until the connection has taken note that an answer has ended.
+_MOMENT = 0.02
 
 
 def front(plane: DataPlane, console: ASGIFramework) -> ASGIFramework:
@@ -139,10 +142,6 @@ class ConsoleListener:
         """Has every connection end with its next answer; new ones are still accepted."""
         self._leaving = True
         self._used_at = asyncio.get_running_loop().time()
-        for connection in self._connections.values():
-            protocol: object = getattr(getattr(connection, "protocol", None), "protocol", None)
-            if isinstance(protocol, H2Protocol):
-                connection.writer.write(_GOING_AWAY)
 
     async def unused(self) -> None:
         """Returns when no request is under way."""
@@ -165,6 +164,7 @@ class ConsoleListener:
                 if left <= 0:
                     break
             await asyncio.wait(self._connections, timeout=min(left, max(end - loop.time(), 0)))
+        self._part()
         await self._context.terminated.set()  # closes what is idle, and the rest after its answer
         if self._connections:
             await asyncio.wait(self._connections, timeout=max(end - loop.time(), 0))
@@ -193,6 +193,21 @@ class ConsoleListener:
             self._used_at = asyncio.get_running_loop().time()
             if not self._under_way:
                 self._unused.set()
+            if self._leaving and scope["http_version"] == "2":
+                asyncio.get_running_loop().call_later(_MOMENT, self._part)
+
+    def _part(self) -> None:
+        """Tells those on HTTP/2 who ask for nothing that a stream they open now is not served.
+
+        The others are told later: there are clients that give up their open streams when they hear of it.
+        """
+        for connection in self._connections.values():
+            wrapper: ProtocolWrapper | None = getattr(connection, "protocol", None)  # it is none at first
+            protocol = wrapper.protocol if wrapper is not None else None
+            if isinstance(protocol, H2Protocol) and protocol.idle and not connection.send_lock.locked():
+                with contextlib.suppress(h2.exceptions.ProtocolError):
+                    protocol.connection.close_connection()
+                connection.writer.write(protocol.connection.data_to_send())
 
     def _parting(
         self, scope: Scope, send: Callable[[object], Awaitable[None]]

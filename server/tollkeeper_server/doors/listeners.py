@@ -6,7 +6,7 @@ import socket
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from tollkeeper_server.dataplane.exchange import MAIN
+from tollkeeper_server.dataplane.caller import OWN_LISTENER
 from tollkeeper_server.doors.data import HEAD_SECONDS, DataListener
 from tollkeeper_server.doors.http1.call import App
 from tollkeeper_server.doors.sockets import ListenError, Place, bind_place, place, place_of
@@ -83,6 +83,15 @@ class Listeners:
         """Returns the ports that are open; the gateway's own is the first."""
         return sorted(self._bound.values(), key=lambda bound: place_of(bound) != self._own)
 
+    @property
+    def problem(self) -> str | None:
+        """Which listeners' ports are not open, and why; None if all are."""
+        return "; ".join(f"{name}: {why}" for name, why in sorted(self.problems.items())) or None
+
+    def connections(self) -> dict[str, int]:
+        """Returns how many connections are open, by the listener's name."""
+        return {listener.name: listener.connections for listener in self._open.values()}
+
     async def serve(self) -> None:
         """Serves until told to stop, and until every connection has ended or the drain time has."""
         self._started = True
@@ -121,7 +130,7 @@ class Listeners:
                 )
             else:
                 wanted[where] = _Wanted(name, view.head_timeout)
-        wanted.setdefault(self._own, _Wanted(MAIN, HEAD_SECONDS))
+        wanted.setdefault(self._own, _Wanted(OWN_LISTENER, HEAD_SECONDS))
         return wanted
 
     def _open_wanted(self) -> None:

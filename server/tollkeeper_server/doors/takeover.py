@@ -109,10 +109,8 @@ class Handover:
             self._listening = None
 
     async def _serve(self, listening: socket.socket) -> None:
-        loop = asyncio.get_running_loop()
         while not self.taken.is_set():
-            connected, _ = await loop.sock_accept(listening)
-            with connected:
+            with await _accept(listening) as connected:
                 connected.setblocking(False)
                 try:
                     await self._hand_over(connected, listening)
@@ -154,10 +152,10 @@ class Taken:
         """Receives the ports. Raises OSError, or EOFError if the other process goes away before."""
         last = False
         while not last:
-            data, fds, flags, _ = socket.recv_fds(
-                self._connected, _MAX_MESSAGE, _PORTS_A_MESSAGE, socket.MSG_CMSG_CLOEXEC
-            )
+            data, fds, flags, _ = socket.recv_fds(self._connected, _MAX_MESSAGE, _PORTS_A_MESSAGE)
             sockets = [socket.socket(fileno=fd) for fd in fds]
+            for bound in sockets:
+                bound.set_inheritable(False)
             if not data:
                 raise EOFError
             offer = msgspec.json.decode(data, type=Offer)
@@ -261,6 +259,20 @@ def _listen(path: Path) -> socket.socket:
         listening.close()
         raise
     return listening
+
+
+async def _accept(listening: socket.socket) -> socket.socket:
+    """Accepts a connection, and loses none when it is cancelled."""
+    loop, readable = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(listening.fileno(), readable.set)
+    try:
+        while True:
+            with contextlib.suppress(BlockingIOError):
+                return listening.accept()[0]
+            readable.clear()
+            await readable.wait()
+    finally:
+        loop.remove_reader(listening.fileno())
 
 
 def _connect(path: Path) -> socket.socket | None:

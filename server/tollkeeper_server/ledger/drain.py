@@ -37,21 +37,35 @@ class Refusal(NamedTuple):
 
 
 class Drain:
-    """Writes settled events to the store, in batches and idempotently, from files and not from memory.
+    """Writes settled events to the store, in batches and idempotently.
+
+    It takes them from the journal's files, unless they are so recent that they are in memory, too.
 
     While the store is away it tries again at growing intervals, and remembers nothing but how far
     it has come.
     """
 
     def __init__(
-        self, journal: Journal, store: UsageStore, *, batch: int = 500, interval: float = 0.5
+        self,
+        journal: Journal,
+        store: UsageStore,
+        *,
+        batch: int = 500,
+        interval: float = 0.5,
+        adopt_interval: float = 60.0,
     ) -> None:
-        """Takes up to `batch` events at a time from each place, and rests for `interval` seconds after."""
+        """Takes up to `batch` events at a time from each place, and rests for `interval` seconds after.
+
+        Every `adopt_interval` seconds it looks for journals of processes that died, as one does that was
+        replaced and could not store everything.
+        """
         self._journal = journal
         self._store = store
         self._batch = batch
         self._interval = interval
         self._orphans = list(journal.orphans)
+        self._adopt_interval = adopt_interval
+        self._adopt_at = time.monotonic() + adopt_interval
         self._wake = asyncio.Event()
         self._turned = asyncio.Condition()
         self._failures = 0
@@ -113,9 +127,11 @@ class Drain:
 
     async def _turn(self) -> bool:
         """Moves some events into the store; tells whether there are probably more."""
+        if time.monotonic() >= self._adopt_at:
+            await self._adopt()
         waiting = self._journal.first_waiting(self._batch)
-        filed: list[UsageEvent] = []
-        if self._journal.stored < self._journal.end:
+        filed = self._journal.recall(self._batch)
+        if filed is None:
             filed = await self._in_thread(self._journal.read, self._batch)
         adopted = await self._read_orphan()
         await self._write(list({event.id: event for event in (*waiting, *filed, *adopted)}.values()))
@@ -123,6 +139,13 @@ class Drain:
         self._journal.commit()
         await self._commit_orphan()
         return bool(self._orphans) or self._batch in (len(waiting), len(filed))
+
+    async def _adopt(self) -> None:
+        self._adopt_at = time.monotonic() + self._adopt_interval
+        try:
+            self._orphans += await self._in_thread(self._journal.adopt)
+        except OSError as error:
+            _log.error("the journals of other processes can't be looked at: %s", error)
 
     async def _read_orphan(self) -> list[UsageEvent]:
         if not self._orphans:
@@ -146,7 +169,7 @@ class Drain:
 
     def _give_up_orphan(self, error: OSError) -> None:
         orphan = self._orphans.pop(0)
-        _log.error("%s can't be adopted (%s); the next process to start tries again", orphan.path, error)
+        _log.error("%s can't be adopted (%s); it is tried again later", orphan.path, error)
         orphan.release()
 
     async def _in_thread(self, function: Callable[[*Ts], T], *args: *Ts) -> T:

@@ -3,7 +3,7 @@
 A request that is about to be dispatched leaves an intent, one that ended its final event. Each is one
 write to a file of this process, so it outlives a `kill -9`; the disk has it within about a second
 (sync.py), so a loss of power may cost the last second. The drain takes settled events to the store.
-Whoever starts next adopts the directory of a process that died (orphan.py).
+Who starts, and who runs, adopts the directory of a process that died (orphan.py).
 
 If the journal can't be written, the request does not suffer: final events wait in memory, up to a
 bound, until they are stored or the journal can be written again.
@@ -16,8 +16,9 @@ from itertools import islice
 from pathlib import Path
 
 from tollkeeper_server.domain.usage import UsageEvent
-from tollkeeper_server.ledger.directory import claim_own_and_orphans
+from tollkeeper_server.ledger.directory import claim_orphans, claim_own_and_orphans
 from tollkeeper_server.ledger.orphan import Orphan
+from tollkeeper_server.ledger.recent import Recent
 from tollkeeper_server.ledger.segments import (
     Position,
     Reader,
@@ -30,6 +31,7 @@ from tollkeeper_server.ledger.sync import Syncer
 _log = logging.getLogger("tollkeeper.ledger")
 SEGMENT_BYTES = 8 * 1024 * 1024
 WAITING_EVENTS = 10_000
+RECENT_EVENTS = 4_000
 _COMPLAIN_EVERY_SECONDS = 60.0
 
 
@@ -41,12 +43,18 @@ class Journal:
     """
 
     def __init__(
-        self, root: Path, *, segment_bytes: int = SEGMENT_BYTES, waiting_events: int = WAITING_EVENTS
+        self,
+        root: Path,
+        *,
+        segment_bytes: int = SEGMENT_BYTES,
+        waiting_events: int = WAITING_EVENTS,
+        recent_events: int = RECENT_EVENTS,
     ) -> None:
         """Opens a journal and adopts those of dead processes. Raises OSError if that is impossible.
 
         `segment_bytes` is the size at which a new file is begun, `waiting_events` how many final
-        events are kept in memory while the journal can't be written.
+        events are kept in memory while the journal can't be written, `recent_events` how many of those
+        on file, for the drain.
         """
         self.root = root
         self._claim, orphans = claim_own_and_orphans(root)
@@ -64,6 +72,7 @@ class Journal:
         self._end = Position(0, 0)
         # Intents whose final event is not on file, with the segment each is in.
         self._open: dict[str, tuple[int, bytes]] = {}
+        self._recent = Recent(recent_events)
         self._waiting: dict[str, UsageEvent] = {}
         self._dropped = 0
         self._complained = -_COMPLAIN_EVERY_SECONDS
@@ -97,8 +106,7 @@ class Journal:
 
     def settle(self, event: UsageEvent) -> None:
         """Puts the final event of a request on record, begun or not. A failing disk does not fail it."""
-        if self._append(settled_line(event)):
-            self._open.pop(event.id, None)
+        if self._append_settled(event):
             if self._waiting:
                 self._append_waiting()
             return
@@ -117,21 +125,39 @@ class Journal:
             self._waiting.pop(event.id, None)
             self._open.pop(event.id, None)
 
+    def recall(self, limit: int) -> list[UsageEvent] | None:
+        """Returns what `read` would, from memory; None if not all of it is there."""
+        found = self._recent.after(self._reader.position, limit, self._end)
+        if found is None:
+            return None
+        events, reach = found
+        self._reader.pass_to(reach)
+        return events
+
     def read(self, limit: int) -> list[UsageEvent]:
         """Returns the next settled events on file, at most `limit`. Reads files: not for the event loop."""
         return [event for _, event in self._reader.read(limit)]
 
     def commit(self) -> None:
-        """Takes note that what was read last is stored; deletes segments that are not needed any more."""
+        """Takes note that what was read or recalled last is stored; deletes segments no longer needed."""
         before = self._reader.position.segment
         self._reader.commit()
         self._kept += range(max(before, 1), self._reader.position.segment)
         self._kept = [number for number in self._kept if not self._retire(number)]
 
+    def adopt(self) -> list[Orphan]:
+        """Adopts the journals of processes that died since, and returns them. Waits for the disk.
+
+        Raises OSError if that is impossible.
+        """
+        adopted = [Orphan(claim) for claim in claim_orphans(self.root)]
+        self.orphans = [orphan for orphan in self.orphans if not orphan.done] + adopted
+        return adopted
+
     def close(self) -> None:
         """Puts everything on the disk and lets go of the directory; deletes it if all is stored.
 
-        Otherwise the next process to start adopts it. Waits for the disk.
+        Otherwise another process adopts it. Waits for the disk.
         """
         self._append_waiting()
         self._file = -1
@@ -161,12 +187,18 @@ class Journal:
         self._end = Position(self._number, self._size)
         return True
 
+    def _append_settled(self, event: UsageEvent) -> bool:
+        if not self._append(settled_line(event)):
+            return False
+        self._open.pop(event.id, None)
+        self._recent.add(self._end, event)
+        return True
+
     def _append_waiting(self) -> None:
         for event_id, event in list(self._waiting.items()):
-            if not self._append(settled_line(event)):
+            if not self._append_settled(event):
                 return
             del self._waiting[event_id]
-            self._open.pop(event_id, None)
 
     def _start_segment(self) -> None:
         path = segment_path(self._claim.path, self._number + 1)

@@ -105,6 +105,11 @@ class Reader:
                 break
         return entries
 
+    def pass_to(self, position: Position) -> None:
+        """Takes all that stands before a later place as read."""
+        self._next = position
+        self._unreadable = 0
+
     def commit(self) -> None:
         """Moves `position` behind what was read last."""
         if self._unreadable:

@@ -19,6 +19,7 @@ FRAMING_HEADERS = frozenset(
         "trailer", "transfer-encoding", "upgrade",
     }
 )  # fmt: skip
+_MASK = "****"
 _VISIBLE = re.compile(r"[\x21-\x7e]*")
 _HOST = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\.?")
 
@@ -110,6 +111,8 @@ def check_proxy_url(url: str) -> None:
     parts = _parts("proxy_url", url, example)
     if parts.path not in {"", "/"}:
         raise refusal("proxy_url", f"must not have a path; expected one such as {example}")
+    if parts.password == _MASK:
+        raise refusal("proxy_url", "holds what is shown instead of the password; give the password")
 
 
 def proxy_hint(url: str) -> str:
@@ -117,11 +120,13 @@ def proxy_hint(url: str) -> str:
     parts = urlsplit(url)
     user, at, place = parts.netloc.rpartition("@")
     name, colon, _ = user.partition(":")
-    return f"{parts.scheme}://{name}{colon and ':****'}{at}{place}"
+    return f"{parts.scheme}://{name}{colon and f':{_MASK}'}{at}{place}"
 
 
 def check_ca_certificates(pem: str) -> None:
     """Refuses what is not certificates as PEM writes them. Raises INVALID_ARGUMENT."""
+    if not pem.isascii():
+        raise refusal("ca_certificates", "must be ASCII; leave out comments that are not")
     if "PRIVATE KEY" in pem:
         raise refusal("ca_certificates", "holds a private key; give the authorities' certificates alone")
     try:

@@ -24,7 +24,8 @@ class Upstreams:
 
     At most one upstream is the default. A new default is written before the one it replaces gives up;
     should the server die in between, the one that was written last is the default to every reader, and
-    the next edit of it finishes the replacement.
+    the next edit of it finishes the replacement. What edits at the same time may let through of an upstream
+    that is used and deleted is in `references.py`.
     """
 
     def __init__(self, store: Store, sealer: Sealer, changes: Changes, clock: Callable[[], datetime]) -> None:

@@ -5,6 +5,7 @@ import logging
 import os
 import queue
 import sqlite3
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,6 +18,7 @@ from tollkeeper_server.store.sqlite_schema import prepare
 _log = logging.getLogger("tollkeeper.store")
 _T = TypeVar("_T")
 _READERS = 4
+_NICENESS = 10
 _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 
 
@@ -38,7 +40,7 @@ class SqliteFile:
 
         Raises `StoreCorruptError` if it can't be used, `StoreUnavailableError` if it is locked.
         """
-        writing = ThreadPoolExecutor(1, "tollkeeper-sqlite-write")
+        writing = ThreadPoolExecutor(1, "tollkeeper-sqlite-write", _step_back)
         try:
             await _finish(writing, self._open)
         except BaseException:
@@ -159,6 +161,12 @@ class SqliteFile:
         if self._find() != self._file_id:
             _log.error("store %s is gone or was replaced while in use; put it back or restart", self._path)
             raise StoreUnavailableError("the store")
+
+
+def _step_back() -> None:
+    # What this thread writes is mostly usage, which nobody waits for: the event loop has the core first.
+    if sys.platform == "linux":  # where each thread has a niceness of its own
+        os.nice(_NICENESS)
 
 
 async def _finish(pool: ThreadPoolExecutor, work: Callable[[], _T]) -> _T:

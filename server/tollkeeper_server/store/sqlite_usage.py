@@ -1,5 +1,6 @@
 """Usage events in SQLite: the statements, each run inside a transaction of the store's."""
 
+import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from datetime import UTC
@@ -50,6 +51,7 @@ def add(connection: sqlite3.Connection, events: Sequence[UsageEvent]) -> int:
     most = connection.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER) // len(_COLUMNS)
     for run in _runs(events, most):
         new += connection.execute(_insert(len(run)), _values(run)).rowcount
+        os.sched_yield()  # nobody waits for the usage, but requests may for this core
     if new:
         sqlite_tokens.count(connection, new)
     return new

@@ -214,7 +214,7 @@ def test_members_may_join_and_leave(memberships: list[set[str]]) -> None:
 
 
 def test_members_that_join_get_no_more_than_their_share(scene: Scene) -> None:
-    for _ in range(200):  # whoever leaves takes along what it was owed
+    for _ in range(200):
         for names in ("abc", "ab"):
             members = group(Strategy.ROUND_ROBIN, *[1] * len(names), names=names)
             scene.balancer.follow(snapshot_of(groups=[members]))

@@ -320,7 +320,6 @@ class Machine(RuleBasedStateMachine):
             threshold=threshold, cooldown_seconds=cooldown, window_seconds=window, min_calls=min_calls
         )
         self.watched.breaker.update(self.settings, self.now)
-        self._expire()
 
     @rule()
     def look(self) -> None:

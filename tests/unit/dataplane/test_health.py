@@ -145,6 +145,18 @@ def test_who_was_not_called_for_long_is_scored_no_worse_than_a_new_one(health: H
     assert health.of(target()).view().average_seconds == pytest.approx(2 + ALPHA * (120 - 2))
 
 
+def test_a_call_without_verdict_is_a_call_all_the_same(health: Health, clock: Clock) -> None:
+    upstream = target(breaker=NEVER)
+    health.begin(upstream).failed(60.0)
+    score = health.of(upstream).view().score
+    call = health.begin(upstream)
+    clock.now += 2 * STALE_SECONDS
+
+    call.abandoned()
+
+    assert health.of(upstream).view().score == score > 2000
+
+
 def test_who_was_fast_stays_so_while_nobody_calls(health: Health, clock: Clock) -> None:
     for _ in range(50):
         health.begin(target()).succeeded(0.1)

@@ -229,16 +229,20 @@ STEPS = st.lists(
 )
 
 
-@given(steps=STEPS, segment_bytes=st.sampled_from([1, 900, 5000, 100_000]))
+@given(
+    steps=STEPS,
+    segment_bytes=st.sampled_from([1, 900, 5000, 100_000]),
+    recent_events=st.sampled_from([0, 1, 3, 1000]),
+)
 def test_each_request_leaves_one_event_however_steps_interleave(
-    steps: list[Step], segment_bytes: int, tmp_path_factory: pytest.TempPathFactory
+    steps: list[Step], segment_bytes: int, recent_events: int, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    asyncio.run(_interleave(tmp_path_factory.mktemp("journal"), steps, segment_bytes))
+    asyncio.run(_interleave(tmp_path_factory.mktemp("journal"), steps, segment_bytes, recent_events))
 
 
-async def _interleave(root: Path, steps: list[Step], segment_bytes: int) -> None:
+async def _interleave(root: Path, steps: list[Step], segment_bytes: int, recent_events: int) -> None:
     store = FaultyStore()
-    journal = Journal(root, segment_bytes=segment_bytes)
+    journal = Journal(root, segment_bytes=segment_bytes, recent_events=recent_events)
     expected: dict[str, int] = {}
     running: list[str] = []
     for number, (what, choice) in enumerate(steps):
@@ -258,7 +262,7 @@ async def _interleave(root: Path, steps: list[Step], segment_bytes: int) -> None
                 expected |= dict.fromkeys(running, 500)
                 running.clear()
                 crash(journal)
-                journal = Journal(root, segment_bytes=segment_bytes)
+                journal = Journal(root, segment_bytes=segment_bytes, recent_events=recent_events)
     expected |= dict.fromkeys(running, 500)
     crash(journal)
     last = Journal(root)
@@ -266,3 +270,37 @@ async def _interleave(root: Path, steps: list[Step], segment_bytes: int) -> None
     last.close()
     assert store.statuses() == dict(sorted(expected.items()))
     assert directories(root) == []
+
+
+@given(
+    steps=st.lists(st.sampled_from(["begin", "settle", "settle", "drain"]), max_size=60),
+    recent_events=st.integers(0, 8),
+    limit=st.integers(1, 6),
+)
+def test_what_is_recalled_is_what_would_be_read(
+    steps: list[str], recent_events: int, limit: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    root = tmp_path_factory.mktemp("journal")
+    journal = Journal(root, segment_bytes=SMALL, recent_events=recent_events)
+    expected: list[str] = []
+    drained: list[str] = []
+    for number, what in enumerate([*steps, *["drain"] * 60]):
+        match what:
+            case "begin":
+                journal.begin(intent(f"{number}"))
+            case "settle":
+                expected.append(f"{number}")
+                journal.settle(settled(f"{number}"))
+            case _:
+                read = journal.read(limit)
+                recalled = journal.recall(limit)
+                if recalled is None:
+                    assert len(expected) - len(drained) > recent_events
+                    journal.read(limit)
+                else:
+                    assert recalled == read
+                drained += [event.id for event in read]
+                journal.commit()
+    assert drained == expected
+    assert journal.stored == journal.end
+    crash(journal)

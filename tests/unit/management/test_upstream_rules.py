@@ -231,6 +231,7 @@ def test_a_proxys_url_may_have_a_password_which_is_not_shown(url: str, hint: str
         "http://user:canary@proxy\r\nx: y",
         "http://user:canary@pro xy",
         "http://user:canary@[::1",
+        "http://canary:****@proxy",
     ],
 )
 def test_what_is_no_proxys_url_is_refused_without_being_shown(url: str) -> None:
@@ -243,7 +244,7 @@ def test_what_is_no_proxys_url_is_refused_without_being_shown(url: str) -> None:
 def test_authorities_are_certificates(tmp_path: Path) -> None:
     pem = Authority(tmp_path).pem
     check_ca_certificates(pem)
-    check_ca_certificates(f"# Z\u00fcrich\n{pem}# \u6771\u4eac\n{pem}")
+    check_ca_certificates(f"# Zurich\n{pem}# Tokyo\n{pem}")
     body = pem.splitlines()[1]
     for wrong in (
         "",
@@ -251,6 +252,7 @@ def test_authorities_are_certificates(tmp_path: Path) -> None:
         pem.replace(body, body[::-1]),
         pem.replace("-----END CERTIFICATE-----", ""),
         f"{pem}-----BEGIN PRIVATE KEY-----\ncanary\n-----END PRIVATE KEY-----\n",
+        f"# Z\u00fcrich\n{pem}",
     ):
         with pytest.raises(TollkeeperError) as caught:
             check_ca_certificates(wrong)

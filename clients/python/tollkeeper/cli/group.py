@@ -32,7 +32,7 @@ def group() -> None:
     \b
     Examples:
       tollkeeper group create chat --member openai --member azure-eu
-      tollkeeper group create chat --member openai*3 --member azure-eu --strategy weighted_round_robin
+      tollkeeper group create chat --member 'openai*3' --member azure-eu --strategy weighted_round_robin
       tollkeeper group update chat --strategy failover --retries 3
     """
 

@@ -12,7 +12,7 @@ from urllib.parse import unquote
 import httptools
 import msgspec
 
-from tollkeeper_server.dataplane.exchange import LISTENER
+from tollkeeper_server.dataplane.caller import LISTENER
 from tollkeeper_server.dataplane.respond import error_object
 from tollkeeper_server.domain.ids import Prefix, new_id
 from tollkeeper_server.doors.http1.call import App, Call
@@ -35,6 +35,7 @@ _LINGER_SECONDS = 5.0
 _EARLY = 0.002
 # How long the loop may take to read what has come, before a connection that seems idle is looked at again.
 _MOMENT = 0.05
+_ASGI = {"version": "3.0", "spec_version": "2.3"}
 _FRAMING = {b"content-length", b"transfer-encoding"}
 
 
@@ -265,7 +266,7 @@ class Connection(asyncio.Protocol):
         raw_path, query = _split(self._url)
         scope = {
             "type": "http",
-            "asgi": {"version": "3.0", "spec_version": "2.3"},
+            "asgi": _ASGI,
             "http_version": version,
             "method": parser.get_method().decode("ascii"),
             "scheme": "http",
