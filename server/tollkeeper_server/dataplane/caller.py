@@ -9,9 +9,7 @@ EXTENSION = "tollkeeper.caller"
 """Where a scope's `extensions` have it, if they do: other servers speak ASGI alone."""
 
 LISTENER = "tollkeeper.listener"
-"""Where a scope has the name of the listener a request came in on; without it, it is `OWN_LISTENER`."""
-OWN_LISTENER = "main"
-"""The gateway's own listener, which is there without being configured."""
+"""Where a scope has the name of the listener that a request came in by."""
 
 
 class Caller(Protocol):

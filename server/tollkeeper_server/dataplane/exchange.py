@@ -6,9 +6,10 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from datetime import UTC, datetime
 from typing import Any
 
-from tollkeeper_server.dataplane.caller import EXTENSION, Caller
+from tollkeeper_server.dataplane.caller import EXTENSION, LISTENER, Caller
 from tollkeeper_server.dataplane.endpoint import Matched
 from tollkeeper_server.domain.ids import Prefix, new_id
+from tollkeeper_server.domain.listener import CONSOLE
 from tollkeeper_server.domain.token import Token
 from tollkeeper_server.domain.usage import Tokens, UsageEvent
 from tollkeeper_server.snapshot.model import ProjectView, Snapshot
@@ -16,13 +17,6 @@ from tollkeeper_server.snapshot.model import ProjectView, Snapshot
 Message = MutableMapping[str, Any]  # as the ASGI specification types it
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
-
-LISTENER = "tollkeeper.listener"
-"""Where a scope has the name of the listener that it came in by."""
-MAIN = "main"
-"""The gateway's own data listener, which is there without being configured."""
-CONSOLE = "console"
-"""What stands for a listener's name where a scope has none."""
 
 UNKNOWN_BYTES = 1 << 62
 """`declared_bytes` of a body whose length was not said."""

@@ -6,15 +6,16 @@ from typing import NoReturn
 from tollkeeper_server.dataplane.affinity import Affinity, keeps
 from tollkeeper_server.dataplane.authenticate import Authenticator
 from tollkeeper_server.dataplane.balance import Balancer
+from tollkeeper_server.dataplane.caller import LISTENER
 from tollkeeper_server.dataplane.endpoint import Meter, check_query
-from tollkeeper_server.dataplane.exchange import LISTENER, MAIN, Exchange, Message
+from tollkeeper_server.dataplane.exchange import Exchange, Message
 from tollkeeper_server.dataplane.forward import outgoing, outgoing_url
 from tollkeeper_server.dataplane.headers import check_headers
 from tollkeeper_server.dataplane.health import Health
 from tollkeeper_server.dataplane.peek import Peek
 from tollkeeper_server.dataplane.route import Way, enter, find_way, pin
 from tollkeeper_server.domain.explanation import ExplainedMember, Explanation, Query, Step, Verdict
-from tollkeeper_server.domain.listener import Rule
+from tollkeeper_server.domain.listener import MAIN, Rule
 from tollkeeper_server.domain.token import Token
 from tollkeeper_server.errors import Reason, TollkeeperError
 from tollkeeper_server.snapshot.model import Header, Leg, Snapshot

@@ -4,6 +4,12 @@ from datetime import datetime
 
 from msgspec import Struct
 
+MAIN = "main"
+"""The name of the gateway's own listener, which is there without being configured."""
+CONSOLE = "console"
+"""What stands for a listener's name where requests come in by the console."""
+RESERVED_NAMES = frozenset({MAIN, CONSOLE})
+
 
 class Rule(Struct, frozen=True, kw_only=True):
     """Sends the requests it matches to a group.

@@ -5,7 +5,7 @@ import contextlib
 import logging
 import socket
 
-from tollkeeper_server.dataplane.caller import OWN_LISTENER
+from tollkeeper_server.domain.listener import MAIN
 from tollkeeper_server.doors.http1.call import App
 from tollkeeper_server.doors.http1.connection import Connection
 
@@ -30,7 +30,7 @@ class DataListener:
         bound: socket.socket,
         *,
         drain_seconds: float,
-        name: str = OWN_LISTENER,
+        name: str = MAIN,
         head_timeout: float = HEAD_SECONDS,
         keep_alive: float = _KEEP_ALIVE_SECONDS,
         quiet: float = QUIET_SECONDS,

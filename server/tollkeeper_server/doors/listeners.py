@@ -6,7 +6,7 @@ import socket
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from tollkeeper_server.dataplane.caller import OWN_LISTENER
+from tollkeeper_server.domain.listener import MAIN
 from tollkeeper_server.doors.data import HEAD_SECONDS, DataListener
 from tollkeeper_server.doors.http1.call import App
 from tollkeeper_server.doors.sockets import ListenError, Place, bind_place, place, place_of
@@ -25,7 +25,8 @@ class _Wanted:
 
 
 class Listeners:
-    """Keeps a `DataListener` for each active listener of the snapshot, and one for the gateway's own port.
+    """Keeps a `DataListener` for each active listener of the snapshot, and one for the gateway's own port,
+    unless a listener has that address, or all addresses of that port.
 
     A port goes on while its address stays, whatever else changes. One that can't be opened disturbs no
     other: it is tried again with each snapshot, and now and then.
@@ -61,6 +62,8 @@ class Listeners:
             return
         self._told, self.problems = self.problems, {}
         self._wanted = self._wanted_by(snapshot.listeners)
+        if self._own in self._bound and self._own not in self._wanted:
+            self._close(self._own)  # what covers it can't be opened before
         self._open_wanted()
         for where in self._bound.keys() - self._wanted.keys():
             self._close(where)
@@ -73,7 +76,7 @@ class Listeners:
         """Returns why `HOST:PORT` can't be listened on; None if it can be, or is already."""
         try:
             where = place(address)
-            if where not in self._bound:
+            if where not in self._bound and not where.covers(self._own):
                 bind_place(where, listening=False).close()
         except ListenError as error:
             return str(error)
@@ -130,7 +133,8 @@ class Listeners:
                 )
             else:
                 wanted[where] = _Wanted(name, view.head_timeout)
-        wanted.setdefault(self._own, _Wanted(OWN_LISTENER, HEAD_SECONDS))
+        if not any(where.covers(self._own) for where in wanted):
+            wanted.setdefault(self._own, _Wanted(MAIN, HEAD_SECONDS))
         return wanted
 
     def _open_wanted(self) -> None:

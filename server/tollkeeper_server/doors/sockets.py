@@ -19,6 +19,11 @@ class Place(NamedTuple):
     host: str
     port: int
 
+    def covers(self, other: "Place") -> bool:
+        """Tells whether this is every interface at the port of `other`, which is then not to be had."""
+        every = self.host == "::" or (self.host == "0.0.0.0" and ":" not in other.host)  # noqa: S104 - compared
+        return every and self.port == other.port and self != other
+
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 

@@ -7,7 +7,7 @@ import msgspec
 from tollkeeper.v1 import listener_service_pb2 as pb
 
 from tollkeeper_server.coordination.ports import Change, Changes
-from tollkeeper_server.domain.listener import IpLimit, Listener, Rule
+from tollkeeper_server.domain.listener import RESERVED_NAMES, IpLimit, Listener, Rule
 from tollkeeper_server.errors import Reason, TollkeeperError
 from tollkeeper_server.management.addresses import parse_address
 from tollkeeper_server.management.etags import check, edit, etag_of, remove
@@ -32,6 +32,12 @@ def build_listener(
 
     With `previous` it takes the place of that one: it has its times and revision. Raises INVALID_ARGUMENT.
     """
+    if request.name in RESERVED_NAMES:
+        raise TollkeeperError(
+            Reason.INVALID_ARGUMENT,
+            f"name: {request.name} is one of the gateway's own listeners; choose another name",
+            field="name",
+        )
     listener = previous or Listener(name=request.name, address="", created_at=now, updated_at=now)
     return msgspec.structs.replace(
         listener,

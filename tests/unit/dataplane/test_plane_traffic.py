@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from tollkeeper_server.dataplane.exchange import LISTENER
+from tollkeeper_server.dataplane.caller import LISTENER
 from tollkeeper_server.dataplane.transport import ConnectError
 from tollkeeper_server.domain.listener import IpLimit, Rule
 from tollkeeper_server.domain.upstream import HeaderAction

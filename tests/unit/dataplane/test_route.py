@@ -159,7 +159,7 @@ def test_a_model_in_the_path_is_checked_as_one_in_the_body(name: str) -> None:
 
 def _listening(*rules: Rule, default_group: str = "") -> Snapshot:
     view = ListenerView(
-        name="main",
+        name="tenant",
         address="127.0.0.1:3000",
         rules=compile_rules(rules),
         default_group=default_group,
@@ -170,12 +170,12 @@ def _listening(*rules: Rule, default_group: str = "") -> Snapshot:
         "farm": pool(leg_to(target("farm")), leg_to(target("one")), name="farm"),
         "spare": pool(leg_to(target("spare")), name="spare"),
     }
-    return replace(CONFIGURED, listeners={"main": view}, groups=groups)
+    return replace(CONFIGURED, listeners={"tenant": view}, groups=groups)
 
 
 def _enter(configuration: Snapshot, path: str = CHAT, method: str = "POST", **fields: Any) -> Exchange:
     caller = exchange(CHAT, method, configuration=configuration, **fields)
-    caller.listener = "main"
+    caller.listener = "tenant"
     return caller
 
 

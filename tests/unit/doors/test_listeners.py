@@ -201,3 +201,16 @@ async def test_a_shared_port_is_left_to_the_other_process() -> None:
             accepted, _ = await loop.sock_accept(copy)
             accepted.close()
     listeners.close()
+
+
+async def test_a_listener_on_every_interface_takes_the_place_of_the_own_port() -> None:
+    async with serving() as (listeners, own):
+        every = f"0.0.0.0:{own.rpartition(':')[2]}"
+        assert listeners.check(every) is None
+
+        listeners.follow(snapshot(everywhere=every))
+        await until_asked(own, "everywhere 127.0.0.1")
+        assert listeners.problems == {}
+
+        listeners.follow(snapshot())
+        await until_asked(own, "main 127.0.0.1")

@@ -6,7 +6,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from tollkeeper.v1 import listener_service_pb2 as pb
 from tollkeeper_server.coordination.ports import Change
 from tollkeeper_server.domain.listener import IpLimit, Rule
-from tollkeeper_server.errors import Reason
+from tollkeeper_server.errors import Reason, TollkeeperError
 from tollkeeper_server.management.listeners import build_listener
 
 from tests.unit.management.plane import NOON, Plane
@@ -177,3 +177,10 @@ def test_what_describes_a_listener_as_it_is_builds_an_equal_one() -> None:
     request = pb.CreateListenerRequest(name="l", address=ADDRESS, ip_limit=pb.IpLimit(burst=3))
     made = build_listener(request, now=NOON)
     assert build_listener(request, now=NOON.replace(year=2030), previous=made) == made
+
+
+@pytest.mark.parametrize("name", ["main", "console"])
+def test_the_gateways_own_names_are_not_to_be_had(name: str) -> None:
+    with pytest.raises(TollkeeperError) as caught:
+        build_listener(pb.CreateListenerRequest(name=name, address=ADDRESS), now=NOON)
+    assert (caught.value.reason, caught.value.field) == (Reason.INVALID_ARGUMENT, "name")

@@ -182,7 +182,7 @@ class CreateListenerRequest(_message.Message):
     HEAD_TIMEOUT_FIELD_NUMBER: _builtins.int
     IS_ACTIVE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """name identifies it: letters, digits, dot, dash and underscore."""
+    """name identifies it: letters, digits, dot, dash and underscore; main and console are the gateway's own."""
     address: _builtins.str
     """address is HOST:PORT. One that the gateway's own data plane has is served by this listener instead."""
     default_group: _builtins.str
