@@ -1,15 +1,17 @@
 """The parts of this room, put together for one process."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from tollkeeper_server.coordination.local import LocalChanges
 from tollkeeper_server.coordination.poll import ChangeStore, Poller
 from tollkeeper_server.coordination.ports import Change, Changes, Unknown
-from tollkeeper_server.coordination.redis import RedisChanges, RedisLink, RedisSharedTokens
 from tollkeeper_server.coordination.tokens import TokenCache
 from tollkeeper_server.domain.token import Token
 from tollkeeper_server.store.ports import TokenStore
+
+if TYPE_CHECKING:
+    from tollkeeper_server.coordination.redis import RedisChanges, RedisLink, RedisSharedTokens
 
 
 class CoordinatedStore(TokenStore, ChangeStore, Protocol):
@@ -42,12 +44,15 @@ class Coordination:
         self._shared: RedisSharedTokens | None = None
         self._changes: LocalChanges | RedisChanges
         if redis_url:
-            self._link = RedisLink(redis_url, timeout=redis_timeout)
+            # The driver takes 5 MB of memory; who has no Redis does without.
+            from tollkeeper_server.coordination import redis
+
+            self._link = redis.RedisLink(redis_url, timeout=redis_timeout)
             self._link.on_return(self._sweep)
-            self._shared = RedisSharedTokens(
+            self._shared = redis.RedisSharedTokens(
                 self._link, lifetime=lifetime / 2, unknown_lifetime=unknown_lifetime
             )
-            self._changes = RedisChanges(self._link, self._shared, on_gap=self._sweep)
+            self._changes = redis.RedisChanges(self._link, self._shared, on_gap=self._sweep)
         else:
             self._changes = LocalChanges()
         self._changes.subscribe(self._apply_pushed)

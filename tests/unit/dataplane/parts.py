@@ -183,7 +183,8 @@ class Answer:
 
     def whole_body(self) -> bytes | None:
         """Returns the body if nothing else comes in between."""
-        return b"".join(self.steps) if all(isinstance(step, bytes) for step in self.steps) else None
+        pieces = [step for step in self.steps if isinstance(step, bytes)]
+        return b"".join(pieces) if len(pieces) == len(self.steps) else None
 
     async def pour(self, take: Callable[[bytes], bool]) -> bool:
         """Goes through the steps, on from where it was stopped."""
