@@ -23,6 +23,7 @@ class Scenario(StrEnum):
     ERRORS = "50 % errors"
     HTTP1_CONSOLE = "console, HTTP/1.1"
     HTTP2_CONSOLE = "console, HTTP/2"
+    RULES = "1,000 routing rules"
     OPEN_STREAMS_AFTER = "1,000 open streams, last thing"
     SOAK_BEGIN = "many requests, before"
     SOAK_100K = "many requests, after 100,000"
@@ -40,6 +41,7 @@ BODIES = {Scenario.BODY_1: 1_000, Scenario.BODY_100: 100_000, Scenario.BODY_1000
 
 CONSOLE = (Scenario.HTTP1_CONSOLE, Scenario.HTTP2_CONSOLE)
 SOAK = (Scenario.SOAK_BEGIN, Scenario.SOAK_100K, Scenario.SOAK_END)
+RULES = 1_000
 SMALL_REQUEST = 200
 """Bytes of a chat request, unless its size is what is measured."""
 
@@ -73,6 +75,7 @@ SHORT = Plan(
             Scenario.SMALL_STREAMS_BESIDE,
             Scenario.ERRORS,
             Scenario.HTTP2_CONSOLE,
+            Scenario.RULES,
         }
     ),
     soak=0,

@@ -43,6 +43,8 @@ class Metric(StrEnum):
     RESIDENT = "resident MB"
     SERVED = "requests served"
     MOST_OPEN = "most open"
+    FIND = "find µs"
+    """To find the rule that counts, in this process, for the kind of request that takes longest."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,12 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from bench import load_streams, load_wrk, payloads
+from bench import load_streams, load_wrk, payloads, rules
 from bench.account import Account, settle
 from bench.load_h2 import run_h2load
 from bench.load_streams import StreamPlan
 from bench.load_wrk import WrkFigures, WrkPlan
-from bench.plan import BASELINE, BODIES, CHAT, CONSOLE, SMALL_REQUEST, SOAK, STREAMS, Plan, Scenario
+from bench.plan import BASELINE, BODIES, CHAT, CONSOLE, RULES, SMALL_REQUEST, SOAK, STREAMS, Plan, Scenario
 from bench.processes import Cores, Process, Processes
 from bench.programs import Program, find, remedy
 from bench.record import Recorder
@@ -101,6 +101,11 @@ class Bench:
             case scenario if scenario in CONSOLE:
                 self._say(f"round {number + 1}: {scenario}")
                 self._console(scenario)
+                return
+            case Scenario.RULES:
+                self._say(f"round {number + 1}: {scenario}")
+                _, costs = rules.measure(RULES)
+                self.results.add(scenario, Subject.TOLLKEEPER, Metric.FIND, max(costs.values()))
                 return
             case _:
                 return

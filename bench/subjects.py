@@ -7,7 +7,7 @@ from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 
-from tollkeeper import Client, Deployment, Provider, Timeouts
+from tollkeeper import Breaker, Client, Deployment, Provider, Timeouts
 
 from bench import litellm, nginx_upstream
 from bench.payloads import INTERVAL_MS
@@ -147,6 +147,8 @@ def _configure(grpc: str, management_token: str, upstreams: Upstreams) -> str:
                 base_url=url,
                 api_key="sk-bench-provider-key",
                 timeouts=Timeouts(connect=timedelta(seconds=10)),
+                # Errors are asked for, and to be answered.
+                breaker=Breaker(min_calls=100_000),
             )
             client.models.create(name=model_of(traffic), deployments=[Deployment(str(traffic))])
         project = client.projects.create(name="bench")

@@ -75,6 +75,9 @@ def judge(results: Results) -> list[Target]:
         ),
         _at_most("memory with 1,000 open streams, MB", 150, _most_resident(results)),
         _at_most("memory after the last / after 100,000 requests (--soak 1000000)", 1.01, _growth(results)),
+        _at_most(
+            "finding one of 1,000 routing rules, µs", 20.0, results.get(Scenario.RULES, ours, Metric.FIND)
+        ),
         _at_most("stall of other streams by 1 MB requests, ms", 10.0, _stall(results)),
     ]
 

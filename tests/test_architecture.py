@@ -24,11 +24,30 @@ ROOMS: dict[str, set[str]] = {
     "snapshot": {"domain", "errors", "telemetry", "store.ports", "store.sealed"},
     "coordination": {"domain", "errors", "telemetry", "store.ports"},
     "dataplane": {"domain", "errors", "telemetry", "store.ports", "coordination.ports", "ledger", "snapshot"},
-    "management": {"domain", "errors", "telemetry", "store.ports", "store.sealed", "coordination.ports"},
-    "doors": {"domain", "errors", "telemetry", "settings", "dataplane", "management"},
+    "management": {
+        "domain",
+        "errors",
+        "telemetry",
+        "store.ports",
+        "store.sealed",
+        "coordination.ports",
+        "snapshot.rules",
+    },
+    "doors": {"domain", "errors", "telemetry", "settings", "snapshot.model", "dataplane", "management"},
 }
 # These put the rest together and may import all of it.
-COMPOSITION = {"__init__", "__main__", "app", "demo", "process", "run", "simulate"}
+COMPOSITION = {
+    "__init__",
+    "__main__",
+    "app",
+    "configure",
+    "demo",
+    "process",
+    "run",
+    "simulate",
+    "traffic",
+    "supervision",
+}
 # Here only the standard library and codecs are imported.
 PURE = ("domain/*", "telemetry/*", "errors.py")
 CODECS = {"msgspec"}
@@ -48,9 +67,12 @@ ONLY_IN = {
     "aiohappyeyeballs": ("dataplane/http1/*",),
     "aiohttp": (),
     "httptools": ("dataplane/http1/*", "doors/*"),
+    "tenacity": ("dataplane/retry.py",),
     "google": ("management/*", "doors/*"),
+    "prometheus_client": ("doors/metric*",),
+    "re2": ("snapshot/regexes.py",),
     "protovalidate": ("management/*", "doors/*"),
-    "tollkeeper": ("management/*", "doors/*", "__main__.py"),
+    "tollkeeper": ("management/*", "doors/*", "__main__.py", "configure.py"),
 }
 VAGUE_NAMES = {"utils", "util", "helpers", "helper", "manager", "common", "misc"}
 

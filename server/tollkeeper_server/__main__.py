@@ -23,6 +23,11 @@ _SETTING_OPTIONS = (
         "--data-dir", type=click.Path(path_type=Path), help="Where state is kept. [tollkeeper-data]"
     ),
     click.option(
+        "--config",
+        type=click.Path(path_type=Path),
+        help="YAML file of what to configure, applied at start and at SIGHUP. [none]",
+    ),
+    click.option(
         "--store", metavar="URL", help="sqlite, sqlite:///FILE or mongodb://HOST/DATABASE. [sqlite]"
     ),
     click.option("--redis", metavar="URL", help="redis://HOST:PORT/DB, shared by several processes. [none]"),
@@ -34,6 +39,7 @@ _SETTING_OPTIONS = (
     click.option("--tls-key", type=click.Path(path_type=Path), help="Its private key, PEM."),
     click.option("--grpc-tls/--no-grpc-tls", default=None, help="Use the certificate for gRPC, too."),
     click.option("--max-body-bytes", type=int, help="The largest request body. [67108864]"),
+    click.option("--drain-seconds", type=float, help="What requests under way get at the end. [600]"),
     click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), help="[info]"),
     click.option("--log-format", type=click.Choice([form.value for form in LogFormat]), help="[text]"),
 )
@@ -70,6 +76,12 @@ def main() -> None:
 @click.option(
     "--demo", is_flag=True, default=None, help="Set up a simulated provider, a project and a token."
 )
+@click.option(
+    "--takeover",
+    is_flag=True,
+    default=None,
+    help="Take the ports over from the process that has them, if any.",
+)
 def serve(settings_file: Path | None, **options: Any) -> None:
     """Run the gateway.
 
@@ -99,6 +111,14 @@ def check_config(settings_file: Path | None, **options: Any) -> None:
     settings = _settings(settings_file, options)
     for name, value in sorted(settings):
         click.echo(redact(f"{name}: {value if value is not None else ''}"))
+    if settings.config is not None:
+        from tollkeeper_server.configure import read_file
+        from tollkeeper_server.process import RunError
+
+        try:
+            read_file(settings.config)
+        except RunError as error:
+            fail(str(error))
     if settings.management_token is None and not settings.demo:
         fail("management_token: not set; make one with: openssl rand -base64 32")
 

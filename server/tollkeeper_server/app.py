@@ -2,38 +2,47 @@
 
 import asyncio
 import base64
+import contextlib
 import logging
 import secrets
+import socket
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib.metadata import version as distribution_version
 from pathlib import Path
 
+from tollkeeper_server.configure import ConfigurationFile
 from tollkeeper_server.coordination.open import Coordination
 from tollkeeper_server.dataplane.authenticate import Authenticator
 from tollkeeper_server.dataplane.http1.transport import Http1Transport
-from tollkeeper_server.dataplane.plane import DataPlane, Limits
 from tollkeeper_server.demo import Demo, set_up_demo
 from tollkeeper_server.domain.upstream import Timeouts
 from tollkeeper_server.doors.console import make_console
-from tollkeeper_server.doors.data import DataListener
 from tollkeeper_server.doors.front import ConsoleListener, front
 from tollkeeper_server.doors.grpc import GrpcListener
+from tollkeeper_server.doors.listeners import Listeners
+from tollkeeper_server.doors.metrics import Exposition
 from tollkeeper_server.doors.sockets import bind, name_of
+from tollkeeper_server.doors.takeover import Handover, Port, Taken, Use, take_over
 from tollkeeper_server.doors.tls import load_certificate
 from tollkeeper_server.errors import TollkeeperError
 from tollkeeper_server.ledger.drain import Drain
 from tollkeeper_server.ledger.journal import Journal
 from tollkeeper_server.management.services import make_chain
+from tollkeeper_server.process import RunError
 from tollkeeper_server.settings import Settings, SettingsError
 from tollkeeper_server.snapshot.watch import SnapshotWatch
 from tollkeeper_server.store.key_file import keep
 from tollkeeper_server.store.open import make_store
 from tollkeeper_server.store.ports import Store
 from tollkeeper_server.store.sealed import Sealer, new_key
+from tollkeeper_server.telemetry.metrics import Gauges, Metrics
+from tollkeeper_server.traffic import Traffic, build_traffic
 
 _log = logging.getLogger("tollkeeper.app")
 _FLUSH_SECONDS = 5.0
+_MISSED_POLLS = 10
 _ENCRYPTION_KEY_FILE = "encryption-key"
 _DIGEST_KEY = "digest_key"
 
@@ -104,23 +113,30 @@ class Server:
         self._simulator = simulator
         self._parts = AsyncExitStack()
         self._draining = False
-        self._data: DataListener
+        self._taken: Taken | None = None
+        self._handover: Handover
+        self._listeners: Listeners
         self._console: ConsoleListener
         self._grpc: GrpcListener
         self._watch: SnapshotWatch
         self._coordination: Coordination
         self._store: Store
+        self._journal: Journal
+        self._drain: Drain
+        self._traffic: Traffic
+        self._metrics = Metrics()
+        self._file: ConfigurationFile | None = None
         self.demo: Demo | None = None
 
     async def start(self) -> Addresses:
-        """Opens the store, reads the configuration, and binds every port; nothing is answered yet."""
+        """Opens the store, reads the configuration, and binds every port; nothing is answered yet.
+
+        With `takeover` in the settings the ports are those of the process that has them, if there is one.
+        """
         settings = self._settings
         make_data_dir(settings.data_dir)
         certificate = load_certificate(settings) if settings.uses_tls else None
-        data = bind(settings.data_address, "data plane", "TOLLKEEPER_DATA_ADDRESS")
-        self._parts.callback(data.close)
-        console = bind(settings.console_address, "console", "TOLLKEEPER_CONSOLE_ADDRESS")
-        self._parts.callback(console.close)
+        data, console = self._bind()
         sealer = make_sealer(settings)
         store = self._store = make_store(settings.store, settings.data_dir)
         await store.open()
@@ -128,7 +144,14 @@ class Server:
         digest_key = await load_digest_key(store, sealer)
         if settings.demo:
             self.demo = await set_up_demo(store, sealer, digest_key, settings.data_dir, self._simulator)
-        plane = await self._start_data_plane(sealer, digest_key)
+        traffic = self._traffic = await self._start_data_plane(sealer, digest_key)
+        self._listeners = Listeners(
+            traffic.plane,
+            data,
+            drain_seconds=settings.drain_seconds,
+            inherited=self._taken.take_listeners() if self._taken else (),
+        )
+        self._parts.callback(self._listeners.close)
         chain = make_chain(
             store=store,
             sealer=sealer,
@@ -136,26 +159,59 @@ class Server:
             changes=self._coordination.changes,
             management_token=self._management_token,
             clock=_now,
+            port_check=self._listeners.check,
+            explain=traffic.explainer.explain,
         )
-        self._grpc = GrpcListener(
-            chain,
-            settings.grpc_address,
-            certificate=certificate if settings.grpc_tls else None,
-            ready=self.readiness,
+        if settings.config is not None:
+            self._file = ConfigurationFile(settings.config, chain, self._management_token)
+            await self._file.apply()
+        self._watch.subscribe(self._listeners.follow)
+        version = distribution_version("tollkeeper")
+        exposition = Exposition(
+            self._metrics, self._gauges, version, llmproxy_names=settings.metrics_llmproxy_names
         )
-        await self._grpc.start()
-        self._parts.push_async_callback(self._grpc.close)
-        addresses = Addresses(name_of(data), name_of(console), self._grpc.address, settings.uses_tls)
-        self._data = DataListener(plane, data, drain_seconds=settings.drain_seconds)
         self._console = ConsoleListener(
-            front(plane, make_console(chain, self.readiness)),
+            front(traffic.plane, make_console(chain, self.readiness, exposition, version)),
             console,
             certificate=certificate,
             drain_seconds=settings.drain_seconds,
         )
-        return addresses
+        shared = self._taken.grpc(settings.grpc_address) if self._taken else None
+        self._grpc = GrpcListener(
+            chain,
+            shared or settings.grpc_address,
+            certificate=certificate if settings.grpc_tls else None,
+            ready=self.readiness,
+            shared=shared is not None,
+        )
+        await self._grpc.start()
+        self._parts.push_async_callback(self._grpc.close)
+        self._handover = Handover(settings.data_dir, self._ports, settings.grpc_address, self._grpc.address)
+        return Addresses(name_of(data), name_of(console), self._grpc.address, settings.uses_tls)
 
-    async def _start_data_plane(self, sealer: Sealer, digest_key: bytes) -> DataPlane:
+    def _bind(self) -> tuple[socket.socket, socket.socket]:
+        """Returns the ports of the data plane and the console, taken over or bound."""
+        settings = self._settings
+        taken = self._taken = take_over(settings.data_dir) if settings.takeover else None
+        if taken:
+            self._parts.callback(taken.close)
+        data = taken.take(Use.DATA, settings.data_address) if taken else None
+        data = data or bind(settings.data_address, "data plane", "TOLLKEEPER_DATA_ADDRESS")
+        self._parts.callback(data.close)
+        console = taken.take(Use.CONSOLE, settings.console_address) if taken else None
+        console = console or bind(settings.console_address, "console", "TOLLKEEPER_CONSOLE_ADDRESS")
+        self._parts.callback(console.close)
+        return data, console
+
+    def _ports(self) -> list[tuple[Port, socket.socket]]:
+        own, *others = self._listeners.sockets()
+        return [
+            (Port(Use.DATA, self._settings.data_address), own),
+            (Port(Use.CONSOLE, self._settings.console_address), self._console.bound),
+            *((Port(Use.LISTENER), bound) for bound in others),
+        ]
+
+    async def _start_data_plane(self, sealer: Sealer, digest_key: bytes) -> Traffic:
         settings, store = self._settings, self._store
         watch = self._watch = SnapshotWatch(store, sealer.open, _timeouts(settings))
         await watch.load()
@@ -163,6 +219,7 @@ class Server:
             coordination = self._coordination = Coordination(
                 store,
                 watch.load,
+                watch.confirm,
                 redis_url=settings.redis,
                 lifetime=settings.auth_cache_seconds,
                 unknown_lifetime=settings.unknown_token_seconds,
@@ -175,42 +232,93 @@ class Server:
         await coordination.open()
         self._parts.push_async_callback(coordination.close)
         try:
-            journal = Journal(settings.data_dir / "journal")
+            journal = self._journal = Journal(settings.data_dir / "journal")
         except OSError as error:
             raise _unusable(settings.data_dir / "journal", error) from error
         self._parts.callback(journal.close)
-        drain = Drain(journal, store)
+        drain = self._drain = Drain(journal, store)
         drain.start()
         self._parts.push_async_callback(drain.close)
         self._parts.push_async_callback(drain.flush, _FLUSH_SECONDS)
         transport = Http1Transport()
         self._parts.push_async_callback(transport.close)
-        return DataPlane(
-            current=lambda: watch.current,
+        traffic = build_traffic(
+            lambda: watch.current,
             authenticator=Authenticator(coordination.tokens, digest_key, watch.load, _now),
-            admit=lambda token_id, at: store.admit_request(token_id, at=at),
+            store=store,
+            placements=coordination.placements,
             transport=transport,
             journal=journal,
-            limits=Limits(max_body=settings.max_body_bytes, max_upload=settings.max_upload_bytes),
+            metrics=self._metrics,
+            settings=settings,
         )
+        self._parts.push_async_callback(traffic.prober.close)
+        watch.subscribe(traffic.follow)
+        return traffic
 
     async def serve(self, stop: asyncio.Event) -> None:
-        """Serves until `stop` is set and the requests under way have ended, or the drain time has."""
-        async with asyncio.TaskGroup() as listeners:
-            listeners.create_task(self._data.serve())
-            listeners.create_task(self._console.serve())
-            await stop.wait()
+        """Serves until `stop` is set or another process has taken over, and the drain is over.
+
+        The drain ends with the requests under way, or with its time.
+        """
+        async with asyncio.TaskGroup() as tasks:
+            data = tasks.create_task(self._listeners.serve())
+            tasks.create_task(self._console.serve())
+            self._begin_handover()
+            ends = [tasks.create_task(stop.wait()), tasks.create_task(self._handover.taken.wait())]
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            for end in ends:
+                end.cancel()
             self._draining = True
-            self._data.stop()
-            self._console.stop()
-            await self._grpc.stop(self._settings.drain_seconds)
+            await self._handover.close()
+            if self._handover.taken.is_set():
+                await self._leave_to_another()
+            else:
+                await self._leave(data)
+
+    def _begin_handover(self) -> None:
+        inherited = self._taken.take(Use.TAKEOVER) if self._taken else None
+        if self._taken:
+            self._taken.ready()
+            self._taken.close()
+        self._handover.start(inherited)
+
+    async def _leave_to_another(self) -> None:
+        _log.info("another process has taken over; what is under way here may end")
+        self._listeners.stop(shared=True)
+        self._console.stop()
+        await self._grpc.stop(self._settings.drain_seconds)
+
+    async def _leave(self, data: asyncio.Task[None]) -> None:
+        """Ends the data plane first: until then the console tells load balancers what is going on."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + self._settings.drain_seconds
+        self._listeners.stop()
+        self._console.leave()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout_at(end):
+                await asyncio.wait({data})
+                await self._console.unused()
+        left = max(end - loop.time(), 0.0)
+        self._console.stop(left)
+        await self._grpc.stop(left)
+
+    async def reload(self) -> None:
+        """Applies the configuration file again. What is wrong with it is logged, and changes nothing."""
+        if self._file is None:
+            _log.warning("there is no configuration file to apply again; --config names one")
+            return
+        try:
+            await self._file.apply()
+        except RunError as error:
+            _log.error("nothing was changed: %s", error)
 
     async def close(self) -> None:
         """Writes what is left of the usage, and lets go of everything."""
         await self._parts.aclose()
 
     async def readiness(self) -> dict[str, str | None]:
-        """Returns what stands in the way of serving, by part; None where nothing does."""
+        """Returns what is wrong, by part (doors/ops.py); None where nothing is."""
         store: str | None = None
         try:
             await self._store.ping()
@@ -221,8 +329,35 @@ class Server:
             "store": store,
             "configuration": self._watch.problem,
             "redis": redis,
+            "listeners": self._listeners.problem,
+            "snapshot": None if store is None else self._staleness(),
             "draining": "the server is going down" if self._draining else None,
         }
+
+    def _staleness(self) -> str | None:
+        # Until then known tokens are served, whatever is away.
+        settings, age = self._settings, self._watch.age()
+        if age <= max(settings.auth_cache_seconds / 2, _MISSED_POLLS * settings.poll_seconds):
+            return None
+        return f"the configuration was last known to be the stored one {age:,.0f} seconds ago"
+
+    def _gauges(self) -> Gauges:
+        snapshot = self._watch.current
+        upstreams = self._traffic.health.views()
+        return Gauges(
+            snapshot_revision=snapshot.revision,
+            snapshot_age=self._watch.age(),
+            journal_waiting=self._journal.waiting,
+            journal_skipped=self._journal.skipped,
+            drain_lag=self._drain.lag,
+            breakers={name: view.breaker.value for name, view in upstreams.items()},
+            calls={name: view.in_flight for name, view in upstreams.items()},
+            connections=self._listeners.connections(),
+            urls={
+                name: (target.full_url or target.base_url).partition("?")[0]
+                for name, target in snapshot.targets.items()
+            },
+        )
 
 
 def _timeouts(settings: Settings) -> Timeouts:

@@ -85,6 +85,7 @@ class Reason(StrEnum):
     IN_USE = "in_use"
     ETAG_MISMATCH = "etag_mismatch"
     REQUEST_LIMIT_EXCEEDED = "request_limit_exceeded"
+    RATE_LIMIT_EXCEEDED = "rate_limit_exceeded"
     # who does not answer
     UPSTREAM_UNREACHABLE = "upstream_unreachable"
     UPSTREAM_CREDENTIALS = "upstream_credentials_rejected"
@@ -123,6 +124,7 @@ TABLE: dict[Reason, Outcome] = {
     Reason.IN_USE: Outcome(_G.FAILED_PRECONDITION, 409, _T.INVALID_REQUEST, Retry.NO),
     Reason.ETAG_MISMATCH: Outcome(_G.ABORTED, 412, _T.INVALID_REQUEST, Retry.NO),
     Reason.REQUEST_LIMIT_EXCEEDED: Outcome(_G.RESOURCE_EXHAUSTED, 429, _T.QUOTA, Retry.NO),
+    Reason.RATE_LIMIT_EXCEEDED: Outcome(_G.RESOURCE_EXHAUSTED, 429, _T.RATE_LIMIT),
     Reason.UPSTREAM_UNREACHABLE: Outcome(_G.UNAVAILABLE, 502, _T.UPSTREAM),
     Reason.UPSTREAM_CREDENTIALS: Outcome(_G.UNAVAILABLE, 502, _T.UPSTREAM, Retry.NO),
     Reason.UPSTREAM_INVALID: Outcome(_G.UNAVAILABLE, 502, _T.UPSTREAM),

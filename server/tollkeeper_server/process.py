@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+from collections.abc import Callable, Coroutine
 
 
 class RunError(Exception):
@@ -22,3 +23,15 @@ def stop_on_signals() -> asyncio.Event:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, on_signal, number)
     return stop
+
+
+def reload_on_hangup(reload: Callable[[], Coroutine[None, None, None]]) -> None:
+    """Calls `reload` at each SIGHUP."""
+    running: set[asyncio.Task[None]] = set()
+
+    def on_signal() -> None:
+        task = asyncio.ensure_future(reload())
+        running.add(task)
+        task.add_done_callback(running.discard)
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, on_signal)

@@ -10,14 +10,16 @@ import uvloop
 from tollkeeper_server.app import Addresses, Server, make_data_dir
 from tollkeeper_server.demo import describe, uses_simulator
 from tollkeeper_server.doors.sockets import ListenError
+from tollkeeper_server.doors.takeover import TakeoverError
 from tollkeeper_server.doors.tls import CertificateError
 from tollkeeper_server.errors import TollkeeperError
-from tollkeeper_server.process import RunError, stop_on_signals
+from tollkeeper_server.process import RunError, reload_on_hangup, stop_on_signals
 from tollkeeper_server.settings import ENV_PREFIX, LogFormat, Settings, SettingsError
 from tollkeeper_server.snapshot.compile import CompileError
 from tollkeeper_server.store.key_file import KeyFileError, keep
 from tollkeeper_server.store.ports import StoreCorruptError
 from tollkeeper_server.store.sealed import UnsealError
+from tollkeeper_server.supervision import replace_on_signal, tell_ready
 from tollkeeper_server.telemetry.logs import set_up_logging
 
 _MANAGEMENT_TOKEN_FILE = "management-token"  # noqa: S105 - a file's name
@@ -39,6 +41,7 @@ _EXPECTED = (
     ListenError,
     StoreCorruptError,
     TollkeeperError,
+    TakeoverError,
     UnsealError,
     OSError,
     SettingsError,
@@ -76,7 +79,10 @@ async def _run(settings: Settings, management_token: str, say: Callable[[str], N
         gc.collect()
         gc.freeze()
         gc.set_threshold(_COLLECT_AFTER)
+        reload_on_hangup(server.reload)
+        replace_on_signal()
         say(_announcement(server, addresses, management_token))
+        tell_ready()
         await server.serve(stop)
 
 

@@ -86,6 +86,7 @@ class Settings(BaseSettings):
     data_dir: Path = Path("tollkeeper-data")
     store: Annotated[str, AfterValidator(_store_url)] = "sqlite"
     redis: Annotated[str, AfterValidator(_redis_url)] = ""
+    config: Path | None = None
     management_token: SecretStr | None = Field(
         default=None,
         validation_alias=AliasChoices("TOLLKEEPER_MANAGEMENT_TOKEN", "MANAGEMENT_TOKEN"),
@@ -109,9 +110,11 @@ class Settings(BaseSettings):
     first_byte_timeout_seconds: Seconds = 600.0
     idle_timeout_seconds: Seconds = 300.0
     total_timeout_seconds: Seconds = 3600.0
-    drain_seconds: Seconds = 30.0
+    drain_seconds: Seconds = 600.0
+    takeover: bool = False
     log_level: str = "info"
     log_format: LogFormat = LogFormat.TEXT
+    metrics_llmproxy_names: bool = False
     demo: bool = False
 
     @field_validator("management_token", "encryption_key", mode="after")

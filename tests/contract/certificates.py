@@ -14,7 +14,7 @@ _DAY = timedelta(days=1)
 
 
 class Authority:
-    """Signs certificates; `ca_file` is what to trust."""
+    """Signs certificates; `ca_file` is what to trust, `pem` its text."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -25,8 +25,9 @@ class Authority:
             .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
             .sign(self._key, hashes.SHA256())
         )
+        self.pem = certificate.public_bytes(serialization.Encoding.PEM).decode()
         self.ca_file = folder / "ca.pem"
-        self.ca_file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+        self.ca_file.write_text(self.pem, encoding="ascii")
 
     def server(self, *names: str) -> ssl.SSLContext:
         """A server's context, with a certificate for these host names and addresses."""

@@ -3,10 +3,21 @@
 from datetime import UTC, datetime, timedelta
 
 from tollkeeper_server.domain.ids import Prefix, new_id
-from tollkeeper_server.domain.model import Capability, Deployment, Model
+from tollkeeper_server.domain.listener import IpLimit, Listener, Rule
+from tollkeeper_server.domain.model import Capability, Deployment, FallbackCause, Model, Price
+from tollkeeper_server.domain.placement import Placement
 from tollkeeper_server.domain.project import Project
 from tollkeeper_server.domain.token import Token, digest_secret, new_secret
-from tollkeeper_server.domain.upstream import AuthScheme, Provider, Upstream
+from tollkeeper_server.domain.traffic import Group, Member, Retry, Strategy, TrafficPolicy
+from tollkeeper_server.domain.upstream import (
+    AuthScheme,
+    Breaker,
+    HeaderAction,
+    HeaderOperation,
+    Probe,
+    Provider,
+    Upstream,
+)
 from tollkeeper_server.domain.usage import Confidence, Tokens, UsageEvent
 
 # A whole second and a microsecond: neither may be lost, and both must sort.
@@ -34,6 +45,7 @@ def an_upstream(name: str = "openai") -> Upstream:
         name=name,
         provider=Provider.GENERIC,
         base_url="https://llm.example.com/v1",
+        full_url="https://llm.example.com/v1/chat?tenant=größe",
         auth_scheme=AuthScheme.HEADER,
         auth_header="x-key",
         username="user",
@@ -42,8 +54,18 @@ def an_upstream(name: str = "openai") -> Upstream:
         organization="org",
         project="proj",
         api_version="2026-01-01",
+        is_active=False,
         is_default=True,
         timeouts={"idle": 30.5, "total": 600},
+        header_operations=(
+            HeaderOperation(action=HeaderAction.REPLACE, name="x-tenant", value="a; b"),
+            HeaderOperation(action=HeaderAction.REMOVE, name="cookie"),
+        ),
+        breaker=Breaker(threshold=0.25, cooldown_seconds=7, window_seconds=12.5, min_calls=3),
+        probe=Probe(path="/health", interval_seconds=2.5, timeout_seconds=1),
+        ca_certificates="-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n",
+        proxy_url="enc:v1:k:p",
+        proxy_hint="http://proxy:3128",
         created_at=NOON,
         updated_at=LATER,
     )
@@ -55,7 +77,65 @@ def a_model(name: str = "gpt-5") -> Model:
         name=name,
         aliases=("best", "größte"),
         capabilities=(Capability.CHAT_COMPLETIONS, Capability.RESPONSES),
-        deployments=(Deployment(upstream="openai"), Deployment(upstream="azure", upstream_model="gpt5-eu")),
+        deployments=(
+            Deployment(upstream="openai"),
+            Deployment(upstream="azure", upstream_model="gpt5-eu", weight=65_535),
+        ),
+        policy=a_policy(),
+        group="large",
+        fallbacks=("gpt-4", "claude-*"),
+        fallback_on=(FallbackCause.CONTEXT_LENGTH, FallbackCause.CONTENT),
+        price=Price(prompt=1_250, completion=10_000, cached=125),
+        is_active=False,
+        created_at=NOON,
+        updated_at=LATER,
+    )
+
+
+def a_policy() -> TrafficPolicy:
+    """Returns a policy with every field set."""
+    return TrafficPolicy(
+        strategy=Strategy.RESPONSE_AWARE,
+        user_agent="tollkeeper/1",
+        keep_alive_seconds=45,
+        timeouts={"connect": 0.5, "request": 20},
+        retry=Retry(
+            attempts=3,
+            initial_ms=250,
+            max_ms=4_000,
+            total_seconds=12.5,
+            only_safe=True,
+            budget_percent=10,
+        ),
+        session_header="x-session",
+    )
+
+
+def a_group(name: str = "large") -> Group:
+    """Returns a group with every field set."""
+    return Group(
+        name=name,
+        members=(Member(upstream="openai"), Member(upstream="azure", weight=65_535)),
+        policy=a_policy(),
+        created_at=NOON,
+        updated_at=LATER,
+    )
+
+
+def a_listener(name: str = "tenant") -> Listener:
+    """Returns a listener with every field set."""
+    return Listener(
+        name=name,
+        address="[::1]:3001",
+        default_group="large",
+        rules=(
+            Rule(group="large", path="/v1/{kind:[a-z]+}/:id/*", strip_prefix="/v1"),
+            Rule(group="small", header="x-tier", value="größe"),
+            Rule(group="small", header="x-tier", pattern="(a|b)+"),
+        ),
+        ip_limit=IpLimit(per_second=3, burst=4),
+        head_timeout_seconds=2.5,
+        is_active=False,
         created_at=NOON,
         updated_at=LATER,
     )
@@ -83,6 +163,13 @@ def a_token(
         created_at=NOON,
         updated_at=updated_at,
     )
+
+
+def a_placement(
+    placement_id: str = "file-1", *, upstream: str = "openai", used_at: datetime = NOON
+) -> Placement:
+    """Returns a placement."""
+    return Placement(id=placement_id, upstream=upstream, project_id="prj_1", used_at=used_at)
 
 
 def an_event(token: Token | None = None, *, started_at: datetime = NOON, request_id: str = "r") -> UsageEvent:

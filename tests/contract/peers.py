@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from tollkeeper_server.dataplane.transport import Incoming, Outgoing
+from tollkeeper_server.dataplane.transport import NO_DIAL, Incoming, Outgoing
 from tollkeeper_server.domain.upstream import Timeouts
-from tollkeeper_server.snapshot.model import Header
+from tollkeeper_server.snapshot.model import Dial, Header
 
 DEADLINE = 20.0
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -103,6 +103,7 @@ def request_to(
     body: bytes | AsyncIterator[bytes] = b"{}",
     headers: list[Header] | None = None,
     length: int | None = None,
+    dial: Dial = NO_DIAL,
     **timeouts: float,
 ) -> Outgoing:
     """A request to the peer, with time limits that no test should come to."""
@@ -113,6 +114,7 @@ def request_to(
         body,
         Timeouts(**{"connect": 5.0, "first_byte": 15.0, "idle": 15.0, "total": 15.0, **timeouts}),
         length,
+        dial,
     )
 
 

@@ -1,4 +1,4 @@
-"""What a store promises about upstreams and models, which are kept by name."""
+"""What a store promises about upstreams, models, groups and listeners, which are kept by name."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -10,26 +10,28 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tollkeeper_server.domain.listener import Listener
 from tollkeeper_server.domain.model import Model
+from tollkeeper_server.domain.traffic import Group
 from tollkeeper_server.domain.upstream import Upstream
 from tollkeeper_server.errors import Reason, TollkeeperError
 from tollkeeper_server.store.ports import Store
 
 from tests.contract.conftest import FreshStore
-from tests.contract.entities import LATER, a_model, an_upstream
+from tests.contract.entities import LATER, a_group, a_listener, a_model, an_upstream
 
-Named = Upstream | Model
+Named = Upstream | Model | Group | Listener
 
 
 class List(Protocol):
-    """`list_upstreams` or `list_models`."""
+    """`list_upstreams` and its like."""
 
     def __call__(self, *, after: str = "", limit: int) -> Awaitable[Sequence[Named]]:
         """Returns a page."""
 
 
 class Delete(Protocol):
-    """`delete_upstream` or `delete_model`."""
+    """`delete_upstream` and its like."""
 
     def __call__(self, name: str, *, expected: int) -> Awaitable[bool]:
         """Removes one."""
@@ -68,9 +70,17 @@ class Kind:
         return method
 
 
-@pytest.fixture(params=[Kind("upstream", an_upstream), Kind("model", a_model)], ids=["upstream", "model"])
+KINDS = (
+    Kind("upstream", an_upstream),
+    Kind("model", a_model),
+    Kind("group", a_group),
+    Kind("listener", a_listener),
+)
+
+
+@pytest.fixture(params=KINDS, ids=lambda kind: kind.word)
 def kind(request: pytest.FixtureRequest) -> Kind:
-    """Upstreams, then models."""
+    """Each kind in turn."""
     assert isinstance(request.param, Kind)
     return request.param
 
@@ -96,12 +106,23 @@ async def test_a_name_is_taken_once(store: Store, kind: Kind) -> None:
     assert outcomes.count(None) == 1
 
 
+def test_every_field_is_tried(kind: Kind) -> None:
+    """No field is at its default: a store that forgets it would not be noticed."""
+    assert defaults_in(kind.make("whole")) == ["revision"]
+
+
+def defaults_in(entity: msgspec.Struct) -> list[str]:
+    """Returns the fields that are as they would be if they were not given."""
+    fields = msgspec.structs.fields(entity)
+    return [field.name for field in fields if getattr(entity, field.name) == field.default]
+
+
 async def test_kinds_do_not_share_names(store: Store) -> None:
-    """An upstream and a model may have one name."""
-    await store.add_upstream(an_upstream("same"))
-    await store.add_model(a_model("same"))
+    """One of each may have one name."""
+    for kind in KINDS:
+        await kind.add(store, kind.make("same"))
     assert await store.delete_upstream("same", expected=1)
-    assert await store.get_model("same") is not None
+    assert [await kind.get(store, "same") is None for kind in KINDS] == [True, False, False, False]
 
 
 async def test_one_of_fifty_concurrent_edits_wins(store: Store, kind: Kind) -> None:

@@ -34,10 +34,12 @@ class Process:
     def __init__(self, file: Path, redis_url: str, interval: float) -> None:
         self.store = WatchedStore(file)
         self.reloads = 0
+        self.revision: int | None = None
         self.told = asyncio.Event()
         self.coordination = Coordination(
             self.store,
             self._reload,
+            self._confirm,
             redis_url=redis_url,
             lifetime=LIFETIME,
             unknown_lifetime=UNKNOWN_LIFETIME,
@@ -49,6 +51,10 @@ class Process:
 
     async def _reload(self) -> None:
         self.reloads += 1
+        self.revision = await self.store.config_revision()
+
+    def _confirm(self, revision: int) -> bool:
+        return revision == self.revision
 
     async def _listen(self, change: Change) -> None:
         self.told.set()

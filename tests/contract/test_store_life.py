@@ -5,13 +5,24 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
+from tollkeeper_server.domain.configuration import Batch
 from tollkeeper_server.domain.usage import UsageFilter
 from tollkeeper_server.errors import StoreUnavailableError
 from tollkeeper_server.store.open import make_store
 from tollkeeper_server.store.ports import Store, StoreCorruptError
 
 from tests.contract.conftest import Outage, opened, write_schema_version
-from tests.contract.entities import NOON, a_model, a_project, a_token, an_event, an_upstream
+from tests.contract.entities import (
+    NOON,
+    a_group,
+    a_listener,
+    a_model,
+    a_placement,
+    a_project,
+    a_token,
+    an_event,
+    an_upstream,
+)
 
 CALLS: dict[str, Callable[[Store], Awaitable[object]]] = {
     "ping": lambda store: store.ping(),
@@ -39,6 +50,21 @@ CALLS: dict[str, Callable[[Store], Awaitable[object]]] = {
     "list_models": lambda store: store.list_models(limit=1),
     "replace_model": lambda store: store.replace_model(a_model(), expected=1),
     "delete_model": lambda store: store.delete_model("gpt-5", expected=1),
+    "add_group": lambda store: store.add_group(a_group()),
+    "get_group": lambda store: store.get_group("large"),
+    "list_groups": lambda store: store.list_groups(limit=1),
+    "replace_group": lambda store: store.replace_group(a_group(), expected=1),
+    "delete_group": lambda store: store.delete_group("large", expected=1),
+    "add_listener": lambda store: store.add_listener(a_listener()),
+    "get_listener": lambda store: store.get_listener("tenant"),
+    "list_listeners": lambda store: store.list_listeners(limit=1),
+    "replace_listener": lambda store: store.replace_listener(a_listener(), expected=1),
+    "delete_listener": lambda store: store.delete_listener("tenant", expected=1),
+    "read_configuration": lambda store: store.read_configuration(),
+    "write_configuration": lambda store: store.write_configuration(Batch(puts=(a_group(),)), expected=0),
+    "add_placements": lambda store: store.add_placements([a_placement()]),
+    "find_placement": lambda store: store.find_placement("file-1"),
+    "delete_placements_before": lambda store: store.delete_placements_before(NOON, limit=1),
     "add_usage": lambda store: store.add_usage([an_event()]),
     "list_usage": lambda store: store.list_usage(UsageFilter(), limit=1),
     "sum_usage": lambda store: store.sum_usage(UsageFilter(), group_by=[], limit=1),

@@ -18,8 +18,8 @@ from tollkeeper import (
     TollkeeperError,
 )
 
-from tests.faults.traffic import PATIENCE, ask, callers, headers_of, question, send
-from tests.integration.process import MANAGEMENT_TOKEN, Gateway, Simulator, until
+from tests.faults.traffic import PATIENCE, ask, callers, headers_of, question, reaches_all, send
+from tests.integration.process import MANAGEMENT_TOKEN, PATIENT, Gateway, Simulator, until
 from tests.integration.scripted import ScriptedUpstream
 from tests.servers.mongo import MongoServer
 from tests.servers.process import free_port
@@ -93,6 +93,7 @@ def set_up(watched: Watched, simulator: Simulator, scripted: ScriptedUpstream) -
             api_key=PROVIDER_KEY,
             is_default=True,
             timeouts=short,
+            breaker=PATIENT,
         )
         client.upstreams.create(
             name="basic",
@@ -102,18 +103,21 @@ def set_up(watched: Watched, simulator: Simulator, scripted: ScriptedUpstream) -
             username="user",
             api_key=BASIC_KEY,
             timeouts=short,
+            breaker=PATIENT,
         )
         client.upstreams.create(
             name="scripted",
             provider=Provider.OPENAI,
             base_url=f"http://{scripted.address}/v1",
             api_key=PROVIDER_KEY,
+            breaker=PATIENT,
         )
         client.upstreams.create(
             name="closed",
             provider=Provider.OPENAI,
             base_url=f"http://127.0.0.1:{free_port()}/v1",
             api_key=PROVIDER_KEY,
+            breaker=PATIENT,
         )
         for name in ("basic", "scripted", "closed"):
             client.models.create(name=name, deployments=[Deployment(name)])
@@ -255,13 +259,13 @@ def fail_stores(watched: Watched) -> None:
     try_everything()
     watched.redis.start()
     watched.mongo.start()
-    until(lambda: httpx2.get(f"{watched.gateway.console}/ready", timeout=PATIENCE).status_code == 200)
+    until(lambda: reaches_all(watched.gateway))
     watched.mongo.freeze()
     try:
         try_everything()
     finally:
         watched.mongo.thaw()
-    until(lambda: httpx2.get(f"{watched.gateway.console}/ready", timeout=PATIENCE).status_code == 200)
+    until(lambda: reaches_all(watched.gateway))
 
 
 async def crash(watched: Watched) -> None:

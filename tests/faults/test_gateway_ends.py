@@ -158,7 +158,9 @@ async def end_under_load(gateway: Gateway, secret: str, streams: int, plain: int
             for number, listener in zip(range(streams), itertools.cycle((gateway.data, gateway.console)))
         ]
         gateway.command.process.terminate()
-        await asyncio.to_thread(until, lambda: refuses(gateway.data) and refuses(gateway.console))
+        await asyncio.to_thread(until, lambda: refuses(gateway.data))
+        async with session.get(f"{gateway.console}/ready") as readiness:
+            assert readiness.status == 503
         assert not any(task.done() for task in waiting)
         bodies = [await response.read() for response in responses]
     return [task.result() for task in waiting] + [Answer(200, body, whole=True) for body in bodies]

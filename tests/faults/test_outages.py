@@ -9,7 +9,7 @@ import pytest
 from tollkeeper import Unavailable
 
 from tests.faults.processes import Pair, gateways, own_mongo, own_redis
-from tests.faults.traffic import ask, code_of
+from tests.faults.traffic import ask, code_of, reaches_all
 from tests.integration.process import MANAGEMENT_TOKEN, Gateway, Simulator, until
 from tests.servers.mongo import MongoServer
 from tests.servers.redis import RedisServer
@@ -64,7 +64,7 @@ def await_store(gateway: Gateway) -> None:
 
 def await_readiness(gateway: Gateway) -> None:
     """Waits until a gateway reaches everything it uses."""
-    until(lambda: httpx2.get(f"{gateway.console}/ready", timeout=30).status_code == 200)
+    until(lambda: reaches_all(gateway))
 
 
 def assert_told_to_come_back(answer: httpx2.Response) -> None:
@@ -121,7 +121,9 @@ def test_without_the_store_known_tokens_go_on_and_others_are_told_to_come_back(s
         timeout=30,
     )
     assert rest.status_code == 503
-    assert httpx2.get(f"{site.one.console}/ready", timeout=30).status_code == 503
+    ready = httpx2.get(f"{site.one.console}/ready", timeout=30)
+    assert (ready.status_code, ready.json()["checks"]["snapshot"]) == (200, "ok")
+    assert "store" in ready.json()["checks"]["store"]
     assert httpx2.get(f"{site.one.console}/health", timeout=30).status_code == 200
 
     site.mongo.start()
@@ -148,6 +150,7 @@ def test_without_both_a_token_lives_its_time_and_is_not_unknown_then(site: Site)
     site.mongo.stop()
     assert ask(site.forgetful, minted.token).status_code == 200
     until(lambda: ask(site.forgetful, minted.token).status_code != 200)
+    until(lambda: httpx2.get(f"{site.forgetful.console}/ready", timeout=30).status_code == 503)
     assert_told_to_come_back(ask(site.forgetful, minted.token))
     assert ask(site.one, minted.token).status_code == 200
 

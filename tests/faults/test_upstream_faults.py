@@ -13,7 +13,7 @@ import pytest
 from tollkeeper import Confidence, Deployment, Provider, Timeouts, UsageEvent
 
 from tests.faults.traffic import DONE, MODEL, Answer, ask, callers, code_in, code_of, send
-from tests.integration.process import Gateway, Simulator, until
+from tests.integration.process import PATIENT, Gateway, Simulator, until
 from tests.integration.scripted import ScriptedUpstream
 from tests.servers.process import free_port
 
@@ -63,6 +63,7 @@ def models(gateway: Gateway, simulator: Simulator, scripted: ScriptedUpstream, d
                 base_url=f"http://{address}/v1",
                 api_key="sk-fault-0123456789",
                 timeouts=short,
+                breaker=PATIENT,
             )
             client.models.create(name=name, deployments=[Deployment(name)])
 

@@ -58,6 +58,12 @@ def models_of(gateway: Gateway, secret: str) -> list[str]:
     return [model["id"] for model in answer.json()["data"]]
 
 
+def reaches_all(gateway: Gateway) -> bool:
+    """Tells whether a gateway reaches everything that it uses."""
+    checks = httpx2.get(f"{gateway.console}/ready", timeout=PATIENCE).json()["checks"]
+    return set(checks.values()) == {"ok"}
+
+
 def code_of(answer: httpx2.Response) -> object:
     """Returns the code of an error in OpenAI's shape."""
     return code_in(answer.content)
@@ -77,13 +83,17 @@ async def send(
     model: str = MODEL,
     stream: bool = False,
     request_id: str = "",
+    listener: str = "",
 ) -> Answer:
-    """Asks for a chat completion, and returns as much of an answer as came."""
+    """Asks for a chat completion, and returns as much of an answer as came.
+
+    `listener` is the URL of one that is not the data plane's own.
+    """
     answer = Answer()
     body = b""
     try:
         async with session.post(
-            f"{gateway.base_url}/chat/completions",
+            f"{listener or gateway.data}/v1/chat/completions",
             headers=headers_of(secret, simulate, request_id),
             json=question(model, stream=stream),
         ) as response:

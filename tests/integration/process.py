@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import Self, TypeVar
 
 import msgspec
-from tollkeeper import Client, Deployment, MintedToken, Provider, UsageEvent
+from tollkeeper import Breaker, Client, Deployment, MintedToken, Provider, UsageEvent
 
 T = TypeVar("T")
 
 START_SECONDS = 30.0
+PATIENT = Breaker(min_calls=100_000)
+"""Stays closed, however many failures a test asks for."""
 MANAGEMENT_TOKEN = "integration-management-token-0123456789"
 PROVIDER_KEY = "sk-provider-canary-8c1f0e9d2b7a"
 _SETTINGS = re.compile(r"TOLLKEEPER_|MANAGEMENT_TOKEN|OPENAI_|ANTHROPIC_|.*_PROXY$", re.IGNORECASE)
@@ -236,10 +238,19 @@ class Gateway:
         with self.management() as client:
             url = f"http://{simulator.address}/v1"
             client.upstreams.create(
-                name="sim", provider=Provider.OPENAI, base_url=url, api_key=PROVIDER_KEY, is_default=True
+                name="sim",
+                provider=Provider.OPENAI,
+                base_url=url,
+                api_key=PROVIDER_KEY,
+                is_default=True,
+                breaker=PATIENT,
             )
             client.upstreams.create(
-                name="sim-anthropic", provider=Provider.ANTHROPIC, base_url=url, api_key=PROVIDER_KEY
+                name="sim-anthropic",
+                provider=Provider.ANTHROPIC,
+                base_url=url,
+                api_key=PROVIDER_KEY,
+                breaker=PATIENT,
             )
             client.models.create(name="gpt-4o", aliases=["gpt-4"], deployments=[Deployment("sim")])
             client.models.create(name="*", deployments=[Deployment("sim")])

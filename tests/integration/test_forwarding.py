@@ -11,7 +11,7 @@ import pytest
 from tollkeeper import Deployment, Provider
 
 from tests.integration.h2wire import H2Wire
-from tests.integration.process import Gateway
+from tests.integration.process import PATIENT, Gateway
 from tests.integration.scripted import OK, ScriptedUpstream
 from tests.integration.wire import Answer, Wire, ask, bearer, compose
 
@@ -52,6 +52,7 @@ def site(tmp_path_factory: pytest.TempPathFactory, listening: ScriptedUpstream) 
                 base_url=f"http://{listening.address}/v1",
                 api_key=UPSTREAM_KEY,
                 is_default=True,
+                breaker=PATIENT,
             )
             client.models.create(name="scripted", deployments=[Deployment("scripted")])
             client.models.create(
@@ -80,7 +81,16 @@ def answer(
 
 def own_headers(found: Answer) -> list[tuple[str, str]]:
     """Returns the answer's headers without those that are the gateway's own, or framing."""
-    names = {"x-request-id", "content-length", "transfer-encoding", "connection", "date", "server"}
+    names = {
+        "x-tollkeeper-model",
+        "x-tollkeeper-upstream",
+        "x-request-id",
+        "content-length",
+        "transfer-encoding",
+        "connection",
+        "date",
+        "server",
+    }
     return [header for header in found.headers if header[0] not in names]
 
 
@@ -284,7 +294,8 @@ def test_over_http2_the_same_passes(
     }  # fmt: skip
     assert head.header("host") == upstream.address
     assert (found.status, found.body, found.headers["x-upper"]) == (418, b"in chunks", "V")
-    assert found.headers.keys() - {"content-length"} == {"x-upper", "x-request-id"}
+    own = {"x-request-id", "x-tollkeeper-model", "x-tollkeeper-upstream"}
+    assert found.headers.keys() - {"content-length"} == {"x-upper", *own}
 
 
 def test_end_to_end_headers_reach_the_upstream_as_they_were(

@@ -18,6 +18,9 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoRe
 from grpc_status import rpc_status
 from tollkeeper import AsyncClient, Client, Deployment, Expiry, Provider
 from tollkeeper.v1 import (
+    configuration_service_pb2,
+    group_service_pb2,
+    listener_service_pb2,
     model_service_pb2,
     project_service_pb2,
     token_service_pb2,
@@ -30,7 +33,16 @@ from tests.integration.wire import Answer, Headers, ask, bearer
 
 JSON = ("content-type", "application/json")
 ADMIN = bearer(MANAGEMENT_TOKEN)
-FILES = (model_service_pb2, project_service_pb2, token_service_pb2, upstream_service_pb2, usage_service_pb2)
+FILES = (
+    configuration_service_pb2,
+    group_service_pb2,
+    listener_service_pb2,
+    model_service_pb2,
+    project_service_pb2,
+    token_service_pb2,
+    upstream_service_pb2,
+    usage_service_pb2,
+)
 DESCRIBED = [it for file in FILES for it in file.DESCRIPTOR.services_by_name.values()]
 SERVICES = {it.full_name for it in DESCRIBED}
 METHODS = [method.name for it in DESCRIBED for method in it.methods]

@@ -36,6 +36,7 @@ def test_an_outcome_is_one_that_clients_understand(reason: Reason) -> None:
         (Reason.INVALID_JSON, 400, OpenAIType.INVALID_REQUEST),
         (Reason.BODY_TOO_LARGE, 413, OpenAIType.INVALID_REQUEST),
         (Reason.REQUEST_LIMIT_EXCEEDED, 429, OpenAIType.QUOTA),
+        (Reason.RATE_LIMIT_EXCEEDED, 429, OpenAIType.RATE_LIMIT),
         (Reason.UPSTREAM_CREDENTIALS, 502, OpenAIType.UPSTREAM),
         (Reason.UPSTREAM_UNREACHABLE, 502, OpenAIType.UPSTREAM),
         (Reason.UPSTREAM_TIMEOUT, 504, OpenAIType.UPSTREAM),
@@ -52,6 +53,7 @@ def test_failures_look_as_the_openai_surface_recommends(reason: Reason, http: in
 def test_what_will_not_change_is_not_tried_again(reason: Reason) -> None:
     outcome = TABLE[reason]
     lasting = outcome.http < 500 and outcome.http not in {408, 499}
+    lasting = lasting and outcome.openai_type is not OpenAIType.RATE_LIMIT
 
     assert outcome.retry is not Retry.YES or outcome.http == 503
     if lasting:

@@ -25,6 +25,7 @@ OTHER = "another-management-token-of-some-length"
 # Every field, as text, and what becomes of it.
 FIELDS: dict[str, tuple[str, object]] = {
     "data_dir": ("/var/lib/tollkeeper", Path("/var/lib/tollkeeper")),
+    "config": ("/etc/tollkeeper.yaml", Path("/etc/tollkeeper.yaml")),
     "store": ("mongodb://db.test/tollkeeper", "mongodb://db.test/tollkeeper"),
     "redis": ("redis://cache.test:6379/0", "redis://cache.test:6379/0"),
     "management_token": (TOKEN, SecretStr(TOKEN)),
@@ -46,8 +47,10 @@ FIELDS: dict[str, tuple[str, object]] = {
     "idle_timeout_seconds": ("5", 5.0),
     "total_timeout_seconds": ("6", 6.0),
     "drain_seconds": ("7", 7.0),
+    "takeover": ("true", True),
     "log_level": ("DEBUG", "debug"),
     "log_format": ("json", LogFormat.JSON),
+    "metrics_llmproxy_names": ("true", True),
     "demo": ("true", True),
 }
 # What a field needs beside it.

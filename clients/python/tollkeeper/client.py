@@ -8,7 +8,17 @@ from typing import Self, TypeVar
 import grpc
 import grpc.aio
 
-from tollkeeper.calls import models, projects, tokens, upstreams, usage
+from tollkeeper.calls import (
+    configuration,
+    explain,
+    groups,
+    listeners,
+    models,
+    projects,
+    tokens,
+    upstreams,
+    usage,
+)
 from tollkeeper.calls.call import Call
 from tollkeeper.connection import DEFAULT_TIMEOUT, Connection, resolve
 from tollkeeper.errors import TollkeeperError, from_status
@@ -55,6 +65,16 @@ class Upstreams(Methods):
     delete = blocking(upstreams.delete_upstream)
 
 
+class Groups(Methods):
+    """Groups: upstreams that serve the same, and how requests are spread over them."""
+
+    create = blocking(groups.create_group)
+    get = blocking(groups.get_group)
+    list = blocking_pages(groups.list_groups)
+    update = blocking(groups.update_group)
+    delete = blocking(groups.delete_group)
+
+
 class Models(Methods):
     """Models: the names that applications ask for, and the deployments that serve them."""
 
@@ -65,11 +85,29 @@ class Models(Methods):
     delete = blocking(models.delete_model)
 
 
+class Listeners(Methods):
+    """Listeners: the data plane's ports, each with routing rules and limits of its own."""
+
+    create = blocking(listeners.create_listener)
+    get = blocking(listeners.get_listener)
+    list = blocking_pages(listeners.list_listeners)
+    update = blocking(listeners.update_listener)
+    delete = blocking(listeners.delete_listener)
+
+
 class Usage(Methods):
     """Usage: one event a request, and sums of them."""
 
     events = blocking_pages(usage.list_usage_events)
     summary = blocking(usage.summarize_usage)
+
+
+class Configuration(Methods):
+    """The configuration as a whole."""
+
+    apply = blocking(configuration.apply_configuration)
+    export = blocking(configuration.export_configuration)
+    explain = blocking(explain.explain_request)
 
 
 class AsyncProjects(AsyncMethods):
@@ -103,6 +141,16 @@ class AsyncUpstreams(AsyncMethods):
     delete = awaiting(upstreams.delete_upstream)
 
 
+class AsyncGroups(AsyncMethods):
+    """Groups: upstreams that serve the same, and how requests are spread over them."""
+
+    create = awaiting(groups.create_group)
+    get = awaiting(groups.get_group)
+    list = awaiting_pages(groups.list_groups)
+    update = awaiting(groups.update_group)
+    delete = awaiting(groups.delete_group)
+
+
 class AsyncModels(AsyncMethods):
     """Models: the names that applications ask for, and the deployments that serve them."""
 
@@ -113,11 +161,29 @@ class AsyncModels(AsyncMethods):
     delete = awaiting(models.delete_model)
 
 
+class AsyncListeners(AsyncMethods):
+    """Listeners: the data plane's ports, each with routing rules and limits of its own."""
+
+    create = awaiting(listeners.create_listener)
+    get = awaiting(listeners.get_listener)
+    list = awaiting_pages(listeners.list_listeners)
+    update = awaiting(listeners.update_listener)
+    delete = awaiting(listeners.delete_listener)
+
+
 class AsyncUsage(AsyncMethods):
     """Usage: one event a request, and sums of them."""
 
     events = awaiting_pages(usage.list_usage_events)
     summary = awaiting(usage.summarize_usage)
+
+
+class AsyncConfiguration(AsyncMethods):
+    """The configuration as a whole."""
+
+    apply = awaiting(configuration.apply_configuration)
+    export = awaiting(configuration.export_configuration)
+    explain = awaiting(explain.explain_request)
 
 
 class Client:
@@ -153,8 +219,11 @@ class Client:
         self.projects = Projects(self._channel)
         self.tokens = Tokens(self._channel)
         self.upstreams = Upstreams(self._channel)
+        self.groups = Groups(self._channel)
         self.models = Models(self._channel)
+        self.listeners = Listeners(self._channel)
         self.usage = Usage(self._channel)
+        self.configuration = Configuration(self._channel)
 
     @property
     def address(self) -> str:
@@ -201,8 +270,11 @@ class AsyncClient:
         self.projects = AsyncProjects(self._channel)
         self.tokens = AsyncTokens(self._channel)
         self.upstreams = AsyncUpstreams(self._channel)
+        self.groups = AsyncGroups(self._channel)
         self.models = AsyncModels(self._channel)
+        self.listeners = AsyncListeners(self._channel)
         self.usage = AsyncUsage(self._channel)
+        self.configuration = AsyncConfiguration(self._channel)
 
     @property
     def address(self) -> str:

@@ -11,6 +11,9 @@ from pathlib import Path
 import grpc
 
 from tollkeeper.v1 import (
+    configuration_service_pb2,
+    group_service_pb2,
+    listener_service_pb2,
     model_service_pb2,
     project_service_pb2,
     token_service_pb2,
@@ -29,12 +32,16 @@ SERVICES = (
     project_service_pb2.DESCRIPTOR.services_by_name["ProjectService"],
     token_service_pb2.DESCRIPTOR.services_by_name["TokenService"],
     upstream_service_pb2.DESCRIPTOR.services_by_name["UpstreamService"],
+    group_service_pb2.DESCRIPTOR.services_by_name["GroupService"],
     model_service_pb2.DESCRIPTOR.services_by_name["ModelService"],
+    listener_service_pb2.DESCRIPTOR.services_by_name["ListenerService"],
     usage_service_pb2.DESCRIPTOR.services_by_name["UsageService"],
+    configuration_service_pb2.DESCRIPTOR.services_by_name["ConfigurationService"],
 )
 
-# Repeating one of these after a lost answer would make a second thing, or deny the first success.
-NOT_REPEATABLE = ("Create", "Rotate", "Delete")
+# Repeating one of these after a lost answer would make a second thing, deny the first success, or lose a
+# secret.
+NOT_REPEATABLE = ("Create", "Rotate", "Delete", "Apply")
 
 # Everything else is tried four times in all while the gateway says UNAVAILABLE.
 RETRY_POLICY = {

@@ -7,6 +7,16 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum, StrEnum
 
+from tollkeeper.traffic import (
+    Breaker,
+    Deployment,
+    FallbackCause,
+    HeaderOperation,
+    Price,
+    Probe,
+    TrafficPolicy,
+)
+
 
 class Provider(StrEnum):
     """How an upstream wants to be spoken to. `UNKNOWN` is one that this client is too old for."""
@@ -62,6 +72,15 @@ class UsageGroup(StrEnum):
     UPSTREAM = "upstream"
     DAY = "day"
     HOUR = "hour"
+
+
+class ChangeAction(StrEnum):
+    """What became of an entity. `UNKNOWN` is one that this client is too old for."""
+
+    UNKNOWN = "unknown"
+    CREATE = "create"
+    UPDATE = "update"
+    DELETE = "delete"
 
 
 class Expiry(Enum):
@@ -157,7 +176,7 @@ class Timeouts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Upstream:
-    """A provider endpoint. `api_key` is its credential, masked."""
+    """A provider endpoint. `api_key` is its credential, masked, as is the password in `proxy_url`."""
 
     name: str
     provider: Provider
@@ -176,23 +195,20 @@ class Upstream:
     created_at: datetime | None
     updated_at: datetime | None
     etag: str
-
-
-@dataclass(frozen=True, slots=True)
-class Deployment:
-    """One place that serves a model: an upstream, and the model's name there if it is another."""
-
-    upstream: str
-    upstream_model: str = ""
-
-    def __str__(self) -> str:
-        """As the command line writes it: `UPSTREAM` or `UPSTREAM=UPSTREAM_MODEL`."""
-        return f"{self.upstream}={self.upstream_model}" if self.upstream_model else self.upstream
+    header_operations: tuple[HeaderOperation, ...]
+    breaker: Breaker
+    probe: Probe | None
+    ca_certificates: str
+    proxy_url: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
-    """A name that applications ask for. Empty `capabilities` are all of them."""
+    """A name that applications ask for. Empty `capabilities` are all of them.
+
+    Either `deployments`, called by `policy`, or the members of `group`, called by its policy, serve it;
+    `fallbacks` when these are unavailable, or answer with one of `fallback_on`.
+    """
 
     name: str
     aliases: tuple[str, ...]
@@ -202,6 +218,11 @@ class Model:
     created_at: datetime | None
     updated_at: datetime | None
     etag: str
+    policy: TrafficPolicy | None
+    group: str
+    fallbacks: tuple[str, ...]
+    fallback_on: tuple[FallbackCause, ...]
+    price: Price | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -251,3 +272,31 @@ class UsageRow:
     reasoning_tokens: int
     audio_milliseconds: int
     images: int
+
+
+@dataclass(frozen=True, slots=True)
+class FieldChange:
+    """One field that differs: its values as JSON, empty for none. Secrets are masked."""
+
+    field: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigurationChange:
+    """One entity that differs. `secret` is that of a token that was made, shown this once; no repr has it."""
+
+    kind: str
+    name: str
+    action: ChangeAction
+    fields: tuple[FieldChange, ...]
+    secret: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class AppliedConfiguration:
+    """What applying a configuration changed, or would change, and the revision after it."""
+
+    changes: tuple[ConfigurationChange, ...]
+    revision: int

@@ -4,33 +4,37 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from tollkeeper_server.coordination.local import LocalChanges
+from tollkeeper_server.coordination.placements import PlacementCache
 from tollkeeper_server.coordination.poll import ChangeStore, Poller
 from tollkeeper_server.coordination.ports import Change, Changes, Unknown
 from tollkeeper_server.coordination.tokens import TokenCache
 from tollkeeper_server.domain.token import Token
-from tollkeeper_server.store.ports import TokenStore
+from tollkeeper_server.store.ports import PlacementStore, TokenStore
 
 if TYPE_CHECKING:
     from tollkeeper_server.coordination.redis import RedisChanges, RedisLink, RedisSharedTokens
+    from tollkeeper_server.coordination.redis_placements import RedisPlacements
 
 
-class CoordinatedStore(TokenStore, ChangeStore, Protocol):
+class CoordinatedStore(TokenStore, PlacementStore, ChangeStore, Protocol):
     """What coordination asks of a store."""
 
 
 class Coordination:
-    """The token cache, the changes and the poller of one process; with a Redis URL, shared with others.
+    """The caches, the changes and the poller of one process; with a Redis URL, shared with others.
 
-    `tokens` is what the hot path asks; `changes` is where edits are published, after they were written
-    to the store. `reload_config` reads the configuration from the store and puts it into effect. Times
-    are seconds; `TokenCache` and `Poller` say what they promise. `capacity` is how many tokens are kept
-    in memory; a command to Redis is given up after `redis_timeout`.
+    `tokens` and `placements` are what the hot path asks; `changes` is where edits are published, after they
+    were written to the store. `reload_config` reads the configuration from the store and puts it into
+    effect, `confirm` is told its revision and says whether that one is in effect. Times are seconds;
+    `TokenCache`, `PlacementCache` and `Poller` say what they promise. `capacity` is how many tokens, and how
+    many placements, are kept in memory; a command to Redis is given up after `redis_timeout`.
     """
 
     def __init__(
         self,
         store: CoordinatedStore,
         reload_config: Callable[[], Awaitable[object]],
+        confirm: Callable[[int], bool],
         *,
         redis_url: str = "",
         lifetime: float,
@@ -43,9 +47,10 @@ class Coordination:
         self._link: RedisLink | None = None
         self._shared: RedisSharedTokens | None = None
         self._changes: LocalChanges | RedisChanges
+        shared_placements: RedisPlacements | None = None
         if redis_url:
             # The driver takes 5 MB of memory; who has no Redis does without.
-            from tollkeeper_server.coordination import redis
+            from tollkeeper_server.coordination import redis, redis_placements
 
             self._link = redis.RedisLink(redis_url, timeout=redis_timeout)
             self._link.on_return(self._sweep)
@@ -53,6 +58,7 @@ class Coordination:
                 self._link, lifetime=lifetime / 2, unknown_lifetime=unknown_lifetime
             )
             self._changes = redis.RedisChanges(self._link, self._shared, on_gap=self._sweep)
+            shared_placements = redis_placements.RedisPlacements(self._link)
         else:
             self._changes = LocalChanges()
         self._changes.subscribe(self._apply_pushed)
@@ -63,8 +69,9 @@ class Coordination:
             unknown_lifetime=unknown_lifetime,
             capacity=capacity,
         )
+        self.placements = PlacementCache(store, shared_placements, capacity=capacity)
         self.poller = Poller(
-            store, self._apply_polled, reload_config, interval=poll_interval, lookback=lifetime
+            store, self._apply_polled, reload_config, confirm, interval=poll_interval, lookback=lifetime
         )
 
     @property
@@ -87,12 +94,14 @@ class Coordination:
             await self._link.open()
         await self._changes.open()
         await self.poller.open()
+        self.placements.open()
 
     async def close(self) -> None:
         """Ends everything under way."""
         await self.poller.close()
         await self._changes.close()
         await self.tokens.close()
+        await self.placements.close()
         if self._link is not None:
             await self._link.close()
 

@@ -13,7 +13,6 @@ from tollkeeper_server.errors import StoreUnavailableError
 logger = logging.getLogger("tollkeeper.coordination")
 
 OVERLAP = timedelta(seconds=60)
-RELOAD_SECONDS = 30.0
 _PAGE = 500
 
 
@@ -24,7 +23,7 @@ class ChangeStore(Protocol):
         """Returns up to `limit` tokens with `updated_at` not before `since`, latest change first."""
 
     async def config_revision(self) -> int:
-        """Returns a number that grew with every write to projects, upstreams and models."""
+        """Returns a number that grew with every write to what is configured, tokens aside."""
 
 
 def _utc_now() -> datetime:
@@ -35,14 +34,13 @@ class Poller:
     """Asks the store every `interval` seconds what changed.
 
     A change whose push was lost takes effect within `interval` plus the time of one round, as long as
-    the writers' clocks agree within `OVERLAP` (which also covers a write that takes long). The
-    configuration is read again every 30 seconds in any case: on a store without transactions a writer
-    may die between its write and the step of the configuration's revision.
+    the writers' clocks agree within `OVERLAP` (which also covers a write that takes long).
 
     The first round looks back `lookback` further, and so does each after `poke(sweep=True)`: as long as
     the shared cache keeps an entry, so that no outdated one outlives the round. `apply` is told the
-    changed tokens, each revision once per sweep; `reload_config` reads the configuration. What they or the
-    store raise is logged, and tried again in the next round.
+    changed tokens, each revision once per sweep; `confirm` the configuration's revision, and says whether
+    that one is in effect; if not, `reload_config` reads the configuration. What they or the store raise is
+    logged, and tried again in the next round.
     """
 
     def __init__(
@@ -50,6 +48,7 @@ class Poller:
         store: ChangeStore,
         apply: Callable[[Sequence[Token]], Awaitable[None]],
         reload_config: Callable[[], Awaitable[object]],
+        confirm: Callable[[int], bool],
         *,
         interval: float,
         lookback: float,
@@ -59,6 +58,7 @@ class Poller:
         self._store = store
         self._apply = apply
         self._reload_config = reload_config
+        self._confirm = confirm
         self._interval = interval
         self._lookback = timedelta(seconds=lookback)
         self._clock = clock
@@ -67,8 +67,6 @@ class Poller:
         self._sweeping = True
         self._since: datetime | None = None
         self._seen: dict[str, int] = {}  # revisions by token id
-        self._revision: int | None = None
-        self._reloaded_at = 0.0
         self._reload_lock = asyncio.Lock()
         self._reloads_asked = 0
         self._reloads_done = 0
@@ -104,9 +102,8 @@ class Poller:
             if self._reloads_done >= mine:
                 return  # a reading that began after this call is done
             covered = self._reloads_asked
-            revision = await self._store.config_revision()
             await self._reload_config()
-            self._revision, self._reloaded_at, self._reloads_done = revision, self._clock(), covered
+            self._reloads_done = covered
 
     async def _go_on(self) -> None:
         while True:
@@ -164,6 +161,5 @@ class Poller:
             limit *= 4
 
     async def _poll_config(self) -> None:
-        revision = await self._store.config_revision()
-        if revision != self._revision or self._clock() - self._reloaded_at >= RELOAD_SECONDS:
+        if not self._confirm(await self._store.config_revision()):
             await self.reload()

@@ -1,6 +1,6 @@
 """What processes share, as the hot path and the management plane see it.
 
-Implementations: `local.py` (one process), `redis.py` (several).
+Implementations: `local.py` (one process), `redis.py` and `redis_placements.py` (several), `placements.py`.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -8,6 +8,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from tollkeeper_server.domain.placement import Placement
 from tollkeeper_server.domain.token import Token
 
 
@@ -43,6 +44,32 @@ class SharedTokens(Protocol):
 
     async def resign(self, digest: str) -> None:
         """Lets another one lead at once, after the store did not answer the caller."""
+
+
+class SharedPlacements(Protocol):
+    """Placements that some process has made or looked up, for the others."""
+
+    async def get(self, placement_id: str) -> Placement | None:
+        """Returns what is cached, or None. A cache that does not answer is no error."""
+
+    async def put(self, placement: Placement) -> None:
+        """Caches a placement for a bounded time. A cache that does not answer is no error."""
+
+
+class Placements(Protocol):
+    """Where requests go that name something an upstream keeps: a file, a batch, a response."""
+
+    async def find(self, placement_id: str, /) -> str | None:
+        """Returns the name of the upstream that keeps what has this id, or None if none is known to.
+
+        Raises `StoreUnavailableError` if neither the shared cache nor the store can say.
+        """
+
+    async def remember(self, placement_id: str, /, upstream: str, project_id: str) -> None:
+        """Says that an upstream keeps what has this id. Every process finds it once this returns.
+
+        Raises `StoreUnavailableError` if that is not so; this process finds it even then.
+        """
 
 
 class Change(Struct, frozen=True):

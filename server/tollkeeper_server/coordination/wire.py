@@ -1,8 +1,9 @@
-"""How entries of the shared cache, and messages about changes, are written down."""
+"""How entries of the shared caches, and messages about changes, are written down."""
 
 import msgspec
 
 from tollkeeper_server.coordination.ports import Change, Unknown
+from tollkeeper_server.domain.placement import Placement
 from tollkeeper_server.domain.token import Token
 
 REVISION_DIGITS = 16
@@ -16,6 +17,7 @@ class Message(msgspec.Struct, frozen=True):
 
 
 _TOKEN = msgspec.json.Decoder(Token)
+_PLACEMENT = msgspec.json.Decoder(Placement)
 _MESSAGE = msgspec.json.Decoder(Message)
 
 
@@ -34,6 +36,19 @@ def decode_entry(digest: str, value: bytes) -> Token | Unknown:
     if (token.digest, token.revision) != (digest, revision):
         raise ValueError("the entry is of another digest or revision")
     return token
+
+
+def encode_placement(placement: Placement) -> bytes:
+    """Returns the placement as JSON."""
+    return msgspec.json.encode(placement)
+
+
+def decode_placement(placement_id: str, value: bytes) -> Placement:
+    """Returns what was encoded. Raises ValueError if it is not a placement, or one of another id."""
+    placement = _PLACEMENT.decode(value)
+    if placement.id != placement_id:
+        raise ValueError("the placement is of another id")
+    return placement
 
 
 def encode_message(message: Message) -> bytes:

@@ -52,7 +52,13 @@ class Authenticator:
         digest = digest_secret(presented(exchange.headers), self._digest_key)
         known = self._tokens.peek(digest)
         token = known if known is not None else await self._tokens.find(digest)
-        if token is None or isinstance(token, Unknown) or not token.is_active:
+        if token is None or isinstance(token, Unknown):
+            raise TollkeeperError(Reason.INVALID_API_KEY, _INVALID)
+        await self.accept(exchange, token)
+
+    async def accept(self, exchange: Exchange, token: Token) -> None:
+        """Sets a token that was found, and its project. Raises as `authenticate` does."""
+        if not token.is_active:
             raise TollkeeperError(Reason.INVALID_API_KEY, _INVALID)
         if token.expires_at is not None and token.expires_at <= self._clock():
             raise TollkeeperError(Reason.INVALID_API_KEY, _INVALID)

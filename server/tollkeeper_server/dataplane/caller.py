@@ -8,6 +8,11 @@ from tollkeeper_server.snapshot.model import Header
 EXTENSION = "tollkeeper.caller"
 """Where a scope's `extensions` have it, if they do: other servers speak ASGI alone."""
 
+LISTENER = "tollkeeper.listener"
+"""Where a scope has the name of the listener a request came in on; without it, it is `OWN_LISTENER`."""
+OWN_LISTENER = "main"
+"""The gateway's own listener, which is there without being configured."""
+
 
 class Caller(Protocol):
     """Who waits for the answer to one request."""

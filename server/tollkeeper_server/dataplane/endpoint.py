@@ -139,11 +139,11 @@ _SAFE_QUERY = re.compile(rb"[!\"$-~]*")
 MAX_PATH = 4096
 
 
-def match(raw_path: bytes, method: str) -> Matched:
+def match(raw_path: bytes, method: str, *, anywhere: bool = False) -> Matched:
     """Returns which endpoint a path is, with or without `/v1`, or in Azure's form.
 
-    Raises NOT_FOUND for a path that is none, INVALID_ARGUMENT for one that no upstream should see:
-    dot segments, characters that a path can't have, over 4,096 bytes.
+    Raises NOT_FOUND for a path that is none, unless paths may lead `anywhere`; INVALID_ARGUMENT for one that
+    no upstream should see: dot segments, characters that a path can't have, over 4,096 bytes.
     """
     if method == "POST" and raw_path in _POSTED:
         return _POSTED[raw_path]
@@ -168,7 +168,7 @@ def match(raw_path: bytes, method: str) -> Matched:
     plain = _as_upstreams_read(path)
     endpoint = _EXACT.get(plain) or _FAMILIES.get(plain.split("/", 2)[1])
     # A second /v1 would reach past the endpoints, and their metering, where a base URL has none.
-    if endpoint is None and (not versioned or plain.split("/", 2)[1] == "v1"):
+    if endpoint is None and not anywhere and (not versioned or plain.split("/", 2)[1] == "v1"):
         raise TollkeeperError(
             Reason.NOT_FOUND,
             "there is nothing at this path; the API is under /v1, such as /v1/chat/completions",

@@ -17,6 +17,13 @@ Message = MutableMapping[str, Any]  # as the ASGI specification types it
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
+LISTENER = "tollkeeper.listener"
+"""Where a scope has the name of the listener that it came in by."""
+MAIN = "main"
+"""The gateway's own data listener, which is there without being configured."""
+CONSOLE = "console"
+"""What stands for a listener's name where a scope has none."""
+
 UNKNOWN_BYTES = 1 << 62
 """`declared_bytes` of a body whose length was not said."""
 
@@ -27,9 +34,10 @@ _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 class Exchange:
     """What is known of a request so far, and what is to be recorded of it.
 
-    `status` is what the caller was answered, 0 while nothing was; `finished` tells that the answer's
-    end was sent. `body_error` is what went wrong while a body was being streamed upstream. Times are
-    nanoseconds of the performance counter.
+    `route_name` is the configured name of the model that serves, empty if it is none. `wants_stream` tells
+    that the caller asked for an event stream. `status` is what the caller was answered, 0 while nothing was;
+    `finished` tells that the answer's end was sent. `body_error` is what went wrong while a body was being
+    streamed upstream. Times are nanoseconds of the performance counter.
     """
 
     __slots__ = (
@@ -43,6 +51,7 @@ class Exchange:
         "finished",
         "first_byte",
         "headers",
+        "listener",
         "matched",
         "method",
         "model_asked",
@@ -52,6 +61,7 @@ class Exchange:
         "request_bytes",
         "request_id",
         "response_bytes",
+        "route_name",
         "scope",
         "send",
         "snapshot",
@@ -61,6 +71,7 @@ class Exchange:
         "token",
         "tokens",
         "upstream",
+        "wants_stream",
     )
 
     def __init__(self, scope: Message, receive: Receive, send: Send, snapshot: Snapshot) -> None:
@@ -73,6 +84,7 @@ class Exchange:
         extensions = scope.get("extensions")
         self.caller: Caller | None = extensions.get(EXTENSION) if extensions else None
         self.method: str = scope["method"]
+        self.listener: str = scope.get(LISTENER, CONSOLE)
         headers: dict[bytes, bytes] = dict(reversed(scope["headers"]))  # the first of a name counts
         self.headers = headers
         self.declared_bytes = _declared_bytes(headers, scope["http_version"], self.method)
@@ -86,10 +98,12 @@ class Exchange:
         self.project: ProjectView | None = None
         self.model_asked = ""
         self.model_served = ""
+        self.route_name = ""
         self.upstream = ""
         self.status = 0
         self.error_code = ""
         self.streamed = False
+        self.wants_stream = False
         self.tokens = Tokens()
         self.first_byte = 0
         self.finished = False

@@ -1,21 +1,18 @@
-"""Which upstream a request goes to, and what it looks like there."""
+"""What a request looks like to the upstream that serves it."""
 
 from collections.abc import AsyncIterator
 from urllib.parse import quote, unquote
 
-from tollkeeper_server.dataplane.balance import Turns
-from tollkeeper_server.dataplane.endpoint import Body, Meter
+from tollkeeper_server.dataplane.endpoint import Meter
 from tollkeeper_server.dataplane.exchange import Exchange
 from tollkeeper_server.dataplane.form import rename_model
-from tollkeeper_server.dataplane.headers import request_headers
-from tollkeeper_server.dataplane.peek import Peek, check_model
+from tollkeeper_server.dataplane.headers import operate, request_headers
+from tollkeeper_server.dataplane.peek import Peek
 from tollkeeper_server.dataplane.rewrite import rewrite_json
 from tollkeeper_server.dataplane.transport import Outgoing
-from tollkeeper_server.domain.model import matches
 from tollkeeper_server.domain.upstream import Provider
-from tollkeeper_server.errors import Reason, TollkeeperError
 from tollkeeper_server.snapshot.compile import bearer
-from tollkeeper_server.snapshot.model import Leg, Pool, Route
+from tollkeeper_server.snapshot.model import Leg
 
 # Where Azure has the deployment in the path; elsewhere it stands in the body, as with OpenAI.
 _BY_DEPLOYMENT = {
@@ -28,93 +25,7 @@ _BY_DEPLOYMENT = {
     "audio_translations",
     "audio_speech",
 }
-# Where a write that names no model runs none. Elsewhere one may: a batch by its file, a run by its
-# assistant, an endpoint that is not known here by its body.
-_RUNS_NO_MODEL = {"containers", "conversations", "files", "responses", "uploads", "vector_stores"}
 _SAYS_USAGE_IF_ASKED = {Meter.CHAT, Meter.COMPLETIONS}
-
-
-def choose(exchange: Exchange, peek: Peek, turns: Turns) -> Leg:
-    """Returns the deployment that serves the request, and notes model and upstream on it.
-
-    Raises INVALID_ARGUMENT, MODEL_REQUIRED, MODEL_NOT_FOUND, MODEL_NOT_ALLOWED,
-    ENDPOINT_NOT_SUPPORTED, NOT_FOUND or NO_UPSTREAM.
-    """
-    assert exchange.matched is not None
-    name = peek.model if peek.model is not None else check_model(exchange.matched.path_model or None)
-    if not name:
-        leg = turns.next(_default(exchange))
-    else:
-        exchange.model_asked = name
-        route = _permitted(exchange, name)
-        exchange.model_served = name if route.is_pattern else route.name
-        if not route.pool.legs:
-            raise TollkeeperError(
-                Reason.NO_UPSTREAM,
-                f"the model {name!r} has no active deployment; have an administrator add or activate one",
-                field="model",
-                retry_after=30,
-            )
-        leg = turns.next(route.pool)
-    exchange.upstream = leg.target.name
-    return leg
-
-
-def _permitted(exchange: Exchange, name: str) -> Route:
-    assert exchange.matched is not None
-    assert exchange.token is not None
-    route = exchange.snapshot.resolve(name)
-    if route is None:
-        raise unknown_model(name)
-    served = name if route.is_pattern else route.name
-    allowed = exchange.token.allowed_models
-    if allowed and not any(matches(pattern, n) for pattern in allowed for n in (name, served)):
-        raise TollkeeperError(
-            Reason.MODEL_NOT_ALLOWED,
-            f"the token may not use the model {name!r}; GET /v1/models lists those it may",
-            field="model",
-        )
-    capability = exchange.matched.endpoint.capability
-    if capability is not None and route.capabilities and capability not in route.capabilities:
-        raise TollkeeperError(
-            Reason.ENDPOINT_NOT_SUPPORTED,
-            f"the model {name!r} does not serve {capability}; "
-            f"it serves {', '.join(sorted(route.capabilities))}",
-            field="model",
-        )
-    return route
-
-
-def unknown_model(name: str) -> TollkeeperError:
-    """Returns the error for a name that no model has."""
-    return TollkeeperError(
-        Reason.MODEL_NOT_FOUND,
-        f"the model {name!r} does not exist here; GET /v1/models lists those that do",
-        field="model",
-    )
-
-
-def _default(exchange: Exchange) -> Pool:
-    assert exchange.matched is not None
-    assert exchange.token is not None
-    if exchange.matched.endpoint.body in {Body.JSON, Body.FORM} and exchange.method == "POST":
-        raise TollkeeperError(Reason.MODEL_REQUIRED, "the request names no model; set `model`", field="model")
-    writes = exchange.method not in {"GET", "HEAD", "OPTIONS", "DELETE"}
-    if exchange.token.allowed_models and writes and exchange.matched.endpoint.name not in _RUNS_NO_MODEL:
-        raise TollkeeperError(
-            Reason.MODEL_NOT_ALLOWED,
-            "the token is limited to some models, and this request may run one without naming it; "
-            "use a token without allowed_models",
-            field="model",
-        )
-    if exchange.snapshot.default is None:
-        raise TollkeeperError(
-            Reason.NOT_FOUND,
-            "the request names no model, and no upstream is the default for such requests; "
-            "name a model, or have an administrator set is_default on an upstream",
-            field="path",
-        )
-    return exchange.snapshot.default
 
 
 def asks_usage(peek: Peek, leg: Leg, meter: Meter) -> bool:
@@ -162,6 +73,11 @@ def outgoing(
     assert exchange.project is not None
     target = leg.target
     headers = request_headers(exchange, target, plain=plain)
+    if leg.user_agent:
+        headers = [header for header in headers if header[0] != b"user-agent"]
+        headers.append((b"user-agent", leg.user_agent))
+    if target.operations:
+        headers = operate(headers, target.operations)
     # A project's own key is OpenAI's: another provider must not get to see it.
     own_key = exchange.project.api_key if target.provider is Provider.OPENAI else None
     headers.extend(bearer(own_key) if own_key else target.credential)
@@ -170,8 +86,9 @@ def outgoing(
         url=outgoing_url(exchange, leg),
         headers=headers,
         body=body,
-        timeouts=target.timeouts,
+        timeouts=leg.timeouts if exchange.wants_stream else leg.whole_timeouts,
         length=length,
+        dial=leg.dial,
     )
 
 

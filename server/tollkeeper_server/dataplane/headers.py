@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from itertools import chain
 
 from tollkeeper_server.dataplane.exchange import Exchange
+from tollkeeper_server.domain.upstream import HeaderAction
 from tollkeeper_server.errors import Reason, TollkeeperError
 from tollkeeper_server.snapshot.model import Header, Target
 
@@ -109,6 +110,19 @@ def request_headers(exchange: Exchange, target: Target, *, plain: bool) -> list[
     if target.fallback_headers:
         sent = {name for name, _ in headers}
         headers.extend(header for header in target.fallback_headers if header[0] not in sent)
+    return headers
+
+
+def operate(headers: list[Header], operations: Iterable[tuple[HeaderAction, bytes, bytes]]) -> list[Header]:
+    """Returns the headers after an upstream's operations, one after the other."""
+    for action, name, value in operations:
+        if action is HeaderAction.INSERT:
+            if all(header[0] != name for header in headers):
+                headers = [*headers, (name, value)]
+            continue
+        headers = [header for header in headers if header[0] != name]
+        if action is HeaderAction.REPLACE:
+            headers.append((name, value))
     return headers
 
 

@@ -3,7 +3,7 @@
 import msgspec
 
 from tollkeeper_server.dataplane.exchange import Exchange
-from tollkeeper_server.dataplane.forward import unknown_model
+from tollkeeper_server.dataplane.route import unknown_model
 from tollkeeper_server.domain.model import matches
 from tollkeeper_server.snapshot.model import Route
 

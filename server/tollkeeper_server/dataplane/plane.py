@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import math
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -9,11 +11,13 @@ from typing import Protocol
 from urllib.parse import unquote
 
 from tollkeeper_server.dataplane import endpoint
+from tollkeeper_server.dataplane.affinity import Affinity, keeps
+from tollkeeper_server.dataplane.answer import pass_on
+from tollkeeper_server.dataplane.attempt import Attempt, Dispatcher
 from tollkeeper_server.dataplane.authenticate import Authenticator
-from tollkeeper_server.dataplane.balance import Turns
 from tollkeeper_server.dataplane.body import read_body, refuse_declared, stream_body
 from tollkeeper_server.dataplane.departure import Departure
-from tollkeeper_server.dataplane.endpoint import Body, Meter
+from tollkeeper_server.dataplane.endpoint import Body
 from tollkeeper_server.dataplane.exchange import (
     UNKNOWN_BYTES,
     ClientGoneError,
@@ -22,26 +26,20 @@ from tollkeeper_server.dataplane.exchange import (
     Receive,
     Send,
 )
-from tollkeeper_server.dataplane.forward import asks_usage, choose, outgoing, outgoing_body
-from tollkeeper_server.dataplane.headers import check_framing, check_headers, lowered, response_headers
+from tollkeeper_server.dataplane.headers import check_framing, check_headers
+from tollkeeper_server.dataplane.ip_limit import IpLimiter
 from tollkeeper_server.dataplane.listing import get_model, list_models
-from tollkeeper_server.dataplane.meter import BodyMeter, StreamMeter, abandoned
+from tollkeeper_server.dataplane.meter import abandoned
 from tollkeeper_server.dataplane.peek import Peek, is_json, media_type, peek_any, peek_form, peek_json
-from tollkeeper_server.dataplane.relay import BrokenAnswerError, relay_body, relay_stream
+from tollkeeper_server.dataplane.relay import BrokenAnswerError
 from tollkeeper_server.dataplane.respond import send_error, send_json
-from tollkeeper_server.dataplane.transport import (
-    ConnectError,
-    GarbageError,
-    Incoming,
-    Outgoing,
-    TimeoutExpiredError,
-    Transport,
-    TransportError,
-)
+from tollkeeper_server.dataplane.route import Way, enter, find_way, pin
+from tollkeeper_server.domain.listener import Rule
 from tollkeeper_server.domain.usage import UsageEvent
 from tollkeeper_server.errors import Reason, TollkeeperError
 from tollkeeper_server.ledger.orphan import INTERRUPTED
-from tollkeeper_server.snapshot.model import Leg, Snapshot
+from tollkeeper_server.snapshot.model import Snapshot
+from tollkeeper_server.telemetry.metrics import Metrics
 
 _log = logging.getLogger("tollkeeper.dataplane")
 
@@ -80,17 +78,21 @@ class DataPlane:
         current: Callable[[], Snapshot],
         authenticator: Authenticator,
         admit: Admit,
-        transport: Transport,
+        dispatcher: Dispatcher,
+        affinity: Affinity,
         journal: Journal,
+        metrics: Metrics,
         limits: Limits,
     ) -> None:
         self._current = current
         self._authenticator = authenticator
         self._admit = admit
-        self._transport = transport
+        self._dispatcher = dispatcher
+        self._affinity = affinity
         self._journal = journal
+        self._metrics = metrics
         self._limits = limits
-        self._turns = Turns()
+        self._ip_limiters: dict[str, IpLimiter] = {}
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Serves one request, as ASGI 3 says."""
@@ -101,6 +103,7 @@ class DataPlane:
         if scope["type"] != "http":
             return
         exchange = Exchange(scope, receive, send, self._current())
+        self._metrics.began(exchange.listener)
         try:
             await self._serve(exchange)
         except TollkeeperError as error:
@@ -128,64 +131,108 @@ class DataPlane:
         finally:
             if exchange.token is not None:
                 self._journal.settle(exchange.event())
+            self._count(exchange)
 
     async def _serve(self, exchange: Exchange) -> None:
+        self._check_ip(exchange)
         _check_method(exchange.method)
         check_headers(exchange.scope["headers"])
         check_framing(exchange.headers)
         endpoint.check_query(exchange.scope["query_string"])
-        matched = exchange.matched = endpoint.match(_raw_path(exchange.scope), exchange.method)
+        rule = enter(exchange, _raw_path(exchange.scope))
+        matched = exchange.matched
+        assert matched is not None
         await self._authenticator.authenticate(exchange)
-        if matched.endpoint is endpoint.MODELS and exchange.method in {"GET", "HEAD"}:
+        if rule is not None:
+            self._metrics.matched(exchange.listener, rule.group)
+        elif matched.endpoint is endpoint.MODELS and exchange.method in {"GET", "HEAD"}:
             await _serve_models(exchange)
             return
         if matched.endpoint.body is Body.STREAM:
-            await self._serve_upload(exchange)
+            await self._serve_upload(exchange, rule)
             return
         body = await read_body(exchange, self._limits.max_body)
         exchange.request_bytes = len(body)
         peek = _peek(exchange, body)
-        leg = choose(exchange, peek, self._turns)
+        exchange.wants_stream = peek.streamed
+        way = find_way(exchange, peek, rule)
+        if keeps(exchange):
+            way = await self._pin(exchange, body, way)
         await self._admit_request(exchange)
-        meter = matched.endpoint.meter
-        ask_usage = asks_usage(peek, leg, meter)
-        sent = outgoing_body(exchange, peek, leg, body, ask_usage=ask_usage)
-        request = outgoing(exchange, leg, sent, plain=meter is not Meter.NONE)
-        self._begin(exchange)
         with Departure(exchange):
             try:
-                incoming = await self._open(request, leg)
+                attempt = await self._dispatcher.send(exchange, peek, body, way)
             except asyncio.CancelledError:  # the caller left, or this process is going down
-                exchange.tokens = abandoned(meter, body)
+                exchange.tokens = abandoned(matched.endpoint.meter, body)
                 raise
-            try:
-                await _relay(exchange, incoming, body, hide_usage=ask_usage)
-            finally:
-                incoming.close()
+            await self._answer_with(exchange, attempt, body)
 
-    async def _serve_upload(self, exchange: Exchange) -> None:
+    async def _serve_upload(self, exchange: Exchange, rule: Rule | None) -> None:
         refuse_declared(exchange, self._limits.max_upload)
-        leg = choose(exchange, Peek(None), self._turns)
+        way = find_way(exchange, Peek(None), rule)
+        if keeps(exchange):
+            way = await self._pin(exchange, b"", way)
         await self._admit_request(exchange)
         departure = Departure(exchange)
         body: bytes | AsyncIterator[bytes] = b""
         if not exchange.body_read:
             body = stream_body(exchange, self._limits.max_upload, departure.watch)
         length = exchange.declared_bytes if exchange.declared_bytes < UNKNOWN_BYTES else None
-        request = outgoing(exchange, leg, body, plain=False, length=length)
-        self._begin(exchange)
         # While the body streams, whoever reads it notices that the caller has left.
         with departure:
             try:
-                incoming = await self._open(request, leg)
+                attempt = await self._dispatcher.send_stream(exchange, body, length, way)
             except TollkeeperError:
                 if exchange.body_error is not None:
                     raise exchange.body_error from None
                 raise
-            try:
-                await _relay(exchange, incoming, b"", hide_usage=False)
-            finally:
-                incoming.close()
+            await self._answer_with(exchange, attempt, b"")
+
+    async def _answer_with(self, exchange: Exchange, attempt: Attempt, body: bytes) -> None:
+        try:
+            if keeps(exchange):
+                attempt.incoming = await self._affinity.remember(exchange, attempt.incoming)
+            await pass_on(exchange, attempt.incoming, body, hide_usage=attempt.ask_usage)
+        except BrokenAnswerError:
+            attempt.end("cut")
+            raise
+        finally:
+            attempt.incoming.close()
+            if exchange.finished:
+                attempt.end("cut" if exchange.error_code else "")
+            else:
+                attempt.abandon()
+
+    async def _pin(self, exchange: Exchange, body: bytes, way: Way) -> Way:
+        upstream = await self._affinity.find(exchange, body)
+        if upstream is None:
+            return way
+        target = exchange.snapshot.targets.get(upstream)
+        if target is None:
+            raise TollkeeperError(
+                Reason.NO_UPSTREAM,
+                f"the upstream {upstream!r}, which keeps what the request is about, takes no traffic; "
+                "have an administrator activate it",
+                retry_after=30,
+            )
+        return pin(way, target)
+
+    def _check_ip(self, exchange: Exchange) -> None:
+        view = exchange.snapshot.listeners.get(exchange.listener)
+        if view is None or view.ip_limit is None:
+            return
+        limiter = self._ip_limiters.get(view.name)
+        if limiter is None:
+            limiter = self._ip_limiters[view.name] = IpLimiter(time.monotonic)
+        client = exchange.scope.get("client")
+        seconds = limiter.admit(view.ip_limit, client[0] if client else "")
+        if seconds > 0:
+            self._metrics.rate_limited(view.name)
+            raise TollkeeperError(
+                Reason.RATE_LIMIT_EXCEEDED,
+                f"this address makes more than {view.ip_limit.per_second:,} requests a second; slow down",
+                retry_after=math.ceil(seconds),
+            )
 
     async def _admit_request(self, exchange: Exchange) -> None:
         assert exchange.token is not None
@@ -196,23 +243,21 @@ class DataPlane:
                 "have an administrator raise max_requests",
             )
 
-    def _begin(self, exchange: Exchange) -> None:
-        self._journal.begin(exchange.event())
-
-    async def _open(self, request: Outgoing, leg: Leg) -> Incoming:
-        try:
-            incoming = await self._transport.open(request)
-        except TransportError as error:
-            raise _refusal(error, leg) from error
-        if incoming.status == 401:
-            # A 401 would tell the caller that its own token is at fault.
-            incoming.close()
-            raise TollkeeperError(
-                Reason.UPSTREAM_CREDENTIALS,
-                f"the upstream {leg.target.name!r} did not accept the credential configured for it; "
-                "have an administrator check the api_key of the upstream or the project",
-            )
-        return incoming
+    def _count(self, exchange: Exchange) -> None:
+        first_byte = exchange.first_byte - exchange.began if exchange.first_byte else 0
+        self._metrics.ended(
+            exchange.listener,
+            exchange.method,
+            exchange.matched.endpoint.name if exchange.matched is not None else "",
+            exchange.status,
+            exchange.error_code,
+            (time.perf_counter_ns() - exchange.began) / 1e9,
+            exchange.route_name,
+            exchange.upstream,
+            exchange.tokens,
+            first_byte / 1e9,
+            exchange.streamed,
+        )
 
 
 def _check_method(method: str) -> None:
@@ -257,46 +302,6 @@ def _peek(exchange: Exchange, body: bytes) -> Peek:
                     field="content-type",
                 )
             return peek_json(body)
-
-
-async def _relay(exchange: Exchange, incoming: Incoming, body: bytes, *, hide_usage: bool) -> None:
-    assert exchange.matched is not None
-    kind = exchange.matched.endpoint.meter
-    answered = lowered(incoming.headers)
-    received = dict(answered)
-    coding = received.get(b"content-encoding", b"identity").strip().lower()
-    exchange.streamed = media_type(received.get(b"content-type", b"")) == b"text/event-stream"
-    if exchange.streamed and incoming.status < 400 and coding == b"identity":
-        stream = StreamMeter(kind)
-        headers = response_headers(answered, exchange.request_id, drop_length=True)
-        try:
-            await relay_stream(exchange, incoming, headers, stream, hide_usage=hide_usage)
-        finally:
-            exchange.tokens = stream.tokens(body)
-        return
-    headers = response_headers(answered, exchange.request_id, drop_length=False)
-    if kind in {Meter.NONE, Meter.SPEECH} or incoming.status >= 400:  # speech is sound, not JSON
-        await relay_body(exchange, incoming, headers, None)
-        return
-    meter = BodyMeter(kind, coding)
-    try:
-        await relay_body(exchange, incoming, headers, meter)
-    finally:
-        exchange.tokens = meter.tokens(body)
-
-
-def _refusal(error: TransportError, leg: Leg) -> TollkeeperError:
-    name = leg.target.name
-    match error:
-        case ConnectError():
-            reason = Reason.UPSTREAM_UNREACHABLE
-        case TimeoutExpiredError():
-            reason = Reason.UPSTREAM_TIMEOUT
-        case GarbageError():
-            reason = Reason.UPSTREAM_INVALID
-        case _:
-            reason = Reason.UPSTREAM_UNREACHABLE
-    return TollkeeperError(reason, f"the upstream {name!r} did not serve the request: {error}")
 
 
 def _raw_path(scope: Message) -> bytes:

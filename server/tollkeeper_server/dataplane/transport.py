@@ -6,13 +6,16 @@ from typing import Protocol
 from msgspec import Struct
 
 from tollkeeper_server.domain.upstream import Timeouts
-from tollkeeper_server.snapshot.model import Header
+from tollkeeper_server.snapshot.model import Dial, Header
+
+NO_DIAL = Dial()
+"""Connects directly, trusting whom the system trusts."""
 
 
 class Outgoing(Struct, frozen=True):
     """A request to an upstream. Header names are lower case; host and framing are the transport's.
 
-    `length` is the size of a streamed body, None if it is not known.
+    `length` is the size of a streamed body, None if it is not known. `dial` says how to connect.
     """
 
     method: str
@@ -21,6 +24,7 @@ class Outgoing(Struct, frozen=True):
     body: bytes | AsyncIterator[bytes]
     timeouts: Timeouts
     length: int | None = None
+    dial: Dial = NO_DIAL
 
     def __repr__(self) -> str:
         """Leaves out what may hold secrets."""
@@ -56,7 +60,7 @@ class Transport(Protocol):
     async def open(self, request: Outgoing) -> Incoming:
         """Sends a request and returns the answer once its headers are there.
 
-        Raises `TransportError`.
+        Raises `TransportError`; `ConnectError` also for a dial that can't be used.
         """
 
     async def close(self) -> None:

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable
-from importlib.metadata import version as distribution_version
 
 import quart
 from quart import Quart
@@ -11,6 +10,7 @@ from werkzeug.exceptions import HTTPException
 from tollkeeper_server.domain.ids import Prefix, new_id
 from tollkeeper_server.doors import connect, docs, ops, rest
 from tollkeeper_server.doors.http import MAX_BODY, Request, Response, json_response
+from tollkeeper_server.doors.metrics import Exposition
 from tollkeeper_server.doors.openapi import make_document
 from tollkeeper_server.errors import Reason, TollkeeperError
 from tollkeeper_server.management.chain import REQUEST_ID, Chain, request_id
@@ -36,20 +36,16 @@ _SECURITY_HEADERS = {
 }
 
 
-def make_console(chain: Chain, ready: ops.Readiness, version: str | None = None) -> Quart:
-    """Returns the application. `ready` tells what stands in the way of serving, by part.
-
-    `version` is that of the installed package if it is not given.
-    """
-    shown = version or distribution_version("tollkeeper")
+def make_console(chain: Chain, ready: ops.Readiness, exposition: Exposition, version: str) -> Quart:
+    """Returns the application. `ready` tells what is wrong, by part; `exposition` answers scrapes."""
     app = Quart("tollkeeper", static_folder=None)
     app.config.update(
         MAX_CONTENT_LENGTH=MAX_BODY, BODY_TIMEOUT=_BODY_SECONDS, RESPONSE_TIMEOUT=_ANSWER_SECONDS
     )
     app.url_map.merge_slashes = False  # a redirect would lose the body
     _add_doors(app, chain)
-    _add_description(app, shown)
-    _add_operations(app, ready, shown)
+    _add_description(app, version)
+    _add_operations(app, ready, exposition, version)
     _add_errors(app)
 
     @app.after_request
@@ -97,13 +93,17 @@ def _add_description(app: Quart, version: str) -> None:
     app.add_url_rule("/docs/<name>", "docs_file", serve_docs_file, provide_automatic_options=False)
 
 
-def _add_operations(app: Quart, ready: ops.Readiness, version: str) -> None:
+def _add_operations(app: Quart, ready: ops.Readiness, exposition: Exposition, version: str) -> None:
     async def serve_readiness() -> quart.Response:
         return _written(await ops.readiness(ready))
+
+    async def serve_metrics() -> quart.Response:
+        return _written(await exposition.answer(quart.request.headers.get("accept", "")))
 
     _get(app, "/health", lambda: ops.health(version))
     _get(app, "/live", ops.live)
     app.add_url_rule("/ready", "ready", serve_readiness, provide_automatic_options=False)
+    app.add_url_rule("/metrics", "metrics", serve_metrics, provide_automatic_options=False)
 
 
 def _get(app: Quart, path: str, answer: Callable[[], Response]) -> None:

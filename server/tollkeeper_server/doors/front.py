@@ -1,16 +1,25 @@
 """The console listener: Hypercorn, HTTP/2 and HTTP/1.1, serving the console and the data plane."""
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import cast
 
-import hypercorn.asyncio
+import h2.exceptions
+from hypercorn.asyncio.lifespan import Lifespan
+from hypercorn.asyncio.tcp_server import TCPServer
+from hypercorn.asyncio.worker_context import WorkerContext
 from hypercorn.config import Config
-from hypercorn.typing import ASGIFramework, Scope
+from hypercorn.protocol import ProtocolWrapper
+from hypercorn.protocol.h2 import H2Protocol
+from hypercorn.typing import ASGIFramework, LifespanState, Scope
+from hypercorn.utils import wrap_app
 
 from tollkeeper_server.dataplane.headers import framed_twice
 from tollkeeper_server.dataplane.plane import DataPlane
+from tollkeeper_server.doors.data import QUIET_SECONDS
 from tollkeeper_server.doors.rest import error_response
 from tollkeeper_server.errors import Reason, TollkeeperError
 from tollkeeper_server.management.chain import request_id
@@ -18,6 +27,9 @@ from tollkeeper_server.management.chain import request_id
 _DATA_PATHS = ("/v1/", "/openai/")
 _KEEP_ALIVE_SECONDS = 75
 _BACKLOG = 2048
+_CUT_SECONDS = 5.0
+# Until the connection has taken note that an answer has ended.
+_MOMENT = 0.02
 
 
 def front(plane: DataPlane, console: ASGIFramework) -> ASGIFramework:
@@ -55,7 +67,11 @@ async def _refuse_framing(send: Callable[[object], Awaitable[None]]) -> None:
 
 
 class ConsoleListener:
-    """Serves on a bound socket: h2c and HTTP/1.1, or with a certificate both over TLS."""
+    """Serves on a bound socket: h2c and HTTP/1.1, or with a certificate both over TLS.
+
+    It does what `hypercorn.asyncio.serve` does, but for the end: that closes idle connections at once, and
+    refuses what is being asked on those of HTTP/2.
+    """
 
     def __init__(
         self,
@@ -64,28 +80,147 @@ class ConsoleListener:
         *,
         certificate: tuple[Path, Path] | None,
         drain_seconds: float,
+        quiet: float = QUIET_SECONDS,
     ) -> None:
+        """`quiet` is how many seconds a connection may go without a request once the listener stops."""
         config = Config()
-        config.bind = [f"fd://{bound.detach()}"]
-        config.backlog = _BACKLOG
         config.accesslog = None
         config.errorlog = None
         config.include_date_header = False
         config.include_server_header = False
-        config.graceful_timeout = drain_seconds
         config.keep_alive_timeout = _KEEP_ALIVE_SECONDS
         config.keep_alive_max_requests = 1 << 62  # its default of 1,000 cuts busy clients off
         config.h2_max_concurrent_streams = 1000
         if certificate is not None:
             config.certfile, config.keyfile = (str(path) for path in certificate)
+        self.bound = bound
         self._config = config
         self._application = application
+        self._drain_seconds = drain_seconds
+        self._quiet = quiet
+        self._context = WorkerContext(None)
         self._stopped = asyncio.Event()
+        self._leaving = False
+        self._connections: dict[asyncio.Task[None], TCPServer] = {}
+        self._under_way = 0
+        self._unused = asyncio.Event()
+        self._unused.set()
+        self._used_at = 0.0
 
     async def serve(self) -> None:
-        """Serves until told to stop, and until the requests under way have ended or the drain has."""
-        await hypercorn.asyncio.serve(self._application, self._config, shutdown_trigger=self._stopped.wait)
+        """Serves until told to stop, and until every connection has ended or the drain time has."""
+        loop, config = asyncio.get_running_loop(), self._config
+        app = wrap_app(cast("ASGIFramework", self._serve_request), config.wsgi_max_body_size, "asgi")
+        state: LifespanState = {}
+        lifespan = Lifespan(app, config, loop, state)
+        living = loop.create_task(lifespan.handle_lifespan())
+        await lifespan.wait_for_startup()
 
-    def stop(self) -> None:
-        """Accepts nothing more."""
+        async def serve_connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            task = asyncio.current_task()
+            assert task is not None
+            connection = TCPServer(app, loop, config, self._context, state, reader, writer)
+            self._connections[task] = connection
+            task.add_done_callback(self._connections.pop)
+            await connection
+
+        server = await asyncio.start_server(
+            serve_connection,
+            sock=self.bound,
+            backlog=_BACKLOG,
+            ssl=config.create_ssl_context() if config.ssl_enabled else None,
+            ssl_handshake_timeout=config.ssl_handshake_timeout if config.ssl_enabled else None,
+        )
+        await self._stopped.wait()
+        server.close()
+        await self._drain()
+        await lifespan.wait_for_shutdown()
+        living.cancel()
+        await asyncio.wait({living})
+
+    def leave(self) -> None:
+        """Has every connection end with its next answer; new ones are still accepted."""
+        self._leaving = True
+        self._used_at = asyncio.get_running_loop().time()
+
+    async def unused(self) -> None:
+        """Returns when no request is under way."""
+        await self._unused.wait()
+
+    def stop(self, seconds: float | None = None) -> None:
+        """Accepts nothing more. What is under way has `seconds` to end, or the drain time."""
+        if seconds is not None:
+            self._drain_seconds = seconds
+        self.leave()
         self._stopped.set()
+
+    async def _drain(self) -> None:
+        loop = asyncio.get_running_loop()
+        end = loop.time() + self._drain_seconds
+        while self._connections and loop.time() < end:
+            left = self._quiet
+            if not self._under_way:
+                left += self._used_at - loop.time()
+                if left <= 0:
+                    break
+            await asyncio.wait(self._connections, timeout=min(left, max(end - loop.time(), 0)))
+        self._part()
+        await self._context.terminated.set()  # closes what is idle, and the rest after its answer
+        if self._connections:
+            await asyncio.wait(self._connections, timeout=max(end - loop.time(), 0))
+        for task in list(self._connections):
+            task.cancel()
+        if self._connections:
+            await asyncio.wait(self._connections, timeout=_CUT_SECONDS)
+        for connection in self._connections.values():  # what a caller does not take holds nothing up
+            connection.writer.transport.abort()
+
+    async def _serve_request(
+        self,
+        scope: Scope,
+        receive: Callable[[], Awaitable[object]],
+        send: Callable[[object], Awaitable[None]],
+    ) -> None:
+        if scope["type"] != "http":
+            await self._application(scope, receive, send)  # type: ignore[arg-type]  # the same ASGI, typed apart
+            return
+        self._under_way += 1
+        self._unused.clear()
+        try:
+            await self._application(scope, receive, self._parting(scope, send))  # type: ignore[arg-type]  # as above
+        finally:
+            self._under_way -= 1
+            self._used_at = asyncio.get_running_loop().time()
+            if not self._under_way:
+                self._unused.set()
+            if self._leaving and scope["http_version"] == "2":
+                asyncio.get_running_loop().call_later(_MOMENT, self._part)
+
+    def _part(self) -> None:
+        """Tells those on HTTP/2 who ask for nothing that a stream they open now is not served.
+
+        The others are told later: there are clients that give up their open streams when they hear of it.
+        """
+        for connection in self._connections.values():
+            wrapper: ProtocolWrapper | None = getattr(connection, "protocol", None)  # it is none at first
+            protocol = wrapper.protocol if wrapper is not None else None
+            if isinstance(protocol, H2Protocol) and protocol.idle and not connection.send_lock.locked():
+                with contextlib.suppress(h2.exceptions.ProtocolError):
+                    protocol.connection.close_connection()
+                connection.writer.write(protocol.connection.data_to_send())
+
+    def _parting(
+        self, scope: Scope, send: Callable[[object], Awaitable[None]]
+    ) -> Callable[[object], Awaitable[None]]:
+        """Returns a `send` that ends the connection of HTTP/1.1 with the answer, if it is time."""
+        if scope["type"] != "http" or scope["http_version"] != "1.1":
+            return send
+
+        async def send_parting(message: object) -> None:
+            assert isinstance(message, dict)
+            if self._leaving and message["type"] == "http.response.start":
+                headers = [header for header in message["headers"] if header[0].lower() != b"connection"]
+                message = message | {"headers": [*headers, (b"connection", b"close")]}
+            await send(message)
+
+        return send_parting

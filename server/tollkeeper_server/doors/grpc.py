@@ -19,7 +19,7 @@ from tollkeeper_server.management.registry import SERVICES, new_request
 
 _STATUS_DETAILS = "grpc-status-details-bin"
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
-_MAX_REQUEST = 1024 * 1024
+_MAX_REQUEST = 8 * 1024 * 1024  # a configuration file as large as is read
 _MAX_ANSWER = 64 * 1024 * 1024
 _SETTING = "TOLLKEEPER_GRPC_ADDRESS"
 
@@ -37,9 +37,14 @@ class GrpcListener:
         *,
         certificate: tuple[Path, Path] | None = None,
         ready: Readiness | None = None,
+        shared: bool = False,
     ) -> None:
-        """Takes `HOST:PORT`, port 0 being any free one, and what the health service asks about us."""
+        """Takes `HOST:PORT`, port 0 being any free one, and what the health service asks about us.
+
+        `shared`: another process has the port, and is about to leave it to this one.
+        """
         self._chain = chain
+        self._shared = shared
         self._asked = address
         self._certificate = certificate
         self._health = Health([service.full_name for service in SERVICES], ready)
@@ -51,8 +56,8 @@ class GrpcListener:
         """Listens and serves. Raises `ListenError` if the address can't be had."""
         server = grpc.aio.server(
             options=(
-                # Without it the kernel would share the port with a second process, unnoticed.
-                ("grpc.so_reuseport", 0),
+                # A process that takes over binds the port while this one has it still.
+                ("grpc.so_reuseport", 1),
                 ("grpc.max_receive_message_length", _MAX_REQUEST),
                 ("grpc.max_send_message_length", _MAX_ANSWER),
             )
@@ -78,6 +83,9 @@ class GrpcListener:
         await self.stop(0)
 
     def _listen(self, server: grpc.aio.Server) -> int:
+        if not self._shared:
+            # gRPC would share the port with any other process of this user, unnoticed.
+            bind(self._asked, "gRPC listener", _SETTING).close()
         try:
             if self._certificate is None:
                 return server.add_insecure_port(self._asked)
@@ -85,8 +93,6 @@ class GrpcListener:
             credentials = grpc.ssl_server_credentials([(key.read_bytes(), certificate.read_bytes())])
             return server.add_secure_port(self._asked, credentials)
         except RuntimeError as error:
-            # gRPC does not say why; the kernel does.
-            bind(self._asked, "gRPC listener", _SETTING).close()
             raise ListenError(
                 f"the gRPC listener can't listen on {self._asked}; set {_SETTING} to another address"
             ) from error

@@ -9,6 +9,8 @@ import grpc
 from grpc_health.v1 import health_pb2
 from grpc_health.v1._async import HealthServicer
 
+from tollkeeper_server.doors.ops import is_ready
+
 _log = logging.getLogger("tollkeeper.doors")
 _INTERVAL = 1.0
 _Context = grpc.aio.ServicerContext[health_pb2.HealthCheckRequest, health_pb2.HealthCheckResponse]
@@ -60,6 +62,6 @@ class Health(HealthServicer):
 
     async def _refresh(self) -> None:
         problems = await self._ready() if self._ready is not None else {}
-        status = _NOT_SERVING if any(problems.values()) else _SERVING
+        status = _SERVING if is_ready(problems) else _NOT_SERVING
         for service in self._services:
             await self.set(service, status)

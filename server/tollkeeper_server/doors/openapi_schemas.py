@@ -26,7 +26,7 @@ _LIMITS = {
     "max_items": "maxItems",
     "unique": "uniqueItems",
 }
-_PROSE_LIMITS = ("string", "int32", "int64")
+_PROSE_LIMITS = ("string", "int32", "int64", "double")
 
 
 class Schemas:
@@ -95,6 +95,8 @@ class Schemas:
         if field.cpp_type in INTEGERS:
             is_long = field.cpp_type in {FieldDescriptor.CPPTYPE_INT64, FieldDescriptor.CPPTYPE_UINT64}
             return {"type": "integer", "format": "int64" if is_long else "int32"}
+        if field.cpp_type == FieldDescriptor.CPPTYPE_DOUBLE:
+            return {"type": "number", "format": "double"}
         return {"type": "string"}
 
     def _enum(self, enum: EnumDescriptor) -> Schema:

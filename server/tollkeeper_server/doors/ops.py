@@ -6,9 +6,16 @@ from datetime import UTC, datetime
 from tollkeeper_server.doors.http import Response, json_response
 
 Readiness = Callable[[], Awaitable[Mapping[str, str | None]]]
-"""Returns what stands in the way of serving, by part; None where nothing does."""
+"""Returns what is wrong, by part; None where nothing is."""
+
+_STAND_IN_THE_WAY = {"snapshot", "draining"}
 
 _UNCACHED = {"cache-control": "no-store"}
+
+
+def is_ready(problems: Mapping[str, str | None]) -> bool:
+    """Tells whether traffic should be sent here in spite of these problems."""
+    return not any(problem for part, problem in problems.items() if part in _STAND_IN_THE_WAY)
 
 
 def health(version: str) -> Response:
@@ -23,11 +30,15 @@ def live() -> Response:
 
 
 async def readiness(ready: Readiness) -> Response:
-    """Answers whether traffic should be sent here: 200, or 503 and what stands in the way."""
+    """Answers whether traffic should be sent here, 200 or 503, and what is wrong.
+
+    That the store is away, say, is told and keeps no traffic away, which goes on for who is known; if every
+    gateway gave up at once, it could not. When that time is over, the snapshot stands in the way.
+    """
     problems = await ready()
-    is_ready = not any(problems.values())
+    served = is_ready(problems)
     content = {
-        "status": "ready" if is_ready else "not ready",
+        "status": "ready" if served else "not ready",
         "checks": {part: problem or "ok" for part, problem in problems.items()},
     }
-    return json_response(200 if is_ready else 503, content, _UNCACHED)
+    return json_response(200 if served else 503, content, _UNCACHED)

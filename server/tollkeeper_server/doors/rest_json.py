@@ -6,6 +6,7 @@ PROVIDER_OPENAI, which is taken, too), and every field is there, `null` if it ha
 """
 
 import json
+import math
 import re
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -205,6 +206,8 @@ def _scalar(value: Json, field: FieldDescriptor, where: str) -> str | int | floa
         return value
     if kind in INTEGERS:
         return _integer(value, where)
+    if kind == FieldDescriptor.CPPTYPE_DOUBLE:
+        return _number(value, where)
     raise TypeError(f"{field.full_name} is of a kind that this JSON has no form for")
 
 
@@ -216,6 +219,12 @@ def _integer(value: Json, where: str) -> int:
     if isinstance(value, str) and _DECIMAL.fullmatch(value):
         return int(value)
     raise wrong(where, "must be a whole number")
+
+
+def _number(value: Json, where: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise wrong(where, "must be a number, such as 0.5")
+    return float(value)
 
 
 def _enum(value: Json, enum: EnumDescriptor, where: str) -> int:

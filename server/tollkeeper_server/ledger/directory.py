@@ -47,14 +47,22 @@ def claim_own_and_orphans(root: Path) -> tuple[Claim, list[Claim]]:
     """Makes a directory for this process, and claims those whose process has died."""
     root.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _exclusive(root):
-        orphans = [
-            claim for path in sorted(root.iterdir()) if path.is_dir() and (claim := _claim(path)) is not None
-        ]
+        orphans = _claim_unheld(root)
         path = root / f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{os.getpid()}-{secrets.token_hex(4)}"
         path.mkdir(mode=0o700)
         own = _claim(path)
         assert own is not None
         return own, orphans
+
+
+def claim_orphans(root: Path) -> list[Claim]:
+    """Claims the directories whose process has died."""
+    with _exclusive(root):
+        return _claim_unheld(root)
+
+
+def _claim_unheld(root: Path) -> list[Claim]:
+    return [claim for path in sorted(root.iterdir()) if path.is_dir() and (claim := _claim(path)) is not None]
 
 
 def _claim(path: Path) -> Claim | None:

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import logging
 import random
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import NamedTuple, TypeVar, TypeVarTuple
@@ -45,19 +46,37 @@ class Drain:
     """
 
     def __init__(
-        self, journal: Journal, store: UsageStore, *, batch: int = 500, interval: float = 0.5
+        self,
+        journal: Journal,
+        store: UsageStore,
+        *,
+        batch: int = 500,
+        interval: float = 0.5,
+        adopt_interval: float = 60.0,
     ) -> None:
-        """Takes up to `batch` events at a time from each place, and rests for `interval` seconds after."""
+        """Takes up to `batch` events at a time from each place, and rests for `interval` seconds after.
+
+        Every `adopt_interval` seconds it looks for journals of processes that died, as one does that was
+        replaced and could not store everything.
+        """
         self._journal = journal
         self._store = store
         self._batch = batch
         self._interval = interval
         self._orphans = list(journal.orphans)
+        self._adopt_interval = adopt_interval
+        self._adopt_at = time.monotonic() + adopt_interval
         self._wake = asyncio.Event()
         self._turned = asyncio.Condition()
         self._failures = 0
+        self._caught_up = time.monotonic()
         self._task: asyncio.Task[None] | None = None
         self._work: Awaitable[object] | None = None
+
+    @property
+    def lag(self) -> float:
+        """How many seconds ago everything that had been settled was stored."""
+        return time.monotonic() - self._caught_up
 
     def start(self) -> None:
         """Begins to drain, in the running event loop."""
@@ -88,10 +107,13 @@ class Drain:
     async def _run(self) -> None:
         while True:
             try:
+                started = time.monotonic()
                 delay = 0.0 if await self._turn() else self._interval
             except Exception as error:  # noqa: BLE001 - whatever it is, draining goes on
                 delay = self._failed(error)
             else:
+                if delay:
+                    self._caught_up = started
                 if self._failures:
                     _log.info("usage events reach the store again")
                     self._failures = 0
@@ -105,6 +127,8 @@ class Drain:
 
     async def _turn(self) -> bool:
         """Moves some events into the store; tells whether there are probably more."""
+        if time.monotonic() >= self._adopt_at:
+            await self._adopt()
         waiting = self._journal.first_waiting(self._batch)
         filed = self._journal.recall(self._batch)
         if filed is None:
@@ -115,6 +139,13 @@ class Drain:
         self._journal.commit()
         await self._commit_orphan()
         return bool(self._orphans) or self._batch in (len(waiting), len(filed))
+
+    async def _adopt(self) -> None:
+        self._adopt_at = time.monotonic() + self._adopt_interval
+        try:
+            self._orphans += await self._in_thread(self._journal.adopt)
+        except OSError as error:
+            _log.error("the journals of other processes can't be looked at: %s", error)
 
     async def _read_orphan(self) -> list[UsageEvent]:
         if not self._orphans:
@@ -138,7 +169,7 @@ class Drain:
 
     def _give_up_orphan(self, error: OSError) -> None:
         orphan = self._orphans.pop(0)
-        _log.error("%s can't be adopted (%s); the next process to start tries again", orphan.path, error)
+        _log.error("%s can't be adopted (%s); it is tried again later", orphan.path, error)
         orphan.release()
 
     async def _in_thread(self, function: Callable[[*Ts], T], *args: *Ts) -> T:

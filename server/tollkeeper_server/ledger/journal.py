@@ -3,7 +3,7 @@
 A request that is about to be dispatched leaves an intent, one that ended its final event. Each is one
 write to a file of this process, so it outlives a `kill -9`; the disk has it within about a second
 (sync.py), so a loss of power may cost the last second. The drain takes settled events to the store.
-Whoever starts next adopts the directory of a process that died (orphan.py).
+Who starts, and who runs, adopts the directory of a process that died (orphan.py).
 
 If the journal can't be written, the request does not suffer: final events wait in memory, up to a
 bound, until they are stored or the journal can be written again.
@@ -16,7 +16,7 @@ from itertools import islice
 from pathlib import Path
 
 from tollkeeper_server.domain.usage import UsageEvent
-from tollkeeper_server.ledger.directory import claim_own_and_orphans
+from tollkeeper_server.ledger.directory import claim_orphans, claim_own_and_orphans
 from tollkeeper_server.ledger.orphan import Orphan
 from tollkeeper_server.ledger.recent import Recent
 from tollkeeper_server.ledger.segments import (
@@ -145,10 +145,19 @@ class Journal:
         self._kept += range(max(before, 1), self._reader.position.segment)
         self._kept = [number for number in self._kept if not self._retire(number)]
 
+    def adopt(self) -> list[Orphan]:
+        """Adopts the journals of processes that died since, and returns them. Waits for the disk.
+
+        Raises OSError if that is impossible.
+        """
+        adopted = [Orphan(claim) for claim in claim_orphans(self.root)]
+        self.orphans = [orphan for orphan in self.orphans if not orphan.done] + adopted
+        return adopted
+
     def close(self) -> None:
         """Puts everything on the disk and lets go of the directory; deletes it if all is stored.
 
-        Otherwise the next process to start adopts it. Waits for the disk.
+        Otherwise another process adopts it. Waits for the disk.
         """
         self._append_waiting()
         self._file = -1

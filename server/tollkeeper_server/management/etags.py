@@ -6,19 +6,22 @@ from typing import TypeVar
 
 import msgspec
 
+from tollkeeper_server.domain.listener import Listener
 from tollkeeper_server.domain.model import Model
 from tollkeeper_server.domain.project import Project
 from tollkeeper_server.domain.token import Token
+from tollkeeper_server.domain.traffic import Group
 from tollkeeper_server.domain.upstream import Upstream
 from tollkeeper_server.errors import Reason, TollkeeperError
 
 _ATTEMPTS = 20
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-Entity = TypeVar("Entity", Project, Token, Upstream, Model)
+Entity = TypeVar("Entity", Project, Token, Upstream, Group, Model, Listener)
+AnyEntity = Project | Token | Upstream | Group | Model | Listener
 
 
-def etag_of(entity: Project | Token | Upstream | Model) -> str:
+def etag_of(entity: AnyEntity) -> str:
     """Returns the etag. The time of creation tells an entity from an earlier one of the same name."""
     created = (entity.created_at - _EPOCH) // datetime.resolution
     return f"{created:x}-{entity.revision:x}"
@@ -69,7 +72,7 @@ async def remove(
     )
 
 
-def check(entity: Project | Token | Upstream | Model, etag: str) -> None:
+def check(entity: AnyEntity, etag: str) -> None:
     """Raises ETAG_MISMATCH if `etag` is given and is not the entity's."""
     if etag and etag != etag_of(entity):
         raise TollkeeperError(

@@ -1,33 +1,31 @@
 """Domain values as the messages of `tollkeeper.v1`, and the values of messages as the domain's."""
 
 from datetime import UTC, datetime
-from enum import StrEnum
+from enum import Enum, StrEnum
 from typing import TypeVar
 
 from google.protobuf.descriptor import EnumDescriptor
 from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
-from tollkeeper.v1 import (
-    model_service_pb2,
-    project_service_pb2,
-    token_service_pb2,
-    upstream_service_pb2,
-    usage_service_pb2,
-)
+from tollkeeper.v1 import project_service_pb2, token_service_pb2, usage_service_pb2
 
-from tollkeeper_server.domain.model import Model
 from tollkeeper_server.domain.project import Project
 from tollkeeper_server.domain.token import Token
-from tollkeeper_server.domain.upstream import Provider, Upstream
 from tollkeeper_server.domain.usage import UsageEvent, UsageRow
 from tollkeeper_server.errors import Reason, TollkeeperError
 from tollkeeper_server.management.etags import etag_of
 
+
+class Unit(Enum):
+    """Units of time, in nanoseconds."""
+
+    SECONDS = 1_000_000_000
+    MILLISECONDS = 1_000_000
+
+
 _Word = TypeVar("_Word", bound=StrEnum)
 
-PROVIDER = upstream_service_pb2.Provider.DESCRIPTOR
-AUTH_SCHEME = upstream_service_pb2.AuthScheme.DESCRIPTOR
-CAPABILITY = model_service_pb2.Capability.DESCRIPTOR
 CONFIDENCE = usage_service_pb2.Confidence.DESCRIPTOR
 USAGE_GROUP = usage_service_pb2.UsageGroup.DESCRIPTOR
 
@@ -79,6 +77,26 @@ def duration(seconds: float) -> Duration:
     return written
 
 
+def seconds(written: Duration) -> float:
+    """Returns a duration in seconds, to the microsecond."""
+    return written.ToMicroseconds() / 1_000_000
+
+
+def seconds_by_name(written: Message) -> dict[str, float]:
+    """Returns the durations that a message of durations sets, in seconds, by field name."""
+    return {field.name: seconds(length) for field, length in written.ListFields()}
+
+
+def whole(field: str, written: Duration, unit: Unit) -> int:
+    """Returns how many units a duration is. Raises INVALID_ARGUMENT naming `field` if it is between two."""
+    count, rest = divmod(written.ToNanoseconds(), unit.value)
+    if rest:
+        raise TollkeeperError(
+            Reason.INVALID_ARGUMENT, f"{field}: give whole {unit.name.lower()}", field=field
+        )
+    return count
+
+
 def project_message(project: Project) -> project_service_pb2.Project:
     """Returns a project as callers see it, its key masked."""
     return project_service_pb2.Project(
@@ -110,49 +128,6 @@ def token_message(token: Token) -> token_service_pb2.Token:
         last_used_at=timestamp(token.last_used_at),
         deactivated_at=timestamp(token.deactivated_at),
         etag=etag_of(token),
-    )
-
-
-def upstream_message(upstream: Upstream) -> upstream_service_pb2.Upstream:
-    """Returns an upstream as callers see it, its credential masked."""
-    is_generic = upstream.provider is Provider.GENERIC
-    return upstream_service_pb2.Upstream(
-        name=upstream.name,
-        provider=number(PROVIDER, upstream.provider),  # type: ignore[arg-type]  # enums are ints here
-        base_url=upstream.base_url,
-        full_url=upstream.full_url,
-        auth_scheme=number(AUTH_SCHEME, upstream.auth_scheme) if is_generic else 0,  # type: ignore[arg-type]  # as above
-        auth_header=upstream.auth_header,
-        username=upstream.username,
-        api_key=upstream.api_key_hint,
-        organization=upstream.organization,
-        project=upstream.project,
-        api_version=upstream.api_version,
-        is_active=upstream.is_active,
-        is_default=upstream.is_default,
-        timeouts=upstream_service_pb2.Timeouts(
-            **{name: duration(seconds) for name, seconds in upstream.timeouts.items()}
-        ),
-        created_at=timestamp(upstream.created_at),
-        updated_at=timestamp(upstream.updated_at),
-        etag=etag_of(upstream),
-    )
-
-
-def model_message(model: Model) -> model_service_pb2.Model:
-    """Returns a model as callers see it."""
-    return model_service_pb2.Model(
-        name=model.name,
-        aliases=model.aliases,
-        capabilities=[number(CAPABILITY, it) for it in model.capabilities],  # type: ignore[misc]  # as above
-        deployments=[
-            model_service_pb2.Deployment(upstream=it.upstream, upstream_model=it.upstream_model)
-            for it in model.deployments
-        ],
-        is_active=model.is_active,
-        created_at=timestamp(model.created_at),
-        updated_at=timestamp(model.updated_at),
-        etag=etag_of(model),
     )
 
 

@@ -1,26 +1,122 @@
 """ModelService: the names applications ask for, and what serves them."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable
 from datetime import datetime
 
 import msgspec
 from tollkeeper.v1 import model_service_pb2 as pb
 
 from tollkeeper_server.coordination.ports import Change, Changes
-from tollkeeper_server.domain.model import Capability, Deployment, Model
+from tollkeeper_server.domain.model import Model
+from tollkeeper_server.domain.traffic import TrafficPolicy
 from tollkeeper_server.errors import Reason, TollkeeperError
-from tollkeeper_server.management.etags import edit, remove
+from tollkeeper_server.management.etags import check, edit, remove
 from tollkeeper_server.management.masks import fields_to_change, require_values
-from tollkeeper_server.management.messages import CAPABILITY, model_message, word
-from tollkeeper_server.management.paging import every, last_key, next_page, page_size
+from tollkeeper_server.management.model_messages import (
+    capabilities_of,
+    causes_of,
+    deployments_of,
+    model_message,
+    price_of,
+)
+from tollkeeper_server.management.paging import every, last_key, next_page, page_size, present
+from tollkeeper_server.management.references import (
+    Names,
+    circle_from,
+    of_model,
+    refuse,
+    refuse_users,
+    users_of_model,
+)
+from tollkeeper_server.management.traffic_messages import policy_of
 from tollkeeper_server.store.ports import Store
+
+_REFERENCES = frozenset({"aliases", "deployments", "group", "fallbacks"})
+
+
+def build_model(request: pb.CreateModelRequest, *, now: datetime, previous: Model | None = None) -> Model:
+    """Returns the model that a request describes, whole.
+
+    With `previous` it takes the place of that one: it has its times and revision. Raises INVALID_ARGUMENT.
+    """
+    _refuse_both(request)
+    model = previous or Model(name=request.name, created_at=now, updated_at=now)
+    return _checked(
+        msgspec.structs.replace(
+            model,
+            aliases=tuple(request.aliases),
+            capabilities=capabilities_of(request.capabilities),
+            deployments=deployments_of(request.deployments),
+            policy=policy_of(request.policy),
+            group=request.group,
+            fallbacks=tuple(request.fallbacks),
+            fallback_on=causes_of(request.fallback_on),
+            price=price_of(request.price) if request.HasField("price") else None,
+            is_active=request.is_active if request.HasField("is_active") else True,
+        )
+    )
+
+
+def change_model(model: Model, request: pb.UpdateModelRequest, changing: frozenset[str]) -> Model:
+    """Returns what a model becomes when the fields that are changing are as a request says.
+
+    A group takes the place of deployments and their policy, deployments that of a group. Raises
+    INVALID_ARGUMENT.
+    """
+    _refuse_both(request)
+    fields: dict[str, object] = {}
+    if "is_active" in changing:
+        fields["is_active"] = request.is_active
+    if "aliases" in changing:
+        fields["aliases"] = tuple(request.aliases)
+    if "capabilities" in changing:
+        fields["capabilities"] = capabilities_of(request.capabilities)
+    if "fallbacks" in changing:
+        fields["fallbacks"] = tuple(request.fallbacks)
+    if "fallback_on" in changing:
+        fields["fallback_on"] = causes_of(request.fallback_on)
+    if "price" in changing:
+        fields["price"] = price_of(request.price) if request.HasField("price") else None
+    if "deployments" in changing:
+        fields["deployments"] = deployments_of(request.deployments)
+        if request.deployments:
+            fields["group"] = ""
+    if "group" in changing:
+        fields["group"] = request.group
+        if request.group:
+            fields |= {"deployments": (), "policy": TrafficPolicy()}
+    if "policy" in changing:
+        fields["policy"] = policy_of(request.policy)
+    return _checked(msgspec.structs.replace(model, **fields))
+
+
+def _refuse_both(request: pb.CreateModelRequest | pb.UpdateModelRequest) -> None:
+    if request.group and request.deployments:
+        raise _refusal("group", "excludes deployments; give one and leave the other empty")
+
+
+def _checked(model: Model) -> Model:
+    if not model.group and not model.deployments:
+        raise _refusal(
+            "deployments", "a model needs one or more, or a group; is_active takes it out of traffic"
+        )
+    if model.group and model.policy != TrafficPolicy():
+        raise _refusal("policy", f"group {model.group} has its own; leave it out, or change the group's")
+    if model.name in model.aliases:
+        raise _refusal("aliases", f"{model.name!r} is the model's own name; leave it out")
+    return model
+
+
+def _refusal(field: str, why: str) -> TollkeeperError:
+    return TollkeeperError(Reason.INVALID_ARGUMENT, f"{field}: {why}", field=field)
 
 
 class Models:
     """Implements `tollkeeper.v1.ModelService`.
 
-    That a name is free is checked before it is written. Of two edits at the same time both may pass;
-    the snapshot then decides which model has the name (`snapshot/compile.py`).
+    That a name is free, that what serves a model exists, and that fallbacks end, is checked before it is
+    written. Of two edits at the same time both may pass; the snapshot then decides which model has the
+    name (`snapshot/compile.py`).
     """
 
     def __init__(self, store: Store, changes: Changes, clock: Callable[[], datetime]) -> None:
@@ -30,18 +126,15 @@ class Models:
 
     async def create_model(self, request: pb.CreateModelRequest) -> pb.CreateModelResponse:
         """Adds a model."""
-        now = self._clock()
-        aliases = tuple(request.aliases)
-        deployments = await self._deployments(request.deployments)
-        await self._require_free(request.name, aliases)
-        model = Model(
-            name=request.name,
-            aliases=aliases,
-            capabilities=_capabilities(request.capabilities),
-            deployments=deployments,
-            created_at=now,
-            updated_at=now,
-        )
+        model = build_model(request, now=self._clock())
+        models = await self._read_models()
+        if model.name in models:
+            raise TollkeeperError(
+                Reason.ALREADY_EXISTS,
+                f"name: {model.name!r} is taken: there is a model of that name; use another",
+                field="name",
+            )
+        await self._check_references(model, models)
         await self._store.add_model(model)
         await self._changes.publish(Change())
         return pb.CreateModelResponse(model=model_message(model))
@@ -63,26 +156,14 @@ class Models:
         """Changes a model."""
         changing = fields_to_change(request, identity="name")
         require_values(request, changing, "is_active")
-        fields: dict[str, object] = {}
-        if "is_active" in changing:
-            fields["is_active"] = request.is_active
-        if "capabilities" in changing:
-            fields["capabilities"] = _capabilities(request.capabilities)
-        if "deployments" in changing:
-            if not request.deployments:
-                raise TollkeeperError(
-                    Reason.INVALID_ARGUMENT,
-                    "deployments: a model needs one or more; is_active takes it out of traffic",
-                    field="deployments",
-                )
-            fields["deployments"] = await self._deployments(request.deployments)
-        if "aliases" in changing:
-            await self._find(request.name)
-            await self._require_free(request.name, tuple(request.aliases), is_new=False)
-            fields["aliases"] = tuple(request.aliases)
 
         async def change(model: Model) -> Model:
-            return msgspec.structs.replace(model, **fields)
+            changed = change_model(model, request, changing)
+            if changing & _REFERENCES and changed != model:
+                models = await self._read_models()
+                self._keep_fallbacks(model, changed, models)
+                await self._check_references(changed, models)
+            return changed
 
         before, model = await edit(
             lambda: self._find(request.name),
@@ -96,7 +177,10 @@ class Models:
         return pb.UpdateModelResponse(model=model_message(model))
 
     async def delete_model(self, request: pb.DeleteModelRequest) -> pb.DeleteModelResponse:
-        """Removes a model."""
+        """Removes a model that no other falls back to."""
+        check(await self._find(request.name), request.etag)
+        users = users_of_model(request.name, (await self._read_models()).values())
+        refuse_users(f"model {request.name}", users)
         await remove(lambda: self._find(request.name), self._store.delete_model, etag=request.etag)
         await self._changes.publish(Change())
         return pb.DeleteModelResponse()
@@ -108,38 +192,25 @@ class Models:
             raise TollkeeperError(Reason.NOT_FOUND, f"name: there is no model {shown!r}", field="name")
         return model
 
-    async def _deployments(self, wanted: Sequence[pb.Deployment]) -> tuple[Deployment, ...]:
-        for position, deployment in enumerate(wanted):
-            if await self._store.get_upstream(deployment.upstream) is None:
-                field = f"deployments[{position}].upstream"
-                raise TollkeeperError(
-                    Reason.INVALID_ARGUMENT,
-                    f"{field}: there is no upstream {deployment.upstream!r}; create it first",
-                    field=field,
-                )
-        return tuple(Deployment(upstream=it.upstream, upstream_model=it.upstream_model) for it in wanted)
+    async def _read_models(self) -> dict[str, Model]:
+        return {model.name: model async for model in every(self._store.list_models, lambda it: it.name)}
 
-    async def _require_free(self, name: str, aliases: Collection[str], *, is_new: bool = True) -> None:
-        """Raises ALREADY_EXISTS if another model has the name or one of the aliases."""
-        if name in aliases:
-            raise TollkeeperError(
-                Reason.INVALID_ARGUMENT, f"aliases: {name!r} is the model's own name", field="aliases"
-            )
-        async for model in every(self._store.list_models, lambda it: it.name):
-            if model.name == name and not is_new:
-                continue
-            taken = {model.name, *model.aliases}
-            if is_new and name in taken:
-                raise _taken("name", name, model)
-            for alias in aliases:
-                if alias in taken:
-                    raise _taken("aliases", alias, model)
+    async def _check_references(self, model: Model, models: dict[str, Model]) -> None:
+        """Refuses a model that does not fit among the others."""
+        names = Names((models | {model.name: model}).values())
+        upstreams = await present(self._store.get_upstream, {it.upstream for it in model.deployments})
+        groups = await present(self._store.get_group, {model.group} - {""})
+        refuse(of_model(model, upstreams, groups, names))
+        refuse(circle_from(model, names))
 
-
-def _taken(field: str, name: str, model: Model) -> TollkeeperError:
-    whose = "there is a model of that name" if model.name == name else f"it is an alias of {model.name!r}"
-    return TollkeeperError(Reason.ALREADY_EXISTS, f"{field}: {name!r} is taken: {whose}", field=field)
-
-
-def _capabilities(numbers: Sequence[int]) -> tuple[Capability, ...]:
-    return tuple(found for it in numbers if (found := word(CAPABILITY, Capability, it)))
+    def _keep_fallbacks(self, before: Model, after: Model, models: dict[str, Model]) -> None:
+        """Refuses to take away aliases by which others fall back to a model."""
+        gone = set(before.aliases) - set(after.aliases)
+        names = Names((models | {after.name: after}).values())
+        users = [
+            other.name
+            for other in models.values()
+            if other.name != after.name
+            and any(name in gone and names.resolve(name) is None for name in other.fallbacks)
+        ]
+        refuse_users("an alias that would go", {"models": users}, field="aliases")

@@ -2,7 +2,7 @@
 
 import base64
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import Protocol, TypeVar
 
 from google.protobuf.message import Message
@@ -93,3 +93,8 @@ async def every(read: Read[_T], key: Callable[[_T], str]) -> AsyncIterator[_T]:
         if len(page) < _ALL:
             return
         after = key(page[-1])
+
+
+async def present(read: Callable[[str], Awaitable[object | None]], names: Iterable[str]) -> frozenset[str]:
+    """Returns those of the names of which a store has an entry."""
+    return frozenset([name for name in names if await read(name) is not None])

@@ -7,6 +7,9 @@ from protovalidate import Validator
 
 from tollkeeper_server.coordination.ports import Changes
 from tollkeeper_server.management.chain import Chain
+from tollkeeper_server.management.configurations import Configurations
+from tollkeeper_server.management.explaining import Explainer
+from tollkeeper_server.management.groups import Groups
 from tollkeeper_server.management.interceptors import (
     Handle,
     authenticate,
@@ -16,6 +19,7 @@ from tollkeeper_server.management.interceptors import (
     map_errors,
     validate,
 )
+from tollkeeper_server.management.listeners import Listeners, PortCheck
 from tollkeeper_server.management.models import Models
 from tollkeeper_server.management.projects import Projects
 from tollkeeper_server.management.registry import SERVICES, Handler, handlers_of
@@ -36,15 +40,25 @@ def make_chain(
     changes: Changes,
     management_token: str,
     clock: Clock,
+    port_check: PortCheck,
+    explain: Explainer,
 ) -> Chain:
-    """Returns the management plane. `clock` returns the present as an aware UTC datetime."""
+    """Returns the management plane. `clock` returns the present as an aware UTC datetime.
+
+    `port_check` tells why a listener can't have an address; None if it can. `explain` explains requests.
+    """
     tokens = Tokens(store, digest_key, changes, clock)
     implementations: dict[str, object] = {
         "ProjectService": Projects(store, sealer, tokens, changes, clock),
         "TokenService": tokens,
         "UpstreamService": Upstreams(store, sealer, changes, clock),
+        "GroupService": Groups(store, changes, clock),
         "ModelService": Models(store, changes, clock),
+        "ListenerService": Listeners(store, changes, clock, port_check),
         "UsageService": Usage(store),
+        "ConfigurationService": Configurations(
+            store, sealer, digest_key, changes, clock, port_check, explain
+        ),
     }
     handlers: dict[str, Handler] = {}
     for service in SERVICES:

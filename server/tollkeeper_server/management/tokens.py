@@ -44,7 +44,10 @@ class Tokens:
         self._clock = clock
 
     async def create_token(self, request: pb.CreateTokenRequest) -> pb.CreateTokenResponse:
-        """Mints a token. Its secret is in the answer, and nowhere else."""
+        """Mints a token. Its secret is in the answer, and nowhere else.
+
+        Raises ALREADY_EXISTS if another token has the secret that was given.
+        """
         now = self._clock()
         expires_at = None
         if request.HasField("duration_minutes"):
@@ -52,7 +55,7 @@ class Tokens:
         elif request.HasField("expires_at"):
             expires_at = moment("expires_at", request.expires_at)
         await self._require_active(request.project_id, "minted")
-        secret = new_secret()
+        secret = request.secret or new_secret()
         token = Token(
             id=new_id(Prefix.TOKEN),
             project_id=request.project_id,

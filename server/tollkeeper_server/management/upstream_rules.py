@@ -2,6 +2,7 @@
 
 import ipaddress
 import re
+import ssl
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 import msgspec
@@ -11,13 +12,14 @@ from tollkeeper_server.domain.upstream import DEFAULT_BASE_URL, AuthScheme, Prov
 from tollkeeper_server.errors import Reason, TollkeeperError
 
 # A credential in one of these would break the message's framing or its routing.
-_FORBIDDEN_HEADERS = frozenset(
+FRAMING_HEADERS = frozenset(
     {
         "connection", "content-encoding", "content-length", "content-type", "expect", "host",
-        "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer",
-        "transfer-encoding", "upgrade",
+        "http2-settings", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te",
+        "trailer", "transfer-encoding", "upgrade",
     }
 )  # fmt: skip
+_MASK = "****"
 _VISIBLE = re.compile(r"[\x21-\x7e]*")
 _HOST = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\.?")
 
@@ -61,70 +63,108 @@ def _refuse_strangers(draft: Draft) -> None:
     is_generic = draft.provider is Provider.GENERIC
     for name in ("full_url", "auth_scheme", "auth_header", "username"):
         if getattr(draft, name) and not is_generic:
-            raise _refusal(name, f"only for provider generic, not for {draft.provider}; leave it empty")
+            raise refusal(name, f"only for provider generic, not for {draft.provider}; leave it empty")
     for name in ("organization", "project"):
         if getattr(draft, name) and draft.provider is not Provider.OPENAI:
-            raise _refusal(name, f"only for provider openai, not for {draft.provider}; leave it empty")
+            raise refusal(name, f"only for provider openai, not for {draft.provider}; leave it empty")
     if draft.api_version and draft.provider not in {Provider.AZURE, Provider.ANTHROPIC}:
-        raise _refusal(
+        raise refusal(
             "api_version", f"only for providers azure and anthropic, not for {draft.provider}; leave it empty"
         )
 
 
 def _complete_azure(draft: Draft) -> Draft:
     if not draft.base_url:
-        raise _refusal("base_url", "required for azure, such as https://NAME.openai.azure.com")
+        raise refusal("base_url", "required for azure, such as https://NAME.openai.azure.com")
     if not draft.api_version:
-        raise _refusal("api_version", "required for azure, such as 2024-10-21")
+        raise refusal("api_version", "required for azure, such as 2024-10-21")
     # The portal shows the endpoint with it; the data plane adds it to every path.
     return msgspec.structs.replace(draft, base_url=draft.base_url.removesuffix("/openai").rstrip("/"))
 
 
 def _complete_generic(draft: Draft) -> Draft:
     if draft.base_url and draft.full_url:
-        raise _refusal("full_url", "excludes base_url; give one and leave the other empty")
+        raise refusal("full_url", "excludes base_url; give one and leave the other empty")
     if not draft.base_url and not draft.full_url:
-        raise _refusal("base_url", "required for generic, unless full_url is given")
+        raise refusal("base_url", "required for generic, unless full_url is given")
     scheme = draft.auth_scheme or (AuthScheme.BEARER if draft.has_key else AuthScheme.NONE)
     if scheme is AuthScheme.HEADER and not draft.auth_header:
-        raise _refusal("auth_header", "required with auth_scheme header, such as x-api-key")
+        raise refusal("auth_header", "required with auth_scheme header, such as x-api-key")
     if draft.auth_header and scheme is not AuthScheme.HEADER:
-        raise _refusal("auth_header", f"only with auth_scheme header, not with {scheme}; leave it empty")
-    if draft.auth_header.lower() in _FORBIDDEN_HEADERS:
-        raise _refusal("auth_header", "this header belongs to the connection and can't carry a credential")
+        raise refusal("auth_header", f"only with auth_scheme header, not with {scheme}; leave it empty")
+    if draft.auth_header.lower() in FRAMING_HEADERS:
+        raise refusal("auth_header", "this header belongs to the connection and can't carry a credential")
     if draft.username and scheme is not AuthScheme.BASIC:
-        raise _refusal("username", f"only with auth_scheme basic, not with {scheme}; leave it empty")
+        raise refusal("username", f"only with auth_scheme basic, not with {scheme}; leave it empty")
     if scheme is AuthScheme.NONE and draft.has_key:
-        raise _refusal("api_key", "would never be sent with auth_scheme none; leave it empty")
+        raise refusal("api_key", "would never be sent with auth_scheme none; leave it empty")
     if scheme in {AuthScheme.BEARER, AuthScheme.HEADER} and not draft.has_key:
-        raise _refusal("api_key", f"required with auth_scheme {scheme}")
+        raise refusal("api_key", f"required with auth_scheme {scheme}")
     if scheme is AuthScheme.BASIC and not draft.has_key and not draft.username:
-        raise _refusal("username", "required with auth_scheme basic, unless api_key is given")
+        raise refusal("username", "required with auth_scheme basic, unless api_key is given")
     return msgspec.structs.replace(draft, auth_scheme=scheme)
+
+
+def check_proxy_url(url: str) -> None:
+    """Refuses what is no outbound proxy's URL. Raises INVALID_ARGUMENT, never showing it."""
+    example = "http://proxy.example.com:3128"
+    parts = _parts("proxy_url", url, example)
+    if parts.path not in {"", "/"}:
+        raise refusal("proxy_url", f"must not have a path; expected one such as {example}")
+    if parts.password == _MASK:
+        raise refusal("proxy_url", "holds what is shown instead of the password; give the password")
+
+
+def proxy_hint(url: str) -> str:
+    """Returns what people may see of a proxy's URL."""
+    parts = urlsplit(url)
+    user, at, place = parts.netloc.rpartition("@")
+    name, colon, _ = user.partition(":")
+    return f"{parts.scheme}://{name}{colon and f':{_MASK}'}{at}{place}"
+
+
+def check_ca_certificates(pem: str) -> None:
+    """Refuses what is not certificates as PEM writes them. Raises INVALID_ARGUMENT."""
+    if not pem.isascii():
+        raise refusal("ca_certificates", "must be ASCII; leave out comments that are not")
+    if "PRIVATE KEY" in pem:
+        raise refusal("ca_certificates", "holds a private key; give the authorities' certificates alone")
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=pem)
+    except (ssl.SSLError, ValueError):
+        raise refusal(
+            "ca_certificates", "can't be read; expected PEM: -----BEGIN CERTIFICATE----- and so on"
+        ) from None
 
 
 def _url(field: str, url: str) -> str:
     """Returns the URL in one spelling. Raises INVALID_ARGUMENT; the message does not show the URL."""
+    parts = _parts(field, url, "https://api.example.com/v1")
+    if "@" in parts.netloc:
+        raise refusal(field, "must not contain user name and password; use username and api_key")
+    path = parts.path.rstrip("/") if field == "base_url" else parts.path
+    return urlunsplit((parts.scheme, parts.netloc.lower().rstrip(":"), path, "", ""))
+
+
+def _parts(field: str, url: str, example: str) -> SplitResult:
+    """Returns the parts of an HTTP URL that has a host, and neither query nor fragment."""
     # First of all: urlsplit would quietly remove line breaks and tabs.
     if not _VISIBLE.fullmatch(url) or "\\" in url:
-        raise _refusal(field, "only visible ASCII characters may stand in a URL, and no backslash")
+        raise refusal(field, "only visible ASCII characters may stand in a URL, and no backslash")
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
-        raise _refusal(field, "not a URL; expected one such as https://api.example.com/v1") from None
+        raise refusal(field, f"not a URL; expected one such as {example}") from None
     if parts.scheme not in {"http", "https"}:
-        raise _refusal(field, "must begin with http:// or https://")
-    if "@" in parts.netloc:
-        raise _refusal(field, "must not contain user name and password; use username and api_key")
+        raise refusal(field, "must begin with http:// or https://")
     if "#" in url:
-        raise _refusal(field, "must not have a fragment (#...)")
+        raise refusal(field, "must not have a fragment (#...)")
     if "?" in url:
-        raise _refusal(field, "must not have a query (?...)")
+        raise refusal(field, "must not have a query (?...)")
     if not _is_host(parts) or port == 0:
-        raise _refusal(field, "has no valid host; expected one such as https://api.example.com/v1")
-    path = parts.path.rstrip("/") if field == "base_url" else parts.path
-    return urlunsplit((parts.scheme, parts.netloc.lower().rstrip(":"), path, "", ""))
+        raise refusal(field, f"has no valid host; expected one such as {example}")
+    return parts
 
 
 def _is_host(parts: SplitResult) -> bool:
@@ -138,5 +178,6 @@ def _is_host(parts: SplitResult) -> bool:
     return "%" not in host
 
 
-def _refusal(field: str, why: str) -> TollkeeperError:
+def refusal(field: str, why: str) -> TollkeeperError:
+    """Returns INVALID_ARGUMENT for a field."""
     return TollkeeperError(Reason.INVALID_ARGUMENT, f"{field}: {why}", field=field)

@@ -7,19 +7,16 @@ import msgspec
 from tollkeeper.v1 import upstream_service_pb2 as pb
 
 from tollkeeper_server.coordination.ports import Change, Changes
-from tollkeeper_server.domain.token import mask
-from tollkeeper_server.domain.upstream import AuthScheme, Provider, Upstream
+from tollkeeper_server.domain.upstream import Upstream
 from tollkeeper_server.errors import Reason, TollkeeperError
 from tollkeeper_server.management.etags import check, edit, remove
 from tollkeeper_server.management.masks import fields_to_change, require_values
-from tollkeeper_server.management.messages import AUTH_SCHEME, PROVIDER, upstream_message, word
 from tollkeeper_server.management.paging import every, last_key, next_page, page_size
-from tollkeeper_server.management.upstream_rules import Draft, complete
+from tollkeeper_server.management.references import refuse_users, users_of_upstream
+from tollkeeper_server.management.upstream_builder import UpstreamBuilder
+from tollkeeper_server.management.upstream_messages import upstream_message
 from tollkeeper_server.store.ports import Store
 from tollkeeper_server.store.sealed import Sealer
-
-_TEXTS = ("base_url", "full_url", "auth_header", "username", "organization", "project", "api_version")
-_SHOWN_MODELS = 10
 
 
 class Upstreams:
@@ -27,36 +24,22 @@ class Upstreams:
 
     At most one upstream is the default. A new default is written before the one it replaces gives up;
     should the server die in between, the one that was written last is the default to every reader, and
-    the next edit of it finishes the replacement.
+    the next edit of it finishes the replacement. What edits at the same time may let through of an upstream
+    that is used and deleted is in `references.py`.
     """
 
     def __init__(self, store: Store, sealer: Sealer, changes: Changes, clock: Callable[[], datetime]) -> None:
         self._store = store
-        self._sealer = sealer
+        self._builder = UpstreamBuilder(sealer)
         self._changes = changes
         self._clock = clock
 
     async def create_upstream(self, request: pb.CreateUpstreamRequest) -> pb.CreateUpstreamResponse:
         """Adds an upstream."""
-        provider = word(PROVIDER, Provider, request.provider)
-        assert provider is not None, "the protos' rules require it"
         now = self._clock()
-        updated_at = await self._after_defaults(now) if request.is_default else now
-        upstream = Upstream(
-            name=request.name,
-            provider=provider,
-            is_default=request.is_default,
-            timeouts=_timeouts(request.timeouts),
-            created_at=now,
-            updated_at=updated_at,
-        )
-        draft = Draft(
-            provider=provider,
-            auth_scheme=word(AUTH_SCHEME, AuthScheme, request.auth_scheme),
-            has_key=bool(request.api_key),
-            **{name: getattr(request, name) for name in _TEXTS},
-        )
-        upstream = self._with_key(_with_settings(upstream, complete(draft)), request.api_key)
+        upstream = self._builder.build(request, now=now)
+        if upstream.is_default:
+            upstream = msgspec.structs.replace(upstream, updated_at=await self._after_defaults(now))
         await self._store.add_upstream(upstream)
         await self._announce(upstream)
         return pb.CreateUpstreamResponse(upstream=upstream_message(upstream))
@@ -81,15 +64,7 @@ class Upstreams:
         now = self._clock()
 
         async def change(upstream: Upstream) -> Upstream:
-            changed = _with_settings(upstream, complete(_draft(upstream, request, changing)))
-            if "api_key" in changing:
-                changed = self._with_key(changed, request.api_key)
-            if "timeouts" in changing:
-                changed = msgspec.structs.replace(changed, timeouts=_timeouts(request.timeouts))
-            if "is_active" in changing:
-                changed = msgspec.structs.replace(changed, is_active=request.is_active)
-            if "is_default" in changing:
-                changed = msgspec.structs.replace(changed, is_default=request.is_default)
+            changed = self._builder.change(upstream, request, changing)
             if changed.is_default and changed != upstream:
                 after = await self._after_defaults(now)
                 changed = msgspec.structs.replace(changed, updated_at=after)
@@ -107,21 +82,16 @@ class Upstreams:
         return pb.UpdateUpstreamResponse(upstream=upstream_message(upstream))
 
     async def delete_upstream(self, request: pb.DeleteUpstreamRequest) -> pb.DeleteUpstreamResponse:
-        """Removes an upstream that no model uses."""
+        """Removes an upstream that neither a model nor a group uses."""
         check(await self._find(request.name), request.etag)
-        users = [
-            model.name
-            async for model in every(self._store.list_models, lambda it: it.name)
-            if any(deployment.upstream == request.name for deployment in model.deployments)
-        ]
-        if users:
-            more = f" and {len(users) - _SHOWN_MODELS} more" if len(users) > _SHOWN_MODELS else ""
-            raise TollkeeperError(
-                Reason.IN_USE,
-                f"name: upstream {request.name} serves the models {', '.join(users[:_SHOWN_MODELS])}{more}; "
-                "change or delete them first",
-                field="name",
-            )
+        refuse_users(
+            f"upstream {request.name}",
+            users_of_upstream(
+                request.name,
+                [it async for it in every(self._store.list_models, lambda it: it.name)],
+                [it async for it in every(self._store.list_groups, lambda it: it.name)],
+            ),
+        )
         await remove(lambda: self._find(request.name), self._store.delete_upstream, etag=request.etag)
         await self._changes.publish(Change())
         return pb.DeleteUpstreamResponse()
@@ -131,10 +101,6 @@ class Upstreams:
         if upstream is None:
             raise TollkeeperError(Reason.NOT_FOUND, f"name: there is no upstream {name!r}", field="name")
         return upstream
-
-    def _with_key(self, upstream: Upstream, key: str) -> Upstream:
-        sealed = self._sealer.seal(key, f"upstream:{upstream.name}:api_key") if key else None
-        return msgspec.structs.replace(upstream, api_key=sealed, api_key_hint=mask(key) if key else "")
 
     async def _after_defaults(self, now: datetime) -> datetime:
         """Returns a time after every default was last changed, whatever clock it was changed by."""
@@ -178,33 +144,3 @@ class Upstreams:
 
 def _age(upstream: Upstream) -> tuple[datetime, str]:
     return upstream.updated_at, upstream.name
-
-
-def _draft(upstream: Upstream, request: pb.UpdateUpstreamRequest, changing: frozenset[str]) -> Draft:
-    """Returns the settings an upstream would have after the update."""
-    provider = word(PROVIDER, Provider, request.provider) if "provider" in changing else upstream.provider
-    assert provider is not None, "the protos' rules forbid the unspecified one"
-    # Bearer and none follow from whether there is a key; the others were asked for.
-    stored = upstream.auth_scheme if upstream.auth_scheme in {AuthScheme.BASIC, AuthScheme.HEADER} else None
-    texts = {name: getattr(request, name) if name in changing else getattr(upstream, name) for name in _TEXTS}
-    return Draft(
-        provider=provider,
-        auth_scheme=word(AUTH_SCHEME, AuthScheme, request.auth_scheme)
-        if "auth_scheme" in changing
-        else stored,
-        has_key=bool(request.api_key) if "api_key" in changing else upstream.api_key is not None,
-        **texts,
-    )
-
-
-def _with_settings(upstream: Upstream, draft: Draft) -> Upstream:
-    return msgspec.structs.replace(
-        upstream,
-        provider=draft.provider,
-        auth_scheme=draft.auth_scheme or AuthScheme.NONE,
-        **{name: getattr(draft, name) for name in _TEXTS},
-    )
-
-
-def _timeouts(timeouts: pb.Timeouts) -> dict[str, float]:
-    return {field.name: duration.ToMicroseconds() / 1_000_000 for field, duration in timeouts.ListFields()}

@@ -1,5 +1,6 @@
 """The picture of the configuration that the hot path reads. A request keeps the one it started with."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -33,6 +34,12 @@ class Dial:
     ca_certificates: str = ""
     proxy: str = field(default="", repr=False)
     keep_alive: int = 0
+    key: str = field(init=False, repr=False, compare=False)
+    """The same for dials that are equal, and for no others; empty for the default."""
+
+    def __post_init__(self) -> None:
+        parts = (self.keep_alive, self.proxy, self.ca_certificates)
+        object.__setattr__(self, "key", repr(parts) if any(parts) else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +104,17 @@ class Pool:
     strategy: Strategy
     retry: Retry | None
     session_header: bytes
+    places: tuple[str, ...] = field(init=False)
+    """What each leg is known by across snapshots: its upstream's name, numbered from the second on."""
+
+    def __post_init__(self) -> None:
+        seen: Counter[str] = Counter()
+        places = []
+        for leg in self.legs:
+            seen[leg.target.name] += 1
+            number = seen[leg.target.name]
+            places.append(leg.target.name if number == 1 else f"{leg.target.name}#{number}")
+        object.__setattr__(self, "places", tuple(places))
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,29 +6,23 @@ a standalone server, a replica set and a sharded cluster all do.
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TypeVar
 
-import msgspec
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.errors import DuplicateKeyError
 
+from tollkeeper_server.domain.configuration import Batch, Configuration, Kind
 from tollkeeper_server.domain.listener import Listener
 from tollkeeper_server.domain.model import Model
+from tollkeeper_server.domain.placement import Placement
 from tollkeeper_server.domain.project import Project
 from tollkeeper_server.domain.token import Token
 from tollkeeper_server.domain.traffic import Group
 from tollkeeper_server.domain.upstream import Upstream
 from tollkeeper_server.domain.usage import UsageEvent, UsageFilter, UsageGroup, UsageRow
-from tollkeeper_server.errors import Reason, TollkeeperError
-from tollkeeper_server.store import mongo_tokens, mongo_usage
-from tollkeeper_server.store.documents import from_document, to_document
+from tollkeeper_server.store import mongo_placements, mongo_tokens, mongo_usage
+from tollkeeper_server.store.mongo_configuration import MongoConfiguration
 from tollkeeper_server.store.mongo_connection import MongoConnection
 from tollkeeper_server.store.mongo_schema import Document
-
-_T = TypeVar("_T", bound=msgspec.Struct)
-_PROJECTS, _UPSTREAMS, _MODELS = "projects", "upstreams", "models"
-_GROUPS, _LISTENERS = "groups", "listeners"
-_KEYS = {_PROJECTS: "id", _UPSTREAMS: "name", _MODELS: "name", _GROUPS: "name", _LISTENERS: "name"}
 
 
 class MongoStore:
@@ -37,10 +31,16 @@ class MongoStore:
     def __init__(self, url: str) -> None:
         """Takes a URL; its path names the database, `tollkeeper` if it has none."""
         self._connection = MongoConnection(url)
+        self._configuration = MongoConfiguration(self._connection)
 
     async def open(self) -> None:
         """Connects and brings the schema up to date."""
         await self._connection.open()
+        try:
+            await self._connection.run(self._configuration.forget_deletions())
+        except BaseException:
+            await self._connection.close()
+            raise
 
     async def close(self) -> None:
         """Waits for what was begun and disconnects."""
@@ -55,13 +55,16 @@ class MongoStore:
         await self._connection.run(work())
 
     async def config_revision(self) -> int:
-        """Returns the number of writes to projects, upstreams and models."""
+        """Returns the number of writes to what is configured, a batch counted as one."""
+        return await self._connection.run(self._configuration.revision())
 
-        async def work() -> int:
-            found = await self._collection("meta").find_one({"_id": "configuration"})
-            return msgspec.convert(found["revision"], int) if found else 0
+    async def read_configuration(self) -> Configuration:
+        """Returns what is configured as it was at one moment."""
+        return await self._connection.run(self._configuration.read())
 
-        return await self._connection.run(work())
+    async def write_configuration(self, batch: Batch, *, expected: int) -> bool:
+        """Writes the batch if the configuration's revision is `expected`."""
+        return await self._connection.run(self._configuration.write(batch, expected))
 
     async def keep_secret(self, name: str, sealed: str) -> str:
         """Keeps a sealed secret unless there is one of that name; returns the one that is kept."""
@@ -87,100 +90,101 @@ class MongoStore:
 
     async def add_project(self, project: Project) -> None:
         """Adds a project. Raises ALREADY_EXISTS if its id is taken."""
-        await self._connection.run(self._add(_PROJECTS, project))
+        await self._connection.run(self._configuration.add(project))
 
     async def get_project(self, project_id: str) -> Project | None:
         """Returns the project of that id, or None."""
-        return await self._connection.run(self._get(_PROJECTS, project_id, Project))
+        return await self._connection.run(self._configuration.get(Project, project_id))
 
     async def list_projects(self, *, after: str = "", limit: int, active_only: bool = False) -> list[Project]:
         """Returns a page of projects by id."""
-        where: Document = {"is_active": True} if active_only else {}
-        return await self._connection.run(self._list(_PROJECTS, Project, after, limit, where))
+        return await self._connection.run(
+            self._configuration.page(Project, after, limit, active_only=active_only)
+        )
 
     async def replace_project(self, project: Project, *, expected: int) -> bool:
         """Writes the project if the stored revision is `expected`."""
-        return await self._connection.run(self._replace(_PROJECTS, project, expected))
+        return await self._connection.run(self._configuration.replace(project, expected))
 
     async def add_upstream(self, upstream: Upstream) -> None:
         """Adds an upstream. Raises ALREADY_EXISTS if its name is taken."""
-        await self._connection.run(self._add(_UPSTREAMS, upstream))
+        await self._connection.run(self._configuration.add(upstream))
 
     async def get_upstream(self, name: str) -> Upstream | None:
         """Returns the upstream of that name, or None."""
-        return await self._connection.run(self._get(_UPSTREAMS, name, Upstream))
+        return await self._connection.run(self._configuration.get(Upstream, name))
 
     async def list_upstreams(self, *, after: str = "", limit: int) -> list[Upstream]:
         """Returns a page of upstreams by name."""
-        return await self._connection.run(self._list(_UPSTREAMS, Upstream, after, limit, {}))
+        return await self._connection.run(self._configuration.page(Upstream, after, limit))
 
     async def replace_upstream(self, upstream: Upstream, *, expected: int) -> bool:
         """Writes the upstream if the stored revision is `expected`."""
-        return await self._connection.run(self._replace(_UPSTREAMS, upstream, expected))
+        return await self._connection.run(self._configuration.replace(upstream, expected))
 
     async def delete_upstream(self, name: str, *, expected: int) -> bool:
         """Removes the upstream if the stored revision is `expected`."""
-        return await self._connection.run(self._delete(_UPSTREAMS, name, expected))
+        return await self._connection.run(self._configuration.delete(Kind.UPSTREAM, name, expected))
 
     async def add_model(self, model: Model) -> None:
         """Adds a model. Raises ALREADY_EXISTS if its name is taken."""
-        await self._connection.run(self._add(_MODELS, model))
+        await self._connection.run(self._configuration.add(model))
 
     async def get_model(self, name: str) -> Model | None:
         """Returns the model of that name, or None."""
-        return await self._connection.run(self._get(_MODELS, name, Model))
+        return await self._connection.run(self._configuration.get(Model, name))
 
     async def list_models(self, *, after: str = "", limit: int) -> list[Model]:
         """Returns a page of models by name."""
-        return await self._connection.run(self._list(_MODELS, Model, after, limit, {}))
+        return await self._connection.run(self._configuration.page(Model, after, limit))
 
     async def replace_model(self, model: Model, *, expected: int) -> bool:
         """Writes the model if the stored revision is `expected`."""
-        return await self._connection.run(self._replace(_MODELS, model, expected))
+        return await self._connection.run(self._configuration.replace(model, expected))
 
     async def delete_model(self, name: str, *, expected: int) -> bool:
         """Removes the model if the stored revision is `expected`."""
-        return await self._connection.run(self._delete(_MODELS, name, expected))
+        return await self._connection.run(self._configuration.delete(Kind.MODEL, name, expected))
 
     async def add_group(self, group: Group) -> None:
         """Adds a group. Raises ALREADY_EXISTS if its name is taken."""
-        await self._connection.run(self._add(_GROUPS, group))
+        await self._connection.run(self._configuration.add(group))
 
     async def get_group(self, name: str) -> Group | None:
         """Returns the group of that name, or None."""
-        return await self._connection.run(self._get(_GROUPS, name, Group))
+        return await self._connection.run(self._configuration.get(Group, name))
 
     async def list_groups(self, *, after: str = "", limit: int) -> list[Group]:
         """Returns a page of groups by name."""
-        return await self._connection.run(self._list(_GROUPS, Group, after, limit, {}))
+        return await self._connection.run(self._configuration.page(Group, after, limit))
 
     async def replace_group(self, group: Group, *, expected: int) -> bool:
         """Writes the group if the stored revision is `expected`."""
-        return await self._connection.run(self._replace(_GROUPS, group, expected))
+        return await self._connection.run(self._configuration.replace(group, expected))
 
     async def delete_group(self, name: str, *, expected: int) -> bool:
         """Removes the group if the stored revision is `expected`."""
-        return await self._connection.run(self._delete(_GROUPS, name, expected))
+        return await self._connection.run(self._configuration.delete(Kind.GROUP, name, expected))
 
     async def add_listener(self, listener: Listener) -> None:
         """Adds a listener. Raises ALREADY_EXISTS if its name is taken."""
-        await self._connection.run(self._add(_LISTENERS, listener))
+        await self._connection.run(self._configuration.add(listener))
 
     async def get_listener(self, name: str) -> Listener | None:
         """Returns the listener of that name, or None."""
-        return await self._connection.run(self._get(_LISTENERS, name, Listener))
+        return await self._connection.run(self._configuration.get(Listener, name))
 
     async def list_listeners(self, *, after: str = "", limit: int) -> list[Listener]:
         """Returns a page of listeners by name."""
-        return await self._connection.run(self._list(_LISTENERS, Listener, after, limit, {}))
+        return await self._connection.run(self._configuration.page(Listener, after, limit))
 
     async def replace_listener(self, listener: Listener, *, expected: int) -> bool:
         """Writes the listener if the stored revision is `expected`."""
-        return await self._connection.run(self._replace(_LISTENERS, listener, expected))
+        return await self._connection.run(self._configuration.replace(listener, expected))
 
     async def delete_listener(self, name: str, *, expected: int) -> bool:
         """Removes the listener if the stored revision is `expected`."""
-        return await self._connection.run(self._delete(_LISTENERS, name, expected))
+        return await self._connection.run(self._configuration.delete(Kind.LISTENER, name, expected))
 
     async def add_token(self, token: Token) -> None:
         """Adds a token. Raises ALREADY_EXISTS if another has its digest."""
@@ -232,60 +236,17 @@ class MongoStore:
         """Returns the sums by group."""
         return await self._connection.run(mongo_usage.sums(self._connection, where, group_by, limit))
 
+    async def add_placements(self, placements: Sequence[Placement]) -> None:
+        """Writes placements, each in place of what has its id."""
+        await self._connection.run(mongo_placements.add(self._connection, placements))
+
+    async def find_placement(self, placement_id: str) -> Placement | None:
+        """Returns the placement of that id, or None."""
+        return await self._connection.run(mongo_placements.find(self._connection, placement_id))
+
+    async def delete_placements_before(self, at: datetime, *, limit: int) -> int:
+        """Removes up to `limit` placements used before `at`, the oldest first; returns how many."""
+        return await self._connection.run(mongo_placements.delete_before(self._connection, at, limit))
+
     def _collection(self, name: str) -> AsyncCollection[Document]:
         return self._connection.database[name]
-
-    async def _add(self, name: str, entity: msgspec.Struct) -> None:
-        document = _stored(name, entity)
-        try:
-            await self._collection(name).insert_one(document)
-        except DuplicateKeyError as error:
-            raise TollkeeperError(
-                Reason.ALREADY_EXISTS,
-                f"{name.removesuffix('s')} {document['_id']!r} exists already; choose another name, "
-                "or update that one",
-                field="name",
-            ) from error
-        await self._move_revision()
-
-    async def _get(self, name: str, key: str, kind: type[_T]) -> _T | None:
-        found = await self._collection(name).find_one({"_id": key})
-        return _entity(name, found, kind) if found else None
-
-    async def _list(self, name: str, kind: type[_T], after: str, limit: int, where: Document) -> list[_T]:
-        found = self._collection(name).find({"_id": {"$gt": after}, **where}).sort("_id", 1).limit(limit)
-        return [_entity(name, document, kind) async for document in found]
-
-    async def _replace(self, name: str, entity: msgspec.Struct, expected: int) -> bool:
-        document = _stored(name, entity)
-        done = await self._collection(name).replace_one(
-            {"_id": document["_id"], "revision": expected}, document
-        )
-        return await self._moved(done.matched_count)
-
-    async def _delete(self, name: str, key: str, expected: int) -> bool:
-        done = await self._collection(name).delete_one({"_id": key, "revision": expected})
-        return await self._moved(done.deleted_count)
-
-    async def _moved(self, written: int) -> bool:
-        if written:
-            await self._move_revision()
-        return written == 1
-
-    async def _move_revision(self) -> None:
-        # After the write: who sees the new revision also sees what was written.
-        meta = self._collection("meta")
-        move = {"$inc": {"revision": 1}}
-        try:
-            await meta.update_one({"_id": "configuration"}, move, upsert=True)
-        except DuplicateKeyError:  # another process was first to insert it
-            await meta.update_one({"_id": "configuration"}, move)
-
-
-def _stored(name: str, entity: msgspec.Struct) -> Document:
-    document = to_document(entity)
-    return {"_id": document.pop(_KEYS[name]), **document}
-
-
-def _entity(name: str, document: Document, kind: type[_T]) -> _T:
-    return from_document({_KEYS[name]: document["_id"], **document}, kind)

@@ -5,11 +5,17 @@ import logging
 import time
 import warnings
 from collections.abc import Coroutine
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 from urllib.parse import parse_qsl, urlsplit
 
 from pymongo import AsyncMongoClient
-from pymongo.errors import ConfigurationError, ConnectionFailure, OperationFailure, PyMongoError
+from pymongo.errors import (
+    BulkWriteError,
+    ConfigurationError,
+    ConnectionFailure,
+    OperationFailure,
+    PyMongoError,
+)
 
 from tollkeeper_server.errors import StoreUnavailableError
 from tollkeeper_server.store.mongo_schema import Database, Document, prepare
@@ -19,6 +25,7 @@ _log = logging.getLogger("tollkeeper.store")
 _T = TypeVar("_T")
 _DEFAULT_DATABASE = "tollkeeper"
 _SILENT_SECONDS = 60.0
+_DUPLICATE_KEY = 11000
 _REFUSED = {13, 18}  # Unauthorized, AuthenticationFailed
 
 # Milliseconds, where the URL does not say otherwise. A caller waits no longer than this for a server that
@@ -103,6 +110,17 @@ class MongoConnection:
         except PyMongoError as error:
             self._complaints.log(error)
             raise StoreUnavailableError("the store") from error
+
+
+def duplicates_in(error: BulkWriteError) -> list[int]:
+    """Returns the positions of the writes whose key was there already.
+
+    Raises `error` if anything else went wrong.
+    """
+    failures = cast("list[dict[str, int]]", (error.details or {}).get("writeErrors", []))
+    if not failures or any(failure["code"] != _DUPLICATE_KEY for failure in failures):
+        raise error
+    return [failure["index"] for failure in failures]
 
 
 class _Complaints:

@@ -21,7 +21,11 @@ async def _first(database: Database) -> None:
     await usage.create_index("started_at")
 
 
-MIGRATIONS: tuple[Callable[[Database], Awaitable[None]], ...] = (_first,)
+async def _second(database: Database) -> None:
+    await database["placements"].create_index("used_at")
+
+
+MIGRATIONS: tuple[Callable[[Database], Awaitable[None]], ...] = (_first, _second)
 
 
 async def prepare(database: Database) -> None:

@@ -18,11 +18,10 @@ from tollkeeper_server.store.documents import (
     to_document,
     usage_row,
 )
-from tollkeeper_server.store.mongo_connection import MongoConnection
+from tollkeeper_server.store.mongo_connection import MongoConnection, duplicates_in
 from tollkeeper_server.store.mongo_schema import Document
 
 _COLLECTION = "usage"
-_DUPLICATE_KEY = 11000
 _SUMMANDS = {"requests": 1}
 _TOKEN_FIELDS = Tokens.__struct_fields__
 
@@ -35,10 +34,7 @@ async def add(connection: MongoConnection, events: Sequence[UsageEvent]) -> int:
     try:
         await connection.database[_COLLECTION].insert_many(map(_document, events), ordered=False)
     except BulkWriteError as error:
-        failures = cast("list[dict[str, int]]", (error.details or {}).get("writeErrors", []))
-        if not failures or any(failure["code"] != _DUPLICATE_KEY for failure in failures):
-            raise
-        present = {failure["index"] for failure in failures}
+        present = set(duplicates_in(error))
     new: dict[str, list[datetime]] = {}
     for position, event in enumerate(events):
         if position not in present:

@@ -2,15 +2,18 @@
 
 Every method raises `StoreUnavailableError` if the store does not answer. Writes complete even if
 the caller is cancelled. Every invariant holds by a unique key or a single-document update, so no
-implementation needs transactions across entities.
+implementation needs transactions across entities; how several entities are yet written as one without
+them is told in `mongo_configuration.py`.
 """
 
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
+from tollkeeper_server.domain.configuration import Batch, Configuration
 from tollkeeper_server.domain.listener import Listener
 from tollkeeper_server.domain.model import Model
+from tollkeeper_server.domain.placement import Placement
 from tollkeeper_server.domain.project import Project
 from tollkeeper_server.domain.token import Token
 from tollkeeper_server.domain.traffic import Group
@@ -151,6 +154,23 @@ class ListenerStore(Protocol):
         """Removes the listener if the stored revision is `expected`; tells whether it did."""
 
 
+class ConfigurationStore(Protocol):
+    """All that is configured, tokens aside, and changes of several entities at once."""
+
+    async def config_revision(self) -> int:
+        """Returns a number that grew with every write to what is configured."""
+
+    async def read_configuration(self) -> Configuration:
+        """Returns all of it as it was at one moment: of every write all or nothing."""
+
+    async def write_configuration(self, batch: Batch, *, expected: int) -> bool:
+        """Writes the batch if the configuration's revision is `expected`; tells whether it did.
+
+        The revision moves once. For readers of single entities some changes may be there before others.
+        Raises INVALID_ARGUMENT if the batch is larger than the store can write at once.
+        """
+
+
 class UsageStore(Protocol):
     """Usage events."""
 
@@ -170,8 +190,30 @@ class UsageStore(Protocol):
         """Returns the sums of the events, by group, ordered by the group's fields."""
 
 
+class PlacementStore(Protocol):
+    """Placements by id."""
+
+    async def add_placements(self, placements: Sequence[Placement]) -> None:
+        """Writes placements, each in place of what has its id, the last of several with one id."""
+
+    async def find_placement(self, placement_id: str) -> Placement | None:
+        """Returns the placement of that id, or None."""
+
+    async def delete_placements_before(self, at: datetime, *, limit: int) -> int:
+        """Removes up to `limit` placements used before `at`, the oldest first; returns how many."""
+
+
 class Store(
-    ProjectStore, TokenStore, UpstreamStore, ModelStore, GroupStore, ListenerStore, UsageStore, Protocol
+    ProjectStore,
+    TokenStore,
+    UpstreamStore,
+    ModelStore,
+    GroupStore,
+    ListenerStore,
+    ConfigurationStore,
+    UsageStore,
+    PlacementStore,
+    Protocol,
 ):
     """All of it, with its life cycle."""
 
@@ -186,9 +228,6 @@ class Store(
 
     async def ping(self) -> None:
         """Returns if the store answers."""
-
-    async def config_revision(self) -> int:
-        """Returns a number that grew with every write to what is configured, tokens aside."""
 
     async def keep_secret(self, name: str, sealed: str) -> str:
         """Keeps a sealed secret under `name` unless one is kept already; returns the kept one."""

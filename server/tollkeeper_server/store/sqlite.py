@@ -3,35 +3,19 @@
 import sqlite3
 from collections.abc import Sequence
 from datetime import datetime
-from enum import StrEnum
 from pathlib import Path
-from typing import TypeVar
 
-import msgspec
-
+from tollkeeper_server.domain.configuration import Batch, Configuration, Kind
 from tollkeeper_server.domain.listener import Listener
 from tollkeeper_server.domain.model import Model
+from tollkeeper_server.domain.placement import Placement
 from tollkeeper_server.domain.project import Project
 from tollkeeper_server.domain.token import Token
 from tollkeeper_server.domain.traffic import Group
 from tollkeeper_server.domain.upstream import Upstream
 from tollkeeper_server.domain.usage import UsageEvent, UsageFilter, UsageGroup, UsageRow
-from tollkeeper_server.errors import Reason, TollkeeperError
-from tollkeeper_server.store import sqlite_tokens, sqlite_usage
-from tollkeeper_server.store.documents import from_document, to_document
+from tollkeeper_server.store import sqlite_configuration, sqlite_placements, sqlite_tokens, sqlite_usage
 from tollkeeper_server.store.sqlite_file import SqliteFile
-
-_T = TypeVar("_T", bound=msgspec.Struct)
-
-
-class _Kind(StrEnum):
-    """What is configured. The value is written to the file."""
-
-    PROJECT = "project"
-    UPSTREAM = "upstream"
-    MODEL = "model"
-    GROUP = "group"
-    LISTENER = "listener"
 
 
 class SqliteStore:
@@ -54,13 +38,18 @@ class SqliteStore:
         await self._file.read(lambda connection: connection.execute("SELECT 1").fetchone())
 
     async def config_revision(self) -> int:
-        """Returns the number of writes to projects, upstreams and models."""
+        """Returns the number of writes to what is configured, a batch counted as one."""
+        return await self._file.read(sqlite_configuration.revision)
 
-        def work(connection: sqlite3.Connection) -> int:
-            (revision,) = connection.execute("SELECT revision FROM configuration_revision").fetchone()
-            return int(revision)
+    async def read_configuration(self) -> Configuration:
+        """Returns what is configured as it was at one moment."""
+        return await self._file.read(sqlite_configuration.read)
 
-        return await self._file.read(work)
+    async def write_configuration(self, batch: Batch, *, expected: int) -> bool:
+        """Writes the batch if the configuration's revision is `expected`."""
+        return await self._file.write(
+            lambda connection: sqlite_configuration.write(connection, batch, expected)
+        )
 
     async def keep_secret(self, name: str, sealed: str) -> str:
         """Keeps a sealed secret unless there is one of that name; returns the one that is kept."""
@@ -83,103 +72,131 @@ class SqliteStore:
 
     async def add_project(self, project: Project) -> None:
         """Adds a project. Raises ALREADY_EXISTS if its id is taken."""
-        await self._add(_Kind.PROJECT, project.id, project, is_active=project.is_active)
+        await self._file.write(lambda connection: sqlite_configuration.add(connection, project))
 
     async def get_project(self, project_id: str) -> Project | None:
         """Returns the project of that id, or None."""
-        return await self._get(_Kind.PROJECT, project_id, Project)
+        return await self._file.read(
+            lambda connection: sqlite_configuration.get(connection, Project, project_id)
+        )
 
     async def list_projects(self, *, after: str = "", limit: int, active_only: bool = False) -> list[Project]:
         """Returns a page of projects by id."""
-        return await self._list(_Kind.PROJECT, Project, after, limit, active_only=active_only)
+        return await self._file.read(
+            lambda connection: sqlite_configuration.page(
+                connection, Project, after, limit, active_only=active_only
+            )
+        )
 
     async def replace_project(self, project: Project, *, expected: int) -> bool:
         """Writes the project if the stored revision is `expected`."""
-        return await self._replace(_Kind.PROJECT, project.id, project, expected, is_active=project.is_active)
+        return await self._file.write(
+            lambda connection: sqlite_configuration.replace(connection, project, expected)
+        )
 
     async def add_upstream(self, upstream: Upstream) -> None:
         """Adds an upstream. Raises ALREADY_EXISTS if its name is taken."""
-        await self._add(_Kind.UPSTREAM, upstream.name, upstream, is_active=upstream.is_active)
+        await self._file.write(lambda connection: sqlite_configuration.add(connection, upstream))
 
     async def get_upstream(self, name: str) -> Upstream | None:
         """Returns the upstream of that name, or None."""
-        return await self._get(_Kind.UPSTREAM, name, Upstream)
+        return await self._file.read(lambda connection: sqlite_configuration.get(connection, Upstream, name))
 
     async def list_upstreams(self, *, after: str = "", limit: int) -> list[Upstream]:
         """Returns a page of upstreams by name."""
-        return await self._list(_Kind.UPSTREAM, Upstream, after, limit)
+        return await self._file.read(
+            lambda connection: sqlite_configuration.page(connection, Upstream, after, limit)
+        )
 
     async def replace_upstream(self, upstream: Upstream, *, expected: int) -> bool:
         """Writes the upstream if the stored revision is `expected`."""
-        return await self._replace(
-            _Kind.UPSTREAM, upstream.name, upstream, expected, is_active=upstream.is_active
+        return await self._file.write(
+            lambda connection: sqlite_configuration.replace(connection, upstream, expected)
         )
 
     async def delete_upstream(self, name: str, *, expected: int) -> bool:
         """Removes the upstream if the stored revision is `expected`."""
-        return await self._delete(_Kind.UPSTREAM, name, expected)
+        return await self._file.write(
+            lambda connection: sqlite_configuration.delete(connection, Kind.UPSTREAM, name, expected)
+        )
 
     async def add_model(self, model: Model) -> None:
         """Adds a model. Raises ALREADY_EXISTS if its name is taken."""
-        await self._add(_Kind.MODEL, model.name, model, is_active=model.is_active)
+        await self._file.write(lambda connection: sqlite_configuration.add(connection, model))
 
     async def get_model(self, name: str) -> Model | None:
         """Returns the model of that name, or None."""
-        return await self._get(_Kind.MODEL, name, Model)
+        return await self._file.read(lambda connection: sqlite_configuration.get(connection, Model, name))
 
     async def list_models(self, *, after: str = "", limit: int) -> list[Model]:
         """Returns a page of models by name."""
-        return await self._list(_Kind.MODEL, Model, after, limit)
+        return await self._file.read(
+            lambda connection: sqlite_configuration.page(connection, Model, after, limit)
+        )
 
     async def replace_model(self, model: Model, *, expected: int) -> bool:
         """Writes the model if the stored revision is `expected`."""
-        return await self._replace(_Kind.MODEL, model.name, model, expected, is_active=model.is_active)
+        return await self._file.write(
+            lambda connection: sqlite_configuration.replace(connection, model, expected)
+        )
 
     async def delete_model(self, name: str, *, expected: int) -> bool:
         """Removes the model if the stored revision is `expected`."""
-        return await self._delete(_Kind.MODEL, name, expected)
+        return await self._file.write(
+            lambda connection: sqlite_configuration.delete(connection, Kind.MODEL, name, expected)
+        )
 
     async def add_group(self, group: Group) -> None:
         """Adds a group. Raises ALREADY_EXISTS if its name is taken."""
-        await self._add(_Kind.GROUP, group.name, group, is_active=True)
+        await self._file.write(lambda connection: sqlite_configuration.add(connection, group))
 
     async def get_group(self, name: str) -> Group | None:
         """Returns the group of that name, or None."""
-        return await self._get(_Kind.GROUP, name, Group)
+        return await self._file.read(lambda connection: sqlite_configuration.get(connection, Group, name))
 
     async def list_groups(self, *, after: str = "", limit: int) -> list[Group]:
         """Returns a page of groups by name."""
-        return await self._list(_Kind.GROUP, Group, after, limit)
+        return await self._file.read(
+            lambda connection: sqlite_configuration.page(connection, Group, after, limit)
+        )
 
     async def replace_group(self, group: Group, *, expected: int) -> bool:
         """Writes the group if the stored revision is `expected`."""
-        return await self._replace(_Kind.GROUP, group.name, group, expected, is_active=True)
+        return await self._file.write(
+            lambda connection: sqlite_configuration.replace(connection, group, expected)
+        )
 
     async def delete_group(self, name: str, *, expected: int) -> bool:
         """Removes the group if the stored revision is `expected`."""
-        return await self._delete(_Kind.GROUP, name, expected)
+        return await self._file.write(
+            lambda connection: sqlite_configuration.delete(connection, Kind.GROUP, name, expected)
+        )
 
     async def add_listener(self, listener: Listener) -> None:
         """Adds a listener. Raises ALREADY_EXISTS if its name is taken."""
-        await self._add(_Kind.LISTENER, listener.name, listener, is_active=listener.is_active)
+        await self._file.write(lambda connection: sqlite_configuration.add(connection, listener))
 
     async def get_listener(self, name: str) -> Listener | None:
         """Returns the listener of that name, or None."""
-        return await self._get(_Kind.LISTENER, name, Listener)
+        return await self._file.read(lambda connection: sqlite_configuration.get(connection, Listener, name))
 
     async def list_listeners(self, *, after: str = "", limit: int) -> list[Listener]:
         """Returns a page of listeners by name."""
-        return await self._list(_Kind.LISTENER, Listener, after, limit)
+        return await self._file.read(
+            lambda connection: sqlite_configuration.page(connection, Listener, after, limit)
+        )
 
     async def replace_listener(self, listener: Listener, *, expected: int) -> bool:
         """Writes the listener if the stored revision is `expected`."""
-        return await self._replace(
-            _Kind.LISTENER, listener.name, listener, expected, is_active=listener.is_active
+        return await self._file.write(
+            lambda connection: sqlite_configuration.replace(connection, listener, expected)
         )
 
     async def delete_listener(self, name: str, *, expected: int) -> bool:
         """Removes the listener if the stored revision is `expected`."""
-        return await self._delete(_Kind.LISTENER, name, expected)
+        return await self._file.write(
+            lambda connection: sqlite_configuration.delete(connection, Kind.LISTENER, name, expected)
+        )
 
     async def add_token(self, token: Token) -> None:
         """Adds a token. Raises ALREADY_EXISTS if another has its digest."""
@@ -227,82 +244,16 @@ class SqliteStore:
         """Returns the sums by group."""
         return await self._file.read(lambda connection: sqlite_usage.sums(connection, where, group_by, limit))
 
-    async def _add(self, kind: _Kind, key: str, entity: msgspec.Struct, *, is_active: bool) -> None:
-        document = to_document(entity)
+    async def add_placements(self, placements: Sequence[Placement]) -> None:
+        """Writes placements, each in place of what has its id."""
+        await self._file.write(lambda connection: sqlite_placements.add(connection, placements))
 
-        def work(connection: sqlite3.Connection) -> None:
-            try:
-                connection.execute(
-                    "INSERT INTO configuration (kind, key, revision, is_active, document) "
-                    "VALUES (?, ?, ?, ?, ?)",
-                    (kind, key, document["revision"], is_active, msgspec.json.encode(document).decode()),
-                )
-            except sqlite3.IntegrityError as error:
-                raise TollkeeperError(
-                    Reason.ALREADY_EXISTS,
-                    f"{kind} {key!r} exists already; choose another name, or update that one",
-                    field="name",
-                ) from error
-            _move_revision(connection)
+    async def find_placement(self, placement_id: str) -> Placement | None:
+        """Returns the placement of that id, or None."""
+        return await self._file.read(lambda connection: sqlite_placements.find(connection, placement_id))
 
-        await self._file.write(work)
-
-    async def _get(self, kind: _Kind, key: str, entity: type[_T]) -> _T | None:
-        def work(connection: sqlite3.Connection) -> _T | None:
-            row = connection.execute(
-                "SELECT document FROM configuration WHERE kind = ? AND key = ?", (kind, key)
-            ).fetchone()
-            return from_document(msgspec.json.decode(row[0]), entity) if row else None
-
-        return await self._file.read(work)
-
-    async def _list(
-        self, kind: _Kind, entity: type[_T], after: str, limit: int, *, active_only: bool = False
-    ) -> list[_T]:
-        def work(connection: sqlite3.Connection) -> list[_T]:
-            rows = connection.execute(
-                "SELECT document FROM configuration WHERE kind = ? AND key > ? AND is_active >= ? "
-                "ORDER BY key LIMIT ?",
-                (kind, after, active_only, limit),
-            )
-            return [from_document(msgspec.json.decode(document), entity) for (document,) in rows]
-
-        return await self._file.read(work)
-
-    async def _replace(
-        self, kind: _Kind, key: str, entity: msgspec.Struct, expected: int, *, is_active: bool
-    ) -> bool:
-        document = to_document(entity)
-
-        def work(connection: sqlite3.Connection) -> bool:
-            done = connection.execute(
-                "UPDATE configuration SET revision = ?, is_active = ?, document = ? "
-                "WHERE kind = ? AND key = ? AND revision = ?",
-                (
-                    *(document["revision"], is_active, msgspec.json.encode(document).decode()),
-                    *(kind, key, expected),
-                ),
-            )
-            return _moved(connection, done)
-
-        return await self._file.write(work)
-
-    async def _delete(self, kind: _Kind, key: str, expected: int) -> bool:
-        def work(connection: sqlite3.Connection) -> bool:
-            done = connection.execute(
-                "DELETE FROM configuration WHERE kind = ? AND key = ? AND revision = ?", (kind, key, expected)
-            )
-            return _moved(connection, done)
-
-        return await self._file.write(work)
-
-
-def _moved(connection: sqlite3.Connection, done: sqlite3.Cursor) -> bool:
-    if done.rowcount == 0:
-        return False
-    _move_revision(connection)
-    return True
-
-
-def _move_revision(connection: sqlite3.Connection) -> None:
-    connection.execute("UPDATE configuration_revision SET revision = revision + 1")
+    async def delete_placements_before(self, at: datetime, *, limit: int) -> int:
+        """Removes up to `limit` placements used before `at`, the oldest first; returns how many."""
+        return await self._file.write(
+            lambda connection: sqlite_placements.delete_before(connection, at, limit)
+        )

@@ -72,6 +72,15 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX usage_by_request ON usage (request_id, id)",
         "CREATE INDEX usage_by_start ON usage (started_at)",
     ),
+    (
+        """CREATE TABLE placements (
+            id TEXT PRIMARY KEY NOT NULL,
+            upstream TEXT NOT NULL,
+            project_id TEXT NOT NULL,
+            used_at TEXT NOT NULL
+        ) WITHOUT ROWID""",
+        "CREATE INDEX placements_by_use ON placements (used_at)",
+    ),
 )
 
 

@@ -2,12 +2,14 @@
 //
 // FerretDB's own command needs a generated version file that its Go module lacks; its embeddable
 // package does not. FerretDB 1 also loses updates to one document that arrive at the same time, which
-// MongoDB never does: commands therefore pass one at a time.
+// MongoDB never does: commands therefore pass one at a time. Those by which a driver asks whether the
+// server is there do not wait for others: it would take a server that is busy for one that is gone.
 //
 // The first line on standard output is the URL. SIGTERM ends it.
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"flag"
@@ -31,6 +33,7 @@ const (
 	opMsg       = 2013
 	moreToCome  = 1 << 1 // in a request: no answer is expected
 	flagsOffset = headerSize
+	nameOffset  = flagsOffset + 4 + 1 + 4 + 1 // after the flags, a section's kind, its length, a value's type
 )
 
 func main() {
@@ -88,14 +91,16 @@ func accept(front net.Listener, behind string) {
 	}
 }
 
-// relay passes one command and its answer while it is its turn.
+// relay passes one command and its answer while it is its turn, or at once if it is a hello.
 func relay(client, server net.Conn, turn *sync.Mutex) error {
 	command, err := read(client)
 	if err != nil {
 		return err
 	}
-	turn.Lock()
-	defer turn.Unlock()
+	if !isHello(command) {
+		turn.Lock()
+		defer turn.Unlock()
+	}
 	if _, err := server.Write(command); err != nil {
 		return err
 	}
@@ -109,6 +114,19 @@ func relay(client, server net.Conn, turn *sync.Mutex) error {
 	}
 	_, err = client.Write(answer)
 	return err
+}
+
+// isHello tells whether a message is a driver's question whether the server is there.
+func isHello(message []byte) bool {
+	if binary.LittleEndian.Uint32(message[12:]) != opMsg {
+		return true // what came before OP_MSG is used for nothing else
+	}
+	for _, name := range []string{"hello\x00", "ismaster\x00", "isMaster\x00"} {
+		if bytes.HasPrefix(message[min(nameOffset, len(message)):], []byte(name)) {
+			return true
+		}
+	}
+	return false
 }
 
 // read returns one whole message of the wire protocol.

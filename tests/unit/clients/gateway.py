@@ -11,10 +11,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from tollkeeper_server.coordination.local import LocalChanges
+from tollkeeper_server.domain.explanation import Explanation, Query
 from tollkeeper_server.doors.grpc import GrpcListener
 from tollkeeper_server.management.services import make_chain
 from tollkeeper_server.store.sealed import Sealer, new_key
 from tollkeeper_server.store.sqlite import SqliteStore
+
+
+async def _no_explanation(query: Query) -> Explanation:
+    raise AssertionError("these tests ask for none")
 
 
 async def run(store_file: Path, management_token: str) -> None:
@@ -28,6 +33,8 @@ async def run(store_file: Path, management_token: str) -> None:
         changes=LocalChanges(),
         management_token=management_token,
         clock=lambda: datetime.now(UTC),
+        port_check=lambda _: None,
+        explain=_no_explanation,
     )
     listener = GrpcListener(chain, "127.0.0.1:0", certificate=None)
     await listener.start()

@@ -9,17 +9,34 @@ from google.protobuf.descriptor import EnumDescriptor
 from google.protobuf.message import Message
 from hypothesis import given
 from hypothesis import strategies as st
-from tollkeeper import values
-from tollkeeper.calls import models, projects, tokens, upstreams, usage
+from tollkeeper import traffic, values
+from tollkeeper.calls import listeners, models, projects, tokens, upstreams, usage
+from tollkeeper.calls.policies import read_policy, write_policy
 from tollkeeper.calls.wire import duration, mask, moment, timestamp
+from tollkeeper.traffic import (
+    Breaker,
+    Deployment,
+    FallbackCause,
+    HeaderAction,
+    HeaderOperation,
+    Probe,
+    Removal,
+    Retry,
+    Strategy,
+    TrafficPolicy,
+    TrafficTimeouts,
+)
 from tollkeeper.v1 import (
+    group_service_pb2,
+    listener_service_pb2,
     model_service_pb2,
     project_service_pb2,
     token_service_pb2,
+    traffic_pb2,
     upstream_service_pb2,
     usage_service_pb2,
 )
-from tollkeeper.values import AuthScheme, Capability, Deployment, Expiry, Provider, Timeouts, UsageGroup
+from tollkeeper.values import AuthScheme, Capability, Expiry, Provider, Timeouts, UsageGroup
 
 # Timestamps reach from year 1 to year 9999 in UTC.
 OFFSETS = st.integers(-14 * 60, 14 * 60).map(lambda it: timezone(timedelta(minutes=it)))
@@ -103,11 +120,93 @@ def test_a_models_deployments_and_capabilities_are_sent() -> None:
     assert request == model_service_pb2.CreateModelRequest(
         name="fast",
         deployments=[
-            model_service_pb2.Deployment(upstream="azure", upstream_model="gpt4o"),
-            model_service_pb2.Deployment(upstream="openai"),
+            model_service_pb2.Deployment(upstream="azure", upstream_model="gpt4o", weight=1),
+            model_service_pb2.Deployment(upstream="openai", weight=1),
         ],
         capabilities=[model_service_pb2.CAPABILITY_CHAT_COMPLETIONS],
+        is_active=True,
     )
+
+
+def test_a_models_update_holds_all_that_is_given() -> None:
+    request = models.update_model(
+        "fast",
+        group="chat",
+        fallbacks=["slow"],
+        fallback_on=[FallbackCause.CONTENT],
+        price=Removal.REMOVE,
+        policy=TrafficPolicy(),
+    ).request
+
+    assert request == model_service_pb2.UpdateModelRequest(
+        name="fast",
+        group="chat",
+        fallbacks=["slow"],
+        fallback_on=[model_service_pb2.FALLBACK_CAUSE_CONTENT],
+        policy=traffic_pb2.TrafficPolicy(
+            strategy=traffic_pb2.STRATEGY_ROUND_ROBIN, timeouts=traffic_pb2.TrafficTimeouts()
+        ),
+        update_mask=mask(policy=1, group=1, fallbacks=1, fallback_on=1, price=1),
+    )
+
+
+def test_an_upstreams_traffic_is_sent_and_taken_away() -> None:
+    made = upstreams.create_upstream(
+        name="up",
+        provider=Provider.OPENAI,
+        header_operations=[HeaderOperation(HeaderAction.REMOVE, "x-a")],
+        breaker=Breaker(threshold=0.25),
+        probe=Probe(path="/models", interval=timedelta(seconds=5)),
+    ).request
+    changed = upstreams.update_upstream(
+        "up", header_operations=(), probe=Removal.REMOVE, ca_certificates="", proxy_url=""
+    ).request
+
+    assert made == upstream_service_pb2.CreateUpstreamRequest(
+        name="up",
+        provider=upstream_service_pb2.PROVIDER_OPENAI,
+        is_active=True,
+        header_operations=[
+            upstream_service_pb2.HeaderOperation(action=upstream_service_pb2.HEADER_ACTION_REMOVE, name="x-a")
+        ],
+        breaker=upstream_service_pb2.Breaker(threshold=0.25),
+        probe=upstream_service_pb2.Probe(path="/models", interval=duration(timedelta(seconds=5))),
+    )
+    assert changed == upstream_service_pb2.UpdateUpstreamRequest(
+        name="up",
+        ca_certificates="",
+        proxy_url="",
+        update_mask=mask(header_operations=1, probe=1, ca_certificates=1, proxy_url=1),
+    )
+
+
+def test_a_listeners_limit_is_taken_away() -> None:
+    request = listeners.update_listener("edge", ip_limit=Removal.REMOVE, rules=()).request
+
+    assert request == listener_service_pb2.UpdateListenerRequest(
+        name="edge", update_mask=mask(rules=1, ip_limit=1)
+    )
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        TrafficPolicy(),
+        TrafficPolicy(
+            strategy=Strategy.FAILOVER,
+            user_agent="gateway",
+            keep_alive=timedelta(seconds=5),
+            timeouts=TrafficTimeouts(connect=timedelta(seconds=1), request=timedelta(minutes=1)),
+            retry=Retry(attempts=0, initial=timedelta(seconds=0.25), only_safe=True, budget_percent=5),
+            session_header="x-session",
+        ),
+    ],
+)
+def test_a_policy_is_read_as_it_was_written(policy: TrafficPolicy) -> None:
+    written = write_policy(policy)
+
+    assert written is not None
+    assert read_policy(written) == policy
 
 
 def test_sums_are_grouped_in_the_order_given() -> None:
@@ -126,6 +225,9 @@ def test_sums_are_grouped_in_the_order_given() -> None:
         (values.Capability, model_service_pb2.Capability.DESCRIPTOR),
         (values.Confidence, usage_service_pb2.Confidence.DESCRIPTOR),
         (values.UsageGroup, usage_service_pb2.UsageGroup.DESCRIPTOR),
+        (traffic.Strategy, traffic_pb2.Strategy.DESCRIPTOR),
+        (traffic.HeaderAction, upstream_service_pb2.HeaderAction.DESCRIPTOR),
+        (traffic.FallbackCause, model_service_pb2.FallbackCause.DESCRIPTOR),
     ],
 )
 def test_the_enums_have_the_words_of_protobuf(words: type[StrEnum], enum: EnumDescriptor) -> None:
@@ -146,7 +248,19 @@ def test_the_enums_have_the_words_of_protobuf(words: type[StrEnum], enum: EnumDe
         (values.RotatedToken, token_service_pb2.RotateTokenResponse),
         (values.Timeouts, upstream_service_pb2.Timeouts),
         (values.Upstream, upstream_service_pb2.Upstream),
-        (values.Deployment, model_service_pb2.Deployment),
+        (traffic.HeaderOperation, upstream_service_pb2.HeaderOperation),
+        (traffic.Breaker, upstream_service_pb2.Breaker),
+        (traffic.Probe, upstream_service_pb2.Probe),
+        (traffic.TrafficPolicy, traffic_pb2.TrafficPolicy),
+        (traffic.TrafficTimeouts, traffic_pb2.TrafficTimeouts),
+        (traffic.Retry, traffic_pb2.Retry),
+        (traffic.Member, group_service_pb2.Member),
+        (traffic.Group, group_service_pb2.Group),
+        (traffic.Rule, listener_service_pb2.Rule),
+        (traffic.IpLimit, listener_service_pb2.IpLimit),
+        (traffic.Listener, listener_service_pb2.Listener),
+        (traffic.Price, model_service_pb2.Price),
+        (traffic.Deployment, model_service_pb2.Deployment),
         (values.Model, model_service_pb2.Model),
         (values.UsageEvent, usage_service_pb2.UsageEvent),
         (values.UsageRow, usage_service_pb2.UsageRow),

@@ -7,8 +7,18 @@ from typing import get_args, get_origin
 
 import pytest
 import tollkeeper
-from tollkeeper import client, errors, values
-from tollkeeper.calls import models, projects, tokens, upstreams, usage
+from tollkeeper import client, errors, traffic, values
+from tollkeeper.calls import (
+    configuration,
+    explain,
+    groups,
+    listeners,
+    models,
+    projects,
+    tokens,
+    upstreams,
+    usage,
+)
 from tollkeeper.calls.call import Call, Pages
 from tollkeeper.connection import NOT_REPEATABLE, SERVICES
 
@@ -16,12 +26,15 @@ PAIRS = [
     (client.Projects, client.AsyncProjects),
     (client.Tokens, client.AsyncTokens),
     (client.Upstreams, client.AsyncUpstreams),
+    (client.Groups, client.AsyncGroups),
     (client.Models, client.AsyncModels),
+    (client.Listeners, client.AsyncListeners),
     (client.Usage, client.AsyncUsage),
+    (client.Configuration, client.AsyncConfiguration),
 ]
 BUILDERS = {
     name: value
-    for module in (projects, tokens, upstreams, models, usage)
+    for module in (projects, tokens, upstreams, groups, models, listeners, usage, configuration, explain)
     for name, value in vars(module).items()
     if inspect.isfunction(value)
     and value.__module__ == module.__name__
@@ -36,7 +49,7 @@ def public(kind: type) -> dict[str, object]:
 def test_all_is_sorted_and_holds_every_value_and_every_error() -> None:
     defined = [
         name
-        for module in (values, errors)
+        for module in (values, traffic, errors)
         for name, value in vars(module).items()
         if inspect.isclass(value) and value.__module__ == module.__name__
     ]
@@ -110,12 +123,21 @@ def test_the_methods_that_are_not_repeated_are_those_that_would_do_it_twice() ->
         "RotateToken",
         "CreateUpstream",
         "DeleteUpstream",
+        "CreateGroup",
+        "DeleteGroup",
         "CreateModel",
         "DeleteModel",
+        "CreateListener",
+        "DeleteListener",
+        "ApplyConfiguration",
     ]
 
 
 def test_secrets_stay_out_of_the_repr() -> None:
+    change = values.ConfigurationChange(
+        kind="token", name="p/t", action=values.ChangeAction.CREATE, fields=(), secret="sk-tk-canary"
+    )
+    assert "canary" not in repr(values.AppliedConfiguration((change,), 1))
     rotated = values.RotatedToken(id="tok_1", token="sk-tk-canary", expires_at=None, max_requests=0, etag="1")
 
     assert "canary" not in repr(rotated)

@@ -3,13 +3,14 @@
 import asyncio
 import inspect
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 from tollkeeper_server.domain.ids import Prefix, new_id
+from tollkeeper_server.domain.placement import Placement
 from tollkeeper_server.domain.token import Token
 from tollkeeper_server.errors import StoreUnavailableError
 from tollkeeper_server.store.sqlite import SqliteStore
@@ -62,6 +63,7 @@ class WatchedStore(SqliteStore):
     def __init__(self, path: Path) -> None:
         super().__init__(path)
         self.asked: list[str] = []
+        self.added: list[str] = []
         self.away = False
         self.deaf = False
         """Whether it does not say what changed, as if only the polling were cut off."""
@@ -77,6 +79,21 @@ class WatchedStore(SqliteStore):
         self.has_read.set()
         await self.may_answer.wait()
         return token
+
+    async def find_placement(self, placement_id: str) -> Placement | None:
+        self.asked.append(placement_id)
+        if self.away:
+            raise StoreUnavailableError("the store")
+        placement = await super().find_placement(placement_id)
+        self.has_read.set()
+        await self.may_answer.wait()
+        return placement
+
+    async def add_placements(self, placements: Sequence[Placement]) -> None:
+        self.added += [placement.id for placement in placements]
+        if self.away:
+            raise StoreUnavailableError("the store")
+        await super().add_placements(placements)
 
     async def list_changed_tokens(self, *, since: datetime, limit: int) -> list[Token]:
         if self.away or self.deaf:

@@ -1,5 +1,7 @@
 """How entries and messages are written down."""
 
+from datetime import UTC, datetime
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,9 +11,12 @@ from tollkeeper_server.coordination.wire import (
     Message,
     decode_entry,
     decode_message,
+    decode_placement,
     encode_entry,
     encode_message,
+    encode_placement,
 )
+from tollkeeper_server.domain.placement import Placement
 
 from tests.unit.coordination.parts import edited, make_token
 
@@ -57,3 +62,16 @@ def test_a_message_reads_as_it_was_written() -> None:
 def test_what_is_no_message_is_refused(data: bytes) -> None:
     with pytest.raises(ValueError):
         decode_message(data)
+
+
+def test_a_placement_reads_as_it_was_written_and_under_its_own_id_alone() -> None:
+    placement = Placement(id="größe", upstream="a", project_id="p", used_at=datetime(2026, 1, 2, tzinfo=UTC))
+    assert placement == decode_placement("größe", encode_placement(placement))
+    with pytest.raises(ValueError, match="another id"):
+        decode_placement("other", encode_placement(placement))
+
+
+@given(data=st.binary(max_size=64))
+def test_what_is_no_placement_is_refused(data: bytes) -> None:
+    with pytest.raises(ValueError):
+        decode_placement("x", data)

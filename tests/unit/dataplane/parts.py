@@ -2,15 +2,22 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from random import Random
 from typing import Any
+from urllib.parse import urlsplit
 
 from tollkeeper_server.coordination.ports import Unknown
+from tollkeeper_server.dataplane.affinity import Affinity
+from tollkeeper_server.dataplane.attempt import Dispatcher
 from tollkeeper_server.dataplane.authenticate import Authenticator
+from tollkeeper_server.dataplane.balance import Balancer
 from tollkeeper_server.dataplane.endpoint import match
 from tollkeeper_server.dataplane.exchange import ClientGoneError, Exchange
+from tollkeeper_server.dataplane.health import Health
 from tollkeeper_server.dataplane.plane import DataPlane, Limits
+from tollkeeper_server.dataplane.retry import RetryBudget
 from tollkeeper_server.dataplane.transport import CutError, Outgoing
 from tollkeeper_server.domain.model import Capability
 from tollkeeper_server.domain.token import Token, digest_secret
@@ -20,6 +27,7 @@ from tollkeeper_server.domain.usage import UsageEvent
 from tollkeeper_server.errors import TollkeeperError
 from tollkeeper_server.snapshot.compile import make_leg, make_pool, pool_of_one
 from tollkeeper_server.snapshot.model import Header, Leg, Pool, ProjectView, Route, Snapshot, Target
+from tollkeeper_server.telemetry.metrics import Metrics
 
 SECRET = b"sk-tk-caller-canary-0123456789"
 PROVIDER_KEY = b"sk-provider-canary-0123456789"
@@ -27,6 +35,17 @@ PROJECT_KEY = "sk-project-canary-0123456789"
 DIGEST_KEY = b"k" * 32
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 DEADLINE = 20.0
+
+
+class Clock:
+    """A monotonic clock that stands still until it is set on."""
+
+    def __init__(self, now: float = 0.0) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        """Tells the time in seconds."""
+        return self.now
 
 
 def target(name: str = "openai", provider: Provider = Provider.OPENAI, **changes: Any) -> Target:
@@ -81,6 +100,7 @@ def snapshot(
     aliases: dict[str, str] | None = None,
     default: Target | None = None,
     project: ProjectView | None = None,
+    **fields: Any,
 ) -> Snapshot:
     """Returns a configuration with these models and the project `prj_1`."""
     by_name = {r.name: r for r in routes if not r.is_pattern}
@@ -91,6 +111,20 @@ def snapshot(
         routes=by_name | {alias: by_name[name] for alias, name in (aliases or {}).items()},
         patterns=tuple(sorted((r for r in routes if r.is_pattern), key=lambda r: -len(r.name))),
         default=pool_of_one(default) if default is not None else None,
+        **fields,
+    )
+
+
+def snapshot_of(*targets: Target, groups: Sequence[Pool] = ()) -> Snapshot:
+    """Returns a configuration with these upstreams and groups."""
+    return Snapshot(
+        revision=1,
+        projects={},
+        routes={},
+        patterns=(),
+        default=None,
+        groups={group.name: group for group in groups},
+        targets={upstream.name: upstream for upstream in targets},
     )
 
 
@@ -165,12 +199,18 @@ class Answer:
     status: int = 200
     headers: list[Header] = field(default_factory=lambda: [(b"Content-Type", b"application/json")])
     closed: int = 0
+    opened: bool = False
     reached: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when a step that waits was reached."""
-    pouring: AsyncIterator[bytes] | None = None
+    going: AsyncIterator[bytes] | None = None
 
-    async def chunks(self) -> AsyncIterator[bytes]:
-        """Goes through the steps."""
+    def chunks(self) -> AsyncIterator[bytes]:
+        """Goes through the steps, on from where it was left."""
+        if self.going is None:
+            self.going = self._go()
+        return self.going
+
+    async def _go(self) -> AsyncIterator[bytes]:
         for step in self.steps:
             match step:
                 case bytes():
@@ -183,14 +223,12 @@ class Answer:
 
     def whole_body(self) -> bytes | None:
         """Returns the body if nothing else comes in between."""
-        pieces = [step for step in self.steps if isinstance(step, bytes)]
-        return b"".join(pieces) if len(pieces) == len(self.steps) else None
+        whole = [step for step in self.steps if isinstance(step, bytes)]
+        return b"".join(whole) if len(whole) == len(self.steps) else None
 
     async def pour(self, take: Callable[[bytes], bool]) -> bool:
-        """Goes through the steps, on from where it was stopped."""
-        if self.pouring is None:
-            self.pouring = self.chunks()
-        async for chunk in self.pouring:
+        """Goes through the steps, on from where it was left."""
+        async for chunk in self.chunks():
             if not take(chunk):
                 return False
         return True
@@ -239,6 +277,8 @@ class ScriptedTransport:
     def __init__(self, journal: Recorder) -> None:
         self.journal = journal
         self.answer: Answer | BaseException | asyncio.Event = Answer()
+        self.answers: dict[str, list[Answer | BaseException]] = {}
+        """What hosts answer, one after the other; the last of it again and again."""
         self.requests: list[Outgoing] = []
         self.bodies: list[bytes] = []
         self.waiting = asyncio.Event()
@@ -259,19 +299,32 @@ class ScriptedTransport:
                     self.bodies[-1] = b"".join(pieces)
             except (TollkeeperError, ClientGoneError) as error:  # as real ones say it
                 raise CutError("the connection to the upstream broke") from error
-        match self.answer:
-            case Answer():
-                return self.answer
-            case asyncio.Event():
-                self.waiting.set()
-                try:
-                    await self.answer.wait()
-                except asyncio.CancelledError:
-                    self.cancelled = True
-                    raise
-                raise AssertionError("nothing follows the wait")
-            case _:
-                raise self.answer
+        following = self._next(request)
+        if isinstance(following, Answer):
+            return following
+        if isinstance(following, BaseException):
+            raise following
+        self.waiting.set()
+        try:
+            await following.wait()
+        except asyncio.CancelledError:
+            self.cancelled = True
+            raise
+        raise AssertionError("nothing follows the wait")
+
+    def _next(self, request: Outgoing) -> Answer | BaseException | asyncio.Event:
+        script = self.answers.get(urlsplit(request.url).hostname or "", [])
+        following = (script.pop(0) if len(script) > 1 else script[0]) if script else self.answer
+        if isinstance(following, Answer):
+            if following.opened:
+                return replace(following, going=None)
+            following.opened = True
+        return following
+
+    @property
+    def hosts(self) -> list[str]:
+        """The hosts that were asked, in order."""
+        return [urlsplit(request.url).hostname or "" for request in self.requests]
 
     async def close(self) -> None:
         """Nothing is open."""
@@ -388,6 +441,23 @@ class Caller:
         return bool(self.sent)
 
 
+class Kept:
+    """Placements in a dict."""
+
+    def __init__(self) -> None:
+        self.upstreams: dict[str, str] = {}
+        self.projects: dict[str, str] = {}
+
+    async def find(self, one: str) -> str | None:
+        """Returns where it is."""
+        return self.upstreams.get(one)
+
+    async def remember(self, one: str, upstream: str, project_id: str) -> None:
+        """Keeps where it is."""
+        self.upstreams[one] = upstream
+        self.projects[one] = project_id
+
+
 class Bench:
     """A data plane with everything around it."""
 
@@ -402,14 +472,30 @@ class Bench:
             default=target("fallback", base_url="http://default.test/v1"),
         )
         self.tokens = KnownTokens(known or token())
+        self.metrics = Metrics()
         self.admitted = True
         self.admissions: list[str] = []
+        self.now = 1000.0
+        self.health = Health(lambda: self.now)
+        self.balancer = Balancer(self.health, Random(1))
+        self.metrics = Metrics()
+        self.placements = Kept()
         self.plane = DataPlane(
             current=lambda: self.snapshot,
             authenticator=Authenticator(self.tokens, DIGEST_KEY, self._reload, lambda: NOW),
             admit=self._admit,
-            transport=self.transport,
+            dispatcher=Dispatcher(
+                self.transport,
+                self.health,
+                self.balancer,
+                RetryBudget(lambda: self.now),
+                self.metrics,
+                Random(1),
+                lambda caller: self.journal.begin(caller.event()),
+            ),
+            affinity=Affinity(self.placements),
             journal=self.journal,
+            metrics=self.metrics,
             limits=Limits(max_body=max_body, max_upload=2 * max_body),
         )
 

@@ -4,16 +4,13 @@ import json
 from typing import Any
 
 import pytest
-from tollkeeper_server.dataplane.balance import Turns
 from tollkeeper_server.dataplane.endpoint import Meter
-from tollkeeper_server.dataplane.exchange import Exchange
 from tollkeeper_server.dataplane.form import FormModel
-from tollkeeper_server.dataplane.forward import asks_usage, choose, outgoing, outgoing_body, outgoing_url
+from tollkeeper_server.dataplane.forward import asks_usage, outgoing, outgoing_body, outgoing_url
 from tollkeeper_server.dataplane.peek import Peek, peek_json
-from tollkeeper_server.domain.model import Capability
+from tollkeeper_server.dataplane.route import find_way
 from tollkeeper_server.domain.upstream import Provider
-from tollkeeper_server.errors import Reason, TollkeeperError
-from tollkeeper_server.snapshot.model import Leg, ProjectView, Snapshot, Target
+from tollkeeper_server.snapshot.model import Dial, Leg, ProjectView, Snapshot, Target
 
 from tests.unit.dataplane.parts import (
     ANTHROPIC,
@@ -30,165 +27,6 @@ from tests.unit.dataplane.parts import (
 
 CHAT = "/v1/chat/completions"
 FULL_URL = target("full", Provider.GENERIC, base_url="", full_url="http://full.test/run")
-
-
-def _json(model: str | None) -> Peek:
-    return Peek(model, is_json=True)
-
-
-CONFIGURED = snapshot(
-    route("gpt-4o", leg_to(target("one"), "gpt-4o"), leg_to(AZURE, "my-deployment")),
-    route("whisper", leg_to(target("one"), "whisper-1"), capabilities=[Capability.AUDIO_TRANSCRIPTIONS]),
-    route("llama-*", leg_to(target("farm"), "")),
-    route("llama-3-*", leg_to(target("new-farm"), "")),
-    route("asleep"),
-    aliases={"default": "gpt-4o"},
-    default=target("fallback"),
-)
-
-
-def _choose(caller: Exchange, peek: Peek) -> Leg:
-    return choose(caller, peek, Turns())
-
-
-def _refused(caller: Exchange, peek: Peek) -> TollkeeperError:
-    with pytest.raises(TollkeeperError) as caught:
-        _choose(caller, peek)
-    return caught.value
-
-
-@pytest.mark.parametrize(
-    ("asked", "served", "upstream"),
-    [
-        ("gpt-4o", "gpt-4o", "one"),
-        ("default", "gpt-4o", "one"),
-        ("llama-2-7b", "llama-2-7b", "farm"),
-        ("llama-3-8b", "llama-3-8b", "new-farm"),
-        ("llama-", "llama-", "farm"),
-    ],
-)
-def test_names_aliases_and_patterns_lead_to_their_deployments(asked: str, served: str, upstream: str) -> None:
-    caller = exchange(configuration=CONFIGURED)
-
-    leg = _choose(caller, _json(asked))
-
-    assert upstream == leg.target.name == caller.upstream
-    assert (asked, served) == (caller.model_asked, caller.model_served)
-
-
-def test_deployments_take_turns_model_by_model() -> None:
-    turns = Turns()
-
-    def upstream(model: str) -> str:
-        return choose(exchange(configuration=CONFIGURED), _json(model), turns).target.name
-
-    assert [upstream("gpt-4o") for _ in range(4)] == ["one", "azure", "one", "azure"]
-    assert [upstream(model) for model in ("llama-2", "default", "llama-2", "gpt-4o")] == [
-        "farm",
-        "one",
-        "farm",
-        "azure",
-    ]
-
-
-@pytest.mark.parametrize(
-    ("model", "reason", "status"),
-    [
-        ("nope", Reason.MODEL_NOT_FOUND, 404),
-        ("whisper", Reason.ENDPOINT_NOT_SUPPORTED, 405),
-        ("asleep", Reason.NO_UPSTREAM, 503),
-        (None, Reason.MODEL_REQUIRED, 400),
-    ],
-)
-def test_what_can_not_be_served_is_told_why(model: str | None, reason: Reason, status: int) -> None:
-    error = _refused(exchange(configuration=CONFIGURED), _json(model))
-
-    assert (reason, status, "model") == (error.reason, error.outcome.http, error.field)
-
-
-def test_without_deployments_the_caller_is_told_when_to_come_again() -> None:
-    assert _refused(exchange(configuration=CONFIGURED), _json("asleep")).retry_after == 30
-
-
-@pytest.mark.parametrize(
-    ("allowed", "asked", "passes"),
-    [
-        ((), "gpt-4o", True),
-        (("gpt-4o",), "gpt-4o", True),
-        (("gpt-4o",), "default", True),
-        (("default",), "default", True),
-        (("default",), "gpt-4o", False),
-        (("gpt-*",), "default", True),
-        (("gpt-*",), "llama-2", False),
-        (("llama-3-8b",), "llama-3-8b", True),
-        (("llama-3-8b",), "llama-3-70b", False),
-        (("llama-*",), "llama-3-70b", True),
-        (("*",), "gpt-4o", True),
-        (("gpt-4",), "gpt-4o", False),
-    ],
-)
-def test_a_token_may_use_what_it_is_allowed_also_by_alias(
-    allowed: tuple[str, ...], asked: str, passes: bool
-) -> None:
-    caller = exchange(configuration=CONFIGURED, known=token(allowed_models=allowed))
-    if passes:
-        _choose(caller, _json(asked))
-    else:
-        error = _refused(caller, _json(asked))
-        assert (error.reason, error.outcome.http) == (Reason.MODEL_NOT_ALLOWED, 403)
-
-
-@pytest.mark.parametrize(("path", "method"), [("/v1/files", "POST"), (CHAT, "GET"), ("/v1/batches", "POST")])
-def test_what_names_no_model_goes_to_the_default(path: str, method: str) -> None:
-    caller = exchange(path, method, configuration=CONFIGURED)
-
-    assert _choose(caller, Peek(None)).target.name == "fallback"
-    assert (caller.model_asked, caller.model_served) == ("", "")
-
-
-@pytest.mark.parametrize("path", ["/v1/batches", "/v1/threads/t/runs", "/v1/anything", "/v1/evals"])
-def test_a_restricted_token_sends_nothing_that_may_run_a_model_unnamed(path: str) -> None:
-    caller = exchange(path, configuration=CONFIGURED, known=token(allowed_models=("gpt-4o",)))
-
-    assert _refused(caller, Peek(None)).reason is Reason.MODEL_NOT_ALLOWED
-
-
-@pytest.mark.parametrize(
-    ("path", "method"),
-    [
-        ("/v1/files", "POST"),
-        ("/v1/batches/b", "GET"),
-        ("/v1/responses/r/cancel", "POST"),
-        ("/v1/x", "DELETE"),
-    ],
-)
-def test_a_restricted_token_may_send_what_runs_no_model(path: str, method: str) -> None:
-    caller = exchange(path, method, configuration=CONFIGURED, known=token(allowed_models=("gpt-4o",)))
-
-    assert _choose(caller, Peek(None)).target.name == "fallback"
-
-
-def test_without_a_default_what_names_no_model_goes_nowhere() -> None:
-    assert Reason.NOT_FOUND is _refused(exchange("/v1/files"), Peek(None)).reason
-
-
-def test_azures_path_names_the_model_unless_the_body_does() -> None:
-    path = "/openai/deployments/gpt-4o/chat/completions"
-
-    by_path = exchange(path, configuration=CONFIGURED)
-    by_body = exchange(path, configuration=CONFIGURED)
-    _choose(by_path, _json(None))
-    _choose(by_body, _json("default"))
-
-    assert by_path.model_asked == "gpt-4o"
-    assert by_body.model_asked == "default"
-
-
-@pytest.mark.parametrize("name", ["%0a", "a" * 257, "%00"])
-def test_a_model_in_the_path_is_checked_as_one_in_the_body(name: str) -> None:
-    error = _refused(exchange(f"/openai/deployments/{name}/chat/completions"), _json(None))
-
-    assert (error.reason, error.field) == (Reason.INVALID_ARGUMENT, "model")
 
 
 @pytest.mark.parametrize(
@@ -255,11 +93,20 @@ def test_the_url_is_as_the_upstream_wants_it(caller: tuple[str, bytes], leg: Leg
     assert expected == outgoing_url(exchange(path, query=query), leg)
 
 
+def test_a_leg_says_how_its_upstream_is_reached() -> None:
+    upstream = target(dial=Dial(ca_certificates="pem", proxy="http://proxy.test:3128"))
+    leg = leg_to(upstream, keep_alive_seconds=7)
+
+    sent = outgoing(exchange(CHAT), leg, b"{}", plain=True)
+
+    assert sent.dial == Dial(ca_certificates="pem", proxy="http://proxy.test:3128", keep_alive=7)
+
+
 def test_azure_serves_a_pattern_under_the_name_that_was_asked_for() -> None:
     configured = snapshot(route("gpt-*", leg_to(AZURE, "")))
     caller = exchange(configuration=configured)
 
-    leg = _choose(caller, _json("gpt-4o mini"))
+    [leg] = find_way(caller, Peek("gpt-4o mini"), None).pool.legs
 
     assert "/deployments/gpt-4o%20mini/" in outgoing_url(caller, leg)
 

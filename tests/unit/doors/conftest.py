@@ -12,7 +12,7 @@ from tollkeeper_server.doors.grpc import GrpcListener
 from tollkeeper_server.doors.sockets import bind, name_of
 from tollkeeper_server.store.sqlite import SqliteStore
 
-from tests.unit.doors.doors import Readiness
+from tests.unit.doors.doors import Readiness, exposition
 from tests.unit.management.plane import MANAGEMENT_TOKEN, Plane
 
 
@@ -36,7 +36,7 @@ async def console(plane: Plane, readiness: Readiness) -> AsyncIterator[str]:
     """The address of a console, `HOST:PORT`."""
     bound = bind("127.0.0.1:0", "console", "TEST")
     address = name_of(bound)
-    application = make_console(plane.chain(), readiness, "1.2.3")
+    application = make_console(plane.chain(), readiness, exposition(), "1.2.3")
     listener = ConsoleListener(application, bound, certificate=None, drain_seconds=1)
     serving = asyncio.create_task(listener.serve())
     yield address

@@ -8,7 +8,9 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from hypothesis import strategies as st
+from tollkeeper_server.doors.metrics import Exposition
 from tollkeeper_server.management.registry import methods
+from tollkeeper_server.telemetry.metrics import Gauges, Metrics
 
 
 @dataclass
@@ -19,6 +21,16 @@ class Readiness:
 
     async def __call__(self) -> Mapping[str, str | None]:
         return self.problems
+
+
+GAUGES = Gauges(snapshot_revision=7, snapshot_age=0.5, journal_waiting=0, journal_skipped=0, drain_lag=0.25)
+
+
+def exposition(
+    metrics: Metrics | None = None, gauges: Gauges = GAUGES, *, llmproxy_names: bool = False
+) -> Exposition:
+    """Returns what answers scrapes; without metrics, of nothing counted."""
+    return Exposition(metrics or Metrics(), lambda: gauges, "1.2.3", llmproxy_names=llmproxy_names)
 
 
 def all_messages() -> list[Descriptor]:
@@ -88,4 +100,6 @@ def _values(it: FieldDescriptor) -> st.SearchStrategy[Any]:
     if it.cpp_type in _RANGES:
         low, high = _RANGES[it.cpp_type]
         return st.integers(low, high)
+    if it.cpp_type == FieldDescriptor.CPPTYPE_DOUBLE:
+        return st.floats(allow_nan=False, allow_infinity=False)
     return st.text(max_size=20)

@@ -7,7 +7,7 @@ import httpx2
 import pytest
 from tollkeeper_server.doors.console import make_console
 
-from tests.unit.doors.doors import Readiness
+from tests.unit.doors.doors import Readiness, exposition
 from tests.unit.management.plane import Plane
 
 
@@ -25,13 +25,23 @@ async def test_ready_says_what_stands_in_the_way(http: httpx2.AsyncClient, readi
     assert (answer.status_code, answer.json()) == (200, {"status": "ready", "checks": {"store": "ok"}})
     readiness.problems["redis"] = "Redis is not reachable"
     answer = await http.get("/ready")
-    assert answer.status_code == 503
+    assert (answer.status_code, answer.json()["status"]) == (200, "ready")
     assert answer.json()["checks"] == {"store": "ok", "redis": "Redis is not reachable"}
+
+
+@pytest.mark.parametrize("part", ["snapshot", "draining"])
+async def test_ready_keeps_traffic_away_when_it_could_not_be_served(
+    http: httpx2.AsyncClient, readiness: Readiness, part: str
+) -> None:
+    readiness.problems[part] = "it is so"
+    answer = await http.get("/ready")
+    assert (answer.status_code, answer.json()["status"]) == (503, "not ready")
+    assert answer.json()["checks"] == {"store": "ok", part: "it is so"}
 
 
 async def test_nobody_needs_a_token_to_ask_how_the_server_is(console: str) -> None:
     async with httpx2.AsyncClient(base_url=f"http://{console}", trust_env=False) as stranger:
-        for path in ("/health", "/live", "/ready", "/openapi.json", "/docs"):
+        for path in ("/health", "/live", "/ready", "/metrics", "/openapi.json", "/docs"):
             assert (await stranger.get(path)).status_code == 200
 
 
@@ -89,7 +99,7 @@ async def test_a_fault_is_told_as_an_id_that_the_log_explains(
     async def broken() -> dict[str, str | None]:
         raise RuntimeError("canary-of-the-fault")
 
-    client = make_console(plane.chain(), broken, "1.2.3").test_client()
+    client = make_console(plane.chain(), broken, exposition(), "1.2.3").test_client()
     answer = await client.get("/ready")
     text = await answer.get_data(as_text=True)
     assert answer.status_code == 500

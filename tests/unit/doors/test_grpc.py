@@ -176,11 +176,11 @@ async def test_health_follows_readiness_and_tells_those_who_watch(
         assert answer.status == HealthCheckResponse.SERVING
     watch = watching(HealthCheckRequest())
     assert await next_of(watch) == HealthCheckResponse.SERVING
-    readiness.problems["store"] = "the store is not reachable"
+    readiness.problems["draining"] = "the server is going down"
     assert await next_of(watch) == HealthCheckResponse.NOT_SERVING
     answer = await check(HealthCheckRequest())
     assert answer.status == HealthCheckResponse.NOT_SERVING
-    readiness.problems["store"] = None
+    readiness.problems["draining"] = None
     assert await next_of(watch) == HealthCheckResponse.SERVING
     stopping = asyncio.create_task(grpc_door.stop(5))
     assert await next_of(watch) == HealthCheckResponse.NOT_SERVING

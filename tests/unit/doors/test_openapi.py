@@ -107,7 +107,7 @@ def conforms(value: object, schema: Schema) -> bool:
         )
     if isinstance(value, list):
         return "array" in kinds and all(conforms(it, schema["items"]) for it in value)
-    name = {bool: "boolean", int: "integer", str: "string"}[type(value)]
+    name = {bool: "boolean", int: "integer", float: "number", str: "string"}[type(value)]
     return name in kinds
 
 

@@ -1,6 +1,7 @@
 """What is written can be read again, and what can't be read is told by field, never by value."""
 
 import json
+import math
 from contextlib import suppress
 from typing import Any
 
@@ -9,7 +10,14 @@ from google.protobuf.descriptor import Descriptor
 from google.protobuf.message_factory import GetMessageClass
 from hypothesis import given
 from hypothesis import strategies as st
-from tollkeeper.v1 import model_service_pb2, token_service_pb2, upstream_service_pb2, usage_service_pb2
+from tollkeeper.v1 import (
+    configuration_service_pb2,
+    model_service_pb2,
+    token_service_pb2,
+    traffic_pb2,
+    upstream_service_pb2,
+    usage_service_pb2,
+)
 from tollkeeper_server.doors.rest_json import from_json, parse_object, to_json
 from tollkeeper_server.errors import Reason, TollkeeperError
 
@@ -70,6 +78,44 @@ def test_a_mask_is_read_as_text_or_list(mask: Any) -> None:
     assert list(request.update_mask.paths) == ["name", "is_active"]
 
 
+@pytest.mark.parametrize("number", ["0.25", "1", "1e-2"])
+def test_a_number_is_read_as_json_writes_it(number: str) -> None:
+    breaker = upstream_service_pb2.Breaker()
+    from_json(parse_object(f'{{"threshold": {number}}}'.encode()), breaker)
+    assert breaker.threshold == float(number)
+
+
+def test_lists_of_objects_are_read_in_their_short_forms() -> None:
+    request = configuration_service_pb2.Configuration()
+    content: Any = {
+        "upstreams": [
+            {
+                "name": "a",
+                "provider": "generic",
+                "breaker": {"threshold": 0.25, "cooldown": 5},
+                "header_operations": [{"action": "insert", "name": "x-team", "value": "a"}],
+            }
+        ],
+        "groups": [
+            {
+                "name": "g",
+                "members": [{"upstream": "a", "weight": 3}],
+                "policy": {"strategy": "failover", "retry": {"initial": 0.25, "max": "8s"}},
+            }
+        ],
+    }
+    from_json(content, request)
+    (upstream,), (group,) = request.upstreams, request.groups
+    assert (upstream.breaker.threshold, upstream.breaker.cooldown.seconds) == (0.25, 5)
+    assert upstream.header_operations[0].action == upstream_service_pb2.HEADER_ACTION_INSERT
+    assert group.policy.strategy == traffic_pb2.STRATEGY_FAILOVER
+    assert group.policy.retry.initial.ToMilliseconds() == 250
+    content["groups"][0]["policy"]["retry"]["initial"] = CANARY
+    with pytest.raises(TollkeeperError, match=r"^groups\[0\]\.policy\.retry\.initial: ") as caught:
+        from_json(content, configuration_service_pb2.Configuration())
+    assert CANARY not in caught.value.message
+
+
 CANARY = "canary-9f8e7d"
 
 
@@ -119,6 +165,11 @@ def test_a_wrong_value_is_told_by_its_field(content: Any, field: str) -> None:
         ({"timeouts": {"idle": 1e300}}, "timeouts.idle"),
         ({"timeouts": {"idle": True}}, "timeouts.idle"),
         ({"timeouts": {"idel": 1}}, "timeouts.idel"),
+        ({"breaker": {"threshold": CANARY}}, "breaker.threshold"),
+        ({"breaker": {"threshold": True}}, "breaker.threshold"),
+        ({"breaker": {"threshold": math.inf}}, "breaker.threshold"),
+        ({"breaker": {"threshold": 10**400}}, "breaker.threshold"),
+        ({"header_operations": [{"action": CANARY}]}, "header_operations[0].action"),
     ],
     ids=str,
 )

@@ -92,9 +92,11 @@ class FaultyStore:
 
 
 @asynccontextmanager
-async def draining(journal: Journal, store: FaultyStore, *, batch: int = 500) -> AsyncIterator[Drain]:
+async def draining(
+    journal: Journal, store: FaultyStore, *, batch: int = 500, adopt_interval: float = 60.0
+) -> AsyncIterator[Drain]:
     """A running drain that is quick to try again."""
-    drain = Drain(journal, store, batch=batch, interval=0.01)
+    drain = Drain(journal, store, batch=batch, interval=0.01, adopt_interval=adopt_interval)
     drain.start()
     try:
         yield drain

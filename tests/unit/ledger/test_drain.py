@@ -3,13 +3,23 @@
 import asyncio
 import json
 import logging
+import time
 from pathlib import Path
 
 import pytest
 from tollkeeper_server.ledger.drain import REJECTED
 from tollkeeper_server.ledger.journal import Journal
 
-from tests.unit.ledger.parts import DEADLINE, FaultyStore, crash, drain_all, draining, intent, settled
+from tests.unit.ledger.parts import (
+    DEADLINE,
+    FaultyStore,
+    crash,
+    directories,
+    drain_all,
+    draining,
+    intent,
+    settled,
+)
 
 
 async def test_events_go_in_batches_and_once(tmp_path: Path) -> None:
@@ -54,6 +64,23 @@ async def test_a_store_that_is_away_gets_everything_when_it_is_back(
     assert len(store.events) == 3
     assert caplog.text.count("they wait in the journal") == 1
     assert caplog.text.count("reach the store again") == 1
+
+
+async def test_the_lag_lasts_until_everything_is_stored(tmp_path: Path) -> None:
+    store, journal = FaultyStore(), Journal(tmp_path)
+    store.away = True
+    async with draining(journal, store) as drain:
+        journal.settle(settled("a"))
+        since = time.monotonic()
+        store.attempted.clear()
+        async with asyncio.timeout(DEADLINE):
+            await store.attempted.wait()
+        elapsed = time.monotonic() - since
+        assert drain.lag >= elapsed
+        store.away = False
+        assert await drain.flush(DEADLINE)
+        assert drain.lag < time.monotonic() - since
+    journal.close()
 
 
 async def test_an_outage_that_outlives_the_process_loses_nothing(tmp_path: Path) -> None:
@@ -118,6 +145,22 @@ async def test_an_orphan_that_cannot_be_read_does_not_hold_up_the_others(
     journal.close()
     assert {"own"} <= set(store.events)
     assert "can't be adopted" in caplog.text
+
+
+async def test_the_journal_of_a_process_that_dies_later_is_adopted(tmp_path: Path) -> None:
+    store = FaultyStore()
+    other = Journal(tmp_path)
+    journal = Journal(tmp_path)
+    async with draining(journal, store, adopt_interval=0.01):
+        other.settle(settled("left"))
+        other.begin(intent("under-way"))
+        crash(other)
+        async with asyncio.timeout(DEADLINE):
+            while len(directories(tmp_path)) > 1:  # noqa: ASYNC110 - nothing tells of one that is gone
+                await asyncio.sleep(0.01)
+    journal.close()
+    assert store.statuses() == {"left": 200, "under-way": 500}
+    assert directories(tmp_path) == []
 
 
 async def test_closing_in_the_middle_of_a_write_leaves_the_events_to_the_next_process(tmp_path: Path) -> None:

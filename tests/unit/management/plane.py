@@ -9,9 +9,17 @@ from typing import TypeVar
 import pytest
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
-from tollkeeper.v1 import model_service_pb2, project_service_pb2, token_service_pb2, upstream_service_pb2
+from tollkeeper.v1 import (
+    group_service_pb2,
+    listener_service_pb2,
+    model_service_pb2,
+    project_service_pb2,
+    token_service_pb2,
+    upstream_service_pb2,
+)
 from tollkeeper_server.coordination.local import LocalChanges
 from tollkeeper_server.coordination.ports import Change
+from tollkeeper_server.domain.explanation import Explanation, Query
 from tollkeeper_server.errors import Reason, TollkeeperError
 from tollkeeper_server.management.chain import Call, Chain
 from tollkeeper_server.management.registry import methods
@@ -39,15 +47,23 @@ class Clock:
         return self.now
 
 
+async def _no_explanation(query: Query) -> Explanation:
+    raise AssertionError("these tests ask for none")
+
+
 @dataclass
 class Plane:
-    """The chain and what it works on. `told` is every change it published."""
+    """The chain and what it works on. `told` is every change it published.
+
+    `ports` are the addresses that can't be listened on, each with the reason.
+    """
 
     store: SqliteStore
     clock: Clock = field(default_factory=Clock)
     sealer: Sealer = field(default_factory=lambda: Sealer(new_key()))
     changes: LocalChanges = field(default_factory=LocalChanges)
     told: list[Change] = field(default_factory=list)
+    ports: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.changes.subscribe(self._note)
@@ -64,6 +80,8 @@ class Plane:
             changes=self.changes,
             management_token=MANAGEMENT_TOKEN,
             clock=self.clock,
+            port_check=self.ports.get,
+            explain=_no_explanation,
         )
 
     async def call(
@@ -113,6 +131,21 @@ class Plane:
             name=name, provider=upstream_service_pb2.PROVIDER_OPENAI, is_default=is_default
         )
         return (await self.call(request, upstream_service_pb2.CreateUpstreamResponse)).upstream
+
+    async def group(self, name: str = "all", *upstreams: str) -> group_service_pb2.Group:
+        """Makes a group, of the upstream `openai` unless others are named."""
+        members = [group_service_pb2.Member(upstream=it) for it in upstreams or ("openai",)]
+        request = group_service_pb2.CreateGroupRequest(name=name, members=members)
+        return (await self.call(request, group_service_pb2.CreateGroupResponse)).group
+
+    async def listener(
+        self, name: str = "tenant", address: str = "127.0.0.1:3001", *, default_group: str = ""
+    ) -> listener_service_pb2.Listener:
+        """Makes a listener."""
+        request = listener_service_pb2.CreateListenerRequest(
+            name=name, address=address, default_group=default_group
+        )
+        return (await self.call(request, listener_service_pb2.CreateListenerResponse)).listener
 
     async def model(self, name: str, *aliases: str, upstream: str = "openai") -> model_service_pb2.Model:
         """Makes a model."""

@@ -1,13 +1,17 @@
 """Models have deployments that exist and names that are theirs alone."""
 
+import msgspec
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 from tollkeeper.v1 import model_service_pb2 as pb
+from tollkeeper.v1 import traffic_pb2
 from tollkeeper_server.coordination.ports import Change
-from tollkeeper_server.domain.model import Capability, Deployment
+from tollkeeper_server.domain.model import Capability, Deployment, FallbackCause, Price
+from tollkeeper_server.domain.traffic import Strategy, TrafficPolicy
 from tollkeeper_server.errors import Reason
+from tollkeeper_server.management.models import build_model
 
-from tests.unit.management.plane import Plane
+from tests.unit.management.plane import NOON, Plane
 
 HERE = pb.Deployment(upstream="openai")
 
@@ -63,6 +67,140 @@ async def test_a_deployment_needs_its_upstream(plane: Plane) -> None:
     await plane.refuse(wrong, Reason.INVALID_ARGUMENT, field="deployments[0].upstream")
     emptied = pb.UpdateModelRequest(name="m", update_mask=FieldMask(paths=["deployments"]))
     await plane.refuse(emptied, Reason.INVALID_ARGUMENT, field="deployments")
+
+
+async def create(plane: Plane, **fields: object) -> pb.Model:
+    """Adds a model."""
+    request = pb.CreateModelRequest(**fields)  # type: ignore[arg-type]  # fields of the message
+    return (await plane.call(request, pb.CreateModelResponse)).model
+
+
+async def test_it_has_the_traffic_settings_that_were_asked_for(plane: Plane) -> None:
+    await plane.model("cheap")
+    policy = traffic_pb2.TrafficPolicy(strategy=traffic_pb2.STRATEGY_FAILOVER)
+    made = await create(
+        plane,
+        name="m",
+        deployments=[pb.Deployment(upstream="openai", weight=7)],
+        policy=policy,
+        fallbacks=["cheap"],
+        fallback_on=[pb.FALLBACK_CAUSE_CONTENT],
+        price=pb.Price(prompt=150, completion=600),
+        is_active=False,
+    )
+    stored = await plane.store.get_model("m")
+    assert stored is not None
+    assert stored.deployments == (Deployment(upstream="openai", weight=7),)
+    assert stored.policy == TrafficPolicy(strategy=Strategy.FAILOVER)
+    assert (stored.fallbacks, stored.fallback_on) == (("cheap",), (FallbackCause.CONTENT,))
+    assert stored.price == Price(prompt=150, completion=600)
+    assert not stored.is_active
+    assert (made.policy.strategy, made.deployments[0].weight) == (traffic_pb2.STRATEGY_FAILOVER, 7)
+    assert (made.price.prompt, made.price.HasField("cached"), made.is_active) == (150, False, False)
+    free = await update(plane, "m", update_mask=FieldMask(paths=["price", "fallbacks", "policy"]))
+    assert (free.HasField("price"), list(free.fallbacks)) == (False, [])
+    assert free.policy.strategy == traffic_pb2.STRATEGY_ROUND_ROBIN
+
+
+async def test_a_group_serves_it_instead_of_deployments(plane: Plane) -> None:
+    await plane.group("all")
+    made = await create(plane, name="m", group="all")
+    assert (made.group, len(made.deployments), made.HasField("policy")) == ("all", 0, False)
+    moved = await update(plane, "m", deployments=[HERE])
+    assert (moved.group, len(moved.deployments)) == ("", 1)
+    await update(plane, "m", policy=traffic_pb2.TrafficPolicy(session_header="x-session"))
+    back = await update(plane, "m", group="all")
+    assert (back.group, len(back.deployments), back.HasField("policy")) == ("all", 0, False)
+    stored = await plane.store.get_model("m")
+    assert stored is not None
+    assert stored.policy == TrafficPolicy()
+
+
+SESSIONS = traffic_pb2.TrafficPolicy(session_header="x-session")
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"deployments": []}, "deployments"),
+        ({"deployments": [HERE], "group": "all"}, "group"),
+        ({"group": "all", "policy": SESSIONS}, "policy"),
+        ({"group": "nope"}, "group"),
+        ({"deployments": [pb.Deployment(upstream="openai", weight=0)]}, "deployments[0].weight"),
+        ({"deployments": [HERE], "fallbacks": ["nope"]}, "fallbacks[0]"),
+        ({"deployments": [HERE], "fallbacks": ["m"]}, "fallbacks"),
+        ({"deployments": [HERE], "price": pb.Price(prompt=-1)}, "price.prompt"),
+        ({"deployments": [HERE], "policy": {"keep_alive": {"seconds": 1, "nanos": 1}}}, "policy.keep_alive"),
+    ],
+    ids=str,
+)
+async def test_what_can_not_be_is_told_by_field(plane: Plane, fields: dict[str, object], field: str) -> None:
+    await plane.group("all")
+    await plane.model("m2", "alias-of-m2")
+    plane.told.clear()
+    request = pb.CreateModelRequest(**{"name": "m", **fields})  # type: ignore[arg-type]  # as above
+    await plane.refuse(request, Reason.INVALID_ARGUMENT, field=field)
+    if "fallbacks" in fields:
+        fields |= {"fallbacks": [str(it).replace("m", "alias-of-m2") for it in request.fallbacks]}
+    change = pb.UpdateModelRequest(
+        name="m2",
+        **fields,  # type: ignore[arg-type]  # as above
+        update_mask=FieldMask(paths=list(fields)),
+    )
+    await plane.refuse(change, Reason.INVALID_ARGUMENT, field=field)
+    assert plane.told == []
+
+
+async def test_a_model_without_group_and_deployments_is_not_left(plane: Plane) -> None:
+    await plane.group("all")
+    await create(plane, name="m", group="all")
+    emptied = pb.UpdateModelRequest(name="m", group="", update_mask=FieldMask(paths=["group"]))
+    await plane.refuse(emptied, Reason.INVALID_ARGUMENT, field="deployments")
+
+
+async def test_fallbacks_that_lead_back_are_refused_with_the_circle(plane: Plane) -> None:
+    await plane.model("c")
+    await create(plane, name="b", deployments=[HERE], fallbacks=["c"])
+    await create(plane, name="a", deployments=[HERE], fallbacks=["b"])
+    request = pb.UpdateModelRequest(name="c", fallbacks=["a"])
+    error = await plane.refuse(request, Reason.INVALID_ARGUMENT, field="fallbacks")
+    assert any(it in error.message for it in ("a -> b -> c -> a", "b -> c -> a -> b", "c -> a -> b -> c"))
+    # Nor by way of a name that is new.
+    await plane.model("x-*")
+    await create(plane, name="d", deployments=[HERE], fallbacks=["x-1"])
+    closing = pb.CreateModelRequest(name="x-1", deployments=[HERE], fallbacks=["d"])
+    await plane.refuse(closing, Reason.INVALID_ARGUMENT, field="fallbacks")
+
+
+async def test_what_others_fall_back_to_stays_and_they_are_named(plane: Plane) -> None:
+    await plane.model("a", "alias")
+    await create(plane, name="b", deployments=[HERE], fallbacks=["alias"])
+    error = await plane.refuse(pb.DeleteModelRequest(name="a"), Reason.IN_USE, field="name")
+    assert "models b;" in error.message
+    renamed = pb.UpdateModelRequest(name="a", aliases=["other"])
+    error = await plane.refuse(renamed, Reason.IN_USE, field="aliases")
+    assert "models b;" in error.message
+    assert not (await update(plane, "a", is_active=False)).is_active
+    await update(plane, "b", update_mask=FieldMask(paths=["fallbacks"]))
+    await update(plane, "a", aliases=["other"])
+    await plane.call(pb.DeleteModelRequest(name="a"), pb.DeleteModelResponse)
+
+
+async def test_what_edits_at_the_same_time_left_behind_does_not_stop_other_edits(plane: Plane) -> None:
+    await plane.model("a")
+    stored = await plane.store.get_model("a")
+    assert stored is not None
+    left = msgspec.structs.replace(stored, fallbacks=("gone", "a"), revision=2)
+    assert await plane.store.replace_model(left, expected=1)
+    assert not (await update(plane, "a", is_active=False)).is_active
+    assert list((await update(plane, "a", fallbacks=["gone", "a"])).fallbacks) == ["gone", "a"]
+    assert list((await update(plane, "a", update_mask=FieldMask(paths=["fallbacks"]))).fallbacks) == []
+
+
+def test_what_describes_a_model_as_it_is_builds_an_equal_one() -> None:
+    request = pb.CreateModelRequest(name="m", deployments=[HERE], price=pb.Price(cached=1))
+    made = build_model(request, now=NOON)
+    assert build_model(request, now=NOON.replace(year=2030), previous=made) == made
 
 
 @pytest.mark.parametrize(

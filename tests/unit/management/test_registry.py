@@ -10,13 +10,16 @@ METHODS = list(methods())
 each_method = pytest.mark.parametrize("method", METHODS, ids=lambda method: method.full_name)
 
 
-def test_all_five_services_are_there() -> None:
+def test_all_services_are_there() -> None:
     assert [service.name for service in SERVICES] == [
         "ProjectService",
         "TokenService",
         "UpstreamService",
+        "GroupService",
         "ModelService",
+        "ListenerService",
         "UsageService",
+        "ConfigurationService",
     ]
 
 

@@ -70,6 +70,27 @@ async def test_it_has_what_was_asked_for(plane: Plane) -> None:
     assert minted.etag == token.etag
 
 
+async def test_a_secret_may_be_given_once(plane: Plane) -> None:
+    project = (await plane.project()).id
+    request = pb.CreateTokenRequest(project_id=project, secret="sk-of-an-earlier-gateway")
+    minted = await plane.call(request, pb.CreateTokenResponse)
+    assert minted.token == request.secret
+    found = await plane.store.find_token(digest_secret(request.secret.encode(), DIGEST_KEY))
+    assert found is not None
+    assert (found.id, request.secret in repr(found)) == (minted.id, False)
+    error = await plane.refuse(request, Reason.ALREADY_EXISTS, field="secret")
+    assert request.secret not in error.message
+
+
+@pytest.mark.parametrize(
+    "secret", ["abc", "with space", "line\nbreak", "\u00e4\u00f6\u00fc\u00df", "x" * 257]
+)
+async def test_a_secret_that_no_header_could_carry_is_refused(plane: Plane, secret: str) -> None:
+    request = pb.CreateTokenRequest(project_id=(await plane.project()).id, secret=secret)
+    error = await plane.refuse(request, Reason.INVALID_ARGUMENT, field="secret")
+    assert secret not in error.message
+
+
 async def test_it_never_expires_and_has_no_limit_unless_asked(plane: Plane) -> None:
     minted = await plane.mint((await plane.project()).id)
     assert not minted.HasField("expires_at")

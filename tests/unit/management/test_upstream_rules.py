@@ -1,12 +1,22 @@
 """An upstream's settings are whole, in one spelling, and say which field is wrong if they are not."""
 
+from pathlib import Path
+
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tollkeeper_server.domain.upstream import AuthScheme, Provider
 from tollkeeper_server.errors import Reason, TollkeeperError
-from tollkeeper_server.management.upstream_rules import Draft, complete
+from tollkeeper_server.management.upstream_rules import (
+    Draft,
+    check_ca_certificates,
+    check_proxy_url,
+    complete,
+    proxy_hint,
+)
+
+from tests.contract.certificates import Authority
 
 GENERIC = Draft(provider=Provider.GENERIC, base_url="https://example.com/v1")
 AZURE = Draft(provider=Provider.AZURE, base_url="https://x.openai.azure.com", api_version="2024-10-21")
@@ -186,3 +196,65 @@ def test_a_credential_that_could_not_be_presented_is_told_by_field(
         username=username,
     )
     assert field_of(draft) == field
+
+
+@pytest.mark.parametrize(
+    ("url", "hint"),
+    [
+        ("http://proxy:3128", "http://proxy:3128"),
+        ("https://Proxy.example.com", "https://Proxy.example.com"),
+        ("http://proxy:3128/", "http://proxy:3128"),
+        ("http://user@proxy:3128", "http://user@proxy:3128"),
+        ("http://user:canary@proxy:3128", "http://user:****@proxy:3128"),
+        ("http://user:ca@na:ry@[::1]:3128", "http://user:****@[::1]:3128"),
+        ("http://:canary@proxy", "http://:****@proxy"),
+    ],
+)
+def test_a_proxys_url_may_have_a_password_which_is_not_shown(url: str, hint: str) -> None:
+    check_proxy_url(url)
+    assert proxy_hint(url) == hint
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "proxy:3128",
+        "socks5://canary@proxy:1080",
+        "ftp://canary@proxy",
+        "http://",
+        "http://user:canary@",
+        "http://user:canary@:3128",
+        "http://user:canary@proxy:0",
+        "http://user:canary@proxy/path",
+        "http://user:canary@proxy?x=1",
+        "http://user:canary@proxy#x",
+        "http://user:canary@proxy\r\nx: y",
+        "http://user:canary@pro xy",
+        "http://user:canary@[::1",
+        "http://canary:****@proxy",
+    ],
+)
+def test_what_is_no_proxys_url_is_refused_without_being_shown(url: str) -> None:
+    with pytest.raises(TollkeeperError) as caught:
+        check_proxy_url(url)
+    assert (caught.value.reason, caught.value.field) == (Reason.INVALID_ARGUMENT, "proxy_url")
+    assert "canary" not in caught.value.message
+
+
+def test_authorities_are_certificates(tmp_path: Path) -> None:
+    pem = Authority(tmp_path).pem
+    check_ca_certificates(pem)
+    check_ca_certificates(f"# Zurich\n{pem}# Tokyo\n{pem}")
+    body = pem.splitlines()[1]
+    for wrong in (
+        "",
+        "no certificate",
+        pem.replace(body, body[::-1]),
+        pem.replace("-----END CERTIFICATE-----", ""),
+        f"{pem}-----BEGIN PRIVATE KEY-----\ncanary\n-----END PRIVATE KEY-----\n",
+        f"# Z\u00fcrich\n{pem}",
+    ):
+        with pytest.raises(TollkeeperError) as caught:
+            check_ca_certificates(wrong)
+        assert (caught.value.reason, caught.value.field) == (Reason.INVALID_ARGUMENT, "ca_certificates")
+        assert "canary" not in caught.value.message

@@ -7,7 +7,14 @@ import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 from tollkeeper.v1 import upstream_service_pb2 as pb
 from tollkeeper_server.coordination.ports import Change
-from tollkeeper_server.domain.upstream import AuthScheme, Provider
+from tollkeeper_server.domain.upstream import (
+    AuthScheme,
+    Breaker,
+    HeaderAction,
+    HeaderOperation,
+    Probe,
+    Provider,
+)
 from tollkeeper_server.errors import Reason
 
 from tests.unit.management.plane import NOON, Plane
@@ -68,6 +75,88 @@ async def test_it_has_what_was_asked_for(plane: Plane) -> None:
     assert stored is not None
     assert (stored.provider, stored.auth_scheme) == (Provider.GENERIC, AuthScheme.HEADER)
     assert stored.timeouts == {"idle": 1.5}
+
+
+async def test_it_has_the_traffic_settings_that_were_asked_for(plane: Plane) -> None:
+    operation = pb.HeaderOperation(action=pb.HEADER_ACTION_INSERT, name="x-team", value="a")
+    made = await create(
+        plane,
+        name="g",
+        provider=pb.PROVIDER_OPENAI,
+        header_operations=[operation],
+        breaker=pb.Breaker(threshold=0.25),
+        probe=pb.Probe(path="/models"),
+        proxy_url="http://user:canary-password@proxy:3128",
+        is_active=False,
+    )
+    assert (made.breaker.threshold, made.breaker.min_calls) == (0.25, 10)
+    assert (made.probe.path, made.probe.interval.seconds) == ("/models", 10)
+    assert (list(made.header_operations), made.is_active) == ([operation], False)
+    assert made.proxy_url == "http://user:****@proxy:3128"
+    stored = await plane.store.get_upstream("g")
+    assert stored is not None
+    assert stored.breaker == Breaker(threshold=0.25)
+    assert stored.header_operations == (
+        HeaderOperation(action=HeaderAction.INSERT, name="x-team", value="a"),
+    )
+    assert stored.probe == Probe(path="/models")
+    assert "canary" not in repr(stored)
+    opened = plane.sealer.open(stored.proxy_url or "", "upstream:g:proxy_url")
+    assert opened == "http://user:canary-password@proxy:3128"
+    cleared = await update(
+        plane, "g", update_mask=FieldMask(paths=["probe", "breaker", "header_operations", "proxy_url"])
+    )
+    assert (cleared.HasField("probe"), cleared.breaker.threshold) == (False, 0.5)
+    assert (len(cleared.header_operations), cleared.proxy_url) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"proxy_url": "socks5://proxy"}, "proxy_url"),
+        ({"ca_certificates": "none"}, "ca_certificates"),
+        ({"breaker": pb.Breaker(threshold=0)}, "breaker.threshold"),
+        ({"breaker": pb.Breaker(threshold=1.5)}, "breaker.threshold"),
+        ({"probe": pb.Probe(path="models")}, "probe.path"),
+        ({"full_url": "https://a/b", "base_url": "", "probe": pb.Probe(path="/x")}, "probe"),
+        ({"header_operations": [pb.HeaderOperation(name="x")]}, "header_operations[0].action"),
+        (
+            {"header_operations": [{"action": "HEADER_ACTION_INSERT", "name": "x", "value": "a\r\nb"}]},
+            "header_operations[0].value",
+        ),
+        (
+            {"header_operations": [{"action": "HEADER_ACTION_INSERT", "name": "Api-Key", "value": "x"}]},
+            "header_operations[0].name",
+        ),
+        (
+            {
+                "auth_scheme": pb.AUTH_SCHEME_HEADER,
+                "auth_header": "x-own",
+                "api_key": KEY,
+                "header_operations": [{"action": "HEADER_ACTION_INSERT", "name": "X-Own", "value": "x"}],
+            },
+            "header_operations[0].name",
+        ),
+    ],
+    ids=str,
+)
+async def test_what_can_not_be_is_told_by_field(plane: Plane, fields: dict[str, object], field: str) -> None:
+    present = {"name": "a", "provider": pb.PROVIDER_GENERIC, "base_url": "https://a"}
+    request = pb.CreateUpstreamRequest(**present | fields)  # type: ignore[arg-type]  # as above
+    await plane.refuse(request, Reason.INVALID_ARGUMENT, field=field)
+    await create(plane, **present)
+    plane.told.clear()
+    change = pb.UpdateUpstreamRequest(name="a", **fields)  # type: ignore[arg-type]  # as above
+    await plane.refuse(change, Reason.INVALID_ARGUMENT, field=field)
+    assert plane.told == []
+
+
+async def test_the_same_secrets_given_again_change_nothing(plane: Plane) -> None:
+    secrets = {"api_key": KEY, "proxy_url": "http://user:secret@proxy"}
+    made = await create(plane, name="a", provider=pb.PROVIDER_OPENAI, **secrets)
+    plane.told.clear()
+    assert await update(plane, "a", **secrets) == made
+    assert plane.told == []
 
 
 async def test_a_name_is_taken_once(plane: Plane) -> None:
@@ -184,8 +273,9 @@ async def test_an_upstream_in_use_is_not_deleted_and_its_users_are_named(plane: 
     for name in ("m1", "m2"):
         await plane.model(name, upstream="a")
     await plane.model("m3", upstream="b")
+    await plane.group("g", "b", "a")
     error = await plane.refuse(pb.DeleteUpstreamRequest(name="a"), Reason.IN_USE, field="name")
-    assert "m1, m2;" in error.message
+    assert "models m1, m2 and the groups g;" in error.message
     assert "m3" not in error.message
     stale = pb.DeleteUpstreamRequest(name="a", etag=made.etag + "x")
     await plane.refuse(stale, Reason.ETAG_MISMATCH, field="etag")

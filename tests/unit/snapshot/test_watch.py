@@ -1,5 +1,6 @@
 """Keeping the snapshot up to date, on a real store."""
 
+import math
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,9 +11,8 @@ from tollkeeper_server.domain.model import Deployment, Model
 from tollkeeper_server.domain.project import Project
 from tollkeeper_server.domain.upstream import Provider, Timeouts, Upstream
 from tollkeeper_server.errors import StoreUnavailableError
-from tollkeeper_server.snapshot import watch as watch_module
 from tollkeeper_server.snapshot.compile import CompileError
-from tollkeeper_server.snapshot.model import EMPTY
+from tollkeeper_server.snapshot.model import EMPTY, Snapshot
 from tollkeeper_server.snapshot.watch import SnapshotWatch
 from tollkeeper_server.store.ports import Store
 from tollkeeper_server.store.sealed import Sealer, new_key
@@ -40,10 +40,25 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
     await made.close()
 
 
+class Clock:
+    """A clock that the test moves."""
+
+    seconds = 1000.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
 @pytest.fixture
-def watch(store: Store) -> SnapshotWatch:
+def clock() -> Clock:
+    """The watch's clock."""
+    return Clock()
+
+
+@pytest.fixture
+def watch(store: Store, clock: Clock) -> SnapshotWatch:
     """A watch that has seen nothing."""
-    return SnapshotWatch(store, SEALER.open, Timeouts())
+    return SnapshotWatch(store, SEALER.open, Timeouts(), clock=clock)
 
 
 async def _damage(store: Store) -> None:
@@ -68,16 +83,6 @@ async def test_what_is_stored_is_loaded(store: Store, watch: SnapshotWatch) -> N
     assert loaded.revision == await store.config_revision()
     assert (set(loaded.projects), set(loaded.routes)) == ({"prj_1"}, {"m"})
     assert loaded.default is not None
-
-
-async def test_pages_are_read_to_the_end(
-    store: Store, watch: SnapshotWatch, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(watch_module, "_PAGE", 2)
-    for number in range(4):
-        await store.add_project(Project(id=f"prj_{number}", name="p", created_at=T0, updated_at=T0))
-
-    assert set((await watch.load()).projects) == {f"prj_{number}" for number in range(4)}
 
 
 async def test_what_does_not_compile_leaves_the_last_good_one(store: Store, watch: SnapshotWatch) -> None:
@@ -124,3 +129,85 @@ async def test_a_snapshot_in_use_does_not_change(store: Store, watch: SnapshotWa
 
     assert (await watch.load()) is not kept
     assert kept.default is None
+
+
+async def test_what_is_current_is_not_compiled_again(store: Store, watch: SnapshotWatch) -> None:
+    await store.add_upstream(UPSTREAM)
+    first = await watch.load()
+    assert await watch.load() is first
+
+
+async def test_the_age_counts_from_when_the_store_last_confirmed_the_snapshot(
+    store: Store, watch: SnapshotWatch, clock: Clock
+) -> None:
+    assert watch.age() == math.inf
+    assert not watch.confirm(0)
+    await watch.load()
+    clock.seconds += 5
+    assert watch.age() == 5
+    assert watch.confirm(watch.current.revision)
+    assert watch.age() == 0
+    clock.seconds += 3
+    await store.add_upstream(UPSTREAM)
+    assert not watch.confirm(await store.config_revision())
+    assert watch.age() == 3
+    await watch.load()
+    assert watch.age() == 0
+    clock.seconds += 1
+    await watch.load()
+    assert watch.age() == 0
+
+
+async def test_what_does_not_compile_ages(store: Store, watch: SnapshotWatch, clock: Clock) -> None:
+    await store.add_upstream(UPSTREAM)
+    await watch.load()
+    await _damage(store)
+    clock.seconds += 7
+    with pytest.raises(CompileError):
+        await watch.load()
+    assert not watch.confirm(await store.config_revision())
+    assert watch.age() == 7
+    assert watch.problem is not None
+
+
+async def test_a_store_that_is_back_is_no_problem_any_more(store: Store, watch: SnapshotWatch) -> None:
+    await watch.load()
+    await store.close()
+    with pytest.raises(StoreUnavailableError):
+        await watch.load()
+    await store.open()
+    assert watch.confirm(await store.config_revision())
+    assert watch.problem is None
+
+
+async def test_subscribers_are_told_the_current_snapshot_and_every_later_one(
+    store: Store, watch: SnapshotWatch
+) -> None:
+    told: list[Snapshot] = []
+    watch.subscribe(told.append)
+    assert told == [EMPTY]
+    await store.add_upstream(UPSTREAM)
+    first = await watch.load()
+    await watch.load()
+    late: list[Snapshot] = []
+    watch.subscribe(late.append)
+    assert (told, late) == ([EMPTY, first], [first])
+    await _damage(store)
+    with pytest.raises(CompileError):
+        await watch.load()
+    assert told == [EMPTY, first]
+
+
+async def test_a_subscriber_that_fails_does_not_keep_the_others_from_it(
+    store: Store, watch: SnapshotWatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(snapshot: Snapshot) -> None:
+        raise ZeroDivisionError
+
+    told: list[Snapshot] = []
+    watch.subscribe(fail)
+    watch.subscribe(told.append)
+    await store.add_upstream(UPSTREAM)
+    loaded = await watch.load()
+    assert told == [EMPTY, loaded]
+    assert "could not be put into effect" in caplog.text

@@ -62,12 +62,14 @@ def create_token(
     expires_at: datetime | None = None,
     max_requests: int = 0,
     allowed_models: Sequence[str] = (),
+    secret: str = "",
 ) -> Call[MintedToken]:
     """Mints a token for an active project. Its secret is in the answer, and never again.
 
     It expires after `duration_minutes` or at `expires_at`, an aware datetime; never if neither is
     given. `max_requests` 0 is unlimited. A trailing `*` in `allowed_models` stands for any rest;
-    without any, all models are allowed.
+    without any, all models are allowed. A random secret is made, unless `secret` is one that
+    applications have already; raises `AlreadyExists` if another token has it.
     """
     request = pb.CreateTokenRequest(
         project_id=project_id,
@@ -76,6 +78,7 @@ def create_token(
         expires_at=timestamp("expires_at", expires_at),
         max_requests=max_requests,
         allowed_models=allowed_models,
+        secret=secret,
     )
     return call(SERVICE, "CreateToken", request, pb.CreateTokenResponse, _read_minted)
 

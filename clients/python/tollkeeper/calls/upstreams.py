@@ -1,7 +1,10 @@
 """The calls of UpstreamService."""
 
+from collections.abc import Sequence
+
 from tollkeeper.calls.call import Call, Page, Pages, call, nothing
-from tollkeeper.calls.wire import duration, mask, moment, number, word
+from tollkeeper.calls.wire import duration, given, length, mask, moment, number, word
+from tollkeeper.traffic import Breaker, HeaderAction, HeaderOperation, Probe, Removal
 from tollkeeper.v1 import upstream_service_pb2 as pb
 from tollkeeper.values import AuthScheme, Provider, Timeouts, Upstream
 
@@ -10,10 +13,10 @@ SERVICE = "UpstreamService"
 
 def _read_timeouts(timeouts: pb.Timeouts) -> Timeouts:
     return Timeouts(
-        connect=timeouts.connect.ToTimedelta() if timeouts.HasField("connect") else None,
-        first_byte=timeouts.first_byte.ToTimedelta() if timeouts.HasField("first_byte") else None,
-        idle=timeouts.idle.ToTimedelta() if timeouts.HasField("idle") else None,
-        total=timeouts.total.ToTimedelta() if timeouts.HasField("total") else None,
+        connect=length(timeouts, "connect"),
+        first_byte=length(timeouts, "first_byte"),
+        idle=length(timeouts, "idle"),
+        total=length(timeouts, "total"),
     )
 
 
@@ -26,6 +29,47 @@ def _write_timeouts(timeouts: Timeouts | None) -> pb.Timeouts | None:
         idle=duration(timeouts.idle),
         total=duration(timeouts.total),
     )
+
+
+def _read_breaker(breaker: pb.Breaker) -> Breaker:
+    return Breaker(
+        threshold=breaker.threshold if breaker.HasField("threshold") else None,
+        cooldown=length(breaker, "cooldown"),
+        window=length(breaker, "window"),
+        min_calls=breaker.min_calls if breaker.HasField("min_calls") else None,
+    )
+
+
+def _write_breaker(breaker: Breaker | None) -> pb.Breaker | None:
+    if breaker is None:
+        return None
+    return pb.Breaker(
+        threshold=breaker.threshold,
+        cooldown=duration(breaker.cooldown),
+        window=duration(breaker.window),
+        min_calls=breaker.min_calls,
+    )
+
+
+def _read_probe(probe: pb.Probe) -> Probe:
+    return Probe(path=probe.path, interval=length(probe, "interval"), timeout=length(probe, "timeout"))
+
+
+def _write_probe(probe: Probe | None) -> pb.Probe | None:
+    if probe is None:
+        return None
+    return pb.Probe(path=probe.path, interval=duration(probe.interval), timeout=duration(probe.timeout))
+
+
+def _write_operations(
+    operations: Sequence[HeaderOperation] | None,
+) -> list[pb.HeaderOperation] | None:
+    if operations is None:
+        return None
+    return [
+        pb.HeaderOperation(action=number(pb.HeaderAction, it.action), name=it.name, value=it.value)
+        for it in operations
+    ]
 
 
 def read_upstream(upstream: pb.Upstream) -> Upstream:
@@ -48,6 +92,14 @@ def read_upstream(upstream: pb.Upstream) -> Upstream:
         created_at=moment(upstream.created_at) if upstream.HasField("created_at") else None,
         updated_at=moment(upstream.updated_at) if upstream.HasField("updated_at") else None,
         etag=upstream.etag,
+        header_operations=tuple(
+            HeaderOperation(word(pb.HeaderAction, HeaderAction, it.action), it.name, it.value)
+            for it in upstream.header_operations
+        ),
+        breaker=_read_breaker(upstream.breaker),
+        probe=_read_probe(upstream.probe) if upstream.HasField("probe") else None,
+        ca_certificates=upstream.ca_certificates,
+        proxy_url=upstream.proxy_url,
     )
 
 
@@ -66,12 +118,19 @@ def create_upstream(
     api_version: str = "",
     is_default: bool = False,
     timeouts: Timeouts | None = None,
+    is_active: bool = True,
+    header_operations: Sequence[HeaderOperation] = (),
+    breaker: Breaker | None = None,
+    probe: Probe | None = None,
+    ca_certificates: str = "",
+    proxy_url: str = "",
 ) -> Call[Upstream]:
     """Adds an upstream.
 
     OpenAI and Anthropic have a default `base_url`. `full_url`, where every request goes whatever its
     path, and the `auth_…` fields are for generic ones: `auth_header` where the scheme is HEADER,
-    `username` where it is BASIC. `is_default` sends requests that name no model here.
+    `username` where it is BASIC. `is_default` sends requests that name no model here. `ca_certificates`,
+    PEM, are trusted instead of the system's; `proxy_url` may hold a user name and a password.
     """
     request = pb.CreateUpstreamRequest(
         name=name,
@@ -87,6 +146,12 @@ def create_upstream(
         api_version=api_version,
         is_default=is_default,
         timeouts=_write_timeouts(timeouts),
+        is_active=is_active,
+        header_operations=_write_operations(header_operations),
+        breaker=_write_breaker(breaker),
+        probe=_write_probe(probe),
+        ca_certificates=ca_certificates,
+        proxy_url=proxy_url,
     )
     return call(
         SERVICE,
@@ -140,11 +205,17 @@ def update_upstream(
     is_active: bool | None = None,
     is_default: bool | None = None,
     timeouts: Timeouts | None = None,
+    header_operations: Sequence[HeaderOperation] | None = None,
+    breaker: Breaker | None = None,
+    probe: Probe | Removal | None = None,
+    ca_certificates: str | None = None,
+    proxy_url: str | None = None,
     etag: str = "",
 ) -> Call[Upstream]:
     """Changes what is given and leaves alone what is None. An empty `api_key` removes the credential.
 
-    `timeouts` are replaced as a whole. With `etag`, raises `Aborted` if the upstream was changed since
+    `timeouts`, `header_operations` and `breaker` are replaced as a whole; `Removal.REMOVE` takes a probe
+    away. With `etag`, raises `Aborted` if the upstream was changed since
     it was read.
     """
     request = pb.UpdateUpstreamRequest(
@@ -162,6 +233,11 @@ def update_upstream(
         is_active=is_active,
         is_default=is_default,
         timeouts=_write_timeouts(timeouts),
+        header_operations=_write_operations(header_operations),
+        breaker=_write_breaker(breaker),
+        probe=_write_probe(given(probe)),
+        ca_certificates=ca_certificates,
+        proxy_url=proxy_url,
         update_mask=mask(
             provider=provider,
             base_url=base_url,
@@ -176,6 +252,11 @@ def update_upstream(
             is_active=is_active,
             is_default=is_default,
             timeouts=timeouts,
+            header_operations=header_operations,
+            breaker=breaker,
+            probe=probe,
+            ca_certificates=ca_certificates,
+            proxy_url=proxy_url,
         ),
         etag=etag,
     )
@@ -189,7 +270,7 @@ def update_upstream(
 
 
 def delete_upstream(name: str, /, *, etag: str = "") -> Call[None]:
-    """Removes an upstream. Raises `FailedPrecondition`, naming the models, while a deployment uses it."""
+    """Removes an upstream. Raises `FailedPrecondition`, naming the users, while a model or group uses it."""
     return call(
         SERVICE,
         "DeleteUpstream",

@@ -6,11 +6,15 @@ from typing import TYPE_CHECKING, TypeVar
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.field_mask_pb2 import FieldMask
+from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
+
+from tollkeeper.traffic import Removal
 
 if TYPE_CHECKING:
     from google.protobuf.internal.enum_type_wrapper import _EnumTypeWrapper
 
+T = TypeVar("T")
 Word = TypeVar("Word", bound=StrEnum)
 Number = TypeVar("Number", bound=int)
 
@@ -38,6 +42,16 @@ def duration(length: timedelta | None) -> Duration | None:
     written = Duration()
     written.FromTimedelta(length)
     return written
+
+
+def length(message: Message, field: str) -> timedelta | None:
+    """Returns the length of time that a field of a message holds, or None if it is unset."""
+    return getattr(message, field).ToTimedelta() if message.HasField(field) else None
+
+
+def given(value: T | Removal | None) -> T | None:
+    """Returns a value, or None if there is none or it is to be taken away."""
+    return None if isinstance(value, Removal) else value
 
 
 def number(enum: "_EnumTypeWrapper[Number]", word: StrEnum) -> Number:

@@ -1,21 +1,47 @@
 """`tollkeeper model`: the names that applications ask for."""
 
+import re
+from decimal import Decimal
+
 import click
 
+from tollkeeper.cli.group import split_weight
 from tollkeeper.cli.output import Output
+from tollkeeper.cli.policy import changed_policy, changes_policy, policy_options
 from tollkeeper.cli.session import manages, require_change
 from tollkeeper.client import Client
-from tollkeeper.values import Capability, Deployment
+from tollkeeper.traffic import Deployment, FallbackCause, Price, Removal, TrafficPolicy
+from tollkeeper.values import Capability
 
+CAUSES = click.Choice([it.value for it in FallbackCause if it is not FallbackCause.UNKNOWN])
 CAPABILITIES = click.Choice([it.value for it in Capability if it is not Capability.UNKNOWN])
+
+_DOLLARS = r"([0-9]{1,9}(?:\.[0-9]{1,3})?)"
+_PRICE = re.compile(f"{_DOLLARS}/{_DOLLARS}(?:/{_DOLLARS})?", re.ASCII)
 
 
 def deployment(text: str) -> Deployment:
-    """Reads `UPSTREAM` or `UPSTREAM=UPSTREAM_MODEL`. Raises `ValueError`."""
-    upstream, equals, upstream_model = text.partition("=")
+    """Reads `UPSTREAM[=UPSTREAM_MODEL][*WEIGHT]`. Raises `ValueError`."""
+    place, weight = split_weight(text)
+    upstream, equals, upstream_model = place.partition("=")
     if not upstream or (equals and not upstream_model):
-        raise ValueError(f"{text!r} is not a deployment; expected UPSTREAM or UPSTREAM=UPSTREAM_MODEL")
-    return Deployment(upstream, upstream_model)
+        raise ValueError(f"{text!r} is not a deployment; expected UPSTREAM[=UPSTREAM_MODEL][*WEIGHT]")
+    return Deployment(upstream, upstream_model, weight)
+
+
+def price(text: str) -> Price:
+    """Reads `PROMPT/COMPLETION` or `PROMPT/COMPLETION/CACHED`, in dollars for a million tokens.
+
+    Raises `ValueError`, also for what is not whole nano-dollars a token.
+    """
+    found = _PRICE.fullmatch(text)
+    if not found:
+        raise ValueError(
+            f"{text!r} is not a price; expected PROMPT/COMPLETION[/CACHED] in dollars for a million tokens, "
+            "such as 0.15/0.60, with three decimals at the most"
+        )
+    prompt, completion, *cached = [int(Decimal(part) * 1000) for part in found.groups() if part]
+    return Price(prompt=prompt, completion=completion, cached=cached[0] if cached else None)
 
 
 @click.group(no_args_is_help=True)
@@ -39,7 +65,7 @@ def list_(client: Client, output: Output) -> None:
         {
             "NAME": lambda it: it.name,
             "ALIASES": lambda it: it.aliases,
-            "DEPLOYMENTS": lambda it: it.deployments,
+            "SERVED BY": lambda it: it.group or it.deployments,
             "CAPABILITIES": lambda it: it.capabilities or "all",
             "ACTIVE": lambda it: it.is_active,
             "CREATED": lambda it: it.created_at,
@@ -62,11 +88,11 @@ def get(client: Client, output: Output, name: str) -> None:
     "--deployment",
     "deployments",
     type=deployment,
-    metavar="UPSTREAM[=UPSTREAM_MODEL]",
+    metavar="UPSTREAM[=UPSTREAM_MODEL][*WEIGHT]",
     multiple=True,
-    required=True,
     help="An upstream that serves it, with the model's name there if it is another; repeat for more.",
 )
+@click.option("--group", metavar="NAME", default="", help="A group that serves it, instead of deployments.")
 @click.option(
     "--alias", "aliases", metavar="NAME", multiple=True, help="Another name for it; repeat for more."
 )
@@ -77,14 +103,35 @@ def get(client: Client, output: Output, name: str) -> None:
     multiple=True,
     help="An endpoint it serves; repeat for more. All if not given.",
 )
+@click.option(
+    "--fallback",
+    "fallbacks",
+    metavar="MODEL",
+    multiple=True,
+    help="A model to try when all else is unavailable; repeat for more, in order.",
+)
+@click.option("--fallback-on", type=CAUSES, multiple=True, help="Try them upon such answers, too.")
+@click.option(
+    "--price",
+    type=price,
+    metavar="PROMPT/COMPLETION[/CACHED]",
+    help="In dollars for a million tokens, such as 0.15/0.60.",
+)
+@click.option("--inactive", is_flag=True, help="Give it no traffic yet.")
+@policy_options
 @manages
 def create(
     client: Client,
     output: Output,
     name: str,
     deployments: tuple[Deployment, ...],
+    group: str,
     aliases: tuple[str, ...],
     capabilities: tuple[str, ...],
+    fallbacks: tuple[str, ...],
+    fallback_on: tuple[str, ...],
+    price: Price | None,
+    inactive: bool,
 ) -> None:
     """Add a model. A trailing * in NAME stands for any rest.
 
@@ -93,13 +140,22 @@ def create(
       tollkeeper model create gpt-4o-mini --deployment openai --deployment azure-eu=gpt4o-mini
       tollkeeper model create 'gpt-*' --deployment openai
       tollkeeper model create embed --deployment openai=text-embedding-3-small --capability embeddings
+      tollkeeper model create large --group chat --fallback gpt-4o-mini --fallback-on context_length
     """
+    if bool(deployments) == bool(group):
+        raise click.UsageError("give --deployment or --group")
     output.item(
         client.models.create(
             name=name,
             deployments=deployments,
             aliases=aliases,
             capabilities=tuple(map(Capability, capabilities)),
+            is_active=not inactive,
+            policy=changed_policy(TrafficPolicy()),
+            group=group,
+            fallbacks=fallbacks,
+            fallback_on=tuple(map(FallbackCause, fallback_on)),
+            price=price,
         )
     )
 
@@ -110,10 +166,11 @@ def create(
     "--deployment",
     "deployments",
     type=deployment,
-    metavar="UPSTREAM[=UPSTREAM_MODEL]",
+    metavar="UPSTREAM[=UPSTREAM_MODEL][*WEIGHT]",
     multiple=True,
     help="An upstream that serves it; repeat for more. They replace the present ones.",
 )
+@click.option("--group", metavar="NAME", help="A group that serves it, instead of deployments.")
 @click.option("--alias", "aliases", metavar="NAME", multiple=True, help="They replace the present ones.")
 @click.option("--no-aliases", is_flag=True, help="Take all aliases away.")
 @click.option(
@@ -121,19 +178,38 @@ def create(
 )
 @click.option("--all-capabilities", is_flag=True, help="Serve all endpoints.")
 @click.option(
+    "--fallback", "fallbacks", metavar="MODEL", multiple=True, help="They replace the present ones."
+)
+@click.option("--no-fallbacks", is_flag=True, help="Take all fallbacks away.")
+@click.option("--fallback-on", type=CAUSES, multiple=True, help="They replace the present ones.")
+@click.option(
+    "--price",
+    type=price,
+    metavar="PROMPT/COMPLETION[/CACHED]",
+    help="In dollars for a million tokens, such as 0.15/0.60.",
+)
+@click.option("--no-price", is_flag=True, help="Take the price away.")
+@click.option(
     "--activate/--deactivate", "is_active", default=None, help="Put it into traffic, or take it out."
 )
 @click.option("--etag", default="", help="Fail if the model was changed since it had this etag.")
+@policy_options
 @manages
 def update(
     client: Client,
     output: Output,
     name: str,
     deployments: tuple[Deployment, ...],
+    group: str | None,
     aliases: tuple[str, ...],
     no_aliases: bool,
     capabilities: tuple[str, ...],
     all_capabilities: bool,
+    fallbacks: tuple[str, ...],
+    no_fallbacks: bool,
+    fallback_on: tuple[str, ...],
+    price: Price | None,
+    no_price: bool,
     is_active: bool | None,
     etag: str,
 ) -> None:
@@ -144,13 +220,26 @@ def update(
       tollkeeper model update fast --deployment openai=gpt-4o-mini
       tollkeeper model update fast --no-aliases --deactivate
     """
-    if aliases and no_aliases:
-        raise click.UsageError("give --alias or --no-aliases, not both")
-    if capabilities and all_capabilities:
-        raise click.UsageError("give --capability or --all-capabilities, not both")
+    for given, option, removed, removal in (
+        (aliases, "--alias", no_aliases, "--no-aliases"),
+        (capabilities, "--capability", all_capabilities, "--all-capabilities"),
+        (fallbacks, "--fallback", no_fallbacks, "--no-fallbacks"),
+        (price, "--price", no_price, "--no-price"),
+        (deployments, "--deployment", group, "--group"),
+    ):
+        if given and removed:
+            raise click.UsageError(f"give {option} or {removal}, not both")
+    changes = (deployments, aliases, no_aliases, capabilities, all_capabilities, fallbacks, no_fallbacks)
     require_change(
-        deployments or aliases or no_aliases or capabilities or all_capabilities or is_active is not None
+        any((*changes, fallback_on, price, no_price, changes_policy()))
+        or group is not None
+        or is_active is not None
     )
+    policy = None
+    if changes_policy():
+        # The gateway replaces a policy as a whole: the rest is kept, unless somebody changes it.
+        present = client.models.get(name)
+        policy, etag = changed_policy(present.policy or TrafficPolicy()), etag or present.etag
     output.item(
         client.models.update(
             name,
@@ -158,6 +247,11 @@ def update(
             aliases=() if no_aliases else aliases or None,
             capabilities=() if all_capabilities else tuple(map(Capability, capabilities)) or None,
             is_active=is_active,
+            policy=policy,
+            group=group,
+            fallbacks=() if no_fallbacks else fallbacks or None,
+            fallback_on=() if no_fallbacks else tuple(map(FallbackCause, fallback_on)) or None,
+            price=Removal.REMOVE if no_price else price,
             etag=etag,
         )
     )
@@ -168,6 +262,6 @@ def update(
 @click.option("--etag", default="", help="Fail if the model was changed since it had this etag.")
 @manages
 def delete(client: Client, output: Output, name: str, etag: str) -> None:
-    """Remove a model."""
+    """Remove a model that no other falls back to."""
     client.models.delete(name, etag=etag)
     output.done(f"model {name} is deleted")

@@ -13,7 +13,7 @@ from tabulate import tabulate
 from tollkeeper.cli.lengths import relative
 
 T = TypeVar("T")
-Json = str | int | bool | None | Mapping[str, "Json"] | Sequence["Json"]
+Json = str | int | float | bool | None | Mapping[str, "Json"] | Sequence["Json"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ def to_json(value: object) -> Json:
     Names are snake_case, enums short words, times RFC 3339 UTC, lengths of time seconds such as
     `"0.5s"`, unset ones null. Raises `TypeError` for what is not a result.
     """
-    if value is None or isinstance(value, bool | int):
+    if value is None or isinstance(value, bool | int | float):
         return value
     if isinstance(value, str):
         return str(value)
@@ -118,8 +118,9 @@ def _cell(value: object, now: datetime, *, short: bool = False) -> str:
     if isinstance(value, tuple):
         return ",".join(_cell(it, now, short=short) for it in value)
     if dataclasses.is_dataclass(value) and type(value).__str__ is object.__str__:
-        parts = [(name, part) for name, part in _fields(value) if part not in (None, "")]
-        return ",".join(f"{name}={_cell(part, now)}" for name, part in parts) or "-"
+        cells = [(name, _cell(part, now), dataclasses.is_dataclass(part)) for name, part in _fields(value)]
+        shown = [(name, f"({cell})" if within else cell) for name, cell, within in cells if cell != "-"]
+        return ",".join(f"{name}={cell}" for name, cell in shown) or "-"
     return plain(str(value))
 
 

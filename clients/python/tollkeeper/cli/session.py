@@ -171,21 +171,29 @@ def explain(error: TollkeeperError) -> str:
     return "\n".join(lines)
 
 
-def read_secret(option: str, given: str | None, variable: str | None) -> str | None:
+def read_secret(
+    option: str,
+    given: str | None,
+    variable: str | None,
+    *,
+    env_option: str = "--api-key-env",
+    prompt: str = "API key",
+) -> str | None:
     """Returns the secret that an option gives: itself, stdin's first for `-`, or a variable's content.
 
+    `env_option` is the option that names the variable; `prompt` is what a person at stdin is asked for.
     None if it was not given. Raises `click.UsageError` for one that is empty, and if both are given.
     """
     if given is not None and variable is not None:
-        raise click.UsageError(f"give {option} or --api-key-env, not both")
+        raise click.UsageError(f"give {option} or {env_option}, not both")
     if variable is not None:
         secret = os.environ.get(variable, "")
         if not secret:
-            raise click.UsageError(f"--api-key-env: the environment has no {plain(variable)}, or it is empty")
+            raise click.UsageError(f"{env_option}: the environment has no {plain(variable)}, or it is empty")
         return secret
     if given == "-":
         if sys.stdin.isatty():
-            given = str(click.prompt("API key", hide_input=True, err=True))
+            given = str(click.prompt(prompt, hide_input=True, err=True))
         else:
             given = sys.stdin.read().strip()
     if given == "":

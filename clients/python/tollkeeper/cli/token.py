@@ -6,7 +6,7 @@ import click
 
 from tollkeeper.cli.lengths import MAX_MINUTES, minutes, moment
 from tollkeeper.cli.output import Output, rfc3339
-from tollkeeper.cli.session import manages, require_change
+from tollkeeper.cli.session import manages, read_secret, require_change
 from tollkeeper.client import Client
 from tollkeeper.values import Expiry, MintedToken, RotatedToken, Token
 
@@ -94,6 +94,8 @@ def get(client: Client, output: Output, token_id: str) -> None:
     multiple=True,
     help="A model it may use, or with a trailing *, models; repeat for more. All if not given.",
 )
+@click.option("--secret", metavar="SECRET", help="One that applications have already; - reads it from stdin.")
+@click.option("--secret-env", metavar="NAME", help="Take it from this environment variable.")
 @manages
 def create(
     client: Client,
@@ -105,6 +107,8 @@ def create(
     expires_at: datetime | None,
     max_requests: int,
     allowed_models: tuple[str, ...],
+    secret: str | None,
+    secret_env: str | None,
 ) -> None:
     """Mint a token, and print its secret, which is not shown again.
 
@@ -124,6 +128,7 @@ def create(
         expires_at=expires_at,
         max_requests=max_requests,
         allowed_models=allowed_models,
+        secret=read_secret("--secret", secret, secret_env, env_option="--secret-env", prompt="Secret") or "",
     )
     _show_secret(output, minted)
 

@@ -10,7 +10,15 @@ import click
 from tollkeeper.cli.lengths import seconds
 from tollkeeper.cli.output import Output
 from tollkeeper.cli.session import manages, read_secret, require_change
+from tollkeeper.cli.upstream_traffic import (
+    changes_parts,
+    changes_traffic,
+    read_traffic,
+    removal_options,
+    traffic_options,
+)
 from tollkeeper.client import Client
+from tollkeeper.traffic import Probe
 from tollkeeper.values import AuthScheme, Provider, Timeouts
 
 P = ParamSpec("P")
@@ -102,7 +110,9 @@ def get(client: Client, output: Output, name: str) -> None:
 @click.argument("name")
 @click.option("--provider", type=PROVIDERS, required=True, help="How it wants to be spoken to.")
 @click.option("--default", "is_default", is_flag=True, help="Send requests that name no model here.")
+@click.option("--inactive", is_flag=True, help="Give it no traffic yet.")
 @_settings
+@traffic_options
 @manages
 def create(
     client: Client,
@@ -110,6 +120,7 @@ def create(
     name: str,
     provider: str,
     is_default: bool,
+    inactive: bool,
     base_url: str | None,
     full_url: str | None,
     auth_scheme: str | None,
@@ -132,8 +143,10 @@ def create(
       tollkeeper upstream create openai --provider openai --api-key-env OPENAI_API_KEY
       tollkeeper upstream create azure-eu --provider azure \\
           --base-url https://example.openai.azure.com --api-version 2024-10-21 --api-key - < key.txt
-      tollkeeper upstream create vllm --provider generic --base-url http://vllm:8000/v1
+      tollkeeper upstream create vllm --provider generic --base-url http://vllm:8000/v1 \\
+          --probe /models --breaker-threshold 0.3 --header insert:x-team:search
     """
+    traffic = read_traffic(None)
     output.item(
         client.upstreams.create(
             name=name,
@@ -151,6 +164,12 @@ def create(
             timeouts=Timeouts(
                 connect=connect_timeout, first_byte=first_byte_timeout, idle=idle_timeout, total=total_timeout
             ),
+            is_active=not inactive,
+            header_operations=traffic.headers or (),
+            breaker=traffic.breaker,
+            probe=traffic.probe if isinstance(traffic.probe, Probe) else None,
+            ca_certificates=traffic.ca_certificates or "",
+            proxy_url=traffic.proxy_url or "",
         )
     )
 
@@ -167,6 +186,8 @@ def create(
 @click.option("--remove-api-key", is_flag=True, help="Forget the credential.")
 @click.option("--etag", default="", help="Fail if the upstream was changed since it had this etag.")
 @_settings
+@traffic_options
+@removal_options
 @manages
 def update(
     client: Client,
@@ -216,12 +237,14 @@ def update(
         if length is not None
     }
     settings = (base_url, full_url, auth_scheme, auth_header, username, organization, project, api_version)
-    require_change(lengths or any(it is not None for it in (provider, is_default, is_active, key, *settings)))
-    timeouts = None
-    if lengths:
-        # The gateway replaces time-outs as a whole: the others are kept, unless somebody changes them.
+    others = (provider, is_default, is_active, key, *settings)
+    require_change(lengths or changes_traffic() or any(it is not None for it in others))
+    present = None
+    if lengths or changes_parts():
+        # The gateway replaces these as a whole: the rest of them is kept, unless somebody changes it.
         present = client.upstreams.get(name)
-        timeouts, etag = replace(present.timeouts, **lengths), etag or present.etag
+        etag = etag or present.etag
+    traffic = read_traffic(present)
     output.item(
         client.upstreams.update(
             name,
@@ -237,7 +260,12 @@ def update(
             api_version=api_version,
             is_active=is_active,
             is_default=is_default,
-            timeouts=timeouts,
+            timeouts=replace(present.timeouts, **lengths) if present and lengths else None,
+            header_operations=traffic.headers,
+            breaker=traffic.breaker,
+            probe=traffic.probe,
+            ca_certificates=traffic.ca_certificates,
+            proxy_url=traffic.proxy_url,
             etag=etag,
         )
     )
@@ -248,6 +276,6 @@ def update(
 @click.option("--etag", default="", help="Fail if the upstream was changed since it had this etag.")
 @manages
 def delete(client: Client, output: Output, name: str, etag: str) -> None:
-    """Remove an upstream that no model uses."""
+    """Remove an upstream that neither a model nor a group uses."""
     client.upstreams.delete(name, etag=etag)
     output.done(f"upstream {name} is deleted")

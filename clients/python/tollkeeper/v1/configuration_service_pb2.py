@@ -32,7 +32,7 @@ from tollkeeper.v1 import options_pb2 as tollkeeper_dot_v1_dot_options__pb2
 from tollkeeper.v1 import upstream_service_pb2 as tollkeeper_dot_v1_dot_upstream__service__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)tollkeeper/v1/configuration_service.proto\x12\rtollkeeper.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a!tollkeeper/v1/group_service.proto\x1a$tollkeeper/v1/listener_service.proto\x1a!tollkeeper/v1/model_service.proto\x1a\x1btollkeeper/v1/options.proto\x1a$tollkeeper/v1/upstream_service.proto\"\xd2\x02\n\rConfiguration\x12\x42\n\tupstreams\x18\x01 \x03(\x0b\x32$.tollkeeper.v1.CreateUpstreamRequestB\t\xbaH\x06\x92\x01\x03\x10\x90N\x12<\n\x06groups\x18\x02 \x03(\x0b\x32!.tollkeeper.v1.CreateGroupRequestB\t\xbaH\x06\x92\x01\x03\x10\x90N\x12<\n\x06models\x18\x03 \x03(\x0b\x32!.tollkeeper.v1.CreateModelRequestB\t\xbaH\x06\x92\x01\x03\x10\x90N\x12\x42\n\tlisteners\x18\x04 \x03(\x0b\x32$.tollkeeper.v1.CreateListenerRequestB\t\xbaH\x06\x92\x01\x03\x10\xe8\x07\x12=\n\x08projects\x18\x05 \x03(\x0b\x32 .tollkeeper.v1.ConfiguredProjectB\t\xbaH\x06\x92\x01\x03\x10\x90N\"\xce\x01\n\x11\x43onfiguredProject\x12-\n\x04name\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a\x10\x01\x18\x80\x01\x32\x13^[^\\x00-\\x1f\\x7f]*$\x12)\n\x07\x61pi_key\x18\x02 \x01(\tB\x18\xbaH\x15r\x13\x18\x80 2\x0e^[\\x20-\\x7e]*$\x12\x16\n\tis_active\x18\x03 \x01(\x08H\x00\x88\x01\x01\x12\x39\n\x06tokens\x18\x04 \x03(\x0b\x32\x1e.tollkeeper.v1.ConfiguredTokenB\t\xbaH\x06\x92\x01\x03\x10\x90NB\x0c\n\n_is_active\"\xfb\x01\n\x0f\x43onfiguredToken\x12-\n\x04name\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a\x10\x01\x18\x80\x01\x32\x13^[^\\x00-\\x1f\\x7f]*$\x12-\n\x06secret\x18\x02 \x01(\tB\x1d\xbaH\x1ar\x15\x10\x04\x18\x80\x02\x32\x0e^[\\x21-\\x7e]*$\xd8\x01\x01\x12&\n\x0cmax_requests\x18\x03 \x01(\x03\x42\x10\xbaH\r\"\x0b\x18\xff\xff\xff\xff\xff\xff\xff\x0f(\x00\x12<\n\x0e\x61llowed_models\x18\x04 \x03(\tB$\xbaH!\x92\x01\x1e\x10\x80\x02\x18\x01\"\x17r\x15\x10\x01\x18\x80\x02\x32\x0e^[\\x21-\\x7e]*$\x12\x16\n\tis_active\x18\x05 \x01(\x08H\x00\x88\x01\x01\x42\x0c\n\n_is_active\"x\n\x19\x41pplyConfigurationRequest\x12;\n\rconfiguration\x18\x01 \x01(\x0b\x32\x1c.tollkeeper.v1.ConfigurationB\x06\xbaH\x03\xc8\x01\x01\x12\x0f\n\x07\x64ry_run\x18\x02 \x01(\x08\x12\r\n\x05prune\x18\x03 \x01(\x08\";\n\x0b\x46ieldChange\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\x0e\n\x06\x62\x65\x66ore\x18\x02 \x01(\t\x12\r\n\x05\x61\x66ter\x18\x03 \x01(\t\"\x9a\x01\n\x13\x43onfigurationChange\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12+\n\x06\x61\x63tion\x18\x03 \x01(\x0e\x32\x1b.tollkeeper.v1.ChangeAction\x12*\n\x06\x66ields\x18\x04 \x03(\x0b\x32\x1a.tollkeeper.v1.FieldChange\x12\x0e\n\x06secret\x18\x05 \x01(\t\"c\n\x1a\x41pplyConfigurationResponse\x12\x33\n\x07\x63hanges\x18\x01 \x03(\x0b\x32\".tollkeeper.v1.ConfigurationChange\x12\x10\n\x08revision\x18\x02 \x01(\x03\"\x1c\n\x1a\x45xportConfigurationRequest\"d\n\x1b\x45xportConfigurationResponse\x12\x33\n\rconfiguration\x18\x01 \x01(\x0b\x32\x1c.tollkeeper.v1.Configuration\x12\x10\n\x08revision\x18\x02 \x01(\x03\"q\n\rRequestHeader\x12\x37\n\x04name\x18\x01 \x01(\tB)\xbaH&r$2\"^[!#$%&\'*+.^_`|~0-9A-Za-z-]{1,64}$\x12\'\n\x05value\x18\x02 \x01(\tB\x18\xbaH\x15r\x13\x18\x80 2\x0e^[\\x20-\\x7e]*$\"\x91\x02\n\x15\x45xplainRequestRequest\x12=\n\x08listener\x18\x01 \x01(\tB+\xbaH(r&2$^([A-Za-z0-9][A-Za-z0-9._-]{0,63})?$\x12$\n\x06method\x18\x02 \x01(\tB\x14\xbaH\x11r\x0f\x32\r^[A-Z]{0,16}$\x12\x16\n\x04path\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 \x12\x17\n\x05model\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\x12\x17\n\x05token\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\x12\x37\n\x07headers\x18\x06 \x03(\x0b\x32\x1c.tollkeeper.v1.RequestHeaderB\x08\xbaH\x05\x92\x01\x02\x10\x64\x12\x10\n\x08streamed\x18\x07 \x01(\x08\"E\n\x07Verdict\x12\x0c\n\x04step\x18\x01 \x01(\t\x12\x0e\n\x06passed\x18\x02 \x01(\x08\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\x12\x0c\n\x04\x63ode\x18\x04 \x01(\t\"\x80\x02\n\x0f\x45xplainedMember\x12\x10\n\x08upstream\x18\x01 \x01(\t\x12\x16\n\x0eupstream_model\x18\x02 \x01(\t\x12\x0e\n\x06weight\x18\x03 \x01(\x05\x12\r\n\x05score\x18\x04 \x01(\x01\x12\x11\n\tin_flight\x18\x05 \x01(\x05\x12\x15\n\rsuccess_share\x18\x06 \x01(\x01\x12\x33\n\x10\x61verage_duration\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0f\n\x07\x62reaker\x18\x08 \x01(\t\x12\x14\n\x0cis_available\x18\t \x01(\x08\x12\x11\n\tis_chosen\x18\n \x01(\x08\x12\x0b\n\x03url\x18\x0b \x01(\t\"\xf4\x02\n\x16\x45xplainRequestResponse\x12\x10\n\x08\x61\x64mitted\x18\x01 \x01(\x08\x12(\n\x08verdicts\x18\x02 \x03(\x0b\x32\x16.tollkeeper.v1.Verdict\x12\x10\n\x08listener\x18\x03 \x01(\t\x12\x0c\n\x04rule\x18\x04 \x01(\t\x12\r\n\x05group\x18\x05 \x01(\t\x12\r\n\x05model\x18\x06 \x01(\t\x12\x11\n\tfallbacks\x18\x07 \x03(\t\x12\x10\n\x08strategy\x18\x08 \x01(\t\x12/\n\x07members\x18\t \x03(\x0b\x32\x1e.tollkeeper.v1.ExplainedMember\x12-\n\x07headers\x18\n \x03(\x0b\x32\x1c.tollkeeper.v1.RequestHeader\x12\x12\n\nproject_id\x18\x0b \x01(\t\x12\x10\n\x08token_id\x18\x0c \x01(\t\x12#\n\x05price\x18\r \x01(\x0b\x32\x14.tollkeeper.v1.Price\x12\x10\n\x08revision\x18\x0e \x01(\x03*{\n\x0c\x43hangeAction\x12\x1d\n\x19\x43HANGE_ACTION_UNSPECIFIED\x10\x00\x12\x18\n\x14\x43HANGE_ACTION_CREATE\x10\x01\x12\x18\n\x14\x43HANGE_ACTION_UPDATE\x10\x02\x12\x18\n\x14\x43HANGE_ACTION_DELETE\x10\x03\x32\xd4\x03\n\x14\x43onfigurationService\x12\x97\x01\n\x12\x41pplyConfiguration\x12(.tollkeeper.v1.ApplyConfigurationRequest\x1a).tollkeeper.v1.ApplyConfigurationResponse\",\xca\xf3\x18\x02\x08\x01\x82\xd3\xe4\x93\x02 \"\x1b/manage/configuration:apply:\x01*\x12\xa0\x01\n\x13\x45xportConfiguration\x12).tollkeeper.v1.ExportConfigurationRequest\x1a*.tollkeeper.v1.ExportConfigurationResponse\"2\xca\xf3\x18\x02\x08\x01\x82\xd3\xe4\x93\x02&\x12\x15/manage/configurationb\rconfiguration\x12\x7f\n\x0e\x45xplainRequest\x12$.tollkeeper.v1.ExplainRequestRequest\x1a%.tollkeeper.v1.ExplainRequestResponse\" \xca\xf3\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x14\"\x0f/manage/explain:\x01*b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)tollkeeper/v1/configuration_service.proto\x12\rtollkeeper.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a!tollkeeper/v1/group_service.proto\x1a$tollkeeper/v1/listener_service.proto\x1a!tollkeeper/v1/model_service.proto\x1a\x1btollkeeper/v1/options.proto\x1a$tollkeeper/v1/upstream_service.proto\"\xd2\x02\n\rConfiguration\x12\x42\n\tupstreams\x18\x01 \x03(\x0b\x32$.tollkeeper.v1.CreateUpstreamRequestB\t\xbaH\x06\x92\x01\x03\x10\x90N\x12<\n\x06groups\x18\x02 \x03(\x0b\x32!.tollkeeper.v1.CreateGroupRequestB\t\xbaH\x06\x92\x01\x03\x10\x90N\x12<\n\x06models\x18\x03 \x03(\x0b\x32!.tollkeeper.v1.CreateModelRequestB\t\xbaH\x06\x92\x01\x03\x10\x90N\x12\x42\n\tlisteners\x18\x04 \x03(\x0b\x32$.tollkeeper.v1.CreateListenerRequestB\t\xbaH\x06\x92\x01\x03\x10\xe8\x07\x12=\n\x08projects\x18\x05 \x03(\x0b\x32 .tollkeeper.v1.ConfiguredProjectB\t\xbaH\x06\x92\x01\x03\x10\x90N\"\xd1\x01\n\x11\x43onfiguredProject\x12-\n\x04name\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a\x10\x01\x18\x80\x01\x32\x13^[^\\x00-\\x1f\\x7f]*$\x12,\n\x07\x61pi_key\x18\x02 \x01(\tB\x1b\x80\x01\x01\xbaH\x15r\x13\x18\x80 2\x0e^[\\x20-\\x7e]*$\x12\x16\n\tis_active\x18\x03 \x01(\x08H\x00\x88\x01\x01\x12\x39\n\x06tokens\x18\x04 \x03(\x0b\x32\x1e.tollkeeper.v1.ConfiguredTokenB\t\xbaH\x06\x92\x01\x03\x10\x90NB\x0c\n\n_is_active\"\xfe\x01\n\x0f\x43onfiguredToken\x12-\n\x04name\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a\x10\x01\x18\x80\x01\x32\x13^[^\\x00-\\x1f\\x7f]*$\x12\x30\n\x06secret\x18\x02 \x01(\tB \x80\x01\x01\xbaH\x1ar\x15\x10\x04\x18\x80\x02\x32\x0e^[\\x21-\\x7e]*$\xd8\x01\x01\x12&\n\x0cmax_requests\x18\x03 \x01(\x03\x42\x10\xbaH\r\"\x0b\x18\xff\xff\xff\xff\xff\xff\xff\x0f(\x00\x12<\n\x0e\x61llowed_models\x18\x04 \x03(\tB$\xbaH!\x92\x01\x1e\x10\x80\x02\x18\x01\"\x17r\x15\x10\x01\x18\x80\x02\x32\x0e^[\\x21-\\x7e]*$\x12\x16\n\tis_active\x18\x05 \x01(\x08H\x00\x88\x01\x01\x42\x0c\n\n_is_active\"x\n\x19\x41pplyConfigurationRequest\x12;\n\rconfiguration\x18\x01 \x01(\x0b\x32\x1c.tollkeeper.v1.ConfigurationB\x06\xbaH\x03\xc8\x01\x01\x12\x0f\n\x07\x64ry_run\x18\x02 \x01(\x08\x12\r\n\x05prune\x18\x03 \x01(\x08\";\n\x0b\x46ieldChange\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\x0e\n\x06\x62\x65\x66ore\x18\x02 \x01(\t\x12\r\n\x05\x61\x66ter\x18\x03 \x01(\t\"\x9f\x01\n\x13\x43onfigurationChange\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12+\n\x06\x61\x63tion\x18\x03 \x01(\x0e\x32\x1b.tollkeeper.v1.ChangeAction\x12*\n\x06\x66ields\x18\x04 \x03(\x0b\x32\x1a.tollkeeper.v1.FieldChange\x12\x13\n\x06secret\x18\x05 \x01(\tB\x03\x80\x01\x01\"c\n\x1a\x41pplyConfigurationResponse\x12\x33\n\x07\x63hanges\x18\x01 \x03(\x0b\x32\".tollkeeper.v1.ConfigurationChange\x12\x10\n\x08revision\x18\x02 \x01(\x03\"\x1c\n\x1a\x45xportConfigurationRequest\"d\n\x1b\x45xportConfigurationResponse\x12\x33\n\rconfiguration\x18\x01 \x01(\x0b\x32\x1c.tollkeeper.v1.Configuration\x12\x10\n\x08revision\x18\x02 \x01(\x03\"q\n\rRequestHeader\x12\x37\n\x04name\x18\x01 \x01(\tB)\xbaH&r$2\"^[!#$%&\'*+.^_`|~0-9A-Za-z-]{1,64}$\x12\'\n\x05value\x18\x02 \x01(\tB\x18\xbaH\x15r\x13\x18\x80 2\x0e^[\\x20-\\x7e]*$\"\x94\x02\n\x15\x45xplainRequestRequest\x12=\n\x08listener\x18\x01 \x01(\tB+\xbaH(r&2$^([A-Za-z0-9][A-Za-z0-9._-]{0,63})?$\x12$\n\x06method\x18\x02 \x01(\tB\x14\xbaH\x11r\x0f\x32\r^[A-Z]{0,16}$\x12\x16\n\x04path\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 \x12\x17\n\x05model\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\x12\x1a\n\x05token\x18\x05 \x01(\tB\x0b\x80\x01\x01\xbaH\x05r\x03\x18\x80\x02\x12\x37\n\x07headers\x18\x06 \x03(\x0b\x32\x1c.tollkeeper.v1.RequestHeaderB\x08\xbaH\x05\x92\x01\x02\x10\x64\x12\x10\n\x08streamed\x18\x07 \x01(\x08\"E\n\x07Verdict\x12\x0c\n\x04step\x18\x01 \x01(\t\x12\x0e\n\x06passed\x18\x02 \x01(\x08\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\x12\x0c\n\x04\x63ode\x18\x04 \x01(\t\"\x80\x02\n\x0f\x45xplainedMember\x12\x10\n\x08upstream\x18\x01 \x01(\t\x12\x16\n\x0eupstream_model\x18\x02 \x01(\t\x12\x0e\n\x06weight\x18\x03 \x01(\x05\x12\r\n\x05score\x18\x04 \x01(\x01\x12\x11\n\tin_flight\x18\x05 \x01(\x05\x12\x15\n\rsuccess_share\x18\x06 \x01(\x01\x12\x33\n\x10\x61verage_duration\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0f\n\x07\x62reaker\x18\x08 \x01(\t\x12\x14\n\x0cis_available\x18\t \x01(\x08\x12\x11\n\tis_chosen\x18\n \x01(\x08\x12\x0b\n\x03url\x18\x0b \x01(\t\"\xf4\x02\n\x16\x45xplainRequestResponse\x12\x10\n\x08\x61\x64mitted\x18\x01 \x01(\x08\x12(\n\x08verdicts\x18\x02 \x03(\x0b\x32\x16.tollkeeper.v1.Verdict\x12\x10\n\x08listener\x18\x03 \x01(\t\x12\x0c\n\x04rule\x18\x04 \x01(\t\x12\r\n\x05group\x18\x05 \x01(\t\x12\r\n\x05model\x18\x06 \x01(\t\x12\x11\n\tfallbacks\x18\x07 \x03(\t\x12\x10\n\x08strategy\x18\x08 \x01(\t\x12/\n\x07members\x18\t \x03(\x0b\x32\x1e.tollkeeper.v1.ExplainedMember\x12-\n\x07headers\x18\n \x03(\x0b\x32\x1c.tollkeeper.v1.RequestHeader\x12\x12\n\nproject_id\x18\x0b \x01(\t\x12\x10\n\x08token_id\x18\x0c \x01(\t\x12#\n\x05price\x18\r \x01(\x0b\x32\x14.tollkeeper.v1.Price\x12\x10\n\x08revision\x18\x0e \x01(\x03*{\n\x0c\x43hangeAction\x12\x1d\n\x19\x43HANGE_ACTION_UNSPECIFIED\x10\x00\x12\x18\n\x14\x43HANGE_ACTION_CREATE\x10\x01\x12\x18\n\x14\x43HANGE_ACTION_UPDATE\x10\x02\x12\x18\n\x14\x43HANGE_ACTION_DELETE\x10\x03\x32\xd4\x03\n\x14\x43onfigurationService\x12\x97\x01\n\x12\x41pplyConfiguration\x12(.tollkeeper.v1.ApplyConfigurationRequest\x1a).tollkeeper.v1.ApplyConfigurationResponse\",\xca\xf3\x18\x02\x08\x01\x82\xd3\xe4\x93\x02 \"\x1b/manage/configuration:apply:\x01*\x12\xa0\x01\n\x13\x45xportConfiguration\x12).tollkeeper.v1.ExportConfigurationRequest\x1a*.tollkeeper.v1.ExportConfigurationResponse\"2\xca\xf3\x18\x02\x08\x01\x82\xd3\xe4\x93\x02&\x12\x15/manage/configurationb\rconfiguration\x12\x7f\n\x0e\x45xplainRequest\x12$.tollkeeper.v1.ExplainRequestRequest\x1a%.tollkeeper.v1.ExplainRequestResponse\" \xca\xf3\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x14\"\x0f/manage/explain:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -52,19 +52,21 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CONFIGUREDPROJECT'].fields_by_name['name']._loaded_options = None
   _globals['_CONFIGUREDPROJECT'].fields_by_name['name']._serialized_options = b'\272H\034r\032\020\001\030\200\0012\023^[^\\x00-\\x1f\\x7f]*$'
   _globals['_CONFIGUREDPROJECT'].fields_by_name['api_key']._loaded_options = None
-  _globals['_CONFIGUREDPROJECT'].fields_by_name['api_key']._serialized_options = b'\272H\025r\023\030\200 2\016^[\\x20-\\x7e]*$'
+  _globals['_CONFIGUREDPROJECT'].fields_by_name['api_key']._serialized_options = b'\200\001\001\272H\025r\023\030\200 2\016^[\\x20-\\x7e]*$'
   _globals['_CONFIGUREDPROJECT'].fields_by_name['tokens']._loaded_options = None
   _globals['_CONFIGUREDPROJECT'].fields_by_name['tokens']._serialized_options = b'\272H\006\222\001\003\020\220N'
   _globals['_CONFIGUREDTOKEN'].fields_by_name['name']._loaded_options = None
   _globals['_CONFIGUREDTOKEN'].fields_by_name['name']._serialized_options = b'\272H\034r\032\020\001\030\200\0012\023^[^\\x00-\\x1f\\x7f]*$'
   _globals['_CONFIGUREDTOKEN'].fields_by_name['secret']._loaded_options = None
-  _globals['_CONFIGUREDTOKEN'].fields_by_name['secret']._serialized_options = b'\272H\032r\025\020\004\030\200\0022\016^[\\x21-\\x7e]*$\330\001\001'
+  _globals['_CONFIGUREDTOKEN'].fields_by_name['secret']._serialized_options = b'\200\001\001\272H\032r\025\020\004\030\200\0022\016^[\\x21-\\x7e]*$\330\001\001'
   _globals['_CONFIGUREDTOKEN'].fields_by_name['max_requests']._loaded_options = None
   _globals['_CONFIGUREDTOKEN'].fields_by_name['max_requests']._serialized_options = b'\272H\r\"\013\030\377\377\377\377\377\377\377\017(\000'
   _globals['_CONFIGUREDTOKEN'].fields_by_name['allowed_models']._loaded_options = None
   _globals['_CONFIGUREDTOKEN'].fields_by_name['allowed_models']._serialized_options = b'\272H!\222\001\036\020\200\002\030\001\"\027r\025\020\001\030\200\0022\016^[\\x21-\\x7e]*$'
   _globals['_APPLYCONFIGURATIONREQUEST'].fields_by_name['configuration']._loaded_options = None
   _globals['_APPLYCONFIGURATIONREQUEST'].fields_by_name['configuration']._serialized_options = b'\272H\003\310\001\001'
+  _globals['_CONFIGURATIONCHANGE'].fields_by_name['secret']._loaded_options = None
+  _globals['_CONFIGURATIONCHANGE'].fields_by_name['secret']._serialized_options = b'\200\001\001'
   _globals['_REQUESTHEADER'].fields_by_name['name']._loaded_options = None
   _globals['_REQUESTHEADER'].fields_by_name['name']._serialized_options = b'\272H&r$2\"^[!#$%&\'*+.^_`|~0-9A-Za-z-]{1,64}$'
   _globals['_REQUESTHEADER'].fields_by_name['value']._loaded_options = None
@@ -78,7 +80,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EXPLAINREQUESTREQUEST'].fields_by_name['model']._loaded_options = None
   _globals['_EXPLAINREQUESTREQUEST'].fields_by_name['model']._serialized_options = b'\272H\005r\003\030\200\002'
   _globals['_EXPLAINREQUESTREQUEST'].fields_by_name['token']._loaded_options = None
-  _globals['_EXPLAINREQUESTREQUEST'].fields_by_name['token']._serialized_options = b'\272H\005r\003\030\200\002'
+  _globals['_EXPLAINREQUESTREQUEST'].fields_by_name['token']._serialized_options = b'\200\001\001\272H\005r\003\030\200\002'
   _globals['_EXPLAINREQUESTREQUEST'].fields_by_name['headers']._loaded_options = None
   _globals['_EXPLAINREQUESTREQUEST'].fields_by_name['headers']._serialized_options = b'\272H\005\222\001\002\020d'
   _globals['_CONFIGURATIONSERVICE'].methods_by_name['ApplyConfiguration']._loaded_options = None
@@ -87,36 +89,36 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CONFIGURATIONSERVICE'].methods_by_name['ExportConfiguration']._serialized_options = b'\312\363\030\002\010\001\202\323\344\223\002&\022\025/manage/configurationb\rconfiguration'
   _globals['_CONFIGURATIONSERVICE'].methods_by_name['ExplainRequest']._loaded_options = None
   _globals['_CONFIGURATIONSERVICE'].methods_by_name['ExplainRequest']._serialized_options = b'\312\363\030\002\010\001\202\323\344\223\002\024\"\017/manage/explain:\001*'
-  _globals['_CHANGEACTION']._serialized_start=2799
-  _globals['_CHANGEACTION']._serialized_end=2922
+  _globals['_CHANGEACTION']._serialized_start=2813
+  _globals['_CHANGEACTION']._serialized_end=2936
   _globals['_CONFIGURATION']._serialized_start=327
   _globals['_CONFIGURATION']._serialized_end=665
   _globals['_CONFIGUREDPROJECT']._serialized_start=668
-  _globals['_CONFIGUREDPROJECT']._serialized_end=874
-  _globals['_CONFIGUREDTOKEN']._serialized_start=877
-  _globals['_CONFIGUREDTOKEN']._serialized_end=1128
-  _globals['_APPLYCONFIGURATIONREQUEST']._serialized_start=1130
-  _globals['_APPLYCONFIGURATIONREQUEST']._serialized_end=1250
-  _globals['_FIELDCHANGE']._serialized_start=1252
-  _globals['_FIELDCHANGE']._serialized_end=1311
-  _globals['_CONFIGURATIONCHANGE']._serialized_start=1314
-  _globals['_CONFIGURATIONCHANGE']._serialized_end=1468
-  _globals['_APPLYCONFIGURATIONRESPONSE']._serialized_start=1470
-  _globals['_APPLYCONFIGURATIONRESPONSE']._serialized_end=1569
-  _globals['_EXPORTCONFIGURATIONREQUEST']._serialized_start=1571
-  _globals['_EXPORTCONFIGURATIONREQUEST']._serialized_end=1599
-  _globals['_EXPORTCONFIGURATIONRESPONSE']._serialized_start=1601
-  _globals['_EXPORTCONFIGURATIONRESPONSE']._serialized_end=1701
-  _globals['_REQUESTHEADER']._serialized_start=1703
-  _globals['_REQUESTHEADER']._serialized_end=1816
-  _globals['_EXPLAINREQUESTREQUEST']._serialized_start=1819
-  _globals['_EXPLAINREQUESTREQUEST']._serialized_end=2092
-  _globals['_VERDICT']._serialized_start=2094
-  _globals['_VERDICT']._serialized_end=2163
-  _globals['_EXPLAINEDMEMBER']._serialized_start=2166
-  _globals['_EXPLAINEDMEMBER']._serialized_end=2422
-  _globals['_EXPLAINREQUESTRESPONSE']._serialized_start=2425
-  _globals['_EXPLAINREQUESTRESPONSE']._serialized_end=2797
-  _globals['_CONFIGURATIONSERVICE']._serialized_start=2925
-  _globals['_CONFIGURATIONSERVICE']._serialized_end=3393
+  _globals['_CONFIGUREDPROJECT']._serialized_end=877
+  _globals['_CONFIGUREDTOKEN']._serialized_start=880
+  _globals['_CONFIGUREDTOKEN']._serialized_end=1134
+  _globals['_APPLYCONFIGURATIONREQUEST']._serialized_start=1136
+  _globals['_APPLYCONFIGURATIONREQUEST']._serialized_end=1256
+  _globals['_FIELDCHANGE']._serialized_start=1258
+  _globals['_FIELDCHANGE']._serialized_end=1317
+  _globals['_CONFIGURATIONCHANGE']._serialized_start=1320
+  _globals['_CONFIGURATIONCHANGE']._serialized_end=1479
+  _globals['_APPLYCONFIGURATIONRESPONSE']._serialized_start=1481
+  _globals['_APPLYCONFIGURATIONRESPONSE']._serialized_end=1580
+  _globals['_EXPORTCONFIGURATIONREQUEST']._serialized_start=1582
+  _globals['_EXPORTCONFIGURATIONREQUEST']._serialized_end=1610
+  _globals['_EXPORTCONFIGURATIONRESPONSE']._serialized_start=1612
+  _globals['_EXPORTCONFIGURATIONRESPONSE']._serialized_end=1712
+  _globals['_REQUESTHEADER']._serialized_start=1714
+  _globals['_REQUESTHEADER']._serialized_end=1827
+  _globals['_EXPLAINREQUESTREQUEST']._serialized_start=1830
+  _globals['_EXPLAINREQUESTREQUEST']._serialized_end=2106
+  _globals['_VERDICT']._serialized_start=2108
+  _globals['_VERDICT']._serialized_end=2177
+  _globals['_EXPLAINEDMEMBER']._serialized_start=2180
+  _globals['_EXPLAINEDMEMBER']._serialized_end=2436
+  _globals['_EXPLAINREQUESTRESPONSE']._serialized_start=2439
+  _globals['_EXPLAINREQUESTRESPONSE']._serialized_end=2811
+  _globals['_CONFIGURATIONSERVICE']._serialized_start=2939
+  _globals['_CONFIGURATIONSERVICE']._serialized_end=3407
 # @@protoc_insertion_point(module_scope)

@@ -113,7 +113,7 @@ class ConfiguredProject(_message.Message):
     api_key: _builtins.str
     """api_key is an OpenAI key of the project's own; if empty, it keeps what it has."""
     is_active: _builtins.bool
-    """is_active false lets none of its tokens in."""
+    """is_active false lets none of its tokens in; if unset, it keeps what it has."""
     @_builtins.property
     def tokens(self) -> _containers.RepeatedCompositeFieldContainer[Global___ConfiguredToken]:
         """tokens of the project; others are left as they are."""
@@ -154,7 +154,7 @@ class ConfiguredToken(_message.Message):
     max_requests: _builtins.int
     """max_requests is how many requests it admits in its life; unlimited if 0."""
     is_active: _builtins.bool
-    """is_active false revokes it."""
+    """is_active false revokes it; if unset, it keeps what it has."""
     @_builtins.property
     def allowed_models(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """allowed_models are the models it may use, by name; a trailing * stands for any rest. All if empty."""

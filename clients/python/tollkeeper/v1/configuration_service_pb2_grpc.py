@@ -64,7 +64,8 @@ class ConfigurationServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ExportConfiguration(self, request, context):
-        """ExportConfiguration describes what is configured, but for secrets.
+        """ExportConfiguration describes what is configured, but for secrets; and what can't be described: projects and tokens
+        whose name another has, tokens that expire or are inactive.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -36,7 +36,9 @@ class ConfigurationServiceStub:
     ApplyConfiguration: _grpc.UnaryUnaryMultiCallable[_configuration_service_pb2.ApplyConfigurationRequest, _configuration_service_pb2.ApplyConfigurationResponse]
     """ApplyConfiguration makes what is configured as it is described, all of it or nothing, and tells the difference."""
     ExportConfiguration: _grpc.UnaryUnaryMultiCallable[_configuration_service_pb2.ExportConfigurationRequest, _configuration_service_pb2.ExportConfigurationResponse]
-    """ExportConfiguration describes what is configured, but for secrets."""
+    """ExportConfiguration describes what is configured, but for secrets; and what can't be described: projects and tokens
+    whose name another has, tokens that expire or are inactive.
+    """
     ExplainRequest: _grpc.UnaryUnaryMultiCallable[_configuration_service_pb2.ExplainRequestRequest, _configuration_service_pb2.ExplainRequestResponse]
     """ExplainRequest tells where a request would go, and why, without making it."""
 
@@ -48,7 +50,9 @@ class ConfigurationServiceAsyncStub(ConfigurationServiceStub):
     ApplyConfiguration: _aio.UnaryUnaryMultiCallable[_configuration_service_pb2.ApplyConfigurationRequest, _configuration_service_pb2.ApplyConfigurationResponse]  # type: ignore[assignment]
     """ApplyConfiguration makes what is configured as it is described, all of it or nothing, and tells the difference."""
     ExportConfiguration: _aio.UnaryUnaryMultiCallable[_configuration_service_pb2.ExportConfigurationRequest, _configuration_service_pb2.ExportConfigurationResponse]  # type: ignore[assignment]
-    """ExportConfiguration describes what is configured, but for secrets."""
+    """ExportConfiguration describes what is configured, but for secrets; and what can't be described: projects and tokens
+    whose name another has, tokens that expire or are inactive.
+    """
     ExplainRequest: _aio.UnaryUnaryMultiCallable[_configuration_service_pb2.ExplainRequestRequest, _configuration_service_pb2.ExplainRequestResponse]  # type: ignore[assignment]
     """ExplainRequest tells where a request would go, and why, without making it."""
 
@@ -69,7 +73,9 @@ class ConfigurationServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _configuration_service_pb2.ExportConfigurationRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_configuration_service_pb2.ExportConfigurationResponse, _abc.Awaitable[_configuration_service_pb2.ExportConfigurationResponse]]:
-        """ExportConfiguration describes what is configured, but for secrets."""
+        """ExportConfiguration describes what is configured, but for secrets; and what can't be described: projects and tokens
+        whose name another has, tokens that expire or are inactive.
+        """
 
     @_abc_1.abstractmethod
     def ExplainRequest(

@@ -8,8 +8,10 @@ import aiohappyeyeballs
 
 from tollkeeper_server.dataplane.http1.connection import Connection
 from tollkeeper_server.dataplane.http1.request import Address
+from tollkeeper_server.dataplane.http1.tls import client_context
 from tollkeeper_server.dataplane.http1.tunnel import Proxy, Tunnel
 from tollkeeper_server.dataplane.transport import ConnectError
+from tollkeeper_server.snapshot.model import Dial
 
 # RFC 8305, 5: how long one address may take before the next is tried beside it.
 _NEXT_ADDRESS_SECONDS = 0.25
@@ -18,12 +20,20 @@ _PROBE_AFTER_SECONDS = 60
 
 
 class Connector:
-    """Connects to upstreams, directly or through `proxy`."""
+    """Connects to upstreams as a dial says.
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, tls: ssl.SSLContext, proxy: Proxy | None) -> None:
+    `default_tls` is for dials without authorities of their own; those that have some trust an `https:` proxy
+    by them, too. Raises `ConnectError` if the dial can't be used.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, default_tls: ssl.SSLContext, dial: Dial) -> None:
         self._loop = loop
-        self._tls = tls
-        self._proxy = proxy
+        try:
+            self._tls = client_context(dial.ca_certificates) if dial.ca_certificates else default_tls
+            self._proxy = Proxy(dial.proxy) if dial.proxy else None
+        except ValueError as error:
+            raise ConnectError(str(error)) from None
+        self._probe_after = dial.keep_alive or _PROBE_AFTER_SECONDS
 
     async def connect(self, address: Address, connection: Connection) -> None:
         """Gives `connection` a transport to `address`. Raises `ConnectError`.
@@ -41,7 +51,7 @@ class Connector:
     async def _establish(self, address: Address, protocol: asyncio.Protocol) -> None:
         found = await self._loop.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
         sock = await aiohappyeyeballs.start_connection(
-            found, happy_eyeballs_delay=_NEXT_ADDRESS_SECONDS, loop=self._loop, socket_factory=_socket
+            found, happy_eyeballs_delay=_NEXT_ADDRESS_SECONDS, loop=self._loop, socket_factory=self._socket
         )
         # From here on the socket is the loop's to close.
         await self._loop.create_connection(
@@ -50,6 +60,14 @@ class Connector:
             ssl=self._tls if address.tls else None,
             server_hostname=_tls_name(address) if address.tls else None,
         )
+
+    def _socket(self, address: aiohappyeyeballs.AddrInfoType) -> socket.socket:
+        family, kind, protocol, _, _ = address
+        sock = socket.socket(family, kind, protocol)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        if hasattr(socket, "TCP_KEEPIDLE"):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, self._probe_after)
+        return sock
 
     async def _tunnel(self, proxy: Proxy, address: Address, connection: Connection) -> None:
         tunnel = Tunnel(self._loop)
@@ -70,15 +88,6 @@ class Connector:
             if tunnel.transport is not None:
                 tunnel.transport.abort()
             raise
-
-
-def _socket(address: aiohappyeyeballs.AddrInfoType) -> socket.socket:
-    family, kind, protocol, _, _ = address
-    sock = socket.socket(family, kind, protocol)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    if hasattr(socket, "TCP_KEEPIDLE"):
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, _PROBE_AFTER_SECONDS)
-    return sock
 
 
 def _tls_name(address: Address) -> str:

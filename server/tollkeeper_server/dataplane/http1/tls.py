@@ -1,15 +1,16 @@
 """Whom to trust, and what to ask for, when an upstream is spoken to through TLS."""
 
 import ssl
-from pathlib import Path
 
 
-def client_context(ca_file: Path | None = None) -> ssl.SSLContext:
-    """Returns a context that trusts the system's authorities or, if given, only those in `ca_file`.
+def client_context(ca_certificates: str = "") -> ssl.SSLContext:
+    """Returns a context that trusts the system's authorities or, if given as PEM text, those alone.
 
-    Certificates and host names are verified. Raises OSError (`ssl.SSLError` is one) if the file can't
-    be used.
+    Certificates and host names are verified. Raises ValueError if the text can't be used.
     """
-    context = ssl.create_default_context(cafile=ca_file)
+    try:
+        context = ssl.create_default_context(cadata=ca_certificates or None)
+    except (ssl.SSLError, TypeError):  # the latter if it is not ASCII
+        raise ValueError("the upstream's ca_certificates are not certificates in PEM") from None
     context.set_alpn_protocols(["http/1.1"])
     return context

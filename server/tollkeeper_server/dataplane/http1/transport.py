@@ -1,7 +1,6 @@
 """The transport on httptools."""
 
 import asyncio
-from pathlib import Path
 
 from tollkeeper_server.dataplane.http1.answer import Answer
 from tollkeeper_server.dataplane.http1.connect import Connector
@@ -9,8 +8,8 @@ from tollkeeper_server.dataplane.http1.connection import Connection
 from tollkeeper_server.dataplane.http1.pool import Pool
 from tollkeeper_server.dataplane.http1.request import parse_base, request_head, split_url
 from tollkeeper_server.dataplane.http1.tls import client_context
-from tollkeeper_server.dataplane.http1.tunnel import Proxy
 from tollkeeper_server.dataplane.transport import CutError, Incoming, Outgoing
+from tollkeeper_server.snapshot.model import Dial
 
 KEEPALIVE_SECONDS = 30.0
 
@@ -18,32 +17,27 @@ KEEPALIVE_SECONDS = 30.0
 class Http1Transport:
     """Keeps connections alive; follows no redirects, decodes nothing, keeps no cookies.
 
-    `ca_file` holds the authorities to trust instead of the system's. `proxy` is an outbound proxy's
-    URL, with credentials if it wants them; every upstream is then reached through it by CONNECT.
-    `limit` is the most connections to one upstream; more requests wait, as long as connecting may
-    take. Raises OSError if `ca_file`, ValueError if `proxy` can't be used. Needs a running loop.
+    A dial's proxy is asked by CONNECT for a way to the upstream, whatever its scheme. A connection serves
+    requests of equal dials only. `limit` is the most connections to one upstream by one dial; more requests
+    wait, as long as connecting may take. Needs a running loop.
     """
 
-    def __init__(
-        self,
-        *,
-        ca_file: Path | None = None,
-        proxy: str | None = None,
-        limit: int = 0,
-        keepalive: float = KEEPALIVE_SECONDS,
-    ) -> None:
+    def __init__(self, *, limit: int = 0, keepalive: float = KEEPALIVE_SECONDS) -> None:
         self._loop = asyncio.get_running_loop()
-        self._connector = Connector(self._loop, client_context(ca_file), Proxy(proxy) if proxy else None)
+        self._tls = client_context()
         self._limit = limit
         self._keepalive = keepalive
-        self._pools: dict[str, Pool] = {}
+        # By the base of the URL, with the key of the dial unless that is the default.
+        self._pools: dict[str | tuple[str, str], Pool] = {}
+        self._connectors: dict[str, Connector] = {}
         self._sweeper: asyncio.TimerHandle | None = None
         self._closed = False
 
     async def open(self, request: Outgoing) -> Incoming:
         """Sends a request and returns the answer once its headers are there."""
         base, target = split_url(request.url)
-        pool = self._pools.get(base) or self._pool(base)
+        key = request.dial.key
+        pool = self._pools.get((base, key) if key else base) or self._pool(base, request.dial)
         head = request_head(request, target, pool.address.authority)
         timeouts = request.timeouts
         end = self._loop.time() + timeouts.total
@@ -65,10 +59,14 @@ class Http1Transport:
         await answer.head()
         return answer
 
-    def _pool(self, base: str) -> Pool:
+    def _pool(self, base: str, dial: Dial) -> Pool:
+        address = parse_base(base)
+        connector = self._connectors.get(dial.key)
+        if connector is None:
+            connector = self._connectors[dial.key] = Connector(self._loop, self._tls, dial)
         pool = Pool(
-            parse_base(base),
-            self._connector.connect,
+            address,
+            connector.connect,
             limit=self._limit,
             keepalive=self._keepalive,
             loop=self._loop,
@@ -76,16 +74,18 @@ class Http1Transport:
         if self._closed:
             pool.shut()
             return pool
-        self._pools[base] = pool
+        self._pools[(base, dial.key) if dial.key else base] = pool
         if self._sweeper is None:
             self._sweeper = self._loop.call_later(self._keepalive, self._sweep)
         return pool
 
     def _sweep(self) -> None:
-        for base, pool in list(self._pools.items()):
+        for place, pool in list(self._pools.items()):
             pool.sweep()
             if pool.is_unused:
-                del self._pools[base]
+                del self._pools[place]
+        used = {"" if isinstance(place, str) else place[1] for place in self._pools}
+        self._connectors = {key: self._connectors[key] for key in used}
         self._sweeper = self._loop.call_later(self._keepalive, self._sweep) if self._pools else None
 
     async def close(self) -> None:

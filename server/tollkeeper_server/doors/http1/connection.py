@@ -1,15 +1,18 @@
 """A caller's connection: requests come in on it, and are answered one after the other."""
 
 import asyncio
+import select
 import socket
 import struct
 from collections import deque
+from math import inf
 from typing import Protocol, cast
 from urllib.parse import unquote
 
 import httptools
 import msgspec
 
+from tollkeeper_server.dataplane.caller import LISTENER
 from tollkeeper_server.dataplane.respond import error_object
 from tollkeeper_server.domain.ids import Prefix, new_id
 from tollkeeper_server.doors.http1.call import App, Call
@@ -28,6 +31,10 @@ _ENDLESS_HEAD = TollkeeperError(
 # How long a caller that still sends is listened to, so that it reads why nobody wants to hear it:
 # closing at once would reset the connection, and the answer with it (RFC 9112, 9.6).
 _LINGER_SECONDS = 5.0
+# Loops count time in milliseconds: a timer may fire so much early.
+_EARLY = 0.002
+# How long the loop may take to read what has come, before a connection that seems idle is looked at again.
+_MOMENT = 0.05
 _ASGI = {"version": "3.0", "spec_version": "2.3"}
 _FRAMING = {b"content-length", b"transfer-encoding"}
 
@@ -39,6 +46,12 @@ class Owner(Protocol):
     loop: asyncio.AbstractEventLoop
     keep_alive: float
     """How many seconds a connection may go without a request under way."""
+    head_timeout: float
+    """How many seconds a caller may take from connecting, or from a later head's first byte, to its end."""
+    quiet: float
+    """How many seconds a connection that is to end may go without a request."""
+    name: str
+    """The listener's name."""
 
     def made(self, connection: "Connection") -> None:
         """Takes note of a connection."""
@@ -59,9 +72,9 @@ class Connection(asyncio.Protocol):
     """
 
     __slots__ = (
-        "_advanced", "_call", "_expects", "_headers", "_idle_since", "_in_head", "_latest", "_owner",
-        "_parser", "_queue", "_reading", "_refusal", "_resuming", "_shut", "_timer", "_transport", "_unread",
-        "_url", "_writable", "loop",
+        "_advanced", "_call", "_client", "_deadline", "_expects", "_headers", "_in_head", "_latest", "_owner",
+        "_parser", "_queue", "_reading", "_refusal", "_resuming", "_shut", "_timer", "_timer_at",
+        "_transport", "_unread", "_url", "_writable", "loop",
     )  # fmt: skip
 
     def __init__(self, owner: Owner) -> None:
@@ -82,16 +95,21 @@ class Connection(asyncio.Protocol):
         self._refusal: TollkeeperError | None = None
         self._reading = True
         self._writable: asyncio.Future[None] | None = None
-        self._idle_since = 0.0
+        self._client: tuple[str, int] | None = None
+        # While no request is under way, the loop's time by which a head must be complete. It is moved by
+        # assignment; the timer looks at it when it fires, and is never later.
+        self._deadline = inf
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = inf
         self._shut = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Takes the transport."""
         self._transport = cast("asyncio.Transport", transport)
+        peer = transport.get_extra_info("peername")
+        self._client = peer[:2] if peer else None
         self._new_parser()
-        self._idle_since = self.loop.time()
-        self._timer = self.loop.call_later(self._owner.keep_alive, self._look)
+        self._give(self._owner.head_timeout)
         self._owner.made(self)
 
     def connection_lost(self, _exc: Exception | None) -> None:
@@ -109,24 +127,54 @@ class Connection(asyncio.Protocol):
         self._owner.lost(self)
 
     def shut(self) -> None:
-        """Answers what has been asked, and closes the connection."""
+        """Ends the connection with the answer under way, or the next, or once none is asked for in a while.
+
+        Closing it while a caller may take it to be kept would lose what is just being asked.
+        """
         self._shut = True
-        if self._call is None:
-            self._close()
+        if self._call is None and not self._in_head:
+            self._give(min(self._owner.quiet, self._deadline - self.loop.time()))
 
     def cut(self) -> None:
         """Closes the connection, whatever was still to be sent."""
         if self._transport is not None:
             self._transport.abort()
 
+    def _give(self, seconds: float) -> None:
+        """Gives the caller so long for a request's head."""
+        self._deadline = deadline = self.loop.time() + seconds
+        if deadline < self._timer_at:
+            self._watch(deadline)
+
+    def _watch(self, when: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_at = when
+        self._timer = self.loop.call_at(when, self._look)
+
     def _look(self) -> None:
-        left = self._owner.keep_alive
-        if self._call is None:
-            left += self._idle_since - self.loop.time()
-            if left <= 0:
-                self._close()
-                return
-        self._timer = self.loop.call_later(left, self._look)
+        self._timer, self._timer_at = None, inf
+        now = self.loop.time()
+        if self._call is not None:
+            self._watch(now + self._owner.keep_alive)
+        elif now + _EARLY < self._deadline:
+            self._watch(self._deadline)
+        elif self._in_head:
+            limit = f"{self._owner.head_timeout:g} seconds"
+            message = f"the request's head did not end within {limit}; send it whole"
+            self._refuse(TollkeeperError(Reason.REQUEST_TIMEOUT, message))
+        elif self._has_unread():
+            self._give(_MOMENT)
+        else:
+            self._close()
+
+    def _has_unread(self) -> bool:
+        """Tells whether something has come that the loop has not read yet: the connection is in use again."""
+        if self._transport is None or self._transport.is_closing():
+            return False
+        poll = select.poll()
+        poll.register(self._transport.get_extra_info("socket").fileno(), select.POLLIN)
+        return bool(poll.poll(0))
 
     def _close(self) -> None:
         if self._transport is not None:
@@ -147,6 +195,8 @@ class Connection(asyncio.Protocol):
         except httptools.HttpParserError:
             self._refuse(_NOT_HTTP)
         else:
+            if self._in_head:
+                self._begin_head()
             if not self._advanced:  # a head, or the extensions of a chunk, or trailers: none need end
                 self._unread += len(data)
                 if self._unread > MAX_HEAD_BYTES:
@@ -161,6 +211,11 @@ class Connection(asyncio.Protocol):
         writable, self._writable = self._writable, None
         if writable is not None and not writable.done():
             writable.set_result(None)
+
+    def _begin_head(self) -> None:
+        """Counts a head's time from its first piece; the first head's from connecting."""
+        if self._call is None and not self._unread and self._latest is not None:
+            self._give(self._owner.head_timeout)
 
     # What the parser says.
 
@@ -220,6 +275,8 @@ class Connection(asyncio.Protocol):
             "query_string": query,
             "root_path": "",
             "headers": self._headers,
+            "client": self._client,
+            LISTENER: self._owner.name,
         }
         keep = version == "1.1" and parser.should_keep_alive()
         self._latest = call = Call(self, scope, keep=keep, expects=self._expects)
@@ -287,6 +344,7 @@ class Connection(asyncio.Protocol):
         self.resume_reading()
         if self._timer is not None:
             self._timer.cancel()
+        self._timer_at = -inf  # nothing moves it any more
         self._timer = self.loop.call_later(_LINGER_SECONDS, transport.abort)
 
     # What a call asks and says.
@@ -324,7 +382,7 @@ class Connection(asyncio.Protocol):
         call, self._call = self._call, None
         if self._transport is None:
             return
-        if not keep or (self._shut and not self._queue and self._refusal is None):
+        if not keep:
             if call is not None and call.more_body:
                 self._linger()
             else:
@@ -337,7 +395,13 @@ class Connection(asyncio.Protocol):
         elif self._refusal is not None:
             self._say(self._refusal)
         else:
-            self._idle_since = self.loop.time()
+            self._deadline = deadline = self.loop.time() + self._owner.keep_alive
+            if deadline < self._timer_at:
+                self._watch(deadline)
+            if self._in_head:
+                self._give(self._owner.head_timeout)
+            elif self._shut:  # the answer had begun before, and did not say that it is the last
+                self._give(self._owner.quiet)
             self.resume_reading()
 
     def broke(self, *, reset: bool) -> None:

@@ -14,6 +14,7 @@ import pytest
 from click.testing import CliRunner
 from tollkeeper.cli import COMMANDS
 
+from tests.contract.certificates import Authority
 from tests.unit.clients.conftest import Gateway
 from tests.unit.clients.traffic import event, keep
 
@@ -120,8 +121,14 @@ def test_the_groups_and_their_commands() -> None:
         "project": ["activate", "create", "deactivate", "get", "list", "revoke-tokens", "update"],
         "token": ["create", "get", "list", "revoke", "rotate", "update"],
         "upstream": ["create", "delete", "get", "list", "update"],
+        "group": ["create", "delete", "get", "list", "update"],
         "model": ["create", "delete", "get", "list", "update"],
+        "listener": ["create", "delete", "get", "list", "update"],
         "usage": ["events", "summary"],
+        "apply": [],
+        "export": [],
+        "import": ["llamakey", "llamaxing", "llmproxy"],
+        "explain": [],
     }
 
 
@@ -283,8 +290,8 @@ def test_upstreams_and_models_from_creation_to_end(shell: Shell) -> None:
         "--alias", alias, "--capability", "chat_completions",
     )  # fmt: skip
     assert model_made["deployments"] == [
-        {"upstream": upstream, "upstream_model": "gpt4o"},
-        {"upstream": upstream, "upstream_model": ""},
+        {"upstream": upstream, "upstream_model": "gpt4o", "weight": 1},
+        {"upstream": upstream, "upstream_model": "", "weight": 1},
     ]
     assert model_made["capabilities"] == ["chat_completions"]
     (line,) = [it for it in shell.run("model", "list").out.splitlines() if it.startswith(model)]
@@ -300,6 +307,128 @@ def test_upstreams_and_models_from_creation_to_end(shell: Shell) -> None:
     assert shell.run("model", "delete", model).out == f"model {model} is deleted\n"
     assert shell.item("upstream", "delete", upstream) == {}
     assert shell.run("model", "get", model).code == 1
+
+
+def test_an_upstreams_traffic_from_creation_to_end(shell: Shell, tmp_path: Path) -> None:
+    upstream = unique("up")
+    made = shell.item(
+        "upstream", "create", upstream, "--provider", "openai", "--inactive",
+        "--header", "insert:x-team:a", "--header", "remove:x-debug", "--breaker-threshold", "0.25",
+        "--probe", "/models", "--probe-interval", "5s", "--proxy-env", "PROXY",
+        PROXY="http://user:canary@proxy:3128",
+    )  # fmt: skip
+    assert made["header_operations"] == [
+        {"action": "insert", "name": "x-team", "value": "a"},
+        {"action": "remove", "name": "x-debug", "value": ""},
+    ]
+    assert made["breaker"] == {"threshold": 0.25, "cooldown": "30s", "window": "30s", "min_calls": 10}
+    assert made["probe"] == {"path": "/models", "interval": "5s", "timeout": "5s"}
+    assert (made["proxy_url"], made["is_active"]) == ("http://user:****@proxy:3128", False)
+
+    changed = shell.item(
+        "upstream", "update", upstream, "--breaker-cooldown", "1m", "--probe-timeout", "1s", "--activate"
+    )
+    assert changed["breaker"] == {"threshold": 0.25, "cooldown": "60s", "window": "30s", "min_calls": 10}
+    assert changed["probe"] == {"path": "/models", "interval": "5s", "timeout": "1s"}
+    assert changed["header_operations"] == made["header_operations"]
+
+    cleared = shell.item("upstream", "update", upstream, "--no-headers", "--no-probe", "--remove-proxy")
+    assert (cleared["header_operations"], cleared["probe"], cleared["proxy_url"]) == ([], None, "")
+    no_probe = shell.run("upstream", "update", upstream, "--probe-interval", "1s")
+    assert (no_probe.code, "give --probe, too" in no_probe.err) == (2, True)
+
+    certificates = tmp_path / "ca.pem"
+    certificates.write_text("nothing")
+    refused = shell.run("upstream", "update", upstream, "--ca-certificates", str(certificates))
+    assert (refused.code, "ca_certificates: " in refused.err) == (1, True)
+    certificates.write_text(Authority(tmp_path).ca_file.read_text())
+    trusting = shell.item("upstream", "update", upstream, "--ca-certificates", str(certificates))
+    assert trusting["ca_certificates"] == certificates.read_text()
+    assert shell.item("upstream", "update", upstream, "--no-ca-certificates")["ca_certificates"] == ""
+
+
+def test_groups_and_listeners_from_creation_to_end(shell: Shell) -> None:
+    one, other, group, listener = unique("one"), unique("other"), unique("group"), unique("listener")
+    for name in (one, other):
+        shell.item("upstream", "create", name, "--provider", "openai")
+    made = shell.item(
+        "group", "create", group, "--member", f"{one}*3", "--member", other,
+        "--strategy", "weighted_round_robin", "--retries", "4", "--retry-safe-only",
+        "--request-timeout", "2m",
+    )  # fmt: skip
+    assert made["members"] == [{"upstream": one, "weight": 3}, {"upstream": other, "weight": 1}]
+    policy = made["policy"]
+    assert isinstance(policy, dict)
+    assert policy["timeouts"] == {"connect": None, "request": "120s", "idle": None}
+    assert (policy["retry"]["attempts"], policy["retry"]["only_safe"]) == (4, True)
+
+    changed = shell.item("group", "update", group, "--retry-max", "1s", "--session-header", "x-session")
+    assert changed["policy"] == policy | {
+        "retry": policy["retry"] | {"max": "1s"},
+        "session_header": "x-session",
+    }
+    plain = shell.item("group", "update", group, "--no-retry", "--member", one, "--member", other)
+    assert (plain["policy"], plain["members"]) == (
+        policy | {"retry": None, "session_header": "x-session"},
+        [{"upstream": one, "weight": 1}, {"upstream": other, "weight": 1}],
+    )
+    (line,) = [it for it in shell.run("group", "list").out.splitlines() if it.startswith(group)]
+    assert f"{one},{other}" in line
+
+    opened = shell.item(
+        "listener", "create", listener, "--listen", "127.0.0.1:39001", "--default-group", group,
+        "--rule", f"/v1/files/*={group}", "--header-rule", f"x-team:search={group}", "--ip-limit", "50/100",
+    )  # fmt: skip
+    assert opened["ip_limit"] == {"per_second": 50, "burst": 100}
+    rules = opened["rules"]
+    assert isinstance(rules, list)
+    assert [(it["path"], it["header"], it["value"]) for it in rules] == [
+        ("/v1/files/*", "", ""),
+        ("", "x-team", "search"),
+    ]
+    closed = shell.item(
+        "listener", "update", listener, "--no-rules", "--no-ip-limit", "--deactivate", "--head-timeout", "2s"
+    )
+    assert (closed["rules"], closed["ip_limit"], closed["is_active"]) == ([], None, False)
+    assert (closed["head_timeout"], closed["default_group"]) == ("2s", group)
+    assert any(it.startswith(listener) for it in shell.run("listener", "list").out.splitlines())
+    assert shell.item("listener", "get", listener) == closed
+
+    model = unique("model")
+    served = shell.item("model", "create", model, "--group", group, "--price", "0.15/0.60", "--inactive")
+    assert (served["group"], served["policy"]) == (group, None)
+    assert served["price"] == {"prompt": 150, "completion": 600, "cached": None}
+    moved = shell.item(
+        "model", "update", model, "--deployment", f"{one}*2", "--strategy", "failover", "--no-price"
+    )
+    assert (moved["group"], moved["price"]) == ("", None)
+    assert moved["deployments"] == [{"upstream": one, "upstream_model": "", "weight": 2}]
+    backed = shell.item(
+        "model", "create", unique("m"), "--group", group, "--fallback", model, "--fallback-on", "content"
+    )
+    assert (backed["fallbacks"], backed["fallback_on"]) == ([model], ["content"])
+
+    for arguments, users in (
+        (("upstream", "delete", other), group),
+        (("group", "delete", group), listener),
+        (("model", "delete", model), str(backed["name"])),
+    ):
+        refused = shell.run(*arguments)
+        assert (refused.code, users in refused.err) == (1, True)
+    shell.item("model", "update", str(backed["name"]), "--no-fallbacks")
+    assert shell.run("listener", "delete", listener).out == f"listener {listener} is deleted\n"
+    for name in (str(backed["name"]), model):
+        shell.item("model", "delete", name)
+    assert shell.run("group", "delete", group).out == f"group {group} is deleted\n"
+
+
+def test_a_secret_of_an_earlier_gateway_is_taken_over(shell: Shell, project_id: str) -> None:
+    secret = unique("sk-earlier")
+    made = shell.run("token", "create", "--project-id", project_id, "--secret-env", "OLD", OLD=secret)
+    assert made.out == f"{secret}\n"
+    again = shell.run("token", "create", "--project-id", project_id, "--secret", "-", stdin=secret)
+    assert again.code == 1
+    assert secret not in again.err
 
 
 def test_usage_of_nobody_is_empty(shell: Shell, project_id: str) -> None:
@@ -363,6 +492,19 @@ async def test_usage_is_listed_and_summed(shell: Shell, gateway: Gateway, projec
         (["model", "create", "x", "--deployment", "=y"], "is not a deployment"),
         (["model", "update", "x", "--alias", "y", "--no-aliases"], "not both"),
         (["upstream", "create", "x", "--provider", "nonsense"], "'nonsense' is not one of"),
+        (["upstream", "update", "x", "--no-probe", "--probe", "/x"], "not both"),
+        (["upstream", "create", "x", "--provider", "openai", "--header", "x"], "is not a change of a header"),
+        (["upstream", "create", "x", "--provider", "openai", "--probe-interval", "1s"], "give --probe, too"),
+        (["model", "create", "x"], "give --deployment or --group"),
+        (["model", "create", "x", "--deployment", "y", "--group", "z"], "give --deployment or --group"),
+        (["model", "update", "x", "--deployment", "y", "--group", "z"], "not both"),
+        (["model", "update", "x", "--price", "cheap"], "is not a price"),
+        (["group", "create", "x"], "--member"),
+        (["group", "update", "x"], "nothing to change"),
+        (["group", "create", "x", "--member", "y", "--no-retry", "--retries", "3"], "not both"),
+        (["listener", "create", "x"], "--listen"),
+        (["listener", "update", "x"], "nothing to change"),
+        (["listener", "update", "x", "--no-rules", "--rule", "/x=y"], "not both"),
         (["usage", "summary", "--group-by", "model,nonsense"], "expected some of project"),
         (["usage", "events", "--since", "yesterday"], "'yesterday' is not a time"),
         (["project", "list", "--timeout", "0"], "0"),

@@ -3,16 +3,39 @@
 import json
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from tollkeeper import Capability, Deployment, Model, Provider, Timeouts, UsageEvent
+from tollkeeper import (
+    Breaker,
+    Capability,
+    Deployment,
+    FallbackCause,
+    Model,
+    Price,
+    Provider,
+    Retry,
+    Strategy,
+    Timeouts,
+    TrafficPolicy,
+    TrafficTimeouts,
+    UsageEvent,
+)
 from tollkeeper.cli.output import Output, plain, rfc3339, to_json
 
 MOMENTS = st.none() | st.datetimes(timezones=st.just(UTC))
 EVENTS = st.builds(UsageEvent, **{it.name: MOMENTS for it in fields(UsageEvent) if it.name == "started_at"})
-MODELS = st.builds(Model, created_at=MOMENTS, updated_at=MOMENTS)
+LENGTHS = st.none() | st.timedeltas(min_value=timedelta(), max_value=timedelta(days=1))
+POLICIES = st.builds(
+    TrafficPolicy,
+    keep_alive=LENGTHS,
+    timeouts=st.builds(TrafficTimeouts, connect=LENGTHS, request=LENGTHS, idle=LENGTHS),
+    retry=st.none() | st.builds(Retry, initial=LENGTHS, max=LENGTHS, total=LENGTHS),
+)
+MODELS = st.builds(Model, created_at=MOMENTS, updated_at=MOMENTS, policy=st.none() | POLICIES)
 
 
 def read_time(text: object) -> datetime | None:
@@ -25,6 +48,25 @@ def test_an_event_survives_json(event: UsageEvent) -> None:
     read["started_at"] = read_time(read["started_at"])
 
     assert UsageEvent(**read) == event
+
+
+def read_length(text: str | None) -> timedelta | None:
+    return None if text is None else timedelta(microseconds=int(Decimal(text.removesuffix("s")) * 1_000_000))
+
+
+def read_policy(read: Any) -> TrafficPolicy:
+    retry = read["retry"]
+    if retry:
+        lengths = {name: read_length(retry[name]) for name in ("initial", "max", "total")}
+        retry = Retry(**retry | lengths)
+    return TrafficPolicy(
+        strategy=Strategy(read["strategy"]),
+        user_agent=read["user_agent"],
+        keep_alive=read_length(read["keep_alive"]),
+        timeouts=TrafficTimeouts(**{name: read_length(it) for name, it in read["timeouts"].items()}),
+        retry=retry,
+        session_header=read["session_header"],
+    )
 
 
 @given(MODELS)
@@ -40,6 +82,11 @@ def test_a_model_survives_json(model: Model) -> None:
         created_at=read_time(read["created_at"]),
         updated_at=read_time(read["updated_at"]),
         etag=read["etag"],
+        policy=read_policy(read["policy"]) if read["policy"] else None,
+        group=read["group"],
+        fallbacks=tuple(read["fallbacks"]),
+        fallback_on=tuple(map(FallbackCause, read["fallback_on"])),
+        price=Price(**read["price"]) if read["price"] else None,
     )
     assert again == model
 
@@ -56,14 +103,20 @@ def test_a_length_of_time_is_its_seconds(length: timedelta) -> None:
 def test_json_is_as_rest_has_it() -> None:
     assert to_json(Provider.OPENAI) == "openai"
     assert to_json(True) is True
+    assert to_json(Breaker(threshold=0.25)) == {
+        "threshold": 0.25,
+        "cooldown": None,
+        "window": None,
+        "min_calls": None,
+    }
     assert to_json(timedelta(milliseconds=500)) == "0.5s"
     assert to_json(timedelta(minutes=10)) == "600s"
     assert to_json(datetime(2026, 3, 1, 13, tzinfo=timezone(timedelta(hours=1)))) == "2026-03-01T12:00:00Z"
 
 
 def test_what_is_no_result_is_not_printed() -> None:
-    with pytest.raises(TypeError, match="float is not a result"):
-        to_json(1.5)
+    with pytest.raises(TypeError, match="complex is not a result"):
+        to_json(1j)
 
 
 @given(st.datetimes(timezones=st.just(UTC)), st.integers(-720, 720))
@@ -134,6 +187,11 @@ def test_the_details_of_a_value_are_its_fields(capsys: pytest.CaptureFixture[str
         created_at=datetime(2026, 3, 1, 12, 0, 0, 5, tzinfo=UTC),
         updated_at=None,
         etag="1",
+        policy=TrafficPolicy(strategy=Strategy.RANDOM, retry=Retry(attempts=2, max=timedelta(seconds=5))),
+        group="",
+        fallbacks=(),
+        fallback_on=(),
+        price=Price(prompt=150, cached=0),
     )
 
     Output(as_json=False).item(model)
@@ -147,7 +205,15 @@ def test_the_details_of_a_value_are_its_fields(capsys: pytest.CaptureFixture[str
         ["is_active", "yes"],
     ]
     assert printed[5][1].startswith("2026-03-01T12:00:00Z (")
-    assert printed[6:] == [["updated_at", "-"], ["etag", "1"]]
+    assert printed[6:] == [
+        ["updated_at", "-"],
+        ["etag", "1"],
+        ["policy", "strategy=random,retry=(attempts=2,max=5s,only_safe=no)"],
+        ["group", "-"],
+        ["fallbacks", "-"],
+        ["fallback_on", "-"],
+        ["price", "prompt=150,completion=0,cached=0"],
+    ]
 
 
 def test_lengths_of_time_are_shown_by_name(capsys: pytest.CaptureFixture[str]) -> None:

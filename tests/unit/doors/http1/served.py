@@ -1,6 +1,7 @@
 """A data listener with a small application behind it, and callers that speak to it byte by byte."""
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -72,14 +73,33 @@ class Served:
         self.lines.append(line)
         return line
 
+    async def closed(self) -> None:
+        """Returns when nothing more is accepted."""
+        with contextlib.suppress(ConnectionRefusedError):
+            while True:
+                (await self.connect()).leave()
+
 
 @asynccontextmanager
 async def served(
-    app: App, *, drain_seconds: float = PATIENCE_SECONDS, keep_alive: float = 75.0
+    app: App,
+    *,
+    drain_seconds: float = PATIENCE_SECONDS,
+    keep_alive: float = 75.0,
+    head_timeout: float = PATIENCE_SECONDS,
+    quiet: float = 0.05,
 ) -> AsyncIterator[Served]:
     """A listener on a port of its own. Every wait within is bounded."""
     bound = bind("127.0.0.1:0", "test", "TEST")
-    listener = DataListener(app, bound, drain_seconds=drain_seconds, keep_alive=keep_alive)
+    listener = DataListener(
+        app,
+        bound,
+        name="test",
+        drain_seconds=drain_seconds,
+        keep_alive=keep_alive,
+        head_timeout=head_timeout,
+        quiet=quiet,
+    )
     serving = asyncio.create_task(listener.serve())
     door = Served(listener, serving, bound.getsockname())
     try:

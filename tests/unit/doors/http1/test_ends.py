@@ -1,19 +1,55 @@
 """When connections end: idle ones after a while, all of them when the listener stops."""
 
 import asyncio
+import json
+import socket
 
 import pytest
 from tollkeeper_server.dataplane.exchange import Message, Receive, Send
 
-from tests.unit.doors.http1.served import GET, echo, part, post, read_body, served, start, whole
+from tests.unit.doors.http1.served import (
+    GET,
+    PATIENCE_SECONDS,
+    echo,
+    part,
+    post,
+    read_body,
+    served,
+    start,
+    whole,
+)
 
 
-@pytest.mark.parametrize("sent", [b"", b"GET / HT", GET[:-2]])
-async def test_an_idle_connection_is_closed(sent: bytes) -> None:
-    async with served(echo, keep_alive=0.05) as door:
+async def test_a_caller_that_sends_nothing_is_not_waited_for() -> None:
+    async with served(echo, head_timeout=0.05) as door:
         line = await door.connect()
-        line.send(sent)
         assert await line.rest() == b""
+
+
+@pytest.mark.parametrize("before", [b"", GET, GET + GET])
+@pytest.mark.parametrize("sent", [b"G", b"GET / HT", GET[:-2]])
+async def test_a_head_that_does_not_end_in_time_is_refused(before: bytes, sent: bytes) -> None:
+    async with served(echo, head_timeout=0.05) as door:
+        line = await door.connect()
+        line.send(before + sent)
+        for _ in range(before.count(GET)):
+            assert await line.answer() == b"/:"
+        head = await line.head()
+        assert head.startswith(b"HTTP/1.1 408 ")
+        assert b"\r\nconnection: close\r\n" in head
+        assert json.loads(await line.rest())["error"]["code"] == "request_timeout"
+
+
+async def test_a_later_head_has_its_time_from_its_first_byte() -> None:
+    async with served(echo, head_timeout=0.2) as door:
+        line, first = await door.connect(), await door.connect()
+        line.send(GET)
+        assert await line.answer() == b"/:"
+        assert await first.rest() == b""  # so much time has gone by since both connected
+        line.send(GET[:9])
+        await asyncio.sleep(0)
+        line.send(GET[9:])
+        assert await line.answer() == b"/:"
 
 
 async def test_a_connection_that_is_idle_again_is_closed() -> None:
@@ -25,14 +61,15 @@ async def test_a_connection_that_is_idle_again_is_closed() -> None:
 
 
 async def test_a_head_that_drips_does_not_keep_a_connection() -> None:
-    async with served(echo, keep_alive=0.05) as door:
+    async with served(echo, head_timeout=0.05) as door:
         line = await door.connect()
         line.send(b"GET / HTTP/1.1\r\na: ")
         end = asyncio.ensure_future(line.rest())
         while not end.done():
             line.send(b"x")
             await asyncio.wait({end}, timeout=0.001)
-        assert end.exception() is not None or end.result() == b""  # a byte that came too late resets
+        assert end.exception() is None
+        assert end.result().startswith(b"HTTP/1.1 408 ")
 
 
 async def test_a_request_under_way_keeps_its_connection() -> None:
@@ -41,7 +78,7 @@ async def test_a_request_under_way_keeps_its_connection() -> None:
         await whole(send, b"hi")
 
     idle_closed = asyncio.Event()
-    async with served(app, keep_alive=0.05) as door:
+    async with served(app, keep_alive=0.05, head_timeout=0.05) as door:
         line = await door.connect()
         line.send(GET)
         for _ in range(2):  # as long as two idle connections are kept, one after the other
@@ -53,16 +90,44 @@ async def test_a_request_under_way_keeps_its_connection() -> None:
 
 async def test_stopping_closes_idle_connections_and_accepts_no_other() -> None:
     async with served(echo) as door:
-        lines = [await door.connect() for _ in range(3)]
-        for line, unfinished in zip(lines[1:], (b"", b"GET / HT"), strict=True):
-            line.send(GET + unfinished)
-            assert await line.answer() == b"/:"
+        lines = [await door.connect() for _ in range(2)]
+        lines[1].send(GET)
+        assert await lines[1].answer() == b"/:"
         door.listener.stop()
         for line in lines:
             assert await line.rest() == b""
         await door.serving
         with pytest.raises(ConnectionRefusedError):
             await door.connect()
+
+
+@pytest.mark.parametrize("begun", [b"", GET[:9]])
+async def test_what_is_asked_on_a_kept_connection_while_the_listener_stops_is_answered(begun: bytes) -> None:
+    async with served(echo, quiet=PATIENCE_SECONDS) as door:
+        kept, connecting = await door.connect(), await door.connect()
+        kept.send(GET)
+        assert await kept.answer() == b"/:"
+        for line in (kept, connecting):
+            line.send(begun)
+        door.listener.stop()
+        await door.closed()
+        for line in (kept, connecting):
+            line.send(GET[len(begun) :])
+            assert b"\r\nconnection: close\r\n" in await line.head()
+            assert await line.rest() == b"/:"
+        await door.serving
+
+
+async def test_who_has_connected_when_the_listener_stops_is_answered() -> None:
+    async with served(echo, quiet=PATIENCE_SECONDS) as door:
+        callers = [socket.create_connection(door.where) for _ in range(20)]  # the loop has accepted none
+        for caller in callers:
+            caller.sendall(GET)
+        door.listener.stop()
+        await door.serving
+        for caller in callers:
+            with caller, caller.makefile("rb") as answer:
+                assert answer.read().endswith(b"\r\nconnection: close\r\n\r\n/:")
 
 
 async def test_stopping_lets_a_request_under_way_end() -> None:

@@ -1,0 +1,36 @@
+"""Telling people what a configuration changed."""
+
+from tollkeeper.cli.output import Output, plain
+from tollkeeper.values import AppliedConfiguration, ChangeAction, ConfigurationChange
+
+_SIGNS = {ChangeAction.CREATE: "+", ChangeAction.UPDATE: "~", ChangeAction.DELETE: "-"}
+_LONGEST = 200
+
+
+def show_changes(output: Output, applied: AppliedConfiguration, *, dry_run: bool) -> None:
+    """Prints the changes, a line each and one more for each field of what was there before."""
+    if output.as_json:
+        output.item(applied)
+        return
+    for change in applied.changes:
+        for line in describe(change):
+            output.done(line)
+    if not applied.changes:
+        output.done("nothing to change")
+    elif dry_run:
+        output.note("nothing was changed: this was a dry run")
+
+
+def describe(change: ConfigurationChange) -> list[str]:
+    """Returns the lines that tell of a change."""
+    lines = [f"{_SIGNS.get(change.action, '?')} {change.kind} {plain(change.name)}"]
+    if change.action is ChangeAction.UPDATE:
+        lines += [f"    {it.field}: {_shown(it.before)} -> {_shown(it.after)}" for it in change.fields]
+    if change.secret:
+        lines.append(f"    secret, shown this once: {change.secret}")
+    return lines
+
+
+def _shown(value: str) -> str:
+    text = plain(value)
+    return text if 0 < len(text) <= _LONGEST else f"{text[:_LONGEST]}…" if text else "none"

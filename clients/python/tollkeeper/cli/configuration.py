@@ -1,0 +1,85 @@
+"""`tollkeeper apply` and `export`: the configuration as a file."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from tollkeeper.cli.changes import show_changes
+from tollkeeper.cli.files import FILE, read_file, write_file
+from tollkeeper.cli.output import Output
+from tollkeeper.cli.session import Failure, manages
+from tollkeeper.client import Client
+from tollkeeper.configuration import ConfigurationError, in_file, read_document, write_document
+from tollkeeper.errors import FieldViolation, TollkeeperError
+
+
+@click.command()
+@click.option("-f", "--file", type=FILE, required=True, help="The file; - is standard input.")
+@click.option("--dry-run", is_flag=True, help="Tell the difference; change nothing.")
+@click.option(
+    "--prune",
+    is_flag=True,
+    help="Remove what the file does not name, of the kinds of which it names any; never projects or tokens.",
+)
+@manages
+def apply(client: Client, output: Output, file: Path, dry_run: bool, prune: bool) -> None:
+    """Make what is configured as a file describes it, all of it or nothing.
+
+    What differs is printed: + is added, ~ changed, - removed. A second time there is nothing to change.
+    ${NAME} in a secret stands for a variable of this command's environment.
+
+    \b
+    Examples:
+      tollkeeper apply -f tollkeeper.yaml --dry-run
+      tollkeeper export | sed s/gpt-4o/gpt-5/ | tollkeeper apply -f -
+    """
+    try:
+        configuration = read_document(read_file(file), os.environ)
+    except ConfigurationError as error:
+        raise refused(file, error) from error
+    with places():
+        applied = client.configuration.apply(configuration, dry_run=dry_run, prune=prune)
+    show_changes(output, applied, dry_run=dry_run)
+
+
+@click.command()
+@click.option(
+    "-o", "--output", "target", type=click.Path(dir_okay=False, path_type=Path), help="Write it to this file."
+)
+@manages
+def export(client: Client, output: Output, target: Path | None) -> None:
+    """Print what is configured as a file, but for secrets.
+
+    Applied again where it came from, it changes nothing: secrets that are not in it stay as they are.
+    """
+    text = write_document(client.configuration.export())
+    if target is None:
+        click.echo(text, nl=False)
+    else:
+        write_file(target, text)
+        output.done(f"the configuration is in {target}")
+
+
+@contextmanager
+def places() -> Iterator[None]:
+    """Has a gateway's refusal name the places as they are in a file."""
+    try:
+        yield
+    except TollkeeperError as error:
+        error.message = in_file(error.message)
+        error.violations = tuple(FieldViolation(in_file(it.field), it.description) for it in error.violations)
+        raise
+
+
+def refused(file: Path, error: ConfigurationError) -> Failure:
+    """Returns what people are told of a file that can't be used."""
+    name = "standard input" if str(file) == "-" else str(file)
+    first, *more = (
+        error.problems if len(error.problems) == 1 else (f"{name} can't be used:", *str(error).split("\n"))
+    )
+    if not more:
+        return Failure(f"{name}: {first}")
+    return Failure("\n  ".join((first, *more)))

@@ -1,0 +1,125 @@
+"""`tollkeeper group`: upstreams that serve the same."""
+
+import re
+
+import click
+
+from tollkeeper.cli.output import Output
+from tollkeeper.cli.policy import changed_policy, changes_policy, policy_options
+from tollkeeper.cli.session import manages, require_change
+from tollkeeper.client import Client
+from tollkeeper.traffic import Member, TrafficPolicy
+
+
+def split_weight(text: str) -> tuple[str, int]:
+    """Splits `TEXT*WEIGHT`; the weight is 1 if there is none."""
+    found = re.fullmatch(r"(.*)\*([0-9]{1,9})", text, re.DOTALL)
+    return (found[1], int(found[2])) if found else (text, 1)
+
+
+def member(text: str) -> Member:
+    """Reads `UPSTREAM` or `UPSTREAM*WEIGHT`. Raises `ValueError`."""
+    upstream, weight = split_weight(text)
+    if not upstream:
+        raise ValueError(f"{text!r} is not a member; expected UPSTREAM or UPSTREAM*WEIGHT")
+    return Member(upstream, weight)
+
+
+@click.group(no_args_is_help=True)
+def group() -> None:
+    """Manage groups: upstreams that serve the same, and how requests are spread over them.
+
+    \b
+    Examples:
+      tollkeeper group create chat --member openai --member azure-eu
+      tollkeeper group create chat --member 'openai*3' --member azure-eu --strategy weighted_round_robin
+      tollkeeper group update chat --strategy failover --retries 3
+    """
+
+
+@group.command("list")
+@manages
+def list_(client: Client, output: Output) -> None:
+    """List groups by name."""
+    output.items(
+        client.groups.list(page_size=1000),
+        {
+            "NAME": lambda it: it.name,
+            "MEMBERS": lambda it: it.members,
+            "STRATEGY": lambda it: it.policy.strategy,
+            "CREATED": lambda it: it.created_at,
+        },
+        none="no groups",
+    )
+
+
+@group.command()
+@click.argument("name")
+@manages
+def get(client: Client, output: Output, name: str) -> None:
+    """Show one group."""
+    output.item(client.groups.get(name))
+
+
+@group.command()
+@click.argument("name")
+@click.option(
+    "--member",
+    "members",
+    type=member,
+    metavar="UPSTREAM[*WEIGHT]",
+    multiple=True,
+    required=True,
+    help="An upstream, with its share where the strategy is by weight; repeat for more.",
+)
+@policy_options
+@manages
+def create(client: Client, output: Output, name: str, members: tuple[Member, ...]) -> None:
+    """Add a group.
+
+    \b
+    Examples:
+      tollkeeper group create chat --member openai --member azure-eu --strategy failover
+      tollkeeper group create chat --member openai --member azure-eu --retries 3 --retry-max 5s
+    """
+    output.item(client.groups.create(name=name, members=members, policy=changed_policy(TrafficPolicy())))
+
+
+@group.command()
+@click.argument("name")
+@click.option(
+    "--member",
+    "members",
+    type=member,
+    metavar="UPSTREAM[*WEIGHT]",
+    multiple=True,
+    help="An upstream; repeat for more. They replace the present ones.",
+)
+@click.option("--etag", default="", help="Fail if the group was changed since it had this etag.")
+@policy_options
+@manages
+def update(client: Client, output: Output, name: str, members: tuple[Member, ...], etag: str) -> None:
+    """Change a group; what is not given stays.
+
+    \b
+    Examples:
+      tollkeeper group update chat --member openai --member azure-us
+      tollkeeper group update chat --request-timeout 2m --no-retry
+    """
+    require_change(members or changes_policy())
+    policy = None
+    if changes_policy():
+        # The gateway replaces a policy as a whole: the rest is kept, unless somebody changes it.
+        present = client.groups.get(name)
+        policy, etag = changed_policy(present.policy), etag or present.etag
+    output.item(client.groups.update(name, members=members or None, policy=policy, etag=etag))
+
+
+@group.command()
+@click.argument("name")
+@click.option("--etag", default="", help="Fail if the group was changed since it had this etag.")
+@manages
+def delete(client: Client, output: Output, name: str, etag: str) -> None:
+    """Remove a group that neither a model nor a listener uses."""
+    client.groups.delete(name, etag=etag)
+    output.done(f"group {name} is deleted")

@@ -1,0 +1,218 @@
+"""`tollkeeper listener`: the data plane's ports."""
+
+from datetime import timedelta
+
+import click
+
+from tollkeeper.cli.lengths import seconds
+from tollkeeper.cli.output import Output
+from tollkeeper.cli.session import manages, require_change
+from tollkeeper.client import Client
+from tollkeeper.traffic import IpLimit, Removal, Rule
+
+
+def path_rule(text: str) -> Rule:
+    """Reads `PATH=GROUP`. Raises `ValueError`."""
+    path, _, group = text.rpartition("=")
+    if not path.startswith("/") or not group:
+        raise ValueError(f"{text!r} is not a rule; expected PATH=GROUP, such as /v1/files/*=files")
+    return Rule(group=group, path=path)
+
+
+def header_rule(text: str) -> Rule:
+    """Reads `NAME=GROUP`, `NAME:VALUE=GROUP` or `NAME:/PATTERN/=GROUP`. Raises `ValueError`."""
+    header, _, group = text.rpartition("=")
+    name, colon, value = header.partition(":")
+    if not name or not group or (colon and not value):
+        raise ValueError(f"{text!r} is not a rule; expected NAME:VALUE=GROUP or NAME:/PATTERN/=GROUP")
+    if len(value) > len("//") and value.startswith("/") and value.endswith("/"):
+        return Rule(group=group, header=name, pattern=value[1:-1])
+    return Rule(group=group, header=name, value=value)
+
+
+def ip_limit(text: str) -> IpLimit:
+    """Reads `PER_SECOND` or `PER_SECOND/BURST`. Raises `ValueError`."""
+    per_second, slash, burst = text.partition("/")
+    numbers = (per_second, burst) if slash else (per_second,)
+    if not all(it.isascii() and it.isdecimal() and len(it) < 10 for it in numbers):
+        raise ValueError(f"{text!r} is not a limit; expected PER_SECOND/BURST, such as 50/100")
+    return IpLimit(per_second=int(per_second), burst=int(burst) if slash else None)
+
+
+@click.group(no_args_is_help=True)
+def listener() -> None:
+    """Manage listeners: the data plane's ports, each with routing rules and limits of its own.
+
+    \b
+    Examples:
+      tollkeeper listener create tenant-a --listen 0.0.0.0:3001 --default-group chat
+      tollkeeper listener update tenant-a --rule '/v1/files/*=files' --ip-limit 50/100
+      tollkeeper listener update tenant-a --deactivate
+    """
+
+
+@listener.command("list")
+@manages
+def list_(client: Client, output: Output) -> None:
+    """List listeners by name."""
+    output.items(
+        client.listeners.list(page_size=1000),
+        {
+            "NAME": lambda it: it.name,
+            "ADDRESS": lambda it: it.address,
+            "DEFAULT GROUP": lambda it: it.default_group,
+            "RULES": lambda it: len(it.rules),
+            "IP LIMIT": lambda it: it.ip_limit,
+            "ACTIVE": lambda it: it.is_active,
+            "CREATED": lambda it: it.created_at,
+        },
+        none="no listeners",
+        right=["RULES"],
+    )
+
+
+@listener.command()
+@click.argument("name")
+@manages
+def get(client: Client, output: Output, name: str) -> None:
+    """Show one listener."""
+    output.item(client.listeners.get(name))
+
+
+@listener.command()
+@click.argument("name")
+@click.option("--listen", metavar="HOST:PORT", required=True, help="Where it listens.")
+@click.option("--default-group", metavar="GROUP", default="", help="Serves what no rule and no model does.")
+@click.option(
+    "--rule",
+    "path_rules",
+    type=path_rule,
+    metavar="PATH=GROUP",
+    multiple=True,
+    help="Where a path goes: with :name, {name:regex} or * for a segment, * at the end; repeat for more.",
+)
+@click.option(
+    "--header-rule",
+    "header_rules",
+    type=header_rule,
+    metavar="NAME:VALUE=GROUP",
+    multiple=True,
+    help="Where a header leads, /PATTERN/ for a regular expression; repeat for more.",
+)
+@click.option(
+    "--ip-limit", type=ip_limit, metavar="PER_SECOND/BURST", help="How many requests an IP address may make."
+)
+@click.option("--head-timeout", type=seconds, metavar="LENGTH", help="To send a request's head.")
+@click.option("--inactive", is_flag=True, help="Do not open its port yet.")
+@manages
+def create(
+    client: Client,
+    output: Output,
+    name: str,
+    listen: str,
+    default_group: str,
+    path_rules: tuple[Rule, ...],
+    header_rules: tuple[Rule, ...],
+    ip_limit: IpLimit | None,
+    head_timeout: timedelta | None,
+    inactive: bool,
+) -> None:
+    """Add a listener and open its port.
+
+    \b
+    Examples:
+      tollkeeper listener create tenant-a --listen 0.0.0.0:3001 --default-group chat --ip-limit 50/100
+      tollkeeper listener create edge --listen '[::]:3002' --rule '/v1/embeddings=embed' \\
+          --header-rule 'x-team:search=search' --header-rule 'user-agent:/curl.*/=tests'
+    """
+    output.item(
+        client.listeners.create(
+            name=name,
+            address=listen,
+            default_group=default_group,
+            rules=path_rules + header_rules,
+            ip_limit=ip_limit,
+            head_timeout=head_timeout,
+            is_active=not inactive,
+        )
+    )
+
+
+@listener.command()
+@click.argument("name")
+@click.option("--listen", metavar="HOST:PORT", help="Where it listens.")
+@click.option("--default-group", metavar="GROUP", help="Serves what no rule and no model does; '' for none.")
+@click.option(
+    "--rule",
+    "path_rules",
+    type=path_rule,
+    metavar="PATH=GROUP",
+    multiple=True,
+    help="Where a path goes; repeat for more. With header rules they replace all present ones.",
+)
+@click.option(
+    "--header-rule",
+    "header_rules",
+    type=header_rule,
+    metavar="NAME:VALUE=GROUP",
+    multiple=True,
+    help="Where a header leads; repeat for more. With path rules they replace all present ones.",
+)
+@click.option("--no-rules", is_flag=True, help="Take all rules away.")
+@click.option("--ip-limit", type=ip_limit, metavar="PER_SECOND/BURST", help="Of each IP address.")
+@click.option("--no-ip-limit", is_flag=True, help="Limit no IP address.")
+@click.option("--head-timeout", type=seconds, metavar="LENGTH", help="To send a request's head.")
+@click.option("--activate/--deactivate", "is_active", default=None, help="Open its port, or close it.")
+@click.option("--etag", default="", help="Fail if the listener was changed since it had this etag.")
+@manages
+def update(
+    client: Client,
+    output: Output,
+    name: str,
+    listen: str | None,
+    default_group: str | None,
+    path_rules: tuple[Rule, ...],
+    header_rules: tuple[Rule, ...],
+    no_rules: bool,
+    ip_limit: IpLimit | None,
+    no_ip_limit: bool,
+    head_timeout: timedelta | None,
+    is_active: bool | None,
+    etag: str,
+) -> None:
+    """Change a listener; what is not given stays. Requests under way end as they began.
+
+    \b
+    Examples:
+      tollkeeper listener update tenant-a --listen 0.0.0.0:3005
+      tollkeeper listener update tenant-a --no-rules --default-group chat
+    """
+    rules = path_rules + header_rules
+    if rules and no_rules:
+        raise click.UsageError("give rules or --no-rules, not both")
+    if ip_limit and no_ip_limit:
+        raise click.UsageError("give --ip-limit or --no-ip-limit, not both")
+    settings = (listen, default_group, ip_limit, head_timeout, is_active)
+    require_change(rules or no_rules or no_ip_limit or any(it is not None for it in settings))
+    output.item(
+        client.listeners.update(
+            name,
+            address=listen,
+            default_group=default_group,
+            rules=() if no_rules else rules or None,
+            ip_limit=Removal.REMOVE if no_ip_limit else ip_limit,
+            head_timeout=head_timeout,
+            is_active=is_active,
+            etag=etag,
+        )
+    )
+
+
+@listener.command()
+@click.argument("name")
+@click.option("--etag", default="", help="Fail if the listener was changed since it had this etag.")
+@manages
+def delete(client: Client, output: Output, name: str, etag: str) -> None:
+    """Remove a listener and close its port. Requests under way end as they began."""
+    client.listeners.delete(name, etag=etag)
+    output.done(f"listener {name} is deleted")

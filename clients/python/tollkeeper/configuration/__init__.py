@@ -1,0 +1,16 @@
+"""A gateway's configuration as a file: YAML to `Configuration` messages and back."""
+
+from tollkeeper.configuration.document import Value, as_values, parse_document, read_document, write_document
+from tollkeeper.configuration.errors import ConfigurationError, in_file
+from tollkeeper.configuration.references import resolve
+
+__all__ = [
+    "ConfigurationError",
+    "Value",
+    "as_values",
+    "in_file",
+    "parse_document",
+    "read_document",
+    "resolve",
+    "write_document",
+]

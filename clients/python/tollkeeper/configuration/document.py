@@ -1,0 +1,109 @@
+"""The YAML form of a configuration, in both directions.
+
+Names are those of the protos, enum values short lower-case words, lengths of time `1m30s`, `500ms` or a
+number of seconds. Words are taken as they stand: `no` is a text where a text is wanted.
+"""
+
+from collections.abc import Callable, Mapping
+
+import yaml
+from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
+
+from tollkeeper.configuration.durations import write_duration
+from tollkeeper.configuration.fields import is_secret, words_of
+from tollkeeper.configuration.reading import fill
+from tollkeeper.configuration.references import escape, resolve
+from tollkeeper.configuration.tree import read_tree
+from tollkeeper.v1.configuration_service_pb2 import Configuration
+
+Value = str | int | float | bool | list["Value"] | dict[str, "Value"]
+_Text = Callable[[FieldDescriptor, str], str]
+
+
+def read_document(text: str, environment: Mapping[str, str]) -> Configuration:
+    """Returns the configuration that a file describes, its references replaced by what `environment` holds.
+
+    Raises `ConfigurationError` naming every place that is wrong.
+    """
+    return resolve(parse_document(text), environment)
+
+
+def parse_document(text: str) -> Configuration:
+    """Returns the configuration that a file describes; secrets stay as they are written, for `resolve`.
+
+    Raises `ConfigurationError` naming every place that is wrong.
+    """
+    configuration = Configuration()
+    root = read_tree(text)
+    if root is not None:
+        fill(configuration, root)
+    return configuration
+
+
+def write_document(configuration: Configuration, *, resolved: bool = True) -> str:
+    """Returns a file that describes the configuration.
+
+    `resolved` says that its secrets are what they are; else they are as `parse_document` leaves them.
+    """
+
+    def text(field: FieldDescriptor, value: str) -> str:
+        return value if is_secret(field) and not resolved else escape(value)
+
+    content = _plain(configuration, text)
+    if not content:
+        return ""
+    return yaml.dump(
+        content, Dumper=_Dumper, sort_keys=False, allow_unicode=True, default_flow_style=False, width=110
+    )
+
+
+def as_values(message: Message) -> dict[str, Value]:
+    """Returns what is set in a message, as a file has it."""
+    return _plain(message, lambda _, value: value)
+
+
+def _plain(message: Message, text: _Text) -> dict[str, Value]:
+    return {
+        field.name: [_item(field, it, text) for it in value]
+        if field.is_repeated
+        else _item(field, value, text)
+        for field, value in message.ListFields()
+    }
+
+
+def _item(field: FieldDescriptor, value: object, text: _Text) -> Value:
+    if isinstance(value, Duration):
+        return write_duration(value)
+    if isinstance(value, Message):
+        return _plain(value, text)
+    if field.enum_type is not None:
+        return next(word for word, number in words_of(field.enum_type).items() if number == value)
+    if isinstance(value, str):
+        return text(field, value)
+    assert isinstance(value, bool | int | float), "descriptors of other kinds are not read either"
+    return value
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes lists indented below their names, texts of several lines as such, and nothing by reference."""
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002
+        super().increase_indent(flow, indentless=False)
+
+    def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002
+        return True
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    lines = text.splitlines()
+    is_block = (
+        len(lines) > 1 and text.isascii() and all(it.isprintable() and it == it.strip() for it in lines)
+    )
+    # YAML takes more characters for line breaks than Python does; within double quotes they are escaped.
+    style = "|" if is_block else None if text.isprintable() else '"'
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _text)

@@ -1,0 +1,119 @@
+"""One of llmproxy's upstreams: where it is, its credential, header operations and breaker."""
+
+from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
+
+from tollkeeper.configuration.tree import printable
+from tollkeeper.imports.imported import as_secret
+from tollkeeper.imports.section import Section, wrong
+from tollkeeper.v1 import upstream_service_pb2 as pb
+
+# What a URL ends in that names an endpoint, not the place below which endpoints are.
+_ENDPOINTS = (
+    "/completions", "/embeddings", "/responses", "/messages", "/moderations", "/rerank", "/chat", "/generate",
+    "/images/generations", "/images/edits", "/images/variations", "/audio/speech", "/audio/transcriptions",
+    "/audio/translations",
+)  # fmt: skip
+_ACTIONS = {
+    "insert": pb.HEADER_ACTION_INSERT,
+    "replace": pb.HEADER_ACTION_REPLACE,
+    "remove": pb.HEADER_ACTION_REMOVE,
+}
+_CREDENTIALS = frozenset({"authorization", "x-api-key", "api-key", "x-goog-api-key"})
+_BEARER = "bearer "
+
+
+def read_upstream(section: Section, name: str) -> tuple[pb.CreateUpstreamRequest, list[str]]:
+    """Returns the upstream and what there is to say of it. Raises `ConfigurationError`."""
+    notes: list[str] = []
+    upstream = pb.CreateUpstreamRequest(name=name, provider=pb.PROVIDER_GENERIC)
+    parts = _url(section, notes)
+    _auth(section.section("auth"), upstream, parts)
+    if parts.username is not None and upstream.auth_scheme != pb.AUTH_SCHEME_BASIC:
+        notes.append(f"{section.where('url')}: its user name and password were left out; auth says otherwise")
+    _headers(section, upstream, notes)
+    _place(upstream, parts)
+    breaker = section.section("breaker")
+    threshold, cooldown = breaker.number("threshold"), breaker.integer("cooldown")
+    if threshold is not None:
+        upstream.breaker.threshold = threshold
+    if cooldown is not None:
+        upstream.breaker.cooldown.FromSeconds(cooldown)
+    return upstream, notes
+
+
+def _url(section: Section, notes: list[str]) -> SplitResult:
+    url = section.required("url")
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise wrong(section.where("url"), "is not a URL") from None
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise wrong(section.where("url"), "must be one such as https://api.example.com/v1")
+    if parts.query or parts.fragment:
+        notes.append(
+            f"{section.where('url')}: its query was left out: URLs have none here; Azure's is api_version"
+        )
+    return parts
+
+
+def _place(upstream: pb.CreateUpstreamRequest, parts: SplitResult) -> None:
+    """Sets the URL: full if its path ends in an endpoint, else the base, `/v1` if it has no path."""
+    host = parts.netloc.rpartition("@")[2]
+    path = parts.path.rstrip("/")
+    if path.lower().endswith(_ENDPOINTS):
+        upstream.full_url = urlunsplit((parts.scheme, host, path, "", ""))
+        return
+    upstream.base_url = urlunsplit((parts.scheme, host, path or "/v1", "", ""))
+    if parts.hostname == "api.openai.com" and upstream.auth_scheme == pb.AUTH_SCHEME_BEARER:
+        upstream.provider = pb.PROVIDER_OPENAI
+        upstream.ClearField("auth_scheme")
+
+
+def _auth(auth: Section, upstream: pb.CreateUpstreamRequest, parts: SplitResult) -> None:
+    kind = auth.text("type", "none").lower()
+    if kind == "bearer":
+        upstream.auth_scheme = pb.AUTH_SCHEME_BEARER
+        upstream.api_key = as_secret(auth.required("token"))
+    elif kind == "basic":
+        upstream.auth_scheme = pb.AUTH_SCHEME_BASIC
+        upstream.username = auth.required("username")
+        upstream.api_key = as_secret(auth.required("password"))
+    elif kind != "none":
+        raise wrong(auth.where("type"), "must be bearer, basic or none")
+    elif parts.username:
+        upstream.auth_scheme = pb.AUTH_SCHEME_BASIC
+        upstream.username = unquote(parts.username)
+        upstream.api_key = as_secret(unquote(parts.password or ""))
+    else:
+        upstream.auth_scheme = pb.AUTH_SCHEME_NONE
+
+
+def _headers(section: Section, upstream: pb.CreateUpstreamRequest, notes: list[str]) -> None:
+    for header in section.sections("headers"):
+        op, name, value = header.required("op").lower(), header.required("key"), header.text("value")
+        if op not in _ACTIONS:
+            raise wrong(header.where("op"), f"must be one of {', '.join(_ACTIONS)}")
+        if name.lower() in _CREDENTIALS and op != "remove":
+            if upstream.auth_scheme == pb.AUTH_SCHEME_NONE:
+                _present(upstream, name, value)
+                notes.append(
+                    f"{header.path}: sets a credential: it is the api_key of {upstream.name} now, kept secret"
+                )
+                continue
+            notes.append(
+                f"{header.path}: sets a credential beside auth; imported as it is, and not kept secret: "
+                f"take either {printable(name)} or auth away"
+            )
+        upstream.header_operations.append(
+            pb.HeaderOperation(action=_ACTIONS[op], name=name, value="" if op == "remove" else value)
+        )
+
+
+def _present(upstream: pb.CreateUpstreamRequest, name: str, credential: str) -> None:
+    if name.lower() == "authorization" and credential.lower().startswith(_BEARER):
+        upstream.auth_scheme = pb.AUTH_SCHEME_BEARER
+        upstream.api_key = as_secret(credential[len(_BEARER) :])
+    else:
+        upstream.auth_scheme = pb.AUTH_SCHEME_HEADER
+        upstream.auth_header = name
+        upstream.api_key = as_secret(credential)

@@ -1,0 +1,150 @@
+"""What an upstream keeps is reached there again: files, batches, responses, conversations and their like.
+
+Which upstream has it is remembered by its id, before the caller learns the id. Where a snapshot has one
+upstream alone, there is nothing to remember.
+"""
+
+import re
+from collections.abc import Iterator
+from urllib.parse import unquote
+
+import msgspec
+from msgspec import Raw, Struct
+
+from tollkeeper_server.coordination.ports import Placements
+from tollkeeper_server.dataplane.endpoint import Matched
+from tollkeeper_server.dataplane.exchange import Exchange
+from tollkeeper_server.dataplane.readahead import read_ahead
+from tollkeeper_server.dataplane.transport import Incoming
+
+KEEPING = frozenset(
+    {
+        "assistants", "batches", "containers", "conversations", "evals", "files", "fine_tunes", "fine_tuning",
+        "responses", "threads", "uploads", "vector_stores", "videos",
+    }
+)  # fmt: skip
+"""The endpoints whose upstreams keep what is made there."""
+
+_MAX_BYTES = 256 * 1024
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{3,255}")
+# Words of paths that are no ids.
+_WORDS = frozenset(
+    {
+        "cancel", "checkpoints", "complete", "content", "events", "files", "input_items", "items", "jobs",
+        "messages", "parts", "runs", "search", "steps", "submit_tool_outputs",
+    }
+)  # fmt: skip
+# The first id of a body, in case it is too large to be read whole, or one of an event stream.
+_FIRST_ID = re.compile(rb'"id"\s*:\s*"([A-Za-z0-9][A-Za-z0-9_.:-]{3,255})"')
+
+
+class _Made(Struct):
+    id: str | None = None
+
+
+class _References(Struct):
+    """The members by which request bodies refer to what an upstream keeps."""
+
+    previous_response_id: str | None = None
+    conversation: Raw = Raw(b"null")
+    input_file_id: str | None = None
+    training_file: str | None = None
+    validation_file: str | None = None
+    file_id: str | None = None
+    file_ids: list[str] = []
+    assistant_id: str | None = None
+
+
+class _Conversation(Struct):
+    id: str
+
+
+_decode_made = msgspec.json.Decoder(_Made).decode
+_decode_references = msgspec.json.Decoder(_References).decode
+_decode_conversation = msgspec.json.Decoder(str | _Conversation | None).decode
+
+
+def referred(matched: Matched, body: bytes) -> Iterator[str]:
+    """Yields the ids by which a request refers to what upstreams keep, the most telling first."""
+    for segment in matched.path.split("/")[2:]:
+        found = unquote(segment)
+        if found not in _WORDS and _ID.fullmatch(found):
+            yield found
+            break
+    if not body.startswith(b"{"):
+        return
+    try:
+        references = _decode_references(body)
+        conversation = _decode_conversation(references.conversation)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return
+    if isinstance(conversation, _Conversation):
+        conversation = conversation.id
+    for one in (
+        references.previous_response_id,
+        conversation,
+        references.input_file_id,
+        references.training_file,
+        references.validation_file,
+        references.file_id,
+        references.assistant_id,
+        *references.file_ids[:1],
+    ):
+        if one and _ID.fullmatch(one):
+            yield one
+
+
+class Affinity:
+    """Remembers where things are kept."""
+
+    def __init__(self, placements: Placements) -> None:
+        self._placements = placements
+
+    async def find(self, exchange: Exchange, body: bytes) -> str | None:
+        """Returns the upstream that keeps what the request refers to, None if that is not known.
+
+        Raises STORE_UNAVAILABLE if nobody can tell.
+        """
+        assert exchange.matched is not None
+        for one in referred(exchange.matched, body):
+            upstream = await self._placements.find(one)
+            if upstream is not None:
+                return upstream
+        return None
+
+    async def remember(self, exchange: Exchange, incoming: Incoming) -> Incoming:
+        """Remembers what was made by a request, and returns the answer, of which nothing is lost.
+
+        Raises `TransportError` if it breaks off, STORE_UNAVAILABLE if it can't be remembered.
+        """
+        assert exchange.matched is not None
+        assert exchange.token is not None
+        if exchange.method != "POST" or not 200 <= incoming.status < 300:
+            return incoming
+        answer = await read_ahead(incoming, _MAX_BYTES, _has_event)
+        made = _made(answer.held)
+        if made is not None:
+            await self._placements.remember(made, exchange.upstream, exchange.token.project_id)
+        return answer
+
+
+def keeps(exchange: Exchange) -> bool:
+    """Tells whether the request is about things that upstreams keep, and there is more than one upstream."""
+    assert exchange.matched is not None
+    return exchange.matched.endpoint.name in KEEPING and len(exchange.snapshot.targets) > 1
+
+
+def _has_event(held: bytes) -> bool:
+    return held.startswith((b"event:", b"data:", b":")) and b"\n\n" in held and bool(_FIRST_ID.search(held))
+
+
+def _made(body: bytes) -> str | None:
+    if body.startswith(b"{"):
+        try:
+            found = _decode_made(body).id
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            found = None
+        if found is not None:
+            return found if _ID.fullmatch(found) else None
+    first = _FIRST_ID.search(body)
+    return first[1].decode() if first else None

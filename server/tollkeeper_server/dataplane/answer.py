@@ -1,0 +1,42 @@
+"""Passing an upstream's answer on: its head, and its body by the relay that fits it."""
+
+from tollkeeper_server.dataplane.endpoint import Meter
+from tollkeeper_server.dataplane.exchange import Exchange
+from tollkeeper_server.dataplane.headers import lowered, response_headers
+from tollkeeper_server.dataplane.meter import BodyMeter, StreamMeter
+from tollkeeper_server.dataplane.peek import media_type
+from tollkeeper_server.dataplane.relay import relay_body, relay_stream
+from tollkeeper_server.dataplane.transport import Incoming
+
+
+async def pass_on(exchange: Exchange, incoming: Incoming, body: bytes, *, hide_usage: bool) -> None:
+    """Answers with what an upstream answered to `body`, and notes the tokens that took.
+
+    `hide_usage` leaves out of a stream what says nothing but usage. Raises `BrokenAnswerError`.
+    """
+    assert exchange.matched is not None
+    kind = exchange.matched.endpoint.meter
+    answered = lowered(incoming.headers)
+    received = dict(answered)
+    coding = received.get(b"content-encoding", b"identity").strip().lower()
+    exchange.streamed = media_type(received.get(b"content-type", b"")) == b"text/event-stream"
+    streamed = exchange.streamed and incoming.status < 400 and coding == b"identity"
+    headers = response_headers(answered, exchange.request_id, drop_length=streamed)
+    headers.append((b"x-tollkeeper-upstream", exchange.upstream.encode()))
+    if exchange.model_served.isascii() and exchange.model_served:
+        headers.append((b"x-tollkeeper-model", exchange.model_served.encode()))
+    if streamed:
+        stream = StreamMeter(kind)
+        try:
+            await relay_stream(exchange, incoming, headers, stream, hide_usage=hide_usage)
+        finally:
+            exchange.tokens = stream.tokens(body)
+        return
+    if kind in {Meter.NONE, Meter.SPEECH} or incoming.status >= 400:  # speech is sound, not JSON
+        await relay_body(exchange, incoming, headers, None)
+        return
+    meter = BodyMeter(kind, coding)
+    try:
+        await relay_body(exchange, incoming, headers, meter)
+    finally:
+        exchange.tokens = meter.tokens(body)

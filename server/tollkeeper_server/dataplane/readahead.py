@@ -1,0 +1,66 @@
+"""Looking at the beginning of an upstream's answer before any of it is passed on."""
+
+from collections.abc import AsyncIterator, Callable
+
+from tollkeeper_server.dataplane.transport import Incoming
+from tollkeeper_server.snapshot.model import Header
+
+
+class ReadAhead:
+    """An answer of which `held` was read already: an `Incoming` that begins with it."""
+
+    __slots__ = ("_ended", "_incoming", "_rest", "headers", "held", "status")
+
+    def __init__(self, incoming: Incoming, held: bytes, *, ended: bool) -> None:
+        self.status: int = incoming.status
+        self.headers: list[Header] = incoming.headers
+        self.held = held
+        self._incoming = incoming
+        self._rest = incoming.chunks()
+        self._ended = ended
+
+    def whole_body(self) -> bytes | None:
+        """Takes what was read if that is all; else None."""
+        if not self._ended:
+            return None
+        held, self.held = self.held, b""
+        return held
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        """Yields what was read, then the rest as it arrives."""
+        return self
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        held, self.held = self.held, b""
+        if held:
+            return held
+        if self._ended:
+            raise StopAsyncIteration
+        return await anext(self._rest)
+
+    async def pour(self, take: Callable[[bytes], bool]) -> bool:
+        """Hands over what was read, then the rest as it arrives."""
+        held, self.held = self.held, b""
+        if held and not take(held):
+            return False
+        return self._ended or await self._incoming.pour(take)
+
+    def close(self) -> None:
+        """Lets go of the answer."""
+        self._incoming.close()
+
+
+async def read_ahead(incoming: Incoming, limit: int, enough: Callable[[bytes], bool]) -> ReadAhead:
+    """Reads until `enough` of it is there, the answer has ended, or `limit` bytes were read.
+
+    Raises `TransportError`.
+    """
+    held = b""
+    async for chunk in incoming.chunks():
+        held += chunk
+        if len(held) >= limit or enough(held):
+            return ReadAhead(incoming, held, ended=False)
+    return ReadAhead(incoming, held, ended=True)

@@ -1,0 +1,75 @@
+"""What the gateway would make of a request, told without making it."""
+
+from enum import StrEnum
+
+from msgspec import Struct
+
+from tollkeeper_server.domain.model import Price
+
+
+class Step(StrEnum):
+    """A step that a request passes."""
+
+    LISTENER = "listener"
+    ENDPOINT = "endpoint"
+    TOKEN = "token"  # noqa: S105 - a step's name
+    LIMIT = "limit"
+    ROUTE = "route"
+    AFFINITY = "affinity"
+    MEMBER = "member"
+
+
+class Query(Struct, frozen=True, kw_only=True):
+    """A request to explain. `token` is a secret or an id; empty `method` and `path` are those of chat."""
+
+    listener: str = ""
+    method: str = ""
+    path: str = ""
+    model: str = ""
+    token: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
+    streamed: bool = False
+
+
+class Verdict(Struct, frozen=True, kw_only=True):
+    """What a step says of the request; `code` is the error's that the caller would see."""
+
+    step: Step
+    passed: bool
+    detail: str
+    code: str = ""
+
+
+class ExplainedMember(Struct, frozen=True, kw_only=True):
+    """An upstream that could serve the request, and how it is. `average_seconds` is of whole answers."""
+
+    upstream: str
+    upstream_model: str
+    weight: int
+    score: float
+    in_flight: int
+    success_share: float
+    average_seconds: float
+    breaker: str
+    is_available: bool
+    is_chosen: bool
+    url: str
+
+
+class Explanation(Struct, frozen=True, kw_only=True):
+    """Where the request would go, and why. `headers` are those for the chosen member, credentials masked."""
+
+    admitted: bool
+    verdicts: tuple[Verdict, ...]
+    listener: str = ""
+    rule: str = ""
+    group: str = ""
+    model: str = ""
+    fallbacks: tuple[str, ...] = ()
+    strategy: str = ""
+    members: tuple[ExplainedMember, ...] = ()
+    headers: tuple[tuple[str, str], ...] = ()
+    project_id: str = ""
+    token_id: str = ""
+    price: Price | None = None
+    revision: int = 0

@@ -1,0 +1,186 @@
+"""The data plane's ports: the gateway's own, and those that are configured, opened and closed as it runs."""
+
+import asyncio
+import logging
+import socket
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from tollkeeper_server.dataplane.caller import OWN_LISTENER
+from tollkeeper_server.doors.data import HEAD_SECONDS, DataListener
+from tollkeeper_server.doors.http1.call import App
+from tollkeeper_server.doors.sockets import ListenError, Place, bind_place, place, place_of
+from tollkeeper_server.snapshot.model import ListenerView, Snapshot
+
+_log = logging.getLogger("tollkeeper.http")
+# When what could not be opened is tried again: soon, for a port may just be closing, and then less often.
+_FIRST_RETRY_SECONDS = 0.05
+_LAST_RETRY_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    name: str
+    head_timeout: float
+
+
+class Listeners:
+    """Keeps a `DataListener` for each active listener of the snapshot, and one for the gateway's own port.
+
+    A port goes on while its address stays, whatever else changes. One that can't be opened disturbs no
+    other: it is tried again with each snapshot, and now and then.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        own: socket.socket,
+        *,
+        drain_seconds: float,
+        inherited: Iterable[socket.socket] = (),
+    ) -> None:
+        """Takes the gateway's own port, bound; and ports that another process had open, to go on with."""
+        self._app = app
+        self._own = place_of(own)
+        self._drain_seconds = drain_seconds
+        self._bound: dict[Place, socket.socket] = {self._own: own}
+        self._inherited = {place_of(bound): bound for bound in inherited}
+        self._wanted: dict[Place, _Wanted] = {}
+        self._open: dict[Place, DataListener] = {}
+        self._serving: set[asyncio.Task[None]] = set()
+        self._retrying: asyncio.Task[None] | None = None
+        self._started = False
+        self._stopped = asyncio.Event()
+        self._told: dict[str, str] = {}
+        self.problems: dict[str, str] = {}
+        """Why a listener's port is not open, by the listener's name."""
+
+    def follow(self, snapshot: Snapshot) -> None:
+        """Opens, changes and closes ports until they are as the snapshot says."""
+        if self._stopped.is_set():
+            return
+        self._told, self.problems = self.problems, {}
+        self._wanted = self._wanted_by(snapshot.listeners)
+        self._open_wanted()
+        for where in self._bound.keys() - self._wanted.keys():
+            self._close(where)
+        for where in list(self._inherited):
+            self._inherited.pop(where).close()
+        if self.problems and self._started and self._retrying is None:
+            self._retrying = asyncio.create_task(self._retry())
+
+    def check(self, address: str) -> str | None:
+        """Returns why `HOST:PORT` can't be listened on; None if it can be, or is already."""
+        try:
+            where = place(address)
+            if where not in self._bound:
+                bind_place(where, listening=False).close()
+        except ListenError as error:
+            return str(error)
+        return None
+
+    def sockets(self) -> list[socket.socket]:
+        """Returns the ports that are open; the gateway's own is the first."""
+        return sorted(self._bound.values(), key=lambda bound: place_of(bound) != self._own)
+
+    @property
+    def problem(self) -> str | None:
+        """Which listeners' ports are not open, and why; None if all are."""
+        return "; ".join(f"{name}: {why}" for name, why in sorted(self.problems.items())) or None
+
+    def connections(self) -> dict[str, int]:
+        """Returns how many connections are open, by the listener's name."""
+        return {listener.name: listener.connections for listener in self._open.values()}
+
+    async def serve(self) -> None:
+        """Serves until told to stop, and until every connection has ended or the drain time has."""
+        self._started = True
+        for where, bound in self._bound.items():
+            self._serve(where, bound)
+        if self.problems and self._retrying is None:
+            self._retrying = asyncio.create_task(self._retry())
+        await self._stopped.wait()
+        while self._serving:
+            await asyncio.wait(self._serving)
+
+    def stop(self, *, shared: bool = False) -> None:
+        """Accepts nothing more. `shared`: another process goes on with the ports."""
+        self._stopped.set()
+        if self._retrying is not None:
+            self._retrying.cancel()
+        for listener in self._open.values():
+            listener.stop(shared=shared)
+
+    def close(self) -> None:
+        """Lets go of every port."""
+        for bound in (*self._bound.values(), *self._inherited.values()):
+            bound.close()
+
+    def _wanted_by(self, views: Mapping[str, ListenerView]) -> dict[Place, _Wanted]:
+        wanted: dict[Place, _Wanted] = {}
+        for name, view in sorted(views.items()):
+            try:
+                where = place(view.address)
+            except ListenError as error:
+                self._complain(name, str(error))
+                continue
+            if where in wanted:
+                self._complain(
+                    name, f"{where} is the listener {wanted[where].name}'s; give one of them another address"
+                )
+            else:
+                wanted[where] = _Wanted(name, view.head_timeout)
+        wanted.setdefault(self._own, _Wanted(OWN_LISTENER, HEAD_SECONDS))
+        return wanted
+
+    def _open_wanted(self) -> None:
+        for where, wanted in self._wanted.items():
+            if where not in self._bound:
+                try:
+                    bound = self._inherited.pop(where, None) or bind_place(where)
+                except ListenError as error:
+                    self._complain(wanted.name, str(error))
+                    continue
+                self.problems.pop(wanted.name, None)
+                self._bound[where] = bound
+                _log.info("the listener %s is open on %s", wanted.name, where)
+                if self._started:
+                    self._serve(where, bound)
+            listener = self._open.get(where)
+            if listener is not None:
+                listener.name, listener.head_timeout = wanted.name, wanted.head_timeout
+
+    def _serve(self, where: Place, bound: socket.socket) -> None:
+        wanted = self._wanted[where]
+        listener = self._open[where] = DataListener(
+            self._app,
+            bound,
+            name=wanted.name,
+            head_timeout=wanted.head_timeout,
+            drain_seconds=self._drain_seconds,
+        )
+        task = asyncio.create_task(listener.serve())
+        self._serving.add(task)
+        task.add_done_callback(self._serving.discard)
+
+    def _close(self, where: Place) -> None:
+        _log.info("the port %s is closed", where)
+        bound = self._bound.pop(where)
+        listener = self._open.pop(where, None)
+        if listener is None:
+            bound.close()
+        else:
+            listener.stop()
+
+    async def _retry(self) -> None:
+        delay = _FIRST_RETRY_SECONDS
+        while self.problems:
+            await asyncio.sleep(delay)
+            delay = min(2 * delay, _LAST_RETRY_SECONDS)
+            self._open_wanted()
+        self._retrying = None
+
+    def _complain(self, name: str, problem: str) -> None:
+        if problem not in {self._told.get(name), self.problems.get(name)}:
+            _log.error("the listener %s is not open: %s", name, problem)
+        self.problems[name] = problem

@@ -1,0 +1,65 @@
+"""Families of metrics as prometheus_client writes them, in pieces that each take about a millisecond."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.utils import floatToGoString
+
+from tollkeeper_server.telemetry.metrics import BOUNDS, Counter, Family, Histogram, Labels
+
+Sums = Iterable[tuple[Labels, float]]
+Histograms = Iterable[tuple[Labels, Histogram]]
+
+_SAMPLES = 60
+_LE = (*map(floatToGoString, BOUNDS), "+Inf")
+
+
+def values(family: Family[Counter]) -> Sums:
+    """Returns the sums of a family of counters, as they are now."""
+    return [(labels, series.value) for labels, series in family.items()]
+
+
+def counts(series: Histograms) -> Sums:
+    """Returns how many durations there are in each histogram."""
+    return [(labels, histogram.count) for labels, histogram in series]
+
+
+def counters(name: str, text: str, names: Sequence[str], sums: Sums) -> Iterator[Metric]:
+    """Yields a family of counters; `name` is without its `_total`."""
+    rest = iter(sums)
+    while True:
+        family = CounterMetricFamily(name, text, labels=names)
+        for labels, value in islice(rest, _SAMPLES):
+            family.add_metric([str(label) for label in labels], value)
+        yield family
+        if len(family.samples) < _SAMPLES:
+            return
+
+
+def gauges(name: str, text: str, names: Sequence[str], sums: Sums) -> Iterator[Metric]:
+    """Yields a family of gauges."""
+    rest = iter(sums)
+    while True:
+        family = GaugeMetricFamily(name, text, labels=names)
+        for labels, value in islice(rest, _SAMPLES):
+            family.add_metric([str(label) for label in labels], value)
+        yield family
+        if len(family.samples) < _SAMPLES:
+            return
+
+
+def histograms(name: str, text: str, names: Sequence[str], series: Histograms) -> Iterator[Metric]:
+    """Yields a family of histograms."""
+    rest = iter(series)
+    at_once = _SAMPLES // len(_LE)
+    while True:
+        family = HistogramMetricFamily(name, text, labels=names)
+        count = 0
+        for labels, histogram in islice(rest, at_once):
+            buckets = list(zip(_LE, histogram.cumulated(), strict=True))
+            family.add_metric([str(label) for label in labels], buckets, histogram.seconds)
+            count += 1
+        yield family
+        if count < at_once:
+            return

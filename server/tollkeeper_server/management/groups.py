@@ -1,0 +1,129 @@
+"""GroupService: upstreams that serve the same, and how requests are spread over them."""
+
+from collections.abc import Callable, Iterable
+from datetime import datetime
+
+import msgspec
+from tollkeeper.v1 import group_service_pb2 as pb
+
+from tollkeeper_server.coordination.ports import Change, Changes
+from tollkeeper_server.domain.traffic import Group, Member
+from tollkeeper_server.errors import Reason, TollkeeperError
+from tollkeeper_server.management.etags import check, edit, remove
+from tollkeeper_server.management.masks import fields_to_change
+from tollkeeper_server.management.paging import every, last_key, next_page, page_size, present
+from tollkeeper_server.management.references import of_group, refuse, refuse_users, users_of_group
+from tollkeeper_server.management.traffic_messages import group_message, policy_of
+from tollkeeper_server.store.ports import Store
+
+
+def build_group(request: pb.CreateGroupRequest, *, now: datetime, previous: Group | None = None) -> Group:
+    """Returns the group that a request describes, whole.
+
+    With `previous` it takes the place of that one: it has its times and revision. Raises INVALID_ARGUMENT.
+    """
+    group = previous or Group(name=request.name, members=(), created_at=now, updated_at=now)
+    return msgspec.structs.replace(group, members=_members(request.members), policy=policy_of(request.policy))
+
+
+def _members(written: Iterable[pb.Member]) -> tuple[Member, ...]:
+    members: dict[str, Member] = {}
+    for position, it in enumerate(written):
+        if it.upstream in members:
+            field = f"members[{position}].upstream"
+            raise TollkeeperError(
+                Reason.INVALID_ARGUMENT,
+                f"{field}: {it.upstream!r} is a member already; give it a weight instead",
+                field=field,
+            )
+        members[it.upstream] = Member(upstream=it.upstream, weight=it.weight if it.HasField("weight") else 1)
+    return tuple(members.values())
+
+
+class Groups:
+    """Implements `tollkeeper.v1.GroupService`.
+
+    That upstreams exist, and that nobody uses a group, is checked before it is written. What edits at the
+    same time may let through is in `references.py`.
+    """
+
+    def __init__(self, store: Store, changes: Changes, clock: Callable[[], datetime]) -> None:
+        self._store = store
+        self._changes = changes
+        self._clock = clock
+
+    async def create_group(self, request: pb.CreateGroupRequest) -> pb.CreateGroupResponse:
+        """Adds a group."""
+        group = build_group(request, now=self._clock())
+        await self._check_members(group)
+        await self._store.add_group(group)
+        await self._changes.publish(Change())
+        return pb.CreateGroupResponse(group=group_message(group))
+
+    async def get_group(self, request: pb.GetGroupRequest) -> pb.GetGroupResponse:
+        """Reads a group."""
+        return pb.GetGroupResponse(group=group_message(await self._find(request.name)))
+
+    async def list_groups(self, request: pb.ListGroupsRequest) -> pb.ListGroupsResponse:
+        """Reads a page of groups."""
+        size = page_size(request)
+        found = await self._store.list_groups(after=last_key(request), limit=size + 1)
+        page, following = next_page(request, found, size, lambda group: group.name)
+        return pb.ListGroupsResponse(
+            groups=[group_message(group) for group in page], next_page_token=following
+        )
+
+    async def update_group(self, request: pb.UpdateGroupRequest) -> pb.UpdateGroupResponse:
+        """Changes a group."""
+        changing = fields_to_change(request, identity="name")
+        fields: dict[str, object] = {}
+        if "members" in changing:
+            if not request.members:
+                raise TollkeeperError(
+                    Reason.INVALID_ARGUMENT, "members: a group needs one or more", field="members"
+                )
+            fields["members"] = _members(request.members)
+        if "policy" in changing:
+            fields["policy"] = policy_of(request.policy)
+
+        async def change(group: Group) -> Group:
+            changed = msgspec.structs.replace(group, **fields)
+            if "members" in fields:
+                await self._check_members(changed)
+            return changed
+
+        before, group = await edit(
+            lambda: self._find(request.name),
+            change,
+            self._store.replace_group,
+            etag=request.etag,
+            now=self._clock(),
+        )
+        if group is not before:
+            await self._changes.publish(Change())
+        return pb.UpdateGroupResponse(group=group_message(group))
+
+    async def delete_group(self, request: pb.DeleteGroupRequest) -> pb.DeleteGroupResponse:
+        """Removes a group that neither a model nor a listener uses."""
+        check(await self._find(request.name), request.etag)
+        refuse_users(
+            f"group {request.name}",
+            users_of_group(
+                request.name,
+                [it async for it in every(self._store.list_models, lambda it: it.name)],
+                [it async for it in every(self._store.list_listeners, lambda it: it.name)],
+            ),
+        )
+        await remove(lambda: self._find(request.name), self._store.delete_group, etag=request.etag)
+        await self._changes.publish(Change())
+        return pb.DeleteGroupResponse()
+
+    async def _find(self, name: str) -> Group:
+        group = await self._store.get_group(name)
+        if group is None:
+            raise TollkeeperError(Reason.NOT_FOUND, f"name: there is no group {name!r}", field="name")
+        return group
+
+    async def _check_members(self, group: Group) -> None:
+        named = {member.upstream for member in group.members}
+        refuse(of_group(group, await present(self._store.get_upstream, named)))

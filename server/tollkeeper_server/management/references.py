@@ -1,0 +1,235 @@
+"""What entities say of one another: unknown and clashing names, fallbacks in a circle, and who uses what.
+
+Pure. A service asks about the entity that it is about to write, with what it read of the others; a whole
+configuration is asked at once. Concurrent edits may let through what is refused here: nothing in a store
+ties entities together. The snapshot then decides (snapshot/compile.py): what is unknown is left out, and
+of those who claim a name the eldest has it.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
+
+from tollkeeper_server.domain.configuration import Kind
+from tollkeeper_server.domain.listener import Listener
+from tollkeeper_server.domain.model import Model
+from tollkeeper_server.domain.traffic import Group
+from tollkeeper_server.errors import Reason, TollkeeperError
+from tollkeeper_server.management.addresses import overlap
+
+_SHOWN = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is wrong with an entity. `field` is a path within it; `why` is the reason and the remedy."""
+
+    kind: Kind
+    name: str
+    field: str
+    why: str
+    reason: Reason = Reason.INVALID_ARGUMENT
+
+
+@dataclass(frozen=True, slots=True)
+class Entities:
+    """A configuration: the names of its upstreams, and the rest by name."""
+
+    upstreams: Collection[str]
+    groups: Mapping[str, Group]
+    models: Mapping[str, Model]
+    listeners: Mapping[str, Listener]
+
+
+def problems(entities: Entities) -> Iterator[Problem]:
+    """Yields what is wrong with a configuration as a whole."""
+    for group in entities.groups.values():
+        yield from of_group(group, entities.upstreams)
+    names = Names(entities.models.values())
+    for model in entities.models.values():
+        yield from of_model(model, entities.upstreams, entities.groups, names)
+    yield from _in_a_circle(entities.models.values(), names)
+    by_port: defaultdict[str, list[Listener]] = defaultdict(list)
+    for listener in entities.listeners.values():
+        by_port[listener.address.rpartition(":")[2]].append(listener)
+    for listener in entities.listeners.values():
+        yield from of_listener(listener, entities.groups, by_port[listener.address.rpartition(":")[2]])
+
+
+def refuse(found: Iterable[Problem]) -> None:
+    """Raises the first of the problems, if there is one."""
+    for problem in found:
+        raise TollkeeperError(problem.reason, f"{problem.field}: {problem.why}", field=problem.field)
+
+
+def of_group(group: Group, upstreams: Collection[str]) -> Iterator[Problem]:
+    """Yields the members that are unknown."""
+    for position, member in enumerate(group.members):
+        if member.upstream not in upstreams:
+            yield Problem(
+                Kind.GROUP,
+                group.name,
+                f"members[{position}].upstream",
+                f"there is no upstream {member.upstream!r}; create it first",
+            )
+
+
+class Names:
+    """Who has which name: models by their own names, aliases and patterns."""
+
+    def __init__(self, models: Iterable[Model]) -> None:
+        self._models: dict[str, Model] = {}
+        self._aliases: dict[str, list[Model]] = {}
+        for model in sorted(models, key=lambda it: (it.created_at, it.name)):
+            self._models[model.name] = model
+            for alias in model.aliases:
+                self._aliases.setdefault(alias, []).append(model)
+
+    def resolve(self, name: str) -> Model | None:
+        """Returns the model that serves a name, whether it is active or not, as a snapshot finds it."""
+        if name in self._models:
+            return self._models[name]
+        if name in self._aliases:
+            return self._aliases[name][0]
+        for end in range(len(name), -1, -1):
+            pattern = self._models.get(f"{name[:end]}*")
+            if pattern is not None:
+                return pattern
+        return None
+
+    def other_owner(self, name: str, model: Model) -> Model | None:
+        """Returns another model that has the name, as its own or as an alias."""
+        owners = [*self._aliases.get(name, ()), *filter(None, [self._models.get(name)])]
+        return next((owner for owner in owners if owner.name != model.name), None)
+
+    def fallbacks(self, model: Model) -> list[Model]:
+        """Returns the models that a model falls back to, as far as they are known."""
+        return [found for name in model.fallbacks if (found := self.resolve(name))]
+
+
+def of_model(
+    model: Model, upstreams: Collection[str], groups: Collection[str], names: Names
+) -> Iterator[Problem]:
+    """Yields unknown upstreams, groups and fallbacks, and names that others have. The model is in `names`."""
+
+    def problem(field: str, why: str, reason: Reason = Reason.INVALID_ARGUMENT) -> Problem:
+        return Problem(Kind.MODEL, model.name, field, why, reason)
+
+    for field, name in (("name", model.name), *(("aliases", alias) for alias in model.aliases)):
+        owner = names.other_owner(name, model)
+        if owner is not None:
+            whose = (
+                "there is a model of that name" if owner.name == name else f"{owner.name!r} has that alias"
+            )
+            yield problem(field, f"{name!r} is taken: {whose}; use another", Reason.ALREADY_EXISTS)
+    for position, deployment in enumerate(model.deployments):
+        if deployment.upstream not in upstreams:
+            yield problem(
+                f"deployments[{position}].upstream",
+                f"there is no upstream {deployment.upstream!r}; create it first",
+            )
+    if model.group and model.group not in groups:
+        yield problem("group", f"there is no group {model.group!r}; create it first")
+    for position, fallback in enumerate(model.fallbacks):
+        if names.resolve(fallback) is None:
+            yield problem(f"fallbacks[{position}]", f"no model serves {fallback!r}; create one first")
+
+
+def circle_from(model: Model, names: Names) -> Iterator[Problem]:
+    """Yields the problem of a model whose fallbacks lead into a circle."""
+    reached = {model.name: model}
+    waiting = [model]
+    while waiting:
+        for found in names.fallbacks(waiting.pop()):
+            if found.name not in reached:
+                reached[found.name] = found
+                waiting.append(found)
+    for problem in _in_a_circle(reached.values(), names):
+        yield Problem(Kind.MODEL, model.name, problem.field, problem.why)
+
+
+def _in_a_circle(models: Iterable[Model], names: Names) -> Iterator[Problem]:
+    sorter = TopologicalSorter(
+        {model.name: [found.name for found in names.fallbacks(model)] for model in models}
+    )
+    try:
+        sorter.prepare()
+    except CycleError as error:
+        # The sorter tells what comes first first, which is what is fallen back to.
+        circle: list[str] = error.args[1][::-1]
+        shown = circle if len(circle) <= _SHOWN else [*circle[:_SHOWN], "...", circle[-1]]
+        yield Problem(
+            Kind.MODEL,
+            circle[0],
+            "fallbacks",
+            f"these lead back to where they began: {' -> '.join(shown)}; take one of them out",
+        )
+
+
+def of_listener(listener: Listener, groups: Collection[str], others: Iterable[Listener]) -> Iterator[Problem]:
+    """Yields unknown groups, and an address that another listener has. The listener may be in `others`."""
+
+    def problem(field: str, why: str, reason: Reason = Reason.INVALID_ARGUMENT) -> Problem:
+        return Problem(Kind.LISTENER, listener.name, field, why, reason)
+
+    for other in others:
+        if other.name != listener.name and overlap(listener.address, other.address):
+            yield problem(
+                "address",
+                f"{listener.address} is taken: listener {other.name} has {other.address}; use another",
+                Reason.ALREADY_EXISTS,
+            )
+    if listener.default_group and listener.default_group not in groups:
+        yield problem("default_group", f"there is no group {listener.default_group!r}; create it first")
+    for position, rule in enumerate(listener.rules):
+        if rule.group not in groups:
+            yield problem(f"rules[{position}].group", f"there is no group {rule.group!r}; create it first")
+
+
+def users_of_upstream(name: str, models: Iterable[Model], groups: Iterable[Group]) -> dict[str, list[str]]:
+    """Returns the names of those that use an upstream, by kind."""
+    return {
+        "models": [it.name for it in models if any(name == part.upstream for part in it.deployments)],
+        "groups": [it.name for it in groups if any(name == part.upstream for part in it.members)],
+    }
+
+
+def users_of_group(name: str, models: Iterable[Model], listeners: Iterable[Listener]) -> dict[str, list[str]]:
+    """Returns the names of those that use a group, by kind."""
+    return {
+        "models": [it.name for it in models if it.group == name],
+        "listeners": [
+            it.name
+            for it in listeners
+            if it.default_group == name or any(rule.group == name for rule in it.rules)
+        ],
+    }
+
+
+def users_of_model(name: str, models: Collection[Model]) -> dict[str, list[str]]:
+    """Returns the names of those that fall back to a model, by kind."""
+    names = Names(models)
+    return {
+        "models": [
+            it.name
+            for it in models
+            if it.name != name and any(found.name == name for found in names.fallbacks(it))
+        ]
+    }
+
+
+def refuse_users(what: str, users: Mapping[str, list[str]], *, field: str = "name") -> None:
+    """Raises IN_USE, naming the users by kind, if there are any."""
+    used = [f"{kind} {_shown(names)}" for kind, names in users.items() if names]
+    if used:
+        raise TollkeeperError(
+            Reason.IN_USE,
+            f"{field}: {what} is used by the {' and the '.join(used)}; change or delete them first",
+            field=field,
+        )
+
+
+def _shown(names: list[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more

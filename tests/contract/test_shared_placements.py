@@ -1,0 +1,154 @@
+"""What processes that share a store, and a Redis if there is one, promise together about placements."""
+
+import hashlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from redis.asyncio import Redis
+from tollkeeper_server.coordination.placements import RENEWED, PlacementCache
+from tollkeeper_server.coordination.redis import RedisLink
+from tollkeeper_server.coordination.redis_placements import LIFETIME, RedisPlacements
+from tollkeeper_server.domain.placement import Placement
+from tollkeeper_server.errors import StoreUnavailableError
+
+from tests.servers.redis import RedisServer
+from tests.unit.coordination.parts import WatchedStore
+
+PATIENT = 30.0
+
+
+class Process:
+    """One process: its own connections to the store and to Redis, and its own memory."""
+
+    def __init__(self, file: Path, redis_url: str) -> None:
+        self.store = WatchedStore(file)
+        self.link = RedisLink(redis_url, timeout=PATIENT) if redis_url else None
+        self.shared = RedisPlacements(self.link) if self.link else None
+        self.placements = PlacementCache(self.store, self.shared)
+
+    async def __aenter__(self) -> "Process":
+        await self.store.open()
+        if self.link:
+            await self.link.open()
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.placements.close()
+        if self.link:
+            await self.link.close()
+        await self.store.close()
+
+
+Start = Callable[[], Awaitable[Process]]
+
+
+@pytest.fixture(params=[True, False], ids=["redis", "no redis"])
+def with_redis(request: pytest.FixtureRequest) -> bool:
+    """Whether there is a Redis."""
+    return bool(request.param)
+
+
+@pytest.fixture
+async def start(tmp_path: Path, redis_url: str, with_redis: bool) -> AsyncIterator[Start]:
+    """Starts another process on the same store and Redis."""
+    async with AsyncExitStack() as stack:
+
+        async def start() -> Process:
+            process = Process(tmp_path / "store.db", redis_url if with_redis else "")
+            return await stack.enter_async_context(process)
+
+        yield start
+
+
+async def test_what_one_process_remembers_the_others_find_at_once(start: Start) -> None:
+    first, second = await start(), await start()
+    for number in range(20):
+        await first.placements.remember(f"file-{number}", "a", "prj_1")
+        assert await second.placements.find(f"file-{number}") == "a"
+    late = await start()
+    assert await late.placements.find("file-0") == "a"
+    assert await late.placements.find("file") is None
+
+
+@pytest.mark.parametrize("with_redis", [True])
+async def test_redis_spares_the_store(start: Start) -> None:
+    first, second, third = await start(), await start(), await start()
+    await first.placements.remember("file-1", "a", "prj_1")
+    second.store.away = True
+    assert await second.placements.find("file-1") == "a"
+    assert second.store.asked == []
+
+    now = datetime.now(UTC)
+    await third.store.add_placements([Placement(id="file-2", upstream="b", project_id="prj_1", used_at=now)])
+    assert await third.placements.find("file-2") == "b"
+    assert await second.placements.find("file-2") == "b"
+
+
+@pytest.mark.parametrize("with_redis", [True])
+async def test_redis_away_the_store_answers(start: Start, redis_server: RedisServer) -> None:
+    first, second = await start(), await start()
+    await first.placements.remember("before", "a", "prj_1")
+    redis_server.stop()
+    assert await second.placements.find("before") == "a"
+    await second.placements.remember("after", "b", "prj_1")
+    assert await first.placements.find("after") == "b"
+    assert await first.placements.find("never") is None
+    second.store.away = True
+    assert await second.placements.find("before") == "a"
+    with pytest.raises(StoreUnavailableError):
+        await second.placements.find("other")
+
+
+@pytest.mark.parametrize("with_redis", [True])
+async def test_the_store_away_redis_tells_the_others(start: Start) -> None:
+    first, second = await start(), await start()
+    first.store.away = second.store.away = True
+    with pytest.raises(StoreUnavailableError):
+        await first.placements.remember("file-1", "a", "prj_1")
+    assert await second.placements.find("file-1") == "a"
+    with pytest.raises(StoreUnavailableError):
+        await second.placements.find("file-2")
+
+
+@pytest.mark.parametrize("with_redis", [True])
+async def test_entries_have_a_bounded_life_and_names_of_one_length(start: Start, redis_url: str) -> None:
+    first = await start()
+    for placement_id in ("f", "file-größe " * 1000):
+        await first.placements.remember(placement_id, "a", "prj_1")
+    async with Redis.from_url(redis_url) as redis:
+        keys = [key async for key in redis.scan_iter("tollkeeper:placement:*")]
+        assert {len(key) for key in keys} == {len("tollkeeper:placement:") + 64}
+        assert len(keys) == 2
+        assert all([0 < await redis.ttl(key) <= LIFETIME for key in keys])
+
+
+@pytest.mark.parametrize("with_redis", [True])
+@pytest.mark.parametrize("value", [b"", b"{", b"{}", b"\xff\x00", b"other"])
+async def test_an_entry_that_can_not_be_read_counts_as_none_and_is_replaced(
+    start: Start, redis_url: str, value: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    first, second, third = await start(), await start(), await start()
+    await first.placements.remember("file-1", "a", "prj_1")
+    await first.placements.remember("file-2", "b", "prj_1")
+    async with Redis.from_url(redis_url) as redis:
+        keys = [f"tollkeeper:placement:{hashlib.sha256(one).hexdigest()}" for one in (b"file-1", b"file-2")]
+        other = await redis.get(keys[1])
+        assert isinstance(other, bytes)
+        await redis.set(keys[0], other if value == b"other" else value)
+    assert await second.placements.find("file-1") == "a"
+    assert "a placement in Redis that can't be read" in caplog.text
+    third.store.away = True
+    assert await third.placements.find("file-1") == "a"
+
+
+async def test_use_in_any_process_keeps_it(start: Start) -> None:
+    first, second = await start(), await start()
+    old = datetime.now(UTC) - 2 * RENEWED
+    await first.store.add_placements([Placement(id="file-1", upstream="a", project_id="prj_1", used_at=old)])
+    assert await second.placements.find("file-1") == "a"
+    assert await second.placements.find("file-1") == "a"
+    await second.placements.close()
+    assert await first.store.delete_placements_before(datetime.now(UTC) - RENEWED, limit=10) == 0

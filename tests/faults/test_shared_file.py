@@ -1,0 +1,96 @@
+"""Two servers on one SQLite file, as while one takes over from the other."""
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+import pytest
+from tollkeeper_server.domain.usage import UsageFilter
+from tollkeeper_server.store import sqlite_schema
+from tollkeeper_server.store.sqlite import SqliteStore
+
+from tests.contract.entities import a_placement, a_project
+from tests.faults.file_process import COUNTER
+
+HERE = Path(__file__).parent
+ROUNDS = 300
+ENDLESS = 1_000_000
+
+
+async def run(file: Path, rounds: int, kill_after: int = ENDLESS) -> list[tuple[str, str]]:
+    """Runs a process that writes, until it ends or has said so much; returns the ids of what it added."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, str(HERE / "file_process.py"), str(file), str(rounds)),
+        stdout=asyncio.subprocess.PIPE,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    assert process.stdout
+    assert await process.stdout.readline() == b"ready\n"
+    added = []
+    async for line in process.stdout:
+        project, event = line.decode().split()
+        added.append((project, event))
+        if len(added) == kill_after:
+            process.kill()
+    assert await process.wait() == (0 if kill_after == ENDLESS else -9)
+    return added
+
+
+async def test_processes_that_write_and_die_beside_each_other_lose_nothing(tmp_path: Path) -> None:
+    """Two write to the end without a failure while others are killed in the middle of writing."""
+    file = tmp_path / "store.db"
+
+    async def some_die() -> list[list[tuple[str, str]]]:
+        return [await run(file, ENDLESS, kill_after) for kill_after in (3, 8, 13)]
+
+    first, second, died = await asyncio.gather(run(file, ROUNDS), run(file, ROUNDS), some_die())
+
+    store = SqliteStore(file)
+    await store.open()
+    projects = {project.id for project in await store.list_projects(limit=ENDLESS)}
+    events = {event.id for event in await store.list_usage(UsageFilter(), limit=ENDLESS)}
+    counter = await store.get_upstream(COUNTER)
+    await store.close()
+    told = [*first, *second, *(ids for one in died for ids in one)]
+    assert len(first) == len(second) == ROUNDS
+    assert {project for project, _ in told} <= projects
+    assert {event for _, event in told} <= events
+    assert counter is not None
+    # Each that was killed may have counted once more than it got to say.
+    assert len(told) <= counter.revision <= len(told) + len(died)
+
+
+async def test_the_schema_may_change_under_a_server_that_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The old one goes on writing and reading while and after the new one brings the file up to date."""
+    file = tmp_path / "store.db"
+    old, new = SqliteStore(file), SqliteStore(file)
+    latest = sqlite_schema.MIGRATIONS
+    monkeypatch.setattr(sqlite_schema, "MIGRATIONS", latest[:1])
+    await old.open()
+    monkeypatch.setattr(sqlite_schema, "MIGRATIONS", latest)
+    stop = asyncio.Event()
+    written = 0
+
+    async def go_on() -> None:
+        nonlocal written
+        while not stop.is_set():
+            await old.add_project(a_project())
+            written += 1
+            assert len(await old.list_projects(limit=ENDLESS)) == written
+
+    going_on = asyncio.create_task(go_on())
+    while written < 5:
+        await old.ping()
+    await new.open()
+    await new.add_placements([a_placement()])
+    before = written
+    while written < before + 5:
+        assert await new.find_placement("file-1") is not None
+    stop.set()
+    await going_on
+    assert len(await new.list_projects(limit=ENDLESS)) == written
+    await old.close()
+    await new.close()

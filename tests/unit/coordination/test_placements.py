@@ -1,0 +1,249 @@
+"""The placements one process knows, on a real store."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from tollkeeper_server.coordination import placements as placements_module
+from tollkeeper_server.coordination.placements import (
+    KEPT,
+    MAX_UNKNOWN,
+    RENEWED,
+    UNKNOWN_SECONDS,
+    PlacementCache,
+)
+from tollkeeper_server.domain.placement import Placement
+from tollkeeper_server.errors import StoreUnavailableError
+
+from tests.unit.coordination.parts import Clock, WatchedStore, eventually
+
+NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
+
+
+class World:
+    """A cache on a store, and its time."""
+
+    def __init__(self, store: WatchedStore, capacity: int = 1000) -> None:
+        self.store = store
+        self.clock = Clock()
+        self.time = NOW
+        self.cache = PlacementCache(store, None, capacity=capacity, clock=self.clock, now=lambda: self.time)
+
+    async def place(self, placement_id: str = "file-1", *, used_at: datetime = NOW) -> None:
+        """Has another process place something."""
+        await WatchedStore.add_placements(
+            self.store,
+            [Placement(id=placement_id, upstream="a", project_id="prj_1", used_at=used_at)],
+        )
+        self.store.added.clear()
+
+
+@pytest.fixture
+async def world(store: WatchedStore) -> AsyncIterator[World]:
+    world = World(store)
+    yield world
+    await world.cache.close()
+
+
+async def test_what_is_remembered_is_in_the_store_and_needs_no_look_up(world: World) -> None:
+    await world.cache.remember("file-1", "a", "prj_1")
+    assert await world.store.find_placement("file-1") == Placement(
+        id="file-1", upstream="a", project_id="prj_1", used_at=NOW
+    )
+    world.store.asked.clear()
+    assert await world.cache.find("file-1") == "a"
+    assert world.store.asked == []
+
+
+async def test_a_thousand_askers_at_once_cost_one_query(world: World) -> None:
+    await world.place()
+    assert await asyncio.gather(*(world.cache.find("file-1") for _ in range(1000))) == ["a"] * 1000
+    assert await world.cache.find("file-1") == "a"
+    assert world.store.asked == ["file-1"]
+
+
+@pytest.mark.parametrize("cancelled", [0, 1])
+async def test_a_cancelled_asker_does_not_fail_the_others(world: World, cancelled: int) -> None:
+    await world.place()
+    world.store.may_answer.clear()
+    askers = [asyncio.create_task(world.cache.find("file-1")) for _ in range(3)]
+    await world.store.has_read.wait()
+    askers[cancelled].cancel()
+    world.store.may_answer.set()
+    found = await asyncio.gather(*askers, return_exceptions=True)
+    assert isinstance(found.pop(cancelled), asyncio.CancelledError)
+    assert found == ["a", "a"]
+
+
+async def test_what_is_unknown_is_asked_for_again_after_a_second(world: World) -> None:
+    assert await world.cache.find("file-1") is None
+    await world.place()
+    world.clock.seconds += UNKNOWN_SECONDS - 0.1
+    assert await world.cache.find("file-1") is None
+    world.clock.seconds += 0.1
+    assert await world.cache.find("file-1") == "a"
+    assert world.store.asked == ["file-1"] * 2
+
+
+async def test_what_is_remembered_is_known_at_once_though_it_was_unknown(world: World) -> None:
+    assert await world.cache.find("file-1") is None
+    await world.cache.remember("file-1", "a", "prj_1")
+    assert await world.cache.find("file-1") == "a"
+
+
+async def test_what_is_remembered_during_a_look_up_counts(world: World) -> None:
+    world.store.may_answer.clear()
+    asker = asyncio.create_task(world.cache.find("file-1"))
+    await world.store.has_read.wait()
+    await world.cache.remember("file-1", "b", "prj_1")
+    world.store.may_answer.set()
+    assert await asker == "b"
+    assert await world.cache.find("file-1") == "b"
+
+
+async def test_a_store_that_is_away_leaves_what_is_known(world: World) -> None:
+    await world.cache.remember("file-1", "a", "prj_1")
+    world.store.away = True
+    assert await world.cache.find("file-1") == "a"
+    errors = await asyncio.gather(*(world.cache.find("file-2") for _ in range(10)), return_exceptions=True)
+    assert {type(error) for error in errors} == {StoreUnavailableError}
+    assert len({id(error) for error in errors}) == 10
+    world.store.away = False
+    assert await world.cache.find("file-2") is None
+
+
+async def test_what_could_not_be_written_is_known_here_and_said(world: World) -> None:
+    world.store.away = True
+    with pytest.raises(StoreUnavailableError):
+        await world.cache.remember("file-1", "a", "prj_1")
+    assert await world.cache.find("file-1") == "a"
+    world.store.away = False
+    assert await world.store.find_placement("file-1") is None
+
+
+async def test_it_is_written_without_its_caller(world: World) -> None:
+    writing = asyncio.create_task(world.cache.remember("file-1", "a", "prj_1"))
+    await asyncio.sleep(0)
+    writing.cancel()
+    await asyncio.gather(writing, return_exceptions=True)
+    await world.cache.close()
+    assert await world.store.find_placement("file-1") is not None
+
+
+async def test_beyond_capacity_what_was_not_asked_for_longest_is_forgotten(store: WatchedStore) -> None:
+    world = World(store, capacity=2)
+    await world.cache.remember("one", "a", "prj_1")
+    await world.cache.remember("two", "a", "prj_1")
+    await world.cache.find("one")
+    await world.cache.remember("three", "a", "prj_1")
+    for placement_id in ("one", "three"):
+        assert await world.cache.find(placement_id) == "a"
+    assert world.store.asked == []
+    assert await world.cache.find("two") == "a"
+    assert world.store.asked == ["two"]
+    await world.cache.close()
+
+
+class _EmptyStore(WatchedStore):
+    """Knows nothing, at once."""
+
+    async def find_placement(self, placement_id: str) -> Placement | None:
+        return None
+
+
+async def test_a_flood_of_unknown_ids_takes_bounded_memory(tmp_path: Path) -> None:
+    cache = PlacementCache(_EmptyStore(tmp_path / "unopened"), None)
+    for start in range(0, 2 * MAX_UNKNOWN, 1000):
+        await asyncio.gather(*(cache.find(f"x{number}") for number in range(start, start + 1000)))
+    assert len(cache._unknown) == MAX_UNKNOWN
+    assert not cache._flights
+    assert not cache._known
+
+
+async def test_using_a_placement_keeps_it_in_the_store(world: World) -> None:
+    await world.place()
+    world.time = NOW + RENEWED
+    assert await world.cache.find("file-1") == "a"
+    assert world.store.added == []
+    world.time += timedelta(seconds=1)
+    assert await world.cache.find("file-1") == "a"
+    assert await world.cache.find("file-1") == "a"
+    await world.cache.close()
+    assert world.store.added == ["file-1"]
+    renewed = await world.store.find_placement("file-1")
+    assert renewed is not None
+    assert renewed.used_at == world.time
+
+
+async def test_a_renewal_that_fails_hinders_nobody(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    await world.place(used_at=NOW - 2 * RENEWED)
+    await world.cache.find("file-1")
+    await world.cache.close()
+    world.store.away = True
+    world.time += 2 * RENEWED
+    assert await world.cache.find("file-1") == "a"
+    await world.cache.close()
+    assert caplog.text == ""
+
+
+async def test_what_nobody_used_is_removed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(placements_module, "_TIDY_BATCH", 2)
+    monkeypatch.setattr(placements_module, "_TIDY_SECONDS", 0.01)
+    for number in range(5):
+        await world.place(f"old-{number}", used_at=NOW - KEPT - timedelta(seconds=1))
+    await world.place("young", used_at=NOW - KEPT)
+
+    async def left() -> set[str]:
+        ids = [*(f"old-{number}" for number in range(5)), "young", "later"]
+        return {one for one in ids if await world.store.find_placement(one)}
+
+    async def only_young() -> bool:
+        return await left() == {"young"}
+
+    world.cache.open()
+    await eventually(only_young)
+    await world.place("later", used_at=NOW - KEPT - timedelta(seconds=1))
+    await eventually(only_young)
+
+
+async def test_a_store_that_is_away_does_not_end_the_tidying(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(placements_module, "_TIDY_SECONDS", 0.01)
+    real, tried = world.store.delete_placements_before, asyncio.Event()
+    failures: list[Exception] = [StoreUnavailableError("the store"), ZeroDivisionError()]
+
+    async def fail(at: datetime, *, limit: int) -> int:
+        if failures:
+            raise failures.pop(0)
+        tried.set()
+        return await real(at, limit=limit)
+
+    monkeypatch.setattr(world.store, "delete_placements_before", fail)
+    world.cache.open()
+    await tried.wait()
+    assert [record.levelno for record in caplog.records] == [logging.ERROR]
+
+
+async def test_an_unforeseen_failure_reaches_the_asker_and_is_logged(
+    world: World, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(placement_id: str) -> Placement | None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(world.store, "find_placement", fail)
+    with pytest.raises(ZeroDivisionError):
+        await world.cache.find("file-1")
+    assert "looking up a placement failed" in caplog.text
+
+
+async def test_who_waits_when_it_closes_is_told_that_nobody_can_say(world: World) -> None:
+    world.store.may_answer.clear()
+    asker = asyncio.create_task(world.cache.find("file-1"))
+    await world.store.has_read.wait()
+    await world.cache.close()
+    with pytest.raises(StoreUnavailableError):
+        await asker

@@ -1,0 +1,295 @@
+"""Which pool serves a request: rules, models, default groups, the default upstream."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from tollkeeper_server.dataplane.exchange import Exchange
+from tollkeeper_server.dataplane.peek import Peek
+from tollkeeper_server.dataplane.route import Way, enter, fall_back, find_way, pin
+from tollkeeper_server.domain.listener import Rule
+from tollkeeper_server.domain.model import Capability
+from tollkeeper_server.errors import Reason, TollkeeperError
+from tollkeeper_server.snapshot.model import ListenerView, Snapshot
+from tollkeeper_server.snapshot.rules import compile_rules
+
+from tests.unit.dataplane.parts import AZURE, exchange, leg_to, pool, route, snapshot, target, token
+
+CHAT = "/v1/chat/completions"
+
+
+def _json(model: str | None) -> Peek:
+    return Peek(model, is_json=True)
+
+
+CONFIGURED = snapshot(
+    route("gpt-4o", leg_to(target("one"), "gpt-4o"), leg_to(AZURE, "my-deployment")),
+    route("whisper", leg_to(target("one"), "whisper-1"), capabilities=[Capability.AUDIO_TRANSCRIPTIONS]),
+    route("llama-*", leg_to(target("farm"), "")),
+    route("llama-3-*", leg_to(target("new-farm"), "")),
+    route("asleep"),
+    aliases={"default": "gpt-4o"},
+    default=target("fallback"),
+)
+
+
+def _upstreams(way: Way) -> list[str]:
+    return [leg.target.name for leg in way.pool.legs]
+
+
+def _refused(caller: Exchange, peek: Peek) -> TollkeeperError:
+    with pytest.raises(TollkeeperError) as caught:
+        find_way(caller, peek, None)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("asked", "served", "upstream"),
+    [
+        ("gpt-4o", "gpt-4o", "one"),
+        ("default", "gpt-4o", "one"),
+        ("llama-2-7b", "llama-2-7b", "farm"),
+        ("llama-3-8b", "llama-3-8b", "new-farm"),
+        ("llama-", "llama-", "farm"),
+    ],
+)
+def test_names_aliases_and_patterns_lead_to_their_deployments(asked: str, served: str, upstream: str) -> None:
+    caller = exchange(configuration=CONFIGURED)
+
+    way = find_way(caller, _json(asked), None)
+
+    assert upstream == _upstreams(way)[0]
+    assert (asked, served) == (caller.model_asked, caller.model_served)
+
+
+@pytest.mark.parametrize(
+    ("model", "reason", "status"),
+    [
+        ("nope", Reason.MODEL_NOT_FOUND, 404),
+        ("whisper", Reason.ENDPOINT_NOT_SUPPORTED, 405),
+        (None, Reason.MODEL_REQUIRED, 400),
+    ],
+)
+def test_what_can_not_be_served_is_told_why(model: str | None, reason: Reason, status: int) -> None:
+    error = _refused(exchange(configuration=CONFIGURED), _json(model))
+
+    assert (reason, status, "model") == (error.reason, error.outcome.http, error.field)
+
+
+@pytest.mark.parametrize(
+    ("allowed", "asked", "passes"),
+    [
+        ((), "gpt-4o", True),
+        (("gpt-4o",), "gpt-4o", True),
+        (("gpt-4o",), "default", True),
+        (("default",), "default", True),
+        (("default",), "gpt-4o", False),
+        (("gpt-*",), "default", True),
+        (("gpt-*",), "llama-2", False),
+        (("llama-3-8b",), "llama-3-8b", True),
+        (("llama-3-8b",), "llama-3-70b", False),
+        (("llama-*",), "llama-3-70b", True),
+        (("*",), "gpt-4o", True),
+        (("gpt-4",), "gpt-4o", False),
+    ],
+)
+def test_a_token_may_use_what_it_is_allowed_also_by_alias(
+    allowed: tuple[str, ...], asked: str, passes: bool
+) -> None:
+    caller = exchange(configuration=CONFIGURED, known=token(allowed_models=allowed))
+    if passes:
+        find_way(caller, _json(asked), None)
+    else:
+        error = _refused(caller, _json(asked))
+        assert (error.reason, error.outcome.http) == (Reason.MODEL_NOT_ALLOWED, 403)
+
+
+@pytest.mark.parametrize(("path", "method"), [("/v1/files", "POST"), (CHAT, "GET"), ("/v1/batches", "POST")])
+def test_what_names_no_model_goes_to_the_default(path: str, method: str) -> None:
+    caller = exchange(path, method, configuration=CONFIGURED)
+
+    assert _upstreams(find_way(caller, Peek(None), None)) == ["fallback"]
+    assert (caller.model_asked, caller.model_served) == ("", "")
+
+
+@pytest.mark.parametrize("path", ["/v1/batches", "/v1/threads/t/runs", "/v1/anything", "/v1/evals"])
+def test_a_restricted_token_sends_nothing_that_may_run_a_model_unnamed(path: str) -> None:
+    caller = exchange(path, configuration=CONFIGURED, known=token(allowed_models=("gpt-4o",)))
+
+    assert _refused(caller, Peek(None)).reason is Reason.MODEL_NOT_ALLOWED
+
+
+@pytest.mark.parametrize(
+    ("path", "method"),
+    [
+        ("/v1/files", "POST"),
+        ("/v1/batches/b", "GET"),
+        ("/v1/responses/r/cancel", "POST"),
+        ("/v1/x", "DELETE"),
+    ],
+)
+def test_a_restricted_token_may_send_what_runs_no_model(path: str, method: str) -> None:
+    caller = exchange(path, method, configuration=CONFIGURED, known=token(allowed_models=("gpt-4o",)))
+
+    assert _upstreams(find_way(caller, Peek(None), None)) == ["fallback"]
+
+
+def test_without_a_default_what_names_no_model_goes_nowhere() -> None:
+    assert Reason.NOT_FOUND is _refused(exchange("/v1/files"), Peek(None)).reason
+
+
+def test_azures_path_names_the_model_unless_the_body_does() -> None:
+    path = "/openai/deployments/gpt-4o/chat/completions"
+
+    by_path = exchange(path, configuration=CONFIGURED)
+    by_body = exchange(path, configuration=CONFIGURED)
+    find_way(by_path, _json(None), None)
+    find_way(by_body, _json("default"), None)
+
+    assert by_path.model_asked == "gpt-4o"
+    assert by_body.model_asked == "default"
+
+
+@pytest.mark.parametrize("name", ["%0a", "a" * 257, "%00"])
+def test_a_model_in_the_path_is_checked_as_one_in_the_body(name: str) -> None:
+    error = _refused(exchange(f"/openai/deployments/{name}/chat/completions"), _json(None))
+
+    assert (error.reason, error.field) == (Reason.INVALID_ARGUMENT, "model")
+
+
+def _listening(*rules: Rule, default_group: str = "") -> Snapshot:
+    view = ListenerView(
+        name="main",
+        address="127.0.0.1:3000",
+        rules=compile_rules(rules),
+        default_group=default_group,
+        ip_limit=None,
+        head_timeout=10,
+    )
+    groups = {
+        "farm": pool(leg_to(target("farm")), leg_to(target("one")), name="farm"),
+        "spare": pool(leg_to(target("spare")), name="spare"),
+    }
+    return replace(CONFIGURED, listeners={"main": view}, groups=groups)
+
+
+def _enter(configuration: Snapshot, path: str = CHAT, method: str = "POST", **fields: Any) -> Exchange:
+    caller = exchange(CHAT, method, configuration=configuration, **fields)
+    caller.listener = "main"
+    return caller
+
+
+def _way(configuration: Snapshot, model: str | None, path: str = CHAT, **fields: Any) -> Way:
+    caller = _enter(configuration, path, **fields)
+    rule = enter(caller, path.encode())
+    return find_way(caller, _json(model), rule)
+
+
+def test_a_rules_group_comes_before_the_model() -> None:
+    configured = _listening(Rule(path=CHAT, group="spare"), default_group="farm")
+
+    assert _upstreams(_way(configured, "gpt-4o")) == ["spare"]
+    assert _upstreams(_way(configured, "unheard-of")) == ["spare"]
+    assert _upstreams(_way(configured, None)) == ["spare"]
+
+
+def test_a_known_model_comes_before_the_default_group() -> None:
+    configured = _listening(Rule(path="/v1/embeddings", group="spare"), default_group="farm")
+
+    assert _upstreams(_way(configured, "gpt-4o")) == ["one", "azure"]
+
+
+@pytest.mark.parametrize("model", ["unheard-of", None])
+def test_the_default_group_serves_what_nothing_else_does(model: str | None) -> None:
+    assert _upstreams(_way(_listening(default_group="farm"), model)) == ["farm", "one"]
+
+
+def test_a_group_calls_a_known_model_as_its_deployment_there_does() -> None:
+    configured = _listening(Rule(path=CHAT, group="farm"))
+    legs = _way(configured, "gpt-4o").pool.legs
+
+    assert [(leg.target.name, leg.upstream_model) for leg in legs] == [("farm", ""), ("one", "gpt-4o")]
+
+
+@pytest.mark.parametrize("model", ["gpt-4o", "unheard-of"])
+def test_no_rule_gets_round_what_a_token_is_allowed(model: str) -> None:
+    configured = _listening(Rule(path=CHAT, group="farm"), default_group="farm")
+
+    with pytest.raises(TollkeeperError) as caught:
+        _way(configured, model, known=token(allowed_models=("claude",)))
+    assert caught.value.reason is Reason.MODEL_NOT_ALLOWED
+
+
+def test_no_rule_gets_round_what_a_model_serves() -> None:
+    configured = _listening(Rule(path=CHAT, group="farm"))
+
+    with pytest.raises(TollkeeperError) as caught:
+        _way(configured, "whisper")
+    assert caught.value.reason is Reason.ENDPOINT_NOT_SUPPORTED
+
+
+def test_a_group_that_is_gone_is_told() -> None:
+    with pytest.raises(TollkeeperError) as caught:
+        _way(_listening(Rule(path=CHAT, group="gone")), "gpt-4o")
+    assert (caught.value.reason, caught.value.retry_after) == (Reason.NO_UPSTREAM, 30)
+
+
+def test_paths_outside_the_api_are_for_listeners_with_a_group_for_them() -> None:
+    path = "/api/items/42"
+    assert _upstreams(_way(_listening(Rule(path="/api/items/{id:[0-9]+}", group="spare")), None, path)) == [
+        "spare"
+    ]
+    assert _upstreams(_way(_listening(default_group="farm"), None, path)) == ["farm", "one"]
+
+    with pytest.raises(TollkeeperError) as caught:
+        _way(_listening(Rule(path="/api/other", group="spare")), None, path)
+    assert caught.value.reason is Reason.NOT_FOUND
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "rest"),
+    [
+        ("/cohere/v1/chat/completions", "chat_completions", "/chat/completions"),
+        ("/cohere/chat/completions", "chat_completions", "/chat/completions"),
+        ("/cohere/rerank", "other", "/rerank"),
+        ("/cohere", "other", "/"),
+    ],
+)
+def test_a_prefix_that_is_stripped_leaves_the_endpoint(path: str, name: str, rest: str) -> None:
+    rules = [Rule(path=one, group="spare", strip_prefix="/cohere") for one in ("/cohere", "/cohere/*")]
+    caller = _enter(_listening(*rules))
+    enter(caller, path.encode())
+
+    assert caller.matched is not None
+    assert (caller.matched.endpoint.name, caller.matched.path) == (name, rest)
+
+
+@pytest.mark.parametrize("path", ["//cohere/rerank", "/%63ohere/rerank"])
+def test_a_prefix_is_stripped_as_it_is_spelt_or_refused(path: str) -> None:
+    caller = _enter(_listening(Rule(path="/cohere/*", group="spare", strip_prefix="/cohere")))
+
+    with pytest.raises(TollkeeperError) as caught:
+        enter(caller, path.encode())
+    assert (caught.value.reason, caught.value.field) == (Reason.INVALID_ARGUMENT, "path")
+
+
+def test_a_fallback_must_be_allowed_and_able() -> None:
+    caller = exchange(configuration=CONFIGURED, known=token(allowed_models=("llama-*",)))
+
+    assert fall_back(caller, "gpt-4o") is None
+    assert fall_back(caller, "nowhere") is None
+    assert fall_back(exchange(configuration=CONFIGURED), "whisper") is None
+
+
+def test_a_fallback_by_pattern_is_asked_for_by_its_name() -> None:
+    way = fall_back(exchange(configuration=CONFIGURED), "llama-2-7b")
+
+    assert way is not None
+    assert [leg.upstream_model for leg in way.pool.legs] == ["llama-2-7b"]
+
+
+def test_a_way_is_pinned_to_the_upstream_that_keeps_what_it_is_about() -> None:
+    way = find_way(exchange(configuration=CONFIGURED), _json("gpt-4o"), None)
+
+    assert [leg.upstream_model for leg in pin(way, AZURE).pool.legs] == ["my-deployment"]
+    assert _upstreams(pin(way, target("elsewhere"))) == ["elsewhere"]

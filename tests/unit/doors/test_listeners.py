@@ -1,0 +1,203 @@
+"""The data plane's ports follow the snapshot."""
+
+import asyncio
+import logging
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from tollkeeper_server.dataplane.exchange import Message, Receive, Send
+from tollkeeper_server.doors.listeners import Listeners
+from tollkeeper_server.doors.sockets import ListenError, Place, bind_place, name_of, place
+from tollkeeper_server.snapshot.model import ListenerView, Snapshot
+from tollkeeper_server.snapshot.rules import compile_rules
+
+from tests.servers.process import free_port
+from tests.unit.doors.http1.served import whole
+
+PATIENCE_SECONDS = 20.0
+ANY = Place("127.0.0.1", 0)
+
+
+async def name_listener(scope: Message, receive: Receive, send: Send) -> None:
+    """Answers with the listener's name, and where the caller is."""
+    await whole(send, f"{scope['tollkeeper.listener']} {scope['client'][0]}".encode())
+
+
+def snapshot(**addresses: str) -> Snapshot:
+    """Returns the configuration with these listeners."""
+    views = {
+        name: ListenerView(
+            name=name,
+            address=address,
+            rules=compile_rules(()),
+            default_group="",
+            ip_limit=None,
+            head_timeout=10.0,
+        )
+        for name, address in addresses.items()
+    }
+    return Snapshot(revision=1, projects={}, routes={}, patterns=(), default=None, listeners=views)
+
+
+@asynccontextmanager
+async def serving(*inherited: socket.socket) -> AsyncIterator[tuple[Listeners, str]]:
+    """Ports that follow nothing yet, and the address of the gateway's own."""
+    own = bind_place(ANY)
+    listeners = Listeners(name_listener, own, drain_seconds=PATIENCE_SECONDS, inherited=inherited)
+    listeners.follow(snapshot())
+    task = asyncio.create_task(listeners.serve())
+    try:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            yield listeners, name_of(own)
+    finally:
+        listeners.stop()
+        await task
+        listeners.close()
+
+
+async def asked(address: str) -> str:
+    """Asks what listens at an address; "refused" if nothing does."""
+    host, _, port = address.rpartition(":")
+    try:
+        reader, writer = await asyncio.open_connection(host, int(port))
+    except ConnectionRefusedError:
+        return "refused"
+    writer.write(b"GET / HTTP/1.1\r\nconnection: close\r\n\r\n")
+    answer = await reader.read()
+    writer.close()
+    await writer.wait_closed()
+    return answer.rpartition(b"\r\n\r\n")[2].decode()
+
+
+async def until_asked(address: str, expected: str) -> None:
+    """Waits until that is what listens at an address."""
+    while await asked(address) != expected:  # noqa: ASYNC110 - nothing tells of a port that is open
+        await asyncio.sleep(0.01)
+
+
+async def test_ports_come_and_go_with_the_snapshot() -> None:
+    one, two = f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"
+    async with serving() as (listeners, own):
+        assert await asked(own) == "main 127.0.0.1"
+        listeners.follow(snapshot(a=one, b=two))
+        assert [await asked(address) for address in (own, one, two)] == [
+            "main 127.0.0.1",
+            "a 127.0.0.1",
+            "b 127.0.0.1",
+        ]
+        listeners.follow(snapshot(b=two))
+        await until_asked(one, "refused")
+        assert await asked(two) == "b 127.0.0.1"
+        listeners.follow(snapshot(renamed=two))
+        assert await asked(two) == "renamed 127.0.0.1"
+        assert listeners.problems == {}
+
+
+async def test_a_listener_with_the_gateway_s_own_address_serves_it() -> None:
+    async with serving() as (listeners, own):
+        listeners.follow(snapshot(tenant=own))
+        assert await asked(own) == "tenant 127.0.0.1"
+        listeners.follow(snapshot())
+        assert await asked(own) == "main 127.0.0.1"
+
+
+async def test_a_port_in_use_disturbs_no_other_and_is_tried_again(caplog: pytest.LogCaptureFixture) -> None:
+    other = bind_place(ANY)
+    taken, free = name_of(other), f"127.0.0.1:{free_port()}"
+    caplog.set_level(logging.INFO)
+    async with serving() as (listeners, own):
+        listeners.follow(snapshot(a=taken, b=free))
+        assert "Address already in use" in listeners.problems["a"]
+        assert await asked(free) == "b 127.0.0.1"
+        assert await asked(own) == "main 127.0.0.1"
+        other.close()
+        await until_asked(taken, "a 127.0.0.1")
+        assert listeners.problems == {}
+        assert caplog.text.count("the listener a is not open") == 1
+
+
+async def test_of_two_listeners_at_one_address_the_first_by_name_is_served() -> None:
+    address = f"127.0.0.1:{free_port()}"
+    async with serving() as (listeners, _):
+        listeners.follow(snapshot(b=address, a=address.replace("127.0.0.1", "localhost")))
+        assert await asked(address) == "a 127.0.0.1"
+        assert set(listeners.problems) == {"b"}
+        assert "is the listener a's" in listeners.problems["b"]
+
+
+async def test_a_port_moves_from_one_interface_to_all() -> None:
+    port = free_port()
+    async with serving() as (listeners, _):
+        listeners.follow(snapshot(a=f"127.0.0.1:{port}"))
+        assert await asked(f"127.0.0.1:{port}") == "a 127.0.0.1"
+        listeners.follow(snapshot(a=f":{port}"))
+        await until_asked(f"127.0.0.2:{port}", "a 127.0.0.1")
+
+
+@pytest.mark.parametrize("address", ["example.test:80", "127.0.0.1:65536", "127.0.0.1", "256.0.0.1:80", ":x"])
+async def test_what_is_not_an_address_is_a_problem(address: str) -> None:
+    with pytest.raises(ListenError, match="is not an address to listen on"):
+        place(address)
+    async with serving() as (listeners, own):
+        listeners.follow(snapshot(a=address))
+        assert "is not an address" in listeners.problems["a"]
+        assert "is not an address" in (listeners.check(address) or "")
+        assert await asked(own) == "main 127.0.0.1"
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        (":3000", "0.0.0.0:3000"),
+        ("localhost:3000", "127.0.0.1:3000"),
+        ("[::1]:3000", "[::1]:3000"),
+        ("[0::0:1]:3000", "[::1]:3000"),
+    ],
+)
+def test_a_place_is_written_one_way(address: str, expected: str) -> None:
+    assert str(place(address)) == expected
+
+
+async def test_a_check_tells_what_can_be_listened_on() -> None:
+    with bind_place(ANY) as other:
+        async with serving() as (listeners, own):
+            assert "Address already in use" in (listeners.check(name_of(other)) or "")
+            free = f"127.0.0.1:{free_port()}"
+            assert listeners.check(free) is None
+            assert listeners.check(own) is None
+            assert await asked(free) == "refused"
+
+
+async def test_inherited_ports_are_gone_on_with_and_others_closed() -> None:
+    kept, dropped = bind_place(ANY), bind_place(ANY)
+    own = bind_place(ANY)
+    listeners = Listeners(name_listener, own, drain_seconds=1.0, inherited=(kept, dropped))
+    address, gone = name_of(kept), name_of(dropped)
+    listeners.follow(snapshot(a=address))
+    assert listeners.sockets() == [own, kept]
+    task = asyncio.create_task(listeners.serve())
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        assert await asked(address) == "a 127.0.0.1"
+        assert await asked(gone) == "refused"
+    listeners.stop()
+    await task
+    listeners.close()
+
+
+async def test_a_shared_port_is_left_to_the_other_process() -> None:
+    own = bind_place(ANY)
+    copy = own.dup()
+    listeners = Listeners(name_listener, own, drain_seconds=PATIENCE_SECONDS)
+    listeners.follow(snapshot())
+    task = asyncio.create_task(listeners.serve())
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        assert await asked(name_of(copy)) == "main 127.0.0.1"
+        listeners.stop(shared=True)
+        await task
+        loop = asyncio.get_running_loop()
+        with copy, socket.create_connection(copy.getsockname()):
+            accepted, _ = await loop.sock_accept(copy)
+            accepted.close()
+    listeners.close()

@@ -1,0 +1,69 @@
+"""Header operations can neither break a request nor show a credential."""
+
+import pytest
+from tollkeeper_server.domain.upstream import HeaderAction, HeaderOperation
+from tollkeeper_server.errors import Reason, TollkeeperError
+from tollkeeper_server.management.header_rules import check_operations
+
+INSERT, REPLACE, REMOVE = HeaderAction.INSERT, HeaderAction.REPLACE, HeaderAction.REMOVE
+FRAMING = (
+    "Connection",
+    "content-length",
+    "host",
+    "Transfer-Encoding",
+    "te",
+    "trailer",
+    "upgrade",
+    "keep-alive",
+    "expect",
+    "proxy-connection",
+    "accept-encoding",
+    "content-encoding",
+)
+FINE = HeaderOperation(action=INSERT, name="x-team", value="search")
+
+
+def refused(*operations: HeaderOperation, auth_header: str = "") -> TollkeeperError:
+    """Returns how operations are refused."""
+    with pytest.raises(TollkeeperError) as caught:
+        check_operations(operations, auth_header)
+    assert caught.value.reason is Reason.INVALID_ARGUMENT
+    return caught.value
+
+
+def test_any_other_header_may_be_set_and_removed() -> None:
+    check_operations(
+        (
+            FINE,
+            HeaderOperation(action=REPLACE, name="User-Agent", value="gateway"),
+            HeaderOperation(action=REMOVE, name="X-Forwarded-For"),
+        ),
+        "x-key",
+    )
+
+
+@pytest.mark.parametrize("name", FRAMING)
+@pytest.mark.parametrize("action", HeaderAction)
+def test_what_frames_a_message_is_not_touched(name: str, action: HeaderAction) -> None:
+    value = "" if action is REMOVE else "x"
+    error = refused(FINE, HeaderOperation(action=action, name=name, value=value))
+    assert error.field == "header_operations[1].name"
+
+
+@pytest.mark.parametrize(
+    "name", ["Authorization", "x-api-key", "API-Key", "cookie", "proxy-authorization", "X-Own"]
+)
+@pytest.mark.parametrize("action", HeaderAction)
+def test_a_credential_is_told_where_it_belongs(name: str, action: HeaderAction) -> None:
+    value = "" if action is REMOVE else "sk-canary"
+    error = refused(HeaderOperation(action=action, name=name, value=value), auth_header="x-own")
+    assert error.field == "header_operations[0].name"
+    assert "canary" not in error.message
+    assert ("api_key" in error.message) == (action is not REMOVE)
+
+
+@pytest.mark.parametrize(("action", "value"), [(REMOVE, "x"), (INSERT, ""), (REPLACE, "")])
+def test_a_value_is_for_what_sets_one(action: HeaderAction, value: str) -> None:
+    assert refused(HeaderOperation(action=action, name="x-a", value=value)).field == (
+        "header_operations[0].value"
+    )
