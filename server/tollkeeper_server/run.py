@@ -16,8 +16,6 @@ from tollkeeper_server.errors import TollkeeperError
 from tollkeeper_server.keys import make_data_dir
 from tollkeeper_server.process import RunError, reload_on_hangup, stop_on_signals
 from tollkeeper_server.settings import ENV_PREFIX, LogFormat, Settings, SettingsError
-from tollkeeper_server.simulate import running_simulator
-from tollkeeper_server.simulator.config import SimulatorConfig
 from tollkeeper_server.snapshot.compile import CompileError
 from tollkeeper_server.store.key_file import KeyFileError, keep
 from tollkeeper_server.store.ports import StoreCorruptError
@@ -66,6 +64,10 @@ async def _run(settings: Settings, management_token: str, say: Callable[[str], N
     async with contextlib.AsyncExitStack() as parts:
         simulator: str | None = None
         if settings.demo and uses_simulator():
+            # The simulator's server takes long to import; who has providers does not wait for it.
+            from tollkeeper_server.simulate import running_simulator
+            from tollkeeper_server.simulator.config import SimulatorConfig
+
             config = SimulatorConfig(token_interval_ms=20)
             simulator = await parts.enter_async_context(running_simulator("127.0.0.1", 0, config))
         server = Server(settings, management_token=management_token, simulator=simulator)

@@ -1,17 +1,19 @@
 """The parts of this room, put together for one process."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from tollkeeper_server.coordination.local import LocalChanges
 from tollkeeper_server.coordination.placements import PlacementCache
 from tollkeeper_server.coordination.poll import ChangeStore, Poller
 from tollkeeper_server.coordination.ports import Change, Changes, Unknown
-from tollkeeper_server.coordination.redis import RedisChanges, RedisLink, RedisSharedTokens
-from tollkeeper_server.coordination.redis_placements import RedisPlacements
 from tollkeeper_server.coordination.tokens import TokenCache
 from tollkeeper_server.domain.token import Token
 from tollkeeper_server.store.ports import PlacementStore, TokenStore
+
+if TYPE_CHECKING:
+    from tollkeeper_server.coordination.redis import RedisChanges, RedisLink, RedisSharedTokens
+    from tollkeeper_server.coordination.redis_placements import RedisPlacements
 
 
 class CoordinatedStore(TokenStore, PlacementStore, ChangeStore, Protocol):
@@ -45,13 +47,18 @@ class Coordination:
         self._link: RedisLink | None = None
         self._shared: RedisSharedTokens | None = None
         self._changes: LocalChanges | RedisChanges
+        shared_placements: RedisPlacements | None = None
         if redis_url:
-            self._link = RedisLink(redis_url, timeout=redis_timeout)
+            # The driver takes 5 MB of memory; who has no Redis does without.
+            from tollkeeper_server.coordination import redis, redis_placements
+
+            self._link = redis.RedisLink(redis_url, timeout=redis_timeout)
             self._link.on_return(self._sweep)
-            self._shared = RedisSharedTokens(
+            self._shared = redis.RedisSharedTokens(
                 self._link, lifetime=lifetime / 2, unknown_lifetime=unknown_lifetime
             )
-            self._changes = RedisChanges(self._link, self._shared, on_gap=self._sweep)
+            self._changes = redis.RedisChanges(self._link, self._shared, on_gap=self._sweep)
+            shared_placements = redis_placements.RedisPlacements(self._link)
         else:
             self._changes = LocalChanges()
         self._changes.subscribe(self._apply_pushed)
@@ -62,9 +69,7 @@ class Coordination:
             unknown_lifetime=unknown_lifetime,
             capacity=capacity,
         )
-        self.placements = PlacementCache(
-            store, RedisPlacements(self._link) if self._link else None, capacity=capacity
-        )
+        self.placements = PlacementCache(store, shared_placements, capacity=capacity)
         self.poller = Poller(
             store, self._apply_polled, reload_config, confirm, interval=poll_interval, lookback=lifetime
         )

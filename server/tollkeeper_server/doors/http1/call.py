@@ -8,7 +8,6 @@ from typing import Protocol
 from tollkeeper_server.dataplane.caller import EXTENSION
 from tollkeeper_server.dataplane.exchange import Message, Receive, Send
 from tollkeeper_server.doors.http1.head import CHUNKED, CLOSE, encode_head
-from tollkeeper_server.snapshot.model import Header
 
 App = Callable[[Message, Receive, Send], Awaitable[None]]
 """An ASGI 3 application."""
@@ -144,7 +143,7 @@ class Call:
         self._body_read = self._body_told = True
         return self._take()
 
-    def answer(self, status: int, headers: list[Header], body: bytes) -> None:
+    def answer(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
         """Sends all of an answer at once."""
         if not self._gone:
             self._start(status, headers)
@@ -209,7 +208,7 @@ class Call:
         else:
             self._send_body(message.get("body", b""), more=message.get("more_body", False))
 
-    def _start(self, status: int, headers: list[Header]) -> None:
+    def _start(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
         if self._started:
             raise RuntimeError("the answer has begun already")
         version, method = self.scope["http_version"], self.scope["method"]
