@@ -40,13 +40,15 @@ COMPOSITION = {
     "__init__",
     "__main__",
     "app",
+    "condition",
     "configure",
     "demo",
+    "keys",
     "process",
     "run",
     "simulate",
-    "traffic",
     "supervision",
+    "traffic",
 }
 # Here only the standard library and codecs are imported.
 PURE = ("domain/*", "telemetry/*", "errors.py")

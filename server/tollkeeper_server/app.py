@@ -1,17 +1,15 @@
 """The composition root: builds a server out of its parts, runs it, and takes it down in order."""
 
 import asyncio
-import base64
 import contextlib
 import logging
-import secrets
 import socket
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version as distribution_version
-from pathlib import Path
 
+from tollkeeper_server.condition import Condition
 from tollkeeper_server.configure import ConfigurationFile
 from tollkeeper_server.coordination.open import Coordination
 from tollkeeper_server.dataplane.authenticate import Authenticator
@@ -26,25 +24,21 @@ from tollkeeper_server.doors.metrics import Exposition
 from tollkeeper_server.doors.sockets import bind, name_of
 from tollkeeper_server.doors.takeover import Handover, Port, Taken, Use, take_over
 from tollkeeper_server.doors.tls import load_certificate
-from tollkeeper_server.errors import TollkeeperError
+from tollkeeper_server.keys import load_digest_key, make_data_dir, make_sealer, unusable
 from tollkeeper_server.ledger.drain import Drain
 from tollkeeper_server.ledger.journal import Journal
 from tollkeeper_server.management.services import make_chain
 from tollkeeper_server.process import RunError
 from tollkeeper_server.settings import Settings, SettingsError
 from tollkeeper_server.snapshot.watch import SnapshotWatch
-from tollkeeper_server.store.key_file import keep
 from tollkeeper_server.store.open import make_store
 from tollkeeper_server.store.ports import Store
-from tollkeeper_server.store.sealed import Sealer, new_key
-from tollkeeper_server.telemetry.metrics import Gauges, Metrics
+from tollkeeper_server.store.sealed import Sealer
+from tollkeeper_server.telemetry.metrics import Metrics
 from tollkeeper_server.traffic import Traffic, build_traffic
 
 _log = logging.getLogger("tollkeeper.app")
 _FLUSH_SECONDS = 5.0
-_MISSED_POLLS = 10
-_ENCRYPTION_KEY_FILE = "encryption-key"
-_DIGEST_KEY = "digest_key"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,48 +49,6 @@ class Addresses:
     console: str
     grpc: str
     tls: bool
-
-
-def make_data_dir(path: Path) -> None:
-    """Makes the data directory unless it is there. Raises `SettingsError`."""
-    try:
-        path.mkdir(parents=True, exist_ok=True, mode=0o700)
-    except OSError as error:
-        raise _unusable(path, error) from error
-
-
-def _unusable(path: Path, error: OSError) -> SettingsError:
-    return SettingsError(f"data_dir: {path}: {error.strerror}; name a directory that Tollkeeper may write to")
-
-
-def make_sealer(settings: Settings) -> Sealer:
-    """Returns the sealer with the settings' keys, or with one kept in the data directory.
-
-    Raises `SettingsError` for a malformed key, `KeyFileError` if it can't be kept.
-    """
-    if settings.encryption_key is not None:
-        try:
-            return Sealer(settings.encryption_key.get_secret_value())
-        except ValueError as error:
-            raise SettingsError(f"encryption_key: {error}") from None
-    path = settings.data_dir / _ENCRYPTION_KEY_FILE
-    key, _ = keep(path, new_key)
-    _log.warning(
-        "TOLLKEEPER_ENCRYPTION_KEY is not set; using the key in %s. Whoever has that file and the "
-        "store has the provider keys: keep them apart in production",
-        path,
-    )
-    return Sealer(key)
-
-
-async def load_digest_key(store: Store, sealer: Sealer) -> bytes:
-    """Returns the key under which token digests are made: random, sealed, the same for all processes.
-
-    Raises `UnsealError` if the encryption key is not the one it was sealed with.
-    """
-    fresh = base64.b64encode(secrets.token_bytes(32)).decode()
-    kept = await store.keep_secret(_DIGEST_KEY, sealer.seal(fresh, _DIGEST_KEY))
-    return base64.b64decode(sealer.open(kept, _DIGEST_KEY))
 
 
 class Server:
@@ -120,10 +72,8 @@ class Server:
         self._grpc: GrpcListener
         self._watch: SnapshotWatch
         self._coordination: Coordination
-        self._store: Store
         self._journal: Journal
         self._drain: Drain
-        self._traffic: Traffic
         self._metrics = Metrics()
         self._file: ConfigurationFile | None = None
         self.demo: Demo | None = None
@@ -138,13 +88,13 @@ class Server:
         certificate = load_certificate(settings) if settings.uses_tls else None
         data, console = self._bind()
         sealer = make_sealer(settings)
-        store = self._store = make_store(settings.store, settings.data_dir)
+        store = make_store(settings.store, settings.data_dir)
         await store.open()
         self._parts.push_async_callback(store.close)
         digest_key = await load_digest_key(store, sealer)
         if settings.demo:
             self.demo = await set_up_demo(store, sealer, digest_key, settings.data_dir, self._simulator)
-        traffic = self._traffic = await self._start_data_plane(sealer, digest_key)
+        traffic = await self._start_data_plane(store, sealer, digest_key)
         self._listeners = Listeners(
             traffic.plane,
             data,
@@ -166,12 +116,23 @@ class Server:
             self._file = ConfigurationFile(settings.config, chain, self._management_token)
             await self._file.apply()
         self._watch.subscribe(self._listeners.follow)
+        condition = Condition(
+            settings=settings,
+            store=store,
+            coordination=self._coordination,
+            watch=self._watch,
+            listeners=self._listeners,
+            traffic=traffic,
+            journal=self._journal,
+            drain=self._drain,
+            draining=lambda: self._draining,
+        )
         version = distribution_version("tollkeeper")
         exposition = Exposition(
-            self._metrics, self._gauges, version, llmproxy_names=settings.metrics_llmproxy_names
+            self._metrics, condition.gauges, version, llmproxy_names=settings.metrics_llmproxy_names
         )
         self._console = ConsoleListener(
-            front(traffic.plane, make_console(chain, self.readiness, exposition, version)),
+            front(traffic.plane, make_console(chain, condition.readiness, exposition, version)),
             console,
             certificate=certificate,
             drain_seconds=settings.drain_seconds,
@@ -181,7 +142,7 @@ class Server:
             chain,
             shared or settings.grpc_address,
             certificate=certificate if settings.grpc_tls else None,
-            ready=self.readiness,
+            ready=condition.readiness,
             shared=shared is not None,
         )
         await self._grpc.start()
@@ -211,8 +172,8 @@ class Server:
             *((Port(Use.LISTENER), bound) for bound in others),
         ]
 
-    async def _start_data_plane(self, sealer: Sealer, digest_key: bytes) -> Traffic:
-        settings, store = self._settings, self._store
+    async def _start_data_plane(self, store: Store, sealer: Sealer, digest_key: bytes) -> Traffic:
+        settings = self._settings
         watch = self._watch = SnapshotWatch(store, sealer.open, _timeouts(settings))
         await watch.load()
         try:
@@ -234,7 +195,7 @@ class Server:
         try:
             journal = self._journal = Journal(settings.data_dir / "journal")
         except OSError as error:
-            raise _unusable(settings.data_dir / "journal", error) from error
+            raise unusable(settings.data_dir / "journal", error) from error
         self._parts.callback(journal.close)
         drain = self._drain = Drain(journal, store)
         drain.start()
@@ -316,48 +277,6 @@ class Server:
     async def close(self) -> None:
         """Writes what is left of the usage, and lets go of everything."""
         await self._parts.aclose()
-
-    async def readiness(self) -> dict[str, str | None]:
-        """Returns what is wrong, by part (doors/ops.py); None where nothing is."""
-        store: str | None = None
-        try:
-            await self._store.ping()
-        except TollkeeperError as error:
-            store = str(error)
-        redis = None if self._coordination.redis_answers in {None, True} else "Redis is not reachable"
-        return {
-            "store": store,
-            "configuration": self._watch.problem,
-            "redis": redis,
-            "listeners": self._listeners.problem,
-            "snapshot": None if store is None else self._staleness(),
-            "draining": "the server is going down" if self._draining else None,
-        }
-
-    def _staleness(self) -> str | None:
-        # Until then known tokens are served, whatever is away.
-        settings, age = self._settings, self._watch.age()
-        if age <= max(settings.auth_cache_seconds / 2, _MISSED_POLLS * settings.poll_seconds):
-            return None
-        return f"the configuration was last known to be the stored one {age:,.0f} seconds ago"
-
-    def _gauges(self) -> Gauges:
-        snapshot = self._watch.current
-        upstreams = self._traffic.health.views()
-        return Gauges(
-            snapshot_revision=snapshot.revision,
-            snapshot_age=self._watch.age(),
-            journal_waiting=self._journal.waiting,
-            journal_skipped=self._journal.skipped,
-            drain_lag=self._drain.lag,
-            breakers={name: view.breaker.value for name, view in upstreams.items()},
-            calls={name: view.in_flight for name, view in upstreams.items()},
-            connections=self._listeners.connections(),
-            urls={
-                name: (target.full_url or target.base_url).partition("?")[0]
-                for name, target in snapshot.targets.items()
-            },
-        )
 
 
 def _timeouts(settings: Settings) -> Timeouts:

@@ -7,12 +7,13 @@ from collections.abc import Callable
 
 import uvloop
 
-from tollkeeper_server.app import Addresses, Server, make_data_dir
+from tollkeeper_server.app import Addresses, Server
 from tollkeeper_server.demo import describe, uses_simulator
 from tollkeeper_server.doors.sockets import ListenError
 from tollkeeper_server.doors.takeover import TakeoverError
 from tollkeeper_server.doors.tls import CertificateError
 from tollkeeper_server.errors import TollkeeperError
+from tollkeeper_server.keys import make_data_dir
 from tollkeeper_server.process import RunError, reload_on_hangup, stop_on_signals
 from tollkeeper_server.settings import ENV_PREFIX, LogFormat, Settings, SettingsError
 from tollkeeper_server.simulate import running_simulator

@@ -7,9 +7,9 @@ from random import Random
 
 from tollkeeper_server.coordination.ports import Placements
 from tollkeeper_server.dataplane.affinity import Affinity
-from tollkeeper_server.dataplane.attempt import Dispatcher
 from tollkeeper_server.dataplane.authenticate import Authenticator
 from tollkeeper_server.dataplane.balance import Balancer
+from tollkeeper_server.dataplane.dispatch import Dispatcher
 from tollkeeper_server.dataplane.explain import Explainer
 from tollkeeper_server.dataplane.health import Health
 from tollkeeper_server.dataplane.plane import DataPlane, Limits

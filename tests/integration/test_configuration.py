@@ -1,5 +1,6 @@
 """The configuration as a file: applied and exported by the command line, at start, and at SIGHUP."""
 
+import re
 import signal
 import subprocess
 import sys
@@ -230,6 +231,16 @@ def test_a_file_that_is_refused_changes_nothing(untouched: Shell, text: str, pro
         assert ran.out == ""
         assert KEY not in ran.err
     assert untouched.run("export").out == ""
+
+
+def test_a_file_in_which_everything_is_wrong_is_answered(untouched: Shell) -> None:
+    members = ", ".join(f"{{upstream: {'no' * 25}-{n}}}" for n in range(200))
+
+    ran = untouched.run("apply", "-f", "-", stdin=f"groups: [{{name: g, members: [{members}]}}]")
+
+    assert ran.code == 1
+    assert "groups[0].members[0].upstream: there is no upstream" in ran.err
+    assert re.search(r"and 19\d more", ran.err)
 
 
 def test_what_llmproxy_had_is_served_when_it_was_imported(shell: Shell, simulator: Simulator) -> None:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
+from tollkeeper.traffic import Price
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
@@ -33,15 +35,6 @@ class ExplainedMember:
     is_available: bool
     is_chosen: bool
     url: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Price:
-    """What a model's tokens cost, in nano-dollars each. `cached` None is as `prompt`."""
-
-    prompt: int
-    completion: int
-    cached: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,10 +13,11 @@ from urllib.parse import unquote
 from tollkeeper_server.dataplane import endpoint
 from tollkeeper_server.dataplane.affinity import Affinity, keeps
 from tollkeeper_server.dataplane.answer import pass_on
-from tollkeeper_server.dataplane.attempt import Attempt, Dispatcher
+from tollkeeper_server.dataplane.attempt import Attempt
 from tollkeeper_server.dataplane.authenticate import Authenticator
 from tollkeeper_server.dataplane.body import read_body, refuse_declared, stream_body
 from tollkeeper_server.dataplane.departure import Departure
+from tollkeeper_server.dataplane.dispatch import Dispatcher
 from tollkeeper_server.dataplane.endpoint import Body
 from tollkeeper_server.dataplane.exchange import (
     UNKNOWN_BYTES,

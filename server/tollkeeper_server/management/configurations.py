@@ -31,6 +31,7 @@ from tollkeeper_server.store.ports import Store
 from tollkeeper_server.store.sealed import Sealer
 
 _ATTEMPTS = 20
+_RACES = 3
 
 
 class Configurations:
@@ -70,7 +71,7 @@ class Configurations:
                     answer = await self._apply(request)
                 except TollkeeperError as error:
                     # Another process may have made the same token after it was looked for.
-                    if error.reason is not Reason.ALREADY_EXISTS or error.violations or attempt:
+                    if error.reason is not Reason.ALREADY_EXISTS or error.violations or attempt > _RACES:
                         raise
                 else:
                     if answer is not None:

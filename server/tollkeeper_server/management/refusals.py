@@ -4,8 +4,9 @@ from dataclasses import dataclass, field
 
 from tollkeeper_server.errors import FieldViolation, Reason, TollkeeperError
 
-# More would not fit into the trailers of a gRPC call, which clients limit to 8 KiB.
+# More would not fit into the trailers of a gRPC call, which clients limit to 8 KiB, and which hold it thrice.
 _MOST = 10
+_ROOM = 1600
 _LONGEST = 400
 
 
@@ -28,8 +29,16 @@ class Refusals:
         """Raises the first one's reason, naming every field, if something was noted."""
         if not self._found:
             return
-        shown = tuple(it for _, it in self._found[:_MOST])
-        sentences = [f"{it.field}: {it.description}"[:_LONGEST] for it in shown]
-        if len(self._found) > _MOST:
-            sentences.append(f"and {len(self._found) - _MOST} more")
-        raise TollkeeperError(self._found[0][0], "; ".join(sentences), field=shown[0].field, violations=shown)
+        shown: list[FieldViolation] = []
+        room = _ROOM
+        for _, violation in self._found[:_MOST]:
+            if shown and len(violation.field) + len(violation.description) > room:
+                break
+            shown.append(FieldViolation(violation.field, violation.description[:_LONGEST]))
+            room -= len(violation.field) + len(shown[-1].description)
+        sentences = [f"{it.field}: {it.description}" for it in shown]
+        if len(self._found) > len(shown):
+            sentences.append(f"and {len(self._found) - len(shown)} more")
+        raise TollkeeperError(
+            self._found[0][0], "; ".join(sentences), field=shown[0].field, violations=tuple(shown)
+        )

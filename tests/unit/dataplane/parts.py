@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 
 from tollkeeper_server.coordination.ports import Unknown
 from tollkeeper_server.dataplane.affinity import Affinity
-from tollkeeper_server.dataplane.attempt import Dispatcher
 from tollkeeper_server.dataplane.authenticate import Authenticator
 from tollkeeper_server.dataplane.balance import Balancer
+from tollkeeper_server.dataplane.dispatch import Dispatcher
 from tollkeeper_server.dataplane.endpoint import match
 from tollkeeper_server.dataplane.exchange import ClientGoneError, Exchange
 from tollkeeper_server.dataplane.health import Health

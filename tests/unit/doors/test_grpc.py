@@ -128,7 +128,7 @@ async def test_garbage_is_an_invalid_argument(channel: grpc.aio.Channel, data: b
 async def test_a_message_beyond_the_limit_is_refused(channel: grpc.aio.Channel) -> None:
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await raw(channel, "/tollkeeper.v1.ProjectService/CreateProject")(
-            b"\0" * (1024 * 1024 + 1), metadata=ADMIN
+            b"\0" * (8 * 1024 * 1024 + 1), metadata=ADMIN
         )
     assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
 

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 
 from tollkeeper.calls.call import Call, call
-from tollkeeper.explanation import ExplainedMember, Explanation, Price, Verdict
+from tollkeeper.calls.models import read_price
+from tollkeeper.explanation import ExplainedMember, Explanation, Verdict
 from tollkeeper.v1 import configuration_service_pb2 as pb
-from tollkeeper.v1 import model_service_pb2
 
 SERVICE = "ConfigurationService"
 
@@ -54,7 +54,7 @@ def read_explanation(told: pb.ExplainRequestResponse) -> Explanation:
         headers=tuple((header.name, header.value) for header in told.headers),
         project_id=told.project_id,
         token_id=told.token_id,
-        price=_price(told.price) if told.HasField("price") else None,
+        price=read_price(told.price) if told.HasField("price") else None,
         revision=told.revision,
     )
 
@@ -72,12 +72,4 @@ def _member(member: pb.ExplainedMember) -> ExplainedMember:
         is_available=member.is_available,
         is_chosen=member.is_chosen,
         url=member.url,
-    )
-
-
-def _price(price: model_service_pb2.Price) -> Price:
-    return Price(
-        prompt=price.prompt,
-        completion=price.completion,
-        cached=price.cached if price.HasField("cached") else None,
     )

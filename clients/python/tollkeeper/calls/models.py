@@ -27,11 +27,12 @@ def read_model(model: pb.Model) -> Model:
         group=model.group,
         fallbacks=tuple(model.fallbacks),
         fallback_on=tuple(word(pb.FallbackCause, FallbackCause, it) for it in model.fallback_on),
-        price=_read_price(model.price) if model.HasField("price") else None,
+        price=read_price(model.price) if model.HasField("price") else None,
     )
 
 
-def _read_price(price: pb.Price) -> Price:
+def read_price(price: pb.Price) -> Price:
+    """Reads a price."""
     return Price(
         prompt=price.prompt,
         completion=price.completion,

@@ -2,8 +2,8 @@
 
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
-from tollkeeper.configuration.tree import printable
 from tollkeeper.imports.imported import as_secret
+from tollkeeper.imports.llmproxy_headers import read_headers
 from tollkeeper.imports.section import Section, wrong
 from tollkeeper.v1 import upstream_service_pb2 as pb
 
@@ -13,13 +13,6 @@ _ENDPOINTS = (
     "/images/generations", "/images/edits", "/images/variations", "/audio/speech", "/audio/transcriptions",
     "/audio/translations",
 )  # fmt: skip
-_ACTIONS = {
-    "insert": pb.HEADER_ACTION_INSERT,
-    "replace": pb.HEADER_ACTION_REPLACE,
-    "remove": pb.HEADER_ACTION_REMOVE,
-}
-_CREDENTIALS = frozenset({"authorization", "x-api-key", "api-key", "x-goog-api-key"})
-_BEARER = "bearer "
 
 
 def read_upstream(section: Section, name: str) -> tuple[pb.CreateUpstreamRequest, list[str]]:
@@ -30,7 +23,7 @@ def read_upstream(section: Section, name: str) -> tuple[pb.CreateUpstreamRequest
     _auth(section.section("auth"), upstream, parts)
     if parts.username is not None and upstream.auth_scheme != pb.AUTH_SCHEME_BASIC:
         notes.append(f"{section.where('url')}: its user name and password were left out; auth says otherwise")
-    _headers(section, upstream, notes)
+    notes += read_headers(section, upstream)
     _place(upstream, parts)
     breaker = section.section("breaker")
     threshold, cooldown = breaker.number("threshold"), breaker.integer("cooldown")
@@ -86,34 +79,3 @@ def _auth(auth: Section, upstream: pb.CreateUpstreamRequest, parts: SplitResult)
         upstream.api_key = as_secret(unquote(parts.password or ""))
     else:
         upstream.auth_scheme = pb.AUTH_SCHEME_NONE
-
-
-def _headers(section: Section, upstream: pb.CreateUpstreamRequest, notes: list[str]) -> None:
-    for header in section.sections("headers"):
-        op, name, value = header.required("op").lower(), header.required("key"), header.text("value")
-        if op not in _ACTIONS:
-            raise wrong(header.where("op"), f"must be one of {', '.join(_ACTIONS)}")
-        if name.lower() in _CREDENTIALS and op != "remove":
-            if upstream.auth_scheme == pb.AUTH_SCHEME_NONE:
-                _present(upstream, name, value)
-                notes.append(
-                    f"{header.path}: sets a credential: it is the api_key of {upstream.name} now, kept secret"
-                )
-                continue
-            notes.append(
-                f"{header.path}: sets a credential beside auth; imported as it is, and not kept secret: "
-                f"take either {printable(name)} or auth away"
-            )
-        upstream.header_operations.append(
-            pb.HeaderOperation(action=_ACTIONS[op], name=name, value="" if op == "remove" else value)
-        )
-
-
-def _present(upstream: pb.CreateUpstreamRequest, name: str, credential: str) -> None:
-    if name.lower() == "authorization" and credential.lower().startswith(_BEARER):
-        upstream.auth_scheme = pb.AUTH_SCHEME_BEARER
-        upstream.api_key = as_secret(credential[len(_BEARER) :])
-    else:
-        upstream.auth_scheme = pb.AUTH_SCHEME_HEADER
-        upstream.auth_header = name
-        upstream.api_key = as_secret(credential)

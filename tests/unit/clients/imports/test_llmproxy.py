@@ -186,14 +186,28 @@ def test_a_credential_among_the_headers_is_kept_as_a_secret() -> None:
     assert not any("canary" in it for it in found.notes)
 
 
-def test_a_credential_beside_auth_is_told_of() -> None:
+@pytest.mark.parametrize(
+    ("header", "note"),
+    [
+        ("{op: insert, key: X-Api-Key, value: canary}", "sets x-api-key beside auth; left out"),
+        ("{op: remove, key: Authorization}", "authorization of callers never passes; left out"),
+        ("{op: insert, key: Api-Key}", "sets api-key to nothing; left out"),
+        ("{op: replace, key: Content-Type, value: application/json}", "the gateway's own to set; left out"),
+        ("{op: replace, key: Host, value: example.com}", "the gateway's own to set; left out"),
+        ("{op: insert, key: X-A}", "sets X-A to nothing; left out"),
+    ],
+)
+def test_operations_that_can_not_be_ours_are_left_out_and_told_of(header: str, note: str) -> None:
     found = of(
         "upstreams: [{name: a, url: 'https://a', auth: {type: bearer, token: t},"
-        " headers: [{op: insert, key: x-api-key, value: canary}]}]"
+        f" headers: [{{op: remove, key: X-B, value: x}}, {header}]}}]"
     )
 
-    assert plain(found)["upstreams"][0]["header_operations"][0]["value"] == "canary"
-    assert any("headers[0]: sets a credential beside auth" in it and "canary" not in it for it in found.notes)
+    assert plain(found)["upstreams"][0]["header_operations"] == [{"action": "remove", "name": "X-B"}]
+    (told,) = found.notes
+    assert told.startswith("upstreams[0].headers[1]: ")
+    assert note in told
+    assert "canary" not in told
 
 
 @pytest.mark.parametrize(
