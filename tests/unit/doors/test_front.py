@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import http.client
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -75,8 +76,8 @@ async def until_refused(address: str) -> None:
     host, _, port = address.rpartition(":")
     with contextlib.suppress(ConnectionRefusedError):
         while True:
-            _, writer = await asyncio.open_connection(host, int(port))
-            writer.close()
+            connected = await asyncio.to_thread(socket.create_connection, (host, int(port)))
+            connected.close()
 
 
 async def test_while_it_leaves_it_accepts_and_ends_connections_with_their_answers() -> None:
