@@ -7,7 +7,7 @@ them again, after a wait. A budget over all requests keeps retries from becoming
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
 from random import Random
 
@@ -182,7 +182,9 @@ class Dispatcher:
         await asyncio.sleep(seconds)
         return True
 
-    async def _send_one(self, exchange: Exchange, peek: Peek, body: bytes, pool: Pool, leg: Leg) -> Result:
+    def _send_one(
+        self, exchange: Exchange, peek: Peek, body: bytes, pool: Pool, leg: Leg
+    ) -> Awaitable[Result]:
         assert exchange.matched is not None
         meter = exchange.matched.endpoint.meter
         ask_usage = asks_usage(peek, leg, meter)
@@ -192,7 +194,7 @@ class Dispatcher:
         exchange.upstream = leg.target.name
         if first:
             self._begin(exchange)
-        return await self._call(request, leg, pool, ask_usage=ask_usage)
+        return self._call(request, leg, pool, ask_usage=ask_usage)
 
     async def _call(self, request: Outgoing, leg: Leg, pool: Pool, *, ask_usage: bool) -> Result:
         attempt = Attempt(leg, pool, self._health.begin(leg.target), self._metrics, ask_usage=ask_usage)

@@ -10,7 +10,9 @@
 A known model's capabilities, and a token's `allowed_models`, hold in every row.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
+
+from msgspec import Struct
 
 from tollkeeper_server.dataplane import endpoint
 from tollkeeper_server.dataplane.endpoint import Body
@@ -28,8 +30,7 @@ _RUNS_NO_MODEL = {"containers", "conversations", "files", "responses", "uploads"
 _NO_POOL_RETRY_SECONDS = 30
 
 
-@dataclass(frozen=True, slots=True)
-class Way:
+class Way(Struct, frozen=True, gc=False):
     """Where a request goes. `route` is the known model it names, `rule` the rule that matched, if any."""
 
     pool: Pool
