@@ -31,8 +31,8 @@ _SAYS_USAGE_IF_ASKED = {Meter.CHAT, Meter.COMPLETIONS}
 def asks_usage(peek: Peek, leg: Leg, meter: Meter) -> bool:
     """Tells whether the upstream must be asked for the usage of a stream, since the caller did not."""
     return (
-        meter in _SAYS_USAGE_IF_ASKED
-        and peek.streamed
+        peek.streamed
+        and meter in _SAYS_USAGE_IF_ASKED
         and peek.is_json
         and not peek.wants_usage
         and leg.target.provider is not Provider.ANTHROPIC
