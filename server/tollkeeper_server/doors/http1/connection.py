@@ -10,24 +10,13 @@ from typing import Protocol, cast
 from urllib.parse import unquote
 
 import httptools
-import msgspec
 
 from tollkeeper_server.dataplane.caller import LISTENER
-from tollkeeper_server.dataplane.respond import error_object
-from tollkeeper_server.domain.ids import Prefix, new_id
 from tollkeeper_server.doors.http1.call import App, Call
-from tollkeeper_server.doors.http1.head import encode_head
-from tollkeeper_server.errors import Reason, TollkeeperError
+from tollkeeper_server.doors.http1.head import split_target
+from tollkeeper_server.doors.http1.refusal import ENDLESS_HEAD, MAX_HEAD_BYTES, NOT_HTTP, late_head, refusal
+from tollkeeper_server.errors import TollkeeperError
 
-MAX_HEAD_BYTES = 256 * 1024
-"""The most a caller may send without ending a head. What is within, the application judges."""
-
-_NOT_HTTP = TollkeeperError(
-    Reason.INVALID_ARGUMENT, "the request is not valid HTTP/1.1; check its first line, headers and framing"
-)
-_ENDLESS_HEAD = TollkeeperError(
-    Reason.HEADERS_TOO_LARGE, f"the request's head does not end within {MAX_HEAD_BYTES:,} bytes; send less"
-)
 # How long a caller that still sends is listened to, so that it reads why nobody wants to hear it:
 # closing at once would reset the connection, and the answer with it (RFC 9112, 9.6).
 _LINGER_SECONDS = 5.0
@@ -160,9 +149,7 @@ class Connection(asyncio.Protocol):
         elif now + _EARLY < self._deadline:
             self._watch(self._deadline)
         elif self._in_head:
-            limit = f"{self._owner.head_timeout:g} seconds"
-            message = f"the request's head did not end within {limit}; send it whole"
-            self._refuse(TollkeeperError(Reason.REQUEST_TIMEOUT, message))
+            self._refuse(late_head(self._owner.head_timeout))
         elif self._has_unread():
             self._give(_MOMENT)
         else:
@@ -193,14 +180,14 @@ class Connection(asyncio.Protocol):
         except httptools.HttpParserUpgrade as upgrade:
             self._resume(data[upgrade.args[0] :])
         except httptools.HttpParserError:
-            self._refuse(_NOT_HTTP)
+            self._refuse(NOT_HTTP)
         else:
             if self._in_head:
                 self._begin_head()
             if not self._advanced:  # a head, or the extensions of a chunk, or trailers: none need end
                 self._unread += len(data)
                 if self._unread > MAX_HEAD_BYTES:
-                    self._refuse(_ENDLESS_HEAD)
+                    self._refuse(ENDLESS_HEAD)
 
     def pause_writing(self) -> None:
         """Lets answers wait."""
@@ -263,7 +250,7 @@ class Connection(asyncio.Protocol):
         parser = self._parser
         assert parser is not None
         version = parser.get_http_version()
-        raw_path, query = _split(self._url)
+        raw_path, query = split_target(self._url)
         scope = {
             "type": "http",
             "asgi": _ASGI,
@@ -303,7 +290,7 @@ class Connection(asyncio.Protocol):
         self._call = call
         self._owner.started(self.loop.create_task(call.run(self._owner.app)))
 
-    def _refuse(self, refusal: TollkeeperError) -> None:
+    def _refuse(self, error: TollkeeperError) -> None:
         self._parser = None
         broken, self._latest = self._latest, None
         if broken is not None and broken.more_body:
@@ -314,24 +301,17 @@ class Connection(asyncio.Protocol):
                 return
             else:
                 self._call = None
-                self._say(refusal)
+                self._say(error)
                 broken.leave()
                 return
         if self._call is None:
-            self._say(refusal)
+            self._say(error)
         else:  # what was asked before is answered first
-            self._refusal = refusal
+            self._refusal = error
             self.pause_reading()
 
-    def _say(self, refusal: TollkeeperError) -> None:
-        body = msgspec.json.encode({"error": error_object(refusal)})
-        headers = [
-            (b"content-type", b"application/json"),
-            (b"content-length", b"%d" % len(body)),
-            (b"x-request-id", new_id(Prefix.REQUEST).encode()),
-            (b"connection", b"close"),
-        ]
-        self.write(encode_head(refusal.outcome.http, headers), body)
+    def _say(self, error: TollkeeperError) -> None:
+        self.write(*refusal(error))
         self._linger()
 
     def _linger(self) -> None:
@@ -395,9 +375,7 @@ class Connection(asyncio.Protocol):
         elif self._refusal is not None:
             self._say(self._refusal)
         else:
-            self._deadline = deadline = self.loop.time() + self._owner.keep_alive
-            if deadline < self._timer_at:
-                self._watch(deadline)
+            self._give(self._owner.keep_alive)
             if self._in_head:
                 self._give(self._owner.head_timeout)
             elif self._shut:  # the answer had begun before, and did not say that it is the last
@@ -415,15 +393,3 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
         else:
             self._transport.close()
-
-
-def _split(target: bytes) -> tuple[bytes, bytes]:
-    """Returns the path and the query of a request's target (RFC 9112, 3.2)."""
-    if not target.startswith(b"/"):
-        try:
-            parsed = httptools.parse_url(target)
-        except httptools.HttpParserInvalidURLError:
-            return target, b""  # as of OPTIONS or CONNECT
-        return parsed.path or b"/", parsed.query or b""
-    path, _, query = target.partition(b"?")
-    return path, query

@@ -1,7 +1,9 @@
-"""The head of an answer in bytes."""
+"""The head of an answer in bytes, and the target in that of a request."""
 
 from collections.abc import Iterable
 from http import HTTPStatus
+
+import httptools
 
 from tollkeeper_server.dataplane.http1.framing import join_head
 
@@ -25,3 +27,15 @@ def encode_head(status: int, headers: Iterable[_Header], *more: bytes) -> bytes:
     if line is None:
         raise ValueError(f"{status} is not the status of an answer")
     return join_head([line, *map(b": ".join, headers), *more])
+
+
+def split_target(target: bytes) -> tuple[bytes, bytes]:
+    """Returns the path and the query of a request's target (RFC 9112, 3.2)."""
+    if not target.startswith(b"/"):
+        try:
+            parsed = httptools.parse_url(target)
+        except httptools.HttpParserInvalidURLError:
+            return target, b""  # as of OPTIONS or CONNECT
+        return parsed.path or b"/", parsed.query or b""
+    path, _, query = target.partition(b"?")
+    return path, query

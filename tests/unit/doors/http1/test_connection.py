@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from tollkeeper_server.dataplane.exchange import Message, Receive, Send
 from tollkeeper_server.doors.http1 import connection
-from tollkeeper_server.doors.http1.connection import MAX_HEAD_BYTES
+from tollkeeper_server.doors.http1.refusal import MAX_HEAD_BYTES
 
 from tests.unit.doors.http1.served import GET, Line, echo, part, post, read_body, served, start, whole
 
