@@ -193,7 +193,9 @@ class Server:
         await coordination.open()
         self._parts.push_async_callback(coordination.close)
         try:
-            journal = self._journal = Journal(settings.data_dir / "journal")
+            journal = self._journal = Journal(
+                settings.data_dir / "journal", soon=asyncio.get_running_loop().call_soon
+            )
         except OSError as error:
             raise unusable(settings.data_dir / "journal", error) from error
         self._parts.callback(journal.close)

@@ -63,7 +63,7 @@ def build_traffic(
         RetryBudget(time.monotonic),
         metrics,
         random,
-        lambda exchange: journal.begin(exchange.event()),
+        lambda exchange: journal.begin(exchange.intent()),
     )
     plane = DataPlane(
         current=current,

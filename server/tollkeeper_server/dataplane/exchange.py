@@ -11,7 +11,7 @@ from tollkeeper_server.dataplane.endpoint import Matched
 from tollkeeper_server.domain.ids import Prefix, new_id
 from tollkeeper_server.domain.listener import CONSOLE
 from tollkeeper_server.domain.token import Token
-from tollkeeper_server.domain.usage import Tokens, UsageEvent
+from tollkeeper_server.domain.usage import Intent, Tokens, UsageEvent
 from tollkeeper_server.snapshot.model import ProjectView, Snapshot
 
 Message = MutableMapping[str, Any]  # as the ASGI specification types it
@@ -110,6 +110,23 @@ class Exchange:
         if self.matched is not None and self.matched.endpoint.anthropic:
             return True
         return b"anthropic-version" in self.headers
+
+    def intent(self) -> Intent:
+        """Returns what is known before the request is dispatched. It must have been authenticated."""
+        assert self.token is not None
+        assert self.matched is not None
+        return Intent(
+            id=self.event_id,
+            request_id=self.request_id,
+            project_id=self.token.project_id,
+            token_id=self.token.id,
+            model_asked=self.model_asked,
+            model_served=self.model_served,
+            upstream=self.upstream,
+            endpoint=self.matched.endpoint.name,
+            started_at=self.started_at,
+            request_bytes=self.request_bytes,
+        )
 
     def event(self) -> UsageEvent:
         """Returns the usage event of the exchange as it stands. It must have been authenticated."""

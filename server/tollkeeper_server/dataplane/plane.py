@@ -49,10 +49,7 @@ STATUS_INTERRUPTED = 500
 
 
 class Journal(Protocol):
-    """Where usage goes (ledger/journal.py). Neither call waits or fails."""
-
-    def begin(self, event: UsageEvent) -> None:
-        """Notes that a request is about to be sent upstream."""
+    """Where usage goes (ledger/journal.py). It neither waits nor fails."""
 
     def settle(self, event: UsageEvent) -> None:
         """Notes what a request came to."""

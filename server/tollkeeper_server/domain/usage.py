@@ -52,6 +52,21 @@ class UsageEvent(Struct, frozen=True, kw_only=True, gc=False):
     response_bytes: int = 0
 
 
+class Intent(Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """What is known of a request that is about to be dispatched. Its event has the same `id`."""
+
+    id: str
+    request_id: str
+    project_id: str
+    token_id: str
+    model_asked: str = ""
+    model_served: str = ""
+    upstream: str = ""
+    endpoint: str
+    started_at: datetime
+    request_bytes: int = 0
+
+
 class UsageGroup(StrEnum):
     """What sums may be grouped by."""
 

@@ -87,6 +87,7 @@ class Drain:
 
         Gives up after `deadline` seconds; tells whether it is so.
         """
+        self._journal.write_settled()
         target = self._journal.end
         self._wake.set()
         with contextlib.suppress(TimeoutError):

@@ -1,8 +1,9 @@
 """The usage journal: what is known of a request is on file before anything can be lost.
 
-A request that is about to be dispatched leaves an intent, one that ended its final event. Each is one
-write to a file of this process, so it outlives a `kill -9`; the disk has it within about a second
-(sync.py), so a loss of power may cost the last second. The drain takes settled events to the store.
+A request that is about to be dispatched leaves an intent, one that ended its final event. An intent is
+written to a file of this process at once, a final event with the next intent or at the end of the event
+loop's turn, so that they outlive a `kill -9`; the disk has them within about a second (sync.py), so a loss of
+power may cost the last second. The drain takes settled events to the store.
 Who starts, and who runs, adopts the directory of a process that died (orphan.py).
 
 If the journal can't be written, the request does not suffer: final events wait in memory, up to a
@@ -12,10 +13,11 @@ bound, until they are stored or the journal can be written again.
 import logging
 import os
 import time
+from collections.abc import Callable, Sequence
 from itertools import islice
 from pathlib import Path
 
-from tollkeeper_server.domain.usage import UsageEvent
+from tollkeeper_server.domain.usage import Intent, UsageEvent
 from tollkeeper_server.ledger.directory import claim_orphans, claim_own_and_orphans
 from tollkeeper_server.ledger.orphan import Orphan
 from tollkeeper_server.ledger.recent import Recent
@@ -49,12 +51,13 @@ class Journal:
         segment_bytes: int = SEGMENT_BYTES,
         waiting_events: int = WAITING_EVENTS,
         recent_events: int = RECENT_EVENTS,
+        soon: Callable[[Callable[[], None]], object] = lambda call: call(),
     ) -> None:
         """Opens a journal and adopts those of dead processes. Raises OSError if that is impossible.
 
         `segment_bytes` is the size at which a new file is begun, `waiting_events` how many final
         events are kept in memory while the journal can't be written, `recent_events` how many of those
-        on file, for the drain.
+        on file, for the drain. `soon` calls what it is given at the end of the event loop's turn, or at once.
         """
         self.root = root
         self._claim, orphans = claim_own_and_orphans(root)
@@ -73,6 +76,8 @@ class Journal:
         # Intents whose final event is not on file, with the segment each is in.
         self._open: dict[str, tuple[int, bytes]] = {}
         self._recent = Recent(recent_events)
+        self._soon = soon
+        self._unwritten: list[UsageEvent] = []
         self._waiting: dict[str, UsageEvent] = {}
         self._dropped = 0
         self._complained = -_COMPLAIN_EVERY_SECONDS
@@ -80,7 +85,7 @@ class Journal:
 
     @property
     def end(self) -> Position:
-        """Where the next line goes: what is settled by now stands before it, or waits in memory."""
+        """Where the next line goes: what was settled until this turn stands before it, or is in memory."""
         return self._end
 
     @property
@@ -98,22 +103,22 @@ class Journal:
         """How many lines could not be read."""
         return self._reader.skipped
 
-    def begin(self, event: UsageEvent) -> None:
+    def begin(self, intent: Intent) -> None:
         """Puts a request on record that is about to be dispatched. A failing disk does not fail it."""
-        line = intent_line(event)
-        if self._append(line):
-            self._open[event.id] = (self._number, line)
+        line = intent_line(intent)
+        if self._write(line):
+            self._open[intent.id] = (self._number, line)
 
     def settle(self, event: UsageEvent) -> None:
         """Puts the final event of a request on record, begun or not. A failing disk does not fail it."""
-        if self._append_settled(event):
-            if self._waiting:
-                self._append_waiting()
-            return
-        self._waiting[event.id] = event
-        if len(self._waiting) > self._waiting_events:
-            del self._waiting[next(iter(self._waiting))]
-            self._dropped += 1
+        self._unwritten.append(event)
+        if len(self._unwritten) == 1:
+            self._soon(self.write_settled)
+
+    def write_settled(self) -> None:
+        """Writes what was settled in this turn of the event loop, and not written yet."""
+        if self._unwritten:
+            self._write(b"")
 
     def first_waiting(self, limit: int) -> list[UsageEvent]:
         """Returns up to `limit` of the final events that are in memory alone, oldest first."""
@@ -136,7 +141,7 @@ class Journal:
 
     def read(self, limit: int) -> list[UsageEvent]:
         """Returns the next settled events on file, at most `limit`. Reads files: not for the event loop."""
-        return [event for _, event in self._reader.read(limit)]
+        return [event for _, event in self._reader.read(limit) if isinstance(event, UsageEvent)]
 
     def commit(self) -> None:
         """Takes note that what was read or recalled last is stored; deletes segments no longer needed."""
@@ -159,6 +164,7 @@ class Journal:
 
         Otherwise another process adopts it. Waits for the disk.
         """
+        self.write_settled()
         self._append_waiting()
         self._file = -1
         self._syncer.close()
@@ -187,16 +193,39 @@ class Journal:
         self._end = Position(self._number, self._size)
         return True
 
-    def _append_settled(self, event: UsageEvent) -> bool:
-        if not self._append(settled_line(event)):
+    def _write(self, line: bytes) -> bool:
+        """Appends what was settled and not written yet, and then a line; tells whether it could be."""
+        if not self._unwritten:
+            return self._append(line)
+        events, self._unwritten = self._unwritten, []
+        written = self._append_settled(events, line)
+        if not written:
+            for event in events:
+                self._let_wait(event)
+        elif self._waiting:
+            self._append_waiting()
+        return written
+
+    def _append_settled(self, events: Sequence[UsageEvent], line: bytes = b"") -> bool:
+        lines = [settled_line(event) for event in events]
+        if not self._append(b"".join((*lines, line))):
             return False
-        self._open.pop(event.id, None)
-        self._recent.add(self._end, event)
+        end = self._size - sum(map(len, lines)) - len(line)
+        for event, settled in zip(events, lines, strict=True):
+            end += len(settled)
+            self._open.pop(event.id, None)
+            self._recent.add(Position(self._number, end), event)
         return True
+
+    def _let_wait(self, event: UsageEvent) -> None:
+        self._waiting[event.id] = event
+        if len(self._waiting) > self._waiting_events:
+            del self._waiting[next(iter(self._waiting))]
+            self._dropped += 1
 
     def _append_waiting(self) -> None:
         for event_id, event in list(self._waiting.items()):
-            if not self._append_settled(event):
+            if not self._append_settled((event,)):
                 return
             del self._waiting[event_id]
 

@@ -4,15 +4,15 @@ from itertools import islice
 
 import msgspec
 
-from tollkeeper_server.domain.usage import Confidence, Tokens, UsageEvent
+from tollkeeper_server.domain.usage import Confidence, Intent, Tokens, UsageEvent
 from tollkeeper_server.ledger.directory import Claim
-from tollkeeper_server.ledger.segments import Kind, Reader
+from tollkeeper_server.ledger.segments import Reader
 
 INTERRUPTED = "gateway_interrupted"
 _BYTES_PER_TOKEN = 4
 
 
-def interrupted(intent: UsageEvent) -> UsageEvent:
+def interrupted(intent: Intent) -> UsageEvent:
     """Returns the event of a request whose process died before it ended.
 
     If it had been given to an upstream, it has probably cost its prompt, which is estimated.
@@ -21,7 +21,8 @@ def interrupted(intent: UsageEvent) -> UsageEvent:
     if intent.upstream:
         prompt = intent.request_bytes // _BYTES_PER_TOKEN
         tokens = Tokens(prompt=prompt, confidence=Confidence.ESTIMATED)
-    return msgspec.structs.replace(intent, status=500, error_code=INTERRUPTED, tokens=tokens)
+    known = msgspec.structs.asdict(intent)
+    return UsageEvent(**known, status=500, error_code=INTERRUPTED, tokens=tokens)
 
 
 class Orphan:
@@ -34,7 +35,7 @@ class Orphan:
         self.path = claim.path
         self._claim = claim
         self._reader = Reader(claim.path, intents=True, finished=True)
-        self._open: dict[str, UsageEvent] = {}
+        self._open: dict[str, Intent] = {}
         self._replaying: list[UsageEvent] = []
         self._settled_all = False
         self.done = False
@@ -43,12 +44,13 @@ class Orphan:
         """Returns the next events, at most `limit`; none if there are no more."""
         while not self._settled_all:
             entries = self._reader.read(limit)
-            settled = [event for kind, event in entries if kind is Kind.SETTLED]
-            for kind, event in entries:
-                if kind is Kind.INTENT:
+            settled: list[UsageEvent] = []
+            for _, event in entries:
+                if isinstance(event, Intent):
                     self._open[event.id] = event
                 else:
                     self._open.pop(event.id, None)
+                    settled.append(event)
             if settled:
                 return settled
             self._reader.commit()

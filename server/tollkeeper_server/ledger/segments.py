@@ -1,22 +1,22 @@
 """What a journal's directory holds: numbered segments of lines, and how they are read.
 
-A line is one byte that says what it is, the event as JSON, and a line feed. Only a line with its
+A line is one byte that says what it is, the intent or event as JSON, and a line feed. Only a line with its
 line feed is whole; a write that was cut leaves one without, which no reader takes for an event.
 """
 
 import logging
 import os
+from collections.abc import Callable
 from enum import IntEnum
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
-from tollkeeper_server.domain.usage import UsageEvent
+from tollkeeper_server.domain.usage import Intent, UsageEvent
 
 _log = logging.getLogger("tollkeeper.ledger")
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(UsageEvent).decode
 _SUFFIX = ".jsonl"
 # Bytes read and decoded at a time: about a hundred lines, for whose time (0.1 ms) the GIL is held.
 _PIECE = 64 * 1024
@@ -30,6 +30,10 @@ class Kind(IntEnum):
 
 
 _KINDS = {kind.value: kind for kind in Kind}
+_DECODERS: dict[Kind, Callable[[bytes], Intent | UsageEvent]] = {
+    Kind.INTENT: msgspec.json.Decoder(Intent).decode,
+    Kind.SETTLED: msgspec.json.Decoder(UsageEvent).decode,
+}
 
 
 class Position(NamedTuple):
@@ -43,12 +47,12 @@ class Entry(NamedTuple):
     """One whole line and what it says."""
 
     kind: Kind
-    event: UsageEvent
+    event: Intent | UsageEvent
 
 
-def intent_line(event: UsageEvent) -> bytes:
+def intent_line(intent: Intent) -> bytes:
     """Returns the line that says a request is about to be dispatched."""
-    return b"I%b\n" % _encode(event)
+    return b"I%b\n" % _encode(intent)
 
 
 def settled_line(event: UsageEvent) -> bytes:
@@ -145,7 +149,8 @@ class Reader:
         for index in wanted:
             line = lines[index]
             try:
-                entries.append(Entry(_KINDS[line[0]], _decode(line[1:])))
+                kind = _KINDS[line[0]]
+                entries.append(Entry(kind, _DECODERS[kind](line[1:])))
             except (KeyError, ValueError, msgspec.MsgspecError):
                 self._unreadable += 1
         return size

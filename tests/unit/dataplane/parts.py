@@ -23,7 +23,7 @@ from tollkeeper_server.domain.model import Capability
 from tollkeeper_server.domain.token import Token, digest_secret
 from tollkeeper_server.domain.traffic import TrafficPolicy
 from tollkeeper_server.domain.upstream import Provider, Timeouts
-from tollkeeper_server.domain.usage import UsageEvent
+from tollkeeper_server.domain.usage import Intent, UsageEvent
 from tollkeeper_server.errors import TollkeeperError
 from tollkeeper_server.snapshot.compile import make_leg, make_pool, pool_of_one
 from tollkeeper_server.snapshot.model import Header, Leg, Pool, ProjectView, Route, Snapshot, Target
@@ -168,13 +168,13 @@ class Recorder:
 
     def __init__(self) -> None:
         self.order: list[str] = []
-        self.begun: list[UsageEvent] = []
+        self.begun: list[Intent] = []
         self.settled: list[UsageEvent] = []
 
-    def begin(self, event: UsageEvent) -> None:
-        """As the port says."""
+    def begin(self, intent: Intent) -> None:
+        """As the journal does."""
         self.order.append("begin")
-        self.begun.append(event)
+        self.begun.append(intent)
 
     def settle(self, event: UsageEvent) -> None:
         """As the port says."""
@@ -491,7 +491,7 @@ class Bench:
                 RetryBudget(lambda: self.now),
                 self.metrics,
                 Random(1),
-                lambda caller: self.journal.begin(caller.event()),
+                lambda caller: self.journal.begin(caller.intent()),
             ),
             affinity=Affinity(self.placements),
             journal=self.journal,

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tollkeeper_server.domain.usage import (
     Confidence,
+    Intent,
     Tokens,
     UsageEvent,
     UsageFilter,
@@ -21,9 +22,9 @@ from tollkeeper_server.ledger.journal import Journal
 DEADLINE = 30.0
 
 
-def intent(event_id: str, *, upstream: str = "openai", request_bytes: int = 400) -> UsageEvent:
-    """Returns the event of a request that is about to be dispatched."""
-    return UsageEvent(
+def intent(event_id: str, *, upstream: str = "openai", request_bytes: int = 400) -> Intent:
+    """Returns what is known of a request that is about to be dispatched."""
+    return Intent(
         id=event_id,
         request_id=f"caller-{event_id}",
         project_id="prj_1",
@@ -31,7 +32,6 @@ def intent(event_id: str, *, upstream: str = "openai", request_bytes: int = 400)
         model_asked="gpt-4o",
         upstream=upstream,
         endpoint="chat_completions",
-        status=0,
         started_at=datetime(2026, 11, 21, tzinfo=UTC),
         request_bytes=request_bytes,
     )

@@ -1,6 +1,8 @@
 """The journal keeps what it is told, whatever happens to the process."""
 
 import asyncio
+import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -120,7 +122,7 @@ async def test_a_long_request_survives_the_deletion_of_its_segment(tmp_path: Pat
 
 async def test_many_open_requests_keep_their_segment_until_they_end(tmp_path: Path) -> None:
     store, journal = FaultyStore(), Journal(tmp_path, segment_bytes=SMALL)
-    names = [f"{number:02}" for number in range(20)]
+    names = [f"{number:02}" for number in range(40)]
     for name in names:
         journal.begin(intent(name))
     await drain_all(journal, store)
@@ -304,3 +306,64 @@ def test_what_is_recalled_is_what_would_be_read(
     assert drained == expected
     assert journal.stored == journal.end
     crash(journal)
+
+
+def deferring(root: Path) -> tuple[Journal, list[Callable[[], None]]]:
+    """Returns a journal, and what it wants to be called at the end of the event loop's turn."""
+    calls: list[Callable[[], None]] = []
+    return Journal(root, soon=calls.append), calls
+
+
+def lines(root: Path) -> list[bytes]:
+    """Returns the first byte and the event's id of each line that is on file."""
+    written = b"".join(path.read_bytes() for path in sorted(root.rglob("*.jsonl"))).splitlines()
+    return [line[:1] + json.loads(line[1:])["id"].encode() for line in written]
+
+
+async def test_a_turns_final_events_are_on_file_at_its_end(tmp_path: Path) -> None:
+    journal, calls = deferring(tmp_path)
+    journal.settle(settled("a"))
+    journal.settle(settled("b"))
+    assert lines(tmp_path) == []
+
+    for call in calls:
+        call()
+    assert lines(tmp_path) == [b"Sa", b"Sb"]
+    assert len(calls) == 1
+    journal.close()
+
+
+async def test_final_events_are_on_file_before_the_next_intent(tmp_path: Path) -> None:
+    journal, calls = deferring(tmp_path)
+    journal.settle(settled("a"))
+    journal.begin(intent("b"))
+    assert lines(tmp_path) == [b"Sa", b"Ib"]
+
+    for call in calls:
+        call()
+    assert lines(tmp_path) == [b"Sa", b"Ib"]
+    journal.close()
+
+
+async def test_what_a_turn_has_settled_is_stored_once_and_as_it_was(tmp_path: Path) -> None:
+    store, (journal, _) = FaultyStore(), deferring(tmp_path)
+    for name in "abc":
+        journal.begin(intent(name))
+    for name in "abc":
+        journal.settle(settled(name))
+    await drain_all(journal, store)
+    journal.close()
+    assert store.events == {name: settled(name) for name in "abc"}
+    assert directories(tmp_path) == []
+
+
+async def test_closing_loses_nothing_that_was_settled(tmp_path: Path) -> None:
+    journal, _ = deferring(tmp_path)
+    journal.begin(intent("a"))
+    journal.settle(settled("a"))
+    journal.close()
+
+    store, heir = FaultyStore(), Journal(tmp_path)
+    await drain_all(heir, store)
+    heir.close()
+    assert store.events == {"a": settled("a")}
