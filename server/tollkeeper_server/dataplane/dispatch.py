@@ -91,20 +91,27 @@ class Dispatcher:
     ) -> Attempt:
         """Returns the answer to a request whose body streams through, and can be sent once only.
 
-        Raises as `send` does.
+        Others are tried as long as none was connected to. Raises as `send` does.
         """
         self._budget.note_request()
         picked = self._balancer.choose(way.pool)
         if picked is None:
             raise self._unavailable(way)
-        _, leg = picked
-        exchange.upstream = leg.target.name
-        self._begin(exchange)
-        request = outgoing(exchange, leg, body, plain=False, length=length)
-        result = await self._call(request, leg, way.pool, ask_usage=False)
-        if isinstance(result, Failure):
-            raise result.error
-        return result
+        tried: list[int] = []
+        while True:
+            index, leg = picked
+            tried.append(index)
+            exchange.upstream = leg.target.name
+            if len(tried) == 1:
+                self._begin(exchange)
+            request = outgoing(exchange, leg, body, plain=False, length=length)
+            result = await self._call(request, leg, way.pool, ask_usage=False)
+            if isinstance(result, Attempt):
+                return result
+            picked = self._balancer.choose(way.pool, tried)
+            if not result.unsent or picked is None or len(tried) > _OTHERS:
+                raise result.error
+            self._metrics.retried(way.pool.name, picked[1].target.name)
 
     async def _fall_back(
         self, exchange: Exchange, peek: Peek, body: bytes, route: Route, result: Result

@@ -18,7 +18,7 @@ from tollkeeper_server.dataplane.exchange import ClientGoneError, Exchange
 from tollkeeper_server.dataplane.health import Health
 from tollkeeper_server.dataplane.plane import DataPlane, Limits
 from tollkeeper_server.dataplane.retry import RetryBudget
-from tollkeeper_server.dataplane.transport import CutError, Outgoing
+from tollkeeper_server.dataplane.transport import ConnectError, CutError, Outgoing
 from tollkeeper_server.domain.model import Capability
 from tollkeeper_server.domain.token import Token, digest_secret
 from tollkeeper_server.domain.traffic import TrafficPolicy
@@ -288,9 +288,10 @@ class ScriptedTransport:
         """Reads the body and answers."""
         self.journal.order.append("open")
         self.requests.append(request)
+        following = self._next(request)
         if isinstance(request.body, bytes):
             self.bodies.append(request.body)
-        else:
+        elif not isinstance(following, ConnectError):  # before a connection nothing of the body is read
             pieces: list[bytes] = []
             self.bodies.append(b"")
             try:
@@ -299,7 +300,6 @@ class ScriptedTransport:
                     self.bodies[-1] = b"".join(pieces)
             except (TollkeeperError, ClientGoneError) as error:  # as real ones say it
                 raise CutError("the connection to the upstream broke") from error
-        following = self._next(request)
         if isinstance(following, Answer):
             return following
         if isinstance(following, BaseException):

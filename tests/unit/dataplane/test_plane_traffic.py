@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 from tollkeeper_server.dataplane.caller import LISTENER
-from tollkeeper_server.dataplane.transport import ConnectError
+from tollkeeper_server.dataplane.transport import ConnectError, CutError
 from tollkeeper_server.domain.listener import IpLimit, Rule
+from tollkeeper_server.domain.traffic import Strategy
 from tollkeeper_server.domain.upstream import HeaderAction
 from tollkeeper_server.snapshot.model import Header, ListenerView, Snapshot, Target
 from tollkeeper_server.snapshot.rules import compile_rules
@@ -171,6 +172,29 @@ async def test_what_was_made_somewhere_is_found_there_again() -> None:
 
     assert created.body == b'{"id":"file-abc123","object":"file"}'
     assert bench.transport.hosts == [there] * 5
+
+
+@pytest.mark.parametrize(
+    ("failure", "status", "hosts"),
+    [
+        (ConnectError("refused"), 200, ["one.test", "two.test"]),
+        (CutError("cut"), 502, ["one.test"]),
+        (Answer(status=500), 500, ["one.test"]),
+    ],
+)
+async def test_an_upload_goes_elsewhere_only_if_nothing_of_it_was_sent(
+    failure: Answer | BaseException, status: int, hosts: list[str]
+) -> None:
+    both = pool(leg_to(_target("one")), leg_to(_target("two")), name="both", strategy=Strategy.FAILOVER)
+    view = _listener(default_group="both")
+    bench = _bench(snapshot(listeners={"tenant": view}, groups={"both": both}), one=[failure], two=[Answer()])
+
+    reply = await _call(bench, path="/v1/files", body=[b"some", b"thing"])
+
+    assert (reply.status, bench.transport.hosts) == (status, hosts)
+    assert bench.transport.bodies == [b"something"]
+    assert bench.journal.order[0] == "begin"
+    assert len(bench.journal.begun) == 1
 
 
 async def test_what_an_upstream_keeps_is_not_looked_for_elsewhere() -> None:
