@@ -1,12 +1,8 @@
 """The two clients of the management plane: `Client` blocks, `AsyncClient` does not."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeVar
-
-import grpc
-import grpc.aio
+from typing import Self
 
 from tollkeeper.calls import (
     configuration,
@@ -19,9 +15,8 @@ from tollkeeper.calls import (
     upstreams,
     usage,
 )
-from tollkeeper.calls.call import Call
-from tollkeeper.connection import DEFAULT_TIMEOUT, Connection, resolve
-from tollkeeper.errors import TollkeeperError, from_status
+from tollkeeper.channel import AsyncChannel, Channel
+from tollkeeper.connection import DEFAULT_TIMEOUT, resolve
 from tollkeeper.methods import (
     AsyncMethods,
     Methods,
@@ -30,8 +25,6 @@ from tollkeeper.methods import (
     blocking,
     blocking_pages,
 )
-
-T = TypeVar("T")
 
 
 class Projects(Methods):
@@ -207,7 +200,7 @@ class Client:
         ca_file: Path | str | None = None,
         timeout: float = DEFAULT_TIMEOUT,
     ) -> None:
-        self._channel = _Channel(
+        self._channel = Channel(
             resolve(
                 address=address,
                 management_token=management_token,
@@ -258,7 +251,7 @@ class AsyncClient:
         ca_file: Path | str | None = None,
         timeout: float = DEFAULT_TIMEOUT,
     ) -> None:
-        self._channel = _AsyncChannel(
+        self._channel = AsyncChannel(
             resolve(
                 address=address,
                 management_token=management_token,
@@ -292,68 +285,3 @@ class AsyncClient:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.close()
-
-
-class _Channel:
-    """Makes calls over a blocking gRPC channel."""
-
-    def __init__(self, connection: Connection) -> None:
-        self.connection = connection
-        self._channel = (
-            grpc.insecure_channel(connection.address, connection.options)
-            if connection.credentials is None
-            else grpc.secure_channel(connection.address, connection.credentials, connection.options)
-        )
-
-    def send(self, call: Call[T]) -> T:
-        method = self._channel.unary_unary(call.path, type(call.request).SerializeToString, bytes)
-        try:
-            answer = method(call.request, timeout=self.connection.timeout, metadata=self.connection.metadata)
-        except grpc.RpcError as error:
-            raise _error(
-                error, {it.key: it.value for it in error.trailing_metadata()}, self.connection
-            ) from error
-        return call.read(answer)
-
-    def close(self) -> None:
-        self._channel.close()
-
-
-class _AsyncChannel:
-    """Makes calls over an asynchronous gRPC channel, which belongs to the loop it is made in."""
-
-    def __init__(self, connection: Connection) -> None:
-        self.connection = connection
-        self._channel: grpc.aio.Channel | None = None
-
-    async def send(self, call: Call[T]) -> T:
-        method = self._open().unary_unary(call.path, type(call.request).SerializeToString, bytes)
-        try:
-            answer = await method(
-                call.request, timeout=self.connection.timeout, metadata=self.connection.metadata
-            )
-        except grpc.aio.AioRpcError as error:
-            raise _error(error, dict(error.trailing_metadata() or ()), self.connection) from error
-        return call.read(answer)
-
-    def _open(self) -> grpc.aio.Channel:
-        if self._channel is None:
-            to = self.connection
-            self._channel = (
-                grpc.aio.insecure_channel(to.address, to.options)
-                if to.credentials is None
-                else grpc.aio.secure_channel(to.address, to.credentials, to.options)
-            )
-        return self._channel
-
-    async def close(self) -> None:
-        if self._channel is not None:
-            await self._channel.close()
-
-
-def _error(
-    error: grpc.RpcError, trailers: Mapping[str, str | bytes], connection: Connection
-) -> TollkeeperError:
-    return from_status(
-        error.code(), error.details(), trailers, address=connection.address, timeout=connection.timeout
-    )
