@@ -14,7 +14,7 @@ from tollkeeper_server.snapshot.model import ListenerView, Snapshot
 
 _log = logging.getLogger("tollkeeper.http")
 # When what could not be opened is tried again: soon, for a port may just be closing, and then less often.
-_FIRST_RETRY_SECONDS = 0.05
+_FIRST_RETRY_SECONDS = 0.005
 _LAST_RETRY_SECONDS = 5.0
 
 
