@@ -141,9 +141,7 @@ class DataPlane:
         matched = exchange.matched
         assert matched is not None
         await self._authenticator.authenticate(exchange)
-        if rule is not None:
-            self._metrics.matched(exchange.listener, rule.group)
-        elif matched.endpoint is endpoint.MODELS and exchange.method in {"GET", "HEAD"}:
+        if rule is None and matched.endpoint is endpoint.MODELS and exchange.method in {"GET", "HEAD"}:
             await _serve_models(exchange)
             return
         if matched.endpoint.body is Body.STREAM:
@@ -153,7 +151,7 @@ class DataPlane:
         exchange.request_bytes = len(body)
         peek = _peek(exchange, body)
         exchange.wants_stream = peek.streamed
-        way = find_way(exchange, peek, rule)
+        way = self._find_way(exchange, peek, rule)
         if keeps(exchange):
             way = await self._pin(exchange, body, way)
         await self._admit_request(exchange)
@@ -167,7 +165,7 @@ class DataPlane:
 
     async def _serve_upload(self, exchange: Exchange, rule: Rule | None) -> None:
         refuse_declared(exchange, self._limits.max_upload)
-        way = find_way(exchange, Peek(None), rule)
+        way = self._find_way(exchange, Peek(None), rule)
         if keeps(exchange):
             way = await self._pin(exchange, b"", way)
         await self._admit_request(exchange)
@@ -185,6 +183,13 @@ class DataPlane:
                     raise exchange.body_error from None
                 raise
             await self._answer_with(exchange, attempt, b"")
+
+    def _find_way(self, exchange: Exchange, peek: Peek, rule: Rule | None) -> Way:
+        way = find_way(exchange, peek, rule)
+        # By its rule or, for what no known model serves, its default group.
+        if way.pool.group and (way.rule is not None or way.route is None):
+            self._metrics.matched(exchange.listener, way.pool.group)
+        return way
 
     async def _answer_with(self, exchange: Exchange, attempt: Attempt, body: bytes) -> None:
         try:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from tollkeeper_server.domain.listener import MAIN
@@ -14,7 +14,7 @@ from tollkeeper_server.snapshot.model import ListenerView, Snapshot
 
 _log = logging.getLogger("tollkeeper.http")
 # When what could not be opened is tried again: soon, for a port may just be closing, and then less often.
-_FIRST_RETRY_SECONDS = 0.05
+_FIRST_RETRY_SECONDS = 0.005
 _LAST_RETRY_SECONDS = 5.0
 
 
@@ -62,9 +62,10 @@ class Listeners:
             return
         self._told, self.problems = self.problems, {}
         self._wanted = self._wanted_by(snapshot.listeners)
+        given_up = self._bound.keys() - self._wanted.keys()
         if self._own in self._bound and self._own not in self._wanted:
             self._close(self._own)  # what covers it can't be opened before
-        self._open_wanted()
+        self._open_wanted(given_up)
         for where in self._bound.keys() - self._wanted.keys():
             self._close(where)
         for where in list(self._inherited):
@@ -137,13 +138,17 @@ class Listeners:
             wanted.setdefault(self._own, _Wanted(MAIN, HEAD_SECONDS))
         return wanted
 
-    def _open_wanted(self) -> None:
+    def _open_wanted(self, given_up: Collection[Place] = ()) -> None:
         for where, wanted in self._wanted.items():
             if where not in self._bound:
                 try:
                     bound = self._inherited.pop(where, None) or bind_place(where)
                 except ListenError as error:
-                    self._complain(wanted.name, str(error))
+                    in_the_way = next((it for it in given_up if it.covers(where) or where.covers(it)), None)
+                    if in_the_way is None:
+                        self._complain(wanted.name, str(error))
+                    else:  # nothing to complain about, unless it still is when this is tried again
+                        self.problems[wanted.name] = f"{where} is opened as soon as {in_the_way} is closed"
                     continue
                 self.problems.pop(wanted.name, None)
                 self._bound[where] = bound

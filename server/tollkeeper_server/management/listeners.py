@@ -9,7 +9,7 @@ from tollkeeper.v1 import listener_service_pb2 as pb
 from tollkeeper_server.coordination.ports import Change, Changes
 from tollkeeper_server.domain.listener import RESERVED_NAMES, IpLimit, Listener, Rule
 from tollkeeper_server.errors import Reason, TollkeeperError
-from tollkeeper_server.management.addresses import parse_address
+from tollkeeper_server.management.addresses import overlap, parse_address
 from tollkeeper_server.management.etags import check, edit, etag_of, remove
 from tollkeeper_server.management.masks import fields_to_change, require_values
 from tollkeeper_server.management.messages import duration, seconds, timestamp
@@ -155,8 +155,9 @@ class Listeners:
             changed = msgspec.structs.replace(listener, **fields)
             if fields.keys() & {"address", "default_group", "rules"}:
                 await self._check_references(changed)
-            is_open = listener.is_active and listener.address == changed.address
-            if changed.is_active and not is_open:
+            # What it gives up at the same time can't be in its way.
+            gives_way = listener.is_active and overlap(listener.address, changed.address)
+            if changed.is_active and not gives_way:
                 self._check_port(changed.address)
             return changed
 

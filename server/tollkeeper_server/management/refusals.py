@@ -1,6 +1,7 @@
 """Everything that is wrong with a described configuration, told at once."""
 
 from dataclasses import dataclass, field
+from itertools import islice
 
 from tollkeeper_server.errors import FieldViolation, Reason, TollkeeperError
 
@@ -14,11 +15,11 @@ _LONGEST = 400
 class Refusals:
     """Collects what is wrong, by path. `raise_any` ends the call if there is anything."""
 
-    _found: list[tuple[Reason, FieldViolation]] = field(default_factory=list)
+    _found: dict[tuple[Reason, FieldViolation], None] = field(default_factory=dict)
 
     def add(self, path: str, why: str, reason: Reason = Reason.INVALID_ARGUMENT) -> None:
-        """Notes what is wrong with what stands at `path`."""
-        self._found.append((reason, FieldViolation(path, why)))
+        """Notes what is wrong with what stands at `path`, once."""
+        self._found[reason, FieldViolation(path, why)] = None
 
     def add_error(self, path: str, error: TollkeeperError) -> None:
         """Notes an error about a field of what stands at `path`."""
@@ -31,7 +32,7 @@ class Refusals:
             return
         shown: list[FieldViolation] = []
         room = _ROOM
-        for _, violation in self._found[:_MOST]:
+        for _, violation in islice(self._found, _MOST):
             if shown and len(violation.field) + len(violation.description) > room:
                 break
             shown.append(FieldViolation(violation.field, violation.description[:_LONGEST]))
@@ -40,5 +41,5 @@ class Refusals:
         if len(self._found) > len(shown):
             sentences.append(f"and {len(self._found) - len(shown)} more")
         raise TollkeeperError(
-            self._found[0][0], "; ".join(sentences), field=shown[0].field, violations=tuple(shown)
+            next(iter(self._found))[0], "; ".join(sentences), field=shown[0].field, violations=tuple(shown)
         )

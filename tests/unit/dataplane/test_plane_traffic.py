@@ -154,6 +154,21 @@ async def test_a_default_group_takes_models_that_nobody_has_configured() -> None
     assert (await _call(bench, listener="main", body=b'{"model":"whatever"}')).status == 404
 
 
+async def test_what_a_rule_or_the_default_sends_to_a_group_is_counted() -> None:
+    view = _listener(Rule(path="/v1/embeddings", group="ruled"), default_group="farm")
+    groups = {name: pool(leg_to(_target(name)), name=name) for name in ("farm", "ruled")}
+    configured = snapshot(route("m", leg_to(_target("own"))), listeners={"tenant": view}, groups=groups)
+    bench = _bench(configured, farm=[Answer()], ruled=[Answer()], own=[Answer()])
+
+    await _call(bench, path="/v1/embeddings", body=b'{"model":"m","input":"x"}')
+    await _call(bench, body=b'{"model":"whatever"}')
+    await _call(bench, path="/v1/files", body=b"x")
+    await _call(bench, body=BODY)
+
+    counted = {labels: count.value for labels, count in bench.metrics.matches.items()}
+    assert counted == {("tenant", "ruled"): 1, ("tenant", "farm"): 2}
+
+
 async def test_what_was_made_somewhere_is_found_there_again() -> None:
     one, two = _target("one"), _target("two")
     view = _listener(default_group="both")

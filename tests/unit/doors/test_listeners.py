@@ -127,13 +127,15 @@ async def test_of_two_listeners_at_one_address_the_first_by_name_is_served() -> 
         assert "is the listener a's" in listeners.problems["b"]
 
 
-async def test_a_port_moves_from_one_interface_to_all() -> None:
+async def test_a_port_moves_from_one_interface_to_all(caplog: pytest.LogCaptureFixture) -> None:
     port = free_port()
     async with serving() as (listeners, _):
         listeners.follow(snapshot(a=f"127.0.0.1:{port}"))
         assert await asked(f"127.0.0.1:{port}") == "a 127.0.0.1"
         listeners.follow(snapshot(a=f":{port}"))
         await until_asked(f"127.0.0.2:{port}", "a 127.0.0.1")
+        assert listeners.problems == {}
+    assert "is not open" not in caplog.text  # what the listener itself gave up was in its way
 
 
 @pytest.mark.parametrize("address", ["example.test:80", "127.0.0.1:65536", "127.0.0.1", "256.0.0.1:80", ":x"])
@@ -203,7 +205,9 @@ async def test_a_shared_port_is_left_to_the_other_process() -> None:
     listeners.close()
 
 
-async def test_a_listener_on_every_interface_takes_the_place_of_the_own_port() -> None:
+async def test_a_listener_on_every_interface_takes_the_place_of_the_own_port(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     async with serving() as (listeners, own):
         every = f"0.0.0.0:{own.rpartition(':')[2]}"
         assert listeners.check(every) is None
@@ -214,3 +218,4 @@ async def test_a_listener_on_every_interface_takes_the_place_of_the_own_port() -
 
         listeners.follow(snapshot())
         await until_asked(own, "main 127.0.0.1")
+    assert "is not open" not in caplog.text

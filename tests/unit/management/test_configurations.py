@@ -327,6 +327,18 @@ async def test_everything_that_is_wrong_is_told_at_once(plane: Plane) -> None:
     assert error.message.endswith("and 5 more")
 
 
+async def test_a_circle_is_told_once_at_each_that_leads_into_it(plane: Plane) -> None:
+    await apply(plane, WHOLE)
+
+    error = await plane.refuse(
+        request("models: [{name: x, group: main, fallbacks: [y]}, {name: y, group: main, fallbacks: [x]}]"),
+        Reason.INVALID_ARGUMENT,
+        field="configuration.models[0].fallbacks",
+    )
+
+    assert [it.field for it in error.violations] == [f"configuration.models[{n}].fallbacks" for n in range(2)]
+
+
 async def test_taking_an_alias_away_that_others_fall_back_to_is_refused(plane: Plane) -> None:
     await apply(plane, WHOLE)
     await apply(plane, "models: [{name: other, group: main, fallbacks: [gpt-4]}]")

@@ -136,6 +136,15 @@ async def test_a_port_is_tried_only_when_it_is_to_be_opened(plane: Plane) -> Non
     assert not (await update(plane, "a", is_active=False)).is_active
 
 
+async def test_a_listener_may_move_to_an_address_that_it_is_itself_in_the_way_of(plane: Plane) -> None:
+    await plane.listener("a", ADDRESS)
+    everywhere = "0.0.0.0:3001"
+    plane.ports |= {ADDRESS: TAKEN, everywhere: TAKEN}  # by the gateway itself
+
+    assert (await update(plane, "a", address=everywhere)).address == everywhere
+    assert (await update(plane, "a", address=ADDRESS)).address == ADDRESS
+
+
 async def test_an_update_changes_what_it_names(plane: Plane) -> None:
     made = await plane.listener("a", ADDRESS, default_group="all")
     plane.told.clear()

@@ -59,11 +59,6 @@ class _Import:
             self._listener(section)
         self._admin(server)
         self._notes += [f"{path}: has no counterpart and was left out" for path in top.left()]
-        if any(it.address.endswith(f":{_DEFAULT_PORT}") for it in self._configuration.listeners):
-            self._notes.append(
-                f"port {_DEFAULT_PORT} is where the gateway listens of itself, on 127.0.0.1: start it with "
-                "TOLLKEEPER_DATA_ADDRESS set to the listener's address, or give one of them another port"
-            )
         if self._configuration.listeners:
             self._notes.append(
                 "llmproxy let everybody in: callers now need a token in the place of their API key; "

@@ -49,6 +49,8 @@ def test_the_first_example_is_read_although_it_is_not_quite_yaml() -> None:
     assert any("TOLLKEEPER_CONSOLE_ADDRESS=127.0.0.1:9000" in it for it in found.notes)
     assert any(it.startswith("line 24: stood beside") for it in found.notes)
     assert any("callers now need a token" in it for it in found.notes)
+    # The listener takes the place of the gateway's own port.
+    assert not any("port 3000" in it for it in found.notes)
 
 
 def test_upstreams_keep_url_credential_headers_and_breaker() -> None:
