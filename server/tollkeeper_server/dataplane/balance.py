@@ -152,8 +152,10 @@ class Balancer:
         best, least = candidates[start], float("inf")
         for index in candidates[start:] + candidates[:start]:
             upstream = of(legs[index].target)
-            if upstream.breaker.state(now) is BreakerState.HALF_OPEN:
-                return index  # its one call: a score from before the outage would put that off for good
+            # Its one call after an outage, or after a long while, or of all: a score from before, or a guess,
+            # would put that off for good.
+            if upstream.breaker.state(now) is BreakerState.HALF_OPEN or upstream.is_unknown(now):
+                return index
             score = upstream.score(now)
             if score < least:
                 best, least = index, score

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import inf
 
 from tollkeeper_server.dataplane.breaker import BreakerState, OnChange, UpstreamBreaker
 from tollkeeper_server.domain.upstream import Breaker
@@ -61,7 +62,7 @@ class UpstreamHealth:
     def __init__(self, name: str, settings: Breaker, clock: Clock, on_change: OnChange | None) -> None:
         self._clock = clock
         self._on_change = on_change
-        self._ended_at = clock()
+        self._ended_at = -inf
         self.breaker = UpstreamBreaker(name, settings, self._changed)
         self.in_flight = 0
         self.average_ms = START_MS
@@ -75,7 +76,7 @@ class UpstreamHealth:
         Who has not been called for a while may have changed, and nobody would find out if a bad score
         kept callers away for good: it is scored no worse than a new one.
         """
-        if self._stale(now):
+        if self.is_unknown(now):
             return min(self.average_ms, START_MS)
         return self.average_ms * (self.in_flight + 1) / max(self.success, LEAST_SUCCESS)
 
@@ -86,7 +87,7 @@ class UpstreamHealth:
     def begin(self) -> "Call":
         """Counts a call as under way. It takes the place of a half-open breaker's one call."""
         now = self._clock()
-        if self._stale(now):
+        if self.is_unknown(now):
             self._forgive()
         self.in_flight += 1
         return Call(self, self.breaker.enter(now))
@@ -140,7 +141,8 @@ class UpstreamHealth:
             retry_after=self.breaker.retry_at(now) - now,
         )
 
-    def _stale(self, now: float) -> bool:
+    def is_unknown(self, now: float) -> bool:
+        """Tells whether nobody knows how it does: no call is under way, and none has ended of late."""
         return self.in_flight == 0 and now - self._ended_at >= STALE_SECONDS
 
     def _forgive(self) -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from tollkeeper_server.dataplane.balance import Balancer
-from tollkeeper_server.dataplane.health import Health
+from tollkeeper_server.dataplane.health import STALE_SECONDS, Health
 from tollkeeper_server.domain.traffic import Strategy
 from tollkeeper_server.domain.upstream import Breaker
 from tollkeeper_server.snapshot.model import Pool
@@ -293,6 +293,22 @@ def test_equal_scores_spread(scene: Scene) -> None:
     picks = scene.picks(group(Strategy.RESPONSE_AWARE, 1, 1, 1), 9_999)
 
     assert picks == {"a": 3_333, "b": 3_333, "c": 3_333}
+
+
+def test_who_is_not_known_is_called_once_however_well_others_do(scene: Scene) -> None:
+    trio = group(Strategy.RESPONSE_AWARE, 1, 1, 1)
+    for leg in trio.legs[:2]:
+        for _ in range(40):
+            scene.health.begin(leg.target).succeeded(0.001)
+
+    assert scene.pick(trio) == "c"
+    trial = scene.health.begin(trio.legs[2].target)
+    assert scene.pick(trio) != "c"
+    trial.succeeded(5.0)
+    assert scene.pick(trio) != "c"
+
+    scene.clock.now += STALE_SECONDS
+    assert {scene.pick(trio) for _ in range(3)} == {"a", "b", "c"}
 
 
 def test_failover_is_the_first_that_may_be_called(scene: Scene) -> None:
