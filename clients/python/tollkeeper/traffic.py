@@ -128,13 +128,14 @@ class Rule:
     strip_prefix: str = ""
 
     def __str__(self) -> str:
-        """Says it in a line: `PATH NAME:VALUE=GROUP`, a pattern between slashes."""
+        """As the command line writes it: `PATH NAME:VALUE=GROUP strip PREFIX`, a pattern between slashes."""
         header = self.header
         if self.value:
             header += f":{self.value}"
         elif self.pattern:
             header += f":/{self.pattern}/"
-        return f"{' '.join(filter(None, (self.path, header)))}={self.group}"
+        strip = f" strip {self.strip_prefix}" if self.strip_prefix else ""
+        return f"{' '.join(filter(None, (self.path, header)))}={self.group}{strip}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,5 +1,6 @@
 """`tollkeeper listener`: the data plane's ports."""
 
+import re
 from datetime import timedelta
 
 import click
@@ -10,24 +11,32 @@ from tollkeeper.cli.session import manages, require_change
 from tollkeeper.client import Client
 from tollkeeper.traffic import IpLimit, Removal, Rule
 
+_RULE = re.compile(
+    r"""(?!=)
+    (?P<path>/\S*)?
+    (?:(?:^|(?<=\S)[ ])(?P<header>[!\#$%&'*+.^_`|~0-9A-Za-z-]+)(?::(?P<value>.+))?)?
+    =(?P<group>[^\s=]+)
+    (?:[ ]strip[ ](?P<strip_prefix>/\S+))?""",
+    re.VERBOSE,
+)
 
-def path_rule(text: str) -> Rule:
-    """Reads `PATH=GROUP`. Raises `ValueError`."""
-    path, _, group = text.rpartition("=")
-    if not path.startswith("/") or not group:
-        raise ValueError(f"{text!r} is not a rule; expected PATH=GROUP, such as /v1/files/*=files")
-    return Rule(group=group, path=path)
 
+def rule(text: str) -> Rule:
+    """Reads `PATH=GROUP`, `NAME:VALUE=GROUP` or `PATH NAME:VALUE=GROUP`, with ` strip PREFIX` behind or not.
 
-def header_rule(text: str) -> Rule:
-    """Reads `NAME=GROUP`, `NAME:VALUE=GROUP` or `NAME:/PATTERN/=GROUP`. Raises `ValueError`."""
-    header, _, group = text.rpartition("=")
-    name, colon, value = header.partition(":")
-    if not name or not group or (colon and not value):
-        raise ValueError(f"{text!r} is not a rule; expected NAME:VALUE=GROUP or NAME:/PATTERN/=GROUP")
+    A value between slashes is a pattern; without one the header only has to be there. Raises `ValueError`.
+    """
+    found = _RULE.fullmatch(text)
+    if not found:
+        raise ValueError(
+            f"{text!r} is not a rule; expected PATH=GROUP, NAME:VALUE=GROUP or 'PATH NAME:VALUE=GROUP', "
+            "such as '/v1/files/*=files' or '/a/* x-team:search=search strip /a'"
+        )
+    parts = found.groupdict(default="")
+    value = parts["value"]
     if len(value) > len("//") and value.startswith("/") and value.endswith("/"):
-        return Rule(group=group, header=name, pattern=value[1:-1])
-    return Rule(group=group, header=name, value=value)
+        return Rule(**parts | {"value": "", "pattern": value[1:-1]})
+    return Rule(**parts)
 
 
 def ip_limit(text: str) -> IpLimit:
@@ -85,19 +94,13 @@ def get(client: Client, output: Output, name: str) -> None:
 @click.option("--default-group", metavar="GROUP", default="", help="Serves what no rule and no model does.")
 @click.option(
     "--rule",
-    "path_rules",
-    type=path_rule,
-    metavar="PATH=GROUP",
+    "rules",
+    type=rule,
+    metavar="'PATH NAME:VALUE=GROUP'",
     multiple=True,
-    help="Where a path goes: with :name, {name:regex} or * for a segment, * at the end; repeat for more.",
-)
-@click.option(
-    "--header-rule",
-    "header_rules",
-    type=header_rule,
-    metavar="NAME:VALUE=GROUP",
-    multiple=True,
-    help="Where a header leads, /PATTERN/ for a regular expression; repeat for more.",
+    help="Where requests go by path (:name, {name:regex} or * for a segment, * at the end), by header "
+    "(/PATTERN/ for a regular expression) or by both; ' strip PREFIX' at the end takes that off the path. "
+    "Repeat for more.",
 )
 @click.option(
     "--ip-limit", type=ip_limit, metavar="PER_SECOND/BURST", help="How many requests an IP address may make."
@@ -111,8 +114,7 @@ def create(
     name: str,
     listen: str,
     default_group: str,
-    path_rules: tuple[Rule, ...],
-    header_rules: tuple[Rule, ...],
+    rules: tuple[Rule, ...],
     ip_limit: IpLimit | None,
     head_timeout: timedelta | None,
     inactive: bool,
@@ -123,14 +125,14 @@ def create(
     Examples:
       tollkeeper listener create tenant-a --listen 0.0.0.0:3001 --default-group chat --ip-limit 50/100
       tollkeeper listener create edge --listen '[::]:3002' --rule '/v1/embeddings=embed' \\
-          --header-rule 'x-team:search=search' --header-rule 'user-agent:/curl.*/=tests'
+          --rule 'user-agent:/curl.*/=tests' --rule '/a/* x-team:search=search strip /a'
     """
     output.item(
         client.listeners.create(
             name=name,
             address=listen,
             default_group=default_group,
-            rules=path_rules + header_rules,
+            rules=rules,
             ip_limit=ip_limit,
             head_timeout=head_timeout,
             is_active=not inactive,
@@ -144,19 +146,11 @@ def create(
 @click.option("--default-group", metavar="GROUP", help="Serves what no rule and no model does; '' for none.")
 @click.option(
     "--rule",
-    "path_rules",
-    type=path_rule,
-    metavar="PATH=GROUP",
+    "rules",
+    type=rule,
+    metavar="'PATH NAME:VALUE=GROUP'",
     multiple=True,
-    help="Where a path goes; repeat for more. With header rules they replace all present ones.",
-)
-@click.option(
-    "--header-rule",
-    "header_rules",
-    type=header_rule,
-    metavar="NAME:VALUE=GROUP",
-    multiple=True,
-    help="Where a header leads; repeat for more. With path rules they replace all present ones.",
+    help="Where requests go, as in create; repeat for more. They replace all present ones.",
 )
 @click.option("--no-rules", is_flag=True, help="Take all rules away.")
 @click.option("--ip-limit", type=ip_limit, metavar="PER_SECOND/BURST", help="Of each IP address.")
@@ -171,8 +165,7 @@ def update(
     name: str,
     listen: str | None,
     default_group: str | None,
-    path_rules: tuple[Rule, ...],
-    header_rules: tuple[Rule, ...],
+    rules: tuple[Rule, ...],
     no_rules: bool,
     ip_limit: IpLimit | None,
     no_ip_limit: bool,
@@ -187,7 +180,6 @@ def update(
       tollkeeper listener update tenant-a --listen 0.0.0.0:3005
       tollkeeper listener update tenant-a --no-rules --default-group chat
     """
-    rules = path_rules + header_rules
     if rules and no_rules:
         raise click.UsageError("give rules or --no-rules, not both")
     if ip_limit and no_ip_limit:

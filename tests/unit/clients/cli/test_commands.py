@@ -377,14 +377,14 @@ def test_groups_and_listeners_from_creation_to_end(shell: Shell) -> None:
 
     opened = shell.item(
         "listener", "create", listener, "--listen", "127.0.0.1:39001", "--default-group", group,
-        "--rule", f"/v1/files/*={group}", "--header-rule", f"x-team:search={group}", "--ip-limit", "50/100",
+        "--rule", f"/a/* x-team:search={group} strip /a", "--rule", f"x-team={group}", "--ip-limit", "50/100",
     )  # fmt: skip
     assert opened["ip_limit"] == {"per_second": 50, "burst": 100}
     rules = opened["rules"]
     assert isinstance(rules, list)
-    assert [(it["path"], it["header"], it["value"]) for it in rules] == [
-        ("/v1/files/*", "", ""),
-        ("", "x-team", "search"),
+    assert [(it["path"], it["header"], it["value"], it["strip_prefix"]) for it in rules] == [
+        ("/a/*", "x-team", "search", "/a"),
+        ("", "x-team", "", ""),
     ]
     closed = shell.item(
         "listener", "update", listener, "--no-rules", "--no-ip-limit", "--deactivate", "--head-timeout", "2s"
