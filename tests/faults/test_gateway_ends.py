@@ -201,14 +201,22 @@ def test_sigterm_lets_requests_under_way_end_and_accepts_none(own_gateway: Gatew
 
 
 async def outlast(gateway: Gateway, secret: str) -> None:
-    """Has a stream that never ends when its gateway is told to; the caller can tell that it broke off."""
+    """Has a stream that never ends when its gateway is told to; the caller is told that it broke off."""
     async with callers() as session, begun(session, gateway.data, secret, "hang=3", "outlasting") as response:
         gateway.command.process.terminate()
+        async for line in response.content:
+            if b'"error"' in line:
+                break
+        error = json.loads(line.removeprefix(b"data: "))["error"]
+        assert (error["code"], error["message"].split(": ")[1]) == (
+            "draining",
+            "the gateway stops; send the request again",
+        )
         with pytest.raises(aiohttp.ClientPayloadError):
             await response.read()
 
 
-def test_a_stream_that_outlasts_the_drain_does_not_look_complete(
+def test_a_stream_that_outlasts_the_drain_says_so_and_does_not_look_complete(
     tmp_path: Path, simulator: Simulator
 ) -> None:
     with Gateway(tmp_path, drain_seconds="1") as gateway:

@@ -1,5 +1,6 @@
 """Relaying an answer: chunk by chunk as it arrives, metered on the side."""
 
+import asyncio
 import re
 import time
 
@@ -99,6 +100,10 @@ async def relay_stream(
     except TransportError as error:
         # What breaks off after the last event has broken nothing.
         problem, last = (None if meter.closed else str(error)), b""
+    except asyncio.CancelledError:  # the caller left, or this process is going down
+        if exchange.caller is not None and not meter.closed:
+            exchange.caller.write_part(stream_error(exchange, "the gateway stops", Reason.DRAINING))
+        raise
     if problem is None:
         # The last event may lack its blank line; whether it is whole shows in what it says.
         used = meter.feed(last)
@@ -114,11 +119,9 @@ async def relay_stream(
     await _finish(exchange, last)
 
 
-def stream_error(exchange: Exchange, problem: str) -> bytes:
+def stream_error(exchange: Exchange, problem: str, reason: Reason = Reason.UPSTREAM_CUT) -> bytes:
     """Returns the event that ends a broken stream, and notes it on the exchange."""
-    error = TollkeeperError(
-        Reason.UPSTREAM_CUT, f"the answer is incomplete: {problem}; send the request again"
-    )
+    error = TollkeeperError(reason, f"the answer is incomplete: {problem}; send the request again")
     exchange.error_code = str(error.reason)
     assert exchange.matched is not None
     match exchange.matched.endpoint.meter:
