@@ -173,6 +173,8 @@ def refuses(url: str) -> bool:
         socket.create_connection((host, int(port)), timeout=5).close()
     except ConnectionRefusedError:
         return True
+    except ConnectionResetError:  # the socket was being closed: the next one tells
+        return False
     return False
 
 
