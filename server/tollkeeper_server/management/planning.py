@@ -40,6 +40,7 @@ ROOT = "configuration"
 _SECRETS = ("api_key", "proxy_url")
 
 _E = TypeVar("_E", Upstream, Group, Model, Listener)
+_P = TypeVar("_P", Upstream, Group, Model, Listener, Project)
 
 
 class _Described(Protocol):
@@ -150,17 +151,21 @@ class Planner:
 
     def _keep(self, kept: _Kept[_E], after: _E, describe: Callable[[_E], Message]) -> None:
         before = kept.before.get(after.name)
-        if after == before:
-            return
+        if after != before:
+            kept.after[after.name] = self._put(kept.kind, after.name, before, after, describe)
+
+    def _put(
+        self, kind: Kind, key: str, before: _P | None, after: _P, describe: Callable[[_P], Message]
+    ) -> _P:
+        """Notes what becomes of an entity, and how that differs; returns it as it is to be stored."""
         if before is not None:
             after = msgspec.structs.replace(
                 after, updated_at=max(self._now, after.updated_at), revision=before.revision + 1
             )
-        kept.after[after.name] = after
-        self._puts[kept.kind, after.name] = after
+        self._puts[kind, key] = after
         self._changes.append(
             pb.ConfigurationChange(
-                kind=kept.kind,
+                kind=kind,
                 name=after.name,
                 action=pb.CHANGE_ACTION_UPDATE if before else pb.CHANGE_ACTION_CREATE,
                 fields=differences(
@@ -168,6 +173,7 @@ class Planner:
                 ),
             )
         )
+        return after
 
     def _leave_one_default(self, wanted: pb.Configuration) -> None:
         """Takes from the default upstream what a described one gets."""
@@ -205,24 +211,7 @@ class Planner:
         after = self._build_project(described, now=self._now, previous=before)
         if after == before:
             return after
-        if before is not None:
-            after = msgspec.structs.replace(
-                after, updated_at=max(self._now, after.updated_at), revision=before.revision + 1
-            )
-        self._puts[Kind.PROJECT, after.id] = after
-        self._changes.append(
-            pb.ConfigurationChange(
-                kind=Kind.PROJECT,
-                name=after.name,
-                action=pb.CHANGE_ACTION_UPDATE if before else pb.CHANGE_ACTION_CREATE,
-                fields=differences(
-                    describe_project(before) if before else None,
-                    describe_project(after),
-                    secrets=_secrets(before, after),
-                ),
-            )
-        )
-        return after
+        return self._put(Kind.PROJECT, after.id, before, after, describe_project)
 
     def _prune(self, kept: _Kept[_E], describe: Callable[[_E], Message]) -> None:
         if not kept.paths:
