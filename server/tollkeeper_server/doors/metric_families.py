@@ -1,6 +1,6 @@
 """Families of metrics as prometheus_client writes them, in pieces that each take about a millisecond."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -27,21 +27,20 @@ def counts(series: Histograms) -> Sums:
 
 def counters(name: str, text: str, names: Sequence[str], sums: Sums) -> Iterator[Metric]:
     """Yields a family of counters; `name` is without its `_total`."""
-    rest = iter(sums)
-    while True:
-        family = CounterMetricFamily(name, text, labels=names)
-        for labels, value in islice(rest, _SAMPLES):
-            family.add_metric([str(label) for label in labels], value)
-        yield family
-        if len(family.samples) < _SAMPLES:
-            return
+    return _families(lambda: CounterMetricFamily(name, text, labels=names), sums)
 
 
 def gauges(name: str, text: str, names: Sequence[str], sums: Sums) -> Iterator[Metric]:
     """Yields a family of gauges."""
+    return _families(lambda: GaugeMetricFamily(name, text, labels=names), sums)
+
+
+def _families(
+    new: Callable[[], CounterMetricFamily] | Callable[[], GaugeMetricFamily], sums: Sums
+) -> Iterator[Metric]:
     rest = iter(sums)
     while True:
-        family = GaugeMetricFamily(name, text, labels=names)
+        family = new()
         for labels, value in islice(rest, _SAMPLES):
             family.add_metric([str(label) for label in labels], value)
         yield family
