@@ -8,6 +8,8 @@ from tollkeeper_server.dataplane.peek import media_type
 from tollkeeper_server.dataplane.relay import relay_body, relay_stream
 from tollkeeper_server.dataplane.transport import Incoming
 
+_JSON = b"application/json"
+
 
 async def pass_on(exchange: Exchange, incoming: Incoming, body: bytes, *, hide_usage: bool) -> None:
     """Answers with what an upstream answered to `body`, and notes the tokens that took.
@@ -18,8 +20,11 @@ async def pass_on(exchange: Exchange, incoming: Incoming, body: bytes, *, hide_u
     kind = exchange.matched.endpoint.meter
     answered = lowered(incoming.headers)
     received = dict(answered)
-    coding = received.get(b"content-encoding", b"identity").strip().lower()
-    exchange.streamed = media_type(received.get(b"content-type", b"")) == b"text/event-stream"
+    coding = received.get(b"content-encoding", b"identity")
+    if coding != b"identity":
+        coding = coding.strip().lower()
+    content_type = received.get(b"content-type", b"")
+    exchange.streamed = content_type != _JSON and media_type(content_type) == b"text/event-stream"
     streamed = exchange.streamed and incoming.status < 400 and coding == b"identity"
     headers = response_headers(answered, exchange.request_id, drop_length=streamed)
     headers.append((b"x-tollkeeper-upstream", exchange.upstream.encode()))
@@ -32,7 +37,7 @@ async def pass_on(exchange: Exchange, incoming: Incoming, body: bytes, *, hide_u
         finally:
             exchange.tokens = stream.tokens(body)
         return
-    if kind in {Meter.NONE, Meter.SPEECH} or incoming.status >= 400:  # speech is sound, not JSON
+    if incoming.status >= 400 or kind is Meter.NONE or kind is Meter.SPEECH:  # speech is sound, not JSON
         await relay_body(exchange, incoming, headers, None)
         return
     meter = BodyMeter(kind, coding)

@@ -94,9 +94,12 @@ def presented(headers: dict[bytes, bytes]) -> bytes:
     authorization = headers.get(b"authorization")
     secret = b""
     if authorization is not None:
-        scheme, _, value = authorization.partition(b" ")
-        if scheme.lower() == b"bearer":
-            secret = value.strip()
+        if authorization.startswith(b"Bearer "):  # as nearly all spell it
+            secret = authorization[7:].strip()
+        else:
+            scheme, _, value = authorization.partition(b" ")
+            if scheme.lower() == b"bearer":
+                secret = value.strip()
     if not secret:
         for name in _BARE:
             secret = headers.get(name, b"").strip()

@@ -15,6 +15,10 @@ LISTENER = "tollkeeper.listener"
 class Caller(Protocol):
     """Who waits for the answer to one request."""
 
+    @property
+    def headers_checked(self) -> bool:
+        """Whether the request's headers are known to be what `check_headers` lets pass."""
+
     def whole_body(self) -> bytes | None:
         """Takes the request's body if all of it is there and nothing of it was read; else None."""
 

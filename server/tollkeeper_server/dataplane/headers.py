@@ -45,6 +45,7 @@ _DROPPED_FOR_PLAIN = _DROPPED | {b"accept-encoding"}
 _NOT_ANSWERED = _HOP_BY_HOP | {b"alt-svc", b"x-request-id"}
 _NOT_ANSWERED_STREAMED = _NOT_ANSWERED | {b"content-length"}
 _NOTHING: frozenset[bytes] = frozenset()
+_KEEP_ALIVE = [b"keep-alive"]
 
 MAX_HEADER_BYTES = 64 * 1024
 _FORBIDDEN = bytes({*range(32), 127} - {9})
@@ -87,7 +88,7 @@ def framed_twice(headers: Mapping[bytes, bytes]) -> bool:
 def named_by_connection(headers: Iterable[Header]) -> frozenset[bytes]:
     """Returns the names that `Connection` declares to be hop-by-hop, beyond those that always are."""
     values = [value for name, value in headers if name == b"connection"]
-    if not values or values == [b"keep-alive"]:
+    if not values or values == _KEEP_ALIVE:
         return _NOTHING
     return frozenset(name.strip().lower() for value in values for name in value.split(b",") if name.strip())
 
@@ -140,6 +141,8 @@ def response_headers(received: list[Header], request_id: str, *, drop_length: bo
     if named := named_by_connection(received):
         dropped |= named
     headers = [header for header in received if header[0] not in dropped]
-    headers.extend([(b"x-upstream-request-id", value) for name, value in received if name == b"x-request-id"])
+    if len(headers) != len(received):
+        theirs = [(b"x-upstream-request-id", value) for name, value in received if name == b"x-request-id"]
+        headers.extend(theirs)
     headers.append((b"x-request-id", request_id.encode()))
     return headers

@@ -59,19 +59,19 @@ def to_tokens(usage: Usage, *, images: int = 0) -> Tokens:
     """Returns what a usage object says, in our terms."""
     prompt = usage.prompt_tokens if usage.prompt_tokens is not None else usage.input_tokens
     completion = usage.completion_tokens if usage.completion_tokens is not None else usage.output_tokens
-    cached = _detail(usage.prompt_tokens_details or usage.input_tokens_details, "cached_tokens")
+    details = usage.prompt_tokens_details or usage.input_tokens_details
+    cached = details.cached_tokens if details is not None else None
+    details = usage.completion_tokens_details or usage.output_tokens_details
+    reasoning = details.reasoning_tokens if details is not None else None
     if usage.cache_read_input_tokens is not None or usage.cache_creation_input_tokens is not None:
         cached = usage.cache_read_input_tokens or 0
         prompt = (prompt or 0) + cached + (usage.cache_creation_input_tokens or 0)
-    seconds = min(max(usage.seconds or 0.0, 0.0), _MAX)
     return Tokens(
         prompt=_count(prompt),
         completion=_count(completion),
         cached=_count(cached),
-        reasoning=_count(
-            _detail(usage.completion_tokens_details or usage.output_tokens_details, "reasoning_tokens")
-        ),
-        audio_milliseconds=_count(round(seconds * 1000)),
+        reasoning=_count(reasoning),
+        audio_milliseconds=_milliseconds(usage.seconds) if usage.seconds is not None else 0,
         images=images,
         confidence=Confidence.EXACT,
     )
@@ -85,10 +85,14 @@ def merge(older: Usage | None, newer: Usage) -> Usage:
     return msgspec.structs.replace(older, **said)
 
 
-def _detail(details: Details | None, name: str) -> Count:
-    return getattr(details, name) if details is not None else None
+def _milliseconds(seconds: float) -> int:
+    return _count(round(min(max(seconds, 0.0), _MAX) * 1000))
 
 
 def _count(number: Count) -> int:
     # A provider's nonsense must not make sums go down or overflow what stores can hold.
-    return int(min(max(number or 0, 0), _MAX))
+    if number is None:
+        return 0
+    if type(number) is int and 0 <= number <= _MAX:
+        return number
+    return int(min(max(number, 0), _MAX))

@@ -4,11 +4,17 @@ import os
 import re
 import time
 from enum import StrEnum
+from functools import lru_cache
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: no i, l, o, u
 _PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
 _RANDOM = (_ALPHABET * 8).encode("ascii")  # five bits of each byte count
+_RANDOM_LENGTH = 16
 _PATTERN = re.compile(rf"[a-z]{{3}}_[{_ALPHABET}]{{26}}")
+# Asking the system for randomness takes longer than all the rest: it is asked for many ids at a time.
+_MADE_AHEAD = 256
+_made: list[str] = []
+os.register_at_fork(after_in_child=_made.clear)
 
 
 class Prefix(StrEnum):
@@ -21,12 +27,29 @@ class Prefix(StrEnum):
 
 def new_id(prefix: Prefix) -> str:
     """Returns a new identifier: 48 bits of Unix milliseconds and 80 random bits, as ULIDs have."""
-    ms = time.time_ns() // 1_000_000
+    try:
+        random = _made.pop()
+    except IndexError:
+        random = _make_ahead()
+    return prefix + "_" + _time_part(time.time_ns() // 1_000_000) + random
+
+
+@lru_cache(maxsize=4)
+def _time_part(ms: int) -> str:
     pairs = _PAIRS
     return (
-        f"{prefix}_{pairs[ms >> 40]}{pairs[ms >> 30 & 1023]}{pairs[ms >> 20 & 1023]}"
-        f"{pairs[ms >> 10 & 1023]}{pairs[ms & 1023]}{os.urandom(16).translate(_RANDOM).decode('ascii')}"
+        f"{pairs[ms >> 40]}{pairs[ms >> 30 & 1023]}{pairs[ms >> 20 & 1023]}"
+        f"{pairs[ms >> 10 & 1023]}{pairs[ms & 1023]}"
     )
+
+
+def _make_ahead() -> str:
+    """Returns a random part, and keeps more of them for the next ids."""
+    text = os.urandom(_RANDOM_LENGTH * _MADE_AHEAD).translate(_RANDOM).decode("ascii")
+    parts = [text[at : at + _RANDOM_LENGTH] for at in range(0, len(text), _RANDOM_LENGTH)]
+    part = parts.pop()
+    _made.extend(parts)
+    return part
 
 
 def is_id(prefix: Prefix, text: str) -> bool:

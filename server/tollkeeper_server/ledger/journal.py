@@ -214,7 +214,7 @@ class Journal:
         for event, settled in zip(events, lines, strict=True):
             end += len(settled)
             self._open.pop(event.id, None)
-            self._recent.add(Position(self._number, end), event)
+            self._recent.add(self._number, end, event)
         return True
 
     def _let_wait(self, event: UsageEvent) -> None:

@@ -2,15 +2,9 @@
 
 from collections import deque
 from itertools import islice
-from typing import NamedTuple
 
 from tollkeeper_server.domain.usage import UsageEvent
 from tollkeeper_server.ledger.segments import Position
-
-
-class _Kept(NamedTuple):
-    end: Position
-    event: UsageEvent
 
 
 class Recent:
@@ -18,15 +12,16 @@ class Recent:
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._kept: deque[_Kept] = deque()
+        # Where the line of each ends, in two numbers: a `Position` for each takes longer than all the rest.
+        self._kept: deque[tuple[int, int, UsageEvent]] = deque()
         # Everything settled behind this is kept.
         self._since = Position(0, 0)
 
-    def add(self, end: Position, event: UsageEvent) -> None:
-        """Keeps an event whose line ends at `end`, which is behind all others."""
-        self._kept.append(_Kept(end, event))
+    def add(self, segment: int, end: int, event: UsageEvent) -> None:
+        """Keeps an event whose line ends at `end` in a segment, which is behind all others."""
+        self._kept.append((segment, end, event))
         if len(self._kept) > self._most:
-            self._since = self._kept.popleft().end
+            self._forget_first()
 
     def after(
         self, position: Position, limit: int, end: Position
@@ -36,9 +31,13 @@ class Recent:
         None if not all of them are kept. What is before `position` is forgotten.
         """
         kept = self._kept
-        while kept and kept[0].end <= position:
-            self._since = kept.popleft().end
+        while kept and kept[0][:2] <= position:
+            self._forget_first()
         if position < self._since:
             return None
-        reach = kept[limit - 1].end if len(kept) > limit else end
-        return [event for _, event in islice(kept, limit)], reach
+        reach = Position(*kept[limit - 1][:2]) if len(kept) > limit else end
+        return [event for _, _, event in islice(kept, limit)], reach
+
+    def _forget_first(self) -> None:
+        segment, end, _ = self._kept.popleft()
+        self._since = Position(segment, end)

@@ -247,6 +247,7 @@ class Taker:
     def __init__(self, sent: list[dict[str, object]]) -> None:
         self.sent = sent
         self.waited = 0
+        self.headers_checked = False
 
     def whole_body(self) -> bytes | None:
         """Tells that the body has not come yet."""

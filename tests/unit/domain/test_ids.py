@@ -1,5 +1,7 @@
 """Identifiers sort by time, and nothing else passes for one."""
 
+import subprocess
+import sys
 import time
 
 import pytest
@@ -22,6 +24,23 @@ def test_ids_are_unique_and_sort_by_the_time_they_were_made(monkeypatch: pytest.
         made.append(new_id(Prefix.REQUEST))
 
     assert made == sorted(set(made))
+
+
+_FORK = """
+import os
+from tollkeeper_server.domain.ids import Prefix, new_id
+new_id(Prefix.REQUEST)
+child = os.fork()
+print(*(new_id(Prefix.REQUEST)[14:] for _ in range(20)), flush=True)
+if child:
+    os.waitpid(child, 0)
+"""
+
+
+def test_a_forked_process_makes_ids_of_its_own() -> None:
+    run = subprocess.run([sys.executable, "-c", _FORK], check=True, capture_output=True, text=True)
+
+    assert len(set(run.stdout.split())) == 40
 
 
 @pytest.mark.parametrize(

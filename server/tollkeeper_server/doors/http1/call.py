@@ -56,14 +56,18 @@ class Call:
 
     __slots__ = (
         "_body_read", "_body_told", "_chunked", "_expects", "_gone", "_head", "_keep", "_left", "_line",
-        "_pieces", "_size", "_started", "_waiter", "_when_gone", "finished", "more_body", "scope",
+        "_pieces", "_size", "_started", "_waiter", "_when_gone", "finished", "headers_checked", "more_body",
+        "scope",
     )  # fmt: skip
 
-    def __init__(self, line: Line, scope: Message, *, keep: bool, expects: bool) -> None:
+    def __init__(
+        self, line: Line, scope: Message, *, keep: bool, expects: bool, headers_checked: bool
+    ) -> None:
         """`keep`: the connection may serve others afterwards. `expects`: the caller waits for a go-ahead."""
         self._line = line
         self.scope = scope
         scope["extensions"] = {EXTENSION: self}
+        self.headers_checked = headers_checked
         self._keep = keep
         self._expects = expects
         self._pieces: list[bytes] = []

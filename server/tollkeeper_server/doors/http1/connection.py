@@ -12,6 +12,7 @@ from urllib.parse import unquote
 import httptools
 
 from tollkeeper_server.dataplane.caller import LISTENER
+from tollkeeper_server.dataplane.headers import MAX_HEADER_BYTES
 from tollkeeper_server.doors.http1.call import App, Call
 from tollkeeper_server.doors.http1.head import split_target
 from tollkeeper_server.doors.http1.refusal import ENDLESS_HEAD, MAX_HEAD_BYTES, NOT_HTTP, late_head, refusal
@@ -26,6 +27,7 @@ _EARLY = 0.002
 _MOMENT = 0.05
 _ASGI = {"version": "3.0", "spec_version": "2.3"}
 _FRAMING = {b"content-length", b"transfer-encoding"}
+_REQUEST = "request"  # a name for each task would have to be made
 
 
 class Owner(Protocol):
@@ -61,9 +63,9 @@ class Connection(asyncio.Protocol):
     """
 
     __slots__ = (
-        "_advanced", "_call", "_client", "_deadline", "_expects", "_headers", "_in_head", "_latest", "_owner",
-        "_parser", "_queue", "_reading", "_refusal", "_resuming", "_shut", "_timer", "_timer_at",
-        "_transport", "_unread", "_url", "_writable", "loop",
+        "_advanced", "_arrived", "_call", "_client", "_deadline", "_expects", "_headers", "_in_head",
+        "_latest", "_owner", "_parser", "_piece", "_queue", "_reading", "_refusal", "_resuming", "_shut",
+        "_timer", "_timer_at", "_transport", "_unread", "_url", "_writable", "loop",
     )  # fmt: skip
 
     def __init__(self, owner: Owner) -> None:
@@ -77,6 +79,9 @@ class Connection(asyncio.Protocol):
         self._in_head = False
         self._advanced = False
         self._resuming = False
+        self._piece = 0
+        # Bytes since the last request began, and those before it in the same piece: its head is no larger.
+        self._arrived = 0
         self._unread = 0
         self._call: Call | None = None
         self._latest: Call | None = None
@@ -175,6 +180,8 @@ class Connection(asyncio.Protocol):
         if parser is None:  # what came before was not HTTP, or an answer said that the connection closes
             return
         self._advanced = False
+        self._piece = size = len(data)
+        self._arrived += size
         try:
             parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
@@ -185,7 +192,7 @@ class Connection(asyncio.Protocol):
             if self._in_head:
                 self._begin_head()
             if not self._advanced:  # a head, or the extensions of a chunk, or trailers: none need end
-                self._unread += len(data)
+                self._unread += size
                 if self._unread > MAX_HEAD_BYTES:
                     self._refuse(ENDLESS_HEAD)
 
@@ -226,6 +233,7 @@ class Connection(asyncio.Protocol):
             self._expects = False
             self._in_head = True
             self._unread = 0
+            self._arrived = self._piece
 
     def on_url(self, url: bytes) -> None:
         """Takes a part of the target."""
@@ -251,13 +259,14 @@ class Connection(asyncio.Protocol):
         assert parser is not None
         version = parser.get_http_version()
         raw_path, query = split_target(self._url)
+        path = raw_path.decode("latin-1")
         scope = {
             "type": "http",
             "asgi": _ASGI,
             "http_version": version,
             "method": parser.get_method().decode("ascii"),
             "scheme": "http",
-            "path": unquote(raw_path.decode("latin-1")) if b"%" in raw_path else raw_path.decode("latin-1"),
+            "path": unquote(path) if "%" in path else path,
             "raw_path": raw_path,
             "query_string": query,
             "root_path": "",
@@ -266,7 +275,9 @@ class Connection(asyncio.Protocol):
             LISTENER: self._owner.name,
         }
         keep = version == "1.1" and parser.should_keep_alive()
-        self._latest = call = Call(self, scope, keep=keep, expects=self._expects)
+        # The parser lets no control character pass in a name or a value.
+        checked = self._arrived <= MAX_HEADER_BYTES
+        self._latest = call = Call(self, scope, keep=keep, expects=self._expects, headers_checked=checked)
         if self._call is None:
             self._start(call)
         else:
@@ -288,7 +299,7 @@ class Connection(asyncio.Protocol):
 
     def _start(self, call: Call) -> None:
         self._call = call
-        self._owner.started(self.loop.create_task(call.run(self._owner.app)))
+        self._owner.started(self.loop.create_task(call.run(self._owner.app), name=_REQUEST))
 
     def _refuse(self, error: TollkeeperError) -> None:
         self._parser = None

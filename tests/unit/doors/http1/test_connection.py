@@ -4,7 +4,9 @@ import asyncio
 
 import msgspec
 import pytest
+from tollkeeper_server.dataplane.caller import EXTENSION
 from tollkeeper_server.dataplane.exchange import Message, Receive, Send
+from tollkeeper_server.dataplane.headers import MAX_HEADER_BYTES
 from tollkeeper_server.doors.http1 import connection
 from tollkeeper_server.doors.http1.refusal import MAX_HEAD_BYTES
 
@@ -222,6 +224,44 @@ async def test_a_head_within_the_bound_is_served() -> None:
         for _ in range(2):
             line.send(GET[:-2] + b"a: " + b"x" * (MAX_HEAD_BYTES - 100) + b"\r\n\r\n")
             assert await line.answer() == b"/:"
+
+
+@pytest.mark.parametrize("control", [*(bytes([code]) for code in range(32) if code != 9), b"\x7f"])
+@pytest.mark.parametrize("header", [b"a%b: x", b"a: x%by"], ids=["name", "value"])
+async def test_a_control_character_in_a_header_never_reaches_the_application(
+    control: bytes, header: bytes
+) -> None:
+    async def app(scope: Message, receive: Receive, send: Send) -> None:
+        for name, value in scope["headers"]:
+            assert control not in name + value
+        await whole(send, b"")
+
+    async with served(app) as door:
+        line = await door.connect()
+        line.send(GET[:-2] + header % control + b"\r\n\r\n")
+        assert await line.head()
+
+
+@pytest.mark.parametrize("over", [False, True])
+async def test_only_heads_that_are_surely_small_count_as_checked(over: bool) -> None:
+    said: list[bool] = []
+
+    async def app(scope: Message, receive: Receive, send: Send) -> None:
+        said.append(scope["extensions"][EXTENSION].headers_checked)
+        await whole(send, b"")
+
+    first = GET[:-2] + b"a: " + b"x" * (MAX_HEADER_BYTES - 2048) + b"\r\n"
+    async with served(app) as door:
+        line = await door.connect()
+        line.send(GET)
+        assert await line.answer() == b""
+        # A head that begins behind a whole request, in the same piece, and ends in a small one.
+        line.send(GET + first)
+        assert await line.answer() == b""
+        line.send((b"b: " + b"y" * 4096 if over else b"b: y") + b"\r\n\r\n")
+        assert await line.answer() == b""
+
+    assert (said[0], said[2]) == (True, not over)
 
 
 @pytest.mark.parametrize("beginning", [b"1;", b"0\r\na: "], ids=["chunk extension", "trailer"])
