@@ -5,7 +5,7 @@ from tollkeeper_server.dataplane.exchange import Exchange
 from tollkeeper_server.dataplane.headers import lowered, response_headers
 from tollkeeper_server.dataplane.meter import BodyMeter, StreamMeter
 from tollkeeper_server.dataplane.peek import media_type
-from tollkeeper_server.dataplane.relay import relay_body, relay_stream
+from tollkeeper_server.dataplane.relay import relay_body, relay_stream, relay_whole
 from tollkeeper_server.dataplane.transport import Incoming
 
 _JSON = b"application/json"
@@ -38,10 +38,12 @@ async def pass_on(exchange: Exchange, incoming: Incoming, body: bytes, *, hide_u
             exchange.tokens = stream.tokens(body)
         return
     if incoming.status >= 400 or kind is Meter.NONE or kind is Meter.SPEECH:  # speech is sound, not JSON
-        await relay_body(exchange, incoming, headers, None)
+        if not relay_whole(exchange, incoming, headers, None):
+            await relay_body(exchange, incoming, headers, None)
         return
     meter = BodyMeter(kind, coding)
     try:
-        await relay_body(exchange, incoming, headers, meter)
+        if not relay_whole(exchange, incoming, headers, meter):
+            await relay_body(exchange, incoming, headers, meter)
     finally:
         exchange.tokens = meter.tokens(body)

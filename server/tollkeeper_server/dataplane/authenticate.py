@@ -1,5 +1,6 @@
 """Who is calling: from the headers to an admissible token."""
 
+import re
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Protocol
@@ -13,6 +14,7 @@ from tollkeeper_server.snapshot.model import ProjectView, Snapshot
 
 # In the order in which they are looked at: OpenAI's clients, Anthropic's, Azure's.
 _BARE = (b"x-api-key", b"api-key")
+_SECRET = re.compile(rb"[ -~]{1,%d}" % MAX_SECRET_LENGTH)
 _INVALID = (
     "the token is not valid: it is unknown, revoked or expired; "
     "present a Tollkeeper token as `Authorization: Bearer sk-tk-…`"
@@ -44,8 +46,8 @@ class Authenticator:
         self._reload = reload
         self._clock = clock
 
-    async def authenticate(self, exchange: Exchange) -> None:
-        """Sets the exchange's token and project.
+    async def authenticate(self, exchange: Exchange) -> Token:
+        """Sets the exchange's token and project, and returns the token.
 
         Raises INVALID_API_KEY, PROJECT_INACTIVE, or STORE_UNAVAILABLE if it can't be told.
         """
@@ -55,6 +57,7 @@ class Authenticator:
         if token is None or isinstance(token, Unknown):
             raise TollkeeperError(Reason.INVALID_API_KEY, _INVALID)
         await self.accept(exchange, token)
+        return token
 
     async def accept(self, exchange: Exchange, token: Token) -> None:
         """Sets a token that was found, and its project. Raises as `authenticate` does."""
@@ -111,10 +114,6 @@ def presented(headers: dict[bytes, bytes]) -> bytes:
             "no token was presented; send it as `Authorization: Bearer sk-tk-…`, "
             "or in the header x-api-key or api-key",
         )
-    if len(secret) > MAX_SECRET_LENGTH or not secret.isascii() or not _printable(secret):
+    if not _SECRET.fullmatch(secret):
         raise TollkeeperError(Reason.INVALID_API_KEY, _INVALID)
     return secret
-
-
-def _printable(secret: bytes) -> bool:
-    return secret.decode("ascii").isprintable()

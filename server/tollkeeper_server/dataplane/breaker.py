@@ -114,7 +114,9 @@ class UpstreamBreaker:
         if permit < self._since:
             return
         if self._state is BreakerState.CLOSED:
-            self._count(now, 0)
+            self._window.add(now, 0)
+            if self._window.marked:  # it may be the call that makes the failures enough to tell
+                self._judge(now)
         else:
             self._close()
 
@@ -123,7 +125,8 @@ class UpstreamBreaker:
         if permit < self._since:
             return
         if self._state is BreakerState.CLOSED:
-            self._count(now, 1)
+            self._window.add(now, 1)
+            self._judge(now)
         else:
             self._open(now)
 
@@ -132,11 +135,10 @@ class UpstreamBreaker:
         if permit == self._permit:
             self._probe_end = None
 
-    def _count(self, now: float, failure: int) -> None:
+    def _judge(self, now: float) -> None:
         window, settings = self._window, self.settings
-        window.add(now, failure)
         failures, calls = window.marked, window.total
-        if failures and calls >= settings.min_calls and failures / calls >= settings.threshold:
+        if calls >= settings.min_calls and failures / calls >= settings.threshold:
             self._open(now)
 
     def _open(self, now: float) -> None:

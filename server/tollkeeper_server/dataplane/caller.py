@@ -1,5 +1,6 @@
 """What the data listener tells of a caller beyond ASGI, which saves the data plane tasks and timers."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
@@ -14,6 +15,10 @@ LISTENER = "tollkeeper.listener"
 
 class Caller(Protocol):
     """Who waits for the answer to one request."""
+
+    @property
+    def task(self) -> asyncio.Task[None]:
+        """The task that answers it."""
 
     @property
     def headers_checked(self) -> bool:

@@ -18,11 +18,11 @@ class Departure:
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
         self._gone = False
-        self._task: asyncio.Task[None] | None = None
+        caller = exchange.caller
+        self._task = caller.task if caller is not None else asyncio.current_task()
         self._watcher: asyncio.Task[None] | None = None
 
     def __enter__(self) -> "Departure":
-        self._task = asyncio.current_task()
         if self._exchange.body_read:
             self.watch()
         return self

@@ -72,7 +72,7 @@ def check_framing(headers: Mapping[bytes, bytes]) -> None:
 
     A server in front of this one may have gone by the other, and seen two requests (RFC 9112, 6.3).
     """
-    if framed_twice(headers):
+    if b"transfer-encoding" in headers and framed_twice(headers):
         raise TollkeeperError(
             Reason.INVALID_ARGUMENT,
             "content-length and transfer-encoding contradict each other; send one of them",
@@ -100,7 +100,7 @@ def request_headers(exchange: Exchange, target: Target, *, plain: bool) -> list[
     """
     received: list[Header] = exchange.scope["headers"]
     dropped = _DROPPED_FOR_PLAIN if plain else _DROPPED
-    if named := named_by_connection(received):
+    if b"connection" in exchange.headers and (named := named_by_connection(received)):
         dropped |= named
     own_names = target.own_names
     headers = [header for header in received if header[0] not in dropped and header[0] not in own_names]

@@ -87,14 +87,10 @@ class UpstreamHealth:
     def begin(self) -> "Call":
         """Counts a call as under way. It takes the place of a half-open breaker's one call."""
         now = self._clock()
-        if self.is_unknown(now):
+        if not self.in_flight and self.is_unknown(now):
             self._forgive()
         self.in_flight += 1
         return Call(self, self.breaker.enter(now))
-
-    def answering(self, permit: int) -> int:
-        """Closes a half-open breaker, and returns the permit to end the call with."""
-        return self.breaker.answering(permit)
 
     def succeeded(self, permit: int, seconds: float) -> None:
         """Counts a call under way as a success."""
@@ -168,7 +164,7 @@ class Call:
     def answering(self) -> None:
         """Notes that the answer has begun, and well: a half-open breaker closes without awaiting the end."""
         if self._upstream is not None:
-            self._permit = self._upstream.answering(self._permit)
+            self._permit = self._upstream.breaker.answering(self._permit)
 
     def succeeded(self, seconds: float) -> None:
         """Ends it well, after so long: the whole answer has come."""

@@ -36,6 +36,7 @@ from tollkeeper_server.dataplane.relay import BrokenAnswerError
 from tollkeeper_server.dataplane.respond import send_error, send_json
 from tollkeeper_server.dataplane.route import Way, enter, find_way, pin
 from tollkeeper_server.domain.listener import Rule
+from tollkeeper_server.domain.token import Token
 from tollkeeper_server.domain.usage import UsageEvent
 from tollkeeper_server.errors import Reason, TollkeeperError
 from tollkeeper_server.ledger.orphan import INTERRUPTED
@@ -46,6 +47,8 @@ _log = logging.getLogger("tollkeeper.dataplane")
 
 STATUS_CLIENT_GONE = 499
 STATUS_INTERRUPTED = 500
+# An upstream answers TRACE with the request it got (RFC 9110, 9.3.8), our credential included.
+_IMPOSSIBLE = frozenset({"TRACE", "CONNECT"})
 
 
 class Journal(Protocol):
@@ -132,44 +135,51 @@ class DataPlane:
             self._count(exchange)
 
     async def _serve(self, exchange: Exchange) -> None:
-        self._check_ip(exchange)
-        _check_method(exchange.method)
+        if exchange.snapshot.listeners:
+            self._check_ip(exchange)
+        if exchange.method in _IMPOSSIBLE:
+            raise _impossible(exchange.method)
         if exchange.caller is None or not exchange.caller.headers_checked:
             check_headers(exchange.scope["headers"])
         check_framing(exchange.headers)
-        endpoint.check_query(exchange.scope["query_string"])
+        if query := exchange.scope["query_string"]:
+            endpoint.check_query(query)
         rule = enter(exchange, _raw_path(exchange.scope))
         matched = exchange.matched
         assert matched is not None
-        await self._authenticator.authenticate(exchange)
+        token = await self._authenticator.authenticate(exchange)
         if rule is None and matched.endpoint is endpoint.MODELS and exchange.method in {"GET", "HEAD"}:
             await _serve_models(exchange)
             return
         if matched.endpoint.body is Body.STREAM:
-            await self._serve_upload(exchange, rule)
+            await self._serve_upload(exchange, rule, token)
             return
         body = await read_body(exchange, self._limits.max_body)
         exchange.request_bytes = len(body)
         peek = _peek(exchange, body)
         exchange.wants_stream = peek.streamed
         way = self._find_way(exchange, peek, rule)
-        if keeps(exchange):
+        kept = keeps(exchange)
+        if kept:
             way = await self._pin(exchange, body, way)
-        await self._admit_request(exchange)
+        if token.max_requests:
+            await self._admit_request(token)
         with Departure(exchange):
             try:
                 attempt = await self._dispatcher.send(exchange, peek, body, way)
             except asyncio.CancelledError:  # the caller left, or this process is going down
                 exchange.tokens = abandoned(matched.endpoint.meter, body)
                 raise
-            await self._answer_with(exchange, attempt, body)
+            await self._answer_with(exchange, attempt, body, kept=kept)
 
-    async def _serve_upload(self, exchange: Exchange, rule: Rule | None) -> None:
+    async def _serve_upload(self, exchange: Exchange, rule: Rule | None, token: Token) -> None:
         refuse_declared(exchange, self._limits.max_upload)
         way = self._find_way(exchange, Peek(None), rule)
-        if keeps(exchange):
+        kept = keeps(exchange)
+        if kept:
             way = await self._pin(exchange, b"", way)
-        await self._admit_request(exchange)
+        if token.max_requests:
+            await self._admit_request(token)
         departure = Departure(exchange)
         body: bytes | AsyncIterator[bytes] = b""
         if not exchange.body_read:
@@ -183,7 +193,7 @@ class DataPlane:
                 if exchange.body_error is not None:
                     raise exchange.body_error from None
                 raise
-            await self._answer_with(exchange, attempt, b"")
+            await self._answer_with(exchange, attempt, b"", kept=kept)
 
     def _find_way(self, exchange: Exchange, peek: Peek, rule: Rule | None) -> Way:
         way = find_way(exchange, peek, rule)
@@ -192,9 +202,9 @@ class DataPlane:
             self._metrics.matched(exchange.listener, way.pool.group)
         return way
 
-    async def _answer_with(self, exchange: Exchange, attempt: Attempt, body: bytes) -> None:
+    async def _answer_with(self, exchange: Exchange, attempt: Attempt, body: bytes, *, kept: bool) -> None:
         try:
-            if keeps(exchange):
+            if kept:
                 attempt.incoming = await self._affinity.remember(exchange, attempt.incoming)
             await pass_on(exchange, attempt.incoming, body, hide_usage=attempt.ask_usage)
         except BrokenAnswerError:
@@ -238,12 +248,11 @@ class DataPlane:
                 retry_after=math.ceil(seconds),
             )
 
-    async def _admit_request(self, exchange: Exchange) -> None:
-        assert exchange.token is not None
-        if exchange.token.max_requests and not await self._admit(exchange.token.id, datetime.now(UTC)):
+    async def _admit_request(self, token: Token) -> None:
+        if not await self._admit(token.id, datetime.now(UTC)):
             raise TollkeeperError(
                 Reason.REQUEST_LIMIT_EXCEEDED,
-                f"the token has used up its {exchange.token.max_requests:,} requests; "
+                f"the token has used up its {token.max_requests:,} requests; "
                 "have an administrator raise max_requests",
             )
 
@@ -264,12 +273,10 @@ class DataPlane:
         )
 
 
-def _check_method(method: str) -> None:
-    # An upstream answers TRACE with the request it got (RFC 9110, 9.3.8), our credential included.
-    if method in {"TRACE", "CONNECT"}:
-        raise TollkeeperError(
-            Reason.METHOD_NOT_ALLOWED, f"{method} is not possible here; use the method the endpoint has"
-        )
+def _impossible(method: str) -> TollkeeperError:
+    return TollkeeperError(
+        Reason.METHOD_NOT_ALLOWED, f"{method} is not possible here; use the method the endpoint has"
+    )
 
 
 async def _answer(exchange: Exchange, error: TollkeeperError) -> None:

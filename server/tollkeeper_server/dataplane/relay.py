@@ -24,20 +24,28 @@ class BrokenAnswerError(Exception):
     """The answer broke off after its head was sent: the caller's connection must not end well."""
 
 
+def relay_whole(
+    exchange: Exchange, incoming: Incoming, headers: list[Header], meter: BodyMeter | None
+) -> bool:
+    """Relays an answer that is no event stream at once, if all of it is there; tells whether it was."""
+    caller = exchange.caller
+    if caller is None or not exchange.body_read or (whole := incoming.whole_body()) is None:
+        return False
+    exchange.status = incoming.status
+    exchange.first_byte = time.perf_counter_ns()
+    exchange.response_bytes = len(whole)
+    if meter is not None:
+        meter.feed(whole)
+    exchange.finished = True
+    caller.answer(incoming.status, headers, whole)
+    return True
+
+
 async def relay_body(
     exchange: Exchange, incoming: Incoming, headers: list[Header], meter: BodyMeter | None
 ) -> None:
-    """Relays an answer that is no event stream. Raises `BrokenAnswerError` if it breaks off."""
-    caller, send = exchange.caller, exchange.send
-    if caller is not None and exchange.body_read and (whole := incoming.whole_body()) is not None:
-        exchange.status = incoming.status
-        exchange.first_byte = time.perf_counter_ns()
-        exchange.response_bytes = len(whole)
-        if meter is not None:
-            meter.feed(whole)
-        exchange.finished = True
-        caller.answer(incoming.status, headers, whole)
-        return
+    """Relays an answer that is no event stream, as it comes. Raises `BrokenAnswerError` if it breaks off."""
+    send = exchange.send
     await _start(exchange, incoming.status, headers)
     left = _length(headers)
     try:

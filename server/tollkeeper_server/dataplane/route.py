@@ -77,8 +77,7 @@ def find_way(exchange: Exchange, peek: Peek, rule: Rule | None) -> Way:
         _check_allowed(exchange, name, name)
         return Way(_group(exchange, group), rule=rule)
     note_model(exchange, route, name)
-    served = exchange.model_served
-    _check_allowed(exchange, name, served)
+    _check_allowed(exchange, name, exchange.model_served)
     _check_capability(exchange, route, name)
     if group:
         return Way(_named_there(_group(exchange, group), route), route, rule)

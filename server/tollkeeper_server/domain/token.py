@@ -1,6 +1,6 @@
 """Tokens: what applications present."""
 
-import hmac
+import hashlib
 import secrets
 from datetime import datetime
 from functools import lru_cache
@@ -9,6 +9,9 @@ from msgspec import Struct
 
 SECRET_PREFIX = "sk-tk-"  # noqa: S105 - the public part of every secret
 MAX_SECRET_LENGTH = 512
+_BLOCK_BYTES = 64
+_INNER = bytes(byte ^ 0x36 for byte in range(256))
+_OUTER = bytes(byte ^ 0x5C for byte in range(256))
 
 
 class Token(Struct, frozen=True, kw_only=True):
@@ -42,15 +45,18 @@ def new_secret() -> str:
 
 def digest_secret(secret: bytes, key: bytes) -> str:
     """Returns the keyed digest (HMAC-SHA-256) under which a secret is stored and looked up."""
-    digest = _keyed(key).copy()
-    digest.update(secret)
-    return digest.hexdigest()
+    begun, around = _keyed(key)
+    inner, outer = begun.copy(), around.copy()
+    inner.update(secret)
+    outer.update(inner.digest())
+    return outer.hexdigest()
 
 
 @lru_cache(maxsize=4)
-def _keyed(key: bytes) -> hmac.HMAC:
-    # Setting OpenSSL's HMAC up takes longer than all the rest.
-    return hmac.new(key, digestmod="sha256")
+def _keyed(key: bytes) -> tuple["hashlib._Hash", "hashlib._Hash"]:
+    """Returns what HMAC goes on with (RFC 2104, 2): the module `hmac` takes twice as long to copy it."""
+    block = (hashlib.sha256(key).digest() if len(key) > _BLOCK_BYTES else key).ljust(_BLOCK_BYTES, b"\0")
+    return hashlib.sha256(block.translate(_INNER)), hashlib.sha256(block.translate(_OUTER))
 
 
 def mask(secret: str) -> str:

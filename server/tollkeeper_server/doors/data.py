@@ -51,7 +51,8 @@ class DataListener:
         self._stopped = asyncio.Event()
         self._shared = False
         self._connections: set[Connection] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self.tasks: set[asyncio.Task[None]] = set()
+        """The requests that are being answered."""
         self._empty = asyncio.Event()
         self._empty.set()
 
@@ -71,12 +72,12 @@ class DataListener:
             async with asyncio.timeout(self._drain_seconds):
                 await self._empty.wait()
         except TimeoutError:
-            if self._tasks:
-                _log.warning("%d requests did not end in time and are cut off", len(self._tasks))
-            for task in self._tasks:
+            if self.tasks:
+                _log.warning("%d requests did not end in time and are cut off", len(self.tasks))
+            for task in self.tasks:
                 task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
+        if self.tasks:
+            await asyncio.wait(self.tasks)
         for connection in list(self._connections):  # what a caller does not take holds nothing up
             connection.cut()
         await self._empty.wait()
@@ -109,11 +110,6 @@ class DataListener:
         self._empty.clear()
         if self._stopped.is_set():  # it was accepted a moment before
             connection.shut()
-
-    def started(self, task: asyncio.Task[None]) -> None:
-        """Takes note of a request that is being answered."""
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
     def lost(self, connection: Connection) -> None:
         """Takes note that a connection is closed."""

@@ -71,8 +71,8 @@ class Journal:
         self._size = 0
         self._cut = False
         self._file = -1
-        # Where the last whole line ends.
-        self._end = Position(0, 0)
+        # Where the last whole line ends: a segment, and how many of its bytes.
+        self._end = (0, 0)
         # Intents whose final event is not on file, with the segment each is in.
         self._open: dict[str, tuple[int, bytes]] = {}
         self._recent = Recent(recent_events)
@@ -86,7 +86,7 @@ class Journal:
     @property
     def end(self) -> Position:
         """Where the next line goes: what was settled until this turn stands before it, or is in memory."""
-        return self._end
+        return Position(*self._end)
 
     @property
     def stored(self) -> Position:
@@ -132,7 +132,7 @@ class Journal:
 
     def recall(self, limit: int) -> list[UsageEvent] | None:
         """Returns what `read` would, from memory; None if not all of it is there."""
-        found = self._recent.after(self._reader.position, limit, self._end)
+        found = self._recent.after(self._reader.position, limit, self.end)
         if found is None:
             return None
         events, reach = found
@@ -190,7 +190,7 @@ class Journal:
         if self._cut:
             self._complain("the disk is full")
             return False
-        self._end = Position(self._number, self._size)
+        self._end = (self._number, self._size)
         return True
 
     def _write(self, line: bytes) -> bool:

@@ -15,13 +15,13 @@ class Recent:
         # Where the line of each ends, in two numbers: a `Position` for each takes longer than all the rest.
         self._kept: deque[tuple[int, int, UsageEvent]] = deque()
         # Everything settled behind this is kept.
-        self._since = Position(0, 0)
+        self._since = (0, 0)
 
     def add(self, segment: int, end: int, event: UsageEvent) -> None:
         """Keeps an event whose line ends at `end` in a segment, which is behind all others."""
         self._kept.append((segment, end, event))
         if len(self._kept) > self._most:
-            self._forget_first()
+            self._since = self._kept.popleft()[:2]
 
     def after(
         self, position: Position, limit: int, end: Position
@@ -32,12 +32,8 @@ class Recent:
         """
         kept = self._kept
         while kept and kept[0][:2] <= position:
-            self._forget_first()
+            self._since = kept.popleft()[:2]
         if position < self._since:
             return None
         reach = Position(*kept[limit - 1][:2]) if len(kept) > limit else end
         return [event for _, _, event in islice(kept, limit)], reach
-
-    def _forget_first(self) -> None:
-        segment, end, _ = self._kept.popleft()
-        self._since = Position(segment, end)

@@ -248,6 +248,9 @@ class Taker:
         self.sent = sent
         self.waited = 0
         self.headers_checked = False
+        task = asyncio.current_task()
+        assert task is not None
+        self.task: asyncio.Task[None] = task
 
     def whole_body(self) -> bytes | None:
         """Tells that the body has not come yet."""

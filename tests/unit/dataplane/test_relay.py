@@ -11,7 +11,7 @@ from tollkeeper_server.dataplane import relay as relay_module
 from tollkeeper_server.dataplane.endpoint import Meter
 from tollkeeper_server.dataplane.exchange import Exchange
 from tollkeeper_server.dataplane.meter import BodyMeter, StreamMeter
-from tollkeeper_server.dataplane.relay import BrokenAnswerError, relay_body, relay_stream
+from tollkeeper_server.dataplane.relay import BrokenAnswerError, relay_body, relay_stream, relay_whole
 from tollkeeper_server.dataplane.transport import CutError, TimeoutExpiredError
 from tollkeeper_server.domain.usage import Confidence, Tokens
 from tollkeeper_server.snapshot.model import Header
@@ -278,7 +278,9 @@ async def _whole(steps: Sequence[Step], headers: list[Header], *, listener: bool
         caller.caller = Taker(reply.messages)
         caller.body_read = True
     meter = BodyMeter(Meter.CHAT, b"identity")
-    await relay_body(caller, Answer(steps), headers, meter)
+    answer = Answer(steps)
+    if not relay_whole(caller, answer, headers, meter):
+        await relay_body(caller, answer, headers, meter)
     assert caller.response_bytes == len(reply.body)
     assert caller.finished
     assert caller.status == 200

@@ -31,9 +31,9 @@ import os
 from tollkeeper_server.domain.ids import Prefix, new_id
 new_id(Prefix.REQUEST)
 child = os.fork()
-print(*(new_id(Prefix.REQUEST)[14:] for _ in range(20)), flush=True)
 if child:
     os.waitpid(child, 0)
+print(*(new_id(Prefix.REQUEST)[14:] for _ in range(20)), flush=True)
 """
 
 

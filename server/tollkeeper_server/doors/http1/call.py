@@ -25,6 +25,8 @@ class Line(Protocol):
     """The connection a request came in on."""
 
     loop: asyncio.AbstractEventLoop
+    tasks: set[asyncio.Task[None]]
+    """The requests that are being answered; each leaves by itself."""
 
     def is_last(self) -> bool:
         """Tells whether the connection closes after the answer under way."""
@@ -57,7 +59,7 @@ class Call:
     __slots__ = (
         "_body_read", "_body_told", "_chunked", "_expects", "_gone", "_head", "_keep", "_left", "_line",
         "_pieces", "_size", "_started", "_waiter", "_when_gone", "finished", "headers_checked", "more_body",
-        "scope",
+        "scope", "task",
     )  # fmt: skip
 
     def __init__(
@@ -65,6 +67,7 @@ class Call:
     ) -> None:
         """`keep`: the connection may serve others afterwards. `expects`: the caller waits for a go-ahead."""
         self._line = line
+        self.task: asyncio.Task[None]
         self.scope = scope
         scope["extensions"] = {EXTENSION: self}
         self.headers_checked = headers_checked
@@ -100,6 +103,7 @@ class Call:
         finally:
             del self.scope  # which has this among its extensions: a circle, left to the garbage collector
             self._when_gone = None
+            self._line.tasks.discard(self.task)
             if not self.finished:
                 self.finished = True
                 self._flush()
@@ -116,12 +120,14 @@ class Call:
         self._size += len(piece)
         if self._size > _HELD_BYTES:
             self._line.pause_reading()
-        self._wake()
+        if self._waiter is not None:
+            self._wake()
 
     def feed_end(self) -> None:
         """Takes the end of the request's body."""
         self.more_body = False
-        self._wake()
+        if self._waiter is not None:
+            self._wake()
 
     def leave(self) -> None:
         """Takes note that the caller has left."""
@@ -265,5 +271,6 @@ class Call:
                 self._line.write(head, body)
         if not more:
             self.finished = True
-            self._wake()
+            if self._waiter is not None:
+                self._wake()
             self._line.ended(keep=self._keep)

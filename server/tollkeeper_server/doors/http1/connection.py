@@ -44,11 +44,11 @@ class Owner(Protocol):
     name: str
     """The listener's name."""
 
+    tasks: set[asyncio.Task[None]]
+    """The requests that are being answered."""
+
     def made(self, connection: "Connection") -> None:
         """Takes note of a connection."""
-
-    def started(self, task: asyncio.Task[None]) -> None:
-        """Takes note of a request that is being answered."""
 
     def lost(self, connection: "Connection") -> None:
         """Takes note that a connection is closed."""
@@ -65,12 +65,13 @@ class Connection(asyncio.Protocol):
     __slots__ = (
         "_advanced", "_arrived", "_call", "_client", "_deadline", "_expects", "_headers", "_in_head",
         "_latest", "_owner", "_parser", "_piece", "_queue", "_reading", "_refusal", "_resuming", "_shut",
-        "_timer", "_timer_at", "_transport", "_unread", "_url", "_writable", "loop",
+        "_timer", "_timer_at", "_transport", "_unread", "_url", "_writable", "loop", "tasks",
     )  # fmt: skip
 
     def __init__(self, owner: Owner) -> None:
         self._owner = owner
         self.loop = owner.loop
+        self.tasks = owner.tasks
         self._transport: asyncio.Transport | None = None
         self._parser: httptools.HttpRequestParser | None = None
         self._url = b""
@@ -299,7 +300,8 @@ class Connection(asyncio.Protocol):
 
     def _start(self, call: Call) -> None:
         self._call = call
-        self._owner.started(self.loop.create_task(call.run(self._owner.app), name=_REQUEST))
+        call.task = self.loop.create_task(call.run(self._owner.app), name=_REQUEST)
+        self.tasks.add(call.task)
 
     def _refuse(self, error: TollkeeperError) -> None:
         self._parser = None
