@@ -10,7 +10,7 @@ from tollkeeper_server.dataplane.exchange import Exchange
 from tollkeeper_server.domain.token import MAX_SECRET_LENGTH, Token, digest_secret
 from tollkeeper_server.errors import Reason, StoreUnavailableError, TollkeeperError
 from tollkeeper_server.snapshot.compile import CompileError
-from tollkeeper_server.snapshot.model import ProjectView, Snapshot
+from tollkeeper_server.snapshot.model import Snapshot
 
 # In the order in which they are looked at: OpenAI's clients, Anthropic's, Azure's.
 _BARE = (b"x-api-key", b"api-key")
@@ -56,18 +56,22 @@ class Authenticator:
         token = known if known is not None else await self._tokens.find(digest)
         if token is None or isinstance(token, Unknown):
             raise TollkeeperError(Reason.INVALID_API_KEY, _INVALID)
-        await self.accept(exchange, token)
+        if not self.accept(exchange, token):
+            await self.accept_elsewhere(exchange, token)
         return token
 
-    async def accept(self, exchange: Exchange, token: Token) -> None:
-        """Sets a token that was found, and its project. Raises as `authenticate` does."""
+    def accept(self, exchange: Exchange, token: Token) -> bool:
+        """Sets a token that was found, and its project; tells whether the snapshot has that.
+
+        If not, it is for `accept_elsewhere`. Raises as `authenticate` does.
+        """
         if not token.is_active:
             raise TollkeeperError(Reason.INVALID_API_KEY, _INVALID)
         if token.expires_at is not None and token.expires_at <= self._clock():
             raise TollkeeperError(Reason.INVALID_API_KEY, _INVALID)
         project = exchange.snapshot.projects.get(token.project_id)
         if project is None:
-            project = await self._project_made_elsewhere(exchange, token.project_id)
+            return False
         # Set before the project's state is looked at, so that refusals are on record.
         exchange.token = token
         exchange.project = project
@@ -76,17 +80,19 @@ class Authenticator:
                 Reason.PROJECT_INACTIVE,
                 "the token's project is inactive; have an administrator activate it",
             )
+        return True
 
-    async def _project_made_elsewhere(self, exchange: Exchange, project_id: str) -> ProjectView:
-        # Its token was found, so it exists: another process made both a moment ago.
+    async def accept_elsewhere(self, exchange: Exchange, token: Token) -> None:
+        """Does what `accept` does, for a token whose project another process made a moment ago.
+
+        Its token was found, so it exists. Raises as `authenticate` does.
+        """
         try:
             exchange.snapshot = await self._reload()
         except CompileError as error:
             raise StoreUnavailableError("the configuration") from error
-        project = exchange.snapshot.projects.get(project_id)
-        if project is None:
+        if not self.accept(exchange, token):
             raise StoreUnavailableError("the configuration")
-        return project
 
 
 def presented(headers: dict[bytes, bytes]) -> bytes:

@@ -15,12 +15,8 @@ DISCARD_BYTES = 64 * 1024 * 1024
 DISCARD_SECONDS = 10.0
 
 
-async def read_body(exchange: Exchange, limit: int) -> bytes:
-    """Returns the whole body.
-
-    Raises BODY_TOO_LARGE as soon as it is known to exceed `limit` bytes, REQUEST_TIMEOUT if it
-    stalls, and `ClientGoneError`.
-    """
+def arrived_body(exchange: Exchange, limit: int) -> bytes | None:
+    """Returns the whole body if all of it is there; else None. Raises BODY_TOO_LARGE as `read_body` does."""
     if exchange.body_read:
         return b""
     refuse_declared(exchange, limit)
@@ -29,7 +25,18 @@ async def read_body(exchange: Exchange, limit: int) -> bytes:
         exchange.body_read = True
         if len(whole) > limit:
             raise _too_large(limit)
-        return whole
+    return whole
+
+
+async def read_body(exchange: Exchange, limit: int) -> bytes:
+    """Returns the whole body.
+
+    Raises BODY_TOO_LARGE as soon as it is known to exceed `limit` bytes, REQUEST_TIMEOUT if it
+    stalls, and `ClientGoneError`.
+    """
+    arrived = arrived_body(exchange, limit)
+    if arrived is not None:
+        return arrived
     chunks: list[bytes] = []
     size = 0
     more = True

@@ -22,6 +22,7 @@ UNKNOWN_BYTES = 1 << 62
 """`declared_bytes` of a body whose length was not said."""
 
 _MAX_LENGTH_DIGITS = 18
+_NO_TOKENS = Tokens()
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 
 
@@ -98,7 +99,7 @@ class Exchange:
         self.error_code = ""
         self.streamed = False
         self.wants_stream = False
-        self.tokens = Tokens()
+        self.tokens = _NO_TOKENS
         self.first_byte = 0
         self.finished = False
         self.request_bytes = 0

@@ -104,7 +104,8 @@ class Explainer:
         found = await self._find_token(token)
         if found is None:
             raise TollkeeperError(Reason.INVALID_API_KEY, f"there is no token {token!r}", field="token")
-        await self._authenticator.accept(exchange, found)
+        if not self._authenticator.accept(exchange, found):
+            await self._authenticator.accept_elsewhere(exchange, found)
 
     def _with_members(self, exchange: Exchange, told: "_Told", way: Way) -> Explanation:
         pool = way.pool

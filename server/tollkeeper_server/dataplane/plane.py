@@ -15,7 +15,7 @@ from tollkeeper_server.dataplane.affinity import Affinity, keeps
 from tollkeeper_server.dataplane.answer import pass_on
 from tollkeeper_server.dataplane.attempt import Attempt
 from tollkeeper_server.dataplane.authenticate import Authenticator
-from tollkeeper_server.dataplane.body import read_body, refuse_declared, stream_body
+from tollkeeper_server.dataplane.body import arrived_body, read_body, refuse_declared, stream_body
 from tollkeeper_server.dataplane.departure import Departure
 from tollkeeper_server.dataplane.dispatch import Dispatcher
 from tollkeeper_server.dataplane.endpoint import Body
@@ -154,7 +154,9 @@ class DataPlane:
         if matched.endpoint.body is Body.STREAM:
             await self._serve_upload(exchange, rule, token)
             return
-        body = await read_body(exchange, self._limits.max_body)
+        body = arrived_body(exchange, self._limits.max_body)
+        if body is None:
+            body = await read_body(exchange, self._limits.max_body)
         exchange.request_bytes = len(body)
         peek = _peek(exchange, body)
         exchange.wants_stream = peek.streamed

@@ -62,7 +62,12 @@ class Answer:
         while self.status == 0:
             if self._error is not None:
                 raise self._error
-            await self._wait()
+            self._waiter = waiter = self._loop.create_future()
+            try:  # as `_wait` does; every request comes this way
+                await waiter
+            except asyncio.CancelledError:
+                self.close()
+                raise
 
     def whole_body(self) -> bytes | None:
         """Takes the body if all of it is there; else None."""

@@ -75,8 +75,8 @@ class Connection(Limited, asyncio.Protocol):
         """Whether nothing speaks against sending another request."""
         return self._transport is not None and not self._transport.is_closing()
 
-    def begin(self, request: Outgoing, head: bytes, end: float) -> Answer:
-        """Sends a request; its answer will come. `end` is the time by which it must be whole."""
+    def begin(self, request: Outgoing, head: bytes, now: float, end: float) -> Answer:
+        """Sends a request; its answer will come. `end` is the loop's time by which it must be whole."""
         answer = Answer(self, self._loop)
         self.served += 1
         if self._transport is None:  # it was closed between its making and now
@@ -90,14 +90,13 @@ class Connection(Limited, asyncio.Protocol):
         if self._parser is None:
             self._parser = httptools.HttpResponseParser(self)
         timeouts = request.timeouts
-        self._limit(timeouts, end)
+        self._limit(timeouts, now, end)
         body = request.body
         if isinstance(body, bytes):
             if len(body) <= _JOINED_BYTES:
                 self._transport.write(head + body)
             else:
                 self._transport.writelines((head, body))
-            self._expect(timeouts.first_byte)
         else:
             self._expect(inf)
             self._transport.write(head)

@@ -33,11 +33,17 @@ class Limited:
     def _expire(self) -> None:
         raise NotImplementedError
 
-    def _limit(self, timeouts: Timeouts, end: float) -> None:
-        """Begins to watch; `end` is the loop's time by which all must be over."""
+    def _limit(self, timeouts: Timeouts, now: float, end: float) -> None:
+        """Begins to watch, for the first byte; `end` is the loop's time by which all must be over."""
         self._end = end
-        self._idle = timeouts.idle
-        soonest = min(self._loop.time() + min(timeouts.first_byte, timeouts.idle), end)
+        self._idle = idle = timeouts.idle
+        deadline = now + timeouts.first_byte
+        if deadline > end:
+            deadline = end
+        self._deadline = deadline
+        soonest = now + idle
+        if soonest > deadline:
+            soonest = deadline
         if soonest < self._timer_at:
             self._watch(soonest)
 
@@ -49,7 +55,10 @@ class Limited:
 
     def _expect(self, seconds: float) -> None:
         """Gives the upstream so long for its next sign of life."""
-        self._deadline = deadline = min(self._loop.time() + seconds, self._end)
+        deadline = self._loop.time() + seconds
+        if deadline > self._end:
+            deadline = self._end
+        self._deadline = deadline
         if deadline < self._timer_at:
             self._watch(deadline)
 

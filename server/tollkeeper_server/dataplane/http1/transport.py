@@ -40,11 +40,13 @@ class Http1Transport:
         pool = self._pools.get((base, key) if key else base) or self._pool(base, request.dial)
         head = request_head(request, target, pool.address.authority)
         timeouts = request.timeouts
-        end = self._loop.time() + timeouts.total
+        now = self._loop.time()
+        end = now + timeouts.total
         connection = pool.take()
         if connection is None:
             connection = await pool.get(min(timeouts.connect, timeouts.total))
-        answer = connection.begin(request, head, end)
+            now = self._loop.time()
+        answer = connection.begin(request, head, now, end)
         try:
             await answer.head()
         except CutError:
@@ -55,7 +57,7 @@ class Http1Transport:
         # A kept connection may have died while idle, which shows only now. Once is enough, and the
         # others that are kept have been idle for longer.
         connection = await pool.get(min(timeouts.connect, end - self._loop.time()), fresh=True)
-        answer = connection.begin(request, head, end)
+        answer = connection.begin(request, head, self._loop.time(), end)
         await answer.head()
         return answer
 

@@ -1,6 +1,7 @@
 import asyncio
 from dataclasses import dataclass, field
 from itertools import pairwise
+from math import inf
 
 import pytest
 from hypothesis import given
@@ -67,7 +68,7 @@ class Case:
         loop = asyncio.get_running_loop()
         self.connection = Connection(self.owner, loop)
         self.connection.connection_made(self.wire)
-        self.answer: Answer = self.connection.begin(REQUEST, b"", loop.time() + 60)
+        self.answer: Answer = self.connection.begin(REQUEST, b"", loop.time(), inf)
 
     def feed(self, data: bytes) -> None:
         """Lets bytes arrive, unless the connection was closed."""
@@ -212,7 +213,7 @@ async def test_a_stale_answer_does_not_touch_the_next_one() -> None:
     case = Case()
     case.feed(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
     stale = case.answer
-    case.answer = case.connection.begin(REQUEST, b"", asyncio.get_running_loop().time() + 60)
+    case.answer = case.connection.begin(REQUEST, b"", asyncio.get_running_loop().time(), inf)
     stale.close()
 
     assert not case.wire.closed
@@ -224,7 +225,7 @@ async def test_a_connection_lost_before_it_is_used_is_told() -> None:
     case = Case()
     case.answer.close()
     case.connection.connection_lost(None)
-    answer = case.connection.begin(REQUEST, b"", asyncio.get_running_loop().time() + 60)
+    answer = case.connection.begin(REQUEST, b"", asyncio.get_running_loop().time(), inf)
 
     with pytest.raises(CutError):
         await answer.head()
