@@ -1,16 +1,18 @@
-"""Load of streams: so many at a time, every event of them checked. A program of its own, and its caller.
+"""Load of streams: so many at a time, every event of them checked. A program of its own.
 
 Each of the streams at a time is a connection that asks again as soon as its stream has ended. They begin
-spread over the length of one stream. When the time is up no more are begun, and those under way end.
+spread over the length of one stream. Or they begin at random times, so many at a time on average, whatever
+becomes of those before. When the time is up no more are begun, and those under way end.
 """
 
 import asyncio
 import contextlib
+import random
 import statistics
 import sys
 import time
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import cast
 from urllib.parse import urlsplit
 
@@ -19,49 +21,13 @@ import msgspec
 import uvloop
 
 from bench import payloads
-from bench.processes import Process, Processes
+from bench.streams import PATIENCE_SECONDS, StreamFigures, StreamPlan
 
 LATE_NS = 20_000_000
 """An event that takes longer than this from the upstream is late."""
 
-_PATIENCE_SECONDS = 20.0
 _PAUSE_SECONDS = 0.05
-
-
-class StreamPlan(msgspec.Struct, frozen=True):
-    """What to ask. `spread` is the seconds over which the first streams begin."""
-
-    url: str
-    token: str
-    body: str
-    at_a_time: int
-    seconds: float
-    spread: float
-
-
-class StreamFigures(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of it.
-
-    Rates are those of the time from the last connection's beginning until no more are begun. `delay_…`
-    is what an event took from the upstream, `first_…` the time from asking to the first event, `stretch_…`
-    by how much the gap between two events was longer here than at the upstream, the worst of each stream.
-    """
-
-    streams: int
-    failed: int
-    events: int
-    lost: int
-    out_of_order: int
-    late: int
-    most_open: int
-    events_per_second: float
-    streams_per_second: float
-    first_p50_ms: float
-    first_p99_ms: float
-    delay_p50_ms: float
-    delay_p99_ms: float
-    stretch_p50_ms: float
-    stretch_max_ms: float
+_SEED = 1
 
 
 class _Tally:
@@ -107,10 +73,11 @@ def percentiles(values: Sequence[int]) -> list[float]:
 class _Slot(asyncio.Protocol):
     """A connection, and the stream it receives."""
 
-    def __init__(self, tally: _Tally, request: bytes, stopping: asyncio.Event) -> None:
+    def __init__(self, tally: _Tally, request: bytes, next_of: "Callable[[_Slot], None]") -> None:
+        """`next_of` is called when a stream has ended: the connection may be asked again, or closed."""
         self._tally = tally
         self._request = request
-        self._stopping = stopping
+        self._next_of = next_of
         self._parser = httptools.HttpResponseParser(self)
         self._transport: asyncio.Transport
         self.ended = asyncio.get_running_loop().create_future()
@@ -127,9 +94,14 @@ class _Slot(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Asks for the first stream."""
         self._transport = cast("asyncio.Transport", transport)  # uvloop's are no subclasses
-        self._ask()
+        self.ask()
 
-    def _ask(self) -> None:
+    def close(self) -> None:
+        """Closes the connection."""
+        self._transport.close()
+
+    def ask(self) -> None:
+        """Asks for a stream."""
         self._receiving = True
         self._seen = self._next = self._stretch = self._status = 0
         self._tail = b""
@@ -177,14 +149,12 @@ class _Slot(asyncio.Protocol):
             self._done = True
 
     def on_message_complete(self) -> None:
-        """The answer has ended; the next is asked for."""
+        """The answer has ended."""
         if not self._receiving:
             return
         self._account()
-        if self._stopping.is_set():
-            self._transport.close()
-        elif self._status == 200:
-            self._ask()
+        if self._status == 200:
+            self._next_of(self)
         else:  # whoever refuses is not asked again at once
             asyncio.get_running_loop().call_later(_PAUSE_SECONDS, self._transport.close)
 
@@ -205,65 +175,105 @@ class _Slot(asyncio.Protocol):
             self.ended.set_result(None)
 
 
-async def _keep_asking(plan: StreamPlan, at: float, tally: _Tally, stopping: asyncio.Event) -> None:
-    loop = asyncio.get_running_loop()
-    await asyncio.sleep(at)
-    url = urlsplit(plan.url)
-    assert url.hostname is not None
-    body = plan.body.encode()
-    request = (
-        f"POST {url.path} HTTP/1.1\r\nHost: {url.netloc}\r\nAuthorization: Bearer {plan.token}\r\n"
-        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-    ).encode() + body
-    while not stopping.is_set():
+class _Load:
+    """The connections that ask, and when."""
+
+    def __init__(self, plan: StreamPlan, tally: _Tally) -> None:
+        self._plan = plan
+        self._tally = tally
+        self._url = url = urlsplit(plan.url)
+        body = plan.body.encode()
+        self._request = (
+            f"POST {url.path} HTTP/1.1\r\nHost: {url.netloc}\r\nAuthorization: Bearer {plan.token}\r\n"
+            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        ).encode() + body
+        self._idle: list[_Slot] = []
+        self._stopping = False
+        self.tasks: set[asyncio.Task[None]] = set()
+
+    def start(self) -> None:
+        """Begins to ask."""
+        if self._plan.at_random:
+            self.tasks.add(asyncio.create_task(self._ask_at_random()))
+            return
+        step = self._plan.spread / self._plan.at_a_time
+        for number in range(self._plan.at_a_time):
+            self.tasks.add(asyncio.create_task(self._keep_asking(number * step)))
+
+    def stop(self) -> None:
+        """Lets no more streams begin."""
+        self._stopping = True
+        for slot in self._idle:
+            slot.close()
+
+    async def _keep_asking(self, at: float) -> None:
+        await asyncio.sleep(at)
+        while not self._stopping:
+            await self._connect(self._ask_again)
+
+    async def _ask_at_random(self) -> None:
+        loop, chance = asyncio.get_running_loop(), random.Random(_SEED)  # noqa: S311 - the same for all
+        due = loop.time()
+        while True:
+            due += chance.expovariate(self._plan.at_a_time / self._plan.spread)
+            await asyncio.sleep(due - loop.time())
+            if self._stopping:
+                return
+            if self._idle:
+                self._idle.pop().ask()
+            else:
+                self.tasks.add(asyncio.create_task(self._connect(self._rest)))
+
+    def _ask_again(self, slot: _Slot) -> None:
+        if self._stopping:
+            slot.close()
+        else:
+            slot.ask()
+
+    def _rest(self, slot: _Slot) -> None:
+        if self._stopping:
+            slot.close()
+        else:
+            self._idle.append(slot)
+
+    async def _connect(self, next_of: Callable[[_Slot], None]) -> None:
+        """Asks on a new connection; returns when that is closed."""
+        assert self._url.hostname is not None
         try:
-            _, slot = await loop.create_connection(
-                lambda: _Slot(tally, request, stopping), url.hostname, url.port or 80
+            _, slot = await asyncio.get_running_loop().create_connection(
+                lambda: _Slot(self._tally, self._request, next_of), self._url.hostname, self._url.port or 80
             )
         except OSError:
-            tally.streams += 1
-            tally.failed += 1
-            tally.lost += payloads.EVENTS
+            self._tally.streams += 1
+            self._tally.failed += 1
+            self._tally.lost += payloads.EVENTS
             await asyncio.sleep(_PAUSE_SECONDS)
-            continue
+            return
         await slot.ended
+        if slot in self._idle:
+            self._idle.remove(slot)
 
 
-async def _load(plan: StreamPlan) -> StreamFigures:
-    tally, stopping = _Tally(), asyncio.Event()
-    step = plan.spread / plan.at_a_time
-    slots = [
-        asyncio.create_task(_keep_asking(plan, number * step, tally, stopping))
-        for number in range(plan.at_a_time)
-    ]
+async def _run(plan: StreamPlan) -> StreamFigures:
+    tally = _Tally()
+    load = _Load(plan, tally)
+    load.start()
     await asyncio.sleep(plan.spread)
     began, events, streams = time.monotonic(), len(tally.delays), tally.streams
     await asyncio.sleep(plan.seconds)
     seconds = time.monotonic() - began
     events, streams = len(tally.delays) - events, tally.streams - streams
-    stopping.set()
-    _, hanging = await asyncio.wait(slots, timeout=_PATIENCE_SECONDS)
-    for slot in hanging:
-        slot.cancel()
+    load.stop()
+    _, hanging = await asyncio.wait(load.tasks, timeout=PATIENCE_SECONDS)
+    for task in hanging:
+        task.cancel()
     with contextlib.suppress(asyncio.CancelledError):
-        await asyncio.gather(*slots)
+        await asyncio.gather(*load.tasks)
     tally.lost += payloads.EVENTS * len(hanging)
     tally.failed += len(hanging)
     return tally.figures(seconds, events, streams)
 
 
-def start_streams(processes: Processes, cores: tuple[int, ...], plan: StreamPlan) -> Process:
-    """Starts the load; `read_figures` waits for it."""
-    encoded = msgspec.json.encode(plan).decode()
-    return processes.start("load-streams", [sys.executable, "-m", "bench.load_streams", encoded], cores)
-
-
-def read_figures(process: Process, plan: StreamPlan) -> StreamFigures:
-    """Waits for the load to end, and returns what came of it. Raises `BenchError`."""
-    written = process.wait(plan.spread + plan.seconds + _PATIENCE_SECONDS + 20)
-    return msgspec.json.decode(written.splitlines()[-1], type=StreamFigures)
-
-
 if __name__ == "__main__":
-    figures = uvloop.run(_load(msgspec.json.decode(sys.argv[1], type=StreamPlan)))
+    figures = uvloop.run(_run(msgspec.json.decode(sys.argv[1], type=StreamPlan)))
     print(msgspec.json.encode(figures).decode())

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 
 from bench.account import Account
 from bench.load_h2 import H2Figures
-from bench.load_streams import StreamFigures
 from bench.load_wrk import WrkFigures
 from bench.plan import Scenario
 from bench.results import Metric, Results
+from bench.streams import StreamFigures
 from bench.subjects import Subject
 
 

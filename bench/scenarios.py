@@ -4,16 +4,18 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from bench import load_streams, load_wrk, payloads, rules
+import msgspec
+
+from bench import load_wrk, payloads, rules, streams
 from bench.account import Account, settle
 from bench.load_h2 import run_h2load
-from bench.load_streams import StreamPlan
 from bench.load_wrk import WrkFigures, WrkPlan
 from bench.plan import BASELINE, BODIES, CHAT, CONSOLE, RULES, SMALL_REQUEST, SOAK, STREAMS, Plan, Scenario
 from bench.processes import Cores, Process, Processes
 from bench.programs import Program, find, remedy
 from bench.record import Recorder
 from bench.results import Metric, Results
+from bench.streams import StreamPlan
 from bench.subjects import Contestant, Subject, Traffic, Upstreams, model_of
 
 _STREAM_SECONDS = (payloads.EVENTS - 1) * payloads.INTERVAL_MS / 1000
@@ -91,7 +93,7 @@ class Bench:
                 measure = self._plain(scenario, Traffic.BODIES, 8, BODIES[scenario])
             case Scenario.HALF_LOAD:
                 self._half_load = self._half_load or self._find_half_load()
-                measure = self._streams(scenario, self._half_load)
+                measure = self._streams(scenario, self._half_load, at_random=True)
             case Scenario.SMALL_STREAMS:
                 measure = self._streams(scenario, _SMALL_STREAMS)
             case Scenario.SMALL_STREAMS_BESIDE:
@@ -169,12 +171,15 @@ class Bench:
 
         return measure
 
-    def _streams(self, scenario: Scenario, at_a_time: int) -> Callable[[Contestant], None]:
+    def _streams(
+        self, scenario: Scenario, at_a_time: int, *, at_random: bool = False
+    ) -> Callable[[Contestant], None]:
         def measure(contestant: Contestant) -> None:
             account = Account(contestant, Traffic.STREAM, self._upstreams)
             plan = self._stream_plan(contestant, Traffic.STREAM, at_a_time, _STREAM_SECONDS)
-            load = load_streams.start_streams(self._processes, self._cores.load, plan)
-            figures = load_streams.read_figures(load, plan)
+            plan = msgspec.structs.replace(plan, at_random=at_random)
+            load = streams.start_streams(self._processes, self._cores.load, plan)
+            figures = streams.read_figures(load, plan)
             account.close()
             self._recorder.add_streams(scenario, contestant.subject, at_a_time, figures, account)
 
@@ -189,7 +194,7 @@ class Bench:
 
     def _streams_beside_bodies(self, contestant: Contestant) -> None:
         account = Account(contestant, Traffic.STREAM, self._upstreams)
-        streams = self._stream_plan(contestant, Traffic.STREAM, _SMALL_STREAMS, _STREAM_SECONDS)
+        beside = self._stream_plan(contestant, Traffic.STREAM, _SMALL_STREAMS, _STREAM_SECONDS)
         bodies = WrkPlan(
             contestant.url(Traffic.BODIES),
             contestant.token,
@@ -198,10 +203,10 @@ class Bench:
             seconds=self._plan.seconds,
             pause_ms=_BODY_PAUSE_MS,
         )
-        beside = load_wrk.start_wrk(self._processes, self._cores.load, bodies)
-        load = load_streams.start_streams(self._processes, self._cores.load, streams)
-        sent = load_wrk.read_figures(beside, bodies)
-        figures = load_streams.read_figures(load, streams)
+        sending = load_wrk.start_wrk(self._processes, self._cores.load, bodies)
+        load = streams.start_streams(self._processes, self._cores.load, beside)
+        sent = load_wrk.read_figures(sending, bodies)
+        figures = streams.read_figures(load, beside)
         account.close()
         scenario = Scenario.SMALL_STREAMS_BESIDE
         self._recorder.add_streams(scenario, contestant.subject, _SMALL_STREAMS, figures, account)
@@ -244,12 +249,12 @@ class Bench:
             contestant = self._subjects[subject]
             assert contestant.process is not None
             plan = self._stream_plan(contestant, Traffic.SLOW_STREAM, _OPEN_STREAMS, _OPEN_SPREAD_SECONDS)
-            load = load_streams.start_streams(self._processes, self._cores.load, plan)
+            load = streams.start_streams(self._processes, self._cores.load, plan)
             most = 0
             while load.running:
                 most = max(most, contestant.process.resident())
                 time.sleep(0.05)
-            figures = load_streams.read_figures(load, plan)
+            figures = streams.read_figures(load, plan)
             self._recorder.add(
                 scenario,
                 subject,

@@ -2,6 +2,7 @@
 
 import re
 import zlib
+from collections.abc import Callable
 
 import msgspec
 
@@ -25,16 +26,25 @@ LAST_PIECES = 4
 _GENERATES_TEXT = {Meter.CHAT, Meter.COMPLETIONS, Meter.RESPONSES, Meter.MESSAGES}
 _HAS_PROMPT = _GENERATES_TEXT | {Meter.EMBEDDINGS}
 _USAGE = re.compile(rb'"usage"\s*:\s*\{')
+_USAGE_SIGN = b'"usage"'
+_BLANK_LINE = re.compile(rb"\r?\n\r?\n")
+_TEXT_OF: dict[Meter, Callable[[bytes], int]] = {
+    Meter.CHAT: chat_text_bytes,
+    Meter.COMPLETIONS: text_bytes,
+    Meter.RESPONSES: delta_bytes,
+    Meter.MESSAGES: text_bytes,
+}
 _FINISHED = re.compile(rb'"(?:finish_reason|stop_reason)"\s*:\s*"')
-# At the front of a line: a model may well write the words.
-_DONE = re.compile(rb"^data:\s*\[DONE\]", re.MULTILINE)
+# At the front of a line, for a model may well write the words. What is searched begins with a line feed.
+_DONE = re.compile(rb"\ndata:\s*\[DONE\]")
 _ENDS = {
     Meter.CHAT: _DONE,
     Meter.COMPLETIONS: _DONE,
     Meter.RESPONSES: re.compile(rb'"type"\s*:\s*"(?:response\.(?:completed|incomplete|failed)|error)"'),
     Meter.MESSAGES: re.compile(rb'"type"\s*:\s*"(?:message_stop|error)"'),
 }
-_ERROR = re.compile(rb'^data:\s*\{"error"', re.MULTILINE)
+_ERROR = re.compile(rb'\ndata:\s*\{"error"')
+_ERROR_SIGN = b'{"error"'
 _IMAGE_DONE = re.compile(rb'"type"\s*:\s*"image_(?:generation|edit)\.completed"')
 
 
@@ -77,6 +87,7 @@ class StreamMeter:
     def __init__(self, kind: Meter) -> None:
         self._kind = kind
         self._end = _ENDS.get(kind)
+        self._text_of = _TEXT_OF.get(kind)
         self._usage: Usage | None = None
         self._text = 0
         self._images = 0
@@ -86,8 +97,12 @@ class StreamMeter:
     @property
     def closed(self) -> bool:
         """Whether the very last event of the endpoint's streams has come, so that nothing is missing."""
-        last = b"".join(self._last)
-        return self._end is not None and bool(self._end.search(last) or _ERROR.search(last))
+        if self._end is None:
+            return False
+        last = b"\n" + b"".join(self._last)
+        return self._end.search(last) is not None or (
+            last.find(_ERROR_SIGN) >= 0 and _ERROR.search(last) is not None
+        )
 
     @property
     def ended(self) -> bool:
@@ -104,16 +119,13 @@ class StreamMeter:
         self._last_size += len(piece)
         while self._last_size > LAST_BYTES and len(last) > LAST_PIECES:
             self._last_size -= len(last.pop(0))
-        usage = says_usage(piece)
+        usage = piece.find(_USAGE_SIGN) >= 0 and says_usage(piece)
         if usage:
             for event in events(piece):
-                self._take(event)
-        if self._kind is Meter.CHAT:
-            self._text += chat_text_bytes(piece)
-        elif self._kind is Meter.RESPONSES:
-            self._text += delta_bytes(piece)
-        elif self._kind in _GENERATES_TEXT:
-            self._text += text_bytes(piece)
+                if event.find(_USAGE_SIGN) >= 0:
+                    self._take(event)
+        if self._text_of is not None:
+            self._text += self._text_of(piece)
         elif self._kind is Meter.IMAGES:
             self._images += len(_IMAGE_DONE.findall(piece))
         return usage
@@ -149,12 +161,12 @@ class StreamMeter:
 
 def says_usage(piece: bytes) -> bool:
     """Tells whether whole events may hold a usage object. `"usage": null`, as most say, is none."""
-    return b'"usage"' in piece and _USAGE.search(piece) is not None
+    return _USAGE.search(piece) is not None
 
 
 def events(piece: bytes) -> list[bytes]:
     """Splits whole events of a stream (WHATWG HTML, 9.2) into single ones."""
-    return re.split(rb"\r?\n\r?\n", piece)
+    return _BLANK_LINE.split(piece) if b"\r" in piece else piece.split(b"\n\n")
 
 
 def parse_event(event: bytes) -> Carrier | None:

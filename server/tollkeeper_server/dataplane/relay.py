@@ -208,6 +208,8 @@ def _whole(piece: bytes) -> int:
 
 
 def _without_usage_chunk(whole: bytes) -> bytes:
+    if b"\r" not in whole:  # as nearly all streams are
+        return b"\n\n".join([event for event in whole.split(b"\n\n") if not _says_only_usage(event)])
     pieces = [*_BLANK_LINE.split(whole), b""]  # events and the blank lines after them, by turns
     return b"".join(
         event + blank
