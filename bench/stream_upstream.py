@@ -14,18 +14,21 @@ import httptools
 import uvloop
 
 from bench import payloads
+from bench.ticks import tick
 
 _INTERVAL = re.compile(rb"/every-(\d+)ms/")
 _HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
 _NOT_FOUND = b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n"
 _BACKLOG = 4096
+# Streams of many servers do not send all at once, as those would that wait for the same millisecond.
+_TICKS_OF_MS = 4
+_TICK_NS = 1_000_000 // _TICKS_OF_MS
 
 
 class _Wheel:
-    """Runs every stream that is due, one millisecond after the other; it never skips one."""
+    """Runs every stream that is due, one tick after the other; it never skips one."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
+    def __init__(self) -> None:
         self._due: dict[int, list[_Stream]] = {}
         self._began = time.monotonic_ns()
         self._tick = 0
@@ -35,16 +38,13 @@ class _Wheel:
         self._due.setdefault(self._tick + stream.interval, []).append(stream)
 
     def turn(self) -> None:
-        """Runs what is due in this millisecond, and comes back in the next: at once if that is over."""
-        for stream in self._due.pop(self._tick, ()):
-            if stream.send_next():
-                self._due.setdefault(self._tick + stream.interval, []).append(stream)
-        self._tick += 1
-        left = self._began + self._tick * 1_000_000 - time.monotonic_ns()
-        if left > 0:
-            self._loop.call_later(left / 1e9, self.turn)
-        else:
-            self._loop.call_soon(self.turn)
+        """Runs what is due by now."""
+        now = (time.monotonic_ns() - self._began) // _TICK_NS
+        while self._tick <= now:
+            for stream in self._due.pop(self._tick, ()):
+                if stream.send_next():
+                    self._due.setdefault(self._tick + stream.interval, []).append(stream)
+            self._tick += 1
 
 
 class _Stream(asyncio.Protocol):
@@ -59,6 +59,7 @@ class _Stream(asyncio.Protocol):
         self._number = 0
         self._end = b""
         self.interval = 0
+        """Ticks from one event to the next."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Takes a new connection."""
@@ -87,7 +88,7 @@ class _Stream(asyncio.Protocol):
         if interval is None:
             self._transport.write(_NOT_FOUND)
             return
-        self.interval = int(interval[1])
+        self.interval = int(interval[1]) * _TICKS_OF_MS
         self._number = 1
         self._end = payloads.stream_end(usage=b"include_usage" in self._body)
         self._transport.write(_HEAD + payloads.event(0, time.monotonic_ns()))
@@ -112,9 +113,9 @@ async def _main() -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    wheel = _Wheel(loop)
+    wheel = _Wheel()
     server = await loop.create_server(lambda: _Stream(wheel), "127.0.0.1", 0, backlog=_BACKLOG)
-    loop.call_soon(wheel.turn)
+    tick(loop, _TICK_NS, wheel.turn)
     print(f"ready: 127.0.0.1:{server.sockets[0].getsockname()[1]}", flush=True)
     await stop.wait()
 
