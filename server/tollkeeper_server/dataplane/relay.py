@@ -82,7 +82,7 @@ async def relay_stream(
     problem: str | None = None
 
     def next_part(chunk: bytes) -> bytes:
-        whole = _take_whole(held, chunk)
+        whole = chunk if not held and chunk.endswith(b"\n\n") else _take_whole(held, chunk)
         if not whole:
             return b""
         if meter.feed(whole) and hide_usage:
@@ -179,8 +179,6 @@ def _length(headers: list[Header]) -> int:
 
 def _take_whole(held: bytearray, chunk: bytes) -> bytes:
     """Adds the next chunk to what is held; takes from there all whole events and returns them."""
-    if not held and chunk.endswith(b"\n\n"):
-        return chunk
     # A blank line begins two bytes before the chunk or later: else it would have been found.
     overlap = bytes(held[-2:])
     end = _whole(overlap + chunk if overlap else chunk) - len(overlap)

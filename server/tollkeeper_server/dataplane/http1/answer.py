@@ -33,12 +33,12 @@ class Answer:
         "_held",
         "_loop",
         "_paused",
-        "_push",
         "_size",
         "_source",
         "_waiter",
         "begun",
         "headers",
+        "push",
         "status",
     )
 
@@ -54,7 +54,8 @@ class Answer:
         self._paused = False
         self._ended = False
         self._error: TransportError | None = None
-        self._push: Callable[[bytes], bool] | None = None
+        self.push: Callable[[bytes], bool] | None = None
+        """Who is handed what comes, if anybody is; nobody needs to be woken then."""
         self._waiter: asyncio.Future[None] | None = None
 
     async def head(self) -> None:
@@ -99,11 +100,11 @@ class Answer:
                 return True
             if self._error is not None:
                 raise self._error
-            self._push = take
+            self.push = take
             try:
                 await self._wait()
             finally:
-                stopped, self._push = self._push is None, None
+                stopped, self.push = self.push is None, None
             if stopped:
                 return False
 
@@ -127,12 +128,12 @@ class Answer:
 
     def take(self, piece: bytes) -> None:
         """Adds a piece of the body. `wake` is the caller's to call, once all that came is in."""
-        if self._push is not None:
+        if self.push is not None:
             try:
-                if not self._push(piece):
-                    self._push = None
+                if not self.push(piece):
+                    self.push = None
             except Exception as error:  # noqa: BLE001 - it is for whoever pours, not for whoever reads
-                self._push = None
+                self.push = None
                 waiter, self._waiter = self._waiter, None
                 if waiter is not None and not waiter.done():
                     waiter.set_exception(error)
@@ -158,7 +159,7 @@ class Answer:
     def wake(self) -> None:
         """Lets whoever waits look again."""
         waiter = self._waiter
-        if self._push is not None and not self._ended and self._error is None:
+        if self.push is not None and not self._ended and self._error is None:
             return  # what came was handed over
         if waiter is not None:
             self._waiter = None

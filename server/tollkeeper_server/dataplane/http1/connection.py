@@ -193,7 +193,7 @@ class Connection(Limited, asyncio.Protocol):
             return
         if self._done:
             self._finish(answer)
-        elif answer.status:
+        elif answer.push is None and answer.status:
             answer.wake()
 
     def eof_received(self) -> None:
