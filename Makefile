@@ -9,6 +9,9 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3.14 pyth
 	&& echo $$python && break; done)
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# How many processes share out the files with tests, the slow ones first: one for each core, at most eight, for
+# each starts servers of its own. 0 runs all of them in the process that is started.
+WORKERS ?= logical
 UV_VERSION := 0.13.8
 COMPILE := .cache/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-emit-index-url --no-emit-find-links pyproject.toml
@@ -19,8 +22,8 @@ help: ## Explain every target
 run: .venv/.installed ## Start the gateway with a simulated provider, a demo project and a token
 	@$(BIN)/tollkeeper serve --demo
 
-test: .venv/.installed-dev ## Run every test; make test ARGS="-k journal" runs some
-	$(BIN)/python -m pytest $(ARGS)
+test: .venv/.installed-dev ## Run every test; make test ARGS="-k journal" runs some, WORKERS=0 in one process
+	$(BIN)/python -m pytest --numprocesses=$(WORKERS) --maxprocesses=8 --dist=loadfile --no-loadscope-reorder $(ARGS)
 
 check: .venv/.installed-dev ## Check style, types, the protocol, generated code and the import rules
 	$(BIN)/ruff check .

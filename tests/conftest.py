@@ -9,7 +9,7 @@ from tests.servers.report import UnrunTests
 settings.register_profile("tollkeeper", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("tollkeeper")
 
-pytest_plugins = ["tests.servers.redis", "tests.servers.mongo"]
+pytest_plugins = ["tests.servers.redis", "tests.servers.mongo", "tests.servers.leftovers"]
 
 
 def pytest_configure(config: pytest.Config) -> None:

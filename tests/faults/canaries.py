@@ -22,7 +22,7 @@ from tests.faults.traffic import PATIENCE, ask, callers, headers_of, question, r
 from tests.integration.process import MANAGEMENT_TOKEN, PATIENT, Gateway, Simulator, until
 from tests.integration.scripted import ScriptedUpstream
 from tests.servers.mongo import MongoServer
-from tests.servers.process import free_port
+from tests.servers.ports import free_port
 from tests.servers.redis import RedisServer
 
 # None of them looks like a key, so that striking out what does can't hide them.

@@ -17,7 +17,7 @@ from tests.faults.load import Load
 from tests.faults.test_gateway_ends import begun, refuses
 from tests.faults.traffic import DONE, ask, callers, headers_of, question
 from tests.integration.process import Gateway, Simulator, until
-from tests.servers.process import free_port
+from tests.servers.ports import free_port
 
 SLOW_STREAM = "events=20,interval=75"
 

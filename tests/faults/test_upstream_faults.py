@@ -15,7 +15,7 @@ from tollkeeper import Confidence, Deployment, Provider, Timeouts, UsageEvent
 from tests.faults.traffic import DONE, MODEL, Answer, ask, callers, code_in, code_of, send
 from tests.integration.process import PATIENT, Gateway, Simulator, until
 from tests.integration.scripted import ScriptedUpstream
-from tests.servers.process import free_port
+from tests.servers.ports import free_port
 
 HASTY = "hasty"
 SCRIPTED = "scripted"

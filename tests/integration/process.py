@@ -15,6 +15,8 @@ from typing import Self, TypeVar
 import msgspec
 from tollkeeper import Breaker, Client, Deployment, MintedToken, Provider, UsageEvent
 
+from tests.servers.ports import free_port
+
 T = TypeVar("T")
 
 START_SECONDS = 30.0
@@ -201,7 +203,7 @@ class Gateway:
         ours = {
             "management_token": MANAGEMENT_TOKEN,
             "data_dir": str(directory / "data"),
-            **{f"{listener}_address": "127.0.0.1:0" for listener in ("data", "console", "grpc")},
+            **{f"{listener}_address": f"127.0.0.1:{free_port()}" for listener in ("data", "console", "grpc")},
             **settings,
         }
         self._environment = clean_environment(
@@ -214,8 +216,6 @@ class Gateway:
         self.command = CommandProcess(["serve", *self._options], self._environment, self.directory)
         ready = self.command.wait_for(r"ready: (http://\S+)/v1, console (\S+), gRPC (\S+)")
         self.data, self.console, self.grpc = ready.groups()
-        for name, url in (("DATA", self.data), ("CONSOLE", self.console), ("GRPC", self.grpc)):
-            self._environment[f"TOLLKEEPER_{name}_ADDRESS"] = url.rpartition("/")[2]
 
     def __enter__(self) -> Self:
         return self

@@ -21,8 +21,9 @@ from tests.servers.report import cannot_run
 _SECONDS = 110.0
 _PATIENCE_SECONDS = 30.0
 _STARTS_A_PROCESS = """
-import pathlib, sys, time
+import pathlib, signal, sys, time
 from bench.processes import Processes, share_cores
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored by what a script runs in the background
 with Processes(pathlib.Path(sys.argv[1])) as processes:
     command = [sys.executable, "-c", "import time; print('ready', flush=True); time.sleep(600)"]
     started = processes.start("sleeper", command, share_cores().load)
@@ -91,4 +92,5 @@ def test_no_process_outlives_the_bench(tmp_path: Path, ending: signal.Signals) -
             ended, _, _ = select.select([child], [], [], _PATIENCE_SECONDS)
         finally:
             os.close(child)
+            bench.kill()  # should it not have ended, a failure does not wait for it
     assert ended

@@ -14,7 +14,7 @@ from openai import OpenAI
 
 from tests.integration.process import MANAGEMENT_TOKEN, Gateway, Simulator, clean_environment, until
 from tests.integration.wire import ask, bearer
-from tests.servers.process import free_port
+from tests.servers.ports import free_port
 
 JSON = ("content-type", "application/json")
 KEY = "sk-configuration-canary-4f8e21"

@@ -15,7 +15,7 @@ from tollkeeper.v1 import group_service_pb2, model_service_pb2, upstream_service
 
 from tests.integration.process import MANAGEMENT_TOKEN, Gateway, Simulator, clean_environment
 from tests.integration.wire import Answer, ask, bearer
-from tests.servers.process import free_port
+from tests.servers.ports import free_port
 
 JSON = ("content-type", "application/json")
 ADMIN = bearer(MANAGEMENT_TOKEN)

@@ -7,19 +7,13 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from tests.servers.ports import free_port
+
 START_SECONDS = 30.0
 
 
 class ServerFailedError(Exception):
     """A server that is there did not start; the message holds the end of its log."""
-
-
-def free_port() -> int:
-    """Returns a TCP port of 127.0.0.1 that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class ServerProcess:

@@ -43,10 +43,11 @@ def run(directory: Path, ci: str, *options: str) -> subprocess.CompletedProcess[
     )
 
 
+@pytest.mark.parametrize("workers", ["-n0", "-n1"])
 @pytest.mark.parametrize(("ci", "code"), [("", 0), ("true", 1)])
-def test_what_could_not_run_is_named(tmp_path: Path, ci: str, code: int) -> None:
+def test_what_could_not_run_is_named(tmp_path: Path, ci: str, code: int, workers: str) -> None:
     """By server and by test; what was skipped for another reason is not."""
-    done = run(tmp_path, ci)
+    done = run(tmp_path, ci, workers)
     assert "could not run for want of a server: test_it.py::test_one, test_it.py::test_two\n" in done.stdout
     assert "1 passed, 3 skipped" in done.stdout
     assert done.returncode == code

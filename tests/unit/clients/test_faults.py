@@ -16,6 +16,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from tollkeeper import AsyncClient, Client, DeadlineExceeded, TollkeeperError, Unavailable
 from tollkeeper.v1 import project_service_pb2 as pb
 
+from tests.servers.ports import free_port
+
 Behaviour = Callable[[bytes, grpc.ServicerContext], bytes]
 OK = pb.GetProjectResponse(project=pb.Project(id="prj_1", name="demo")).SerializeToString()
 
@@ -134,8 +136,7 @@ async def test_an_asynchronous_answer_that_does_not_come_is_given_up() -> None:
 
 
 def test_nobody_there_is_said_with_the_address() -> None:
-    with answering(failing_first(0)) as (address, _):
-        pass
+    address = f"127.0.0.1:{free_port()}"
     with (
         Client(address) as client,
         pytest.raises(Unavailable, match=f"^no gateway answered at {address}: ") as failure,

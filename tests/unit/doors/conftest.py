@@ -37,7 +37,7 @@ async def console(plane: Plane, readiness: Readiness) -> AsyncIterator[str]:
     bound = bind("127.0.0.1:0", "console", "TEST")
     address = name_of(bound)
     application = make_console(plane.chain(), readiness, exposition(), "1.2.3")
-    listener = ConsoleListener(application, bound, certificate=None, drain_seconds=1)
+    listener = ConsoleListener(application, bound, certificate=None, drain_seconds=1, quiet=0)
     serving = asyncio.create_task(listener.serve())
     yield address
     listener.stop()

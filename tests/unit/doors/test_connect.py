@@ -87,8 +87,8 @@ async def test_every_method_is_there_and_refuses_strangers(
         (b"{}", {**JSON, "connect-timeout-ms": "-1"}, "invalid_argument"),
         (b"{}", {**JSON, "connect-timeout-ms": "12345678901"}, "invalid_argument"),
         (b"no gzip", {**JSON, "content-encoding": "gzip"}, "invalid_argument"),
-        (gzip.compress(b"{}")[:-1], {**JSON, "content-encoding": "gzip"}, "invalid_argument"),
-        (gzip.compress(b"{}") + b"x", {**JSON, "content-encoding": "gzip"}, "invalid_argument"),
+        (gzip.compress(b"{}", mtime=0)[:-1], {**JSON, "content-encoding": "gzip"}, "invalid_argument"),
+        (gzip.compress(b"{}", mtime=0) + b"x", {**JSON, "content-encoding": "gzip"}, "invalid_argument"),
     ],
     ids=lambda it: str(it)[:50],
 )

@@ -13,7 +13,7 @@ from tollkeeper_server.doors.sockets import ListenError, Place, bind_place, name
 from tollkeeper_server.snapshot.model import ListenerView, Snapshot
 from tollkeeper_server.snapshot.rules import compile_rules
 
-from tests.servers.process import free_port
+from tests.servers.ports import free_port
 from tests.unit.doors.http1.served import whole
 
 PATIENCE_SECONDS = 20.0

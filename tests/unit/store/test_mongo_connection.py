@@ -7,7 +7,7 @@ from tollkeeper_server.errors import StoreUnavailableError
 from tollkeeper_server.store.mongo import MongoStore
 from tollkeeper_server.store.ports import StoreCorruptError
 
-from tests.servers.process import free_port
+from tests.servers.ports import free_port
 
 
 @pytest.mark.parametrize(
