@@ -31,14 +31,20 @@ _SEED = 1
 
 
 class _Tally:
-    """Counts, for all streams."""
+    """Counts, for all streams; times, from `settle` on."""
 
     def __init__(self) -> None:
         self.streams = self.failed = self.lost = self.out_of_order = self.late = 0
-        self.open = self.most_open = 0
+        self.open = self.most_open = self.before = 0
         self.first: array[int] = array("q")
         self.delays: array[int] = array("q")
         self.stretches: array[int] = array("q")
+
+    def settle(self) -> None:
+        """Takes the load to be as planned from now on: the first streams are under way, connections made."""
+        self.before = len(self.delays)
+        for times in (self.first, self.delays, self.stretches):
+            del times[:]
 
     def figures(self, seconds: float, events: int, streams: int) -> StreamFigures:
         """Returns what it all comes to; the rates are those of `events` and `streams` in `seconds`."""
@@ -47,7 +53,7 @@ class _Tally:
         return StreamFigures(
             streams=self.streams,
             failed=self.failed,
-            events=len(self.delays),
+            events=self.before + len(self.delays),
             lost=self.lost,
             out_of_order=self.out_of_order,
             late=self.late,
@@ -259,10 +265,11 @@ async def _run(plan: StreamPlan) -> StreamFigures:
     load = _Load(plan, tally)
     load.start()
     await asyncio.sleep(plan.spread)
-    began, events, streams = time.monotonic(), len(tally.delays), tally.streams
+    tally.settle()
+    began, streams = time.monotonic(), tally.streams
     await asyncio.sleep(plan.seconds)
     seconds = time.monotonic() - began
-    events, streams = len(tally.delays) - events, tally.streams - streams
+    events, streams = len(tally.delays), tally.streams - streams
     load.stop()
     _, hanging = await asyncio.wait(load.tasks, timeout=PATIENCE_SECONDS)
     for task in hanging:

@@ -29,9 +29,10 @@ class StreamPlan(msgspec.Struct, frozen=True):
 class StreamFigures(msgspec.Struct, frozen=True, kw_only=True):
     """What came of it.
 
-    Rates are those of the time from the last connection's beginning until no more are begun. `delay_…`
-    is what an event took from the upstream, `first_…` the time from asking to the first event, `stretch_…`
-    by how much the gap between two events was longer here than at the upstream, the worst of each stream.
+    Rates are those of the time from when the first streams have begun until no more are begun; times are
+    of all that comes after the same moment, counts of all there is. `delay_…` is what an event took from
+    the upstream, `first_…` the time from asking to the first event, `stretch_…` by how much the gap
+    between two events was longer here than at the upstream, the worst of each stream.
     """
 
     streams: int
