@@ -5,20 +5,19 @@ import logging
 import os
 import queue
 import sqlite3
-import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
 from tollkeeper_server.errors import StoreUnavailableError
+from tollkeeper_server.store.background import step_back
 from tollkeeper_server.store.ports import StoreCorruptError
 from tollkeeper_server.store.sqlite_schema import prepare
 
 _log = logging.getLogger("tollkeeper.store")
 _T = TypeVar("_T")
 _READERS = 4
-_NICENESS = 10
 _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 
 
@@ -40,7 +39,8 @@ class SqliteFile:
 
         Raises `StoreCorruptError` if it can't be used, `StoreUnavailableError` if it is locked.
         """
-        writing = ThreadPoolExecutor(1, "tollkeeper-sqlite-write", _step_back)
+        # What it writes is mostly usage, which nobody waits for.
+        writing = ThreadPoolExecutor(1, "tollkeeper-sqlite-write", step_back)
         try:
             await _finish(writing, self._open)
         except BaseException:
@@ -161,12 +161,6 @@ class SqliteFile:
         if self._find() != self._file_id:
             _log.error("store %s is gone or was replaced while in use; put it back or restart", self._path)
             raise StoreUnavailableError("the store")
-
-
-def _step_back() -> None:
-    # What this thread writes is mostly usage, which nobody waits for: the event loop has the core first.
-    if sys.platform == "linux":  # where each thread has a niceness of its own
-        os.nice(_NICENESS)
 
 
 async def _finish(pool: ThreadPoolExecutor, work: Callable[[], _T]) -> _T:

@@ -1,0 +1,38 @@
+"""A thread that steps back: others have the core before it."""
+
+import ctypes
+import os
+import platform
+import sys
+
+_NICENESS = 10
+# However nice the thread that runs, one that wakes up waits until its slice is over (Linux's EEVDF):
+# the usual ones are milliseconds, several requests long. This is the least that the kernel takes.
+_SLICE_NS = 100_000
+# The C library has no function for it everywhere, and its number differs.
+_SCHED_SETATTR = {"x86_64": 314, "aarch64": 274}
+
+
+class _Attributes(ctypes.Structure):
+    """`struct sched_attr` as it first was (sched_setattr(2)); the policy of 0 is the usual one."""
+
+    _fields_ = (
+        ("size", ctypes.c_uint32),
+        ("policy", ctypes.c_uint32),
+        ("flags", ctypes.c_uint64),
+        ("nice", ctypes.c_int32),
+        ("priority", ctypes.c_uint32),
+        ("runtime", ctypes.c_uint64),
+        ("deadline", ctypes.c_uint64),
+        ("period", ctypes.c_uint64),
+    )
+
+
+def step_back() -> None:
+    """Makes the calling thread nice, its slices short from Linux 6.12 on; elsewhere it does nothing."""
+    if sys.platform != "linux":  # where each thread has a niceness of its own
+        return
+    attributes = _Attributes(size=ctypes.sizeof(_Attributes), nice=os.nice(_NICENESS), runtime=_SLICE_NS)
+    number = _SCHED_SETATTR.get(platform.machine())
+    if number is not None:  # an older kernel takes no notice of the slice; who may not set it is only nice
+        ctypes.CDLL(None).syscall(number, 0, ctypes.byref(attributes), 0)
