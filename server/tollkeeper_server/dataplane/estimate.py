@@ -18,8 +18,8 @@ _TEXT = re.compile(
     rb'\s*:\s*"(' + _STRING + rb')"'
 )
 _DELTA = re.compile(rb'"delta"\s*:\s*"(' + _STRING + rb')"')
-# A chat's chunk as nearly all are.
-_PLAIN_DELTA = re.compile(rb'"delta":\s*\{"content":\s*"([^"\\]*)"\}')
+# A chat's chunk as nearly all are, or as those are that say nothing.
+_PLAIN_DELTA = re.compile(rb'"delta":\s*\{(?:"content":\s*"([^"\\]*)")?\}')
 _MEDIA = ("image_url", "input_audio", "file", "source", "file_data")
 _MAX_DEPTH = 64
 
@@ -40,8 +40,8 @@ def chat_text_bytes(piece: bytes) -> int:
         if plain is None:
             return size + text_bytes(piece, start)
         begin, end = plain.span(1)
-        size += end - begin
-        start = piece.find(b'"delta"', end)
+        size += end - begin  # of a group that took no part, 0
+        start = piece.find(b'"delta"', plain.end())
     return size
 
 
