@@ -76,34 +76,30 @@ async def relay_stream(
     It ends as the upstream's did, or with an error event if that broke off. `hide_usage` leaves out
     the chunk that says nothing but usage, which the caller did not ask for.
     """
-    send = exchange.send
     await _start(exchange, incoming.status, headers)
+    caller = exchange.caller
+    parts: list[bytes] = []
+    write = caller.write_part if caller is not None else parts.append
     held = bytearray()
     problem: str | None = None
 
-    def next_part(chunk: bytes) -> bytes:
+    def take(chunk: bytes) -> bool:
         whole = chunk if not held and chunk.endswith(b"\n\n") else _take_whole(held, chunk)
-        if not whole:
-            return b""
-        if meter.feed(whole) and hide_usage:
-            whole = _without_usage_chunk(whole)
-        exchange.response_bytes += len(whole)
-        return whole
+        if whole:
+            if meter.feed(whole) and hide_usage:
+                whole = _without_usage_chunk(whole)
+            exchange.response_bytes += len(whole)
+        return write(whole) is True
 
     try:
-        caller = exchange.caller
         if caller is not None:
-            write = caller.write_part
-
-            def take(chunk: bytes) -> bool:
-                return write(next_part(chunk))
-
             while not await incoming.pour(take):
                 await caller.ready()
         else:
             async for chunk in incoming.chunks():
-                if part := next_part(chunk):
-                    await send({"type": "http.response.body", "body": part, "more_body": True})
+                take(chunk)
+                if part := parts.pop():
+                    await exchange.send({"type": "http.response.body", "body": part, "more_body": True})
         last = bytes(held)
     except TransportError as error:
         # What breaks off after the last event has broken nothing.

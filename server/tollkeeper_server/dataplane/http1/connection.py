@@ -169,8 +169,13 @@ class Connection(Limited, asyncio.Protocol):
             self.drop()  # nobody has asked for anything
             return
         answer.begun = True
-        if self._upload is None:
-            self._expect(self._idle)
+        if self._upload is None:  # as `_expect` does; every piece of every answer comes this way
+            deadline = self._loop.time() + self._idle
+            if deadline > self._end:
+                deadline = self._end
+            self._deadline = deadline
+            if deadline < self._timer_at:
+                self._watch(deadline)
         self._overhead += len(data)
         pieces = self._pieces
         try:
@@ -178,16 +183,18 @@ class Connection(Limited, asyncio.Protocol):
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self._keep = False
             if not self._done:
-                self._give(answer)
+                if pieces:
+                    answer.take(b"".join(pieces))
+                    pieces.clear()
                 self._fail(garbage(error))
                 return
         if pieces:
             self._overhead = 0
             if self._head_only:
                 self._keep = False
-                pieces.clear()
             else:
-                self._give(answer)
+                answer.take(pieces[0] if len(pieces) == 1 else b"".join(pieces))
+            pieces.clear()
         elif self._overhead > MAX_HEAD_BYTES and not self._done:
             self._fail(GarbageError("the upstream's headers are too large"))
             return
@@ -258,12 +265,6 @@ class Connection(Limited, asyncio.Protocol):
             self._done = True
         elif self._pieces:
             raise GarbageError("the upstream sent a body where none may be")
-
-    def _give(self, answer: Answer) -> None:
-        pieces = self._pieces
-        if pieces:
-            answer.take(pieces[0] if len(pieces) == 1 else b"".join(pieces))
-            pieces.clear()
 
     def _finish(self, answer: Answer) -> None:
         self._answer = None

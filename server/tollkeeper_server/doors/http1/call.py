@@ -25,6 +25,8 @@ class Line(Protocol):
     """The connection a request came in on."""
 
     loop: asyncio.AbstractEventLoop
+    blocked: asyncio.Future[None] | None
+    """What is done once the caller has taken enough of what was sent; None if it has."""
     tasks: set[asyncio.Task[None]]
     """The requests that are being answered; each leaves by itself."""
 
@@ -33,9 +35,6 @@ class Line(Protocol):
 
     def write(self, *pieces: bytes) -> None:
         """Sends bytes."""
-
-    def blocked(self) -> asyncio.Future[None] | None:
-        """Returns what is done once the caller has taken enough of what was sent; None if it has."""
 
     def pause_reading(self) -> None:
         """Lets the caller wait with what it sends."""
@@ -166,11 +165,11 @@ class Call:
             line.write(b"%x\r\n%b\r\n" % (len(part), part))
         elif part and not self._gone:
             self._send_body(part, more=True)
-        return line.blocked() is None
+        return line.blocked is None
 
     async def ready(self) -> None:
         """Returns when the caller takes more."""
-        blocked = self._line.blocked()
+        blocked = self._line.blocked
         if blocked is not None:
             await asyncio.shield(blocked)
 

@@ -65,7 +65,7 @@ class Connection(asyncio.Protocol):
     __slots__ = (
         "_advanced", "_arrived", "_call", "_client", "_deadline", "_expects", "_headers", "_in_head",
         "_latest", "_owner", "_parser", "_piece", "_queue", "_reading", "_refusal", "_resuming", "_shut",
-        "_timer", "_timer_at", "_transport", "_unread", "_url", "_writable", "loop", "tasks",
+        "_timer", "_timer_at", "_transport", "_unread", "_url", "blocked", "loop", "tasks",
     )  # fmt: skip
 
     def __init__(self, owner: Owner) -> None:
@@ -89,7 +89,7 @@ class Connection(asyncio.Protocol):
         self._queue: deque[Call] = deque()
         self._refusal: TollkeeperError | None = None
         self._reading = True
-        self._writable: asyncio.Future[None] | None = None
+        self.blocked: asyncio.Future[None] | None = None
         self._client: tuple[str, int] | None = None
         # While no request is under way, the loop's time by which a head must be complete. It is moved by
         # assignment; the timer looks at it when it fires, and is never later.
@@ -199,11 +199,11 @@ class Connection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """Lets answers wait."""
-        self._writable = self.loop.create_future()
+        self.blocked = self.loop.create_future()
 
     def resume_writing(self) -> None:
         """Lets answers go on."""
-        writable, self._writable = self._writable, None
+        writable, self.blocked = self.blocked, None
         if writable is not None and not writable.done():
             writable.set_result(None)
 
@@ -353,10 +353,6 @@ class Connection(asyncio.Protocol):
                 self._transport.write(pieces[0])
             else:
                 self._transport.writelines(pieces)
-
-    def blocked(self) -> asyncio.Future[None] | None:
-        """Returns what is done once the caller has taken enough of what was sent; None if it has."""
-        return self._writable
 
     def pause_reading(self) -> None:
         """Lets the caller wait with what it sends."""
