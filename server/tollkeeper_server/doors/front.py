@@ -12,6 +12,7 @@ from hypercorn.asyncio.lifespan import Lifespan
 from hypercorn.asyncio.tcp_server import TCPServer
 from hypercorn.asyncio.worker_context import WorkerContext
 from hypercorn.config import Config
+from hypercorn.events import Event, Updated
 from hypercorn.protocol import ProtocolWrapper
 from hypercorn.protocol.h2 import H2Protocol
 from hypercorn.typing import ASGIFramework, LifespanState, Scope
@@ -64,6 +65,24 @@ async def _refuse_framing(send: Callable[[object], Awaitable[None]]) -> None:
     headers += [(b"content-length", str(len(answer.body)).encode()), (b"connection", b"close")]
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": answer.body, "more_body": False})
+
+
+class _Connection(TCPServer):
+    """Hypercorn's connection, which would be kept for the whole keep-alive time after its caller has left."""
+
+    _left = False
+
+    async def protocol_send(self, event: Event) -> None:
+        """Does what the protocol says, but does not wait for requests of a caller who has left."""
+        if not (self._left and isinstance(event, Updated) and event.idle):
+            await super().protocol_send(event)
+
+    async def _read_data(self) -> None:
+        try:
+            await super()._read_data()
+        finally:
+            self._left = True
+            await self.idle_task.stop()
 
 
 class ConsoleListener:
@@ -119,7 +138,7 @@ class ConsoleListener:
         async def serve_connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             task = asyncio.current_task()
             assert task is not None
-            connection = TCPServer(app, loop, config, self._context, state, reader, writer)
+            connection = _Connection(app, loop, config, self._context, state, reader, writer)
             self._connections[task] = connection
             task.add_done_callback(self._connections.pop)
             await connection

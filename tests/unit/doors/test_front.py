@@ -7,6 +7,7 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import pytest
 from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, Scope
 from tollkeeper_server.doors.front import ConsoleListener
 from tollkeeper_server.doors.sockets import Place, bind_place, name_of
@@ -40,7 +41,7 @@ async def serving(quiet: float) -> AsyncIterator[tuple[ConsoleListener, App, str
     """A listener with the application behind it."""
     bound, app = bind_place(Place("127.0.0.1", 0)), App()
     address = name_of(bound)
-    listener = ConsoleListener(app, bound, certificate=None, drain_seconds=PATIENCE_SECONDS, quiet=quiet)
+    listener = ConsoleListener(app, bound, certificate=None, drain_seconds=20 * PATIENCE_SECONDS, quiet=quiet)
     task = asyncio.create_task(listener.serve())
     try:
         async with asyncio.timeout(PATIENCE_SECONDS):
@@ -109,6 +110,21 @@ async def test_a_connection_that_is_not_used_ends_after_a_while() -> None:
         listener.stop()
         await task
         kept.close()
+
+
+@pytest.mark.parametrize("path", ["/1", "/slow"])
+async def test_a_caller_who_has_left_holds_nothing_up(path: str) -> None:
+    """Neither between requests nor in one: the connection ends, long before it would for being idle."""
+    async with serving(20 * PATIENCE_SECONDS) as (listener, app, address, task):
+        host, _, port = address.rpartition(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(f"GET {path} HTTP/1.1\r\nhost: a\r\n\r\n".encode())
+        await (app.reached.wait() if path == "/slow" else reader.readuntil(path.encode()))
+        writer.close()
+        await writer.wait_closed()
+        app.may_answer.set()
+        listener.stop()
+        await task
 
 
 async def test_it_is_unused_once_nothing_is_under_way() -> None:
