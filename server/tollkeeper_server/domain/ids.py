@@ -2,6 +2,7 @@
 
 import os
 import re
+import sys
 import time
 from enum import StrEnum
 from functools import lru_cache
@@ -14,7 +15,8 @@ _PATTERN = re.compile(rf"[a-z]{{3}}_[{_ALPHABET}]{{26}}")
 # Asking the system for randomness takes longer than all the rest: it is asked for many ids at a time.
 _MADE_AHEAD = 256
 _made: list[str] = []
-os.register_at_fork(after_in_child=_made.clear)
+if sys.platform != "win32":
+    os.register_at_fork(after_in_child=_made.clear)
 
 
 class Prefix(StrEnum):

@@ -37,6 +37,7 @@ print(*(new_id(Prefix.REQUEST)[14:] for _ in range(20)), flush=True)
 """
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="processes are not forked there")
 def test_a_forked_process_makes_ids_of_its_own() -> None:
     run = subprocess.run([sys.executable, "-c", _FORK], check=True, capture_output=True, text=True)
 
