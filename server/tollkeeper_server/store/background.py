@@ -11,10 +11,11 @@ _NICENESS = 10
 _SLICE_NS = 100_000
 # The C library has no function for it everywhere, and its number differs.
 _SCHED_SETATTR = {"x86_64": 314, "aarch64": 274}
+_KEEP_POLICY = 8  # whoever started the process may have chosen one
 
 
 class _Attributes(ctypes.Structure):
-    """`struct sched_attr` as it first was (sched_setattr(2)); the policy of 0 is the usual one."""
+    """`struct sched_attr` as it first was (sched_setattr(2))."""
 
     _fields_ = (
         ("size", ctypes.c_uint32),
@@ -32,7 +33,8 @@ def step_back() -> None:
     """Makes the calling thread nice, its slices short from Linux 6.12 on; elsewhere it does nothing."""
     if sys.platform != "linux":  # where each thread has a niceness of its own
         return
-    attributes = _Attributes(size=ctypes.sizeof(_Attributes), nice=os.nice(_NICENESS), runtime=_SLICE_NS)
+    size, niceness = ctypes.sizeof(_Attributes), os.nice(_NICENESS)
+    attributes = _Attributes(size=size, flags=_KEEP_POLICY, nice=niceness, runtime=_SLICE_NS)
     number = _SCHED_SETATTR.get(platform.machine())
     if number is not None:  # an older kernel takes no notice of the slice; who may not set it is only nice
         ctypes.CDLL(None).syscall(number, 0, ctypes.byref(attributes), 0)
