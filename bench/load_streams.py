@@ -215,7 +215,7 @@ class _Load:
     async def _keep_asking(self, at: float) -> None:
         await asyncio.sleep(at)
         while not self._stopping:
-            await self._connect(self._ask_again)
+            await self._connect()
 
     async def _ask_at_random(self) -> None:
         loop, chance = asyncio.get_running_loop(), random.Random(_SEED)  # noqa: S311 - the same for all
@@ -228,26 +228,24 @@ class _Load:
             if self._idle:
                 self._idle.pop().ask()
             else:
-                self.tasks.add(asyncio.create_task(self._connect(self._rest)))
+                self.tasks.add(asyncio.create_task(self._connect()))
 
-    def _ask_again(self, slot: _Slot) -> None:
+    def _go_on(self, slot: _Slot) -> None:
         if self._stopping:
             slot.close()
+        elif self._plan.at_random:
+            self._idle.append(slot)
         else:
             slot.ask()
 
-    def _rest(self, slot: _Slot) -> None:
-        if self._stopping:
-            slot.close()
-        else:
-            self._idle.append(slot)
-
-    async def _connect(self, next_of: Callable[[_Slot], None]) -> None:
+    async def _connect(self) -> None:
         """Asks on a new connection; returns when that is closed."""
         assert self._url.hostname is not None
         try:
             _, slot = await asyncio.get_running_loop().create_connection(
-                lambda: _Slot(self._tally, self._request, next_of), self._url.hostname, self._url.port or 80
+                lambda: _Slot(self._tally, self._request, self._go_on),
+                self._url.hostname,
+                self._url.port or 80,
             )
         except OSError:
             self._tally.streams += 1

@@ -37,13 +37,12 @@ async def pass_on(exchange: Exchange, incoming: Incoming, body: bytes, *, hide_u
         finally:
             exchange.tokens = stream.tokens(body)
         return
-    if incoming.status >= 400 or kind is Meter.NONE or kind is Meter.SPEECH:  # speech is sound, not JSON
-        if not relay_whole(exchange, incoming, headers, None):
-            await relay_body(exchange, incoming, headers, None)
-        return
-    meter = BodyMeter(kind, coding)
+    # Speech is sound, not JSON.
+    unmetered = incoming.status >= 400 or kind is Meter.NONE or kind is Meter.SPEECH
+    meter = None if unmetered else BodyMeter(kind, coding)
     try:
         if not relay_whole(exchange, incoming, headers, meter):
             await relay_body(exchange, incoming, headers, meter)
     finally:
-        exchange.tokens = meter.tokens(body)
+        if meter is not None:
+            exchange.tokens = meter.tokens(body)

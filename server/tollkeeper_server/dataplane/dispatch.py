@@ -194,7 +194,7 @@ class Dispatcher:
     ) -> Awaitable[Result]:
         assert exchange.matched is not None
         meter = exchange.matched.endpoint.meter
-        ask_usage = peek.streamed and asks_usage(peek, leg, meter)
+        ask_usage = asks_usage(peek, leg, meter)
         sent = outgoing_body(exchange, peek, leg, body, ask_usage=ask_usage)
         request = outgoing(exchange, leg, sent, plain=meter is not Meter.NONE)
         first = not exchange.upstream

@@ -72,7 +72,7 @@ def check_framing(headers: Mapping[bytes, bytes]) -> None:
 
     A server in front of this one may have gone by the other, and seen two requests (RFC 9112, 6.3).
     """
-    if b"transfer-encoding" in headers and framed_twice(headers):
+    if framed_twice(headers):
         raise TollkeeperError(
             Reason.INVALID_ARGUMENT,
             "content-length and transfer-encoding contradict each other; send one of them",
@@ -82,7 +82,7 @@ def check_framing(headers: Mapping[bytes, bytes]) -> None:
 
 def framed_twice(headers: Mapping[bytes, bytes]) -> bool:
     """Tells whether both headers that frame a body are there."""
-    return b"content-length" in headers and b"transfer-encoding" in headers
+    return b"transfer-encoding" in headers and b"content-length" in headers
 
 
 def named_by_connection(headers: Iterable[Header]) -> frozenset[bytes]:

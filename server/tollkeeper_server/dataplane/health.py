@@ -87,7 +87,7 @@ class UpstreamHealth:
     def begin(self) -> "Call":
         """Counts a call as under way. It takes the place of a half-open breaker's one call."""
         now = self._clock()
-        if not self.in_flight and self.is_unknown(now):
+        if self.is_unknown(now):
             self._forgive()
         self.in_flight += 1
         return Call(self, self.breaker.enter(now))

@@ -119,10 +119,10 @@ class StreamMeter:
         self._last_size += len(piece)
         while self._last_size > LAST_BYTES and len(last) > LAST_PIECES:
             self._last_size -= len(last.pop(0))
-        usage = piece.find(_USAGE_SIGN) >= 0 and says_usage(piece)
+        usage = says_usage(piece)
         if usage:
             for event in events(piece):
-                if event.find(_USAGE_SIGN) >= 0:
+                if says_usage(event):
                     self._take(event)
         if self._text_of is not None:
             self._text += self._text_of(piece)
@@ -161,7 +161,7 @@ class StreamMeter:
 
 def says_usage(piece: bytes) -> bool:
     """Tells whether whole events may hold a usage object. `"usage": null`, as most say, is none."""
-    return _USAGE.search(piece) is not None
+    return piece.find(_USAGE_SIGN) >= 0 and _USAGE.search(piece) is not None
 
 
 def events(piece: bytes) -> list[bytes]:

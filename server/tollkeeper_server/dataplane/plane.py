@@ -135,15 +135,13 @@ class DataPlane:
             self._count(exchange)
 
     async def _serve(self, exchange: Exchange) -> None:
-        if exchange.snapshot.listeners:
-            self._check_ip(exchange)
+        self._check_ip(exchange)
         if exchange.method in _IMPOSSIBLE:
             raise _impossible(exchange.method)
         if exchange.caller is None or not exchange.caller.headers_checked:
             check_headers(exchange.scope["headers"])
         check_framing(exchange.headers)
-        if query := exchange.scope["query_string"]:
-            endpoint.check_query(query)
+        endpoint.check_query(exchange.scope["query_string"])
         rule = enter(exchange, _raw_path(exchange.scope))
         matched = exchange.matched
         assert matched is not None

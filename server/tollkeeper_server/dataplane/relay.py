@@ -78,27 +78,30 @@ async def relay_stream(
     """
     await _start(exchange, incoming.status, headers)
     caller = exchange.caller
-    parts: list[bytes] = []
-    write = caller.write_part if caller is not None else parts.append
     held = bytearray()
     problem: str | None = None
 
-    def take(chunk: bytes) -> bool:
+    def next_part(chunk: bytes) -> bytes:
         whole = chunk if not held and chunk.endswith(b"\n\n") else _take_whole(held, chunk)
-        if whole:
-            if meter.feed(whole) and hide_usage:
-                whole = _without_usage_chunk(whole)
-            exchange.response_bytes += len(whole)
-        return write(whole) is True
+        if not whole:
+            return b""
+        if meter.feed(whole) and hide_usage:
+            whole = _without_usage_chunk(whole)
+        exchange.response_bytes += len(whole)
+        return whole
 
     try:
         if caller is not None:
+            write = caller.write_part
+
+            def take(chunk: bytes) -> bool:
+                return write(next_part(chunk))
+
             while not await incoming.pour(take):
                 await caller.ready()
         else:
             async for chunk in incoming.chunks():
-                take(chunk)
-                if part := parts.pop():
+                if part := next_part(chunk):
                     await exchange.send({"type": "http.response.body", "body": part, "more_body": True})
         last = bytes(held)
     except TransportError as error:

@@ -63,12 +63,7 @@ class Answer:
         while self.status == 0:
             if self._error is not None:
                 raise self._error
-            self._waiter = waiter = self._loop.create_future()
-            try:  # as `_wait` does; every request comes this way
-                await waiter
-            except asyncio.CancelledError:
-                self.close()
-                raise
+            await self._wait()
 
     def whole_body(self) -> bytes | None:
         """Takes the body if all of it is there; else None."""
@@ -159,8 +154,6 @@ class Answer:
     def wake(self) -> None:
         """Lets whoever waits look again."""
         waiter = self._waiter
-        if self.push is not None and not self._ended and self._error is None:
-            return  # what came was handed over
         if waiter is not None:
             self._waiter = None
             if not waiter.done():

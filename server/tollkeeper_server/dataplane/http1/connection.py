@@ -169,13 +169,8 @@ class Connection(Limited, asyncio.Protocol):
             self.drop()  # nobody has asked for anything
             return
         answer.begun = True
-        if self._upload is None:  # as `_expect` does; every piece of every answer comes this way
-            deadline = self._loop.time() + self._idle
-            if deadline > self._end:
-                deadline = self._end
-            self._deadline = deadline
-            if deadline < self._timer_at:
-                self._watch(deadline)
+        if self._upload is None:
+            self._expect(self._idle)
         self._overhead += len(data)
         pieces = self._pieces
         try:

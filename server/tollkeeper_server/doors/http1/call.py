@@ -119,14 +119,12 @@ class Call:
         self._size += len(piece)
         if self._size > _HELD_BYTES:
             self._line.pause_reading()
-        if self._waiter is not None:
-            self._wake()
+        self._wake()
 
     def feed_end(self) -> None:
         """Takes the end of the request's body."""
         self.more_body = False
-        if self._waiter is not None:
-            self._wake()
+        self._wake()
 
     def leave(self) -> None:
         """Takes note that the caller has left."""
@@ -270,6 +268,5 @@ class Call:
                 self._line.write(head, body)
         if not more:
             self.finished = True
-            if self._waiter is not None:
-                self._wake()
+            self._wake()
             self._line.ended(keep=self._keep)
