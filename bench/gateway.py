@@ -5,7 +5,8 @@
 
 import sys
 
-from tollkeeper_server import __main__, app
+from tollkeeper_server import __main__
+from tollkeeper_server.process import app
 
 from bench.errors import BenchError
 from bench.transports import load_transport

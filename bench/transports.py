@@ -11,7 +11,7 @@ CHOSEN = "http1"
 """The one that the gateway is built with."""
 
 _NAMED = {
-    "http1": "tollkeeper_server.dataplane.http1.transport:Http1Transport",
+    "http1": "tollkeeper_server.http1.client.transport:Http1Transport",
 }
 
 

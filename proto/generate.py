@@ -26,7 +26,7 @@ from protovalidate._gen.buf.validate import validate_pb
 
 ROOT = Path(__file__).resolve().parent.parent
 STUBS = ROOT / "clients" / "python"
-DESCRIPTIONS = ROOT / "server" / "tollkeeper_server" / "doors" / "descriptions.json"
+DESCRIPTIONS = ROOT / "server" / "tollkeeper_server" / "doors" / "rest" / "descriptions.json"
 VALIDATE = "buf/validate/validate.proto"
 PLUGINS = Path(sys.executable).parent
 

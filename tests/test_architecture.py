@@ -33,32 +33,20 @@ ROOMS: dict[str, set[str]] = {
         "coordination.ports",
         "snapshot.rules",
     },
-    "doors": {"domain", "errors", "telemetry", "settings", "snapshot.model", "dataplane", "management"},
+    "http1": {"domain", "errors", "snapshot.model", "dataplane"},
+    "doors": {"domain", "errors", "telemetry", "snapshot.model", "dataplane", "management", "http1"},
 }
 # These put the rest together and may import all of it.
-COMPOSITION = {
-    "__init__",
-    "__main__",
-    "app",
-    "condition",
-    "configure",
-    "demo",
-    "keys",
-    "process",
-    "run",
-    "simulate",
-    "supervision",
-    "traffic",
-}
+COMPOSITION = {"__init__", "__main__", "process"}
 # Here only the standard library and codecs are imported.
 PURE = ("domain/*", "telemetry/*", "errors.py")
 CODECS = {"msgspec"}
 # library -> the only files that may import it
 ONLY_IN = {
-    "pymongo": ("store/mongo*",),
-    "bson": ("store/mongo*",),
-    "sqlite3": ("store/sqlite*",),
-    "redis": ("coordination/redis.py", "ledger/redis.py"),
+    "pymongo": ("store/mongo/*",),
+    "bson": ("store/mongo/*",),
+    "sqlite3": ("store/sqlite/*",),
+    "redis": ("coordination/redis/*",),
     "grpc": ("doors/*",),
     "grpc_health": ("doors/*",),
     "grpc_reflection": ("doors/*",),
@@ -66,15 +54,15 @@ ONLY_IN = {
     "hypercorn": ("doors/*",),
     "quart": ("doors/*",),
     "uvicorn": ("simulator/*",),
-    "aiohappyeyeballs": ("dataplane/http1/*",),
+    "aiohappyeyeballs": ("http1/client/*",),
     "aiohttp": (),
-    "httptools": ("dataplane/http1/*", "doors/*"),
-    "tenacity": ("dataplane/retry.py",),
+    "httptools": ("http1/*",),
+    "tenacity": ("dataplane/call/retry.py",),
     "google": ("management/*", "doors/*"),
-    "prometheus_client": ("doors/metric*",),
+    "prometheus_client": ("doors/metrics/*",),
     "re2": ("snapshot/regexes.py",),
     "protovalidate": ("management/*", "doors/*"),
-    "tollkeeper": ("management/*", "doors/*", "__main__.py", "configure.py"),
+    "tollkeeper": ("management/*", "doors/*", "__main__.py", "process/configure.py"),
 }
 VAGUE_NAMES = {"utils", "util", "helpers", "helper", "manager", "common", "misc"}
 
@@ -152,18 +140,18 @@ def test_no_file_has_a_name_that_says_nothing() -> None:
 @pytest.mark.parametrize(
     ("path", "statement"),
     [
-        ("dataplane/relay.py", "from tollkeeper_server.management import chain"),
-        ("dataplane/relay.py", "import pymongo.errors"),
-        ("dataplane/relay.py", "from google.protobuf import message"),
-        ("dataplane/relay.py", "from tollkeeper_server.store import sqlite"),
+        ("dataplane/reply/relay.py", "from tollkeeper_server.management import chain"),
+        ("dataplane/reply/relay.py", "import pymongo.errors"),
+        ("dataplane/reply/relay.py", "from google.protobuf import message"),
+        ("dataplane/reply/relay.py", "from tollkeeper_server.store import sqlite"),
         ("domain/token.py", "from tollkeeper_server.errors import Reason"),
         ("domain/token.py", "import yaml"),
-        ("management/chain.py", "import grpc.aio"),
-        ("management/chain.py", "from quart import Quart"),
-        ("ledger/drain.py", "from tollkeeper_server.store.sqlite import SqliteStore"),
+        ("management/chain/chain.py", "import grpc.aio"),
+        ("management/chain/chain.py", "from quart import Quart"),
+        ("ledger/drain.py", "from tollkeeper_server.store.sqlite.store import SqliteStore"),
         ("store/ports.py", "import sqlite3"),
-        ("doors/rest.py", "from tollkeeper_server.store.ports import Store"),
-        ("doors/rest.py", "from . import status"),
+        ("doors/rest/door.py", "from tollkeeper_server.store.ports import Store"),
+        ("doors/rest/door.py", "from . import status"),
         ("snapshot/watch.py", "def f():\n    import redis.asyncio"),
     ],
 )
@@ -177,9 +165,9 @@ def test_the_rules_refuse(path: str, statement: str) -> None:
         ("dataplane/plane.py", "from tollkeeper_server.store.ports import TokenStore"),
         ("dataplane/plane.py", "from tollkeeper_server.dataplane import relay"),
         ("domain/token.py", "import hmac, msgspec"),
-        ("management/chain.py", "from tollkeeper.v1 import token_service_pb2"),
-        ("store/mongo_usage.py", "from pymongo.errors import BulkWriteError"),
-        ("app.py", "from tollkeeper_server.doors.grpc import GrpcListener"),
+        ("management/chain/chain.py", "from tollkeeper.v1 import token_service_pb2"),
+        ("store/mongo/usage.py", "from pymongo.errors import BulkWriteError"),
+        ("process/app.py", "from tollkeeper_server.doors.grpc import GrpcListener"),
     ],
 )
 def test_the_rules_allow(path: str, statement: str) -> None:

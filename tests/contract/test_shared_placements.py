@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 from tollkeeper_server.coordination.placements import RENEWED, PlacementCache
-from tollkeeper_server.coordination.redis import RedisLink
-from tollkeeper_server.coordination.redis_placements import LIFETIME, RedisPlacements
+from tollkeeper_server.coordination.redis.link import RedisLink
+from tollkeeper_server.coordination.redis.placements import LIFETIME, RedisPlacements
 from tollkeeper_server.domain.placement import Placement
 from tollkeeper_server.errors import StoreUnavailableError
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from tollkeeper_server.coordination.open import Coordination
 from tollkeeper_server.coordination.ports import Change, Unknown
-from tollkeeper_server.coordination.redis import RedisLink, RedisSharedTokens
+from tollkeeper_server.coordination.redis.link import RedisLink
+from tollkeeper_server.coordination.redis.tokens import RedisSharedTokens
 from tollkeeper_server.coordination.tokens import TokenCache
 from tollkeeper_server.domain.token import Token
 from tollkeeper_server.errors import StoreUnavailableError

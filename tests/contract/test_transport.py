@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
-from tollkeeper_server.dataplane.http1.transport import Http1Transport
 from tollkeeper_server.dataplane.transport import (
     ConnectError,
     CutError,
@@ -15,6 +14,7 @@ from tollkeeper_server.dataplane.transport import (
     TransportError,
 )
 from tollkeeper_server.domain.upstream import Timeouts
+from tollkeeper_server.http1.client.transport import Http1Transport
 
 from tests.contract.peers import (
     CHUNKED,

@@ -6,8 +6,8 @@ import os
 from collections.abc import AsyncIterator
 
 import pytest
-from tollkeeper_server.dataplane.http1.transport import Http1Transport
 from tollkeeper_server.dataplane.transport import ConnectError, CutError, GarbageError, TimeoutExpiredError
+from tollkeeper_server.http1.client.transport import Http1Transport
 
 from tests.contract.peers import (
     CHUNKED,

@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
-from tollkeeper_server.dataplane.http1.transport import Http1Transport
 from tollkeeper_server.dataplane.transport import CutError, Transport
+from tollkeeper_server.http1.client.transport import Http1Transport
 
 from tests.contract.peers import (
     CHUNKED,

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from tollkeeper_server.dataplane.http1.transport import Http1Transport
 from tollkeeper_server.dataplane.transport import ConnectError
+from tollkeeper_server.http1.client.transport import Http1Transport
 from tollkeeper_server.snapshot.model import Dial
 
 from tests.contract.certificates import Authority

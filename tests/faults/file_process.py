@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 from tollkeeper_server.domain.configuration import Batch
-from tollkeeper_server.store.sqlite import SqliteStore
+from tollkeeper_server.store.sqlite.store import SqliteStore
 
 from tests.contract.entities import a_project, an_event, an_upstream
 

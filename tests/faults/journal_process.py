@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tollkeeper_server.ledger.drain import Drain
 from tollkeeper_server.ledger.journal import Journal
-from tollkeeper_server.store.sqlite import SqliteStore
+from tollkeeper_server.store.sqlite.store import SqliteStore
 
 from tests.unit.ledger.parts import intent, settled
 

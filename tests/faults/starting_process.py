@@ -14,7 +14,7 @@ import traceback
 from typing import NoReturn
 
 # Imported for those that will be forked.
-import tollkeeper_server.run
+import tollkeeper_server.process.run
 from tollkeeper_server.__main__ import main
 
 
@@ -42,7 +42,7 @@ def attempt(folder: str, environment: dict[str, str]) -> NoReturn:
 
 
 if __name__ == "__main__":
-    assert tollkeeper_server.run
+    assert tollkeeper_server.process.run
     started = []
     for case in json.load(sys.stdin):
         child = os.fork()

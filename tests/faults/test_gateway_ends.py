@@ -12,7 +12,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 from tollkeeper_server.domain.usage import UsageEvent, UsageFilter
-from tollkeeper_server.store.sqlite import SqliteStore
+from tollkeeper_server.store.sqlite.store import SqliteStore
 
 from tests.faults.traffic import DONE, Answer, callers, headers_of, question, send
 from tests.integration.h2wire import H2Wire

@@ -16,7 +16,7 @@ from tollkeeper_server.domain.usage import UsageFilter
 from tollkeeper_server.ledger.drain import Drain
 from tollkeeper_server.ledger.journal import Journal
 from tollkeeper_server.ledger.orphan import interrupted
-from tollkeeper_server.store.sqlite import SqliteStore
+from tollkeeper_server.store.sqlite.store import SqliteStore
 
 from tests.unit.ledger.parts import DEADLINE, directories, intent, settled
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 from tollkeeper_server.domain.usage import UsageFilter
-from tollkeeper_server.store import sqlite_schema
-from tollkeeper_server.store.sqlite import SqliteStore
+from tollkeeper_server.store.sqlite import schema as sqlite_schema
+from tollkeeper_server.store.sqlite.store import SqliteStore
 
 from tests.contract.entities import a_placement, a_project
 from tests.faults.file_process import COUNTER

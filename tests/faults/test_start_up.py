@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from tollkeeper_server.doors.tls import load_certificate
-from tollkeeper_server.keys import load_digest_key
+from tollkeeper_server.process.certificate import load_certificate
+from tollkeeper_server.process.keys import load_digest_key
 from tollkeeper_server.settings import Settings, Tls
 from tollkeeper_server.store.sealed import Sealer, new_key
-from tollkeeper_server.store.sqlite import SqliteStore
+from tollkeeper_server.store.sqlite.store import SqliteStore
 
 from tests.faults.processes import ENCRYPTION_KEY
 from tests.integration.process import MANAGEMENT_TOKEN, Gateway, clean_environment

@@ -24,7 +24,7 @@ ON_CONSOLE = 2
 # Takes the ports as a new process does, and goes no further.
 STUCK = """
 import sys, pathlib, time
-from tollkeeper_server.doors.takeover import take_over
+from tollkeeper_server.process.takeover import take_over
 taken = take_over(pathlib.Path(sys.argv[1]))
 print("has the ports" if taken else "", flush=True)
 time.sleep(600)

@@ -12,8 +12,10 @@ from tollkeeper_server.domain.token import Token
 from tollkeeper_server.store.ports import PlacementStore, TokenStore
 
 if TYPE_CHECKING:
-    from tollkeeper_server.coordination.redis import RedisChanges, RedisLink, RedisSharedTokens
-    from tollkeeper_server.coordination.redis_placements import RedisPlacements
+    from tollkeeper_server.coordination.redis.changes import RedisChanges
+    from tollkeeper_server.coordination.redis.link import RedisLink
+    from tollkeeper_server.coordination.redis.placements import RedisPlacements
+    from tollkeeper_server.coordination.redis.tokens import RedisSharedTokens
 
 
 class CoordinatedStore(TokenStore, PlacementStore, ChangeStore, Protocol):
@@ -50,15 +52,15 @@ class Coordination:
         shared_placements: RedisPlacements | None = None
         if redis_url:
             # The driver takes 5 MB of memory; who has no Redis does without.
-            from tollkeeper_server.coordination import redis, redis_placements
+            from tollkeeper_server.coordination.redis import changes, link, placements, tokens
 
-            self._link = redis.RedisLink(redis_url, timeout=redis_timeout)
+            self._link = link.RedisLink(redis_url, timeout=redis_timeout)
             self._link.on_return(self._sweep)
-            self._shared = redis.RedisSharedTokens(
+            self._shared = tokens.RedisSharedTokens(
                 self._link, lifetime=lifetime / 2, unknown_lifetime=unknown_lifetime
             )
-            self._changes = redis.RedisChanges(self._link, self._shared, on_gap=self._sweep)
-            shared_placements = redis_placements.RedisPlacements(self._link)
+            self._changes = changes.RedisChanges(self._link, self._shared, on_gap=self._sweep)
+            shared_placements = placements.RedisPlacements(self._link)
         else:
             self._changes = LocalChanges()
         self._changes.subscribe(self._apply_pushed)

@@ -1,6 +1,6 @@
 """What processes share, as the hot path and the management plane see it.
 
-Implementations: `local.py` (one process), `redis.py` and `redis_placements.py` (several), `placements.py`.
+Implementations: `local.py` (one process), `redis/` (several), `placements.py`.
 """
 
 from collections.abc import Awaitable, Callable, Mapping

@@ -12,9 +12,9 @@ import msgspec
 from msgspec import Raw, Struct
 
 from tollkeeper_server.coordination.ports import Placements
-from tollkeeper_server.dataplane.endpoint import Matched
 from tollkeeper_server.dataplane.exchange import Exchange
-from tollkeeper_server.dataplane.readahead import read_ahead
+from tollkeeper_server.dataplane.reply.readahead import read_ahead
+from tollkeeper_server.dataplane.request.endpoint import Matched
 from tollkeeper_server.dataplane.transport import Incoming
 
 KEEPING = frozenset(

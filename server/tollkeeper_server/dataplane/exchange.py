@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tollkeeper_server.dataplane.caller import EXTENSION, LISTENER, Caller
-from tollkeeper_server.dataplane.endpoint import Matched
+from tollkeeper_server.dataplane.request.endpoint import Matched
 from tollkeeper_server.domain.ids import Prefix, new_id
 from tollkeeper_server.domain.listener import CONSOLE
 from tollkeeper_server.domain.token import Token

@@ -4,15 +4,15 @@ from collections.abc import Awaitable, Callable
 from typing import NoReturn
 
 from tollkeeper_server.dataplane.affinity import Affinity, keeps
-from tollkeeper_server.dataplane.authenticate import Authenticator
-from tollkeeper_server.dataplane.balance import Balancer
+from tollkeeper_server.dataplane.call.balance import Balancer
+from tollkeeper_server.dataplane.call.forward import outgoing, outgoing_url
+from tollkeeper_server.dataplane.call.health import Health
 from tollkeeper_server.dataplane.caller import LISTENER
-from tollkeeper_server.dataplane.endpoint import Meter, check_query
 from tollkeeper_server.dataplane.exchange import Exchange, Message
-from tollkeeper_server.dataplane.forward import outgoing, outgoing_url
 from tollkeeper_server.dataplane.headers import check_headers
-from tollkeeper_server.dataplane.health import Health
-from tollkeeper_server.dataplane.peek import Peek
+from tollkeeper_server.dataplane.request.authenticate import Authenticator
+from tollkeeper_server.dataplane.request.endpoint import Meter, check_query
+from tollkeeper_server.dataplane.request.peek import Peek
 from tollkeeper_server.dataplane.route import Way, enter, find_way, pin
 from tollkeeper_server.domain.explanation import ExplainedMember, Explanation, Query, Step, Verdict
 from tollkeeper_server.domain.listener import MAIN, Rule

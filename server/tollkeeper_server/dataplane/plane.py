@@ -10,15 +10,9 @@ from datetime import UTC, datetime
 from typing import Protocol
 from urllib.parse import unquote
 
-from tollkeeper_server.dataplane import endpoint
 from tollkeeper_server.dataplane.affinity import Affinity, keeps
-from tollkeeper_server.dataplane.answer import pass_on
-from tollkeeper_server.dataplane.attempt import Attempt
-from tollkeeper_server.dataplane.authenticate import Authenticator
-from tollkeeper_server.dataplane.body import arrived_body, read_body, refuse_declared, stream_body
-from tollkeeper_server.dataplane.departure import Departure
-from tollkeeper_server.dataplane.dispatch import Dispatcher
-from tollkeeper_server.dataplane.endpoint import Body
+from tollkeeper_server.dataplane.call.attempt import Attempt
+from tollkeeper_server.dataplane.call.dispatch import Dispatcher
 from tollkeeper_server.dataplane.exchange import (
     UNKNOWN_BYTES,
     ClientGoneError,
@@ -28,12 +22,18 @@ from tollkeeper_server.dataplane.exchange import (
     Send,
 )
 from tollkeeper_server.dataplane.headers import check_framing, check_headers
-from tollkeeper_server.dataplane.ip_limit import IpLimiter
-from tollkeeper_server.dataplane.listing import get_model, list_models
-from tollkeeper_server.dataplane.meter import abandoned
-from tollkeeper_server.dataplane.peek import Peek, is_json, media_type, peek_any, peek_form, peek_json
-from tollkeeper_server.dataplane.relay import BrokenAnswerError
-from tollkeeper_server.dataplane.respond import send_error, send_json
+from tollkeeper_server.dataplane.reply.answer import pass_on
+from tollkeeper_server.dataplane.reply.listing import get_model, list_models
+from tollkeeper_server.dataplane.reply.meter import abandoned
+from tollkeeper_server.dataplane.reply.relay import BrokenAnswerError
+from tollkeeper_server.dataplane.reply.respond import send_error, send_json
+from tollkeeper_server.dataplane.request import endpoint
+from tollkeeper_server.dataplane.request.authenticate import Authenticator
+from tollkeeper_server.dataplane.request.body import arrived_body, read_body, refuse_declared, stream_body
+from tollkeeper_server.dataplane.request.departure import Departure
+from tollkeeper_server.dataplane.request.endpoint import Body
+from tollkeeper_server.dataplane.request.ip_limit import IpLimiter
+from tollkeeper_server.dataplane.request.peek import Peek, is_json, media_type, peek_any, peek_form, peek_json
 from tollkeeper_server.dataplane.route import Way, enter, find_way, pin
 from tollkeeper_server.domain.listener import Rule
 from tollkeeper_server.domain.token import Token

@@ -14,10 +14,10 @@ from dataclasses import replace
 
 from msgspec import Struct
 
-from tollkeeper_server.dataplane import endpoint
-from tollkeeper_server.dataplane.endpoint import Body
 from tollkeeper_server.dataplane.exchange import Exchange
-from tollkeeper_server.dataplane.peek import Peek, check_model
+from tollkeeper_server.dataplane.request import endpoint
+from tollkeeper_server.dataplane.request.endpoint import Body
+from tollkeeper_server.dataplane.request.peek import Peek, check_model
 from tollkeeper_server.domain.listener import Rule
 from tollkeeper_server.domain.model import matches
 from tollkeeper_server.errors import Reason, TollkeeperError

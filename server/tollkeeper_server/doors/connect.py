@@ -13,8 +13,8 @@ from google.protobuf.message import DecodeError, Message
 from tollkeeper_server.doors.http import MAX_BODY, Request, Response, json_response, media_type
 from tollkeeper_server.doors.status import code_name, details_of
 from tollkeeper_server.errors import GrpcCode, Reason, TollkeeperError
-from tollkeeper_server.management.chain import REQUEST_ID, Call, Chain, request_id
-from tollkeeper_server.management.registry import methods, new_request
+from tollkeeper_server.management.chain.chain import REQUEST_ID, Call, Chain, request_id
+from tollkeeper_server.management.chain.registry import methods, new_request
 
 _JSON, _PROTO = "application/json", "application/proto"
 _VERSION = "connect-protocol-version"

@@ -8,13 +8,14 @@ from quart import Quart
 from werkzeug.exceptions import HTTPException
 
 from tollkeeper_server.domain.ids import Prefix, new_id
-from tollkeeper_server.doors import connect, docs, ops, rest
+from tollkeeper_server.doors import connect, docs, ops
 from tollkeeper_server.doors.http import MAX_BODY, Request, Response, json_response
-from tollkeeper_server.doors.metrics import Exposition
-from tollkeeper_server.doors.openapi import make_document
+from tollkeeper_server.doors.metrics.exposition import Exposition
+from tollkeeper_server.doors.rest import door as rest
+from tollkeeper_server.doors.rest.openapi import make_document
 from tollkeeper_server.errors import Reason, TollkeeperError
-from tollkeeper_server.management.chain import REQUEST_ID, Chain, request_id
-from tollkeeper_server.management.registry import SERVICES
+from tollkeeper_server.management.chain.chain import REQUEST_ID, Chain, request_id
+from tollkeeper_server.management.chain.registry import SERVICES
 
 _log = logging.getLogger("tollkeeper.doors")
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]

@@ -20,10 +20,10 @@ from hypercorn.utils import wrap_app
 
 from tollkeeper_server.dataplane.headers import framed_twice
 from tollkeeper_server.dataplane.plane import DataPlane
-from tollkeeper_server.doors.data import QUIET_SECONDS
-from tollkeeper_server.doors.rest import error_response
+from tollkeeper_server.doors.rest.door import error_response
 from tollkeeper_server.errors import Reason, TollkeeperError
-from tollkeeper_server.management.chain import request_id
+from tollkeeper_server.http1.server.listener import QUIET_SECONDS
+from tollkeeper_server.management.chain.chain import request_id
 
 _DATA_PATHS = ("/v1/", "/openai/")
 _KEEP_ALIVE_SECONDS = 75

@@ -14,8 +14,8 @@ from tollkeeper_server.doors.health import Health
 from tollkeeper_server.doors.sockets import ListenError, bind
 from tollkeeper_server.doors.status import status_of
 from tollkeeper_server.errors import Reason, TollkeeperError
-from tollkeeper_server.management.chain import REQUEST_ID, Call, Chain, request_id
-from tollkeeper_server.management.registry import SERVICES, new_request
+from tollkeeper_server.management.chain.chain import REQUEST_ID, Call, Chain, request_id
+from tollkeeper_server.management.chain.registry import SERVICES, new_request
 
 _STATUS_DETAILS = "grpc-status-details-bin"
 _CODES = {code.value[0]: code for code in grpc.StatusCode}

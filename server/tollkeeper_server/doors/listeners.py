@@ -7,9 +7,9 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from tollkeeper_server.domain.listener import MAIN
-from tollkeeper_server.doors.data import HEAD_SECONDS, DataListener
-from tollkeeper_server.doors.http1.call import App
 from tollkeeper_server.doors.sockets import ListenError, Place, bind_place, place, place_of
+from tollkeeper_server.http1.server.call import App
+from tollkeeper_server.http1.server.listener import HEAD_SECONDS, DataListener
 from tollkeeper_server.snapshot.model import ListenerView, Snapshot
 
 _log = logging.getLogger("tollkeeper.http")

@@ -6,11 +6,8 @@ from datetime import datetime
 from protovalidate import Validator
 
 from tollkeeper_server.coordination.ports import Changes
-from tollkeeper_server.management.chain import Chain
-from tollkeeper_server.management.configurations import Configurations
-from tollkeeper_server.management.explaining import Explainer
-from tollkeeper_server.management.groups import Groups
-from tollkeeper_server.management.interceptors import (
+from tollkeeper_server.management.chain.chain import Chain
+from tollkeeper_server.management.chain.interceptors import (
     Handle,
     authenticate,
     authorise,
@@ -19,10 +16,13 @@ from tollkeeper_server.management.interceptors import (
     map_errors,
     validate,
 )
+from tollkeeper_server.management.chain.registry import SERVICES, Handler, handlers_of
+from tollkeeper_server.management.configuration.explaining import Explainer
+from tollkeeper_server.management.configuration.service import Configurations
+from tollkeeper_server.management.groups import Groups
 from tollkeeper_server.management.listeners import Listeners, PortCheck
 from tollkeeper_server.management.models import Models
 from tollkeeper_server.management.projects import Projects
-from tollkeeper_server.management.registry import SERVICES, Handler, handlers_of
 from tollkeeper_server.management.tokens import Tokens
 from tollkeeper_server.management.upstreams import Upstreams
 from tollkeeper_server.management.usage import Usage

@@ -15,11 +15,11 @@ def make_store(url: str, data_dir: Path) -> Store:
     """
     if url.startswith(("mongodb://", "mongodb+srv://")):
         # The driver takes long to import; who keeps a file does not wait for it.
-        from tollkeeper_server.store.mongo import MongoStore
+        from tollkeeper_server.store.mongo.store import MongoStore
 
         return MongoStore(url)
 
-    from tollkeeper_server.store.sqlite import SqliteStore
+    from tollkeeper_server.store.sqlite.store import SqliteStore
 
     path = url.removeprefix("sqlite:///")
     if url == "sqlite":

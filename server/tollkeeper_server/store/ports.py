@@ -3,7 +3,7 @@
 Every method raises `StoreUnavailableError` if the store does not answer. Writes complete even if
 the caller is cancelled. Every invariant holds by a unique key or a single-document update, so no
 implementation needs transactions across entities; how several entities are yet written as one without
-them is told in `mongo_configuration.py`.
+them is told in `mongo/configuration.py`.
 """
 
 from collections.abc import Sequence

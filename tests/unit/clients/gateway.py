@@ -15,7 +15,7 @@ from tollkeeper_server.domain.explanation import Explanation, Query
 from tollkeeper_server.doors.grpc import GrpcListener
 from tollkeeper_server.management.services import make_chain
 from tollkeeper_server.store.sealed import Sealer, new_key
-from tollkeeper_server.store.sqlite import SqliteStore
+from tollkeeper_server.store.sqlite.store import SqliteStore
 
 
 async def _no_explanation(query: Query) -> Explanation:

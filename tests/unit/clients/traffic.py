@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tollkeeper_server.domain.ids import Prefix, new_id
 from tollkeeper_server.domain.usage import Confidence, Tokens, UsageEvent
-from tollkeeper_server.store.sqlite import SqliteStore
+from tollkeeper_server.store.sqlite.store import SqliteStore
 
 
 def event(project_id: str, *, started_at: datetime, model: str = "gpt-4o", status: int = 200) -> UsageEvent:

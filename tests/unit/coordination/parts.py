@@ -13,7 +13,7 @@ from tollkeeper_server.domain.ids import Prefix, new_id
 from tollkeeper_server.domain.placement import Placement
 from tollkeeper_server.domain.token import Token
 from tollkeeper_server.errors import StoreUnavailableError
-from tollkeeper_server.store.sqlite import SqliteStore
+from tollkeeper_server.store.sqlite.store import SqliteStore
 
 _numbers = itertools.count(1)
 

@@ -10,14 +10,14 @@ from urllib.parse import urlsplit
 
 from tollkeeper_server.coordination.ports import Unknown
 from tollkeeper_server.dataplane.affinity import Affinity
-from tollkeeper_server.dataplane.authenticate import Authenticator
-from tollkeeper_server.dataplane.balance import Balancer
-from tollkeeper_server.dataplane.dispatch import Dispatcher
-from tollkeeper_server.dataplane.endpoint import match
+from tollkeeper_server.dataplane.call.balance import Balancer
+from tollkeeper_server.dataplane.call.dispatch import Dispatcher
+from tollkeeper_server.dataplane.call.health import Health
+from tollkeeper_server.dataplane.call.retry import RetryBudget
 from tollkeeper_server.dataplane.exchange import ClientGoneError, Exchange
-from tollkeeper_server.dataplane.health import Health
 from tollkeeper_server.dataplane.plane import DataPlane, Limits
-from tollkeeper_server.dataplane.retry import RetryBudget
+from tollkeeper_server.dataplane.request.authenticate import Authenticator
+from tollkeeper_server.dataplane.request.endpoint import match
 from tollkeeper_server.dataplane.transport import ConnectError, CutError, Outgoing
 from tollkeeper_server.domain.model import Capability
 from tollkeeper_server.domain.token import Token, digest_secret

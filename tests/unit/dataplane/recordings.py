@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass
 
-from tollkeeper_server.dataplane.endpoint import Meter
+from tollkeeper_server.dataplane.request.endpoint import Meter
 from tollkeeper_server.domain.usage import Confidence, Tokens
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tollkeeper_server.dataplane.affinity import Affinity, keeps, referred
-from tollkeeper_server.dataplane.endpoint import match
+from tollkeeper_server.dataplane.request.endpoint import match
 
 from tests.unit.dataplane.parts import Answer, Kept, exchange, leg_to, route, snapshot, target
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 from tollkeeper_server.dataplane.affinity import Affinity
-from tollkeeper_server.dataplane.authenticate import Authenticator
 from tollkeeper_server.dataplane.explain import Explainer
+from tollkeeper_server.dataplane.request.authenticate import Authenticator
 from tollkeeper_server.domain.explanation import Explanation, Query, Step
 from tollkeeper_server.domain.listener import IpLimit, Rule
 from tollkeeper_server.domain.model import Price

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from tollkeeper_server.dataplane import body as body_module
+from tollkeeper_server.dataplane.request import body as body_module
 from tollkeeper_server.dataplane.transport import ConnectError, CutError, GarbageError, TimeoutExpiredError
 from tollkeeper_server.domain.usage import Confidence, Tokens
 from tollkeeper_server.errors import StoreUnavailableError

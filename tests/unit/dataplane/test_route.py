@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from tollkeeper_server.dataplane.exchange import Exchange
-from tollkeeper_server.dataplane.peek import Peek
+from tollkeeper_server.dataplane.request.peek import Peek
 from tollkeeper_server.dataplane.route import Way, enter, fall_back, find_way, pin
 from tollkeeper_server.domain.listener import Rule
 from tollkeeper_server.domain.model import Capability

@@ -10,7 +10,7 @@ from tollkeeper_server.doors.console import make_console
 from tollkeeper_server.doors.front import ConsoleListener
 from tollkeeper_server.doors.grpc import GrpcListener
 from tollkeeper_server.doors.sockets import bind, name_of
-from tollkeeper_server.store.sqlite import SqliteStore
+from tollkeeper_server.store.sqlite.store import SqliteStore
 
 from tests.unit.doors.doors import Readiness, exposition
 from tests.unit.management.plane import MANAGEMENT_TOKEN, Plane

@@ -8,8 +8,8 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from hypothesis import strategies as st
-from tollkeeper_server.doors.metrics import Exposition
-from tollkeeper_server.management.registry import methods
+from tollkeeper_server.doors.metrics.exposition import Exposition
+from tollkeeper_server.management.chain.registry import methods
 from tollkeeper_server.telemetry.metrics import Gauges, Metrics
 
 

@@ -9,7 +9,7 @@ import pytest
 from google.protobuf.descriptor import MethodDescriptor
 from google.rpc import error_details_pb2
 from tollkeeper.v1 import project_service_pb2 as pb
-from tollkeeper_server.management.registry import methods
+from tollkeeper_server.management.chain.registry import methods
 
 from tests.unit.management.plane import Plane
 

@@ -14,8 +14,8 @@ from tollkeeper.v1 import project_service_pb2 as pb
 from tollkeeper.v1 import project_service_pb2_grpc, token_service_pb2
 from tollkeeper_server.doors.grpc import GrpcListener
 from tollkeeper_server.doors.sockets import ListenError
-from tollkeeper_server.doors.tls import load_certificate
-from tollkeeper_server.management.registry import SERVICES, methods
+from tollkeeper_server.management.chain.registry import SERVICES, methods
+from tollkeeper_server.process.certificate import load_certificate
 from tollkeeper_server.settings import Settings, Tls
 
 from tests.unit.doors.doors import Readiness

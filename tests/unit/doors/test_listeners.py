@@ -14,7 +14,7 @@ from tollkeeper_server.snapshot.model import ListenerView, Snapshot
 from tollkeeper_server.snapshot.rules import compile_rules
 
 from tests.servers.ports import free_port
-from tests.unit.doors.http1.served import whole
+from tests.unit.http1.server.served import whole
 
 PATIENCE_SECONDS = 20.0
 ANY = Place("127.0.0.1", 0)

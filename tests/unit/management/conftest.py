@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from tollkeeper_server.store.sqlite import SqliteStore
+from tollkeeper_server.store.sqlite.store import SqliteStore
 
 from tests.unit.management.plane import Plane
 

@@ -21,11 +21,11 @@ from tollkeeper_server.coordination.local import LocalChanges
 from tollkeeper_server.coordination.ports import Change
 from tollkeeper_server.domain.explanation import Explanation, Query
 from tollkeeper_server.errors import Reason, TollkeeperError
-from tollkeeper_server.management.chain import Call, Chain
-from tollkeeper_server.management.registry import methods
+from tollkeeper_server.management.chain.chain import Call, Chain
+from tollkeeper_server.management.chain.registry import methods
 from tollkeeper_server.management.services import make_chain
 from tollkeeper_server.store.sealed import Sealer, new_key
-from tollkeeper_server.store.sqlite import SqliteStore
+from tollkeeper_server.store.sqlite.store import SqliteStore
 
 MANAGEMENT_TOKEN = "the-management-token-of-tests"
 DIGEST_KEY = bytes(range(32))

@@ -9,7 +9,7 @@ from tollkeeper.v1 import project_service_pb2
 from tollkeeper.v1 import token_service_pb2 as pb
 from tollkeeper_server.domain.token import Token, digest_secret
 from tollkeeper_server.errors import Reason, StoreUnavailableError
-from tollkeeper_server.store.sqlite import SqliteStore
+from tollkeeper_server.store.sqlite.store import SqliteStore
 
 from tests.unit.management.plane import DIGEST_KEY, Plane
 

@@ -16,7 +16,7 @@ from tollkeeper_server.snapshot.model import EMPTY, Snapshot
 from tollkeeper_server.snapshot.watch import SnapshotWatch
 from tollkeeper_server.store.ports import Store
 from tollkeeper_server.store.sealed import Sealer, new_key
-from tollkeeper_server.store.sqlite import SqliteStore
+from tollkeeper_server.store.sqlite.store import SqliteStore
 
 T0 = datetime(2026, 11, 21, tzinfo=UTC)
 SEALER = Sealer(new_key())

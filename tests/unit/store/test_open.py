@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from tollkeeper_server.store.open import make_store
-from tollkeeper_server.store.sqlite import SqliteStore
+from tollkeeper_server.store.sqlite.store import SqliteStore
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""What processes share through Redis: the tokens they have looked up, placements, and changes."""

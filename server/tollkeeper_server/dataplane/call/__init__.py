@@ -1,0 +1,1 @@
+"""The calls of upstreams: which, how often, with what, and how they do."""

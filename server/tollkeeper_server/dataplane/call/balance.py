@@ -1,0 +1,182 @@
+"""Which leg of a pool serves next."""
+
+from collections.abc import Collection, Iterable
+from hashlib import blake2b
+from math import ceil, log
+from random import Random
+
+from tollkeeper_server.dataplane.call.breaker import BreakerState
+from tollkeeper_server.dataplane.call.health import Health
+from tollkeeper_server.domain.traffic import Strategy
+from tollkeeper_server.snapshot.model import Leg, Pool, Snapshot
+
+# What the shares of a turn are counted in: so fine that rounding does not add up to a turn.
+_UNIT = 1 << 32
+_HASH_BITS = 52  # so many and a half fit into a float
+
+
+class _Turns:
+    """What a pool's places are owed, in parts of a turn of which `total` make one, and where scans begin."""
+
+    __slots__ = ("owed", "start", "total")
+
+    def __init__(self) -> None:
+        self.owed: dict[str, int] = {}
+        self.total = _UNIT
+        self.start = 0
+
+    def copy(self) -> "_Turns":
+        """Returns another that is the same."""
+        made = _Turns()
+        made.owed, made.total, made.start = self.owed.copy(), self.total, self.start
+        return made
+
+    def keep(self, places: Collection[str]) -> None:
+        """Forgets all other places."""
+        self.owed = {place: parts for place, parts in self.owed.items() if place in places}
+
+    def next(self, places: list[tuple[str, int]]) -> int:
+        """Gives the turn to the one that is owed most, and returns its index. Places are names and weights.
+
+        This is nginx's smooth weighted round robin: each gets its weight's share of a turn, and who takes
+        the turn pays for it. Shares are kept in parts of a turn, whoever else is there, so those who come
+        and go do not distort the turns of the others.
+        """
+        total = sum(weight for _, weight in places) * _UNIT
+        if total != self.total:
+            self.owed = {place: parts * total // self.total for place, parts in self.owed.items()}
+            self.total = total
+        owed = self.owed
+        best, most = 0, -1 << 128
+        for index, (place, weight) in enumerate(places):
+            parts = owed[place] = owed.get(place, 0) + weight * _UNIT
+            if parts > most:
+                best, most = index, parts
+        owed[places[best][0]] -= total
+        return best
+
+
+class Balancer:
+    """Chooses among the legs of pools. A leg is known by its index in its pool.
+
+    Turns are kept by the pool's key and the leg's place in it, so they survive new snapshots.
+    """
+
+    def __init__(self, health: Health, random: Random) -> None:
+        self._health = health
+        self._random = random
+        self._turns: dict[str, _Turns] = {}
+
+    def choose(self, pool: Pool, tried: Collection[int] = (), session: bytes = b"") -> tuple[int, Leg] | None:
+        """Returns a leg and its index, or None if there is none that may be called now.
+
+        `tried` are indices to leave out. A `session`, if not empty, gets the same leg each time, as long as
+        that may be called, and else the same other one. Legs that rest are chosen only if there are no
+        others. The call must be begun (`Health.begin`) before the next is chosen.
+        """
+        legs = pool.legs
+        if len(legs) == 1:
+            leg = legs[0]
+            if 0 in tried or not self._health.of(leg.target).breaker.available(self._health.clock()):
+                return None
+            return 0, leg
+        turns = self._turns.get(pool.key)
+        if turns is None:
+            turns = self._turns[pool.key] = _Turns()
+        return self._pick(pool, tried, session, turns, self._random)
+
+    def peek(self, pool: Pool, session: bytes = b"", tried: Collection[int] = ()) -> tuple[int, Leg] | None:
+        """Returns what `choose` would, and changes nothing."""
+        turns = self._turns.get(pool.key) or _Turns()
+        random = Random()  # noqa: S311 - spreads load, keeps no secret
+        random.setstate(self._random.getstate())
+        return self._pick(pool, tried, session, turns.copy(), random)
+
+    def retry_after(self, pool: Pool) -> int:
+        """Returns in how many seconds a leg of the pool may be called: whole ones, at least 1."""
+        now = self._health.clock()
+        times = (self._health.of(leg.target).breaker.retry_at(now) for leg in pool.legs)
+        return max(ceil(min(times, default=now) - now), 1)
+
+    def follow(self, snapshot: Snapshot) -> None:
+        """Forgets the turns of pools and places that are not in this configuration."""
+        places: dict[str, set[str]] = {}
+        for pool in _pools(snapshot):
+            places.setdefault(pool.key, set()).update(pool.places)
+        self._turns = {key: turns for key, turns in self._turns.items() if key in places}
+        for key, turns in self._turns.items():
+            turns.keep(places[key])
+
+    def _pick(
+        self, pool: Pool, tried: Collection[int], session: bytes, turns: _Turns, random: Random
+    ) -> tuple[int, Leg] | None:
+        legs = pool.legs
+        candidates = self._candidates(legs, tried)
+        if not candidates:
+            return None
+        if len(candidates) == 1:
+            index = candidates[0]
+        elif session:
+            index = _pinned(pool, candidates, session)
+        else:
+            match pool.strategy:
+                case Strategy.ROUND_ROBIN:
+                    index = candidates[turns.next([(pool.places[index], 1) for index in candidates])]
+                case Strategy.WEIGHTED_ROUND_ROBIN:
+                    places = [(pool.places[index], legs[index].weight) for index in candidates]
+                    index = candidates[turns.next(places)]
+                case Strategy.RANDOM:
+                    (index,) = random.choices(candidates, [legs[index].weight for index in candidates])
+                case Strategy.RESPONSE_AWARE:
+                    turns.start += 1
+                    index = self._fittest(legs, candidates, turns.start)
+                case Strategy.FAILOVER:
+                    index = candidates[0]
+        return index, legs[index]
+
+    def _candidates(self, legs: tuple[Leg, ...], tried: Collection[int]) -> list[int]:
+        now, of = self._health.clock(), self._health.of
+        ready: list[int] = []
+        resting: list[int] = []
+        for index, leg in enumerate(legs):
+            if index in tried:
+                continue
+            upstream = of(leg.target)
+            if upstream.breaker.available(now):
+                (resting if upstream.rest_until > now else ready).append(index)
+        return ready or resting
+
+    def _fittest(self, legs: tuple[Leg, ...], candidates: list[int], start: int) -> int:
+        now, of = self._health.clock(), self._health.of
+        start %= len(candidates)
+        best, least = candidates[start], float("inf")
+        for index in candidates[start:] + candidates[:start]:
+            upstream = of(legs[index].target)
+            # Its one call after an outage, or after a long while, or of all: a score from before, or a guess,
+            # would put that off for good.
+            if upstream.breaker.state(now) is BreakerState.HALF_OPEN or upstream.is_unknown(now):
+                return index
+            score = upstream.score(now)
+            if score < least:
+                best, least = index, score
+        return best
+
+
+def _pinned(pool: Pool, candidates: list[int], session: bytes) -> int:
+    # Weighted rendezvous hashing: each leg has a rank for the session, whoever else is there.
+    hashed = blake2b(session, digest_size=8)
+    best, highest = candidates[0], -1.0
+    for index in candidates:
+        own = hashed.copy()
+        own.update(b"\0" + pool.places[index].encode())
+        number = int.from_bytes(own.digest()) >> (64 - _HASH_BITS)
+        rank = -pool.legs[index].weight / log((number + 0.5) / (1 << _HASH_BITS))
+        if rank > highest:
+            best, highest = index, rank
+    return best
+
+
+def _pools(snapshot: Snapshot) -> Iterable[Pool]:
+    yield from snapshot.groups.values()
+    for route in (*snapshot.routes.values(), *snapshot.patterns):
+        yield route.pool

@@ -1,0 +1,160 @@
+"""Whether an upstream may be called, as its calls of late went."""
+
+from collections.abc import Callable
+from enum import StrEnum
+
+from tollkeeper_server.dataplane.call.window import Window
+from tollkeeper_server.domain.upstream import Breaker
+
+
+class BreakerState(StrEnum):
+    """Where a breaker stands."""
+
+    CLOSED = "closed"
+    """Calls pass and are counted."""
+    OPEN = "open"
+    """Too many failed: none passes until the cooldown is over."""
+    HALF_OPEN = "half_open"
+    """The cooldown is over: one call at a time passes, and its outcome closes or opens."""
+
+
+OnChange = Callable[[str, BreakerState, BreakerState], None]
+"""Is told the upstream, the state that was and the one that is. It must neither raise nor call back."""
+
+PROBE_SECONDS = 60.0
+"""How long a call that hangs keeps a half-open breaker to itself."""
+
+_NO_PERMIT = 0
+
+
+class UpstreamBreaker:
+    """The breaker of one upstream. Times are those of one monotonic clock, in seconds.
+
+    Whoever calls the upstream does `enter`, and says how it went with the permit that this returned. Calls
+    that were begun before it last opened or closed are not counted: they tell of another time.
+
+    Time alone makes an open breaker half-open. It is noticed, and the observer told, at the next look.
+    """
+
+    __slots__ = (
+        "_on_change",
+        "_opened_at",
+        "_permit",
+        "_probe_end",
+        "_since",
+        "_state",
+        "_upstream",
+        "_window",
+        "settings",
+    )
+
+    def __init__(self, upstream: str, settings: Breaker, on_change: OnChange) -> None:
+        self.settings = settings
+        self._upstream = upstream
+        self._on_change = on_change
+        self._state = BreakerState.CLOSED
+        self._window = Window(settings.window_seconds)
+        self._opened_at = 0.0
+        self._probe_end: float | None = None
+        # Permits count up. Those from `_since` on were given since the state last changed by an outcome.
+        self._permit = self._since = _NO_PERMIT + 1
+
+    def state(self, now: float) -> BreakerState:
+        """Returns where it stands at this time."""
+        if self._state is BreakerState.OPEN and now >= self._opened_at + self.settings.cooldown_seconds:
+            self._probe_end = None
+            self._change(BreakerState.HALF_OPEN)
+        return self._state
+
+    def available(self, now: float) -> bool:
+        """Tells whether a call may be made now."""
+        if self._state is BreakerState.CLOSED:
+            return True
+        if self.state(now) is BreakerState.OPEN:
+            return False
+        return self._probe_end is None or now >= self._probe_end
+
+    def retry_at(self, now: float) -> float:
+        """Returns when a call may be made: the end of the cooldown, or now.
+
+        It is now, too, while the one call of a half-open breaker is under way: it may end at any moment.
+        """
+        if self.state(now) is BreakerState.OPEN:
+            return self._opened_at + self.settings.cooldown_seconds
+        return now
+
+    def update(self, settings: Breaker, now: float) -> None:
+        """Goes by other settings from now on. State and counts stay."""
+        self.state(now)
+        self.settings = settings
+        self._window.seconds = settings.window_seconds
+
+    def enter(self, now: float) -> int:
+        """Begins a call and returns its permit. The outcome of one that was not available is not counted."""
+        if self._state is BreakerState.CLOSED:
+            return self._permit
+        if not self.available(now):
+            return _NO_PERMIT
+        self._permit += 1
+        self._probe_end = now + PROBE_SECONDS
+        return self._permit
+
+    def answering(self, permit: int) -> int:
+        """Notes that a call has begun to go well, and returns the permit for its outcome.
+
+        A half-open breaker closes: others need not wait for the end of a long answer.
+        """
+        if self._state is BreakerState.CLOSED or permit < self._since:
+            return permit
+        self._close()
+        return self._permit
+
+    def succeeded(self, permit: int, now: float) -> None:
+        """Counts a call that went well. It closes a half-open breaker."""
+        if permit < self._since:
+            return
+        if self._state is BreakerState.CLOSED:
+            self._window.add(now, 0)
+            if self._window.marked:  # it may be the call that makes the failures enough to tell
+                self._judge(now)
+        else:
+            self._close()
+
+    def failed(self, permit: int, now: float) -> None:
+        """Counts a call that failed. It opens a half-open breaker again."""
+        if permit < self._since:
+            return
+        if self._state is BreakerState.CLOSED:
+            self._window.add(now, 1)
+            self._judge(now)
+        else:
+            self._open(now)
+
+    def abandoned(self, permit: int) -> None:
+        """Forgets a call that came to nothing: another may try."""
+        if permit == self._permit:
+            self._probe_end = None
+
+    def _judge(self, now: float) -> None:
+        window, settings = self._window, self.settings
+        failures, calls = window.marked, window.total
+        if calls >= settings.min_calls and failures / calls >= settings.threshold:
+            self._open(now)
+
+    def _open(self, now: float) -> None:
+        self._begin_anew()
+        self._opened_at = now
+        self._change(BreakerState.OPEN)
+
+    def _close(self) -> None:
+        self._begin_anew()
+        self._change(BreakerState.CLOSED)
+
+    def _begin_anew(self) -> None:
+        self._window.clear()
+        self._permit += 1
+        self._since = self._permit
+
+    def _change(self, state: BreakerState) -> None:
+        was, self._state = self._state, state
+        self._on_change(self._upstream, was, state)

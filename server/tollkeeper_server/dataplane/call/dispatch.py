@@ -1,0 +1,280 @@
+"""Sending a request to the upstreams that may serve it, one after the other, until one answers.
+
+A call is made again after a transport error, 408, 429 or 5xx, as long as the caller has been answered
+nothing: at a member that was not tried yet, at once; then, if the pool's policy has a `retry`, at all of
+them again, after a wait. A budget over all requests keeps retries from becoming a storm.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
+from random import Random
+
+from tollkeeper_server.dataplane.call.attempt import (
+    Attempt,
+    Failure,
+    Result,
+    kind_of,
+    refusal_of,
+    release,
+    unserved,
+)
+from tollkeeper_server.dataplane.call.balance import Balancer
+from tollkeeper_server.dataplane.call.fallback import MAX_ERROR_BYTES, cause_of, may_tell, wanted
+from tollkeeper_server.dataplane.call.forward import asks_usage, outgoing, outgoing_body
+from tollkeeper_server.dataplane.call.health import Health
+from tollkeeper_server.dataplane.call.retry import (
+    RetryBudget,
+    is_safe,
+    retry_after_seconds,
+    wait_seconds,
+)
+from tollkeeper_server.dataplane.exchange import Exchange
+from tollkeeper_server.dataplane.reply.readahead import read_ahead
+from tollkeeper_server.dataplane.request.endpoint import Meter
+from tollkeeper_server.dataplane.request.peek import Peek
+from tollkeeper_server.dataplane.route import Way, fall_back, note_model
+from tollkeeper_server.dataplane.transport import (
+    ConnectError,
+    Outgoing,
+    Transport,
+    TransportError,
+)
+from tollkeeper_server.domain.traffic import Retry
+from tollkeeper_server.errors import Reason, TollkeeperError
+from tollkeeper_server.snapshot.model import Leg, Pool, Route
+from tollkeeper_server.telemetry.metrics import Metrics
+
+# Without a `retry` of its own, a pool's other members are tried, so many of them.
+_OTHERS = 2
+_BUDGET_PERCENT = Retry().budget_percent
+_NO_DEPLOYMENT_RETRY_SECONDS = 30
+
+
+class Dispatcher:
+    """Sends requests. `begin` is called once before the first byte of a request goes out."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        health: Health,
+        balancer: Balancer,
+        budget: RetryBudget,
+        metrics: Metrics,
+        random: Random,
+        begin: Callable[[Exchange], None],
+    ) -> None:
+        self._transport = transport
+        self._health = health
+        self._balancer = balancer
+        self._budget = budget
+        self._metrics = metrics
+        self._random = random
+        self._begin = begin
+
+    async def send(self, exchange: Exchange, peek: Peek, body: bytes, way: Way) -> Attempt:
+        """Returns the first answer that may be passed on: of the model itself, or of one of its fallbacks.
+
+        Raises NO_UPSTREAM, or UPSTREAM_… as the last upstream failed.
+        """
+        self._budget.note_request()
+        result = await self._serve(exchange, peek, body, way)
+        if way.route is not None and way.route.fallbacks:
+            result = await self._fall_back(exchange, peek, body, way.route, result)
+        if isinstance(result, Failure):
+            raise result.error
+        return result
+
+    async def send_stream(
+        self, exchange: Exchange, body: bytes | AsyncIterator[bytes], length: int | None, way: Way
+    ) -> Attempt:
+        """Returns the answer to a request whose body streams through, and can be sent once only.
+
+        Others are tried as long as none was connected to. Raises as `send` does.
+        """
+        self._budget.note_request()
+        picked = self._balancer.choose(way.pool)
+        if picked is None:
+            raise self._unavailable(way)
+        tried: list[int] = []
+        while True:
+            index, leg = picked
+            tried.append(index)
+            exchange.upstream = leg.target.name
+            if len(tried) == 1:
+                self._begin(exchange)
+            request = outgoing(exchange, leg, body, plain=False, length=length)
+            result = await self._call(request, leg, way.pool, ask_usage=False)
+            if isinstance(result, Attempt):
+                return result
+            picked = self._balancer.choose(way.pool, tried)
+            if not result.unsent or picked is None or len(tried) > _OTHERS:
+                raise result.error
+            self._metrics.retried(way.pool.name, picked[1].target.name)
+
+    async def _fall_back(
+        self, exchange: Exchange, peek: Peek, body: bytes, route: Route, result: Result
+    ) -> Result:
+        try:
+            if not unserved(result) and not await _names_cause(result, route):
+                return result
+            for name in route.fallbacks:
+                way = fall_back(exchange, name)
+                if way is None or way.route is None:
+                    continue
+                self._metrics.fell_back(route.name, way.route.name)
+                note_model(exchange, way.route, name)
+                following = await self._serve(exchange, peek, body, way)
+                release(result)
+                result = following
+                if not unserved(result):
+                    break
+        except BaseException:
+            release(result)
+            raise
+        return result
+
+    async def _serve(self, exchange: Exchange, peek: Peek, body: bytes, way: Way) -> Result:
+        pool = way.pool
+        session = exchange.headers.get(pool.session_header, b"") if pool.session_header else b""
+        picked = self._balancer.choose(pool, (), session)
+        if picked is None:
+            return Failure(self._unavailable(way), unsent=True)
+        index, leg = picked
+        result = await self._send_one(exchange, peek, body, pool, leg)
+        if not unserved(result):
+            return result
+        try:
+            tried = [index]
+            rounds = 0
+            for _ in range(pool.retry.attempts if pool.retry is not None else _OTHERS):
+                if not _may_repeat(exchange, result, pool.retry):
+                    break
+                picked = self._balancer.choose(pool, tried, session)
+                if picked is None and pool.retry is not None:
+                    rounds += 1
+                    if not await self._wait(exchange, result, pool.retry, rounds):
+                        break
+                    tried.clear()
+                    picked = self._balancer.choose(pool, (), session)
+                if picked is None or not self._affords(result, pool.retry):
+                    break
+                index, leg = picked
+                tried.append(index)
+                self._metrics.retried(pool.name, leg.target.name)
+                following = await self._send_one(exchange, peek, body, pool, leg)
+                release(result)
+                result = following
+                if not unserved(result):
+                    break
+        except BaseException:
+            release(result)
+            raise
+        return result
+
+    def _affords(self, result: Result, policy: Retry | None) -> bool:
+        # What no upstream has seen is no load more than was asked for.
+        if isinstance(result, Failure) and result.unsent:
+            return True
+        return self._budget.take(policy.budget_percent if policy is not None else _BUDGET_PERCENT)
+
+    async def _wait(self, exchange: Exchange, result: Result, policy: Retry, rounds: int) -> bool:
+        seconds = wait_seconds(policy, rounds, self._random)
+        if isinstance(result, Attempt):
+            asked = retry_after_seconds(result.incoming.headers, datetime.now(UTC))
+            seconds = max(seconds, asked or 0.0)
+        if _elapsed(exchange) + seconds > policy.total_seconds:
+            return False
+        await asyncio.sleep(seconds)
+        return True
+
+    def _send_one(
+        self, exchange: Exchange, peek: Peek, body: bytes, pool: Pool, leg: Leg
+    ) -> Awaitable[Result]:
+        assert exchange.matched is not None
+        meter = exchange.matched.endpoint.meter
+        ask_usage = asks_usage(peek, leg, meter)
+        sent = outgoing_body(exchange, peek, leg, body, ask_usage=ask_usage)
+        request = outgoing(exchange, leg, sent, plain=meter is not Meter.NONE)
+        first = not exchange.upstream
+        exchange.upstream = leg.target.name
+        if first:
+            self._begin(exchange)
+        return self._call(request, leg, pool, ask_usage=ask_usage)
+
+    async def _call(self, request: Outgoing, leg: Leg, pool: Pool, *, ask_usage: bool) -> Result:
+        attempt = Attempt(leg, pool, self._health.begin(leg.target), self._metrics, ask_usage=ask_usage)
+        try:
+            attempt.incoming = incoming = await self._transport.open(request)
+        except TransportError as error:
+            attempt.end(kind_of(error))
+            return Failure(refusal_of(error, leg), unsent=isinstance(error, ConnectError))
+        except BaseException:
+            attempt.abandon()
+            raise
+        status = incoming.status
+        if status >= 500 or status == 408:
+            attempt.end(f"http_{status}")
+        elif status in {401, 429}:
+            # Not the upstream's fault: a key's, perhaps a project's own, or the traffic's.
+            attempt.end(f"http_{status}", blameless=True)
+        else:
+            attempt.answering()
+        if status in {429, 503}:
+            rest = retry_after_seconds(incoming.headers, datetime.now(UTC))
+            if rest:
+                self._health.of(leg.target).rest(rest)
+        if status == 401:
+            # A 401 would tell the caller that its own token is at fault.
+            incoming.close()
+            return Failure(
+                TollkeeperError(
+                    Reason.UPSTREAM_CREDENTIALS,
+                    f"the upstream {leg.target.name!r} did not accept the credential configured for it; "
+                    "have an administrator check the api_key of the upstream or the project",
+                )
+            )
+        return attempt
+
+    def _unavailable(self, way: Way) -> TollkeeperError:
+        pool = way.pool
+        what = f"the group {pool.group!r}" if pool.group else f"the model {pool.name!r}"
+        if not pool.legs:
+            return TollkeeperError(
+                Reason.NO_UPSTREAM,
+                f"{what} has no active deployment; have an administrator add or activate one",
+                field="model" if way.route is not None else None,
+                retry_after=_NO_DEPLOYMENT_RETRY_SECONDS,
+            )
+        for leg in pool.legs:
+            self._metrics.breaker_result(leg.target.name, "rejected")
+        return TollkeeperError(
+            Reason.NO_UPSTREAM,
+            f"every upstream of {what} failed too often and is left alone for the moment; try again later",
+            retry_after=self._balancer.retry_after(pool),
+        )
+
+
+def _may_repeat(exchange: Exchange, result: Result, policy: Retry | None) -> bool:
+    if policy is None:
+        return _elapsed(exchange) <= Retry().total_seconds
+    if _elapsed(exchange) > policy.total_seconds:
+        return False
+    unsent = isinstance(result, Failure) and result.unsent
+    return unsent or not policy.only_safe or is_safe(exchange.method)
+
+
+def _elapsed(exchange: Exchange) -> float:
+    return (time.perf_counter_ns() - exchange.began) / 1e9
+
+
+async def _names_cause(result: Result, route: Route) -> bool:
+    if isinstance(result, Failure) or not route.fallback_on or not may_tell(result.incoming.status):
+        return False
+    try:
+        answer = await read_ahead(result.incoming, MAX_ERROR_BYTES, lambda _: False)
+    except TransportError:
+        return False
+    result.incoming = answer
+    return wanted(cause_of(answer), route.fallback_on)

@@ -1,0 +1,69 @@
+"""Whether an answer is one upon which a model's fallbacks are tried."""
+
+import re
+from collections.abc import Set as AbstractSet
+
+import msgspec
+from msgspec import Struct
+
+from tollkeeper_server.dataplane.reply.readahead import ReadAhead
+from tollkeeper_server.domain.model import FallbackCause
+
+MAX_ERROR_BYTES = 64 * 1024
+_STATUSES = frozenset({400, 413, 422})
+# https://platform.openai.com/docs/guides/error-codes, and what Azure's content filter answers.
+_CODES = {
+    "context_length_exceeded": FallbackCause.CONTEXT_LENGTH,
+    "string_above_max_length": FallbackCause.CONTEXT_LENGTH,
+    "content_filter": FallbackCause.CONTENT,
+    "content_policy_violation": FallbackCause.CONTENT,
+    "moderation_blocked": FallbackCause.CONTENT,
+}
+# Anthropic and many a server of open models say it in words alone.
+_TOO_LONG = re.compile(
+    r"maximum context length|context (?:length|window)|prompt is too long|too many (?:input )?tokens"
+    r"|exceeds? the (?:model'?s )?maximum", re.IGNORECASE
+)  # fmt: skip
+_FILTERED = re.compile(r"content (?:management )?polic|content filter|safety system", re.IGNORECASE)
+
+
+class _Error(Struct):
+    code: str | int | None = None
+    type: str | None = None
+    message: str | None = None
+
+
+class _Envelope(Struct):
+    error: _Error | str | None = None
+    message: str | None = None
+
+
+_decode = msgspec.json.Decoder(_Envelope).decode
+
+
+def may_tell(status: int) -> bool:
+    """Tells whether an answer with that status may name a cause in its body."""
+    return status in _STATUSES
+
+
+def cause_of(answer: ReadAhead) -> FallbackCause | None:
+    """Returns what an error answer names as its cause, if it is one upon which models may fall back."""
+    try:
+        envelope = _decode(answer.held)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    error = envelope.error
+    if not isinstance(error, _Error):
+        error = _Error(message=error or envelope.message)
+    for code in (error.code, error.type):
+        if isinstance(code, str) and code in _CODES:
+            return _CODES[code]
+    message = error.message or ""
+    if _TOO_LONG.search(message):
+        return FallbackCause.CONTEXT_LENGTH
+    return FallbackCause.CONTENT if _FILTERED.search(message) else None
+
+
+def wanted(cause: FallbackCause | None, causes: AbstractSet[FallbackCause]) -> bool:
+    """Tells whether a model falls back upon such a cause."""
+    return cause is not None and cause in causes

@@ -1,0 +1,219 @@
+"""How each upstream does: its breaker, and what balancing goes by. Both survive new snapshots."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from math import inf
+
+from tollkeeper_server.dataplane.call.breaker import BreakerState, OnChange, UpstreamBreaker
+from tollkeeper_server.domain.upstream import Breaker
+from tollkeeper_server.snapshot.model import Snapshot, Target
+
+Clock = Callable[[], float]
+"""Monotonic seconds."""
+
+ALPHA = 0.15
+"""What the latest call weighs in the averages."""
+START_MS = 2000.0
+"""The average duration that an upstream begins with."""
+LEAST_SUCCESS = 0.01
+"""The share of successes that a score goes by at least."""
+STALE_SECONDS = 60.0
+"""Without a call for so long, an upstream is given the benefit of the doubt."""
+MAX_REST_SECONDS = 60.0
+"""The longest that an upstream is spared because it asked for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class HealthView:
+    """How an upstream does at this moment. Times are in seconds.
+
+    `success_share` and `average_seconds` are moving averages, the latter of whole answers. Of several, the
+    one with the least `score` does best. `retry_after` is the time until it may be called, 0 if it may be now
+    or any moment.
+    """
+
+    breaker: BreakerState
+    in_flight: int
+    success_share: float
+    average_seconds: float
+    score: float
+    is_available: bool
+    retry_after: float
+
+
+class UpstreamHealth:
+    """One upstream. `average_ms` and `success` are moving averages over calls, `rest_until` is a time.
+
+    `probe` is whether it passed its latest active probe, None if there was none.
+    """
+
+    __slots__ = (
+        "_clock",
+        "_ended_at",
+        "_on_change",
+        "average_ms",
+        "breaker",
+        "in_flight",
+        "probe",
+        "rest_until",
+        "success",
+    )
+
+    def __init__(self, name: str, settings: Breaker, clock: Clock, on_change: OnChange | None) -> None:
+        self._clock = clock
+        self._on_change = on_change
+        self._ended_at = -inf
+        self.breaker = UpstreamBreaker(name, settings, self._changed)
+        self.in_flight = 0
+        self.average_ms = START_MS
+        self.success = 1.0
+        self.rest_until = 0.0
+        self.probe: bool | None = None
+
+    def score(self, now: float) -> float:
+        """Returns average duration in ms x (calls under way + 1) / share of successes: the less, the better.
+
+        Who has not been called for a while may have changed, and nobody would find out if a bad score
+        kept callers away for good: it is scored no worse than a new one.
+        """
+        if self.is_unknown(now):
+            return min(self.average_ms, START_MS)
+        return self.average_ms * (self.in_flight + 1) / max(self.success, LEAST_SUCCESS)
+
+    def rest(self, seconds: float) -> None:
+        """Spares it for so long, at most MAX_REST_SECONDS, as long as there are others."""
+        self.rest_until = max(self.rest_until, self._clock() + min(seconds, MAX_REST_SECONDS))
+
+    def begin(self) -> "Call":
+        """Counts a call as under way. It takes the place of a half-open breaker's one call."""
+        now = self._clock()
+        if self.is_unknown(now):
+            self._forgive()
+        self.in_flight += 1
+        return Call(self, self.breaker.enter(now))
+
+    def succeeded(self, permit: int, seconds: float) -> None:
+        """Counts a call under way as a success."""
+        now = self._clock()
+        self.in_flight -= 1
+        self.breaker.succeeded(permit, now)
+        self._ended_at = now
+        self.success += ALPHA * (1.0 - self.success)
+        self.average_ms += ALPHA * (seconds * 1000.0 - self.average_ms)
+
+    def failed(self, permit: int, seconds: float) -> None:
+        """Counts a call under way as a failure. To fail fast does not make it look fast."""
+        now = self._clock()
+        self.in_flight -= 1
+        self.breaker.failed(permit, now)
+        self._ended_at = now
+        self.success -= ALPHA * self.success
+        self.average_ms += ALPHA * max(seconds * 1000.0 - self.average_ms, 0.0)
+
+    def abandoned(self, permit: int) -> None:
+        """Ends a call under way that tells nothing of the upstream."""
+        self.in_flight -= 1
+        self._ended_at = self._clock()
+        self.breaker.abandoned(permit)
+
+    def probed(self, permit: int, verdict: bool) -> None:
+        """Counts an active probe, which is no measure of how long answers take."""
+        self.probe = verdict
+        if verdict:
+            self.breaker.succeeded(permit, self._clock())
+        else:
+            self.breaker.failed(permit, self._clock())
+
+    def view(self) -> HealthView:
+        """Returns how it does now."""
+        now = self._clock()
+        return HealthView(
+            breaker=self.breaker.state(now),
+            in_flight=self.in_flight,
+            success_share=self.success,
+            average_seconds=self.average_ms / 1000.0,
+            score=self.score(now),
+            is_available=self.breaker.available(now),
+            retry_after=self.breaker.retry_at(now) - now,
+        )
+
+    def is_unknown(self, now: float) -> bool:
+        """Tells whether nobody knows how it does: no call is under way, and none has ended of late."""
+        return self.in_flight == 0 and now - self._ended_at >= STALE_SECONDS
+
+    def _forgive(self) -> None:
+        self.success = 1.0
+        self.average_ms = min(self.average_ms, START_MS)
+
+    def _changed(self, upstream: str, was: BreakerState, state: BreakerState) -> None:
+        if state is BreakerState.CLOSED:  # what it did before would keep callers away
+            self._forgive()
+        if self._on_change is not None:
+            self._on_change(upstream, was, state)
+
+
+class Call:
+    """A call under way. The first outcome counts; what is said after it does nothing."""
+
+    __slots__ = ("_permit", "_upstream")
+
+    def __init__(self, upstream: UpstreamHealth, permit: int) -> None:
+        self._upstream: UpstreamHealth | None = upstream
+        self._permit = permit
+
+    def answering(self) -> None:
+        """Notes that the answer has begun, and well: a half-open breaker closes without awaiting the end."""
+        if self._upstream is not None:
+            self._permit = self._upstream.breaker.answering(self._permit)
+
+    def succeeded(self, seconds: float) -> None:
+        """Ends it well, after so long: the whole answer has come."""
+        upstream, self._upstream = self._upstream, None
+        if upstream is not None:
+            upstream.succeeded(self._permit, seconds)
+
+    def failed(self, seconds: float) -> None:
+        """Ends it in failure, after so long: a transport error, a time-out, a status of 5xx."""
+        upstream, self._upstream = self._upstream, None
+        if upstream is not None:
+            upstream.failed(self._permit, seconds)
+
+    def abandoned(self) -> None:
+        """Ends it without a verdict: the caller left, or the request was at fault."""
+        upstream, self._upstream = self._upstream, None
+        if upstream is not None:
+            upstream.abandoned(self._permit)
+
+
+class Health:
+    """The upstreams' health, by name. `clock` is monotonic; `on_change` is told what breakers do."""
+
+    def __init__(self, clock: Clock, on_change: OnChange | None = None) -> None:
+        self.clock = clock
+        self._on_change = on_change
+        self._upstreams: dict[str, UpstreamHealth] = {}
+
+    def of(self, target: Target) -> UpstreamHealth:
+        """Returns the health of an upstream, which is that of a new one if it was not called yet."""
+        found = self._upstreams.get(target.name)
+        if found is None:
+            found = UpstreamHealth(target.name, target.breaker, self.clock, self._on_change)
+            self._upstreams[target.name] = found
+        return found
+
+    def begin(self, target: Target) -> Call:
+        """Counts a call as under way; exactly one of its outcomes must follow."""
+        return self.of(target).begin()
+
+    def follow(self, snapshot: Snapshot) -> None:
+        """Forgets the upstreams that are not in this configuration; breakers get its settings."""
+        targets = snapshot.targets
+        self._upstreams = {name: kept for name, kept in self._upstreams.items() if name in targets}
+        for target in targets.values():
+            breaker = self.of(target).breaker
+            if breaker.settings != target.breaker:
+                breaker.update(target.breaker, self.clock())
+
+    def views(self) -> Mapping[str, HealthView]:
+        """Returns how all of them do now, by name."""
+        return {name: upstream.view() for name, upstream in self._upstreams.items()}

@@ -1,0 +1,125 @@
+"""Asking upstreams how they are, so that an outage is noticed, and its end, without a caller's request."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from random import Random
+
+from tollkeeper_server.dataplane.call.health import Health
+from tollkeeper_server.dataplane.headers import operate
+from tollkeeper_server.dataplane.transport import Outgoing, Transport, TransportError
+from tollkeeper_server.domain.upstream import Probe, Timeouts
+from tollkeeper_server.snapshot.model import Header, Snapshot, Target
+
+_log = logging.getLogger("tollkeeper.dataplane")
+
+MAX_BYTES = 1 << 20
+"""How much of an answer is read before the connection is given up instead."""
+
+_USER_AGENT = (b"user-agent", b"tollkeeper")
+
+
+class Prober:
+    """Probes the upstreams of a configuration that say how, each in a task of its own.
+
+    A probe counts for the upstream's breaker as a call does, and takes the place of the one call that a
+    half-open breaker allows. While the breaker is open, or beside that call, it changes nothing there.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        health: Health,
+        *,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._transport = transport
+        self._health = health
+        self._sleep = sleep
+        self._random = Random()  # noqa: S311 - spreads load, keeps no secret
+        self._targets: dict[str, Target] = {}
+        self._running: dict[str, asyncio.Task[None]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def follow(self, snapshot: Snapshot) -> None:
+        """Probes the upstreams of this configuration from now on, and no others. Needs a running loop."""
+        before = self._targets
+        self._targets = {name: target for name, target in snapshot.targets.items() if _is_probed(target)}
+        for name in list(self._running):
+            if name not in self._targets or self._targets[name].probe != before[name].probe:
+                self._running.pop(name).cancel()
+        for name, target in self._targets.items():
+            if name not in self._running and target.probe is not None:
+                task = asyncio.create_task(self._keep_probing(name, target.probe))
+                self._running[name] = task
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+
+    async def close(self) -> None:
+        """Ends all probes."""
+        self._running.clear()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _keep_probing(self, name: str, probe: Probe) -> None:
+        # Not all at once, neither when the process starts nor later on.
+        pause = probe.interval_seconds * self._random.uniform(0.0, 0.1)
+        while True:
+            await self._sleep(pause)
+            try:
+                await self._probe(self._targets[name], probe)
+            except Exception:  # noqa: BLE001 - the outermost frame of a task that must go on
+                _log.exception("the upstream %s could not be probed", name)
+            pause = probe.interval_seconds * self._random.uniform(0.9, 1.1)
+
+    async def _probe(self, target: Target, probe: Probe) -> None:
+        upstream = self._health.of(target)
+        permit = upstream.breaker.enter(self._health.clock())
+        try:
+            problem = await self._ask(_request(target, probe))
+        except BaseException:
+            upstream.breaker.abandoned(permit)
+            raise
+        was = upstream.probe
+        upstream.probed(permit, not problem)
+        if problem and was is not False:
+            _log.warning("the upstream %s does not pass its probe: %s", target.name, problem)
+        elif not problem and was is False:
+            _log.info("the upstream %s passes its probe again", target.name)
+
+    async def _ask(self, request: Outgoing) -> str:
+        left = MAX_BYTES
+
+        def drop(chunk: bytes) -> bool:
+            nonlocal left
+            left -= len(chunk)
+            return left > 0
+
+        try:
+            incoming = await self._transport.open(request)
+            try:
+                await incoming.pour(drop)
+            finally:
+                incoming.close()
+        except TransportError as error:
+            return str(error)
+        return f"status {incoming.status}" if incoming.status >= 500 else ""
+
+
+def _is_probed(target: Target) -> bool:
+    # Below a full URL there is nothing to ask for.
+    return target.probe is not None and bool(target.base_url)
+
+
+def _request(target: Target, probe: Probe) -> Outgoing:
+    headers: list[Header] = [_USER_AGENT, *target.headers, *target.fallback_headers]
+    seconds = probe.timeout_seconds
+    return Outgoing(
+        method="GET",
+        url=target.base_url + probe.path,
+        headers=[*operate(headers, target.operations), *target.credential],
+        body=b"",
+        timeouts=Timeouts(connect=seconds, first_byte=seconds, idle=seconds, total=seconds),
+        dial=target.dial,
+    )

@@ -1,0 +1,1 @@
+"""What goes back: the answer, and what it used."""

@@ -1,0 +1,220 @@
+"""Relaying an answer: chunk by chunk as it arrives, metered on the side."""
+
+import asyncio
+import re
+import time
+
+import msgspec
+
+from tollkeeper_server.dataplane.exchange import Exchange
+from tollkeeper_server.dataplane.reply.meter import BodyMeter, StreamMeter, parse_event, says_usage
+from tollkeeper_server.dataplane.reply.respond import anthropic_type, error_object
+from tollkeeper_server.dataplane.request.body import discard_body
+from tollkeeper_server.dataplane.request.endpoint import Meter
+from tollkeeper_server.dataplane.transport import Incoming, TransportError
+from tollkeeper_server.errors import Reason, TollkeeperError
+from tollkeeper_server.snapshot.model import Header
+
+# An event larger than this is relayed in parts.
+MAX_HELD = 16 * 1024 * 1024
+_BLANK_LINE = re.compile(rb"(\r?\n\r?\n)")
+
+
+class BrokenAnswerError(Exception):
+    """The answer broke off after its head was sent: the caller's connection must not end well."""
+
+
+def relay_whole(
+    exchange: Exchange, incoming: Incoming, headers: list[Header], meter: BodyMeter | None
+) -> bool:
+    """Relays an answer that is no event stream at once, if all of it is there; tells whether it was."""
+    caller = exchange.caller
+    if caller is None or not exchange.body_read or (whole := incoming.whole_body()) is None:
+        return False
+    exchange.status = incoming.status
+    exchange.first_byte = time.perf_counter_ns()
+    exchange.response_bytes = len(whole)
+    if meter is not None:
+        meter.feed(whole)
+    exchange.finished = True
+    caller.answer(incoming.status, headers, whole)
+    return True
+
+
+async def relay_body(
+    exchange: Exchange, incoming: Incoming, headers: list[Header], meter: BodyMeter | None
+) -> None:
+    """Relays an answer that is no event stream, as it comes. Raises `BrokenAnswerError` if it breaks off."""
+    send = exchange.send
+    await _start(exchange, incoming.status, headers)
+    left = _length(headers)
+    try:
+        async for chunk in incoming.chunks():
+            exchange.response_bytes += len(chunk)
+            if meter is not None:
+                meter.feed(chunk)
+            left -= len(chunk)
+            if left == 0:
+                await _finish(exchange, chunk)
+                return
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+    except TransportError as error:
+        raise BrokenAnswerError(str(error)) from error
+    await _finish(exchange, b"")
+
+
+async def relay_stream(
+    exchange: Exchange,
+    incoming: Incoming,
+    headers: list[Header],
+    meter: StreamMeter,
+    *,
+    hide_usage: bool,
+) -> None:
+    """Relays an event stream, whole events at a time, as soon as they are whole.
+
+    It ends as the upstream's did, or with an error event if that broke off. `hide_usage` leaves out
+    the chunk that says nothing but usage, which the caller did not ask for.
+    """
+    await _start(exchange, incoming.status, headers)
+    caller = exchange.caller
+    held = bytearray()
+    problem: str | None = None
+
+    def next_part(chunk: bytes) -> bytes:
+        whole = chunk if not held and chunk.endswith(b"\n\n") else _take_whole(held, chunk)
+        if not whole:
+            return b""
+        if meter.feed(whole) and hide_usage:
+            whole = _without_usage_chunk(whole)
+        exchange.response_bytes += len(whole)
+        return whole
+
+    try:
+        if caller is not None:
+            write = caller.write_part
+
+            def take(chunk: bytes) -> bool:
+                return write(next_part(chunk))
+
+            while not await incoming.pour(take):
+                await caller.ready()
+        else:
+            async for chunk in incoming.chunks():
+                if part := next_part(chunk):
+                    await exchange.send({"type": "http.response.body", "body": part, "more_body": True})
+        last = bytes(held)
+    except TransportError as error:
+        # What breaks off after the last event has broken nothing.
+        problem, last = (None if meter.closed else str(error)), b""
+    except asyncio.CancelledError:  # the caller left, or this process is going down
+        if exchange.caller is not None and not meter.closed:
+            exchange.caller.write_part(stream_error(exchange, "the gateway stops", Reason.DRAINING))
+        raise
+    if problem is None:
+        # The last event may lack its blank line; whether it is whole shows in what it says.
+        used = meter.feed(last)
+        if not meter.ended:
+            problem = "the upstream ended the stream without saying that it was complete"
+        elif meter.in_pieces(last):
+            problem = "the upstream ended the stream in the middle of an event"
+        elif used and hide_usage:
+            last = _without_usage_chunk(last)
+    if problem is not None:
+        last = stream_error(exchange, problem)
+    exchange.response_bytes += len(last)
+    await _finish(exchange, last)
+
+
+def stream_error(exchange: Exchange, problem: str, reason: Reason = Reason.UPSTREAM_CUT) -> bytes:
+    """Returns the event that ends a broken stream, and notes it on the exchange."""
+    error = TollkeeperError(reason, f"the answer is incomplete: {problem}; send the request again")
+    exchange.error_code = str(error.reason)
+    assert exchange.matched is not None
+    match exchange.matched.endpoint.meter:
+        case Meter.MESSAGES:
+            detail = {"type": anthropic_type(error.outcome), "message": error.message}
+            return _event(b"error", {"type": "error", "error": detail})
+        case Meter.RESPONSES:
+            # The shape of OpenAI's own "error" event in a responses stream.
+            return _event(
+                b"error",
+                {
+                    "type": "error",
+                    "code": str(error.reason),
+                    "message": error.message,
+                    "param": None,
+                    "sequence_number": 0,
+                },
+            )
+        case _:
+            return _event(None, {"error": error_object(error)})
+
+
+def _event(name: bytes | None, data: dict[str, object]) -> bytes:
+    head = b"event: " + name + b"\n" if name else b""
+    return head + b"data: " + msgspec.json.encode(data) + b"\n\n"
+
+
+async def _start(exchange: Exchange, status: int, headers: list[Header]) -> None:
+    exchange.status = status
+    exchange.first_byte = time.perf_counter_ns()
+    await exchange.send({"type": "http.response.start", "status": status, "headers": headers})
+
+
+async def _finish(exchange: Exchange, last: bytes) -> None:
+    if not exchange.body_read:
+        await discard_body(exchange)
+    exchange.finished = True
+    await exchange.send({"type": "http.response.body", "body": last, "more_body": False})
+
+
+def _length(headers: list[Header]) -> int:
+    for name, value in headers:
+        if name == b"content-length" and value.isdigit():
+            return int(value)
+    return -1
+
+
+def _take_whole(held: bytearray, chunk: bytes) -> bytes:
+    """Adds the next chunk to what is held; takes from there all whole events and returns them."""
+    # A blank line begins two bytes before the chunk or later: else it would have been found.
+    overlap = bytes(held[-2:])
+    end = _whole(overlap + chunk if overlap else chunk) - len(overlap)
+    if len(held) + len(chunk) - max(end, 0) > MAX_HELD:
+        end = len(chunk)
+    if end <= 0:
+        held += chunk
+        return b""
+    if not held:
+        held += chunk[end:]
+        return chunk[:end]
+    held += chunk[:end]
+    whole = bytes(held)
+    held[:] = chunk[end:]
+    return whole
+
+
+def _whole(piece: bytes) -> int:
+    # Where the last whole event ends.
+    if piece.endswith((b"\n\n", b"\n\r\n")):
+        return len(piece)
+    plain = piece.rfind(b"\n\n")
+    crlf = piece.rfind(b"\n\r\n")
+    return max(plain + 2 if plain >= 0 else 0, crlf + 3 if crlf >= 0 else 0)
+
+
+def _without_usage_chunk(whole: bytes) -> bytes:
+    if b"\r" not in whole:  # as nearly all streams are
+        return b"\n\n".join([event for event in whole.split(b"\n\n") if not _says_only_usage(event)])
+    pieces = [*_BLANK_LINE.split(whole), b""]  # events and the blank lines after them, by turns
+    return b"".join(
+        event + blank
+        for event, blank in zip(pieces[::2], pieces[1::2], strict=True)
+        if not _says_only_usage(event)
+    )
+
+
+def _says_only_usage(event: bytes) -> bool:
+    carrier = parse_event(event) if says_usage(event) else None
+    return carrier is not None and carrier.usage is not None and carrier.choices == []

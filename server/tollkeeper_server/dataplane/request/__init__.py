@@ -1,0 +1,1 @@
+"""What comes in: who asks, for what, with which body."""

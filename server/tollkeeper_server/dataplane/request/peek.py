@@ -1,0 +1,103 @@
+"""What the gateway must know of a body, and nothing else: the model, and whether to stream."""
+
+import msgspec
+from msgspec import UNSET, Struct, UnsetType
+
+from tollkeeper_server.dataplane.request.form import FormModel, find_model
+from tollkeeper_server.errors import Reason, TollkeeperError
+
+JSON_TYPES = (b"application/json", b"text/json")
+MAX_MODEL_LENGTH = 256
+
+
+class StreamOptions(Struct):
+    """`stream_options` of a chat or completions request."""
+
+    include_usage: bool | None = None
+
+
+class JsonPeek(Struct):
+    """The members of a JSON body that matter here. The rest is checked for syntax and skipped."""
+
+    model: str | UnsetType | None = UNSET
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+
+
+class Peek(Struct, frozen=True, gc=False):
+    """What was found. `model` is None where the body names none; `form` where it is a form."""
+
+    model: str | None
+    streamed: bool = False
+    wants_usage: bool = False
+    form: FormModel | None = None
+    is_json: bool = False
+
+
+_decode = msgspec.json.Decoder(JsonPeek).decode
+_NOTHING = Peek(None)
+
+
+def media_type(content_type: bytes) -> bytes:
+    """Returns the type of a content-type header, without parameters, in lower case."""
+    return content_type.partition(b";")[0].strip().lower()
+
+
+def is_json(media: bytes) -> bool:
+    """Tells whether a media type is JSON (RFC 6839: also any with the suffix)."""
+    return media in JSON_TYPES or media.endswith(b"+json")
+
+
+def peek_json(body: bytes) -> Peek:
+    """Looks into a JSON body. Raises INVALID_JSON, or INVALID_ARGUMENT naming the member."""
+    try:
+        found = _decode(body)
+    except msgspec.ValidationError as error:
+        # msgspec says where and what it expected, and never shows the value.
+        raise TollkeeperError(
+            Reason.INVALID_ARGUMENT, f"the request's body is not as expected: {error}", field="body"
+        ) from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise TollkeeperError(
+            Reason.INVALID_JSON,
+            f"the request's body is not valid JSON: {error}"
+            if body
+            else "the request has no body; send JSON",
+            field="body",
+        ) from None
+    except RecursionError as error:
+        raise TollkeeperError(
+            Reason.INVALID_JSON, "the request's body is nested too deeply", field="body"
+        ) from error
+    options = found.stream_options
+    return Peek(
+        None if found.model is UNSET else check_model(found.model),
+        streamed=found.stream is True,
+        wants_usage=options is not None and options.include_usage is True,
+        is_json=True,
+    )
+
+
+def peek_form(body: bytes, content_type: bytes) -> Peek:
+    """Looks into a multipart form. Raises INVALID_ARGUMENT if it is malformed."""
+    form = find_model(body, content_type)
+    return Peek(check_model(form.model), streamed=form.streamed, form=form)
+
+
+def peek_any(body: bytes, content_type: bytes) -> Peek:
+    """Looks into a body that may or may not name a model."""
+    media = media_type(content_type)
+    if media == b"multipart/form-data":
+        return peek_form(body, content_type)
+    return peek_json(body) if is_json(media) and body else _NOTHING
+
+
+def check_model(model: str | None) -> str | None:
+    """Returns the name of a model. Raises INVALID_ARGUMENT if no model can have it."""
+    if model is not None and (not model or len(model) > MAX_MODEL_LENGTH or not model.isprintable()):
+        raise TollkeeperError(
+            Reason.INVALID_ARGUMENT,
+            f"model must have 1 to {MAX_MODEL_LENGTH} printable characters",
+            field="model",
+        )
+    return model

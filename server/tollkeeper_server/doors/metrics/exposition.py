@@ -1,0 +1,238 @@
+"""`/metrics`: what telemetry/metrics.py counts, and what is read on the spot, in Prometheus's formats.
+
+Names and labels are listed in the README.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator
+
+from prometheus_client import (
+    CONTENT_TYPE_PLAIN_0_0_4,
+    CollectorRegistry,
+    GCCollector,
+    PlatformCollector,
+    ProcessCollector,
+    generate_latest,
+)
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.openmetrics import exposition as openmetrics
+
+from tollkeeper_server.doors.http import Response
+from tollkeeper_server.doors.metrics.families import counters, counts, gauges, histograms, values
+from tollkeeper_server.doors.metrics.llmproxy import llmproxy_pieces
+from tollkeeper_server.telemetry.metrics import Gauges, Metrics
+
+BREAKER_STATES = {"closed": 0, "half_open": 1, "open": 2}
+
+_END = b"# EOF\n"
+
+
+class Exposition:
+    """Answers scrapes. The event loop goes on between slices of a scrape, each about a millisecond's work."""
+
+    def __init__(
+        self,
+        metrics: Metrics,
+        gauges: Callable[[], Gauges],
+        version: str,
+        *,
+        llmproxy_names: bool = False,
+    ) -> None:
+        """`gauges` is asked at every scrape; `llmproxy_names` adds the families of llmproxy.py."""
+        self._metrics = metrics
+        self._gauges = gauges
+        self._version = version
+        self._llmproxy_names = llmproxy_names
+        self._process = CollectorRegistry()
+        ProcessCollector(registry=self._process)
+        PlatformCollector(registry=self._process)
+        GCCollector(registry=self._process)
+
+    async def answer(self, accept: str) -> Response:
+        """Returns everything as of now: OpenMetrics 1.0 to those who accept it, else text 0.0.4."""
+        is_open = _accepts_openmetrics(accept)
+        encode = openmetrics.generate_latest if is_open else generate_latest
+        parts: list[bytes] = []
+        name = ""
+        for piece in self._pieces():
+            text = encode(_Alone(piece)).removesuffix(_END)
+            if piece.name == name:  # its HELP and TYPE are said
+                text = text.split(b"\n", 2)[2]
+            name = piece.name
+            parts.append(text)
+            await asyncio.sleep(0)
+        if is_open:
+            parts.append(_END)
+        content_type = openmetrics.CONTENT_TYPE_LATEST if is_open else CONTENT_TYPE_PLAIN_0_0_4
+        return Response(200, b"".join(parts), {"content-type": content_type})
+
+    def _pieces(self) -> Iterator[Metric]:
+        """Yields families, large ones in several pieces that follow each other."""
+        now = self._gauges()
+        yield from self._requests()
+        yield from self._upstreams()
+        yield from self._breakers(now)
+        yield from self._process_itself(now)
+        if self._llmproxy_names:
+            yield from llmproxy_pieces(self._metrics, now)
+        yield from self._process.collect()
+
+    def _requests(self) -> Iterator[Metric]:
+        metrics = self._metrics
+        yield from counters(
+            "tollkeeper_http_requests",
+            "Requests that were answered or broke off; status 0 is no answer.",
+            ("listener", "method", "endpoint", "status"),
+            values(metrics.requests),
+        )
+        yield from histograms(
+            "tollkeeper_http_request_duration_seconds",
+            "From a request's head to its answer's end.",
+            ("listener", "method", "endpoint"),
+            list(metrics.request_durations.items()),
+        )
+        yield from counters(
+            "tollkeeper_http_request_errors",
+            "Requests that failed, by the code of the error; upstream_status is an upstream's own answer.",
+            ("listener", "error", "status"),
+            values(metrics.errors),
+        )
+        yield from gauges(
+            "tollkeeper_requests_in_flight",
+            "Requests that are being answered.",
+            ("listener",),
+            [((listener,), count) for listener, count in metrics.in_flight.items()],
+        )
+        yield from counters(
+            "tollkeeper_ratelimit",
+            "Requests that were refused for a listener's limit on an IP address.",
+            ("listener",),
+            values(metrics.rate_limits),
+        )
+        yield from counters(
+            "tollkeeper_route_matches",
+            "Requests that a listener's rule or default sent to a group.",
+            ("listener", "group"),
+            values(metrics.matches),
+        )
+        yield from counters(
+            "tollkeeper_fallbacks",
+            "Requests for a model that went on with another.",
+            ("model", "to"),
+            values(metrics.fallbacks),
+        )
+        served = list(metrics.served.items())
+        yield from histograms(
+            "tollkeeper_time_to_first_token_seconds",
+            "From a request's head to the first byte of its stream.",
+            ("model", "upstream"),
+            [(labels, series.first_bytes) for labels, series in served if series.first_bytes.count],
+        )
+        kinds = ("prompt", "completion", "cached", "reasoning")
+        yield from counters(
+            "tollkeeper_tokens",
+            "Tokens consumed; prompt has the cached in it, completion those of reasoning.",
+            ("model", "upstream", "kind"),
+            [((*labels, kind), getattr(series, kind)) for labels, series in served for kind in kinds],
+        )
+
+    def _upstreams(self) -> Iterator[Metric]:
+        metrics = self._metrics
+        calls = list(metrics.upstream_durations.items())
+        labels = ("group", "upstream")
+        yield from counters(
+            "tollkeeper_upstream_requests", "Calls of upstreams that ended.", labels, counts(calls)
+        )
+        yield from histograms(
+            "tollkeeper_upstream_duration_seconds", "How long calls of upstreams took.", labels, calls
+        )
+        yield from counters(
+            "tollkeeper_upstream_errors",
+            "Calls of upstreams that failed: connect, timeout, garbage, cut, http_503 and so on.",
+            (*labels, "error"),
+            values(metrics.upstream_errors),
+        )
+        yield from counters(
+            "tollkeeper_upstream_retries",
+            "Calls of upstreams that repeat one that failed.",
+            labels,
+            values(metrics.retries),
+        )
+
+    def _breakers(self, now: Gauges) -> Iterator[Metric]:
+        metrics = self._metrics
+        yield from gauges(
+            "tollkeeper_circuitbreaker_state",
+            "The state of an upstream's breaker: 0 closed, 1 half open, 2 open.",
+            ("upstream",),
+            [((name,), BREAKER_STATES[state]) for name, state in now.breakers.items()],
+        )
+        yield from counters(
+            "tollkeeper_circuitbreaker_state_changes",
+            "Changes of state of upstreams' breakers.",
+            ("upstream", "from", "to"),
+            values(metrics.breaker_changes),
+        )
+        yield from counters(
+            "tollkeeper_circuitbreaker_calls",
+            "Calls through upstreams' breakers: success, failure, rejected.",
+            ("upstream", "result"),
+            values(metrics.breaker_calls),
+        )
+        yield from gauges(
+            "tollkeeper_upstream_in_flight",
+            "Calls of an upstream that are under way.",
+            ("upstream",),
+            [((name,), count) for name, count in now.calls.items()],
+        )
+
+    def _process_itself(self, now: Gauges) -> Iterator[Metric]:
+        yield GaugeMetricFamily(
+            "tollkeeper_snapshot_age_seconds",
+            "How long ago the configuration in force was last known to be the stored one.",
+            now.snapshot_age,
+        )
+        yield GaugeMetricFamily(
+            "tollkeeper_snapshot_revision",
+            "The revision of the configuration in force.",
+            now.snapshot_revision,
+        )
+        yield GaugeMetricFamily(
+            "tollkeeper_usage_journal_waiting",
+            "Usage events in memory alone, since the journal can't be written.",
+            now.journal_waiting,
+        )
+        yield GaugeMetricFamily(
+            "tollkeeper_usage_journal_skipped",
+            "Lines of the usage journal that could not be read.",
+            now.journal_skipped,
+        )
+        yield GaugeMetricFamily(
+            "tollkeeper_usage_drain_lag_seconds",
+            "How long ago all usage events there were had reached the store.",
+            now.drain_lag,
+        )
+        yield from gauges(
+            "tollkeeper_open_connections",
+            "Connections of callers.",
+            ("listener",),
+            [((name,), count) for name, count in now.connections.items()],
+        )
+        yield from gauges(
+            "tollkeeper_build_info", "The version that runs.", ("version",), [((self._version,), 1)]
+        )
+
+
+class _Alone:
+    """A registry of one family, as the encoders read it."""
+
+    def __init__(self, family: Metric) -> None:
+        self._family = family
+
+    def collect(self) -> Iterable[Metric]:
+        return (self._family,)
+
+
+def _accepts_openmetrics(accept: str) -> bool:
+    kinds = (kind.partition(";")[0].strip().lower() for kind in accept.split(","))
+    return "application/openmetrics-text" in kinds

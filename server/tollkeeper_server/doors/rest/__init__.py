@@ -1,0 +1,1 @@
+"""The management plane as REST, and its description."""

@@ -1,0 +1,170 @@
+"""The connections to one upstream: those in use, and those that wait for the next request."""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+
+from tollkeeper_server.dataplane.transport import ConnectError
+from tollkeeper_server.http1.client.connection import Connection
+from tollkeeper_server.http1.client.request import Address
+
+Connect = Callable[[Address, Connection], Awaitable[None]]
+"""Establishes a connection to an address. Raises `ConnectError`."""
+
+
+class Pool:
+    """Keeps connections to `address` for reuse, the last one used first. `limit` 0 means none.
+
+    One that has been idle for `keepalive` seconds is not used again.
+    """
+
+    __slots__ = (
+        "_connect",
+        "_connecting",
+        "_connections",
+        "_idle",
+        "_keepalive",
+        "_limit",
+        "_loop",
+        "_queue",
+        "_shut",
+        "_when_closed",
+        "address",
+    )
+
+    def __init__(
+        self,
+        address: Address,
+        connect: Connect,
+        *,
+        limit: int,
+        keepalive: float,
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        self.address = address
+        self._connect = connect
+        self._limit = limit
+        self._keepalive = keepalive
+        self._loop = loop
+        self._connecting = 0
+        self._connections: set[Connection] = set()
+        self._idle: list[Connection] = []
+        self._queue: deque[asyncio.Future[None]] = deque()
+        self._shut = False
+        self._when_closed: asyncio.Future[None] | None = None
+
+    @property
+    def is_unused(self) -> bool:
+        """Whether it holds no connection, and nobody waits for one."""
+        return not (self._connections or self._connecting or self._queue)
+
+    def take(self) -> Connection | None:
+        """Returns a kept connection, or None if there is none."""
+        idle = self._idle
+        while idle:
+            connection = idle.pop()
+            if connection.is_open and self._loop.time() - connection.idle_since < self._keepalive:
+                return connection
+            connection.drop()
+        return None
+
+    async def get(self, timeout: float, *, fresh: bool = False) -> Connection:  # noqa: ASYNC109 - no scope of its own
+        """Returns a connection, new if `fresh` or if none is kept, within `timeout` seconds.
+
+        Raises `ConnectError`.
+        """
+        try:
+            async with asyncio.timeout(timeout):
+                while self._is_full():
+                    kept = self.take()
+                    if kept is None:
+                        await self._wait()
+                    elif fresh:
+                        kept.drop()
+                    else:
+                        return kept
+                return await self._open_new()
+        except TimeoutError as error:
+            raise ConnectError("the connection was not established in time") from error
+
+    def _is_full(self) -> bool:
+        return 0 < self._limit <= len(self._connections) + self._connecting and not self._shut
+
+    async def _open_new(self) -> Connection:
+        connection = Connection(self, self._loop)
+        self._connecting += 1
+        try:
+            if not self._shut:
+                await self._connect(self.address, connection)
+        except BaseException:
+            connection.drop()
+            self._next()
+            raise
+        finally:
+            self._connecting -= 1
+        if self._shut:
+            connection.drop()
+            raise ConnectError("the gateway is shutting down")
+        if not connection.is_open:
+            self._next()
+            raise ConnectError("the connection was closed while it was being established")
+        self._connections.add(connection)
+        return connection
+
+    async def _wait(self) -> None:
+        turn = self._loop.create_future()
+        self._queue.append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn in self._queue:
+                self._queue.remove(turn)
+            else:
+                self._next()  # it was this one's turn
+            raise
+
+    def _next(self) -> None:
+        while self._queue:
+            turn = self._queue.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                return
+
+    def give_back(self, connection: Connection) -> None:
+        """Keeps a connection for the next request."""
+        connection.idle_since = self._loop.time()
+        self._idle.append(connection)
+        if self._queue:
+            self._next()
+
+    def lost(self, connection: Connection) -> None:
+        """Forgets a connection that is closed."""
+        if connection not in self._connections:
+            return
+        self._connections.remove(connection)
+        if connection in self._idle:
+            self._idle.remove(connection)
+        self._next()
+        if self._when_closed is not None and not self._connections:
+            self._when_closed.set_result(None)
+
+    def sweep(self) -> None:
+        """Closes the connections that have been idle for too long."""
+        since = self._loop.time() - self._keepalive
+        for connection in [one for one in self._idle if one.idle_since <= since]:
+            connection.drop()
+
+    def shut(self) -> None:
+        """Opens no more connections, and lets nobody wait for one."""
+        self._shut = True
+        while self._queue:
+            self._next()
+
+    async def close(self) -> None:
+        """Closes every connection, and returns when they are closed."""
+        self.shut()
+        for connection in list(self._connections):
+            connection.cut()
+        if self._connections:
+            self._when_closed = when_closed = self._loop.create_future()
+            await when_closed

@@ -1,0 +1,1 @@
+"""What every call of the management plane passes, whatever its door."""

@@ -1,0 +1,1 @@
+"""The whole configuration as one: apply, export, differences, explain."""

@@ -1,0 +1,309 @@
+"""What a described configuration changes of the present one. Pure: it reads and writes nothing.
+
+What is wrong is told by path, such as `configuration.groups[2].members[0].upstream`.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Generic, Protocol, TypeVar
+
+import msgspec
+from google.protobuf.message import Message
+from tollkeeper.v1 import configuration_service_pb2 as pb
+
+from tollkeeper_server.domain.configuration import Batch, Configuration, Deletion, Entity, Kind
+from tollkeeper_server.domain.listener import Listener
+from tollkeeper_server.domain.model import Model
+from tollkeeper_server.domain.project import Project
+from tollkeeper_server.domain.traffic import Group
+from tollkeeper_server.domain.upstream import Upstream
+from tollkeeper_server.errors import Reason, TollkeeperError
+from tollkeeper_server.management import references
+from tollkeeper_server.management.addresses import overlap
+from tollkeeper_server.management.configuration.described import (
+    describe_group,
+    describe_listener,
+    describe_model,
+    describe_project,
+    describe_upstream,
+)
+from tollkeeper_server.management.configuration.differences import differences
+from tollkeeper_server.management.configuration.projects import ProjectBuilder
+from tollkeeper_server.management.configuration.refusals import Refusals
+from tollkeeper_server.management.groups import build_group
+from tollkeeper_server.management.listeners import build_listener
+from tollkeeper_server.management.models import build_model
+from tollkeeper_server.management.upstream_builder import UpstreamBuilder
+
+ROOT = "configuration"
+_SECRETS = ("api_key", "proxy_url")
+
+_E = TypeVar("_E", Upstream, Group, Model, Listener)
+_P = TypeVar("_P", Upstream, Group, Model, Listener, Project)
+
+
+class _Described(Protocol):
+    @property
+    def name(self) -> str: ...
+
+
+_R = TypeVar("_R", bound=_Described)
+_R_contra = TypeVar("_R_contra", bound=_Described, contravariant=True)
+
+
+class _Build(Protocol[_R_contra, _E]):
+    """Makes an entity of its description; with `previous` it takes the place of that one."""
+
+    def __call__(self, request: _R_contra, /, *, now: datetime, previous: _E | None = None) -> _E: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be written, and what is told of it.
+
+    `projects` are what the described ones become, in their order. `opening` are the addresses that will
+    newly be listened on, by the paths of the listeners' descriptions.
+    """
+
+    batch: Batch
+    changes: list[pb.ConfigurationChange]
+    projects: list[Project]
+    opening: dict[str, str]
+
+
+@dataclass(slots=True)
+class _Kept(Generic[_E]):
+    """The entities of a kind by name: as they are, and as they will be. `paths` are those of descriptions."""
+
+    kind: Kind
+    before: dict[str, _E]
+    after: dict[str, _E] = field(init=False)
+    paths: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.after = dict(self.before)
+
+
+class Planner:
+    """Plans one application of a described configuration to the present one."""
+
+    def __init__(
+        self, current: Configuration, *, now: datetime, upstreams: UpstreamBuilder, projects: ProjectBuilder
+    ) -> None:
+        """Takes what there is, and the builders of what has secrets."""
+        self._now = now
+        self._build_upstream = upstreams.build
+        self._build_project = projects.build
+        self._upstreams = _Kept(Kind.UPSTREAM, {it.name: it for it in current.upstreams})
+        self._groups = _Kept(Kind.GROUP, {it.name: it for it in current.groups})
+        self._models = _Kept(Kind.MODEL, {it.name: it for it in current.models})
+        self._listeners = _Kept(Kind.LISTENER, {it.name: it for it in current.listeners})
+        self._projects = current.projects
+        self._refusals = Refusals()
+        self._puts: dict[tuple[Kind, str], Entity] = {}
+        self._changes: list[pb.ConfigurationChange] = []
+        self._deletions: list[Deletion] = []
+
+    def plan(self, wanted: pb.Configuration, *, prune: bool) -> Plan:
+        """Returns what is to change. Raises `TollkeeperError` naming all that is wrong."""
+        self._describe(self._upstreams, wanted.upstreams, self._build_upstream, describe_upstream)
+        self._leave_one_default(wanted)
+        self._describe(self._groups, wanted.groups, build_group, describe_group)
+        self._describe(self._models, wanted.models, build_model, describe_model)
+        self._describe(self._listeners, wanted.listeners, build_listener, describe_listener)
+        projects = self._describe_projects(wanted)
+        self._refusals.raise_any()
+        if prune:
+            self._prune(self._listeners, describe_listener)
+            self._prune(self._models, describe_model)
+            self._prune(self._groups, describe_group)
+            self._prune(self._upstreams, describe_upstream)
+            self._check_uses()
+        self._check_references()
+        return Plan(
+            Batch(puts=tuple(self._puts.values()), deletions=tuple(self._deletions)),
+            self._changes,
+            projects,
+            self._opening(),
+        )
+
+    def _describe(
+        self,
+        kept: _Kept[_E],
+        described: Sequence[_R],
+        build: _Build[_R, _E],
+        describe: Callable[[_E], Message],
+    ) -> None:
+        for index, request in enumerate(described):
+            path = f"{ROOT}.{kept.kind}s[{index}]"
+            if request.name in kept.paths:
+                self._refusals.add(f"{path}.name", f"{kept.paths[request.name]} has it, too; leave one out")
+                continue
+            kept.paths[request.name] = path
+            before = kept.before.get(request.name)
+            try:
+                after = build(request, now=self._now, previous=before)
+            except TollkeeperError as error:
+                self._refusals.add_error(path, error)
+            else:
+                self._keep(kept, after, describe)
+
+    def _keep(self, kept: _Kept[_E], after: _E, describe: Callable[[_E], Message]) -> None:
+        before = kept.before.get(after.name)
+        if after != before:
+            kept.after[after.name] = self._put(kept.kind, after.name, before, after, describe)
+
+    def _put(
+        self, kind: Kind, key: str, before: _P | None, after: _P, describe: Callable[[_P], Message]
+    ) -> _P:
+        """Notes what becomes of an entity, and how that differs; returns it as it is to be stored."""
+        if before is not None:
+            after = msgspec.structs.replace(
+                after, updated_at=max(self._now, after.updated_at), revision=before.revision + 1
+            )
+        self._puts[kind, key] = after
+        self._changes.append(
+            pb.ConfigurationChange(
+                kind=kind,
+                name=after.name,
+                action=pb.CHANGE_ACTION_UPDATE if before else pb.CHANGE_ACTION_CREATE,
+                fields=differences(
+                    describe(before) if before else None, describe(after), secrets=_secrets(before, after)
+                ),
+            )
+        )
+        return after
+
+    def _leave_one_default(self, wanted: pb.Configuration) -> None:
+        """Takes from the default upstream what a described one gets."""
+        named = [f"{ROOT}.upstreams[{index}]" for index, it in enumerate(wanted.upstreams) if it.is_default]
+        for path in named[1:]:
+            self._refusals.add(f"{path}.is_default", f"{named[0]} is the default, and there is but one")
+        if not named:
+            return
+        for upstream in self._upstreams.before.values():
+            if upstream.is_default and upstream.name not in self._upstreams.paths:
+                self._keep(
+                    self._upstreams, msgspec.structs.replace(upstream, is_default=False), describe_upstream
+                )
+
+    def _describe_projects(self, wanted: pb.Configuration) -> list[Project]:
+        named: dict[str, list[Project]] = {}
+        for project in self._projects:
+            named.setdefault(project.name, []).append(project)
+        paths: dict[str, str] = {}
+        projects = []
+        for index, described in enumerate(wanted.projects):
+            path = f"{ROOT}.projects[{index}]"
+            found = named.get(described.name, [])
+            if described.name in paths:
+                self._refusals.add(f"{path}.name", f"{paths[described.name]} has it, too; leave one out")
+            elif len(found) > 1:
+                why = f"{len(found)} projects have that name; rename them, so that each has one of its own"
+                self._refusals.add(f"{path}.name", why)
+            else:
+                projects.append(self._describe_project(described, found[0] if found else None))
+            paths[described.name] = path
+        return projects
+
+    def _describe_project(self, described: pb.ConfiguredProject, before: Project | None) -> Project:
+        after = self._build_project(described, now=self._now, previous=before)
+        if after == before:
+            return after
+        return self._put(Kind.PROJECT, after.id, before, after, describe_project)
+
+    def _prune(self, kept: _Kept[_E], describe: Callable[[_E], Message]) -> None:
+        if not kept.paths:
+            return
+        for name, entity in kept.before.items():
+            if name in kept.paths:
+                continue
+            del kept.after[name]
+            # The default may have been taken from it.
+            if self._puts.pop((kept.kind, name), None) is not None:
+                self._changes = [it for it in self._changes if (it.kind, it.name) != (kept.kind, name)]
+            self._deletions.append(Deletion(kept.kind, name))
+            self._changes.append(
+                pb.ConfigurationChange(
+                    kind=kept.kind,
+                    name=name,
+                    action=pb.CHANGE_ACTION_DELETE,
+                    fields=differences(describe(entity), None),
+                )
+            )
+
+    def _check_uses(self) -> None:
+        """Refuses to remove what others use that stay."""
+        models, groups = self._models.after.values(), self._groups.after.values()
+        for deletion in self._deletions:
+            users: dict[str, list[str]] = {}
+            if deletion.kind is Kind.UPSTREAM:
+                users = references.users_of_upstream(deletion.key, models, groups)
+            elif deletion.kind is Kind.GROUP:
+                users = references.users_of_group(deletion.key, models, self._listeners.after.values())
+            try:
+                references.refuse_users(f"{deletion.kind} {deletion.key}", users, field="prune")
+            except TollkeeperError as error:
+                self._refusals.add("prune", error.message.removeprefix("prune: "), Reason.IN_USE)
+        self._refusals.raise_any()
+
+    def _check_references(self) -> None:
+        """Refuses what would not fit together, in the descriptions or because of them."""
+        found = list(references.problems(self._entities(after=True)))
+        paths = {
+            (kept.kind.value, name): path
+            for kept in (self._groups, self._models, self._listeners)
+            for name, path in kept.paths.items()
+        }
+        for problem in found:
+            path = paths.get((problem.kind.value, problem.name))
+            if path:
+                self._refusals.add(f"{path}.{problem.field}", problem.why, problem.reason)
+        if any(it.kind is Kind.MODEL for it in found):
+            self._check_circles()
+        self._refusals.raise_any()
+        known = set(references.problems(self._entities(after=False)))
+        for problem in found:
+            if problem not in known:
+                why = f"{problem.kind} {problem.name}, which stays, has in {problem.field}: {problem.why}"
+                self._refusals.add(ROOT, why, problem.reason)
+        self._refusals.raise_any()
+
+    def _check_circles(self) -> None:
+        """Refuses descriptions that lead into a circle, wherever that was seen first."""
+        names = references.Names(self._models.after.values())
+        for name, path in self._models.paths.items():
+            for problem in references.circle_from(self._models.after[name], names):
+                self._refusals.add(f"{path}.{problem.field}", problem.why)
+
+    def _entities(self, *, after: bool) -> references.Entities:
+        return references.Entities(
+            upstreams=(self._upstreams.after if after else self._upstreams.before).keys(),
+            groups=self._groups.after if after else self._groups.before,
+            models=self._models.after if after else self._models.before,
+            listeners=self._listeners.after if after else self._listeners.before,
+        )
+
+    def _opening(self) -> dict[str, str]:
+        """Returns what is newly listened on, but for what a listener gives up at the same time."""
+        before, after = _open(self._listeners.before.values()), _open(self._listeners.after.values())
+        given_up = [address for name, address in before.items() if after.get(name) != address]
+        return {
+            f"{self._listeners.paths[name]}.address": address
+            for name, address in after.items()
+            if before.get(name) != address and not any(overlap(address, other) for other in given_up)
+        }
+
+
+def _open(listeners: Iterable[Listener]) -> dict[str, str]:
+    return {it.name: it.address for it in listeners if it.is_active}
+
+
+def _secrets(before: Entity | None, after: Entity) -> list[str]:
+    """Returns the secrets that differ."""
+    return [
+        name
+        for name in _SECRETS
+        if before is not None and getattr(before, name, None) != getattr(after, name, None)
+    ]

@@ -1,0 +1,141 @@
+"""ConfigurationService: the configuration as a whole."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from datetime import datetime
+from functools import partial
+
+from tollkeeper.v1 import configuration_service_pb2 as pb
+
+from tollkeeper_server.coordination.ports import Change, Changes
+from tollkeeper_server.domain.project import Project
+from tollkeeper_server.errors import Reason, TollkeeperError
+from tollkeeper_server.management.configuration.described import (
+    export_group,
+    export_listener,
+    export_model,
+    export_project,
+    export_token,
+    export_upstream,
+)
+from tollkeeper_server.management.configuration.explaining import Explainer, explain_request
+from tollkeeper_server.management.configuration.planning import Plan, Planner
+from tollkeeper_server.management.configuration.projects import ProjectBuilder
+from tollkeeper_server.management.configuration.refusals import Refusals
+from tollkeeper_server.management.configuration.tokens import ConfiguredTokens
+from tollkeeper_server.management.listeners import PortCheck
+from tollkeeper_server.management.paging import every
+from tollkeeper_server.management.upstream_builder import UpstreamBuilder
+from tollkeeper_server.store.ports import Store
+from tollkeeper_server.store.sealed import Sealer
+
+_ATTEMPTS = 20
+_RACES = 3
+
+
+class Configurations:
+    """Implements `tollkeeper.v1.ConfigurationService`.
+
+    All but tokens is written as one, if nobody wrote meanwhile; else it is planned again. Tokens are written
+    after it, one by one: should that break off, applying the same again does the rest.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        sealer: Sealer,
+        digest_key: bytes,
+        changes: Changes,
+        clock: Callable[[], datetime],
+        port_check: PortCheck,
+        explain: Explainer,
+    ) -> None:
+        self._store = store
+        self._upstreams = UpstreamBuilder(sealer)
+        self._projects = ProjectBuilder(sealer)
+        self._tokens = ConfiguredTokens(store, digest_key, changes)
+        self._changes = changes
+        self._clock = clock
+        self._port_check = port_check
+        self._explain = explain
+        self._applying = asyncio.Lock()
+
+    async def apply_configuration(
+        self, request: pb.ApplyConfigurationRequest
+    ) -> pb.ApplyConfigurationResponse:
+        """Makes what is configured as it is described."""
+        async with self._applying:
+            for attempt in range(_ATTEMPTS):
+                try:
+                    answer = await self._apply(request)
+                except TollkeeperError as error:
+                    # Another process may have made the same token after it was looked for.
+                    if error.reason is not Reason.ALREADY_EXISTS or error.violations or attempt > _RACES:
+                        raise
+                else:
+                    if answer is not None:
+                        return answer
+        raise TollkeeperError(
+            Reason.ETAG_MISMATCH,
+            "others keep changing the configuration at the same time; try again",
+            retry_after=1,
+        )
+
+    async def export_configuration(self, _: pb.ExportConfigurationRequest) -> pb.ExportConfigurationResponse:
+        """Describes what is configured."""
+        current = await self._store.read_configuration()
+        names = Counter(project.name for project in current.projects)
+        projects = [await self._export_project(it) for it in current.projects if names[it.name] == 1]
+        return pb.ExportConfigurationResponse(
+            configuration=pb.Configuration(
+                upstreams=map(export_upstream, current.upstreams),
+                groups=map(export_group, current.groups),
+                models=map(export_model, current.models),
+                listeners=map(export_listener, current.listeners),
+                projects=projects,
+            ),
+            revision=current.revision,
+        )
+
+    async def explain_request(self, request: pb.ExplainRequestRequest) -> pb.ExplainRequestResponse:
+        """Tells where a request would go."""
+        return await explain_request(self._explain, request)
+
+    async def _apply(self, request: pb.ApplyConfigurationRequest) -> pb.ApplyConfigurationResponse | None:
+        """Applies what is described; returns None if somebody wrote meanwhile."""
+        wanted, now = request.configuration, self._clock()
+        current = await self._store.read_configuration()
+        planner = Planner(current, now=now, upstreams=self._upstreams, projects=self._projects)
+        # Ten thousand rules take a while; others are served meanwhile.
+        plan = await asyncio.to_thread(planner.plan, wanted, prune=request.prune)
+        tokens = await self._tokens.plan(wanted.projects, plan.projects, now)
+        await self._check_ports(plan)
+        changes = [*plan.changes, *(it.change(reveals=not request.dry_run) for it in tokens)]
+        if request.dry_run:
+            return pb.ApplyConfigurationResponse(changes=changes, revision=current.revision)
+        if plan.batch.puts or plan.batch.deletions:
+            if not await self._store.write_configuration(plan.batch, expected=current.revision):
+                return None
+            await self._changes.publish(Change())
+        for token in tokens:
+            await self._tokens.write(token, now)
+        return pb.ApplyConfigurationResponse(changes=changes, revision=await self._store.config_revision())
+
+    async def _check_ports(self, plan: Plan) -> None:
+        refusals = Refusals()
+        for path, address in plan.opening.items():
+            problem = await asyncio.to_thread(self._port_check, address)
+            if problem is not None:
+                refusals.add(path, problem)
+        refusals.raise_any()
+
+    async def _export_project(self, project: Project) -> pb.ConfiguredProject:
+        described = export_project(project)
+        read = partial(self._store.list_tokens, project_id=project.id)
+        tokens = [it async for it in every(read, lambda it: it.id) if it.is_active]
+        names = Counter(token.name for token in tokens)
+        described.tokens.extend(
+            export_token(it) for it in tokens if it.name and names[it.name] == 1 and it.expires_at is None
+        )
+        return described

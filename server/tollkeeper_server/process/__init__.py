@@ -1,0 +1,1 @@
+"""What puts the rest together, and runs it."""

@@ -1,0 +1,138 @@
+"""The connection to MongoDB: short time limits, calls that complete, and errors in our own words."""
+
+import asyncio
+import logging
+import time
+import warnings
+from collections.abc import Coroutine
+from typing import Any, TypeVar, cast
+from urllib.parse import parse_qsl, urlsplit
+
+from pymongo import AsyncMongoClient
+from pymongo.errors import (
+    BulkWriteError,
+    ConfigurationError,
+    ConnectionFailure,
+    OperationFailure,
+    PyMongoError,
+)
+
+from tollkeeper_server.errors import StoreUnavailableError
+from tollkeeper_server.store.mongo.schema import Database, Document, prepare
+from tollkeeper_server.store.ports import StoreCorruptError
+
+_log = logging.getLogger("tollkeeper.store")
+_T = TypeVar("_T")
+_DEFAULT_DATABASE = "tollkeeper"
+_SILENT_SECONDS = 60.0
+_DUPLICATE_KEY = 11000
+_REFUSED = {13, 18}  # Unauthorized, AuthenticationFailed
+
+# Milliseconds, where the URL does not say otherwise. A caller waits no longer than this for a server that
+# is away; the socket's limit leaves time to sum many events.
+_LIMITS = {"serverSelectionTimeoutMS": 2_000, "connectTimeoutMS": 2_000, "socketTimeoutMS": 30_000}
+
+
+class MongoConnection:
+    """Runs coroutines against one database."""
+
+    def __init__(self, url: str) -> None:
+        """Takes the URL, which may hold a password and is never shown."""
+        self._url = url
+        self._client: AsyncMongoClient[Document] | None = None
+        self._database: Database | None = None
+        self._running: set[asyncio.Future[Any]] = set()
+        self._complaints = _Complaints()
+
+    @property
+    def database(self) -> Database:
+        """The database. Raises `StoreUnavailableError` unless open."""
+        if self._database is None:
+            raise StoreUnavailableError("the store")
+        return self._database
+
+    async def open(self) -> None:
+        """Connects and brings the schema up to date.
+
+        Raises `StoreCorruptError` if the URL, the credentials or the database can't be used.
+        """
+        given = {name.lower() for name, _ in parse_qsl(urlsplit(self._url).query)}
+        limits: dict[str, Any] = {name: value for name, value in _LIMITS.items() if name.lower() not in given}
+        client: AsyncMongoClient[Document] | None = None
+        try:
+            with warnings.catch_warnings():
+                # PyMongo only warns of an option it does not know, or of a value it does not understand.
+                warnings.simplefilter("error", UserWarning)
+                client = AsyncMongoClient(self._url, **limits)
+            database = client.get_default_database(_DEFAULT_DATABASE)
+            await prepare(database)
+        except BaseException as error:
+            if client:
+                await client.close()
+            if isinstance(error, ConfigurationError | ValueError | UserWarning):
+                raise StoreCorruptError(
+                    "store: the MongoDB URL in TOLLKEEPER_STORE is malformed, or an option in it is "
+                    "not known; expected mongodb://HOST/DATABASE"
+                ) from None
+            if isinstance(error, OperationFailure) and error.code in _REFUSED:
+                raise StoreCorruptError(
+                    "store: MongoDB refuses the credentials in TOLLKEEPER_STORE; check the user, the "
+                    "password, authSource, and that the user may write to the database"
+                ) from None
+            if isinstance(error, PyMongoError):
+                self._complaints.log(error)
+                raise StoreUnavailableError("the store") from error
+            raise
+        self._client, self._database = client, database
+
+    async def close(self) -> None:
+        """Waits for what was begun, then disconnects. A second call does nothing."""
+        client, self._client = self._client, None
+        if client:
+            await asyncio.gather(*self._running, return_exceptions=True)
+            self._database = None
+            await client.close()
+
+    async def run(self, work: Coroutine[Any, Any, _T]) -> _T:
+        """Returns what `work` returns. It completes even if the caller is cancelled.
+
+        PyMongo drops the connection of a call that is cancelled: callers who leave would cost everybody.
+        Raises `StoreUnavailableError` if the server does not answer, or not as it should.
+        """
+        if self._client is None:
+            work.close()
+            raise StoreUnavailableError("the store")
+        task = asyncio.ensure_future(work)
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        try:
+            return await asyncio.shield(task)
+        except PyMongoError as error:
+            self._complaints.log(error)
+            raise StoreUnavailableError("the store") from error
+
+
+def duplicates_in(error: BulkWriteError) -> list[int]:
+    """Returns the positions of the writes whose key was there already.
+
+    Raises `error` if anything else went wrong.
+    """
+    failures = cast("list[dict[str, int]]", (error.details or {}).get("writeErrors", []))
+    if not failures or any(failure["code"] != _DUPLICATE_KEY for failure in failures):
+        raise error
+    return [failure["index"] for failure in failures]
+
+
+class _Complaints:
+    """Logs failures, and of a server that does not answer once a minute only."""
+
+    def __init__(self) -> None:
+        self._said_at = -_SILENT_SECONDS
+
+    def log(self, error: PyMongoError) -> None:
+        """Logs a failure by its kind: the text of a server's error may quote the documents it is about."""
+        if not isinstance(error, ConnectionFailure):
+            _log.error("MongoDB failed: %s, code %s", type(error).__name__, getattr(error, "code", None))
+        elif time.monotonic() - self._said_at >= _SILENT_SECONDS:
+            self._said_at = time.monotonic()
+            _log.error("MongoDB does not answer: %s", type(error).__name__)

@@ -1,0 +1,172 @@
+"""One SQLite file, used from threads: one that writes, a few that read, never the event loop's."""
+
+import asyncio
+import logging
+import os
+import queue
+import sqlite3
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+from tollkeeper_server.errors import StoreUnavailableError
+from tollkeeper_server.store.ports import StoreCorruptError
+from tollkeeper_server.store.sqlite.background import step_back
+from tollkeeper_server.store.sqlite.schema import prepare
+
+_log = logging.getLogger("tollkeeper.store")
+_T = TypeVar("_T")
+_READERS = 4
+_BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+
+
+class SqliteFile:
+    """Runs functions on the connections of one database file."""
+
+    def __init__(self, path: Path, *, busy_seconds: float) -> None:
+        """Takes the file, and how long to wait for another process that is writing to it."""
+        self._path = path
+        self._busy_seconds = busy_seconds
+        self._file_id: tuple[int, int] | None = None
+        self._writer: sqlite3.Connection | None = None
+        self._idle_readers: queue.SimpleQueue[sqlite3.Connection] = queue.SimpleQueue()
+        self._writing: ThreadPoolExecutor | None = None
+        self._reading: ThreadPoolExecutor | None = None
+
+    async def open(self) -> None:
+        """Opens the file, making it if it is not there, readable by its owner alone.
+
+        Raises `StoreCorruptError` if it can't be used, `StoreUnavailableError` if it is locked.
+        """
+        # What it writes is mostly usage, which nobody waits for.
+        writing = ThreadPoolExecutor(1, "tollkeeper-sqlite-write", step_back)
+        try:
+            await _finish(writing, self._open)
+        except BaseException:
+            writing.shutdown(wait=False)
+            raise
+        self._writing = writing
+        self._reading = ThreadPoolExecutor(_READERS, "tollkeeper-sqlite-read")
+
+    async def close(self) -> None:
+        """Waits for what was begun, then closes every connection. A second call does nothing."""
+        writing, reading = self._writing, self._reading
+        self._writing = self._reading = None
+        if writing and reading:
+            await asyncio.shield(asyncio.to_thread(self._close, writing, reading))
+
+    async def read(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
+        """Returns what `work` returns, run on a connection that can't write.
+
+        Raises `StoreUnavailableError` if the file can't be read.
+        """
+
+        def run() -> _T:
+            connection = self._idle_readers.get_nowait()  # there are as many as threads
+            try:
+                self._check_in_place()
+                return work(connection)
+            finally:
+                self._idle_readers.put(connection)
+
+        if self._reading is None:
+            raise StoreUnavailableError("the store")
+        return await _finish(self._reading, run)
+
+    async def write(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
+        """Returns what `work` returns, run in a transaction of its own, all of it or nothing.
+
+        It completes even if the caller is cancelled. `sqlite3.IntegrityError` is for `work` to handle.
+        Raises `StoreUnavailableError` if the file can't be written.
+        """
+
+        def run() -> _T:
+            connection = self._writer
+            if connection is None:
+                raise StoreUnavailableError("the store")
+            self._check_in_place()
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                result = work(connection)
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+            return result
+
+        if self._writing is None:
+            raise StoreUnavailableError("the store")
+        return await _finish(self._writing, run)
+
+    def _open(self) -> None:
+        connections: list[sqlite3.Connection] = []
+        try:
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            # SQLite gives the files beside it (-wal, -shm) the same mode.
+            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
+            connections.append(self._connect())
+            prepare(connections[0], self._path, busy_seconds=self._busy_seconds)
+            for _ in range(_READERS):
+                connections.append(self._connect())
+                connections[-1].execute("PRAGMA query_only = ON")
+        except BaseException as error:
+            for connection in connections:
+                connection.close()
+            if isinstance(error, OSError):
+                raise StoreCorruptError(
+                    f"store {self._path}: it can't be read and written ({error.strerror}); "
+                    "name a file in a directory that Tollkeeper may write to"
+                ) from error
+            if isinstance(error, sqlite3.DatabaseError) and error.sqlite_errorcode & 0xFF not in _BUSY:
+                raise StoreCorruptError(
+                    f"store {self._path}: it can't be used as a database ({error}); restore it from a "
+                    "backup, or move it away to begin anew"
+                ) from error
+            raise
+        self._writer = connections[0]
+        self._idle_readers = queue.SimpleQueue()
+        for connection in connections[1:]:
+            self._idle_readers.put(connection)
+        self._file_id = self._find()
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            self._path, timeout=self._busy_seconds, isolation_level=None, check_same_thread=False
+        )
+        # In WAL mode NORMAL survives any crash of the process; a power cut may take the last
+        # transactions with it, but never leaves a damaged file. FULL would wait for the disk each time.
+        connection.execute("PRAGMA synchronous = NORMAL")
+        return connection
+
+    def _close(self, writing: ThreadPoolExecutor, reading: ThreadPoolExecutor) -> None:
+        reading.shutdown()
+        writing.shutdown()
+        for _ in range(_READERS):
+            self._idle_readers.get_nowait().close()
+        if self._writer:
+            self._writer.close()
+            self._writer = None
+
+    def _find(self) -> tuple[int, int] | None:
+        try:
+            found = self._path.stat()
+        except OSError:
+            return None
+        return (found.st_dev, found.st_ino)
+
+    def _check_in_place(self) -> None:
+        # An open file that was removed still takes writes, which then vanish with the last connection.
+        if self._find() != self._file_id:
+            _log.error("store %s is gone or was replaced while in use; put it back or restart", self._path)
+            raise StoreUnavailableError("the store")
+
+
+async def _finish(pool: ThreadPoolExecutor, work: Callable[[], _T]) -> _T:
+    """Runs `work` in the pool, to its end even if the caller is cancelled."""
+    try:
+        return await asyncio.shield(asyncio.get_running_loop().run_in_executor(pool, work))
+    except sqlite3.Error as error:
+        _log.error("the store did not answer: %s", error)
+        raise StoreUnavailableError("the store") from error

@@ -1,0 +1,217 @@
+"""Which upstream a request goes to, and what it looks like there."""
+
+import json
+from typing import Any
+
+import pytest
+from tollkeeper_server.dataplane.call.forward import asks_usage, outgoing, outgoing_body, outgoing_url
+from tollkeeper_server.dataplane.request.endpoint import Meter
+from tollkeeper_server.dataplane.request.form import FormModel
+from tollkeeper_server.dataplane.request.peek import Peek, peek_json
+from tollkeeper_server.dataplane.route import find_way
+from tollkeeper_server.domain.upstream import Provider
+from tollkeeper_server.snapshot.model import Dial, Leg, ProjectView, Snapshot, Target
+
+from tests.unit.dataplane.parts import (
+    ANTHROPIC,
+    AZURE,
+    PROJECT_KEY,
+    PROVIDER_KEY,
+    exchange,
+    leg_to,
+    route,
+    snapshot,
+    target,
+    token,
+)
+
+CHAT = "/v1/chat/completions"
+FULL_URL = target("full", Provider.GENERIC, base_url="", full_url="http://full.test/run")
+
+
+@pytest.mark.parametrize(
+    ("caller", "leg", "expected"),
+    [
+        (("/v1/files", b""), leg_to(target(), ""), "http://upstream.test/v1/files"),
+        (("/v1/files", b"limit=2"), leg_to(target(), ""), "http://upstream.test/v1/files?limit=2"),
+        (("/v1/files/a%2Fb", b"x=%20"), leg_to(target(), ""), "http://upstream.test/v1/files/a%2Fb?x=%20"),
+        (
+            ("/v1/files", b"api-version=1"),
+            leg_to(target(), ""),
+            "http://upstream.test/v1/files?api-version=1",
+        ),
+        ((CHAT, b""), leg_to(FULL_URL, "m"), "http://full.test/run"),
+        ((CHAT, b"a=b"), leg_to(FULL_URL, "m"), "http://full.test/run?a=b"),
+        (
+            (CHAT, b"a=b"),
+            leg_to(target(full_url="http://full.test/run?api-version=1"), "m"),
+            "http://full.test/run?api-version=1&a=b",
+        ),
+        (
+            ("/openai/deployments/m/chat/completions", b"api-version=2&a=b"),
+            leg_to(target(full_url="http://full.test/run?api-version=1"), "m"),
+            "http://full.test/run?api-version=1&a=b",
+        ),
+        (
+            (CHAT, b""),
+            leg_to(AZURE, "my deploy/ment?"),
+            (
+                "http://azure.test/openai/deployments/my%20deploy%2Fment%3F/chat/completions"
+                "?api-version=2024-10-21"
+            ),
+        ),
+        (
+            (CHAT, b"a=b&api-version=old&API%2DVersion=older&c"),
+            leg_to(AZURE, "d"),
+            "http://azure.test/openai/deployments/d/chat/completions?a=b&c&api-version=2024-10-21",
+        ),
+        (
+            ("/openai/deployments/m/chat/completions", b"api-version=2023-05-15"),
+            leg_to(AZURE, "d"),
+            "http://azure.test/openai/deployments/d/chat/completions?api-version=2024-10-21",
+        ),
+        (
+            ("/openai/deployments/m/chat/completions", b"api-version=2023-05-15"),
+            leg_to(target(), "m"),
+            "http://upstream.test/v1/chat/completions",
+        ),
+        (
+            ("/v1/responses", b""),
+            leg_to(AZURE, "d"),
+            "http://azure.test/openai/responses?api-version=2024-10-21",
+        ),
+        (
+            ("/v1/files", b"purpose=x"),
+            leg_to(AZURE, ""),
+            "http://azure.test/openai/files?purpose=x&api-version=2024-10-21",
+        ),
+    ],
+)
+def test_the_url_is_as_the_upstream_wants_it(caller: tuple[str, bytes], leg: Leg, expected: str) -> None:
+    path, query = caller
+
+    assert expected == outgoing_url(exchange(path, query=query), leg)
+
+
+def test_a_leg_says_how_its_upstream_is_reached() -> None:
+    upstream = target(dial=Dial(ca_certificates="pem", proxy="http://proxy.test:3128"))
+    leg = leg_to(upstream, keep_alive_seconds=7)
+
+    sent = outgoing(exchange(CHAT), leg, b"{}", plain=True)
+
+    assert sent.dial == Dial(ca_certificates="pem", proxy="http://proxy.test:3128", keep_alive=7)
+
+
+def test_azure_serves_a_pattern_under_the_name_that_was_asked_for() -> None:
+    configured = snapshot(route("gpt-*", leg_to(AZURE, "")))
+    caller = exchange(configuration=configured)
+
+    [leg] = find_way(caller, Peek("gpt-4o mini"), None).pool.legs
+
+    assert "/deployments/gpt-4o%20mini/" in outgoing_url(caller, leg)
+
+
+def _with_project_key() -> Snapshot:
+    return snapshot(project=ProjectView(id="prj_1", is_active=True, api_key=PROJECT_KEY))
+
+
+@pytest.mark.parametrize(
+    "upstream",
+    [AZURE, ANTHROPIC, target("other", Provider.GENERIC), target("none", Provider.GENERIC, credential=())],
+)
+def test_a_projects_own_key_is_shown_to_no_other_provider(upstream: Target) -> None:
+    sent = outgoing(exchange(configuration=_with_project_key()), leg_to(upstream, ""), b"", plain=False)
+
+    assert PROJECT_KEY.encode() not in b"".join(value for _, value in sent.headers)
+    assert set(upstream.credential) <= set(sent.headers)
+
+
+def test_a_projects_own_key_is_used_in_place_of_the_upstreams() -> None:
+    sent = outgoing(exchange(configuration=_with_project_key()), leg_to(target(), ""), b"", plain=False)
+
+    keys = [value for name, value in sent.headers if name == b"authorization"]
+    assert [b"Bearer " + PROJECT_KEY.encode()] == keys
+
+
+def test_secrets_do_not_show_in_what_may_be_logged() -> None:
+    sent = outgoing(exchange(configuration=_with_project_key()), leg_to(target(), ""), b"", plain=False)
+
+    assert PROJECT_KEY not in repr(sent)
+    assert PROVIDER_KEY.decode() not in repr(target())
+
+
+BODY = b'{ "model": "gpt-4o",  "messages": [] }'
+
+
+def _body(
+    leg: Leg, body: bytes = BODY, *, ask_usage: bool = False, path: str = CHAT, **changes: Any
+) -> bytes:
+    return outgoing_body(
+        exchange(path, known=token(**changes)), peek_json(body), leg, body, ask_usage=ask_usage
+    )
+
+
+@pytest.mark.parametrize("upstream_model", ["", "gpt-4o"])
+def test_a_body_is_forwarded_byte_for_byte(upstream_model: str) -> None:
+    assert _body(leg_to(target(), upstream_model)) is BODY
+
+
+def test_the_upstreams_own_name_is_written_where_it_differs() -> None:
+    assert _body(leg_to(target(), "gpt-4o-2024")) == b'{"model":"gpt-4o-2024","messages":[]}'
+
+
+def test_a_restricted_token_sends_the_one_model_that_was_permitted() -> None:
+    smuggled = b'{"model":"forbidden","model":"gpt-4o"}'
+
+    assert _body(leg_to(target(), ""), smuggled, allowed_models=("gpt-4o",)) == b'{"model":"gpt-4o"}'
+
+
+def test_a_model_named_in_the_path_is_written_into_the_body_for_those_who_look_there() -> None:
+    path, body = "/openai/deployments/gpt-4o/chat/completions", b'{"messages":[]}'
+
+    assert json.loads(_body(leg_to(target(), "m"), body, path=path)) == {"messages": [], "model": "m"}
+    assert json.loads(_body(leg_to(target(), ""), body, path=path)) == {"messages": [], "model": "gpt-4o"}
+    assert body == _body(leg_to(AZURE, "m"), body, path=path)
+
+
+def test_nothing_is_written_into_a_body_that_names_no_model() -> None:
+    body = b'{"input_file_id":"f"}'
+
+    assert body == _body(leg_to(target(), ""), body, path="/v1/batches", allowed_models=("gpt-4o",))
+
+
+def test_a_form_is_renamed_in_place() -> None:
+    form = FormModel("m", ((2, 3),), streamed=False)
+    caller = exchange("/v1/audio/transcriptions")
+
+    def sent(upstream_model: str) -> bytes:
+        leg = leg_to(target(), upstream_model)
+        return outgoing_body(caller, Peek("m", form=form), leg, b"a-m-b", ask_usage=False)
+
+    assert [sent("whisper"), sent("m"), sent("")] == [b"a-whisper-b", b"a-m-b", b"a-m-b"]
+
+
+def test_what_is_neither_json_nor_form_is_left_alone() -> None:
+    body = b"\x00\x01"
+
+    assert body is outgoing_body(
+        exchange("/v1/other"), Peek(None), leg_to(target(), "x"), body, ask_usage=False
+    )
+
+
+@pytest.mark.parametrize(
+    ("peek", "leg", "meter", "expected"),
+    [
+        (Peek("m", streamed=True, is_json=True), leg_to(target(), ""), Meter.CHAT, True),
+        (Peek("m", streamed=True, is_json=True), leg_to(AZURE, ""), Meter.COMPLETIONS, True),
+        (Peek("m", streamed=False, is_json=True), leg_to(target(), ""), Meter.CHAT, False),
+        (Peek("m", streamed=True, is_json=True, wants_usage=True), leg_to(target(), ""), Meter.CHAT, False),
+        (Peek("m", streamed=True, is_json=True), leg_to(target(), ""), Meter.RESPONSES, False),
+        (Peek("m", streamed=True, is_json=True), leg_to(ANTHROPIC, ""), Meter.CHAT, False),
+        (Peek("m", streamed=True, is_json=True), leg_to(target(), ""), Meter.MESSAGES, False),
+    ],
+)
+def test_usage_is_asked_for_where_a_stream_would_carry_none(
+    peek: Peek, leg: Leg, meter: Meter, expected: bool
+) -> None:
+    assert expected is asks_usage(peek, leg, meter)

@@ -1,0 +1,250 @@
+"""What is known of how upstreams do."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tollkeeper_server.dataplane.call.breaker import BreakerState
+from tollkeeper_server.dataplane.call.health import ALPHA, MAX_REST_SECONDS, STALE_SECONDS, Call, Health
+from tollkeeper_server.domain.upstream import Breaker
+
+from tests.unit.dataplane.parts import Clock, snapshot_of, target
+
+NEVER = Breaker(min_calls=1_000_000)
+BRITTLE = Breaker(threshold=1, min_calls=1, cooldown_seconds=30)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """A clock that stands still."""
+    return Clock()
+
+
+@pytest.fixture
+def health(clock: Clock) -> Health:
+    """Health that knows no upstream yet."""
+    return Health(clock)
+
+
+def _end(call: Call, outcome: str) -> None:
+    match outcome:
+        case "succeeded":
+            call.succeeded(0.5)
+        case "failed":
+            call.failed(0.5)
+        case "answering":
+            call.answering()
+        case _:
+            call.abandoned()
+
+
+OUTCOMES = ["succeeded", "failed", "abandoned"]
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.just(("begin", 0)), st.tuples(st.sampled_from([*OUTCOMES, "answering"]), st.integers(0, 30))
+        )
+    ),
+    st.integers(1, 5),
+)
+def test_calls_under_way_are_those_begun_and_not_ended(steps: list[tuple[str, int]], min_calls: int) -> None:
+    clock = Clock()
+    health = Health(clock)
+    upstream = target(breaker=Breaker(min_calls=min_calls, cooldown_seconds=2))
+    calls: list[Call] = []
+    ended: set[int] = set()
+    for what, number in steps:
+        clock.now += 1
+        if what == "begin":
+            calls.append(health.begin(upstream))
+        elif calls:
+            index = number % len(calls)
+            _end(calls[index], what)
+            if what != "answering":
+                ended.add(index)
+        seen = health.of(upstream)
+        assert seen.in_flight == len(calls) - len(ended)
+        assert 0 <= seen.success <= 1
+        assert seen.average_ms > 0
+
+
+@pytest.mark.parametrize("first", OUTCOMES)
+@pytest.mark.parametrize("second", [*OUTCOMES, "answering"])
+def test_the_first_outcome_counts_and_later_ones_do_nothing(health: Health, first: str, second: str) -> None:
+    call, _other = health.begin(target()), health.begin(target())
+    _end(call, first)
+    seen = health.of(target()).view()
+
+    _end(call, second)
+
+    assert health.of(target()).view() == seen
+    assert seen.in_flight == 1
+
+
+def test_averages_move_toward_the_latest_call(health: Health) -> None:
+    upstream = target(breaker=NEVER)
+    health.begin(upstream).succeeded(1.0)
+    seen = health.of(target()).view()
+    assert seen.average_seconds == pytest.approx(2.0 + ALPHA * -1.0)
+    assert seen.success_share == 1.0
+
+    health.begin(upstream).failed(5.0)
+    seen = health.of(target()).view()
+    assert seen.average_seconds == pytest.approx(1.85 + ALPHA * (5.0 - 1.85))
+    assert seen.success_share == pytest.approx(1 - ALPHA)
+
+
+def test_the_score_is_duration_times_load_by_success(health: Health) -> None:
+    upstream = target(breaker=NEVER)
+    assert health.of(upstream).score(0) == 2000
+
+    health.begin(upstream).failed(1.0)
+    for _ in range(3):
+        health.begin(upstream)
+
+    assert health.of(target()).view().score == pytest.approx(2000 * 4 / 0.85)
+
+
+def test_a_score_stays_finite_when_everything_fails(health: Health) -> None:
+    for _ in range(200):
+        health.begin(target(breaker=NEVER)).failed(0.001)
+
+    assert health.of(target()).view().score == pytest.approx(2000 / 0.01)
+
+
+def test_failing_fast_does_not_look_fast_but_failing_slowly_looks_slow(health: Health) -> None:
+    health.begin(target(breaker=NEVER)).failed(0.001)
+    assert health.of(target()).view().average_seconds == 2.0
+
+    health.begin(target(breaker=NEVER)).failed(12.0)
+    assert health.of(target()).view().average_seconds == pytest.approx(3.5)
+
+
+def test_what_tells_nothing_changes_no_average(health: Health) -> None:
+    health.begin(target()).abandoned()
+
+    seen = health.of(target()).view()
+    assert (seen.average_seconds, seen.success_share, seen.in_flight) == (2.0, 1.0, 0)
+
+
+def test_who_was_not_called_for_long_is_scored_no_worse_than_a_new_one(health: Health, clock: Clock) -> None:
+    upstream = target(breaker=NEVER)
+    for _ in range(30):
+        health.begin(upstream).failed(60.0)
+    clock.now += STALE_SECONDS - 1
+    assert health.of(upstream).score(clock.now) > 100_000
+
+    clock.now += 1
+    assert health.of(upstream).score(clock.now) == 2000
+    call = health.begin(upstream)
+    assert health.of(upstream).score(clock.now) == 4000
+    clock.now += 2 * STALE_SECONDS
+    assert health.of(upstream).score(clock.now) == 4000
+    call.succeeded(2 * STALE_SECONDS)
+    assert health.of(target()).view().average_seconds == pytest.approx(2 + ALPHA * (120 - 2))
+
+
+def test_a_call_without_verdict_is_a_call_all_the_same(health: Health, clock: Clock) -> None:
+    upstream = target(breaker=NEVER)
+    health.begin(upstream).failed(60.0)
+    score = health.of(upstream).view().score
+    call = health.begin(upstream)
+    clock.now += 2 * STALE_SECONDS
+
+    call.abandoned()
+
+    assert health.of(upstream).view().score == score > 2000
+
+
+def test_who_was_fast_stays_so_while_nobody_calls(health: Health, clock: Clock) -> None:
+    for _ in range(50):
+        health.begin(target()).succeeded(0.1)
+    fast = health.of(target()).view().score
+    clock.now += 10 * STALE_SECONDS
+
+    assert health.of(target()).view().score == fast
+
+
+def test_an_outage_that_ended_is_no_reason_to_keep_away(health: Health, clock: Clock) -> None:
+    upstream = target(breaker=Breaker(threshold=1, min_calls=10))
+    for _ in range(10):
+        health.begin(upstream).failed(30.0)
+    clock.now += 30
+
+    health.begin(upstream).succeeded(2.0)
+
+    assert health.of(target()).view().score == 2000
+
+
+def test_the_answer_that_begins_closes_a_half_open_breaker(health: Health, clock: Clock) -> None:
+    upstream = target(breaker=BRITTLE)
+    health.begin(upstream).failed(1.0)
+    clock.now += 30
+    call = health.begin(upstream)
+    assert not health.of(target()).view().is_available
+
+    call.answering()
+
+    assert health.of(target()).view().breaker is BreakerState.CLOSED
+    call.failed(1.0)
+    assert health.of(target()).view().breaker is BreakerState.OPEN
+
+
+def test_what_begins_while_it_is_open_does_not_close_it(health: Health, clock: Clock) -> None:
+    upstream = target(breaker=BRITTLE)
+    health.begin(upstream).failed(1.0)
+    call = health.begin(upstream)
+
+    call.answering()
+    call.succeeded(1.0)
+
+    assert health.of(target()).view().breaker is BreakerState.OPEN
+
+
+def test_rest_is_bounded_and_never_shortened(health: Health, clock: Clock) -> None:
+    upstream = health.of(target())
+    clock.now = 5
+    upstream.rest(3600)
+    upstream.rest(1)
+    assert upstream.rest_until == 5 + MAX_REST_SECONDS
+
+    clock.now = 10
+    upstream.rest(MAX_REST_SECONDS)
+    assert upstream.rest_until == 10 + MAX_REST_SECONDS
+
+
+def test_statistics_survive_a_new_snapshot_and_settings_are_taken_over(health: Health, clock: Clock) -> None:
+    health.begin(target(breaker=BRITTLE)).failed(9.0)
+    under_way = health.begin(target(breaker=BRITTLE))
+
+    health.follow(snapshot_of(target(breaker=Breaker(cooldown_seconds=5)), target("other")))
+
+    seen = health.of(target()).view()
+    assert (seen.breaker, seen.in_flight, seen.retry_after) == (BreakerState.OPEN, 1, 5)
+    assert seen.success_share == pytest.approx(0.85)
+    assert health.views().keys() == {"openai", "other"}
+    under_way.succeeded(1.0)
+    assert health.of(target()).view().in_flight == 0
+
+
+def test_an_upstream_that_went_is_forgotten_and_its_calls_end_in_peace(health: Health) -> None:
+    call = health.begin(target())
+
+    health.follow(snapshot_of(target("other")))
+    call.succeeded(1.0)
+
+    assert health.views().keys() == {"other"}
+    health.follow(snapshot_of(target()))
+    assert health.of(target()).view().in_flight == 0
+
+
+def test_the_observer_is_told_which_breaker_changed(clock: Clock) -> None:
+    told: list[tuple[str, str, str]] = []
+    health = Health(clock, lambda *change: told.append(change))
+
+    health.begin(target("one", breaker=BRITTLE)).failed(1.0)
+    clock.now += 30
+    health.views()
+
+    assert told == [("one", "closed", "open"), ("one", "open", "half_open")]

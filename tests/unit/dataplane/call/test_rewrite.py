@@ -1,0 +1,98 @@
+"""Changing a JSON body changes what was asked for and nothing else."""
+
+import json
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import Raw
+from tollkeeper_server.dataplane.call.rewrite import rewrite_json
+from tollkeeper_server.errors import Reason, TollkeeperError
+
+
+def _members(body: bytes) -> dict[str, bytes]:
+    raw = msgspec.json.decode(body, type=dict[str, Raw])
+    return {name: bytes(value) for name, value in raw.items()}
+
+
+def test_values_keep_their_bytes() -> None:
+    body = b'{ "a": 1.50e+3 , "model":"x", "b":"\\u00e9\\/", "n":12345678901234567890123, "c":[ 1,2 ] }'
+
+    changed = rewrite_json(body, model="y")
+
+    assert changed == b'{"a":1.50e+3,"model":"y","b":"\\u00e9\\/","n":12345678901234567890123,"c":[ 1,2 ]}'
+
+
+def test_of_two_models_none_is_left() -> None:
+    changed = rewrite_json(b'{"model":"first","a":1,"model":"second"}', model="third")
+
+    assert json.loads(changed, object_pairs_hook=list) == [("model", "third"), ("a", 1)]
+
+
+def test_a_model_in_another_case_goes() -> None:
+    changed = rewrite_json(b'{"Model":"a","model":"b","MODEL":"c","models":["d"]}', model="e")
+
+    assert changed == b'{"model":"e","models":["d"]}'
+
+
+def test_a_model_is_added_where_there_is_none() -> None:
+    assert json.loads(rewrite_json(b'{"a":1}', model="x")) == {"a": 1, "model": "x"}
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (b"", {"include_usage": True}),
+        (b',"stream_options":null', {"include_usage": True}),
+        (b',"stream_options":{}', {"include_usage": True}),
+        (b',"stream_options":{"include_usage":false}', {"include_usage": True}),
+        (
+            b',"stream_options":{"include_obfuscation":false,"include_usage":null}',
+            {"include_obfuscation": False, "include_usage": True},
+        ),
+    ],
+)
+def test_usage_is_asked_for_beside_the_callers_own_options(options: bytes, expected: dict[str, bool]) -> None:
+    changed = rewrite_json(b'{"model":"x","stream":true' + options + b"}", ask_usage=True)
+
+    assert {"model": "x", "stream": True, "stream_options": expected} == json.loads(changed)
+
+
+def test_names_and_models_may_be_in_any_script() -> None:
+    changed = rewrite_json('{"ключ":"значение","model":"x"}'.encode(), model='модель "7"')
+
+    assert json.loads(changed) == {"ключ": "значение", "model": 'модель "7"'}
+
+
+def test_a_name_that_is_not_utf8_is_told_so() -> None:
+    with pytest.raises(TollkeeperError) as caught:
+        rewrite_json(b'{"\xff":1,"model":"x"}', model="y")
+    assert Reason.INVALID_JSON is caught.value.reason
+
+
+_numbers = st.from_regex(r"-?(0|[1-9][0-9]{0,25})(\.[0-9]{1,20})?([eE][+-]?[0-9]{1,3})?", fullmatch=True)
+_values = st.recursive(
+    _numbers
+    | st.text().map(json.dumps).filter(lambda t: "\\ud" not in t)
+    | st.sampled_from(["null", "true"]),
+    lambda inner: st.lists(inner, max_size=3).map(lambda items: "[ " + " ,\n".join(items) + "]"),
+    max_leaves=6,
+)
+
+
+@given(
+    members=st.dictionaries(st.from_regex(r"[a-z_]{1,8}", fullmatch=True), _values, max_size=6),
+    model=st.text(st.characters(codec="utf-8"), min_size=1),
+)
+def test_all_other_members_keep_their_bytes_and_order(members: dict[str, str], model: str) -> None:
+    members.setdefault("model", '"old"')
+    body = ("{ " + " , ".join(f'"{name}" : {value}' for name, value in members.items()) + "}").encode()
+
+    changed = rewrite_json(body, model=model)
+
+    before, after = _members(body), _members(changed)
+    assert json.loads(after.pop("model")) == model
+    before.pop("model")
+    assert before == after
+    assert list(before) == list(after)

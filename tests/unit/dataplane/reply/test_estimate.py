@@ -1,0 +1,99 @@
+"""Counting tokens where the provider did not."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tollkeeper_server.dataplane.reply.estimate import (
+    chat_text_bytes,
+    delta_bytes,
+    prompt_tokens,
+    text_bytes,
+    tokens_of,
+)
+
+
+@pytest.mark.parametrize(("size", "tokens"), [(0, 0), (1, 1), (4, 1), (5, 2), (400, 100)])
+def test_four_bytes_are_a_token(size: int, tokens: int) -> None:
+    assert tokens_of(size) == tokens
+
+
+@pytest.mark.parametrize(
+    ("body", "tokens"),
+    [
+        (b'{"prompt":"12345678"}', 2),
+        (b'{"prompt":["1234","5678"]}', 2),
+        (b'{"system":"1234","messages":[{"role":"user","content":"1234"}]}', 2),
+        (b'{"instructions":"1234","input":[{"type":"input_text","text":"1234"}]}', 2),
+        (b'{"messages":[{"content":[{"type":"text","text":"1234"},{"image_url":{"url":"data:AAAA"}}]}]}', 1),
+        (b'{"messages":[{"content":[{"type":"image","source":{"data":"AAAAAAAA"}}]}]}', 0),
+        ('{"prompt":"éé"}'.encode(), 1),
+        (b'{"temperature":1,"tools":"12345678"}', 0),
+        (b'{"prompt":[1,2,3]}', 0),
+        (b"[]", 0),
+        (b"{}", 0),
+        (b'"x"', 0),
+        (b"", 0),
+        (b"not json", 2),
+        (b'{"prompt":' + b"[" * 60 + b'"1234"' + b"]" * 60 + b"}", 1),
+        (b'{"prompt":' + b"[" * 100 + b"1" + b"]" * 100 + b"}", 0),
+    ],
+)
+def test_the_prompt_is_what_people_wrote(body: bytes, tokens: int) -> None:
+    assert prompt_tokens(body) == tokens
+
+
+def test_nesting_without_end_is_counted_by_its_size() -> None:
+    assert prompt_tokens(b"[" * 100_000) == 25_000
+
+
+@pytest.mark.parametrize(
+    ("answer", "size"),
+    [
+        (b'{"content":"1234"}', 4),
+        (b'{"content" : "12\\"34"}', 6),
+        (b'{"content":null,"arguments":"{\\"a\\":1}"}', 9),
+        (b'{"delta":{"type":"text_delta","text":"1234"}}', 4),
+        (b'{"type":"text","id":"1234"}', 0),
+        (b'{"content":"unfinished', 0),
+    ],
+)
+def test_text_is_what_the_model_wrote(answer: bytes, size: int) -> None:
+    assert text_bytes(answer) == size
+
+
+def test_of_a_responses_stream_only_deltas_are_new() -> None:
+    assert delta_bytes(b'data: {"delta":"1234"}\n\ndata: {"text":"1234"}\n\n') == 4
+
+
+@given(st.binary())
+def test_anything_can_be_estimated(body: bytes) -> None:
+    assert prompt_tokens(body) >= 0
+    assert text_bytes(body) <= len(body)
+
+
+_FUNCTIONS = st.fixed_dictionaries({"arguments": st.text(max_size=8)})
+_CALLS = st.lists(st.fixed_dictionaries({"index": st.just(0), "function": _FUNCTIONS}), max_size=2)
+_DELTAS: st.SearchStrategy[dict[str, object]] = st.one_of(
+    st.fixed_dictionaries({"content": st.text(max_size=8)}),
+    st.fixed_dictionaries({"role": st.just("assistant"), "content": st.text(max_size=8)}),
+    st.fixed_dictionaries({"reasoning_content": st.text(max_size=8), "content": st.none()}),
+    st.fixed_dictionaries({"tool_calls": _CALLS}),
+    st.just({}),
+)
+
+
+@given(st.lists(st.lists(_DELTAS, max_size=2), max_size=4), st.sampled_from([(",", ":"), (", ", ": ")]))
+def test_of_a_chats_chunks_all_text_is_counted(
+    chunks: list[list[dict[str, object]]], separators: tuple[str, str]
+) -> None:
+    piece = b"".join(
+        b"data: %b\n\n"
+        % json.dumps(
+            {"id": "x", "choices": [{"index": i, "delta": d} for i, d in enumerate(deltas)]},
+            separators=separators,
+        ).encode()
+        for deltas in chunks
+    )
+    assert chat_text_bytes(piece) == text_bytes(piece)

@@ -1,0 +1,325 @@
+"""Relaying answers: every byte in order, whatever the chunks, and an end that tells the truth."""
+
+import asyncio
+import json
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tollkeeper_server.dataplane.exchange import Exchange
+from tollkeeper_server.dataplane.reply import relay as relay_module
+from tollkeeper_server.dataplane.reply.meter import BodyMeter, StreamMeter
+from tollkeeper_server.dataplane.reply.relay import BrokenAnswerError, relay_body, relay_stream, relay_whole
+from tollkeeper_server.dataplane.request.endpoint import Meter
+from tollkeeper_server.dataplane.transport import CutError, TimeoutExpiredError
+from tollkeeper_server.domain.usage import Confidence, Tokens
+from tollkeeper_server.snapshot.model import Header
+
+from tests.unit.dataplane.parts import Answer, Reply, Step, Taker, exchange
+from tests.unit.dataplane.recordings import CHAT_USAGE_CHUNK, STREAMS, chat_events, event
+
+PATHS = {
+    Meter.CHAT: "/v1/chat/completions",
+    Meter.COMPLETIONS: "/v1/completions",
+    Meter.RESPONSES: "/v1/responses",
+    Meter.MESSAGES: "/v1/messages",
+    Meter.IMAGES: "/v1/images/generations",
+    Meter.TRANSCRIPTION: "/v1/audio/transcriptions",
+    Meter.SPEECH: "/v1/audio/speech",
+    Meter.NONE: "/v1/threads/runs",
+}
+
+
+def _exchange(kind: Meter) -> tuple[Exchange, Reply]:
+    caller = exchange(PATHS[kind])
+    sent: list[dict[str, object]] = []
+
+    async def send(message: object) -> None:
+        assert isinstance(message, dict)
+        sent.append(message)
+
+    caller.send = send
+    return caller, Reply(sent)
+
+
+async def _relayed(
+    kind: Meter, steps: Sequence[Step], *, hide: bool = False, pushed: bool = False
+) -> tuple[Reply, StreamMeter, Exchange]:
+    caller, reply = _exchange(kind)
+    if pushed:
+        caller.caller = Taker(reply.messages)
+    meter = StreamMeter(kind)
+    await relay_stream(caller, Answer(steps), [], meter, hide_usage=hide)
+    return reply, meter, caller
+
+
+def _stream(kind: Meter, steps: Sequence[Step], *, hide: bool = False) -> tuple[Reply, Tokens, Exchange]:
+    reply, meter, caller = asyncio.run(_relayed(kind, steps, hide=hide))
+    # As the data listener has it: chunks are pushed through.
+    pushed, its_meter, _ = asyncio.run(_relayed(kind, steps, hide=hide, pushed=True))
+    assert pushed.chunks == reply.chunks
+    assert pushed.ended == reply.ended
+    assert its_meter.tokens(b"{}") == meter.tokens(b"{}")
+    assert reply.ended
+    assert caller.response_bytes == len(reply.body)
+    return reply, meter.tokens(b"{}"), caller
+
+
+@pytest.mark.parametrize("name", STREAMS)
+def test_a_stream_split_anywhere_is_the_same_stream(name: str) -> None:
+    kind, events, tokens = STREAMS[name]
+    whole = b"".join(events)
+    for at in range(1, len(whole)):
+        reply, used, _ = _stream(kind, [whole[:at], whole[at:]])
+        assert (reply.body, used) == (whole, tokens)
+
+
+@pytest.mark.parametrize("line", ["\n", "\r\n"])
+def test_the_usage_chunk_is_hidden_wherever_it_is_split(line: str) -> None:
+    events = chat_events(line)
+    whole, hidden = b"".join(events), event(CHAT_USAGE_CHUNK, line=line)
+    assert hidden in events
+    expected = b"".join(one for one in events if one != hidden)
+    for at in range(1, len(whole)):
+        reply, used, _ = _stream(Meter.CHAT, [whole[:at], whole[at:]], hide=True)
+        assert (reply.body, used) == (expected, STREAMS["chat"][2])
+
+
+@given(
+    st.lists(st.sampled_from([*chat_events()[:5], *chat_events("\r\n")[:7]]), max_size=8),
+    st.lists(st.integers(1, 400), max_size=20),
+    st.booleans(),
+)
+def test_a_stream_in_any_pieces_loses_nothing_but_what_is_hidden(
+    events: list[bytes], sizes: list[int], hide: bool
+) -> None:
+    events = [*events, event("[DONE]")]
+    whole = b"".join(events)
+    pieces: list[Step] = []
+    at = 0
+    for size in sizes:
+        pieces.append(whole[at : at + size])
+        at += size
+    pieces.append(whole[at:])
+
+    reply, _, caller = _stream(Meter.CHAT, pieces, hide=hide)
+
+    usage_chunk = event(CHAT_USAGE_CHUNK, line="\r\n")
+    assert reply.body == b"".join(one for one in events if not (hide and one == usage_chunk))
+    assert caller.error_code == ""
+    for chunk in reply.chunks:
+        assert chunk.endswith((b"\n\n", b"\r\n\r\n"))
+
+
+def test_events_are_sent_as_they_come() -> None:
+    events = chat_events()
+
+    reply, _, _ = _stream(Meter.CHAT, events)
+
+    assert reply.chunks == events
+
+
+@pytest.mark.parametrize("line", ["\n", "\r\n"])
+async def test_an_event_is_sent_as_soon_as_it_is_whole(line: str) -> None:
+    first, second, *_ = chat_events(line)
+    for at in range(1, len(first)):
+        go = asyncio.Event()
+        caller, reply = _exchange(Meter.CHAT)
+        answer = Answer([first[:at], first[at:] + second[:9], go, second[9:], event("[DONE]")])
+        relaying = asyncio.create_task(
+            relay_stream(caller, answer, [], StreamMeter(Meter.CHAT), hide_usage=False)
+        )
+        await answer.reached.wait()
+        assert reply.body == first
+        go.set()
+        await relaying
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        {"choices": [], "prompt_filter_results": []},
+        {"choices": [], "usage": None},
+        {"choices": [{"delta": {}, "finish_reason": "stop"}], "usage": {"prompt_tokens": 1}},
+        {"usage": {"prompt_tokens": 1}},
+        {"choices": [], "usage": {"prompt_tokens": "garbage"}},
+    ],
+)
+def test_only_what_says_nothing_but_usage_is_hidden(kept: object) -> None:
+    stream = [event(kept), event("[DONE]")]
+
+    reply, _, _ = _stream(Meter.CHAT, stream, hide=True)
+
+    assert reply.body == b"".join(stream)
+
+
+def test_a_usage_chunk_at_the_very_end_is_hidden_without_its_blank_line() -> None:
+    *before, _, _ = chat_events()
+
+    reply, used, caller = _stream(Meter.CHAT, [*before, event(CHAT_USAGE_CHUNK).rstrip()], hide=True)
+
+    assert reply.body == b"".join(before)
+    assert used == STREAMS["chat"][2]
+    assert caller.error_code == ""
+
+
+def _error(body: bytes) -> dict[str, object]:
+    assert b"\ndata: [DONE]" not in body
+    data: dict[str, object] = json.loads((b"\n" + body).rpartition(b"\ndata: ")[2])
+    return data
+
+
+CUTS: list[Step] = [CutError("the upstream closed the connection"), TimeoutExpiredError("too slow")]
+
+
+@pytest.mark.parametrize("failure", CUTS)
+@pytest.mark.parametrize("name", ["chat", "chat with CRLF", "completions", "responses", "messages", "images"])
+def test_a_stream_that_breaks_off_ends_in_an_error_event(name: str, failure: Step) -> None:
+    kind, events, _ = STREAMS[name]
+    whole = b"".join(events[:-1])
+    ends = [sum(map(len, events[:count])) for count in range(len(events))]
+    for at in range(len(whole) + 1):
+        reply, _, caller = _stream(kind, [whole[:at], failure])
+        last_whole = whole[: max(end for end in ends if end <= at)]
+        assert reply.body.startswith(last_whole)
+        error_event = reply.body[len(last_whole) :]
+        assert error_event.startswith((b"data: {", b"event: error\ndata: {"))
+        assert error_event.count(b"\n\n") == 1
+        assert str(failure) in json.dumps(_error(reply.body))
+        assert caller.error_code == "upstream_stream_cut"
+
+
+@pytest.mark.parametrize("name", ["chat", "completions", "responses", "messages"])
+def test_a_stream_that_ends_early_but_cleanly_is_no_whole_one(name: str) -> None:
+    kind, events, _ = STREAMS[name]
+    reply, used, caller = _stream(kind, [events[0]])
+
+    assert "without saying that it was complete" in json.dumps(_error(reply.body))
+    assert used.confidence is Confidence.ESTIMATED
+    assert caller.error_code == "upstream_stream_cut"
+
+
+@pytest.mark.parametrize("name", ["chat", "completions", "responses", "messages"])
+def test_a_stream_without_a_single_event_is_no_whole_one(name: str) -> None:
+    reply, _, _ = _stream(STREAMS[name][0], [])
+
+    assert _error(reply.body)
+
+
+@pytest.mark.parametrize("part", [b"data: [DO", b'data: {"choices', b"data", b'data: {"choices":[]}x'])
+def test_a_part_of_an_event_never_passes(part: bytes) -> None:
+    finished = chat_events()[:6]
+
+    reply, _, _ = _stream(Meter.CHAT, [*finished, part])
+
+    assert "in the middle of an event" in json.dumps(_error(reply.body))
+    assert reply.body.startswith(b"".join(finished) + b'data: {"error"')
+
+
+@pytest.mark.parametrize(
+    "last", [b"data: [DONE]", b"data: [DONE]\n", b"data: [DONE]\r\n", b": bye", b"\n", b""]
+)
+def test_the_last_event_may_lack_its_blank_line(last: bytes) -> None:
+    finished = chat_events()[:6]
+
+    reply, _, caller = _stream(Meter.CHAT, [*finished, last])
+
+    assert reply.body == b"".join(finished) + last
+    assert caller.error_code == ""
+
+
+@pytest.mark.parametrize("failure", CUTS)
+@pytest.mark.parametrize("name", ["chat", "chat with CRLF", "completions", "responses", "messages"])
+def test_what_breaks_off_after_its_last_event_is_whole(name: str, failure: Step) -> None:
+    kind, events, tokens = STREAMS[name]
+
+    reply, used, caller = _stream(kind, [*events, failure])
+
+    assert (reply.body, used, caller.error_code) == (b"".join(events), tokens, "")
+
+
+def test_the_error_event_has_the_shape_its_readers_know() -> None:
+    cut = CutError("gone")
+    chat = _error(_stream(Meter.CHAT, [cut])[0].body)
+    responses = _error(_stream(Meter.RESPONSES, [cut])[0].body)
+    messages = _stream(Meter.MESSAGES, [cut])[0].body
+
+    assert isinstance(chat["error"], dict)
+    assert {"message", "type", "param", "code"} == set(chat["error"])
+    assert (responses["type"], responses["code"]) == ("error", "upstream_stream_cut")
+    assert messages.startswith(b"event: error\ndata: ")
+    assert isinstance(_error(messages)["error"], dict)
+
+
+def test_an_event_too_large_to_hold_passes_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(relay_module, "MAX_HELD", 100)
+    huge = event({"choices": [{"delta": {"content": "a" * 1000}}]})
+    whole = huge + event("[DONE]")
+
+    reply, _, caller = _stream(Meter.CHAT, [whole[at : at + 64] for at in range(0, len(whole), 64)])
+
+    assert reply.body == whole
+    assert len(reply.chunks) > 5
+    assert caller.error_code == ""
+
+
+def test_streams_of_other_endpoints_pass_as_they_are() -> None:
+    pieces = [b"event: thread.run.created\ndata: {}\n", b"\nevent: done\ndata: [DO", b"NE]\n\nrest"]
+
+    reply, used, caller = _stream(Meter.NONE, pieces)
+
+    assert (reply.body, used, caller.error_code) == (b"".join(pieces), Tokens(), "")
+
+
+async def _whole(steps: Sequence[Step], headers: list[Header], *, listener: bool) -> Reply:
+    caller, reply = _exchange(Meter.CHAT)
+    if listener:
+        caller.caller = Taker(reply.messages)
+        caller.body_read = True
+    meter = BodyMeter(Meter.CHAT, b"identity")
+    answer = Answer(steps)
+    if not relay_whole(caller, answer, headers, meter):
+        await relay_body(caller, answer, headers, meter)
+    assert caller.response_bytes == len(reply.body)
+    assert caller.finished
+    assert caller.status == 200
+    return reply
+
+
+@given(st.lists(st.binary(min_size=1, max_size=20), max_size=6), st.booleans(), st.booleans())
+def test_a_body_passes_byte_for_byte(pieces: list[bytes], declared: bool, listener: bool) -> None:
+    size = sum(map(len, pieces))
+    headers = [(b"content-length", str(size).encode())] if declared else []
+
+    reply = asyncio.run(_whole(pieces, headers, listener=listener))
+
+    assert reply.body == b"".join(pieces)
+    assert reply.ended
+
+
+async def test_a_body_that_breaks_off_is_not_ended() -> None:
+    caller, reply = _exchange(Meter.CHAT)
+
+    with pytest.raises(BrokenAnswerError, match="gone"):
+        await relay_body(caller, Answer([b"half", CutError("gone")]), [(b"content-length", b"8")], None)
+
+    assert reply.body == b"half"
+    assert not reply.ended
+    assert not caller.finished
+
+
+async def test_the_first_byte_is_the_head() -> None:
+    caller, reply = _exchange(Meter.CHAT)
+    waiting = asyncio.Event()
+    answer = Answer([waiting])
+    relaying = asyncio.create_task(
+        relay_stream(caller, answer, [], StreamMeter(Meter.CHAT), hide_usage=False)
+    )
+
+    await answer.reached.wait()
+
+    assert reply.status == 200
+    assert caller.first_byte >= caller.began
+    waiting.set()
+    await relaying

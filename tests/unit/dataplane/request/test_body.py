@@ -1,0 +1,141 @@
+"""Reading, streaming and discarding a request's body, within bounds."""
+
+import pytest
+from tollkeeper_server.dataplane.exchange import UNKNOWN_BYTES, ClientGoneError, Exchange, Message
+from tollkeeper_server.dataplane.request import body as body_module
+from tollkeeper_server.dataplane.request.body import discard_body, read_body, stream_body
+from tollkeeper_server.errors import Reason, TollkeeperError
+from tollkeeper_server.snapshot.model import Header
+
+from tests.unit.dataplane.parts import exchange
+
+CHUNKED: Header = (b"transfer-encoding", b"chunked")
+
+
+def _nothing() -> None:
+    """What a caller does who does not care that a body has ended."""
+
+
+class _Sender:
+    def __init__(self, *pieces: bytes, leaves: bool = False) -> None:
+        self.messages: list[Message] = [
+            {"type": "http.request", "body": piece, "more_body": leaves or at < len(pieces)}
+            for at, piece in enumerate(pieces, start=1)
+        ]
+        if leaves:
+            self.messages.append({"type": "http.disconnect"})
+
+    async def receive(self) -> Message:
+        return self.messages.pop(0)
+
+
+def _exchange(sender: _Sender, *headers: Header) -> Exchange:
+    made = exchange(headers=headers or [CHUNKED])
+    made.receive = sender.receive
+    return made
+
+
+async def test_a_body_is_read_whole() -> None:
+    caller = _exchange(_Sender(b"ab", b"", b"cd", b""))
+
+    assert await read_body(caller, 4) == b"abcd"
+    assert caller.body_read
+    assert await read_body(caller, 4) == b""
+
+
+async def test_messages_without_members_have_their_defaults() -> None:
+    sender = _Sender()
+    sender.messages.append({"type": "http.request"})
+
+    assert await read_body(_exchange(sender), 4) == b""
+
+
+async def test_a_byte_too_many_is_refused_at_once() -> None:
+    sender = _Sender(b"abc", b"de", b"never read")
+    caller = _exchange(sender)
+
+    with pytest.raises(TollkeeperError, match="larger than the 4 bytes") as caught:
+        await read_body(caller, 4)
+
+    assert caught.value.reason is Reason.BODY_TOO_LARGE
+    assert len(sender.messages) == 1
+
+
+async def test_a_declared_byte_too_many_is_refused_unread() -> None:
+    sender = _Sender(b"abcde")
+
+    with pytest.raises(TollkeeperError) as caught:
+        await read_body(_exchange(sender, (b"content-length", b"5")), 4)
+
+    assert caught.value.reason is Reason.BODY_TOO_LARGE
+    assert len(sender.messages) == 1
+
+
+async def test_who_leaves_is_gone() -> None:
+    with pytest.raises(ClientGoneError):
+        await read_body(_exchange(_Sender(b"ab", leaves=True)), 4)
+
+
+async def test_a_streamed_body_counts_and_skips_what_is_empty() -> None:
+    caller = _exchange(_Sender(b"ab", b"", b"cd"))
+
+    ended: list[bool] = []
+
+    assert [piece async for piece in stream_body(caller, 4, lambda: ended.append(True))] == [b"ab", b"cd"]
+    assert ended == [True]
+    assert (caller.request_bytes, caller.body_read, caller.body_error) == (4, True, None)
+
+
+async def test_what_goes_wrong_in_a_stream_is_kept_for_who_asks() -> None:
+    too_large, gone = _exchange(_Sender(b"abcde")), _exchange(_Sender(b"ab", leaves=True))
+
+    with pytest.raises(TollkeeperError):
+        _ = [piece async for piece in stream_body(too_large, 4, _nothing)]
+    with pytest.raises(ClientGoneError):
+        _ = [piece async for piece in stream_body(gone, 4, _nothing)]
+
+    assert isinstance(too_large.body_error, TollkeeperError)
+    assert isinstance(gone.body_error, ClientGoneError)
+
+
+@pytest.mark.parametrize("leaves", [True, False])
+async def test_what_is_left_is_discarded_to_its_end(leaves: bool) -> None:
+    sender = _Sender(b"ab", b"cd", leaves=leaves)
+    caller = _exchange(sender)
+
+    await discard_body(caller)
+
+    assert (sender.messages, caller.body_read) == ([], True)
+
+
+async def test_no_more_is_discarded_than_can_be_expected(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(body_module, "DISCARD_BYTES", 3)
+    sender = _Sender(b"ab", b"cd", b"ef")
+
+    await discard_body(_exchange(sender))
+
+    assert len(sender.messages) == 1
+
+
+@pytest.mark.parametrize(
+    ("headers", "version", "method", "declared"),
+    [
+        ([(b"content-length", b"5")], "1.1", "POST", 5),
+        ([(b"content-length", b"0")], "2", "POST", 0),
+        ([(b"content-length", b"x")], "1.1", "POST", UNKNOWN_BYTES),
+        ([(b"content-length", b"-1")], "1.1", "POST", UNKNOWN_BYTES),
+        ([(b"content-length", b"9" * 5000)], "2", "POST", UNKNOWN_BYTES),
+        ([CHUNKED], "1.1", "POST", UNKNOWN_BYTES),
+        ([], "1.1", "POST", 0),
+        ([], "2", "POST", UNKNOWN_BYTES),
+        ([], "2", "GET", 0),
+        ([], "2", "HEAD", 0),
+        ([], "2", "DELETE", UNKNOWN_BYTES),
+    ],
+)
+def test_how_much_is_to_come_is_what_the_head_says(
+    headers: list[Header], version: str, method: str, declared: int
+) -> None:
+    caller = exchange(method=method, headers=headers, http_version=version)
+
+    assert (caller.declared_bytes, caller.body_read) == (declared, declared == 0)

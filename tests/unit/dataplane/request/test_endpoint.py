@@ -1,0 +1,199 @@
+"""Which endpoint a path is, and what no path may do."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tollkeeper_server.dataplane.request.endpoint import MAX_PATH, Body, Meter, check_query, match
+from tollkeeper_server.domain.model import Capability
+from tollkeeper_server.errors import Reason, TollkeeperError
+
+METERED = {
+    "chat/completions": ("chat_completions", Meter.CHAT, Capability.CHAT_COMPLETIONS),
+    "completions": ("completions", Meter.COMPLETIONS, Capability.COMPLETIONS),
+    "embeddings": ("embeddings", Meter.EMBEDDINGS, Capability.EMBEDDINGS),
+    "responses": ("responses", Meter.RESPONSES, Capability.RESPONSES),
+    "images/generations": ("images_generations", Meter.IMAGES, Capability.IMAGES_GENERATIONS),
+    "images/edits": ("images_edits", Meter.IMAGES, Capability.IMAGES_EDITS),
+    "images/variations": ("images_variations", Meter.IMAGES, Capability.IMAGES_EDITS),
+    "audio/transcriptions": ("audio_transcriptions", Meter.TRANSCRIPTION, Capability.AUDIO_TRANSCRIPTIONS),
+    "audio/translations": ("audio_translations", Meter.TRANSCRIPTION, Capability.AUDIO_TRANSCRIPTIONS),
+    "audio/speech": ("audio_speech", Meter.SPEECH, Capability.AUDIO_SPEECH),
+    "moderations": ("moderations", Meter.NONE, Capability.MODERATIONS),
+    "messages": ("messages", Meter.MESSAGES, Capability.MESSAGES),
+    "messages/count_tokens": ("messages_count_tokens", Meter.NONE, Capability.MESSAGES),
+}
+
+
+@pytest.mark.parametrize("path", METERED)
+@pytest.mark.parametrize("prefix", ["/v1/", "/", "/openai/v1/", "/openai/deployments/gpt-4o/"])
+def test_every_metered_endpoint_is_known_in_every_form(prefix: str, path: str) -> None:
+    matched = match(f"{prefix}{path}".encode(), "POST")
+
+    name, meter, capability = METERED[path]
+    assert (name, meter, capability) == (
+        matched.endpoint.name,
+        matched.endpoint.meter,
+        matched.endpoint.capability,
+    )
+    assert f"/{path}" == matched.path
+    assert ("gpt-4o" if "deployments" in prefix else "") == matched.path_model
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("models", "models"),
+        ("models/gpt-4o", "models"),
+        ("files", "files"),
+        ("files/file-1/content", "files"),
+        ("uploads/u1/parts", "uploads"),
+        ("batches/b1/cancel", "batches"),
+        ("fine-tunes", "fine_tunes"),
+        ("fine_tuning/jobs", "fine_tuning"),
+        ("assistants", "assistants"),
+        ("threads/t1/runs", "threads"),
+        ("vector_stores/v1/search", "vector_stores"),
+        ("responses/r1/input_items", "responses"),
+        ("chat/completions/c1", "chat"),
+        ("messages/batches", "messages"),
+        ("realtime/sessions", "realtime"),
+    ],
+)
+@pytest.mark.parametrize("prefix", ["/v1/", "/"])
+def test_families_are_known_with_and_without_version(prefix: str, path: str, name: str) -> None:
+    matched = match(f"{prefix}{path}".encode(), "GET")
+
+    assert name == matched.endpoint.name
+    assert f"/{path}" == matched.path
+    assert Meter.NONE is matched.endpoint.meter
+
+
+@pytest.mark.parametrize("path", ["files", "uploads/u/parts"])
+def test_uploads_are_not_read(path: str) -> None:
+    assert Body.STREAM is match(f"/v1/{path}".encode(), "POST").endpoint.body
+
+
+def test_what_is_unknown_is_forwarded_only_below_the_version() -> None:
+    assert match(b"/v1/rerank", "POST").endpoint.name == "other"
+    with pytest.raises(TollkeeperError) as caught:
+        match(b"/rerank", "POST")
+    assert Reason.NOT_FOUND is caught.value.reason
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        b"/",
+        b"/v1",
+        b"/favicon.ico",
+        b"/manage/projects",
+        b"/v2/chat/completions",
+        # A second version would reach past the meters, where a base URL has none.
+        b"/v1/v1/chat/completions",
+        b"/v1//v1/embeddings",
+        b"/v1/%761/files",
+    ],
+)
+def test_what_is_nothing_is_not_found(path: bytes) -> None:
+    with pytest.raises(TollkeeperError) as caught:
+        match(path, "GET")
+    assert Reason.NOT_FOUND is caught.value.reason
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "DELETE", "PATCH"])
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/chat/completions/", "/responses"])
+def test_reading_what_was_stored_is_not_metered_again(method: str, path: str) -> None:
+    assert Meter.NONE is match(path.encode(), method).endpoint.meter
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        b"/v1/chat/completions/",
+        b"/v1//chat/completions",
+        b"/v1/chat//completions",
+        b"/v1/%63hat/completions",
+        b"/v1/chat%2Fcompletions",
+        b"/v1/Chat/Completions",
+    ],
+)
+def test_no_spelling_of_a_path_gets_round_its_meter(spelling: bytes) -> None:
+    matched = match(spelling, "POST")
+
+    assert Meter.CHAT is matched.endpoint.meter
+    assert spelling.removeprefix(b"/v1") == matched.path.encode()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        b"",
+        b"*",
+        b"files",
+        b"@other.test/files/x",
+        b"%2fv1%2f@other.test/files/x",
+        b"/v1/../manage",
+        b"/v1/./files",
+        b"/v1/files/..",
+        b"/v1/%2e%2e/manage",
+        b"/v1/%2E./manage",
+        b"/v1/%252e%252e/manage",
+        b"/v1/files%2f..%2fx",
+        b"/v1/files%5c..%5cx",
+        b"/v1/files\\..\\x",
+        b"/v1/chat/completions#x",
+        b"/v1/files x",
+        b"/v1/files\r\nx: y",
+        b"/v1/files\x00",
+        b"/v1/fil\xc3\xa9s",
+        b"/v1/" + b"a" * MAX_PATH,
+    ],
+)
+def test_what_no_upstream_should_see_is_refused(path: bytes) -> None:
+    with pytest.raises(TollkeeperError) as caught:
+        match(path, "GET")
+    assert Reason.INVALID_ARGUMENT is caught.value.reason
+    assert caught.value.field == "path"
+
+
+def test_names_with_dots_are_no_dot_segments() -> None:
+    assert match(b"/v1/models/gpt-3.5-turbo", "GET").path == "/models/gpt-3.5-turbo"
+    assert match(b"/v1/files/...", "GET").path == "/files/..."
+
+
+@pytest.mark.parametrize(
+    ("path", "model"),
+    [
+        (b"/openai/deployments/my%20gpt/chat/completions", "my gpt"),
+        (b"/openai/deployments/org%2Fmodel/embeddings", "org/model"),
+        (b"/openai/deployments/%ff/embeddings", "\ufffd"),
+    ],
+)
+def test_azures_form_names_the_model_decoded(path: bytes, model: str) -> None:
+    assert model == match(path, "POST").path_model
+
+
+@given(st.binary(max_size=60) | st.text("/.%2eEv1openaidplymts@#?", max_size=60).map(str.encode))
+def test_a_path_is_matched_or_refused_and_never_reaches_another_host(raw: bytes) -> None:
+    path, reason = "/", Reason.NOT_FOUND
+    try:
+        path = match(raw, "POST").path
+    except TollkeeperError as error:
+        reason = error.reason
+    assert reason in {Reason.NOT_FOUND, Reason.INVALID_ARGUMENT}
+    assert path.startswith("/")
+    assert path.isascii()
+    assert path.isprintable()
+    assert not {"?", "#", "\\", " "} & set(path)
+
+
+@pytest.mark.parametrize("query", [b"a b", b"a\r\nx: y", b"\x00", b"a#b", b"\xff", b"a\x7f"])
+def test_a_query_that_would_break_the_request_line_is_refused(query: bytes) -> None:
+    with pytest.raises(TollkeeperError) as caught:
+        check_query(query)
+    assert caught.value.field == "query"
+
+
+@pytest.mark.parametrize("query", [b"", b"limit=10&after=x%20y", b"a=[1]&b={}&c=\"'"])
+def test_usual_queries_pass(query: bytes) -> None:
+    check_query(query)

@@ -1,0 +1,231 @@
+import asyncio
+from dataclasses import dataclass, field
+from itertools import pairwise
+from math import inf
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tollkeeper_server.dataplane.transport import CutError, Outgoing, TransportError
+from tollkeeper_server.domain.upstream import Timeouts
+from tollkeeper_server.http1.client.answer import HELD_BYTES, Answer
+from tollkeeper_server.http1.client.connection import Connection
+from tollkeeper_server.snapshot.model import Header
+
+REQUEST = Outgoing("POST", "", [], b"", Timeouts())
+
+
+class Wire(asyncio.Transport):
+    """The loop's end of a connection, without a network."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.closed = False
+        self.paused = False
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Drops what is sent."""
+
+    def abort(self) -> None:
+        """Takes note."""
+        self.closed = True
+
+    def is_closing(self) -> bool:
+        """Whether it was closed."""
+        return self.closed
+
+    def pause_reading(self) -> None:
+        """Takes note."""
+        assert not self.paused
+        self.paused = True
+
+    def resume_reading(self) -> None:
+        """Takes note."""
+        assert self.paused
+        self.paused = False
+
+
+@dataclass
+class Owner:
+    """Who is given connections back."""
+
+    kept: list[Connection] = field(default_factory=list)
+
+    def give_back(self, connection: Connection) -> None:
+        """Takes note."""
+        self.kept.append(connection)
+
+    def lost(self, connection: Connection) -> None:
+        """Nothing to do."""
+
+
+class Case:
+    """A connection on which a request was just sent."""
+
+    def __init__(self) -> None:
+        self.owner = Owner()
+        self.wire = Wire()
+        loop = asyncio.get_running_loop()
+        self.connection = Connection(self.owner, loop)
+        self.connection.connection_made(self.wire)
+        self.answer: Answer = self.connection.begin(REQUEST, b"", loop.time(), inf)
+
+    def feed(self, data: bytes) -> None:
+        """Lets bytes arrive, unless the connection was closed."""
+        if not self.wire.closed:
+            self.connection.data_received(data)
+
+    def end(self) -> None:
+        """Lets the upstream close."""
+        if not self.wire.closed:
+            self.connection.eof_received()
+        self.connection.connection_lost(None)
+
+
+def _split(data: bytes, cuts: list[int]) -> list[bytes]:
+    places = [0, *sorted(cut % (len(data) + 1) for cut in cuts), len(data)]
+    return [data[start:end] for start, end in pairwise(places) if start < end]
+
+
+async def _read(answer: Answer) -> tuple[int, list[Header], bytes, str]:
+    body = b""
+    problem = ""
+    try:
+        await answer.head()
+        async for chunk in answer.chunks():
+            body += chunk
+    except TransportError as error:
+        problem = f"{type(error).__name__}: {error}"
+    return answer.status, answer.headers, body, problem
+
+
+async def _outcome(pieces: list[bytes]) -> tuple[object, ...]:
+    case = Case()
+    for piece in pieces:
+        case.feed(piece)
+    kept = len(case.owner.kept)
+    case.end()
+    return (*await _read(case.answer), kept)
+
+
+TOKENS = st.text("abcXYZ-", min_size=1, max_size=6).map(lambda text: b"x-" + text.encode())
+VALUES = st.binary(max_size=10).map(lambda raw: bytes(byte for byte in raw if byte >= 0x21 and byte != 0x7F))
+FRAMINGS = st.sampled_from(["length", "chunked", "close"])
+
+
+@st.composite
+def messages(draw: st.DrawFn) -> tuple[bytes, int, list[Header], bytes]:
+    """Draws an answer as bytes, and what it says."""
+    pieces = draw(st.lists(st.binary(min_size=1, max_size=40), max_size=5))
+    headers = draw(st.lists(st.tuples(TOKENS, VALUES), max_size=4))
+    status = draw(st.sampled_from([200, 201, 299, 404, 500]))
+    framing = draw(FRAMINGS)
+    body = b"".join(pieces)
+    if framing == "length":
+        headers.append((b"Content-Length", b"%d" % len(body)))
+        wire = body
+    elif framing == "chunked":
+        headers.append((b"Transfer-Encoding", b"chunked"))
+        wire = b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces) + b"0\r\n"
+        wire += draw(st.sampled_from([b"", b"X-Trailer: 1\r\nX-Other: 2\r\n"])) + b"\r\n"
+    else:
+        wire = body
+    interim = draw(
+        st.sampled_from([b"", b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 103 E\r\nLink: x\r\n\r\n"])
+    )
+    head = b"".join(b"%b: %b\r\n" % header for header in headers)
+    return interim + b"HTTP/1.1 %d Some reason\r\n%b\r\n" % (status, head) + wire, status, headers, body
+
+
+CUTS = st.lists(st.integers(0, 10_000), max_size=8)
+
+
+@given(messages(), CUTS)
+def test_however_an_answer_is_split_it_is_the_same(
+    message: tuple[bytes, int, list[Header], bytes], cuts: list[int]
+) -> None:
+    data, status, headers, body = message
+    framed = headers[-1:] and headers[-1][0] in {b"Content-Length", b"Transfer-Encoding"}
+
+    assert asyncio.run(_outcome(_split(data, cuts))) == (status, headers, body, "", 1 if framed else 0)
+
+
+@given(messages(), st.integers(0, 10_000), CUTS)
+def test_however_an_answer_breaks_off_it_is_told(
+    message: tuple[bytes, int, list[Header], bytes], end: int, cuts: list[int]
+) -> None:
+    data, _, headers, body = message
+    whole = asyncio.run(_outcome([data]))
+    broken = data[: end % len(data)]
+    got = asyncio.run(_outcome(_split(broken, cuts)))
+
+    assert got == asyncio.run(_outcome([broken]))
+    if headers[-1:] and headers[-1][0] in {b"Content-Length", b"Transfer-Encoding"}:
+        assert got[3] == "CutError: the upstream closed the connection" or got == whole
+    assert body.startswith(bytes(got[2]))  # type: ignore[call-overload]  # the third is the body
+
+
+@given(
+    st.binary(max_size=80), CUTS, st.sampled_from([b"", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 X\r\n\r\n"])
+)
+def test_whatever_arrives_is_an_answer_or_told(noise: bytes, cuts: list[int], start: bytes) -> None:
+    data = start + noise
+
+    assert asyncio.run(_outcome(_split(data, cuts))) == asyncio.run(_outcome([data]))
+
+
+@given(
+    st.lists(st.integers(1, 150_000), min_size=1, max_size=12),
+    st.lists(st.booleans(), max_size=30),
+    st.booleans(),
+)
+def test_however_slowly_an_answer_is_read_it_is_the_same(
+    sizes: list[int], reads: list[bool], chunked: bool
+) -> None:
+    async def run() -> None:
+        case = Case()
+        pieces = [bytes([number]) * size for number, size in enumerate(sizes)]
+        body = b"".join(pieces)
+        if chunked:
+            case.feed(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+            arriving = [b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces] + [b"0\r\n\r\n"]
+        else:
+            case.feed(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body))
+            arriving = pieces
+        got = b""
+        turns = iter(reads)
+        while arriving:
+            # A loop gives nothing more to a connection that has asked to pause.
+            if case.wire.paused or (next(turns, False) and case.answer._held):
+                got += await anext(case.answer)
+            else:
+                case.feed(arriving.pop(0))
+                assert case.answer._size <= HELD_BYTES + 150_000
+        got += (await _read(case.answer))[2]
+        assert got == body
+        assert not case.wire.paused
+        assert case.owner.kept == [case.connection]
+
+    asyncio.run(run())
+
+
+async def test_a_stale_answer_does_not_touch_the_next_one() -> None:
+    case = Case()
+    case.feed(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+    stale = case.answer
+    case.answer = case.connection.begin(REQUEST, b"", asyncio.get_running_loop().time(), inf)
+    stale.close()
+
+    assert not case.wire.closed
+    case.feed(b"HTTP/1.1 204 No Content\r\n\r\n")
+    assert (await _read(case.answer))[0] == 204
+
+
+async def test_a_connection_lost_before_it_is_used_is_told() -> None:
+    case = Case()
+    case.answer.close()
+    case.connection.connection_lost(None)
+    answer = case.connection.begin(REQUEST, b"", asyncio.get_running_loop().time(), inf)
+
+    with pytest.raises(CutError):
+        await answer.head()

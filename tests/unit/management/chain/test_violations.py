@@ -1,0 +1,43 @@
+"""Refusals of protovalidate's name the field and say in words what it must be."""
+
+import pytest
+from google.protobuf.message import Message
+from protovalidate import Validator
+from tollkeeper.v1 import group_service_pb2, traffic_pb2, upstream_service_pb2
+from tollkeeper_server.management.chain.violations import refusal
+
+LINES = "canary\r\nX-Evil: 1"
+
+
+def _upstream(name: str = "X-A", value: str = "a") -> Message:
+    insert = upstream_service_pb2.HEADER_ACTION_INSERT
+    operation = upstream_service_pb2.HeaderOperation(action=insert, name=name, value=value)
+    return upstream_service_pb2.CreateUpstreamRequest(
+        name="a", provider=upstream_service_pb2.PROVIDER_OPENAI, header_operations=[operation]
+    )
+
+
+def _group(name: str = "g", user_agent: str = "", session_header: str = "") -> Message:
+    policy = traffic_pb2.TrafficPolicy(user_agent=user_agent, session_header=session_header)
+    members = [group_service_pb2.Member(upstream="a", weight=1)]
+    return group_service_pb2.CreateGroupRequest(name=name, members=members, policy=policy)
+
+
+@pytest.mark.parametrize(
+    ("request_message", "field", "words"),
+    [
+        (_upstream(value=LINES), "header_operations[0].value", "printable ASCII, without line breaks"),
+        (_upstream(name=LINES), "header_operations[0].name", "the name of a header"),
+        (_group(user_agent=LINES), "policy.user_agent", "printable ASCII, without line breaks"),
+        (_group(session_header=LINES), "policy.session_header", "the name of a header"),
+        (_group(name=LINES), "name", "letters, digits, dots, dashes and underscores"),
+    ],
+)
+def test_a_line_break_is_refused_in_words(request_message: Message, field: str, words: str) -> None:
+    error = refusal(Validator().collect_violations(request_message))
+
+    assert error.field == field
+    assert f"{field}: must be" in error.message
+    assert words in error.message
+    assert "regex" not in error.message
+    assert "canary" not in error.message

@@ -1,0 +1,95 @@
+"""The certificate is usable or the reason why not is told; the self-signed one is kept and renewed."""
+
+import ssl
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from tollkeeper_server.process import certificate as tls
+from tollkeeper_server.process.certificate import CertificateError, load_certificate
+from tollkeeper_server.settings import Settings, Tls
+
+
+def self_signed(folder: Path) -> tuple[Path, Path]:
+    """Returns a self-signed certificate kept in a folder."""
+    return load_certificate(Settings(data_dir=folder, tls=Tls.SELF_SIGNED))
+
+
+def given(certificate: Path, key: Path) -> tuple[Path, Path]:
+    """Returns the certificate that the settings name."""
+    return load_certificate(Settings(tls_cert=certificate, tls_key=key))
+
+
+def test_a_self_signed_certificate_is_for_this_machine(tmp_path: Path) -> None:
+    certificate, key = self_signed(tmp_path / "data")
+    found = x509.load_pem_x509_certificate(certificate.read_bytes())
+    names = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert "localhost" in names.get_values_for_type(x509.DNSName)
+    assert {str(it) for it in names.get_values_for_type(x509.IPAddress)} == {"127.0.0.1", "::1"}
+    assert key.stat().st_mode & 0o777 == 0o600
+    ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key)
+
+
+def test_it_is_kept(tmp_path: Path) -> None:
+    first = [path.read_bytes() for path in self_signed(tmp_path)]
+    assert first == [path.read_bytes() for path in self_signed(tmp_path)]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["self-signed.crt", "self-signed.key"]
+
+
+def test_it_is_renewed_before_it_expires(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tls, "_LIFETIME", timedelta(days=29))
+    certificate, _ = self_signed(tmp_path)
+    first = certificate.read_bytes()
+    monkeypatch.undo()
+    self_signed(tmp_path)
+    renewed = certificate.read_bytes()
+    assert renewed != first
+    left = x509.load_pem_x509_certificate(renewed).not_valid_after_utc - datetime.now(UTC)
+    assert left > timedelta(days=365)
+
+
+@pytest.mark.parametrize("damage", ["self-signed.crt", "self-signed.key"])
+def test_it_is_made_anew_if_it_was_damaged(tmp_path: Path, damage: str) -> None:
+    self_signed(tmp_path)
+    (tmp_path / damage).write_text("nonsense")
+    ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(*self_signed(tmp_path))
+
+
+def test_a_given_certificate_is_used_where_it_is(tmp_path: Path) -> None:
+    pair = self_signed(tmp_path)
+    assert given(*pair) == pair
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    certificate, key = self_signed(tmp_path)
+    with pytest.raises(CertificateError, match=r"tls_cert: .*absent: No such file"):
+        given(tmp_path / "absent", key)
+    with pytest.raises(CertificateError, match=r"tls_key: .*absent: No such file"):
+        given(certificate, tmp_path / "absent")
+
+
+def test_what_is_no_pem_is_told(tmp_path: Path) -> None:
+    certificate, key = self_signed(tmp_path)
+    nonsense = tmp_path / "nonsense"
+    nonsense.write_text("nonsense")
+    with pytest.raises(CertificateError, match=r"tls_cert: .*nonsense is not a PEM file"):
+        given(nonsense, key)
+    nonsense.write_text("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
+    with pytest.raises(CertificateError, match="are not a certificate and its key"):
+        given(nonsense, key)
+    with pytest.raises(CertificateError, match="are not a certificate and its key"):
+        given(key, certificate)
+
+
+def test_a_key_of_another_certificate_is_told(tmp_path: Path) -> None:
+    certificate, _ = self_signed(tmp_path / "a")
+    _, key = self_signed(tmp_path / "b")
+    with pytest.raises(CertificateError, match="does not belong to the certificate"):
+        given(certificate, key)
+
+
+def test_a_folder_that_can_not_be_written_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CertificateError, match="can't be kept in"):
+        self_signed(tmp_path / "file" / "data")

@@ -1,0 +1,203 @@
+"""Batches in MongoDB, whatever happens between their steps."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import msgspec
+import pymongo
+import pytest
+from tollkeeper_server.domain.configuration import Batch, Configuration, Deletion, Kind
+from tollkeeper_server.errors import Reason, StoreUnavailableError, TollkeeperError
+from tollkeeper_server.store.mongo import configuration as mongo_configuration
+from tollkeeper_server.store.mongo.store import MongoStore
+
+from tests.contract.entities import a_group, a_listener, a_model, an_upstream
+from tests.servers.mongo import with_database
+from tests.servers.mongo_wire import MongoWire, wire_to
+
+pytestmark = pytest.mark.mongo
+
+BEFORE = a_model("changes")
+AFTER = msgspec.structs.replace(BEFORE, revision=2)
+OLD = Batch(puts=(an_upstream("stays"), an_upstream("goes"), BEFORE))
+NEW = Batch(
+    puts=(AFTER, an_upstream("comes"), a_group("comes")),
+    deletions=(Deletion(Kind.UPSTREAM, "goes"),),
+)
+Look = Callable[[MongoStore], Awaitable[object]]
+
+
+@asynccontextmanager
+async def opened(url: str) -> AsyncIterator[MongoStore]:
+    """The store of that URL, open."""
+    store = MongoStore(url)
+    await store.open()
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+@asynccontextmanager
+async def begun(url: str) -> AsyncIterator[tuple[MongoStore, MongoStore, MongoWire, int]]:
+    """A store with OLD in it, twice: directly and over a wire; and its revision."""
+    database = with_database(url)
+    async with opened(database) as direct, wire_to(database) as wire, opened(wire.url) as store:
+        assert await direct.write_configuration(OLD, expected=0)
+        assert await store.config_revision() == 1
+        yield direct, store, wire, 1
+
+
+def is_old(found: Configuration) -> bool:
+    """Whether it is OLD, all of it; if not, it must be NEW, all of it."""
+    if {upstream.name for upstream in found.upstreams} == {"stays", "goes"}:
+        assert found == Configuration(
+            revision=found.revision,
+            upstreams=(an_upstream("goes"), an_upstream("stays")),
+            models=(BEFORE,),
+        )
+        return True
+    assert found == Configuration(
+        revision=found.revision,
+        upstreams=(an_upstream("comes"), an_upstream("stays")),
+        models=(AFTER,),
+        groups=(a_group("comes"),),
+    )
+    return False
+
+
+@pytest.mark.parametrize("delivered", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize(
+    "look",
+    [
+        lambda store: store.read_configuration(),
+        lambda store: store.config_revision(),
+        lambda store: store.add_listener(a_listener()),
+    ],
+    ids=["reader", "poller", "writer"],
+)
+async def test_a_writer_that_dies_at_any_command_leaves_all_or_nothing(
+    mongo_url: str, look: Look, delivered: bool
+) -> None:
+    """Whoever comes next, to read or to write, leaves it whole; nothing stays in the way."""
+    outcomes = []
+    for number in range(1, 100):
+        async with begun(mongo_url) as (direct, store, wire, revision):
+            wire.cut_at(number, delivered=delivered)
+            try:
+                await store.write_configuration(NEW, expected=revision)
+                break
+            except StoreUnavailableError:
+                await look(direct)
+            is_new = await direct.get_group("comes") is not None
+            found = await direct.read_configuration()
+            assert is_old(msgspec.structs.replace(found, listeners=())) is not is_new
+            assert found.revision == revision + is_new + len(found.listeners)
+            assert await direct.write_configuration(OLD, expected=found.revision)
+            outcomes.append(is_new)
+    assert outcomes == sorted(outcomes)
+    assert set(outcomes) == {False, True}
+
+
+async def test_a_writer_that_sleeps_at_any_command_overwrites_nothing(mongo_url: str) -> None:
+    """Others complete its batch and go on; when it wakes up it changes nothing that they did."""
+    completed = []
+    for number in range(1, 100):
+        async with begun(mongo_url) as (direct, store, wire, revision):
+            wire.hold_at(number)
+            write = asyncio.ensure_future(store.write_configuration(NEW, expected=revision))
+            if not await wire.comes_to_hold(write):
+                break
+            completed.append(not is_old(await direct.read_configuration()))
+            if completed[-1]:
+                assert await direct.delete_upstream("comes", expected=1)
+                assert await direct.delete_group("comes", expected=1)
+                await direct.add_upstream(an_upstream("goes"))
+                newer = msgspec.structs.replace(a_model("changes"), revision=3)
+                assert await direct.replace_model(newer, expected=2)
+            else:
+                await direct.add_listener(a_listener())
+            before = await direct.read_configuration()
+
+            wire.release.set()
+
+            assert await write is completed[-1]
+            assert await direct.read_configuration() == before
+    assert completed == sorted(completed)
+    assert set(completed) == {False, True}
+
+
+async def test_a_single_write_that_sleeps_at_any_command_is_made_or_refused(mongo_url: str) -> None:
+    """A batch that comes in between neither is lost nor loses it: one of the two was first."""
+    outcomes = set()
+    newer = msgspec.structs.replace(an_upstream("goes"), revision=2)
+    for number in range(1, 100):
+        async with begun(mongo_url) as (direct, store, wire, revision):
+            wire.hold_at(number)
+            write = asyncio.ensure_future(store.replace_upstream(newer, expected=1))
+            if not await wire.comes_to_hold(write):
+                break
+            await direct.write_configuration(NEW, expected=await direct.config_revision())
+            was_first = await direct.config_revision() == revision + 2
+
+            wire.release.set()
+
+            assert await write is was_first
+            assert not is_old(await direct.read_configuration())
+            outcomes.add(was_first)
+    assert outcomes == {False, True}
+
+
+async def test_a_reader_that_sleeps_at_any_command_sees_all_or_nothing(mongo_url: str) -> None:
+    """A batch that is written meanwhile is seen whole, or not at all."""
+    seen = set()
+    for number in range(1, 100):
+        async with begun(mongo_url) as (direct, store, wire, revision):
+            wire.hold_at(number)
+            read = asyncio.ensure_future(store.read_configuration())
+            if not await wire.comes_to_hold(read):
+                break
+            assert await direct.write_configuration(NEW, expected=revision)
+
+            wire.release.set()
+
+            found = await read
+            seen.add(is_old(found))
+            assert is_old(found) is (found.revision == revision)
+    assert False in seen
+
+
+async def test_what_is_too_large_is_refused_before_it_is_begun(mongo_url: str) -> None:
+    """Nothing stays open that could never be completed; just below the limit the server takes it."""
+    async with opened(mongo_url) as store:
+        upstreams = tuple(
+            msgspec.structs.replace(an_upstream(f"u{number}"), ca_certificates="x" * 1_900_000)
+            for number in range(8)
+        )
+        assert await store.write_configuration(Batch(puts=upstreams), expected=0)
+        with pytest.raises(TollkeeperError, match="make them in parts") as refusal:
+            await store.write_configuration(
+                Batch(puts=(*upstreams, msgspec.structs.replace(upstreams[0], name="u9"))), expected=1
+            )
+        assert refusal.value.reason is Reason.INVALID_ARGUMENT
+        found = await store.read_configuration()
+        assert (found.revision, found.upstreams) == (1, upstreams)
+
+
+async def test_marks_of_what_was_deleted_go_in_time(mongo_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Opening the store removes the old ones, and those alone."""
+    async with opened(mongo_url) as store:
+        await store.add_upstream(an_upstream("gone"))
+        await store.add_upstream(an_upstream("stays"))
+        assert await store.delete_upstream("gone", expected=1)
+    for kept, ids in (
+        (mongo_configuration._MARKS_KEPT, ["gone", "stays"]),
+        (-mongo_configuration._MARKS_KEPT, ["stays"]),
+    ):
+        monkeypatch.setattr(mongo_configuration, "_MARKS_KEPT", kept)
+        async with opened(mongo_url):
+            pass
+        with pymongo.MongoClient[dict[str, object]](mongo_url) as client:
+            found = client.get_default_database()["upstreams"].find({}).sort("_id", 1)
+            assert [document["_id"] for document in found] == ids
