@@ -17,6 +17,7 @@ from tollkeeper_server.domain.model import Model
 from tollkeeper_server.domain.traffic import Group
 from tollkeeper_server.errors import Reason, TollkeeperError
 from tollkeeper_server.management.addresses import overlap
+from tollkeeper_server.management.refusals import Refusals
 
 _SHOWN = 10
 
@@ -58,9 +59,11 @@ def problems(entities: Entities) -> Iterator[Problem]:
 
 
 def refuse(found: Iterable[Problem]) -> None:
-    """Raises the first of the problems, if there is one."""
+    """Raise the first problem's reason, naming every field, if there is one."""
+    refusals = Refusals()
     for problem in found:
-        raise TollkeeperError(problem.reason, f"{problem.field}: {problem.why}", field=problem.field)
+        refusals.add(problem.field, problem.why, problem.reason)
+    refusals.raise_any()
 
 
 def of_group(group: Group, upstreams: Collection[str]) -> Iterator[Problem]:

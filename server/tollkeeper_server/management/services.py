@@ -18,14 +18,16 @@ from tollkeeper_server.management.chain.interceptors import (
 )
 from tollkeeper_server.management.chain.registry import SERVICES, Handler, handlers_of
 from tollkeeper_server.management.configuration.explaining import Explainer
-from tollkeeper_server.management.configuration.service import Configurations
-from tollkeeper_server.management.groups import Groups
-from tollkeeper_server.management.listeners import Listeners, PortCheck
-from tollkeeper_server.management.models import Models
-from tollkeeper_server.management.projects import Projects
-from tollkeeper_server.management.tokens import Tokens
-from tollkeeper_server.management.upstreams import Upstreams
-from tollkeeper_server.management.usage import Usage
+from tollkeeper_server.management.configuration.service import ConfigurationService
+from tollkeeper_server.management.editors import ProjectEditor, TokenEditor
+from tollkeeper_server.management.groups import GroupService
+from tollkeeper_server.management.listeners import ListenerService, PortCheck
+from tollkeeper_server.management.models import ModelService
+from tollkeeper_server.management.projects import ProjectService
+from tollkeeper_server.management.tokens import TokenService
+from tollkeeper_server.management.upstream_builder import UpstreamBuilder
+from tollkeeper_server.management.upstreams import UpstreamService
+from tollkeeper_server.management.usage import UsageService
 from tollkeeper_server.store.ports import Store
 from tollkeeper_server.store.sealed import Sealer
 
@@ -47,17 +49,19 @@ def make_chain(
 
     `port_check` tells why a listener can't have an address; None if it can. `explain` explains requests.
     """
-    tokens = Tokens(store, digest_key, changes, clock)
+    upstreams, projects = UpstreamBuilder(sealer), ProjectEditor(sealer)
+    edits = TokenEditor(store, digest_key, changes)
+    tokens = TokenService(store, edits, clock)
     implementations: dict[str, object] = {
-        "ProjectService": Projects(store, sealer, tokens, changes, clock),
+        "ProjectService": ProjectService(store, projects, tokens, changes, clock),
         "TokenService": tokens,
-        "UpstreamService": Upstreams(store, sealer, changes, clock),
-        "GroupService": Groups(store, changes, clock),
-        "ModelService": Models(store, changes, clock),
-        "ListenerService": Listeners(store, changes, clock, port_check),
-        "UsageService": Usage(store),
-        "ConfigurationService": Configurations(
-            store, sealer, digest_key, changes, clock, port_check, explain
+        "UpstreamService": UpstreamService(store, upstreams, changes, clock),
+        "GroupService": GroupService(store, changes, clock),
+        "ModelService": ModelService(store, changes, clock),
+        "ListenerService": ListenerService(store, changes, clock, port_check),
+        "UsageService": UsageService(store),
+        "ConfigurationService": ConfigurationService(
+            store, upstreams, projects, edits, changes, clock, port_check, explain
         ),
     }
     handlers: dict[str, Handler] = {}

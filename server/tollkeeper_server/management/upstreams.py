@@ -11,15 +11,14 @@ from tollkeeper_server.domain.upstream import Upstream
 from tollkeeper_server.errors import Reason, TollkeeperError
 from tollkeeper_server.management.etags import check, edit, remove
 from tollkeeper_server.management.masks import fields_to_change, require_values
+from tollkeeper_server.management.messages import show
 from tollkeeper_server.management.paging import every, last_key, next_page, page_size
 from tollkeeper_server.management.references import refuse_users, users_of_upstream
 from tollkeeper_server.management.upstream_builder import UpstreamBuilder
-from tollkeeper_server.management.upstream_messages import upstream_message
 from tollkeeper_server.store.ports import Store
-from tollkeeper_server.store.sealed import Sealer
 
 
-class Upstreams:
+class UpstreamService:
     """Implements `tollkeeper.v1.UpstreamService`.
 
     At most one upstream is the default. A new default is written before the one it replaces gives up;
@@ -28,9 +27,11 @@ class Upstreams:
     that is used and deleted is in `references.py`.
     """
 
-    def __init__(self, store: Store, sealer: Sealer, changes: Changes, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, store: Store, builder: UpstreamBuilder, changes: Changes, clock: Callable[[], datetime]
+    ) -> None:
         self._store = store
-        self._builder = UpstreamBuilder(sealer)
+        self._builder = builder
         self._changes = changes
         self._clock = clock
 
@@ -42,11 +43,11 @@ class Upstreams:
             upstream = msgspec.structs.replace(upstream, updated_at=await self._after_defaults(now))
         await self._store.add_upstream(upstream)
         await self._announce(upstream)
-        return pb.CreateUpstreamResponse(upstream=upstream_message(upstream))
+        return pb.CreateUpstreamResponse(upstream=show(upstream, pb.Upstream()))
 
     async def get_upstream(self, request: pb.GetUpstreamRequest) -> pb.GetUpstreamResponse:
         """Reads an upstream."""
-        return pb.GetUpstreamResponse(upstream=upstream_message(await self._find(request.name)))
+        return pb.GetUpstreamResponse(upstream=show(await self._find(request.name), pb.Upstream()))
 
     async def list_upstreams(self, request: pb.ListUpstreamsRequest) -> pb.ListUpstreamsResponse:
         """Reads a page of upstreams."""
@@ -54,12 +55,12 @@ class Upstreams:
         found = await self._store.list_upstreams(after=last_key(request), limit=size + 1)
         page, following = next_page(request, found, size, lambda upstream: upstream.name)
         return pb.ListUpstreamsResponse(
-            upstreams=[upstream_message(upstream) for upstream in page], next_page_token=following
+            upstreams=[show(upstream, pb.Upstream()) for upstream in page], next_page_token=following
         )
 
     async def update_upstream(self, request: pb.UpdateUpstreamRequest) -> pb.UpdateUpstreamResponse:
         """Changes an upstream."""
-        changing = fields_to_change(request, identity="name")
+        changing = fields_to_change(request)
         require_values(request, changing, "provider", "is_active", "is_default")
         now = self._clock()
 
@@ -79,7 +80,7 @@ class Upstreams:
         )
         if upstream is not before or upstream.is_default:
             await self._announce(upstream)
-        return pb.UpdateUpstreamResponse(upstream=upstream_message(upstream))
+        return pb.UpdateUpstreamResponse(upstream=show(upstream, pb.Upstream()))
 
     async def delete_upstream(self, request: pb.DeleteUpstreamRequest) -> pb.DeleteUpstreamResponse:
         """Removes an upstream that neither a model nor a group uses."""

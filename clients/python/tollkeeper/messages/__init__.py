@@ -1,7 +1,7 @@
 """Values, texts and trees as messages and back, by the messages' descriptors."""
 
 from tollkeeper.messages.problems import MessageError, Problem, Problems
-from tollkeeper.messages.walker import clear_defaults, fill, read, read_fields, read_time, write
+from tollkeeper.messages.walker import clear_defaults, fill, read, read_fields, write
 
 __all__ = [
     "MessageError",
@@ -11,6 +11,5 @@ __all__ = [
     "fill",
     "read",
     "read_fields",
-    "read_time",
     "write",
 ]

@@ -58,14 +58,6 @@ def read_fields(
     return found
 
 
-def read_time(message: Message, field: str) -> datetime | None:
-    """Return the time that a field of a message holds, or None if it is unset. Raises as `read`."""
-    problems = Problems()
-    found = _read_moment(getattr(message, field), field, problems) if message.HasField(field) else None
-    problems.raise_any()
-    return found
-
-
 def write(value: object, message: M, /, **others: object) -> M:
     """Fill an empty message with a value and return it. `others` are fields instead of their attributes.
 
