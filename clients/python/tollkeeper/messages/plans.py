@@ -52,7 +52,7 @@ class Part:
 
     `kind` is the class of the value, or of a list's items. `unit` is what a number of a Duration counts, in
     nanoseconds; one that is 0 by default is unset at 0 (`zero_is_unset`). `default` is that of the attribute,
-    None of an optional one, else `UNSET`.
+    None of an optional one, else `UNSET`. What `is_plain` is taken as it is: most fields are.
     """
 
     field: FieldDescriptor
@@ -61,6 +61,7 @@ class Part:
     unit: int
     default: object
     zero_is_unset: bool
+    is_plain: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +114,15 @@ def _part(field: FieldDescriptor, attribute: inspect.Parameter, unit: int) -> Pa
         kind, default = dict, {}
     if not _can_hold(kind, field):
         raise TypeError(f"{attribute} can't hold {field.full_name}")
-    return Part(field, attribute.name, kind, unit, default, _is(field, DURATION) and default == 0)
+    return Part(
+        field,
+        attribute.name,
+        kind,
+        unit,
+        default,
+        zero_is_unset=_is(field, DURATION) and default == 0,
+        is_plain=field.message_type is None and field.enum_type is None and not field.is_repeated,
+    )
 
 
 def _can_hold(kind: Any, field: FieldDescriptor) -> bool:

@@ -3,10 +3,9 @@
 Everything that is wrong is told at once, by path, and no message shows a value.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from functools import partial
 from typing import Any, TypeVar
 
 from google.protobuf.descriptor import FieldDescriptor
@@ -97,8 +96,11 @@ def _read(kind: Any, message: Message, path: str, problems: Problems) -> Any:
 
 
 def _read_part(part: Part, message: Message, start: str, problems: Problems) -> Any:
-    field, where = part.field, start + part.field.name
+    field = part.field
     value = getattr(message, field.name)
+    if part.is_plain and not field.has_presence:
+        return value
+    where = start + field.name
     if field.is_repeated:
         items = (_read_item(part, it, f"{where}[{index}]", problems) for index, it in enumerate(value))
         return tuple(it for it in items if it is not UNSET)
@@ -166,33 +168,59 @@ def _write(
             raise TypeError(f"{type(value).__name__} has no attribute for {', '.join(sorted(left))}")
         for name, part in plan.parts.items():
             held = getattr(value, part.attribute)
-            if name not in others and not (part.zero_is_unset and held == 0):
-                _put(message, part.field, held, start + name, problems, part.unit)
+            if held is None or name in others or (part.zero_is_unset and held == 0):
+                continue
+            if part.is_plain:
+                _put_scalar(message, name, held, start, problems)
+            else:
+                _put(message, part.field, held, start, problems, part.unit)
     for name, given in others.items():
         if name not in fields:
             raise TypeError(f"{descriptor_of(message).name} has no field {name!r}")
-        _put(message, fields[name], given, start + name, problems, NANOS["s"])
+        if given is not None:
+            _put(message, fields[name], given, start, problems, NANOS["s"])
 
 
 def _put(
-    message: Message, field: FieldDescriptor, value: Any, where: str, problems: Problems, unit: int
+    message: Message, field: FieldDescriptor, value: Any, start: str, problems: Problems, unit: int
 ) -> None:
     """Set a field to a value; a number of a Duration counts `unit` nanoseconds."""
-    if value is None:
-        return
-    target: Any = getattr(message, field.name)
+    where = start + field.name
     if field.is_repeated:
+        target: Any = getattr(message, field.name)
         for index, item in enumerate(value):
             place = f"{where}[{index}]"
             if field.message_type is not None:
                 _put_message(target.add(), item, place, problems, unit)
             else:
-                _put_scalar(target.append, field, item, place, problems)
+                target.append(_number(field, item, place, problems))
     elif field.message_type is not None:
+        target = getattr(message, field.name)
         target.SetInParent()
         _put_message(target, value, where, problems, unit)
     else:
-        _put_scalar(partial(setattr, message, field.name), field, value, where, problems)
+        _put_scalar(message, field.name, _number(field, value, where, problems), start, problems)
+
+
+def _put_scalar(message: Message, name: str, value: Any, start: str, problems: Problems) -> None:
+    try:
+        setattr(message, name, value)
+    except UnicodeError:
+        raise  # a text that is no text, wherever it stands
+    except (ValueError, OverflowError):  # protobuf's, which shows the value
+        problems.add(start + name, _OUT_OF_RANGE)
+
+
+def _number(field: FieldDescriptor, value: Any, where: str, problems: Problems) -> Any:
+    """Return the number of an enum's word; what is no word, or of no enum, is returned as it is."""
+    if field.enum_type is None or not isinstance(value, str):
+        return value
+    number = words_of(field.enum_type).get(value)
+    if number is None:
+        given = prefix_of(field.enum_type) + value.name if isinstance(value, StrEnum) else "it"
+        expected = ", ".join(words_of(field.enum_type))
+        problems.add(where, f"{given} can't be sent; expected one of {expected}")
+    return number or 0
 
 
 def _put_message(target: Any, value: Any, where: str, problems: Problems, unit: int) -> None:
@@ -216,23 +244,5 @@ def _put_time(
             problems.add(where, "needs a time zone, such as datetime.now(UTC)")
         else:
             target.FromDatetime(value)
-    except (ValueError, OverflowError):  # protobuf's, which shows the value
-        problems.add(where, _OUT_OF_RANGE)
-
-
-def _put_scalar(
-    put: Callable[[Any], object], field: FieldDescriptor, value: Any, where: str, problems: Problems
-) -> None:
-    if field.enum_type is not None and isinstance(value, str):
-        words = words_of(field.enum_type)
-        if value not in words:
-            given = prefix_of(field.enum_type) + value.name if isinstance(value, StrEnum) else "it"
-            problems.add(where, f"{given} can't be sent; expected one of {', '.join(words)}")
-            return
-        value = words[value]
-    try:
-        put(value)
-    except UnicodeError:
-        raise  # a text that is no text, wherever it stands
     except (ValueError, OverflowError):  # protobuf's, which shows the value
         problems.add(where, _OUT_OF_RANGE)
