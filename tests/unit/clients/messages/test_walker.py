@@ -307,3 +307,9 @@ def test_enums_have_the_words_of_protobuf(kind: type[Any], message: type[Message
             assert [it.value for it in part.kind if it.name != "UNKNOWN"] == words
             assert [it.name.lower() for it in part.kind] == [it.value for it in part.kind]
             assert "UNKNOWN" in part.kind.__members__
+
+
+def test_sums_are_grouped_by_the_words_of_protobuf() -> None:
+    words = words_of(usage_service_pb2.UsageGroup.DESCRIPTOR)
+
+    assert [it.value for it in UsageGroup] == list(words)
