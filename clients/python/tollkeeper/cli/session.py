@@ -199,9 +199,3 @@ def read_secret(
     if given == "":
         raise click.UsageError(f"{option}: is empty")
     return given
-
-
-def require_change(changes: object) -> None:
-    """Raises `click.UsageError` if none of an update's options was given."""
-    if not changes:
-        raise click.UsageError("nothing to change: give at least one of the options that --help lists")
