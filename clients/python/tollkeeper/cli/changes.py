@@ -1,6 +1,7 @@
 """Telling people what a configuration changed."""
 
-from tollkeeper.cli.output import Output, plain
+from tollkeeper.cli.output import Output
+from tollkeeper.messages.problems import plain
 from tollkeeper.values import AppliedConfiguration, ChangeAction, ConfigurationChange
 
 _SIGNS = {ChangeAction.CREATE: "+", ChangeAction.UPDATE: "~", ChangeAction.DELETE: "-"}

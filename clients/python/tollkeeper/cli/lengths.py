@@ -3,14 +3,9 @@
 import re
 from datetime import UTC, datetime, timedelta
 
-UNITS = {
-    "w": timedelta(weeks=1),
-    "d": timedelta(days=1),
-    "h": timedelta(hours=1),
-    "m": timedelta(minutes=1),
-    "s": timedelta(seconds=1),
-    "ms": timedelta(milliseconds=1),
-}
+from tollkeeper.messages.lengths import NANOS
+
+UNITS = {unit: timedelta(microseconds=nanos // 1_000) for unit, nanos in NANOS.items()}
 MAX_MINUTES = 52_560_000  # a hundred years, the longest that the gateway takes
 WHOLE = re.compile(r"(?:[0-9]+(?:ms|[wdhms]))+", re.ASCII)
 PART = re.compile(r"([0-9]+)(ms|[wdhms])", re.ASCII)

@@ -11,7 +11,7 @@ from typing import Concatenate, ParamSpec
 
 import click
 
-from tollkeeper.cli.output import Output, plain
+from tollkeeper.cli.output import Output
 from tollkeeper.client import Client
 from tollkeeper.connection import (
     ADDRESS_VARIABLE,
@@ -21,6 +21,7 @@ from tollkeeper.connection import (
     TOKEN_VARIABLES,
 )
 from tollkeeper.errors import TollkeeperError, Unauthenticated, Unavailable
+from tollkeeper.messages.problems import plain
 
 P = ParamSpec("P")
 

@@ -6,9 +6,10 @@ import click
 
 from tollkeeper.cli.lengths import MAX_MINUTES, minutes, moment
 from tollkeeper.cli.options import settings_of, to_update
-from tollkeeper.cli.output import Output, rfc3339
+from tollkeeper.cli.output import Output
 from tollkeeper.cli.session import manages, read_secret
 from tollkeeper.client import Client
+from tollkeeper.messages.lengths import rfc3339
 from tollkeeper.values import Expiry, MintedToken, RotatedToken, Token
 
 MAX_REQUESTS = 2**53 - 1

@@ -14,7 +14,7 @@ from google.protobuf.message import Message
 from tollkeeper.configuration.reading import fill
 from tollkeeper.configuration.references import escape, resolve
 from tollkeeper.configuration.tree import read_tree
-from tollkeeper.messages.fields import is_secret, words_of
+from tollkeeper.messages.fields import is_secret, numbers_of
 from tollkeeper.messages.lengths import write_duration
 from tollkeeper.v1.configuration_service_pb2 import Configuration
 
@@ -79,7 +79,8 @@ def _item(field: FieldDescriptor, value: object, text: _Text) -> Value:
     if isinstance(value, Message):
         return _plain(value, text)
     if field.enum_type is not None:
-        return next(word for word, number in words_of(field.enum_type).items() if number == value)
+        assert isinstance(value, int)
+        return numbers_of(field.enum_type)[value]
     if isinstance(value, str):
         return text(field, value)
     assert isinstance(value, bool | int | float), "descriptors of other kinds are not read either"

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import yaml
 
 from tollkeeper.configuration.errors import ConfigurationError
+from tollkeeper.messages.problems import printable
 
 MAX_BYTES = 10_000_000
 MAX_DEPTH = 64
@@ -182,11 +183,3 @@ def _sources(node: Node, line: int) -> list[Mapping]:
     if len(found) < len(wanted):
         raise ConfigurationError(f"line {line}: << takes a mapping, or a list of them")
     return found
-
-
-def printable(text: str) -> str:
-    """Returns a name that stands in a file in a form, and length, that can stand in a message."""
-    shown = text if len(text) <= 64 else f"{text[:64]}…"
-    return "".join(
-        it if it.isprintable() else it.encode("unicode_escape", "replace").decode() for it in shown
-    )

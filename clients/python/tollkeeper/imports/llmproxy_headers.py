@@ -1,8 +1,8 @@
 """llmproxy's header operations: those that can be ours, and what becomes of the others."""
 
-from tollkeeper.configuration.tree import printable
 from tollkeeper.imports.imported import as_secret
 from tollkeeper.imports.section import Section, wrong
+from tollkeeper.messages.problems import printable
 from tollkeeper.v1 import upstream_service_pb2 as pb
 
 _ACTIONS = {

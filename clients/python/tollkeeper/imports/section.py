@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterator
 
 from tollkeeper.configuration.errors import ConfigurationError
-from tollkeeper.configuration.tree import Mapping, Node, Scalar, Sequence, printable
+from tollkeeper.configuration.tree import Mapping, Node, Scalar, Sequence
+from tollkeeper.messages.problems import printable
 
 _INTEGER = re.compile(r"-?[0-9]{1,12}")
 _NUMBER = re.compile(r"-?[0-9]{1,12}(?:\.[0-9]{1,12})?")

@@ -6,8 +6,7 @@ from typing import Any
 
 from buf.validate import validate_pb2
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
-
-from tollkeeper_server.doors.rest.json import INTEGERS, short_name
+from tollkeeper.messages.fields import INTEGERS, words_of
 
 Schema = dict[str, Any]  # JSON, whose shape OpenAPI defines
 
@@ -105,7 +104,7 @@ class Schemas:
             {
                 "type": "string",
                 "description": self._comments.get(enum.full_name, ""),
-                "enum": [short_name(enum, value.name) for value in enum.values if value.number],
+                "enum": list(words_of(enum)),
             },
         )
         return {"$ref": f"#/components/schemas/{enum.name}"}
