@@ -16,7 +16,7 @@ CLIENT = "clients/python/tollkeeper"
 ROOMS: dict[str, set[str]] = {
     "errors": set(),
     "domain": set(),
-    "telemetry": set(),
+    "telemetry": {"domain"},
     "settings": set(),
     "simulator": set(),
     "store": {"domain", "errors", "telemetry"},

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from random import Random
 
 from tollkeeper_server.coordination.ports import Placements
@@ -13,8 +14,10 @@ from tollkeeper_server.dataplane.call.health import Health
 from tollkeeper_server.dataplane.call.prober import Prober
 from tollkeeper_server.dataplane.call.retry import RetryBudget
 from tollkeeper_server.dataplane.explain import Explainer
-from tollkeeper_server.dataplane.plane import DataPlane, Limits
+from tollkeeper_server.dataplane.plan import Limits, Planner
+from tollkeeper_server.dataplane.plane import DataPlane
 from tollkeeper_server.dataplane.request.authenticate import Authenticator
+from tollkeeper_server.dataplane.request.ip_limit import IpLimits
 from tollkeeper_server.dataplane.transport import Transport
 from tollkeeper_server.ledger.journal import Journal
 from tollkeeper_server.settings import Settings
@@ -65,20 +68,27 @@ def build_traffic(
         random,
         lambda exchange: journal.begin(exchange.intent()),
     )
+    limits = Limits(max_body=settings.max_body_bytes, max_upload=settings.max_upload_bytes)
+    planner = Planner(
+        check_ip=IpLimits(time.monotonic, metrics.rate_limited).check,
+        authenticate=authenticator.authenticate,
+        affinity=affinity,
+        admit=lambda token: store.admit_request(token.id, at=datetime.now(UTC)),
+        limits=limits,
+    )
     plane = DataPlane(
         current=current,
-        authenticator=authenticator,
-        admit=lambda token_id, at: store.admit_request(token_id, at=at),
+        planner=planner,
         dispatcher=dispatcher,
         affinity=affinity,
         journal=journal,
         metrics=metrics,
-        limits=Limits(max_body=settings.max_body_bytes, max_upload=settings.max_upload_bytes),
+        max_upload=limits.max_upload,
     )
     return Traffic(
         plane=plane,
         health=health,
         balancer=balancer,
         prober=Prober(transport, health),
-        explainer=Explainer(current, authenticator, store.get_token, affinity, health, balancer),
+        explainer=Explainer(current, authenticator, store.get_token, affinity, health, balancer, limits),
     )
