@@ -8,6 +8,7 @@ from typing import Any
 
 from tollkeeper_server.dataplane.caller import EXTENSION, LISTENER, Caller
 from tollkeeper_server.dataplane.request.endpoint import UNKNOWN, Endpoint
+from tollkeeper_server.dataplane.request.limits import Limits
 from tollkeeper_server.domain.ids import Prefix, new_id
 from tollkeeper_server.domain.listener import CONSOLE
 from tollkeeper_server.domain.usage import Intent, Tokens, UsageEvent
@@ -48,6 +49,7 @@ class Exchange:
         "finished",
         "first_byte",
         "headers",
+        "limits",
         "listener",
         "method",
         "model_asked",
@@ -69,13 +71,16 @@ class Exchange:
         "upstream",
     )
 
-    def __init__(self, scope: Message, receive: Receive, send: Send, snapshot: Snapshot) -> None:
+    def __init__(
+        self, scope: Message, receive: Receive, send: Send, snapshot: Snapshot, limits: Limits
+    ) -> None:
         self.began = time.perf_counter_ns()
         self.started_at = datetime.now(UTC)
         self.scope = scope
         self.receive = receive
         self.send = send
         self.snapshot = snapshot
+        self.limits = limits
         extensions = scope.get("extensions")
         self.caller: Caller | None = extensions.get(EXTENSION) if extensions else None
         self.method: str = scope["method"]

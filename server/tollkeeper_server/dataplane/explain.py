@@ -12,9 +12,10 @@ from tollkeeper_server.dataplane.call.forward import outgoing, outgoing_url
 from tollkeeper_server.dataplane.call.health import Health
 from tollkeeper_server.dataplane.caller import LISTENER
 from tollkeeper_server.dataplane.exchange import Exchange, Message
-from tollkeeper_server.dataplane.plan import Limits, OwnAnswer, Plan, Planner
+from tollkeeper_server.dataplane.plan import OwnAnswer, Plan, Planner
 from tollkeeper_server.dataplane.request.authenticate import Authenticator, Identity
 from tollkeeper_server.dataplane.request.endpoint import Body, Matched, Meter
+from tollkeeper_server.dataplane.request.limits import Limits
 from tollkeeper_server.dataplane.request.peek import media_type
 from tollkeeper_server.dataplane.route import Destination
 from tollkeeper_server.domain.explanation import ExplainedMember, Explanation, Query, Step, Verdict
@@ -53,13 +54,12 @@ class Explainer:
 
     async def explain(self, query: Query) -> Explanation:
         """Return where the request would go, and why. Raises STORE_UNAVAILABLE."""
-        exchange = _exchange(query, self._current())
+        exchange = _exchange(query, self._current(), self._limits)
         planner = Planner(
             check_ip=_count_no_address,
             authenticate=lambda exchange: self._authenticate(exchange, query.token),
             affinity=self._affinity,
             admit=self._would_admit,
-            limits=self._limits,
         )
         account = _Account(exchange)
         try:
@@ -196,7 +196,7 @@ class _Account:
         )
 
 
-def _exchange(query: Query, snapshot: Snapshot) -> Exchange:
+def _exchange(query: Query, snapshot: Snapshot, limits: Limits) -> Exchange:
     """Return the exchange of a request with the query's model in a body of JSON."""
     path, _, asked = (query.path or _CHAT).partition("?")
     method = query.method or "POST"
@@ -223,7 +223,7 @@ def _exchange(query: Query, snapshot: Snapshot) -> Exchange:
     async def receive() -> Message:
         return {"type": "http.request", "body": body, "more_body": False}
 
-    return Exchange(scope, receive, _no_answer, snapshot)
+    return Exchange(scope, receive, _no_answer, snapshot, limits)
 
 
 def _check_listener(exchange: Exchange) -> None:

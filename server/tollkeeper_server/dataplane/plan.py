@@ -4,7 +4,6 @@ The data plane serves by the plan; `explain` makes the same plan with an observe
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from urllib.parse import unquote
 
 from msgspec import Struct
@@ -44,14 +43,6 @@ NOT_KEPT = object()
 """Is found where a request is not about things that upstreams keep."""
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Bounds of the data plane, in bytes: of a body that is read, and of one that streams through."""
-
-    max_body: int
-    max_upload: int
-
-
 class Plan(Struct, frozen=True, gc=False):
     """How an admitted request is served. `body` is empty if it streams through."""
 
@@ -85,13 +76,11 @@ class Planner:
         authenticate: Callable[[Exchange], Awaitable[Identity]],
         affinity: Affinity,
         admit: Callable[[Token], Awaitable[bool]],
-        limits: Limits,
     ) -> None:
         self._check_ip = check_ip
         self._authenticate = authenticate
         self._affinity = affinity
         self._admit = admit
-        self._limits = limits
 
     async def plan(self, exchange: Exchange, observe: Observer | None = None) -> Plan | OwnAnswer:
         """Return how a request is served. Raises `TollkeeperError` at the first step that refuses it."""
@@ -120,10 +109,10 @@ class Planner:
             return answer
         peek, body = NO_PEEK, b""
         if endpoint.body is Body.STREAM:
-            refuse_declared(exchange, self._limits.max_upload)
+            refuse_declared(exchange, exchange.limits.max_upload)
         else:
-            whole = arrived_body(exchange, self._limits.max_body)
-            body = whole if whole is not None else await read_body(exchange, self._limits.max_body)
+            whole = arrived_body(exchange)
+            body = whole if whole is not None else await read_body(exchange)
             exchange.request_bytes = len(body)
             content_type = exchange.headers.get(b"content-type", b"")
             peek = peek_body(endpoint, exchange.method, content_type, body)

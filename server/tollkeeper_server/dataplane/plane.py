@@ -24,6 +24,7 @@ from tollkeeper_server.dataplane.reply.respond import send_error, send_json
 from tollkeeper_server.dataplane.request.body import stream_body
 from tollkeeper_server.dataplane.request.disconnect import DisconnectWatch
 from tollkeeper_server.dataplane.request.endpoint import Body
+from tollkeeper_server.dataplane.request.limits import Limits
 from tollkeeper_server.domain.usage import UsageEvent
 from tollkeeper_server.errors import Reason, TollkeeperError
 from tollkeeper_server.ledger.orphan import INTERRUPTED
@@ -55,16 +56,15 @@ class DataPlane:
         affinity: Affinity,
         journal: Journal,
         metrics: Metrics,
-        max_upload: int,
+        limits: Limits,
     ) -> None:
-        """`max_upload` bounds a body that streams through, in bytes."""
         self._current = current
         self._planner = planner
         self._dispatcher = dispatcher
         self._affinity = affinity
         self._journal = journal
         self._metrics = metrics
-        self._max_upload = max_upload
+        self._limits = limits
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Serve one request, as ASGI 3 says."""
@@ -74,7 +74,7 @@ class DataPlane:
             return
         if scope["type"] != "http":
             return
-        exchange = Exchange(scope, receive, send, self._current())
+        exchange = Exchange(scope, receive, send, self._current(), self._limits)
         self._metrics.began(exchange.listener)
         try:
             await self._serve(exchange)
@@ -130,7 +130,7 @@ class DataPlane:
         watch = DisconnectWatch(exchange)
         body: bytes | AsyncIterator[bytes] = b""
         if not exchange.body_read:
-            body = stream_body(exchange, self._max_upload, watch.watch)
+            body = stream_body(exchange, watch.watch)
         length = exchange.declared_bytes if exchange.declared_bytes < UNKNOWN_BYTES else None
         # While the body streams, its reader notices that the caller has left.
         with watch:

@@ -14,10 +14,11 @@ from tollkeeper_server.dataplane.call.health import Health
 from tollkeeper_server.dataplane.call.prober import Prober
 from tollkeeper_server.dataplane.call.retry import RetryBudget
 from tollkeeper_server.dataplane.explain import Explainer
-from tollkeeper_server.dataplane.plan import Limits, Planner
+from tollkeeper_server.dataplane.plan import Planner
 from tollkeeper_server.dataplane.plane import DataPlane
 from tollkeeper_server.dataplane.request.authenticate import Authenticator
 from tollkeeper_server.dataplane.request.ip_limit import IpLimits
+from tollkeeper_server.dataplane.request.limits import Limits
 from tollkeeper_server.dataplane.transport import Transport
 from tollkeeper_server.ledger.journal import Journal
 from tollkeeper_server.settings import Settings
@@ -74,7 +75,6 @@ def build_traffic(
         authenticate=authenticator.authenticate,
         affinity=affinity,
         admit=lambda token: store.admit_request(token.id, at=datetime.now(UTC)),
-        limits=limits,
     )
     plane = DataPlane(
         current=current,
@@ -83,7 +83,7 @@ def build_traffic(
         affinity=affinity,
         journal=journal,
         metrics=metrics,
-        max_upload=limits.max_upload,
+        limits=limits,
     )
     return Traffic(
         plane=plane,

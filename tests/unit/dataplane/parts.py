@@ -16,11 +16,12 @@ from tollkeeper_server.dataplane.call.dispatch import Dispatcher
 from tollkeeper_server.dataplane.call.health import Health
 from tollkeeper_server.dataplane.call.retry import RetryBudget
 from tollkeeper_server.dataplane.exchange import ClientGoneError, Exchange
-from tollkeeper_server.dataplane.plan import Limits, Plan, Planner
+from tollkeeper_server.dataplane.plan import Plan, Planner
 from tollkeeper_server.dataplane.plane import DataPlane
 from tollkeeper_server.dataplane.request.authenticate import Authenticator, Identity
 from tollkeeper_server.dataplane.request.endpoint import match
 from tollkeeper_server.dataplane.request.ip_limit import IpLimits
+from tollkeeper_server.dataplane.request.limits import Limits
 from tollkeeper_server.dataplane.request.peek import NO_PEEK, Peek
 from tollkeeper_server.dataplane.route import Destination
 from tollkeeper_server.dataplane.transport import ConnectError, CutError, Outgoing
@@ -471,7 +472,7 @@ class Bench:
     """A data plane with everything around it."""
 
     def __init__(
-        self, configuration: Snapshot | None = None, known: Token | None = None, *, max_body: int = 1 << 20
+        self, configuration: Snapshot | None = None, known: Token | None = None, **limits: Any
     ) -> None:
         self.journal = Recorder()
         self.transport = ScriptedTransport(self.journal)
@@ -491,7 +492,7 @@ class Bench:
         self.placements = Kept()
         self.affinity = Affinity(self.placements)
         self.authenticator = Authenticator(self.tokens, DIGEST_KEY, self.reload, lambda: NOW)
-        self.limits = Limits(max_body=max_body, max_upload=2 * max_body)
+        self.limits = Limits(**{"max_body": 1 << 20, "max_upload": 2 << 20, **limits})
         self.plane = DataPlane(
             current=lambda: self.snapshot,
             planner=Planner(
@@ -499,7 +500,6 @@ class Bench:
                 authenticate=self.authenticator.authenticate,
                 affinity=self.affinity,
                 admit=self._admit,
-                limits=self.limits,
             ),
             dispatcher=Dispatcher(
                 self.transport,
@@ -513,7 +513,7 @@ class Bench:
             affinity=self.affinity,
             journal=self.journal,
             metrics=self.metrics,
-            max_upload=self.limits.max_upload,
+            limits=self.limits,
         )
 
     async def reload(self) -> Snapshot:
@@ -550,6 +550,7 @@ def exchange(
     query: bytes = b"",
     configuration: Snapshot | None = None,
     http_version: str = "1.1",
+    limits: Limits = Limits(),  # noqa: B008 - it is frozen
 ) -> Exchange:
     """Returns an exchange whose endpoint and caller are known."""
     scope = {
@@ -561,7 +562,7 @@ def exchange(
         "query_string": query,
         "headers": list(headers),
     }
-    made = Exchange(scope, _nothing, _nowhere, configuration or snapshot())
+    made = Exchange(scope, _nothing, _nowhere, configuration or snapshot(), limits)
     made.endpoint = match(path.encode(), method).endpoint
     made.token_id, made.project_id = "tok_1", "prj_1"
     return made
