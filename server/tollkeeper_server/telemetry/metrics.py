@@ -1,4 +1,6 @@
-"""What a process counts of its traffic. Cheap to write, for every request does; doors/metrics/exposition.py shows it.
+"""What a process counts of its traffic. Every request writes it, so that is cheap.
+
+`doors/metrics/exposition.py` shows it.
 
 Labels are names from the configuration or from fixed sets, never what a caller wrote, and their number is
 bounded all the same.
@@ -130,8 +132,8 @@ class Metrics:
     """Everything that is counted as it happens. Belongs to one thread, the event loop's.
 
     A `listener`, `group`, `upstream` or `model` is the name in the configuration (of a pattern, the pattern),
-    empty for none; an `endpoint` one of dataplane/request/endpoint.py, empty for none; an `error` a `Reason`, or how
-    a call of an upstream failed, empty for none.
+    empty for none; an `endpoint` one of dataplane/request/endpoint.py, empty for none; an `error` a `Reason`,
+    or how a call of an upstream failed, empty for none.
     """
 
     __slots__ = (
