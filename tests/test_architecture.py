@@ -57,12 +57,12 @@ ONLY_IN = {
     "aiohappyeyeballs": ("http1/client/*",),
     "aiohttp": (),
     "httptools": ("http1/*",),
-    "tenacity": ("dataplane/call/retry.py",),
+    "tenacity": ("dataplane/call/retry.py", "process/takeover.py"),
     "google": ("management/*", "doors/*"),
     "prometheus_client": ("doors/metrics/*",),
     "re2": ("snapshot/regexes.py",),
     "protovalidate": ("management/*", "doors/*"),
-    "tollkeeper": ("management/*", "doors/*", "__main__.py", "process/configure.py"),
+    "tollkeeper": ("management/*", "doors/*", "__main__.py", "process/configure.py", "process/demo.py"),
 }
 VAGUE_NAMES = {"utils", "util", "helpers", "helper", "manager", "common", "misc"}
 

@@ -47,8 +47,8 @@ def serve(settings_file: Path | None, **options: Any) -> None:
     """
     settings = _settings(settings_file, options)
     # Imported here, so that the client's commands do not wait for the server's imports.
+    from tollkeeper_server.process.errors import RunError
     from tollkeeper_server.process.run import run
-    from tollkeeper_server.process.signals import RunError
 
     try:
         run(settings, click.echo)
@@ -68,7 +68,7 @@ def check_config(settings_file: Path | None, **options: Any) -> None:
         click.echo(redact(f"{name}: {value if value is not None else ''}"))
     if settings.config is not None:
         from tollkeeper_server.process.configure import read_file
-        from tollkeeper_server.process.signals import RunError
+        from tollkeeper_server.process.errors import RunError
 
         try:
             read_file(settings.config)
@@ -96,7 +96,7 @@ def simulate(host: str, port: int, **options: Any) -> None:
     A request can ask for a fault of its own with the header x-simulate, such as
     `x-simulate: cut=3, interval=50`.
     """
-    from tollkeeper_server.process.signals import RunError
+    from tollkeeper_server.process.errors import RunError
     from tollkeeper_server.process.simulate import run_simulator
     from tollkeeper_server.simulator.config import SimulatorConfig
 

@@ -94,23 +94,19 @@ def _log_level(text: object) -> object:
 
 
 Address = Annotated[str, AfterValidator(_address)]
+StoreUrl = Annotated[str, AfterValidator(_store_url)]
+RedisUrl = Annotated[str, AfterValidator(_redis_url)]
+Level = Annotated[LogLevel, BeforeValidator(_log_level)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 
 
-def setting(
-    default: object, explanation: str, *, option: bool = False, metavar: str | None = None, **rules: Any
-) -> Any:
+def setting(default: object, explanation: str, *, option: bool | str = False, **rules: Any) -> Any:
     """Return a field of `Settings`; `rules` are those of `pydantic.Field`.
 
-    With `option` the command line has it, too: `--name`, for a truth value `--name/--no-name`. `metavar`
-    stands for its value in `--help`.
+    With `option` the command line has it, too: as `--name`, a truth value as `--name/--no-name`. If `option`
+    is a text, that stands for the value in `--help`.
     """
-    return Field(
-        default,
-        description=explanation,
-        json_schema_extra={"option": option, "metavar": metavar},
-        **rules,
-    )
+    return Field(default, description=explanation, json_schema_extra={"option": option}, **rules)
 
 
 class Settings(BaseSettings):
@@ -134,75 +130,45 @@ class Settings(BaseSettings):
         "directory. Several, separated by commas, rotate it: the first one seals.",
     )
     data_dir: Path = setting(
-        Path("tollkeeper-data"),
-        "Directory of the SQLite file, the usage journal and the keys that were made.",
-        option=True,
+        Path("tollkeeper-data"), "Directory of SQLite file, journal and keys.", option=True
     )
-    config: Path | None = setting(
-        None, "YAML file of what to configure, applied at start and at SIGHUP.", option=True
+    config: Path | None = setting(None, "Configuration file, applied at start and at SIGHUP.", option=True)
+    store: StoreUrl = setting(
+        "sqlite", "`sqlite`, `sqlite:///FILE` or `mongodb://HOST/DATABASE`.", option="URL"
     )
-    store: Annotated[str, AfterValidator(_store_url)] = setting(
-        "sqlite", "`sqlite`, `sqlite:///FILE` or `mongodb://HOST/DATABASE`.", option=True, metavar="URL"
-    )
-    redis: Annotated[str, AfterValidator(_redis_url)] = setting(
-        "", "`redis://HOST:PORT/DB`, which several processes share.", option=True, metavar="URL"
-    )
-    data_address: Address = setting(
-        "127.0.0.1:3000", "The data plane, HTTP/1.1.", option=True, metavar="HOST:PORT"
-    )
+    redis: RedisUrl = setting("", "`redis://HOST:PORT/DB`, which several processes share.", option="URL")
+
+    data_address: Address = setting("127.0.0.1:3000", "Data plane, HTTP/1.1.", option="HOST:PORT")
     console_address: Address = setting(
         "127.0.0.1:8080",
-        "REST, Connect, docs, health, and the data plane under `/v1`, in HTTP/2 and HTTP/1.1.",
-        option=True,
-        metavar="HOST:PORT",
+        "REST, Connect, docs, health, and the data plane under `/v1`; HTTP/2 and HTTP/1.1.",
+        option="HOST:PORT",
     )
-    grpc_address: Address = setting(
-        "127.0.0.1:50051", "The management services over gRPC.", option=True, metavar="HOST:PORT"
-    )
+    grpc_address: Address = setting("127.0.0.1:50051", "Management plane, gRPC.", option="HOST:PORT")
     tls: Tls = setting(Tls.OFF, "`self-signed` makes a certificate for local use.", option=True)
     tls_cert: Path | None = setting(None, "PEM file of the console's certificate.", option=True)
-    tls_key: Path | None = setting(None, "PEM file of its private key.", option=True)
+    tls_key: Path | None = setting(None, "PEM file of the certificate's private key.", option=True)
     grpc_tls: bool = setting(False, "gRPC uses the console's certificate, too.", option=True)
+
     max_body_bytes: int = setting(
-        64 * 1024**2,
-        "The largest request body that is read to find its model.",
-        option=True,
-        ge=1024,
-        le=4 * 1024**3,
+        64 * 1024**2, "Largest body that is read to find its model.", option=True, ge=1024, le=4 * 1024**3
     )
     max_upload_bytes: int = setting(
-        1024**3,
-        "The largest upload (`/v1/files`, `/v1/uploads`), which streams through.",
-        ge=1024,
-        le=1024**4,
+        1024**3, "Largest upload (`/v1/files`, `/v1/uploads`), which streams through.", ge=1024, le=1024**4
     )
-    auth_cache_seconds: Seconds = setting(
-        300.0, "How long a token that was looked up is good without another look-up."
-    )
-    unknown_token_seconds: Seconds = setting(5.0, "How long a token is remembered to be unknown.")
-    poll_seconds: Seconds = setting(1.0, "How often the store is asked for changes.")
-    connect_timeout_seconds: Seconds = setting(
-        10.0, "The longest time to connect to an upstream. Upstreams may have time limits of their own."
-    )
-    first_byte_timeout_seconds: Seconds = setting(
-        600.0, "The longest time until an upstream's answer begins."
-    )
-    idle_timeout_seconds: Seconds = setting(300.0, "The longest silence within an answer.")
-    total_timeout_seconds: Seconds = setting(3600.0, "The longest answer.")
-    drain_seconds: Seconds = setting(
-        600.0, "How long requests under way may go on when the process ends.", option=True
-    )
-    log_level: Annotated[LogLevel, BeforeValidator(_log_level)] = setting(
-        LogLevel.INFO, "The least severe messages that are logged.", option=True
-    )
-    log_format: LogFormat = setting(
-        LogFormat.TEXT, "How they look: `text`, or `json`, one object a line.", option=True
-    )
+    auth_cache_seconds: Seconds = setting(300.0, "Time for which a token that was looked up is good.")
+    unknown_token_seconds: Seconds = setting(5.0, "Time for which a token is known to be none.")
+    poll_seconds: Seconds = setting(1.0, "Interval at which the store is asked for changes.")
+    connect_timeout_seconds: Seconds = setting(10.0, "To connect; upstreams may have limits of their own.")
+    first_byte_timeout_seconds: Seconds = setting(600.0, "Longest wait until an answer begins.")
+    idle_timeout_seconds: Seconds = setting(300.0, "Longest silence within an answer.")
+    total_timeout_seconds: Seconds = setting(3600.0, "Longest answer.")
+    drain_seconds: Seconds = setting(600.0, "Time for requests under way when the process ends.", option=True)
+    log_level: Level = setting(LogLevel.INFO, "Least severe messages that are logged.", option=True)
+    log_format: LogFormat = setting(LogFormat.TEXT, "`json` logs one object a line.", option=True)
     metrics_llmproxy_names: bool = setting(False, "`/metrics` has llmproxy's families, too.")
     demo: bool = setting(False, "Set up a simulated provider, a project and a token.", option=True)
-    takeover: bool = setting(
-        False, "Take the ports over from the process that has them, if there is one.", option=True
-    )
+    takeover: bool = setting(False, "Take the ports over from the process that has them.", option=True)
 
     @field_validator("management_token", "encryption_key", mode="after")
     @classmethod

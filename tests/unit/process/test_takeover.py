@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from tollkeeper_server.doors.sockets import Place, bind_place, name_of
 from tollkeeper_server.process import takeover
-from tollkeeper_server.process.takeover import Handover, Port, TakeoverError, Use, peer_uid, take_over
+from tollkeeper_server.process.takeover import Handover, Port, TakeoverError, Use, take_over
+from tollkeeper_server.process.unix_socket import peer_uid
 
 PATIENCE_SECONDS = 20.0
 ANY = Place("127.0.0.1", 0)
@@ -48,9 +49,9 @@ async def test_who_is_ready_has_every_port(tmp_path: Path) -> None:
         assert not any(os.get_inheritable(one.fileno()) for one in (data, console, *listeners))
         with socket.create_connection(data.getsockname()):
             data.accept()[0].close()
-        assert not handover.taken.is_set()
-        taken.ready()
-        await handover.taken.wait()
+        assert not handover.taken_over.is_set()
+        taken.confirm()
+        await handover.taken_over.wait()
         for one in (data, console, *listeners):
             one.close()
         taken.close()
@@ -64,7 +65,7 @@ async def test_who_is_not_ready_changes_nothing(tmp_path: Path, caplog: pytest.L
             taken.close()
         last = await asyncio.to_thread(take_over, tmp_path)
         assert last
-        assert not handover.taken.is_set()
+        assert not handover.taken_over.is_set()
         assert "ended before it was ready" in caplog.text
         last.close()
 
@@ -75,8 +76,8 @@ async def test_the_successor_can_be_taken_over_at_the_same_place(tmp_path: Path)
         assert taken
         waiting = asyncio.create_task(asyncio.to_thread(take_over, tmp_path))
         second = Handover(tmp_path, list, "", "second")
-        taken.ready()
-        await first.taken.wait()
+        taken.confirm()
+        await first.taken_over.wait()
         await first.close()
         second.start(taken.take(Use.TAKEOVER))
         taken.close()
@@ -98,7 +99,7 @@ async def test_a_process_of_another_user_is_refused(
             await loop.sock_connect(other, str(tmp_path / takeover.SOCKET_FILE))
             assert await loop.sock_recv(other, 1000) == b""
         assert "of another user" in caplog.text
-        assert not handover.taken.is_set()
+        assert not handover.taken_over.is_set()
         with pytest.raises(TakeoverError, match="belongs to a process of another user"):
             await asyncio.to_thread(take_over, tmp_path)
 
