@@ -57,7 +57,7 @@ ONLY_IN = {
     "aiohappyeyeballs": ("http1/client/*",),
     "aiohttp": (),
     "httptools": ("http1/*",),
-    "tenacity": ("dataplane/call/retry.py", "process/takeover.py"),
+    "tenacity": ("process/takeover.py", "store/sqlite/schema.py"),
     "google": ("management/*", "doors/*"),
     "prometheus_client": ("doors/metrics/*",),
     "re2": ("snapshot/regexes.py",),
