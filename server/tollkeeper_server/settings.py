@@ -157,7 +157,7 @@ class Settings(BaseSettings):
         1024**3, "Largest upload (`/v1/files`, `/v1/uploads`), which streams through.", ge=1024, le=1024**4
     )
     auth_cache_seconds: Seconds = setting(300.0, "Time for which a token that was looked up is good.")
-    unknown_token_seconds: Seconds = setting(5.0, "Time for which a token is known to be none.")
+    unknown_token_seconds: Seconds = setting(5.0, "Time for which an unknown token is remembered.")
     poll_seconds: Seconds = setting(1.0, "Interval at which the store is asked for changes.")
     connect_timeout_seconds: Seconds = setting(10.0, "To connect; upstreams may have limits of their own.")
     first_byte_timeout_seconds: Seconds = setting(600.0, "Longest wait until an answer begins.")
