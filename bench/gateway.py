@@ -1,6 +1,6 @@
-"""The gateway with another transport than the one it is built with. A program of its own.
+"""The gateway with another transport than its own, as a program.
 
-`python -m bench.gateway TRANSPORT serve ...` is `tollkeeper serve ...`; nothing in the gateway knows of it.
+`python -m bench.gateway TRANSPORT serve ...` is `tollkeeper serve ...`; the gateway knows nothing of it.
 """
 
 import sys

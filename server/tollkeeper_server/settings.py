@@ -45,7 +45,7 @@ class SettingsError(Exception):
 
 
 class LogLevel(StrEnum):
-    """How severe a message is."""
+    """The severity of a log message."""
 
     DEBUG = "debug"
     INFO = "info"
@@ -54,14 +54,14 @@ class LogLevel(StrEnum):
 
 
 class LogFormat(StrEnum):
-    """How log lines look."""
+    """The form of log lines."""
 
     TEXT = "text"
     JSON = "json"
 
 
 class Tls(StrEnum):
-    """Where the console's certificate comes from, if not from `tls_cert` and `tls_key`."""
+    """The source of the console's certificate, if it is not `tls_cert` and `tls_key`."""
 
     OFF = "off"
     SELF_SIGNED = "self-signed"
@@ -110,7 +110,7 @@ def setting(default: object, explanation: str, *, option: bool | str = False, **
 
 
 class Settings(BaseSettings):
-    """What one server process needs to know before it can open its store.
+    """The settings of one server process, which it needs before it can open its store.
 
     No secret is an option: other users of the machine can see a command line.
     """
