@@ -1,10 +1,11 @@
 """The SQLite file: what makes it Tollkeeper's, and the numbered steps to its present shape."""
 
 import sqlite3
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_fixed
 
 from tollkeeper_server.store.ports import StoreCorruptError
 
@@ -101,7 +102,7 @@ def prepare(connection: sqlite3.Connection, path: Path, *, busy_seconds: float) 
     # Looked at before anything is changed, in one transaction: another process may be writing it all.
     with _transaction(connection, "BEGIN"):
         _check_version(connection, path)
-    _use_wal(connection, time.monotonic() + busy_seconds)
+    _use_wal(connection, busy_seconds)
     # Two processes may start on one file: the second waits here, and finds the work done.
     with _transaction(connection, "BEGIN IMMEDIATE"):
         _migrate(connection, path)
@@ -118,18 +119,22 @@ def _transaction(connection: sqlite3.Connection, begin: str) -> Iterator[None]:
     connection.execute("COMMIT")
 
 
-def _use_wal(connection: sqlite3.Connection, deadline: float) -> None:
+def _use_wal(connection: sqlite3.Connection, busy_seconds: float) -> None:
     # The connection's own patience does not cover this statement: it fails at once while another
     # process that opens the same new file is at the same point.
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
-                raise
-            time.sleep(_BUSY_PAUSE)
-        else:
-            return
+    attempts = Retrying(
+        retry=retry_if_exception(_is_busy),
+        wait=wait_fixed(_BUSY_PAUSE),
+        stop=stop_after_delay(busy_seconds),
+        reraise=True,
+    )
+    attempts(connection.execute, "PRAGMA journal_mode = WAL")
+
+
+def _is_busy(error: BaseException) -> bool:
+    return (
+        isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+    )
 
 
 def _migrate(connection: sqlite3.Connection, path: Path) -> None:

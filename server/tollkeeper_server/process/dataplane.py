@@ -1,12 +1,12 @@
-"""Builds the data plane out of its parts."""
+"""Builds the data plane of its parts."""
 
 import time
-from collections.abc import Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from random import Random
 
-from tollkeeper_server.coordination.ports import Placements
+from tollkeeper_server.coordination.open import Coordination
 from tollkeeper_server.dataplane.affinity import Affinity
 from tollkeeper_server.dataplane.call.balance import Balancer
 from tollkeeper_server.dataplane.call.dispatch import Dispatcher
@@ -19,47 +19,49 @@ from tollkeeper_server.dataplane.plane import DataPlane
 from tollkeeper_server.dataplane.request.authenticate import Authenticator
 from tollkeeper_server.dataplane.request.ip_limit import IpLimits
 from tollkeeper_server.dataplane.request.limits import Limits
-from tollkeeper_server.dataplane.transport import Transport
+from tollkeeper_server.http1.client.transport import Http1Transport
 from tollkeeper_server.ledger.journal import Journal
 from tollkeeper_server.settings import Settings
 from tollkeeper_server.snapshot.model import Snapshot
+from tollkeeper_server.snapshot.watch import SnapshotWatch
 from tollkeeper_server.store.ports import Store
 from tollkeeper_server.telemetry.metrics import Metrics
 
 
 @dataclass(frozen=True, slots=True)
-class Traffic:
-    """The data plane, and what else goes by the health of upstreams."""
+class DataPlaneParts:
+    """The data plane, and what other parts of the server ask of it."""
 
     plane: DataPlane
-    health: Health
-    balancer: Balancer
-    prober: Prober
     explainer: Explainer
-
-    def follow(self, snapshot: Snapshot) -> None:
-        """Takes over a new configuration."""
-        self.health.follow(snapshot)
-        self.balancer.follow(snapshot)
-        self.prober.follow(snapshot)
+    health: Health
 
 
-def build_traffic(
-    current: Callable[[], Snapshot],
+def build_data_plane(
+    stack: AsyncExitStack,
+    settings: Settings,
     *,
-    authenticator: Authenticator,
     store: Store,
-    placements: Placements,
-    transport: Transport,
+    digest_key: bytes,
+    watch: SnapshotWatch,
+    coordination: Coordination,
     journal: Journal,
     metrics: Metrics,
-    settings: Settings,
-) -> Traffic:
-    """Returns the data plane on these parts."""
+) -> DataPlaneParts:
+    """Return the data plane on these parts, which follows the watch's snapshots."""
+
+    def current() -> Snapshot:
+        return watch.current
+
+    transport = Http1Transport()
+    stack.push_async_callback(transport.close)
     random = Random()  # noqa: S311 - spreads load, keeps no secret
     health = Health(time.monotonic, metrics.breaker_changed)
     balancer = Balancer(health, random)
-    affinity = Affinity(placements)
+    prober = Prober(transport, health)
+    stack.push_async_callback(prober.close)
+    affinity = Affinity(coordination.placements)
+    authenticator = Authenticator(coordination.tokens, digest_key, watch.load, lambda: datetime.now(UTC))
     dispatcher = Dispatcher(
         transport,
         health,
@@ -85,10 +87,12 @@ def build_traffic(
         metrics=metrics,
         limits=limits,
     )
-    return Traffic(
-        plane=plane,
-        health=health,
-        balancer=balancer,
-        prober=Prober(transport, health),
-        explainer=Explainer(current, authenticator, store.get_token, affinity, health, balancer, limits),
-    )
+
+    def follow(snapshot: Snapshot) -> None:
+        health.follow(snapshot)
+        balancer.follow(snapshot)
+        prober.follow(snapshot)
+
+    watch.subscribe(follow)
+    explainer = Explainer(current, authenticator, store.get_token, affinity, health, balancer, limits)
+    return DataPlaneParts(plane, explainer, health)
