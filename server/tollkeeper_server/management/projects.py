@@ -17,7 +17,7 @@ from tollkeeper_server.management.messages import project_message
 from tollkeeper_server.management.paging import last_key, next_page, page_size
 from tollkeeper_server.management.tokens import Tokens, find_project
 from tollkeeper_server.store.ports import ProjectStore
-from tollkeeper_server.store.sealed import Sealer
+from tollkeeper_server.store.sealed import Sealer, project_api_key
 
 _KEY_FIELDS = ("openai_api_key", "api_key")
 
@@ -112,7 +112,7 @@ class Projects:
         return await self._tokens.revoke_all(request.id)
 
     def _with_key(self, project: Project, key: str) -> Project:
-        sealed = self._sealer.seal(key, f"project:{project.id}:api_key") if key else None
+        sealed = self._sealer.seal(key, project_api_key(project.id)) if key else None
         return msgspec.structs.replace(project, api_key=sealed, api_key_hint=mask(key) if key else "")
 
 

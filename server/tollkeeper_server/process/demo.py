@@ -14,7 +14,7 @@ from tollkeeper_server.domain.token import Token, digest_secret, mask, new_secre
 from tollkeeper_server.domain.upstream import DEFAULT_BASE_URL, Provider, Upstream
 from tollkeeper_server.store.key_file import keep
 from tollkeeper_server.store.ports import Store
-from tollkeeper_server.store.sealed import Sealer
+from tollkeeper_server.store.sealed import Sealer, upstream_api_key
 
 OPENAI_KEY = "OPENAI_API_KEY"
 _SIMULATOR_KEY = "sk-simulated"
@@ -104,7 +104,7 @@ async def _put_upstream(
         name=name,
         provider=provider,
         base_url=base_url,
-        api_key=sealer.seal(key, f"upstream:{name}:api_key"),
+        api_key=sealer.seal(key, upstream_api_key(name)),
         api_key_hint=mask(key),
         is_active=is_active,
         is_default=name == _UPSTREAM,

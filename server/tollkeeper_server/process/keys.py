@@ -8,11 +8,10 @@ from pathlib import Path
 from tollkeeper_server.settings import Settings, SettingsError
 from tollkeeper_server.store.key_file import keep
 from tollkeeper_server.store.ports import Store
-from tollkeeper_server.store.sealed import Sealer, new_key
+from tollkeeper_server.store.sealed import DIGEST_KEY, Sealer, new_key
 
 _log = logging.getLogger("tollkeeper.app")
 _ENCRYPTION_KEY_FILE = "encryption-key"
-_DIGEST_KEY = "digest_key"
 
 
 def make_data_dir(path: Path) -> None:
@@ -54,5 +53,5 @@ async def load_digest_key(store: Store, sealer: Sealer) -> bytes:
     Raises `UnsealError` if the encryption key is not the one it was sealed with.
     """
     fresh = base64.b64encode(secrets.token_bytes(32)).decode()
-    kept = await store.keep_secret(_DIGEST_KEY, sealer.seal(fresh, _DIGEST_KEY))
-    return base64.b64decode(sealer.open(kept, _DIGEST_KEY))
+    kept = await store.keep_secret("digest_key", sealer.seal(fresh, DIGEST_KEY))
+    return base64.b64decode(sealer.open(kept, DIGEST_KEY))

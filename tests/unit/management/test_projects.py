@@ -5,6 +5,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from tollkeeper.v1 import project_service_pb2 as pb
 from tollkeeper_server.coordination.ports import Change
 from tollkeeper_server.errors import Reason
+from tollkeeper_server.store.sealed import project_api_key
 
 from tests.unit.management.plane import Plane
 
@@ -35,7 +36,7 @@ async def test_its_key_is_sealed_for_it_and_shown_masked(plane: Plane, field: st
     assert stored is not None
     assert stored.api_key is not None
     assert KEY not in stored.api_key
-    assert plane.sealer.open(stored.api_key, f"project:{made.id}:api_key") == KEY
+    assert plane.sealer.open(stored.api_key, project_api_key(made.id)) == KEY
 
 
 async def test_both_names_of_the_key_may_be_given_if_they_agree(plane: Plane) -> None:

@@ -16,6 +16,7 @@ from tollkeeper_server.domain.upstream import (
     Provider,
 )
 from tollkeeper_server.errors import Reason
+from tollkeeper_server.store.sealed import upstream_api_key, upstream_proxy_url
 
 from tests.unit.management.plane import NOON, Plane
 
@@ -46,7 +47,7 @@ async def test_its_credential_is_sealed_for_it_and_shown_masked(plane: Plane) ->
     stored = await plane.store.get_upstream("main")
     assert stored is not None
     assert stored.api_key is not None
-    assert plane.sealer.open(stored.api_key, "upstream:main:api_key") == KEY
+    assert plane.sealer.open(stored.api_key, upstream_api_key("main")) == KEY
     assert plane.told == [Change()]
     read = await plane.call(pb.GetUpstreamRequest(name="main"), pb.GetUpstreamResponse)
     assert read.upstream == made
@@ -101,7 +102,7 @@ async def test_it_has_the_traffic_settings_that_were_asked_for(plane: Plane) -> 
     )
     assert stored.probe == Probe(path="/models")
     assert "canary" not in repr(stored)
-    opened = plane.sealer.open(stored.proxy_url or "", "upstream:g:proxy_url")
+    opened = plane.sealer.open(stored.proxy_url or "", upstream_proxy_url("g"))
     assert opened == "http://user:canary-password@proxy:3128"
     cleared = await update(
         plane, "g", update_mask=FieldMask(paths=["probe", "breaker", "header_operations", "proxy_url"])

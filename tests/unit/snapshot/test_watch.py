@@ -15,7 +15,7 @@ from tollkeeper_server.snapshot.compile import CompileError
 from tollkeeper_server.snapshot.model import EMPTY, Snapshot
 from tollkeeper_server.snapshot.watch import SnapshotWatch
 from tollkeeper_server.store.ports import Store
-from tollkeeper_server.store.sealed import Sealer, new_key
+from tollkeeper_server.store.sealed import Sealer, new_key, upstream_api_key
 from tollkeeper_server.store.sqlite.store import SqliteStore
 
 T0 = datetime(2026, 11, 21, tzinfo=UTC)
@@ -24,7 +24,7 @@ UPSTREAM = Upstream(
     name="a",
     provider=Provider.OPENAI,
     base_url="https://api.test/v1",
-    api_key=SEALER.seal("sk-canary", "upstream:a:api_key"),
+    api_key=SEALER.seal("sk-canary", upstream_api_key("a")),
     is_default=True,
     created_at=T0,
     updated_at=T0,

@@ -13,6 +13,7 @@ from tollkeeper_server.domain.configuration import Batch
 from tollkeeper_server.domain.token import digest_secret
 from tollkeeper_server.domain.traffic import Strategy
 from tollkeeper_server.errors import Reason
+from tollkeeper_server.store.sealed import upstream_api_key
 from tollkeeper_server.store.sqlite.store import SqliteStore
 
 from tests.unit.management.described import KEY, SECRET, WHOLE, apply, described, export, request, told
@@ -38,7 +39,7 @@ async def test_all_that_is_described_is_made(plane: Plane) -> None:
     current = await plane.store.read_configuration()
     assert answer.revision == current.revision == 1, "it is one write"
     openai, own = current.upstreams
-    assert plane.sealer.open(openai.api_key or "", "upstream:openai:api_key") == KEY
+    assert plane.sealer.open(openai.api_key or "", upstream_api_key("openai")) == KEY
     assert (openai.is_default, openai.timeouts, own.breaker.cooldown_seconds) == (
         True,
         {"connect": 5.0, "total": 600.0},
