@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from tollkeeper_server.coordination import placements as placements_module
 from tollkeeper_server.coordination.placements import (
     KEPT,
     MAX_UNKNOWN,
@@ -30,7 +29,15 @@ class World:
         self.store = store
         self.clock = Clock()
         self.time = NOW
-        self.cache = PlacementCache(store, None, capacity=capacity, clock=self.clock, now=lambda: self.time)
+        self.cache = PlacementCache(
+            store,
+            None,
+            capacity=capacity,
+            clock=self.clock,
+            now=lambda: self.time,
+            tidy_seconds=0.01,
+            tidy_batch=2,
+        )
 
     async def place(self, placement_id: str = "file-1", *, used_at: datetime = NOW) -> None:
         """Has another process place something."""
@@ -189,9 +196,7 @@ async def test_a_renewal_that_fails_hinders_nobody(world: World, caplog: pytest.
     assert caplog.text == ""
 
 
-async def test_what_nobody_used_is_removed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(placements_module, "_TIDY_BATCH", 2)
-    monkeypatch.setattr(placements_module, "_TIDY_SECONDS", 0.01)
+async def test_what_nobody_used_is_removed(world: World) -> None:
     for number in range(5):
         await world.place(f"old-{number}", used_at=NOW - KEPT - timedelta(seconds=1))
     await world.place("young", used_at=NOW - KEPT)
@@ -212,7 +217,6 @@ async def test_what_nobody_used_is_removed(world: World, monkeypatch: pytest.Mon
 async def test_a_store_that_is_away_does_not_end_the_tidying(
     world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(placements_module, "_TIDY_SECONDS", 0.01)
     real, tried = world.store.delete_placements_before, asyncio.Event()
     failures: list[Exception] = [StoreUnavailableError("the store"), ZeroDivisionError()]
 

@@ -331,7 +331,7 @@ async def test_a_change_between_the_answer_and_its_delivery_counts(
     asker = asyncio.create_task(cache.find(token.digest))
     await store.has_read.wait()
     revoked = edited(token, is_active=False)
-    cache._flights[token.digest].task.add_done_callback(lambda _: cache.apply(Change(token=revoked)))
+    cache._flights.start(token.digest).add_done_callback(lambda _: cache.apply(Change(token=revoked)))
     store.may_answer.set()
     assert revoked == await asker
 
@@ -349,7 +349,7 @@ async def test_a_rotation_told_long_before_the_answer_is_delivered_counts(
         cache.apply(Change(token=edited(token, digest=make_token().digest)))
         clock.seconds += UNKNOWN_LIFETIME
 
-    cache._flights[token.digest].task.add_done_callback(rotate)
+    cache._flights.start(token.digest).add_done_callback(rotate)
     store.may_answer.set()
     assert await asker is None
 
