@@ -117,7 +117,7 @@ class PlacementCache:
 
     async def _write(self, placement: Placement) -> None:
         # Whether or not the store takes it, the other processes can be told.
-        writes = [self._store.add_placements([placement])]
+        writes = [self._store.add([placement])]
         if self._shared is not None:
             writes.append(self._shared.put(placement))
         for outcome in await asyncio.gather(*writes, return_exceptions=True):
@@ -127,7 +127,7 @@ class PlacementCache:
     async def _look_up(self, placement_id: str) -> str | None:
         found = await self._shared.get(placement_id) if self._shared else None
         if found is None:
-            found = await self._store.find_placement(placement_id)
+            found = await self._store.find(placement_id)
             if found is not None and self._shared is not None:
                 await self._shared.put(found)
         if placement_id not in self._known:
@@ -153,7 +153,7 @@ class PlacementCache:
     async def _tidy(self) -> None:
         while True:
             try:
-                while await self._store.delete_placements_before(self._now() - KEPT, limit=self._tidy_batch):
+                while await self._store.delete_before(self._now() - KEPT, limit=self._tidy_batch):
                     pass
             except StoreUnavailableError:
                 pass  # the poller says so

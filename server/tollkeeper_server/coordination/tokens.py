@@ -123,12 +123,12 @@ class TokenCache:
 
     async def _look_up(self, digest: str) -> Token | Unknown:
         if self._shared is None:
-            return self._weigh(digest, await self._store.find_token(digest) or Unknown())
+            return self._weigh(digest, await self._store.find(digest) or Unknown())
         found = await self._ask_others(digest, self._shared)
         if found is not None:
             return self._weigh(digest, found)
         try:
-            stored = await self._store.find_token(digest)
+            stored = await self._store.find(digest)
         except StoreUnavailableError:
             await self._shared.resign(digest)
             raise

@@ -91,7 +91,7 @@ class Server:
         store = make_store(settings.store, settings.data_dir)
         await store.open()
         self._parts.push_async_callback(store.close)
-        digest_key = await load_digest_key(store, sealer)
+        digest_key = await load_digest_key(store.secrets, sealer)
         if settings.demo:
             self.demo = await set_up_demo(store, sealer, digest_key, settings.data_dir, self._simulator)
         traffic = await self._start_data_plane(store, sealer, digest_key)
@@ -174,11 +174,13 @@ class Server:
 
     async def _start_data_plane(self, store: Store, sealer: Sealer, digest_key: bytes) -> Traffic:
         settings = self._settings
-        watch = self._watch = SnapshotWatch(store, sealer.open, _timeouts(settings))
+        watch = self._watch = SnapshotWatch(store.configuration, sealer.open, _timeouts(settings))
         await watch.load()
         try:
             coordination = self._coordination = Coordination(
-                store,
+                store.tokens,
+                store.placements,
+                store.configuration,
                 watch.load,
                 watch.confirm,
                 redis_url=settings.redis,
@@ -199,7 +201,7 @@ class Server:
         except OSError as error:
             raise unusable(settings.data_dir / "journal", error) from error
         self._parts.callback(journal.close)
-        drain = self._drain = Drain(journal, store)
+        drain = self._drain = Drain(journal, store.usage)
         drain.start()
         self._parts.push_async_callback(drain.close)
         self._parts.push_async_callback(drain.flush, _FLUSH_SECONDS)
@@ -208,7 +210,7 @@ class Server:
         traffic = build_traffic(
             lambda: watch.current,
             authenticator=Authenticator(coordination.tokens, digest_key, watch.load, _now),
-            store=store,
+            tokens=store.tokens,
             placements=coordination.placements,
             transport=transport,
             journal=journal,

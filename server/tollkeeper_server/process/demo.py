@@ -55,10 +55,10 @@ async def set_up_demo(
     """
     now = datetime.now(UTC)
     secret, _ = keep(data_dir / _TOKEN_FILE, new_secret)
-    if await store.find_token(digest_secret(secret.encode(), digest_key)) is None:
+    if await store.tokens.find(digest_secret(secret.encode(), digest_key)) is None:
         project = Project(id=new_id(Prefix.PROJECT), name="demo", created_at=now, updated_at=now)
-        await store.add_project(project)
-        await store.add_token(
+        await store.configuration.add(project)
+        await store.tokens.add(
             Token(
                 id=new_id(Prefix.TOKEN),
                 project_id=project.id,
@@ -99,7 +99,7 @@ async def _put_upstream(
     store: Store, sealer: Sealer, *, name: str, provider: Provider, base_url: str, key: str, is_active: bool
 ) -> None:
     now = datetime.now(UTC)
-    found = await store.get_upstream(name)
+    found = await store.configuration.get(Upstream, name)
     upstream = Upstream(
         name=name,
         provider=provider,
@@ -113,15 +113,17 @@ async def _put_upstream(
         revision=found.revision + 1 if found else 1,
     )
     if found is None:
-        await store.add_upstream(upstream)
+        await store.configuration.add(upstream)
     else:
-        await store.replace_upstream(upstream, expected=found.revision)
+        await store.configuration.replace(upstream, expected=found.revision)
 
 
 async def _add_model(store: Store, name: str, upstream: str, now: datetime) -> None:
-    if await store.get_model(name) is None:
+    if await store.configuration.get(Model, name) is None:
         deployments = (Deployment(upstream=upstream),)
-        await store.add_model(Model(name=name, deployments=deployments, created_at=now, updated_at=now))
+        await store.configuration.add(
+            Model(name=name, deployments=deployments, created_at=now, updated_at=now)
+        )
 
 
 def describe(demo: Demo, *, data: str, console: str, grpc: str, management_token: str) -> str:

@@ -2,12 +2,12 @@
 
 import base64
 import logging
-import secrets
 from pathlib import Path
+from secrets import token_bytes
 
 from tollkeeper_server.settings import Settings, SettingsError
 from tollkeeper_server.store.key_file import keep
-from tollkeeper_server.store.ports import Store
+from tollkeeper_server.store.ports import SecretStore
 from tollkeeper_server.store.sealed import DIGEST_KEY, Sealer, new_key
 
 _log = logging.getLogger("tollkeeper.app")
@@ -47,11 +47,11 @@ def make_sealer(settings: Settings) -> Sealer:
     return Sealer(key)
 
 
-async def load_digest_key(store: Store, sealer: Sealer) -> bytes:
+async def load_digest_key(secrets: SecretStore, sealer: Sealer) -> bytes:
     """Returns the key under which token digests are made: random, sealed, the same for all processes.
 
     Raises `UnsealError` if the encryption key is not the one it was sealed with.
     """
-    fresh = base64.b64encode(secrets.token_bytes(32)).decode()
-    kept = await store.keep_secret("digest_key", sealer.seal(fresh, DIGEST_KEY))
+    fresh = base64.b64encode(token_bytes(32)).decode()
+    kept = await secrets.keep("digest_key", sealer.seal(fresh, DIGEST_KEY))
     return base64.b64decode(sealer.open(kept, DIGEST_KEY))

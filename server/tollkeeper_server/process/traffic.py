@@ -19,7 +19,7 @@ from tollkeeper_server.dataplane.transport import Transport
 from tollkeeper_server.ledger.journal import Journal
 from tollkeeper_server.settings import Settings
 from tollkeeper_server.snapshot.model import Snapshot
-from tollkeeper_server.store.ports import Store
+from tollkeeper_server.store.ports import TokenStore
 from tollkeeper_server.telemetry.metrics import Metrics
 
 
@@ -44,7 +44,7 @@ def build_traffic(
     current: Callable[[], Snapshot],
     *,
     authenticator: Authenticator,
-    store: Store,
+    tokens: TokenStore,
     placements: Placements,
     transport: Transport,
     journal: Journal,
@@ -68,7 +68,7 @@ def build_traffic(
     plane = DataPlane(
         current=current,
         authenticator=authenticator,
-        admit=lambda token_id, at: store.admit_request(token_id, at=at),
+        admit=lambda token_id, at: tokens.admit(token_id, at=at),
         dispatcher=dispatcher,
         affinity=affinity,
         journal=journal,
@@ -80,5 +80,5 @@ def build_traffic(
         health=health,
         balancer=balancer,
         prober=Prober(transport, health),
-        explainer=Explainer(current, authenticator, store.get_token, affinity, health, balancer),
+        explainer=Explainer(current, authenticator, tokens.get, affinity, health, balancer),
     )

@@ -1,4 +1,4 @@
-"""Secrets that a server makes for itself and keeps beside its data, readable by its owner alone."""
+"""Secrets that a server makes for itself and keeps beside its data, readable by the owner alone."""
 
 import os
 from collections.abc import Callable
@@ -10,10 +10,9 @@ class KeyFileError(Exception):
 
 
 def keep(path: Path, make: Callable[[], str]) -> tuple[str, bool]:
-    """Returns what the file holds, writing `make()` into it first if there is none.
+    """Return the text of the file, which is `make()` if there was no file, and whether it was made now.
 
-    Also tells whether it was written now. Raises `KeyFileError`. Of two processes that start at
-    once, both return the same.
+    Of two processes that start at once, both return the same text. Raises `KeyFileError`.
     """
     try:
         made = _write_new(path, make)
@@ -26,7 +25,7 @@ def keep(path: Path, make: Callable[[], str]) -> tuple[str, bool]:
 def _write_new(path: Path, make: Callable[[], str]) -> bool:
     if path.exists():
         return False
-    # Written whole before it gets its name: a reader never sees half a key.
+    # The file is written whole before it gets its name: a reader never sees half a key.
     draft = path.with_name(f"{path.name}.{os.getpid()}")
     handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
