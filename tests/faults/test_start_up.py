@@ -71,7 +71,7 @@ def database_of_another_key(folder: Path) -> None:
 async def _make_store(path: Path) -> None:
     store = SqliteStore(path)
     await store.open()
-    await load_digest_key(store, Sealer(new_key()))
+    await load_digest_key(store.secrets, Sealer(new_key()))
     await store.close()
 
 

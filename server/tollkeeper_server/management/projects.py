@@ -16,8 +16,8 @@ from tollkeeper_server.management.masks import fields_to_change, require_values
 from tollkeeper_server.management.messages import project_message
 from tollkeeper_server.management.paging import last_key, next_page, page_size
 from tollkeeper_server.management.tokens import Tokens, find_project
-from tollkeeper_server.store.ports import ProjectStore
-from tollkeeper_server.store.sealed import Sealer
+from tollkeeper_server.store.ports import ConfigurationStore
+from tollkeeper_server.store.sealed import Sealer, project_api_key
 
 _KEY_FIELDS = ("openai_api_key", "api_key")
 
@@ -27,7 +27,7 @@ class Projects:
 
     def __init__(
         self,
-        store: ProjectStore,
+        store: ConfigurationStore,
         sealer: Sealer,
         tokens: Tokens,
         changes: Changes,
@@ -44,7 +44,7 @@ class Projects:
         now = self._clock()
         project = Project(id=new_id(Prefix.PROJECT), name=request.name, created_at=now, updated_at=now)
         project = self._with_key(project, _one_key(request, _KEY_FIELDS))
-        await self._store.add_project(project)
+        await self._store.add(project)
         await self._changes.publish(Change())
         return pb.CreateProjectResponse(project=project_message(project))
 
@@ -55,8 +55,8 @@ class Projects:
     async def list_projects(self, request: pb.ListProjectsRequest) -> pb.ListProjectsResponse:
         """Reads a page of projects."""
         size = page_size(request)
-        found = await self._store.list_projects(
-            after=last_key(request), limit=size + 1, active_only=request.active_only
+        found = await self._store.list(
+            Project, after=last_key(request), limit=size + 1, active_only=request.active_only
         )
         page, following = next_page(request, found, size, lambda project: project.id)
         return pb.ListProjectsResponse(
@@ -87,7 +87,7 @@ class Projects:
         before, project = await edit(
             lambda: find_project(self._store, request.id),
             change,
-            self._store.replace_project,
+            self._store.replace,
             etag=request.etag,
             now=now,
         )
@@ -112,7 +112,7 @@ class Projects:
         return await self._tokens.revoke_all(request.id)
 
     def _with_key(self, project: Project, key: str) -> Project:
-        sealed = self._sealer.seal(key, f"project:{project.id}:api_key") if key else None
+        sealed = self._sealer.seal(key, project_api_key(project.id)) if key else None
         return msgspec.structs.replace(project, api_key=sealed, api_key_hint=mask(key) if key else "")
 
 

@@ -47,17 +47,18 @@ def make_chain(
 
     `port_check` tells why a listener can't have an address; None if it can. `explain` explains requests.
     """
-    tokens = Tokens(store, digest_key, changes, clock)
+    configuration = store.configuration
+    tokens = Tokens(store.tokens, configuration, digest_key, changes, clock)
     implementations: dict[str, object] = {
-        "ProjectService": Projects(store, sealer, tokens, changes, clock),
+        "ProjectService": Projects(configuration, sealer, tokens, changes, clock),
         "TokenService": tokens,
-        "UpstreamService": Upstreams(store, sealer, changes, clock),
-        "GroupService": Groups(store, changes, clock),
-        "ModelService": Models(store, changes, clock),
-        "ListenerService": Listeners(store, changes, clock, port_check),
-        "UsageService": Usage(store),
+        "UpstreamService": Upstreams(configuration, sealer, changes, clock),
+        "GroupService": Groups(configuration, changes, clock),
+        "ModelService": Models(configuration, changes, clock),
+        "ListenerService": Listeners(configuration, changes, clock, port_check),
+        "UsageService": Usage(store.usage),
         "ConfigurationService": Configurations(
-            store, sealer, digest_key, changes, clock, port_check, explain
+            configuration, store.tokens, sealer, digest_key, changes, clock, port_check, explain
         ),
     }
     handlers: dict[str, Handler] = {}

@@ -18,15 +18,15 @@ from tollkeeper_server.management.etags import edit
 from tollkeeper_server.management.masks import fields_to_change, require_values
 from tollkeeper_server.management.messages import moment, timestamp, token_message
 from tollkeeper_server.management.paging import last_key, next_page, page_size
-from tollkeeper_server.store.ports import ProjectStore, Store
+from tollkeeper_server.store.ports import ConfigurationStore, TokenStore
 
 _log = logging.getLogger("tollkeeper.management")
 _AT_ONCE = 100
 
 
-async def find_project(store: ProjectStore, project_id: str, field: str = "id") -> Project:
+async def find_project(store: ConfigurationStore, project_id: str, field: str = "id") -> Project:
     """Returns a project. Raises NOT_FOUND naming `field` if there is none of that id."""
-    project = await store.get_project(project_id)
+    project = await store.get(Project, project_id)
     if project is None:
         raise TollkeeperError(Reason.NOT_FOUND, f"{field}: there is no project {project_id}", field=field)
     return project
@@ -36,9 +36,15 @@ class Tokens:
     """Implements `tollkeeper.v1.TokenService`."""
 
     def __init__(
-        self, store: Store, digest_key: bytes, changes: Changes, clock: Callable[[], datetime]
+        self,
+        store: TokenStore,
+        projects: ConfigurationStore,
+        digest_key: bytes,
+        changes: Changes,
+        clock: Callable[[], datetime],
     ) -> None:
         self._store = store
+        self._projects = projects
         self._digest_key = digest_key
         self._changes = changes
         self._clock = clock
@@ -68,7 +74,7 @@ class Tokens:
             created_at=now,
             updated_at=now,
         )
-        await self._store.add_token(token)
+        await self._store.add(token)
         await self._changes.publish(Change(token=token))
         shown = token_message(token)
         return pb.CreateTokenResponse(
@@ -89,7 +95,7 @@ class Tokens:
     async def list_tokens(self, request: pb.ListTokensRequest) -> pb.ListTokensResponse:
         """Reads a page of tokens."""
         size = page_size(request)
-        found = await self._store.list_tokens(
+        found = await self._store.list(
             after=last_key(request),
             limit=size + 1,
             project_id=request.project_id,
@@ -168,7 +174,7 @@ class Tokens:
         counts = project_service_pb2.RevokeProjectTokensResponse()
         after = ""
         while True:
-            page = await self._store.list_tokens(after=after, limit=_AT_ONCE, project_id=project_id)
+            page = await self._store.list(after=after, limit=_AT_ONCE, project_id=project_id)
             active = [token for token in page if token.is_active]
             ended = await asyncio.gather(
                 *(self._revoke(token.id) for token in active), return_exceptions=True
@@ -200,7 +206,7 @@ class Tokens:
         self, token_id: str, change: Callable[[Token], Awaitable[Token]], *, etag: str, now: datetime
     ) -> Token:
         before, token = await edit(
-            lambda: self._find(token_id), change, self._store.replace_token, etag=etag, now=now
+            lambda: self._find(token_id), change, self._store.replace, etag=etag, now=now
         )
         if token is not before:
             retired = before.digest if before.digest != token.digest else ""
@@ -208,13 +214,13 @@ class Tokens:
         return token
 
     async def _find(self, token_id: str) -> Token:
-        token = await self._store.get_token(token_id)
+        token = await self._store.get(token_id)
         if token is None:
             raise TollkeeperError(Reason.NOT_FOUND, f"id: there is no token {token_id}", field="id")
         return token
 
     async def _require_active(self, project_id: str, what: str) -> None:
-        project = await find_project(self._store, project_id, "project_id")
+        project = await find_project(self._projects, project_id, "project_id")
         if not project.is_active:
             raise TollkeeperError(
                 Reason.PROJECT_INACTIVE,

@@ -24,7 +24,13 @@ from tollkeeper_server.management.upstream_rules import (
     proxy_hint,
     refusal,
 )
-from tollkeeper_server.store.sealed import Sealer, UnsealError
+from tollkeeper_server.store.sealed import (
+    Context,
+    Sealer,
+    UnsealError,
+    upstream_api_key,
+    upstream_proxy_url,
+)
 
 _TEXTS = ("base_url", "full_url", "auth_header", "username", "organization", "project", "api_version")
 
@@ -97,7 +103,7 @@ class UpstreamBuilder:
     def _with_key(self, upstream: Upstream, key: str) -> Upstream:
         return msgspec.structs.replace(
             upstream,
-            api_key=self._seal(key, f"upstream:{upstream.name}:api_key", upstream.api_key),
+            api_key=self._seal(key, upstream_api_key(upstream.name), upstream.api_key),
             api_key_hint=mask(key) if key else "",
         )
 
@@ -106,11 +112,11 @@ class UpstreamBuilder:
             check_proxy_url(url)
         return msgspec.structs.replace(
             upstream,
-            proxy_url=self._seal(url, f"upstream:{upstream.name}:proxy_url", upstream.proxy_url),
+            proxy_url=self._seal(url, upstream_proxy_url(upstream.name), upstream.proxy_url),
             proxy_hint=proxy_hint(url) if url else "",
         )
 
-    def _seal(self, secret: str, context: str, before: str | None) -> str | None:
+    def _seal(self, secret: str, context: Context, before: str | None) -> str | None:
         """Returns the secret sealed, None if it is empty. One that is sealed already stays as it is."""
         if not secret:
             return None

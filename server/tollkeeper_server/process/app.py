@@ -31,7 +31,7 @@ from tollkeeper_server.process.takeover import Handover, InheritedSockets, Port,
 from tollkeeper_server.settings import ENV_PREFIX, Settings, SettingsError
 from tollkeeper_server.snapshot.watch import SnapshotWatch
 from tollkeeper_server.store.open import make_store
-from tollkeeper_server.store.ports import Store
+from tollkeeper_server.store.ports import Store, UsageStore
 from tollkeeper_server.telemetry.metrics import Metrics
 
 _FLUSH_SECONDS = 5.0
@@ -50,16 +50,16 @@ async def build(stack: AsyncExitStack, settings: Settings, management_token: str
     console_socket = bind_port(stack, inherited, Use.CONSOLE, settings.console_address, "console")
     sealer = make_sealer(settings)
     store = await open_store(stack, settings)
-    digest_key = await load_digest_key(store, sealer)
-    watch = SnapshotWatch(store, sealer.open, _timeouts(settings))
+    digest_key = await load_digest_key(store.secrets, sealer)
+    watch = SnapshotWatch(store.configuration, sealer.open, _timeouts(settings))
     await watch.load()
     coordination = await open_coordination(stack, settings, store, watch)
-    journal, drain = start_ledger(stack, settings.data_dir, store)
+    journal, drain = start_ledger(stack, settings.data_dir, store.usage)
     metrics = Metrics()
     data_plane = build_data_plane(
         stack,
         settings,
-        store=store,
+        tokens=store.tokens,
         digest_key=digest_key,
         watch=watch,
         coordination=coordination,
@@ -159,7 +159,9 @@ async def open_coordination(
     """Return the caches, changes and polling of this process, connected to Redis if the settings name one."""
     try:
         coordination = Coordination(
-            store,
+            store.tokens,
+            store.placements,
+            store.configuration,
             watch.load,
             watch.confirm,
             redis_url=settings.redis,
@@ -176,7 +178,7 @@ async def open_coordination(
     return coordination
 
 
-def start_ledger(stack: AsyncExitStack, data_dir: Path, store: Store) -> tuple[Journal, Drain]:
+def start_ledger(stack: AsyncExitStack, data_dir: Path, usage: UsageStore) -> tuple[Journal, Drain]:
     """Return the journal and its drain, which runs; at the end it stores the events that are settled then."""
     path = data_dir / "journal"
     try:
@@ -184,7 +186,7 @@ def start_ledger(stack: AsyncExitStack, data_dir: Path, store: Store) -> tuple[J
     except OSError as error:
         raise data_dir_error(path, error) from error
     stack.callback(journal.close)
-    drain = Drain(journal, store)
+    drain = Drain(journal, usage)
     drain.start()
     stack.push_async_callback(drain.close)
     stack.push_async_callback(drain.flush, _FLUSH_SECONDS)

@@ -24,7 +24,7 @@ from tollkeeper_server.ledger.journal import Journal
 from tollkeeper_server.settings import Settings
 from tollkeeper_server.snapshot.model import Snapshot
 from tollkeeper_server.snapshot.watch import SnapshotWatch
-from tollkeeper_server.store.ports import Store
+from tollkeeper_server.store.ports import TokenStore
 from tollkeeper_server.telemetry.metrics import Metrics
 
 
@@ -41,7 +41,7 @@ def build_data_plane(
     stack: AsyncExitStack,
     settings: Settings,
     *,
-    store: Store,
+    tokens: TokenStore,
     digest_key: bytes,
     watch: SnapshotWatch,
     coordination: Coordination,
@@ -76,7 +76,7 @@ def build_data_plane(
         check_ip=IpLimits(time.monotonic, metrics.rate_limited).check,
         authenticate=authenticator.authenticate,
         affinity=affinity,
-        admit=lambda token: store.admit_request(token.id, at=datetime.now(UTC)),
+        admit=lambda token: tokens.admit(token.id, at=datetime.now(UTC)),
     )
     plane = DataPlane(
         current=current,
@@ -94,5 +94,5 @@ def build_data_plane(
         prober.follow(snapshot)
 
     watch.subscribe(follow)
-    explainer = Explainer(current, authenticator, store.get_token, affinity, health, balancer, limits)
+    explainer = Explainer(current, authenticator, tokens.get, affinity, health, balancer, limits)
     return DataPlaneParts(plane, explainer, health)

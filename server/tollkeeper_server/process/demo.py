@@ -60,11 +60,11 @@ async def set_up_demo(
     simulator = None if openai_key else await _start_simulator(stack)
     secret = read_or_make(settings.data_dir / _TOKEN_FILE, new_secret)
     wanted = demo_configuration(secret, simulator=simulator, openai_key=openai_key)
-    present = await store.read_configuration()
+    present = await store.configuration.read()
     taken = {name for model in present.models for name in (model.name, *model.aliases)}
     for model in [it for it in wanted.models if it.name in taken]:
         wanted.models.remove(model)
-    if await store.find_token(digest_secret(secret.encode(), digest_key)) is not None:
+    if await store.tokens.find(digest_secret(secret.encode(), digest_key)) is not None:
         wanted.ClearField("projects")
     try:
         await configurator.apply(wanted, source=_NAME)

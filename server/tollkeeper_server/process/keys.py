@@ -2,19 +2,18 @@
 
 import base64
 import logging
-import secrets
 from pathlib import Path
+from secrets import token_bytes, token_urlsafe
 
 from tollkeeper_server.process.errors import RunError
 from tollkeeper_server.process.key_file import read_or_make
 from tollkeeper_server.settings import ENV_PREFIX, Settings, SettingsError
-from tollkeeper_server.store.ports import Store
-from tollkeeper_server.store.sealed import Sealer, new_key
+from tollkeeper_server.store.ports import SecretStore
+from tollkeeper_server.store.sealed import DIGEST_KEY, Sealer, new_key
 
 _log = logging.getLogger("tollkeeper.app")
 _ENCRYPTION_KEY_FILE = "encryption-key"
 _MANAGEMENT_TOKEN_FILE = "management-token"  # noqa: S105 - a file's name
-_DIGEST_KEY = "digest_key"
 _NO_MANAGEMENT_TOKEN = (
     f"{ENV_PREFIX}MANAGEMENT_TOKEN is not set, and without it nobody could manage this gateway. "
     f'Make one and keep it: export {ENV_PREFIX}MANAGEMENT_TOKEN="$(openssl rand -base64 32)"'
@@ -44,7 +43,7 @@ def load_management_token(settings: Settings) -> str:
     if not settings.demo:
         raise RunError(_NO_MANAGEMENT_TOKEN)
     make_data_dir(settings.data_dir)
-    return read_or_make(settings.data_dir / _MANAGEMENT_TOKEN_FILE, lambda: secrets.token_urlsafe(32))
+    return read_or_make(settings.data_dir / _MANAGEMENT_TOKEN_FILE, lambda: token_urlsafe(32))
 
 
 def make_sealer(settings: Settings) -> Sealer:
@@ -67,11 +66,11 @@ def make_sealer(settings: Settings) -> Sealer:
     return Sealer(key)
 
 
-async def load_digest_key(store: Store, sealer: Sealer) -> bytes:
+async def load_digest_key(secrets: SecretStore, sealer: Sealer) -> bytes:
     """Return the key under which token digests are made: random, sealed, the same for all processes.
 
     Raises `UnsealError` if the encryption key is not the one it was sealed with.
     """
-    fresh = base64.b64encode(secrets.token_bytes(32)).decode()
-    kept = await store.keep_secret(_DIGEST_KEY, sealer.seal(fresh, _DIGEST_KEY))
-    return base64.b64decode(sealer.open(kept, _DIGEST_KEY))
+    fresh = base64.b64encode(token_bytes(32)).decode()
+    kept = await secrets.keep("digest_key", sealer.seal(fresh, DIGEST_KEY))
+    return base64.b64decode(sealer.open(kept, DIGEST_KEY))

@@ -47,7 +47,7 @@ async def stored(path: Path) -> tuple[Configuration, list[Token]]:
     store = SqliteStore(path)
     await store.open()
     try:
-        return await store.read_configuration(), await store.list_tokens(limit=100)
+        return await store.configuration.read(), await store.tokens.list(limit=100)
     finally:
         await store.close()
 
@@ -66,7 +66,7 @@ async def test_models_that_are_there_stay(settings: Settings, path: Path) -> Non
     own = Model(name="mine", aliases=("gpt-4o", "whisper-1"), deployments=(), created_at=NOW, updated_at=NOW)
     store = SqliteStore(path)
     await store.open()
-    await store.add_model(own)
+    await store.configuration.add(own)
     await store.close()
 
     await set_up(settings)
@@ -82,9 +82,9 @@ async def test_a_token_that_was_changed_stays_so(settings: Settings, path: Path)
     await set_up(settings)
     store = SqliteStore(path)
     await store.open()
-    (token,) = await store.list_tokens(limit=2)
+    (token,) = await store.tokens.list(limit=2)
     changed = msgspec.structs.replace(token, name="ours", is_active=False, max_requests=7, revision=2)
-    assert await store.replace_token(changed, expected=1)
+    assert await store.tokens.replace(changed, expected=1)
     await store.close()
 
     await set_up(settings)

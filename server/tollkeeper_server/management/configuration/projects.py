@@ -8,7 +8,7 @@ from tollkeeper.v1 import configuration_service_pb2 as pb
 from tollkeeper_server.domain.ids import Prefix, new_id
 from tollkeeper_server.domain.project import Project
 from tollkeeper_server.domain.token import mask
-from tollkeeper_server.store.sealed import Sealer, UnsealError
+from tollkeeper_server.store.sealed import Sealer, UnsealError, project_api_key
 
 
 class ProjectBuilder:
@@ -37,7 +37,7 @@ class ProjectBuilder:
         if described.api_key and described.api_key != self._key_of(project):
             project = msgspec.structs.replace(
                 project,
-                api_key=self._sealer.seal(described.api_key, _context(project)),
+                api_key=self._sealer.seal(described.api_key, project_api_key(project.id)),
                 api_key_hint=mask(described.api_key),
             )
         return project
@@ -46,10 +46,6 @@ class ProjectBuilder:
         if project.api_key is None:
             return None
         try:
-            return self._sealer.open(project.api_key, _context(project))
+            return self._sealer.open(project.api_key, project_api_key(project.id))
         except UnsealError:
             return None  # under a key that is gone: it is replaced
-
-
-def _context(project: Project) -> str:
-    return f"project:{project.id}:api_key"

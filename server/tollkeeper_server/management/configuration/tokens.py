@@ -86,12 +86,12 @@ class ConfiguredTokens:
         """Writes one, and tells everybody. Raises ALREADY_EXISTS if another got its secret meanwhile."""
         wanted, before = planned.after, planned.before
         if before is None:
-            await self._store.add_token(wanted)
+            await self._store.add(wanted)
             await self._changes.publish(Change(token=wanted))
             return
 
         async def read() -> Token:
-            token = await self._store.get_token(wanted.id)
+            token = await self._store.get(wanted.id)
             if token is None:
                 raise TollkeeperError(Reason.NOT_FOUND, f"there is no token {wanted.id} any more; try again")
             return token
@@ -107,14 +107,14 @@ class ConfiguredTokens:
                 allowed_models=wanted.allowed_models,
             )
 
-        old, new = await edit(read, change, self._store.replace_token, etag="", now=now)
+        old, new = await edit(read, change, self._store.replace, etag="", now=now)
         if new is not old:
             retired = old.digest if old.digest != new.digest else ""
             await self._changes.publish(Change(token=new, retired_digest=retired))
 
     async def _present(self, project: Project) -> dict[str, list[Token]]:
         found: dict[str, list[Token]] = {}
-        read = partial(self._store.list_tokens, project_id=project.id)
+        read = partial(self._store.list, project_id=project.id)
         async for token in every(read, lambda it: it.id):
             found.setdefault(token.name, []).append(token)
         return found
@@ -156,5 +156,5 @@ class ConfiguredTokens:
         owners[digest] = path
         if planned.before and planned.before.digest == digest:
             return ""
-        other = await self._store.find_token(digest)
+        other = await self._store.find(digest)
         return f"token {other.id} has the same; give this one its own" if other else ""
