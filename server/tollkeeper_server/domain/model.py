@@ -1,7 +1,10 @@
 """Models: the names applications ask for, and the deployments that serve them."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
+from operator import attrgetter
+from typing import Generic, Protocol, TypeVar
 
 from msgspec import Struct
 
@@ -73,5 +76,50 @@ class Model(Struct, frozen=True, kw_only=True):
 
 
 def matches(pattern: str, name: str) -> bool:
-    """Tells whether `pattern`, a name or one with a trailing `*`, covers `name`."""
-    return name.startswith(pattern[:-1]) if pattern.endswith("*") else name == pattern
+    """Return whether `pattern`, a name or one with a trailing `*`, covers `name`."""
+    return name.startswith(pattern[:-1]) if is_pattern(pattern) else name == pattern
+
+
+def is_pattern(name: str) -> bool:
+    """Return whether a model's name stands for any rest."""
+    return name.endswith("*")
+
+
+def owners(models: Iterable[Model]) -> dict[str, Model]:
+    """Return whose each name and alias is, patterns aside.
+
+    Of several that claim one, a name proper wins over an alias and the elder model over the younger:
+    concurrent edits may let this arise, and every process must decide it alike.
+    """
+    eldest_first = sorted(models, key=attrgetter("created_at", "name"))
+    found = {model.name: model for model in eldest_first if not is_pattern(model.name)}
+    for model in eldest_first:
+        for alias in model.aliases:
+            found.setdefault(alias, model)
+    return found
+
+
+class _Named(Protocol):
+    @property
+    def name(self) -> str: ...
+
+
+N = TypeVar("N", bound=_Named)
+
+
+class Patterns(Generic[N]):
+    """What has a pattern for a name, found by the names that it covers."""
+
+    __slots__ = ("_by_start", "_lengths")
+
+    def __init__(self, patterns: Iterable[N]) -> None:
+        self._by_start = {it.name[:-1]: it for it in patterns}
+        self._lengths = sorted({len(start) for start in self._by_start}, reverse=True)
+
+    def match(self, name: str) -> N | None:
+        """Return what covers a name that no model has, the longest pattern's first; None if nothing does."""
+        for length in self._lengths:
+            found = self._by_start.get(name[:length])
+            if found is not None:
+                return found
+        return None

@@ -8,7 +8,7 @@ from operator import attrgetter
 import msgspec
 
 from tollkeeper_server.domain.listener import Listener
-from tollkeeper_server.domain.model import Deployment, Model
+from tollkeeper_server.domain.model import Deployment, Model, owners
 from tollkeeper_server.domain.project import Project
 from tollkeeper_server.domain.traffic import Group, TrafficPolicy
 from tollkeeper_server.domain.upstream import AuthScheme, Provider, Timeouts, Upstream
@@ -56,32 +56,24 @@ def compile_snapshot(
 ) -> Snapshot:
     """Compiles a snapshot. Raises `CompileError` if a secret, a timeout or a rule can't be used.
 
-    Where two models claim a name, the name proper wins over an alias and the older model over the
-    younger: concurrent edits may let this arise, and every process must decide it alike.
+    Where two models claim a name, `domain.model.owners` decides.
     """
     active = [upstream for upstream in upstreams if upstream.is_active]
     targets = {upstream.name: compile_target(upstream, open_secret, default_timeouts) for upstream in active}
     defaults = sorted((u for u in active if u.is_default), key=attrgetter("updated_at", "name"))
     pools = {group.name: _group_pool(group, targets) for group in groups}
-    routes: dict[str, Route] = {}
-    patterns: list[Route] = []
-    aliases: list[tuple[str, Route]] = []
-    for model in sorted(models, key=attrgetter("created_at", "name")):
-        if not model.is_active:
-            continue
-        route = _route(model, targets, pools)
-        if route.is_pattern:
-            patterns.append(route)
-        else:
-            routes[model.name] = route
-        aliases.extend((alias, route) for alias in model.aliases)
-    for alias, route in aliases:
-        routes.setdefault(alias, route)
+    serving = [model for model in models if model.is_active]
+    made = {model.name: _route(model, targets, pools) for model in serving}
     return Snapshot(
         revision=revision,
         projects={project.id: _view(project, open_secret) for project in projects},
-        routes=routes,
-        patterns=tuple(sorted(patterns, key=lambda route: (-len(route.name), route.name))),
+        routes={name: made[model.name] for name, model in owners(serving).items()},
+        patterns=tuple(
+            sorted(
+                (route for route in made.values() if route.is_pattern),
+                key=lambda route: (-len(route.name), route.name),
+            )
+        ),
         default=pool_of_one(targets[defaults[-1].name]) if defaults else None,
         groups=pools,
         listeners={listener.name: _listener(listener) for listener in listeners if listener.is_active},

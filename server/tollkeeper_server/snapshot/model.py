@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from tollkeeper_server.domain.listener import IpLimit
-from tollkeeper_server.domain.model import Capability, FallbackCause, Price
+from tollkeeper_server.domain.model import Capability, FallbackCause, Patterns, Price, is_pattern
 from tollkeeper_server.domain.traffic import Retry, Strategy
 from tollkeeper_server.domain.upstream import Breaker, HeaderAction, Probe, Provider, Timeouts
 from tollkeeper_server.snapshot.rules import Rules
@@ -132,7 +132,7 @@ class Route:
     @property
     def is_pattern(self) -> bool:
         """Whether the name ends in `*` and stands for any rest."""
-        return self.name.endswith("*")
+        return is_pattern(self.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,15 +164,15 @@ class Snapshot:
     listeners: Mapping[str, ListenerView] = field(default_factory=dict)
     targets: Mapping[str, Target] = field(default_factory=dict)
 
+    by_pattern: Patterns[Route] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "by_pattern", Patterns(self.patterns))
+
     def resolve(self, name: str) -> Route | None:
-        """Returns the route for the name a caller asked for, or None if it is unknown."""
+        """Return the route for the name a caller asked for, or None if it is unknown."""
         route = self.routes.get(name)
-        if route is not None:
-            return route
-        for pattern in self.patterns:
-            if name.startswith(pattern.name[:-1]):
-                return pattern
-        return None
+        return self.by_pattern.match(name) if route is None else route
 
 
 EMPTY = Snapshot(revision=0, projects={}, routes={}, patterns=(), default=None)
