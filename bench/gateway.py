@@ -1,12 +1,12 @@
-"""The gateway with another transport than the one it is built with. A program of its own.
+"""The gateway with another transport than its own, as a program.
 
-`python -m bench.gateway TRANSPORT serve ...` is `tollkeeper serve ...`; nothing in the gateway knows of it.
+`python -m bench.gateway TRANSPORT serve ...` is `tollkeeper serve ...`; the gateway knows nothing of it.
 """
 
 import sys
 
 from tollkeeper_server import __main__
-from tollkeeper_server.process import app
+from tollkeeper_server.process import dataplane
 
 from bench.errors import BenchError
 from bench.transports import load_transport
@@ -16,7 +16,7 @@ _NAME = "Http1Transport"
 
 if __name__ == "__main__":
     transport = sys.argv.pop(1)
-    if not hasattr(app, _NAME):
+    if not hasattr(dataplane, _NAME):
         raise BenchError(f"the gateway builds no {_NAME} any more; adapt {__file__}")
-    vars(app)[_NAME] = load_transport(transport)
+    vars(dataplane)[_NAME] = load_transport(transport)
     __main__.main()

@@ -2,57 +2,21 @@
 
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from importlib.metadata import version as distribution_version
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn
 
 import click
 from tollkeeper.cli import COMMANDS
 
-from tollkeeper_server.settings import SETTINGS_FILE, LogFormat, Settings, SettingsError, Tls, load_settings
+from tollkeeper_server.process.options import with_settings
+from tollkeeper_server.settings import SETTINGS_FILE, Settings, SettingsError, load_settings
 from tollkeeper_server.telemetry.logs import redact
-
-_Command = TypeVar("_Command", bound=Callable[..., object])
-
-_SETTING_OPTIONS = (
-    click.option(
-        "--settings", "settings_file", type=click.Path(path_type=Path), help="YAML file of settings."
-    ),
-    click.option(
-        "--data-dir", type=click.Path(path_type=Path), help="Where state is kept. [tollkeeper-data]"
-    ),
-    click.option(
-        "--config",
-        type=click.Path(path_type=Path),
-        help="YAML file of what to configure, applied at start and at SIGHUP. [none]",
-    ),
-    click.option(
-        "--store", metavar="URL", help="sqlite, sqlite:///FILE or mongodb://HOST/DATABASE. [sqlite]"
-    ),
-    click.option("--redis", metavar="URL", help="redis://HOST:PORT/DB, shared by several processes. [none]"),
-    click.option("--data-address", metavar="HOST:PORT", help="The data plane. [127.0.0.1:3000]"),
-    click.option("--console-address", metavar="HOST:PORT", help="Console, REST, Connect. [127.0.0.1:8080]"),
-    click.option("--grpc-address", metavar="HOST:PORT", help="gRPC. [127.0.0.1:50051]"),
-    click.option("--tls", type=click.Choice([tls.value for tls in Tls]), help="A certificate for local use."),
-    click.option("--tls-cert", type=click.Path(path_type=Path), help="The console's certificate, PEM."),
-    click.option("--tls-key", type=click.Path(path_type=Path), help="Its private key, PEM."),
-    click.option("--grpc-tls/--no-grpc-tls", default=None, help="Use the certificate for gRPC, too."),
-    click.option("--max-body-bytes", type=int, help="The largest request body. [67108864]"),
-    click.option("--drain-seconds", type=float, help="What requests under way get at the end. [600]"),
-    click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), help="[info]"),
-    click.option("--log-format", type=click.Choice([form.value for form in LogFormat]), help="[text]"),
-)
-
-
-def _with_settings(command: _Command) -> _Command:
-    for option in reversed(_SETTING_OPTIONS):
-        command = option(command)
-    return command
 
 
 def fail(message: str) -> NoReturn:
-    """Says why on standard error and exits with 1."""
+    """Write the reason to standard error and exit with 1."""
     click.echo(f"tollkeeper: {message}", err=True)
     sys.exit(1)
 
@@ -72,28 +36,19 @@ def main() -> None:
 
 
 @main.command()
-@_with_settings
-@click.option(
-    "--demo", is_flag=True, default=None, help="Set up a simulated provider, a project and a token."
-)
-@click.option(
-    "--takeover",
-    is_flag=True,
-    default=None,
-    help="Take the ports over from the process that has them, if any.",
-)
+@with_settings
 def serve(settings_file: Path | None, **options: Any) -> None:
     """Run the gateway.
 
     Every option is also a setting: TOLLKEEPER_STORE, TOLLKEEPER_REDIS, … in the environment, or a name in
-    the file of --settings. The management plane is guarded by TOLLKEEPER_MANAGEMENT_TOKEN (or
-    MANAGEMENT_TOKEN), and secrets at rest by TOLLKEEPER_ENCRYPTION_KEY; neither is an option, because
-    command lines can be seen by others.
+    the file of --settings. TOLLKEEPER_MANAGEMENT_TOKEN (or MANAGEMENT_TOKEN) guards the management plane,
+    and TOLLKEEPER_ENCRYPTION_KEY seals secrets in the store. Neither is an option, because other users of
+    the machine can see a command line.
     """
     settings = _settings(settings_file, options)
-    # Imported here: the client's commands should not wait for a server's imports.
+    # Imported here, so that the client's commands do not wait for the server's imports.
+    from tollkeeper_server.process.errors import RunError
     from tollkeeper_server.process.run import run
-    from tollkeeper_server.process.signals import RunError
 
     try:
         run(settings, click.echo)
@@ -102,18 +57,18 @@ def serve(settings_file: Path | None, **options: Any) -> None:
 
 
 @main.command("check-config")
-@_with_settings
+@with_settings
 def check_config(settings_file: Path | None, **options: Any) -> None:
-    """Check the settings and show them, secrets masked; nothing is started.
+    """Check the settings and show them, secrets masked, and start nothing.
 
-    Exits with 1, naming what is wrong, if a server could not start with them.
+    Exit with 1 and name the problem if a server could not start with them.
     """
     settings = _settings(settings_file, options)
     for name, value in sorted(settings):
         click.echo(redact(f"{name}: {value if value is not None else ''}"))
     if settings.config is not None:
         from tollkeeper_server.process.configure import read_file
-        from tollkeeper_server.process.signals import RunError
+        from tollkeeper_server.process.errors import RunError
 
         try:
             read_file(settings.config)
@@ -141,7 +96,7 @@ def simulate(host: str, port: int, **options: Any) -> None:
     A request can ask for a fault of its own with the header x-simulate, such as
     `x-simulate: cut=3, interval=50`.
     """
-    from tollkeeper_server.process.signals import RunError
+    from tollkeeper_server.process.errors import RunError
     from tollkeeper_server.process.simulate import run_simulator
     from tollkeeper_server.simulator.config import SimulatorConfig
 

@@ -1,7 +1,10 @@
-"""The settings of a server process: environment variables `TOLLKEEPER_…`, or a YAML file.
+"""The settings of a server process, each described in one place.
 
-The command line's options take precedence over the environment, the environment over the file that
-`--settings` or `TOLLKEEPER_SETTINGS` names. Unknown names are refused.
+A setting is a field of `Settings`: its name, type, default and explanation, and whether the command line has
+it as an option. `process/options.py` derives the options from the fields, and the README's table is theirs.
+
+A value comes from the command line, else from the environment variable `TOLLKEEPER_…`, else from the YAML
+file that `--settings` or `TOLLKEEPER_SETTINGS` names. Unknown names are refused.
 """
 
 import os
@@ -15,6 +18,7 @@ import yaml
 from pydantic import (
     AfterValidator,
     AliasChoices,
+    BeforeValidator,
     Field,
     SecretStr,
     ValidationError,
@@ -26,10 +30,11 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 ENV_PREFIX = "TOLLKEEPER_"
 SETTINGS_FILE = f"{ENV_PREFIX}SETTINGS"
 MIN_MANAGEMENT_TOKEN = 16
+_OPENSSL = "make one with: openssl rand -base64 32"
 
 
-# Not settings, though they look like it: the tests' own variables, and what Kubernetes tells every
-# container of services named tollkeeper… (https://kubernetes.io/docs/concepts/services-networking/service/).
+# These look like settings and are none: the tests' own variables, and those that Kubernetes sets in every
+# container for a service named tollkeeper… (https://kubernetes.io/docs/concepts/services-networking/service/).
 _NOT_OURS = re.compile(
     rf"{SETTINGS_FILE}|{ENV_PREFIX}TEST_\w+|{ENV_PREFIX}(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_\w+)?)"
 )
@@ -39,15 +44,24 @@ class SettingsError(Exception):
     """The settings can't be used; the message names each field, the reason and the remedy."""
 
 
+class LogLevel(StrEnum):
+    """The severity of a log message."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
 class LogFormat(StrEnum):
-    """How log lines look."""
+    """The form of log lines."""
 
     TEXT = "text"
     JSON = "json"
 
 
 class Tls(StrEnum):
-    """Where the console's certificate comes from, if not from `tls_cert` and `tls_key`."""
+    """The source of the console's certificate, if it is not `tls_cert` and `tls_key`."""
 
     OFF = "off"
     SELF_SIGNED = "self-signed"
@@ -72,50 +86,89 @@ def _redis_url(text: str) -> str:
     raise ValueError("expected redis://HOST:PORT/DB")
 
 
+def _log_level(text: object) -> object:
+    level = text.lower() if isinstance(text, str) else text
+    if level not in set(LogLevel):
+        raise ValueError("expected debug, info, warning or error")
+    return level
+
+
 Address = Annotated[str, AfterValidator(_address)]
+StoreUrl = Annotated[str, AfterValidator(_store_url)]
+RedisUrl = Annotated[str, AfterValidator(_redis_url)]
+Level = Annotated[LogLevel, BeforeValidator(_log_level)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 
 
+def setting(default: object, explanation: str, *, option: bool | str = False, **rules: Any) -> Any:
+    """Return a field of `Settings`; `rules` are those of `pydantic.Field`.
+
+    With `option` the command line has it, too: as `--name`, a truth value as `--name/--no-name`. If `option`
+    is a text, that stands for the value in `--help`.
+    """
+    return Field(default, description=explanation, json_schema_extra={"option": option}, **rules)
+
+
 class Settings(BaseSettings):
-    """What one server process needs to know before it can open its store."""
+    """The settings of one server process, which it needs before it can open its store.
+
+    No secret is an option: other users of the machine can see a command line.
+    """
 
     model_config = SettingsConfigDict(
         env_prefix=ENV_PREFIX, extra="forbid", frozen=True, populate_by_name=True
     )
 
-    data_dir: Path = Path("tollkeeper-data")
-    store: Annotated[str, AfterValidator(_store_url)] = "sqlite"
-    redis: Annotated[str, AfterValidator(_redis_url)] = ""
-    config: Path | None = None
-    management_token: SecretStr | None = Field(
-        default=None,
-        validation_alias=AliasChoices("TOLLKEEPER_MANAGEMENT_TOKEN", "MANAGEMENT_TOKEN"),
+    management_token: SecretStr | None = setting(
+        None,
+        "Guards the management plane. Required, but for a demo. Also read without the prefix.",
+        validation_alias=AliasChoices(f"{ENV_PREFIX}MANAGEMENT_TOKEN", "MANAGEMENT_TOKEN"),
     )
-    encryption_key: SecretStr | None = None
+    encryption_key: SecretStr | None = setting(
+        None,
+        "Base64 of 32 bytes, which seal secrets in the store. Without it one is made and kept in the data "
+        "directory. Several, separated by commas, rotate it: the first one seals.",
+    )
+    data_dir: Path = setting(
+        Path("tollkeeper-data"), "Directory of SQLite file, journal and keys.", option=True
+    )
+    config: Path | None = setting(None, "Configuration file, applied at start and at SIGHUP.", option=True)
+    store: StoreUrl = setting(
+        "sqlite", "`sqlite`, `sqlite:///FILE` or `mongodb://HOST/DATABASE`.", option="URL"
+    )
+    redis: RedisUrl = setting("", "`redis://HOST:PORT/DB`, which several processes share.", option="URL")
 
-    data_address: Address = "127.0.0.1:3000"
-    console_address: Address = "127.0.0.1:8080"
-    grpc_address: Address = "127.0.0.1:50051"
-    tls: Tls = Tls.OFF
-    tls_cert: Path | None = None
-    tls_key: Path | None = None
-    grpc_tls: bool = False
+    data_address: Address = setting("127.0.0.1:3000", "Data plane, HTTP/1.1.", option="HOST:PORT")
+    console_address: Address = setting(
+        "127.0.0.1:8080",
+        "REST, Connect, docs, health, and the data plane under `/v1`; HTTP/2 and HTTP/1.1.",
+        option="HOST:PORT",
+    )
+    grpc_address: Address = setting("127.0.0.1:50051", "Management plane, gRPC.", option="HOST:PORT")
+    tls: Tls = setting(Tls.OFF, "`self-signed` makes a certificate for local use.", option=True)
+    tls_cert: Path | None = setting(None, "PEM file of the console's certificate.", option=True)
+    tls_key: Path | None = setting(None, "PEM file of the certificate's private key.", option=True)
+    grpc_tls: bool = setting(False, "gRPC uses the console's certificate, too.", option=True)
 
-    max_body_bytes: int = Field(default=64 * 1024 * 1024, ge=1024, le=4 * 1024**3)
-    max_upload_bytes: int = Field(default=1024**3, ge=1024, le=1024**4)
-    auth_cache_seconds: Seconds = 300.0
-    unknown_token_seconds: Seconds = 5.0
-    poll_seconds: Seconds = 1.0
-    connect_timeout_seconds: Seconds = 10.0
-    first_byte_timeout_seconds: Seconds = 600.0
-    idle_timeout_seconds: Seconds = 300.0
-    total_timeout_seconds: Seconds = 3600.0
-    drain_seconds: Seconds = 600.0
-    takeover: bool = False
-    log_level: str = "info"
-    log_format: LogFormat = LogFormat.TEXT
-    metrics_llmproxy_names: bool = False
-    demo: bool = False
+    max_body_bytes: int = setting(
+        64 * 1024**2, "Largest body that is read to find its model.", option=True, ge=1024, le=4 * 1024**3
+    )
+    max_upload_bytes: int = setting(
+        1024**3, "Largest upload (`/v1/files`, `/v1/uploads`), which streams through.", ge=1024, le=1024**4
+    )
+    auth_cache_seconds: Seconds = setting(300.0, "Time for which a token that was looked up is good.")
+    unknown_token_seconds: Seconds = setting(5.0, "Time for which an unknown token is remembered.")
+    poll_seconds: Seconds = setting(1.0, "Interval at which the store is asked for changes.")
+    connect_timeout_seconds: Seconds = setting(10.0, "To connect; upstreams may have limits of their own.")
+    first_byte_timeout_seconds: Seconds = setting(600.0, "Longest wait until an answer begins.")
+    idle_timeout_seconds: Seconds = setting(300.0, "Longest silence within an answer.")
+    total_timeout_seconds: Seconds = setting(3600.0, "Longest answer.")
+    drain_seconds: Seconds = setting(600.0, "Time for requests under way when the process ends.", option=True)
+    log_level: Level = setting(LogLevel.INFO, "Least severe messages that are logged.", option=True)
+    log_format: LogFormat = setting(LogFormat.TEXT, "`json` logs one object a line.", option=True)
+    metrics_llmproxy_names: bool = setting(False, "`/metrics` has llmproxy's families, too.")
+    demo: bool = setting(False, "Set up a simulated provider, a project and a token.", option=True)
+    takeover: bool = setting(False, "Take the ports over from the process that has them.", option=True)
 
     @field_validator("management_token", "encryption_key", mode="after")
     @classmethod
@@ -126,17 +179,8 @@ class Settings(BaseSettings):
     @classmethod
     def _long_enough(cls, value: SecretStr | None) -> SecretStr | None:
         if value and len(value.get_secret_value()) < MIN_MANAGEMENT_TOKEN:
-            raise ValueError(
-                f"must have {MIN_MANAGEMENT_TOKEN} characters or more; make one with: openssl rand -base64 32"
-            )
+            raise ValueError(f"must have {MIN_MANAGEMENT_TOKEN} characters or more; {_OPENSSL}")
         return value
-
-    @field_validator("log_level", mode="after")
-    @classmethod
-    def _known_level(cls, value: str) -> str:
-        if value.lower() not in {"debug", "info", "warning", "error"}:
-            raise ValueError("expected debug, info, warning or error")
-        return value.lower()
 
     @model_validator(mode="after")
     def _whole_certificate(self) -> "Settings":
@@ -155,7 +199,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the hook's signature
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the hook's signature
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Takes options first, then the environment, then the file."""
+        """Return the sources of values, the one that counts most first."""
         return (init_settings, env_settings, _FileSource(settings_cls))
 
     @property
@@ -176,14 +220,14 @@ class _FileSource(PydanticBaseSettingsSource):
 
 
 def read_settings_file(path: Path) -> dict[str, Any]:
-    """Reads the settings in a YAML file. Raises `SettingsError` if it is not a mapping of names."""
+    """Return the settings in a YAML file. Raises `SettingsError` if it is not a mapping of names."""
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise SettingsError(f"settings file {path}: {error.strerror}") from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        # Also dates and numbers that only look like such, and nesting without end. What YAML itself
-        # says of it shows the lines around, and so perhaps a secret.
+        # Also for a date or number that is none, and for nesting without end. YAML's own message shows
+        # the lines around, which may hold a secret.
         where = getattr(error, "problem_mark", None)
         line = f", line {where.line + 1}" if where else ""
         raise SettingsError(f"settings file {path}{line}: not valid YAML") from None
@@ -197,7 +241,7 @@ def read_settings_file(path: Path) -> dict[str, Any]:
 
 
 def load_settings(options: Mapping[str, Any]) -> Settings:
-    """Makes settings of the options given, the environment and the file.
+    """Return the settings that the options, the environment and the file make.
 
     Raises `SettingsError`, which never shows a value: it might be a secret.
     """

@@ -1,7 +1,11 @@
 """Entities to put into stores."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import TypeVar, cast
 
+import msgspec
+from tollkeeper_server.domain.configuration import Entity
 from tollkeeper_server.domain.ids import Prefix, new_id
 from tollkeeper_server.domain.listener import IpLimit, Listener, Rule
 from tollkeeper_server.domain.model import Capability, Deployment, FallbackCause, Model, Price
@@ -23,6 +27,8 @@ from tollkeeper_server.domain.usage import Confidence, Tokens, UsageEvent
 # A whole second and a microsecond: neither may be lost, and both must sort.
 NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
 LATER = NOON + timedelta(microseconds=1)
+
+E = TypeVar("E", bound=Entity)
 
 
 def a_project(name: str = "Search", *, is_active: bool = True) -> Project:
@@ -139,6 +145,22 @@ def a_listener(name: str = "tenant") -> Listener:
         created_at=NOON,
         updated_at=LATER,
     )
+
+
+MAKERS: dict[type[Entity], Callable[[str], Entity]] = {
+    Project: lambda key: msgspec.structs.replace(a_project(), id=key),
+    Upstream: an_upstream,
+    Group: a_group,
+    Model: a_model,
+    Listener: a_listener,
+}
+
+
+def an_entity(kind: type[E], key: str) -> E:
+    """Returns an entity of that kind with every field set."""
+    entity = MAKERS[cast("type[Entity]", kind)](key)
+    assert isinstance(entity, kind)
+    return entity
 
 
 def a_token(

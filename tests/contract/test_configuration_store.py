@@ -9,6 +9,9 @@ import msgspec
 import pymongo
 import pytest
 from tollkeeper_server.domain.configuration import Batch, Configuration, Deletion, Entity, Kind
+from tollkeeper_server.domain.listener import Listener
+from tollkeeper_server.domain.model import Model
+from tollkeeper_server.domain.project import Project
 from tollkeeper_server.domain.upstream import AuthScheme, Breaker, Provider, Upstream
 from tollkeeper_server.store.ports import Store
 
@@ -25,9 +28,9 @@ async def other(store_url: str, store: Store) -> AsyncIterator[Store]:
 
 async def put(store: Store, *entities: Entity) -> int:
     """Writes the entities as one, and returns the revision after it."""
-    revision = await store.config_revision()
-    assert await store.write_configuration(Batch(puts=entities), expected=revision)
-    return await store.config_revision()
+    revision = await store.configuration.revision()
+    assert await store.configuration.write(Batch(puts=entities), expected=revision)
+    return await store.configuration.revision()
 
 
 def stamped(upstream: Upstream, stamp: int) -> Upstream:
@@ -37,8 +40,8 @@ def stamped(upstream: Upstream, stamp: int) -> Upstream:
 
 async def test_the_whole_is_read_as_it_was_written(store: Store, other: Store) -> None:
     """Every kind and every field, by name; one revision for all of it."""
-    assert await store.read_configuration() == Configuration(revision=await store.config_revision())
-    before = await store.config_revision()
+    assert await store.configuration.read() == Configuration(revision=await store.configuration.revision())
+    before = await store.configuration.revision()
     project, upstreams, group = a_project(), (an_upstream("a"), an_upstream("b")), a_group()
     model, listener = a_model("x*"), a_listener()
 
@@ -46,7 +49,7 @@ async def test_the_whole_is_read_as_it_was_written(store: Store, other: Store) -
 
     assert after == before + 1
     for reader in (store, other):
-        assert await reader.read_configuration() == Configuration(
+        assert await reader.configuration.read() == Configuration(
             revision=after,
             projects=(project,),
             upstreams=upstreams,
@@ -54,15 +57,15 @@ async def test_the_whole_is_read_as_it_was_written(store: Store, other: Store) -
             models=(model,),
             listeners=(listener,),
         )
-    assert await other.get_listener(listener.name) == listener
-    assert await other.list_projects(limit=10) == [project]
+    assert await other.configuration.get(Listener, listener.name) == listener
+    assert await other.configuration.list(Project, limit=10) == [project]
 
 
 async def test_more_than_a_page_is_read_whole(store: Store) -> None:
     """There is no limit to what is configured."""
     upstreams = [an_upstream(f"u{number:04}") for number in range(1_200)]
     await put(store, *upstreams)
-    assert list((await store.read_configuration()).upstreams) == upstreams
+    assert list((await store.configuration.read()).upstreams) == upstreams
 
 
 async def test_a_batch_puts_replaces_and_deletes(store: Store) -> None:
@@ -74,14 +77,14 @@ async def test_a_batch_puts_replaces_and_deletes(store: Store) -> None:
         deletions=(Deletion(Kind.UPSTREAM, "goes"), Deletion(Kind.GROUP, "never was")),
     )
 
-    assert await store.write_configuration(batch, expected=await store.config_revision())
+    assert await store.configuration.write(batch, expected=await store.configuration.revision())
 
-    found = await store.read_configuration()
+    found = await store.configuration.read()
     assert found.upstreams == (changed, an_upstream("comes"), an_upstream("stays"))
     assert found.models == (a_model("goes"),)
-    assert await store.get_upstream("goes") is None
-    assert not await store.replace_upstream(an_upstream("goes"), expected=1)
-    assert not await store.delete_upstream("goes", expected=1)
+    assert await store.configuration.get(Upstream, "goes") is None
+    assert not await store.configuration.replace(an_upstream("goes"), expected=1)
+    assert not await store.configuration.delete(Upstream, "goes", expected=1)
 
 
 async def test_what_was_deleted_can_be_made_again(store: Store) -> None:
@@ -90,12 +93,12 @@ async def test_what_was_deleted_can_be_made_again(store: Store) -> None:
     for _ in range(2):
         await put(store, upstream)
         gone = Batch(deletions=(Deletion(Kind.UPSTREAM, "phoenix"),))
-        assert await store.write_configuration(gone, expected=await store.config_revision())
-        assert await store.list_upstreams(limit=10) == []
-        await store.add_upstream(upstream)
-        assert await store.list_upstreams(limit=10) == [upstream]
-        assert await store.delete_upstream("phoenix", expected=1)
-        assert (await store.read_configuration()).upstreams == ()
+        assert await store.configuration.write(gone, expected=await store.configuration.revision())
+        assert await store.configuration.list(Upstream, limit=10) == []
+        await store.configuration.add(upstream)
+        assert await store.configuration.list(Upstream, limit=10) == [upstream]
+        assert await store.configuration.delete(Upstream, "phoenix", expected=1)
+        assert (await store.configuration.read()).upstreams == ()
 
 
 async def test_a_batch_on_an_outdated_revision_writes_nothing(store: Store, other: Store) -> None:
@@ -103,23 +106,23 @@ async def test_a_batch_on_an_outdated_revision_writes_nothing(store: Store, othe
     batch = Batch(puts=(an_upstream("late"), a_model("late")))
     upstream = an_upstream("a")
     for number in range(3):
-        outdated = await store.config_revision()
+        outdated = await store.configuration.revision()
         if number == 0:
             await put(other, a_model("m"))
         elif number == 1:
-            await other.add_upstream(upstream)
+            await other.configuration.add(upstream)
         else:
-            assert await other.delete_upstream("a", expected=1)
-        before = await other.read_configuration()
+            assert await other.configuration.delete(Upstream, "a", expected=1)
+        before = await other.configuration.read()
 
-        assert not await store.write_configuration(batch, expected=outdated)
+        assert not await store.configuration.write(batch, expected=outdated)
 
-        assert await other.read_configuration() == before
+        assert await other.configuration.read() == before
 
 
 async def test_of_many_batches_on_one_revision_one_is_written(store: Store, other: Store) -> None:
     """All of it, and nothing of the others; the revision moves once."""
-    revision = await store.config_revision()
+    revision = await store.configuration.revision()
     batches = [
         Batch(puts=(stamped(an_upstream("a"), number), stamped(an_upstream("b"), number)))
         for number in range(20)
@@ -127,12 +130,12 @@ async def test_of_many_batches_on_one_revision_one_is_written(store: Store, othe
 
     written = await asyncio.gather(
         *(
-            (store, other)[number % 2].write_configuration(batch, expected=revision)
+            (store, other)[number % 2].configuration.write(batch, expected=revision)
             for number, batch in enumerate(batches)
         )
     )
 
-    found = await store.read_configuration()
+    found = await store.configuration.read()
     assert [batch.puts for batch, won in zip(batches, written, strict=True) if won] == [found.upstreams]
     assert found.revision == revision + 1
 
@@ -148,7 +151,7 @@ async def test_readers_never_see_half_a_batch(store: Store, other: Store, store_
     async def write(writer: Store) -> None:
         done = 0
         while done < rounds:
-            found = await writer.read_configuration()
+            found = await writer.configuration.read()
             stamp = found.models[0].revision + 1 if found.models else 1
             batch = Batch(
                 puts=(
@@ -158,11 +161,11 @@ async def test_readers_never_see_half_a_batch(store: Store, other: Store, store_
                 ),
                 deletions=(Deletion(Kind.GROUP, f"g{stamp - 1}"),),
             )
-            done += await writer.write_configuration(batch, expected=found.revision)
+            done += await writer.configuration.write(batch, expected=found.revision)
 
     async def read(reader: Store, writers: Sequence[asyncio.Task[None]]) -> None:
         while not all(writer.done() for writer in writers):
-            whole(await reader.read_configuration())
+            whole(await reader.configuration.read())
 
     def whole(found: Configuration) -> None:
         stamps = {upstream.revision for upstream in found.upstreams} | {m.revision for m in found.models}
@@ -172,32 +175,34 @@ async def test_readers_never_see_half_a_batch(store: Store, other: Store, store_
     async with opened(store_url) as reader, asyncio.TaskGroup() as tasks:
         writers = [tasks.create_task(write(writer)) for writer in (store, other)]
         await read(reader, writers)
-    found = await store.read_configuration()
+    found = await store.configuration.read()
     whole(found)
     assert found.models[0].revision == 2 * rounds
 
 
 async def test_single_writes_beside_batches_are_not_lost(store: Store, other: Store) -> None:
     """One process changes single entities while another writes batches over others; all of it stays."""
-    await store.add_upstream(stamped(an_upstream("single"), 1))
+    await store.configuration.add(stamped(an_upstream("single"), 1))
 
     async def one_by_one() -> None:
         for number in range(1, 11):
-            await store.add_model(a_model(f"m{number}"))
-            assert await store.replace_upstream(stamped(an_upstream("single"), number + 1), expected=number)
+            await store.configuration.add(a_model(f"m{number}"))
+            assert await store.configuration.replace(
+                stamped(an_upstream("single"), number + 1), expected=number
+            )
             if number % 2:
-                assert await store.delete_model(f"m{number}", expected=1)
+                assert await store.configuration.delete(Model, f"m{number}", expected=1)
 
     async def in_batches() -> None:
         number = 0
         while number < 10:
-            revision = await other.config_revision()
+            revision = await other.configuration.revision()
             batch = Batch(puts=(a_group(f"g{number}"), a_listener(f"l{number}")))
-            number += await other.write_configuration(batch, expected=revision)
+            number += await other.configuration.write(batch, expected=revision)
 
     await asyncio.gather(one_by_one(), in_batches())
 
-    found = await store.read_configuration()
+    found = await store.configuration.read()
     assert [upstream.revision for upstream in found.upstreams] == [11]
     assert {model.name for model in found.models} == {f"m{number}" for number in range(2, 11, 2)}
     assert (len(found.groups), len(found.listeners)) == (10, 10)
@@ -208,15 +213,15 @@ async def test_a_batch_is_written_whole_without_its_caller(store_url: str) -> No
     """Wherever the caller is cancelled: closing waits for the rest."""
     for steps in range(8):
         async with opened(store_url) as store:
-            revision = await store.config_revision()
+            revision = await store.configuration.revision()
             batch = Batch(puts=(stamped(an_upstream("a"), steps + 1), a_model(f"m{steps}")))
-            write = asyncio.ensure_future(store.write_configuration(batch, expected=revision))
+            write = asyncio.ensure_future(store.configuration.write(batch, expected=revision))
             for _ in range(steps + 1):
                 await asyncio.sleep(0)
             write.cancel()
             await asyncio.gather(write, return_exceptions=True)
         async with opened(store_url) as store:
-            found = await store.read_configuration()
+            found = await store.configuration.read()
             assert found.upstreams == (stamped(an_upstream("a"), steps + 1),)
             assert len(found.models) == steps + 1
 
@@ -233,17 +238,20 @@ async def test_what_an_earlier_tollkeeper_wrote_is_read_and_changed(store_url: s
     write_raw(store_url, "model", "m", {**plain, "aliases": [], "deployments": [{"upstream": "u"}]})
 
     async with opened(store_url) as store:
-        upstream, model = await store.get_upstream("u"), await store.get_model("m")
+        upstream, model = (
+            await store.configuration.get(Upstream, "u"),
+            await store.configuration.get(Model, "m"),
+        )
         assert upstream
         assert model
         assert (upstream.provider, upstream.auth_scheme) == (Provider.OPENAI, AuthScheme.NONE)
         assert (upstream.breaker, upstream.probe, upstream.header_operations) == (Breaker(), None, ())
         assert (model.price, model.fallbacks, model.deployments[0].weight) == (None, (), 1)
-        found = await store.read_configuration()
+        found = await store.configuration.read()
         assert (found.upstreams, found.models) == ((upstream,), (model,))
-        assert await store.replace_upstream(msgspec.structs.replace(upstream, revision=2), expected=1)
-        assert await store.delete_model("m", expected=1)
-        assert await store.get_model("m") is None
+        assert await store.configuration.replace(msgspec.structs.replace(upstream, revision=2), expected=1)
+        assert await store.configuration.delete(Model, "m", expected=1)
+        assert await store.configuration.get(Model, "m") is None
 
 
 def write_raw(url: str, kind: str, name: str, document: dict[str, object]) -> None:

@@ -12,19 +12,19 @@ from tests.contract.entities import LATER, NOON, a_placement
 async def test_a_placement_is_read_as_it_was_written(store: Store) -> None:
     """Nothing is lost, whatever an upstream calls things; what is not there is not found."""
     placements = [a_placement(f"{name}-größe/\U0001f680 ' $x.y") for name in ("file", "batch")]
-    await store.add_placements(placements)
-    await store.add_placements([])
-    assert placements == [await store.find_placement(placement.id) for placement in placements]
-    assert await store.find_placement("file") is None
+    await store.placements.add(placements)
+    await store.placements.add([])
+    assert placements == [await store.placements.find(placement.id) for placement in placements]
+    assert await store.placements.find("file") is None
 
 
 async def test_the_last_one_of_an_id_counts(store: Store) -> None:
     """In one call as in two, and beside new ones."""
-    await store.add_placements([a_placement(upstream="a"), a_placement(upstream="b")])
-    assert await store.find_placement("file-1") == a_placement(upstream="b")
-    await store.add_placements([a_placement("file-2"), a_placement(upstream="c", used_at=LATER)])
-    assert await store.find_placement("file-1") == a_placement(upstream="c", used_at=LATER)
-    assert await store.find_placement("file-2") == a_placement("file-2")
+    await store.placements.add([a_placement(upstream="a"), a_placement(upstream="b")])
+    assert await store.placements.find("file-1") == a_placement(upstream="b")
+    await store.placements.add([a_placement("file-2"), a_placement(upstream="c", used_at=LATER)])
+    assert await store.placements.find("file-1") == a_placement(upstream="c", used_at=LATER)
+    assert await store.placements.find("file-2") == a_placement("file-2")
 
 
 async def test_many_processes_may_add_the_same_at_once(store: Store, store_url: str) -> None:
@@ -32,25 +32,25 @@ async def test_many_processes_may_add_the_same_at_once(store: Store, store_url: 
     async with opened(store_url) as other:
         await asyncio.gather(
             *(
-                (store, other)[number % 2].add_placements([a_placement(f"f{part}") for part in range(20)])
+                (store, other)[number % 2].placements.add([a_placement(f"f{part}") for part in range(20)])
                 for number in range(10)
             )
         )
-        found = [await other.find_placement(f"f{part}") for part in range(20)]
+        found = [await other.placements.find(f"f{part}") for part in range(20)]
     assert found == [a_placement(f"f{part}") for part in range(20)]
 
 
 async def test_what_was_not_used_for_long_is_removed_the_oldest_first(store: Store) -> None:
     """No more than asked for at once; what was used at that time stays."""
     days = [NOON + timedelta(days=number) for number in range(6)]
-    await store.add_placements([a_placement(f"f{number}", used_at=day) for number, day in enumerate(days)])
-    await store.add_placements([a_placement("f0", used_at=days[5])])
+    await store.placements.add([a_placement(f"f{number}", used_at=day) for number, day in enumerate(days)])
+    await store.placements.add([a_placement("f0", used_at=days[5])])
 
     async def left() -> list[int]:
-        return [number for number in range(6) if await store.find_placement(f"f{number}")]
+        return [number for number in range(6) if await store.placements.find(f"f{number}")]
 
-    assert await store.delete_placements_before(days[4], limit=2) == 2
+    assert await store.placements.delete_before(days[4], limit=2) == 2
     assert await left() == [0, 3, 4, 5]
-    assert await store.delete_placements_before(days[4], limit=2) == 1
-    assert await store.delete_placements_before(days[4], limit=2) == 0
+    assert await store.placements.delete_before(days[4], limit=2) == 1
+    assert await store.placements.delete_before(days[4], limit=2) == 0
     assert await left() == [0, 4, 5]

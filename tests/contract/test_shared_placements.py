@@ -27,7 +27,7 @@ class Process:
         self.store = WatchedStore(file)
         self.link = RedisLink(redis_url, timeout=PATIENT) if redis_url else None
         self.shared = RedisPlacements(self.link) if self.link else None
-        self.placements = PlacementCache(self.store, self.shared)
+        self.placements = PlacementCache(self.store.placements, self.shared)
 
     async def __aenter__(self) -> "Process":
         await self.store.open()
@@ -82,7 +82,7 @@ async def test_redis_spares_the_store(start: Start) -> None:
     assert second.store.asked == []
 
     now = datetime.now(UTC)
-    await third.store.add_placements([Placement(id="file-2", upstream="b", project_id="prj_1", used_at=now)])
+    await third.store.placements.add([Placement(id="file-2", upstream="b", project_id="prj_1", used_at=now)])
     assert await third.placements.find("file-2") == "b"
     assert await second.placements.find("file-2") == "b"
 
@@ -147,8 +147,8 @@ async def test_an_entry_that_can_not_be_read_counts_as_none_and_is_replaced(
 async def test_use_in_any_process_keeps_it(start: Start) -> None:
     first, second = await start(), await start()
     old = datetime.now(UTC) - 2 * RENEWED
-    await first.store.add_placements([Placement(id="file-1", upstream="a", project_id="prj_1", used_at=old)])
+    await first.store.placements.add([Placement(id="file-1", upstream="a", project_id="prj_1", used_at=old)])
     assert await second.placements.find("file-1") == "a"
     assert await second.placements.find("file-1") == "a"
     await second.placements.close()
-    assert await first.store.delete_placements_before(datetime.now(UTC) - RENEWED, limit=10) == 0
+    assert await first.store.placements.delete_before(datetime.now(UTC) - RENEWED, limit=10) == 0

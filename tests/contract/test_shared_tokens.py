@@ -38,7 +38,9 @@ class Process:
         self.revision: int | None = None
         self.told = asyncio.Event()
         self.coordination = Coordination(
-            self.store,
+            self.store.tokens,
+            self.store.placements,
+            self.store.configuration,
             self._reload,
             self._confirm,
             redis_url=redis_url,
@@ -52,7 +54,7 @@ class Process:
 
     async def _reload(self) -> None:
         self.reloads += 1
-        self.revision = await self.store.config_revision()
+        self.revision = await self.store.configuration.revision()
 
     def _confirm(self, revision: int) -> bool:
         return revision == self.revision
@@ -115,7 +117,7 @@ class Pair:
         ]
         self.first, self.second = (
             TokenCache(
-                store,
+                store.tokens,
                 shared,
                 lifetime=LIFETIME,
                 unknown_lifetime=UNKNOWN_LIFETIME,
@@ -143,7 +145,7 @@ async def pair(tmp_path: Path, redis_url: str) -> AsyncIterator[Pair]:
 async def test_a_thousand_askers_in_two_processes_cost_one_query(pair: Pair, exists: bool) -> None:
     token = make_token()
     if exists:
-        await pair.store.add_token(token)
+        await pair.store.tokens.add(token)
     askers = [cache.find(token.digest) for cache in (pair.first, pair.second) for _ in range(500)]
     assert [token if exists else None] * 1000 == await asyncio.gather(*askers)
     assert [token.digest] == pair.store.asked
@@ -151,7 +153,7 @@ async def test_a_thousand_askers_in_two_processes_cost_one_query(pair: Pair, exi
 
 async def test_who_leads_and_fails_lets_the_other_ask(pair: Pair) -> None:
     token = make_token()
-    await pair.store.add_token(token)
+    await pair.store.tokens.add(token)
     pair.store.away = True
     with pytest.raises(StoreUnavailableError):
         await pair.first.find(token.digest)
@@ -163,7 +165,7 @@ async def test_who_leads_and_fails_lets_the_other_ask(pair: Pair) -> None:
 
 async def test_what_one_process_found_the_other_has_without_the_store(pair: Pair) -> None:
     token = make_token()
-    await pair.store.add_token(token)
+    await pair.store.tokens.add(token)
     await pair.first.find(token.digest)
     pair.store.away = True
     assert token == await pair.second.find(token.digest)
@@ -171,8 +173,8 @@ async def test_what_one_process_found_the_other_has_without_the_store(pair: Pair
 
 async def test_redis_away_the_store_answers(pair: Pair, redis_server: RedisServer) -> None:
     token, other = make_token(), make_token()
-    await pair.store.add_token(token)
-    await pair.store.add_token(other)
+    await pair.store.tokens.add(token)
+    await pair.store.tokens.add(other)
     await pair.first.find(token.digest)
     redis_server.stop()
     assert token == await pair.first.find(token.digest)
@@ -185,8 +187,8 @@ async def test_both_away_known_tokens_go_on_and_others_are_not_called_unknown(
     pair: Pair, redis_server: RedisServer
 ) -> None:
     token, other = make_token(), make_token()
-    await pair.store.add_token(token)
-    await pair.store.add_token(other)
+    await pair.store.tokens.add(token)
+    await pair.store.tokens.add(other)
     await pair.first.find(token.digest)
     redis_server.stop()
     pair.store.away = True
@@ -204,7 +206,7 @@ async def test_both_away_known_tokens_go_on_and_others_are_not_called_unknown(
 
 async def test_a_redis_that_lost_its_data_is_filled_again(pair: Pair, redis_server: RedisServer) -> None:
     token = make_token()
-    await pair.store.add_token(token)
+    await pair.store.tokens.add(token)
     await pair.first.find(token.digest)
     redis_server.stop()
     await asyncio.to_thread(redis_server.start)
@@ -217,7 +219,7 @@ async def test_a_redis_that_lost_its_data_is_filled_again(pair: Pair, redis_serv
 
 async def test_a_slow_reader_in_another_process_cannot_resurrect_a_revoked_token(pair: Pair) -> None:
     token = make_token()
-    await pair.store.add_token(token)
+    await pair.store.tokens.add(token)
     pair.store.may_answer.clear()
     slow = asyncio.create_task(pair.second.find(token.digest))
     await pair.store.has_read.wait()
@@ -232,7 +234,7 @@ async def test_a_slow_reader_in_another_process_cannot_resurrect_a_revoked_token
 
 async def test_an_outdated_record_is_not_believed_by_who_knows_better(pair: Pair) -> None:
     token = make_token()
-    await pair.store.add_token(token)
+    await pair.store.tokens.add(token)
     await pair.shared[0].put({token.digest: token})
     rotated = await pair.store.edit(token, digest=make_token().digest)
     pair.first.apply(Change(token=rotated))
@@ -243,7 +245,7 @@ async def test_an_outdated_record_is_not_believed_by_who_knows_better(pair: Pair
 async def test_a_revocation_is_pushed_to_every_process(house: House) -> None:
     here, there = await house.process(), await house.process()
     token = make_token()
-    await here.store.add_token(token)
+    await here.store.tokens.add(token)
     assert token == await there.tokens.find(token.digest)
     there.store.deaf = True  # only the push can tell it
     revoked = await here.edit(token, is_active=False)
@@ -255,7 +257,7 @@ async def test_a_revocation_is_pushed_to_every_process(house: House) -> None:
 async def test_a_rotation_is_pushed_to_every_process(house: House) -> None:
     here, there = await house.process(), await house.process()
     token = make_token()
-    await here.store.add_token(token)
+    await here.store.tokens.add(token)
     await there.tokens.find(token.digest)
     there.store.deaf = True
     rotated = await here.edit(token, digest=make_token().digest)
@@ -268,7 +270,7 @@ async def test_a_token_made_elsewhere_is_known_though_it_was_asked_for_before(ho
     here, there = await house.process(), await house.process()
     token = make_token()
     assert await there.tokens.find(token.digest) is None
-    await here.store.add_token(token)
+    await here.store.tokens.add(token)
     await here.coordination.changes.publish(Change(token=token))
     await there.told.wait()
     assert token == await there.tokens.find(token.digest)
@@ -277,7 +279,7 @@ async def test_a_token_made_elsewhere_is_known_though_it_was_asked_for_before(ho
 async def test_a_lost_push_is_made_up_for_by_polling(house: House, redis_server: RedisServer) -> None:
     here, there = await house.process(interval=FAST), await house.process(interval=FAST)
     token = make_token()
-    await here.store.add_token(token)
+    await here.store.tokens.add(token)
     await there.tokens.find(token.digest)
     redis_server.stop()
     revoked = await here.edit(token, is_active=False)
@@ -288,7 +290,7 @@ async def test_a_lost_push_is_made_up_for_by_polling(house: House, redis_server:
 async def test_a_process_that_hears_nothing_polls_and_corrects_the_shared_record(house: House) -> None:
     here, there = await house.process(redis=False), await house.process(interval=FAST)
     token = make_token()
-    await here.store.add_token(token)
+    await here.store.tokens.add(token)
     await there.tokens.find(token.digest)
     rotated = await here.edit(token, digest=make_token().digest)
     await eventually(lambda: there.tokens.peek(rotated.digest) == rotated)
@@ -306,7 +308,7 @@ async def test_a_process_that_hears_nothing_polls_and_corrects_the_shared_record
 async def test_a_new_process_does_not_believe_a_record_that_missed_a_revocation(house: House) -> None:
     first = await house.process()
     token = make_token()
-    await first.store.add_token(token)
+    await first.store.tokens.add(token)
     await first.tokens.find(token.digest)
     revoked = await first.store.edit(token, is_active=False)  # and dies before it told anybody
     second = await house.process()
@@ -328,7 +330,7 @@ async def test_redis_away_from_the_start_is_no_error(house: House, redis_server:
     process = await house.process()
     assert process.coordination.redis_answers is False
     token = make_token()
-    await process.store.add_token(token)
+    await process.store.tokens.add(token)
     assert token == await process.tokens.find(token.digest)
     revoked = await process.edit(token, is_active=False)
     assert revoked == process.tokens.peek(token.digest)
@@ -338,7 +340,7 @@ async def test_without_redis_a_change_takes_effect_at_once(house: House) -> None
     process = await house.process(redis=False)
     assert process.coordination.redis_answers is None
     token = make_token()
-    await process.store.add_token(token)
+    await process.store.tokens.add(token)
     await process.tokens.find(token.digest)
     revoked = await process.edit(token, is_active=False)
     assert revoked == process.tokens.peek(token.digest)

@@ -32,8 +32,8 @@ async def test_an_event_is_read_as_it_was_written(store: Store) -> None:
         status=200,
         started_at=NOON,
     )
-    assert await store.add_usage([full, bare]) == 2
-    assert sorted([full, bare], key=lambda event: event.id, reverse=True) == await store.list_usage(
+    assert await store.usage.add([full, bare]) == 2
+    assert sorted([full, bare], key=lambda event: event.id, reverse=True) == await store.usage.list(
         EVERYTHING, limit=10
     )
 
@@ -41,47 +41,47 @@ async def test_an_event_is_read_as_it_was_written(store: Store) -> None:
 async def test_an_event_is_written_once(store: Store) -> None:
     """A batch that is repeated, in whole or in part or within itself, adds only what is new."""
     events = [an_event() for _ in range(5)]
-    assert await store.add_usage(events[:3]) == 3
-    assert await store.add_usage(events) == 2
-    assert await store.add_usage([*events, events[0]]) == 0
+    assert await store.usage.add(events[:3]) == 3
+    assert await store.usage.add(events) == 2
+    assert await store.usage.add([*events, events[0]]) == 0
     twice = an_event()
-    assert await store.add_usage([twice, twice]) == 1
-    assert await store.add_usage([]) == 0
-    assert len(await store.list_usage(EVERYTHING, limit=10)) == 6
+    assert await store.usage.add([twice, twice]) == 1
+    assert await store.usage.add([]) == 0
+    assert len(await store.usage.list(EVERYTHING, limit=10)) == 6
 
 
 async def test_of_a_large_batch_what_is_new_is_written_and_counted(store: Store) -> None:
     """However many events and tokens there are, and wherever among them the known and repeated ones are."""
     tokens = [a_token() for _ in range(7)]
     for token in tokens:
-        await store.add_token(token)
+        await store.tokens.add(token)
     events = [
         an_event(tokens[number % 7], started_at=NOON + number % 50 * SECOND, request_id=f"r{number}")
         for number in range(700)
     ]
     known = events[3:400:9]
-    assert await store.add_usage(known) == len(known)
+    assert await store.usage.add(known) == len(known)
     batch = list(chain.from_iterable((event, events[number // 2]) for number, event in enumerate(events)))
-    assert await store.add_usage(batch) == 700 - len(known)
-    assert await store.add_usage(batch) == 0
+    assert await store.usage.add(batch) == 700 - len(known)
+    assert await store.usage.add(batch) == 0
 
-    assert sorted(events, key=lambda event: event.id, reverse=True) == await store.list_usage(
+    assert sorted(events, key=lambda event: event.id, reverse=True) == await store.usage.list(
         EVERYTHING, limit=1000
     )
     for token in tokens:
         times = [event.started_at for event in events if event.token_id == token.id]
         assert msgspec.structs.replace(
             token, request_count=len(times), last_used_at=max(times)
-        ) == await store.get_token(token.id)
+        ) == await store.tokens.get(token.id)
 
 
 async def test_an_older_event_does_not_move_the_last_use_back(store: Store) -> None:
     """Journals of dead processes come late."""
     token = a_token()
-    await store.add_token(token)
-    await store.add_usage([an_event(token, started_at=LATER)])
-    await store.add_usage([an_event(token, started_at=NOON)])
-    assert msgspec.structs.replace(token, request_count=2, last_used_at=LATER) == await store.get_token(
+    await store.tokens.add(token)
+    await store.usage.add([an_event(token, started_at=LATER)])
+    await store.usage.add([an_event(token, started_at=NOON)])
+    assert msgspec.structs.replace(token, request_count=2, last_used_at=LATER) == await store.tokens.get(
         token.id
     )
 
@@ -92,8 +92,8 @@ async def test_an_older_event_does_not_move_the_last_use_back(store: Store) -> N
 async def test_callers_texts_are_kept_as_they_are(store: Store, text: str) -> None:
     """Whatever a caller names as a model, or as the request."""
     event = msgspec.structs.replace(an_event(request_id=text), model_asked=text)
-    await store.add_usage([event])
-    assert [event] == await store.list_usage(UsageFilter(request_id=text), limit=2)
+    await store.usage.add([event])
+    assert [event] == await store.usage.list(UsageFilter(request_id=text), limit=2)
 
 
 async def test_times_of_any_zone_are_instants(store: Store) -> None:
@@ -101,38 +101,38 @@ async def test_times_of_any_zone_are_instants(store: Store) -> None:
     zones = [UTC, timezone(timedelta(hours=5, minutes=30)), timezone(timedelta(hours=-11, seconds=30))]
     instants = [NOON - SECOND, NOON, LATER, NOON + timedelta(microseconds=100_000), NOON + SECOND]
     events = [an_event(started_at=at.astimezone(zone)) for zone in zones for at in instants]
-    await store.add_usage(events)
-    assert sorted(events, key=lambda event: event.id, reverse=True) == await store.list_usage(
+    await store.usage.add(events)
+    assert sorted(events, key=lambda event: event.id, reverse=True) == await store.usage.list(
         EVERYTHING, limit=20
     )
     for start in instants:
-        (row,) = await store.sum_usage(UsageFilter(start=start, end=NOON + SECOND), group_by=[], limit=1)
+        (row,) = await store.usage.sum(UsageFilter(start=start, end=NOON + SECOND), group_by=[], limit=1)
         assert row.requests == len([at for at in instants if start <= at < NOON + SECOND]) * len(zones)
 
 
 async def test_the_first_writing_of_an_event_stands(store: Store) -> None:
     """What was accounted for is not changed afterwards."""
     event = an_event()
-    await store.add_usage([event])
-    await store.add_usage([msgspec.structs.replace(event, status=200)])
-    assert [event] == await store.list_usage(EVERYTHING, limit=10)
+    await store.usage.add([event])
+    await store.usage.add([msgspec.structs.replace(event, status=200)])
+    assert [event] == await store.usage.list(EVERYTHING, limit=10)
 
 
 async def test_one_batch_written_by_two_at_once_counts_once(store: Store, store_url: str) -> None:
     """Two processes that replay one journal neither lose nor double an event, nor a token's count."""
     token = a_token()
-    await store.add_token(token)
+    await store.tokens.add(token)
     events = [an_event(token) for _ in range(60)]
 
     async with opened(store_url) as other:
         new = await asyncio.gather(
-            *((store, other)[number % 2].add_usage(events[number * 5 :]) for number in range(6)),
-            *((store, other)[number % 2].add_usage(events) for number in range(4)),
+            *((store, other)[number % 2].usage.add(events[number * 5 :]) for number in range(6)),
+            *((store, other)[number % 2].usage.add(events) for number in range(4)),
         )
 
     assert sum(new) == 60
-    assert len(await store.list_usage(EVERYTHING, limit=100)) == 60
-    counted = await store.get_token(token.id)
+    assert len(await store.usage.list(EVERYTHING, limit=100)) == 60
+    counted = await store.tokens.get(token.id)
     assert counted is not None
     assert counted.request_count == 60
 
@@ -141,20 +141,20 @@ async def test_events_move_their_tokens(store: Store) -> None:
     """Tokens without a limit are counted here; those with one were, and only their last use moves."""
     free, limited, unused = a_token(), a_token(max_requests=9), a_token()
     for token in (free, limited, unused):
-        await store.add_token(token)
+        await store.tokens.add(token)
 
     events = [
         *(an_event(free, started_at=at) for at in (NOON, LATER, NOON - SECOND)),
         an_event(limited, started_at=NOON),
     ]
-    await store.add_usage([*events, an_event()])
-    await store.add_usage(events)
+    await store.usage.add([*events, an_event()])
+    await store.usage.add(events)
 
-    assert msgspec.structs.replace(free, request_count=3, last_used_at=LATER) == await store.get_token(
+    assert msgspec.structs.replace(free, request_count=3, last_used_at=LATER) == await store.tokens.get(
         free.id
     )
-    assert msgspec.structs.replace(limited, last_used_at=NOON) == await store.get_token(limited.id)
-    assert unused == await store.get_token(unused.id)
+    assert msgspec.structs.replace(limited, last_used_at=NOON) == await store.tokens.get(limited.id)
+    assert unused == await store.tokens.get(unused.id)
 
 
 @pytest.mark.parametrize(
@@ -185,12 +185,12 @@ async def test_filters_leave_out_the_rest(store: Store, where: UsageFilter) -> N
         for number in (1, 2)
         for started_at in (NOON - SECOND, NOON, LATER)
     ]
-    await store.add_usage(events)
+    await store.usage.add(events)
 
     expected = sorted((event for event in events if fits(event, where)), key=lambda e: e.id, reverse=True)
     assert 0 < len(expected) < len(events)
-    assert expected == await store.list_usage(where, limit=10)
-    (row,) = await store.sum_usage(where, group_by=[], limit=10)
+    assert expected == await store.usage.list(where, limit=10)
+    (row,) = await store.usage.sum(where, group_by=[], limit=10)
     assert len(expected) == row.requests
 
 
@@ -202,9 +202,9 @@ async def test_pages_hold_every_event_once_newest_first(
     """Whatever the size of a page."""
     events = [an_event() for _ in range(count)]
     async with fresh_store() as store:
-        await store.add_usage(events)
+        await store.usage.add(events)
         found: list[UsageEvent] = []
-        while page := await store.list_usage(EVERYTHING, before=found[-1].id if found else "", limit=limit):
+        while page := await store.usage.list(EVERYTHING, before=found[-1].id if found else "", limit=limit):
             assert len(page) <= limit
             found += page
     assert sorted(events, key=lambda event: event.id, reverse=True) == found
@@ -260,18 +260,18 @@ async def test_sums_are_those_of_the_events(
 ) -> None:
     """For every set of groups, in any order: what a slow sum over the same events says, first rows first."""
     async with fresh_store() as store:
-        await store.add_usage(events)
+        await store.usage.add(events)
         for groups in SETS_OF_GROUPS:
             group_by = sorted(groups, key=order.index)
-            assert slow_sums(events, where, group_by)[:limit] == await store.sum_usage(
+            assert slow_sums(events, where, group_by)[:limit] == await store.usage.sum(
                 where, group_by=group_by, limit=limit
             )
 
 
 async def test_the_sum_of_nothing_is_one_row_of_zeros(store: Store) -> None:
     """Without groups there is always a total; with groups there is a row only for what is there."""
-    assert [UsageRow()] == await store.sum_usage(EVERYTHING, group_by=[], limit=10)
-    assert await store.sum_usage(EVERYTHING, group_by=[UsageGroup.MODEL], limit=10) == []
+    assert [UsageRow()] == await store.usage.sum(EVERYTHING, group_by=[], limit=10)
+    assert await store.usage.sum(EVERYTHING, group_by=[UsageGroup.MODEL], limit=10) == []
 
 
 def fits(event: UsageEvent, where: UsageFilter) -> bool:
@@ -287,7 +287,7 @@ def fits(event: UsageEvent, where: UsageFilter) -> bool:
 def slow_sums(
     events: Sequence[UsageEvent], where: UsageFilter, group_by: Sequence[UsageGroup]
 ) -> list[UsageRow]:
-    """Returns what `sum_usage` should."""
+    """Returns what `sum` should."""
 
     def key(event: UsageEvent) -> tuple[str | datetime, ...]:
         hour = event.started_at.replace(minute=0, second=0, microsecond=0)

@@ -56,9 +56,9 @@ async def main(url: str) -> None:
     await store.open()
     os.write(1, b"ready\n")
     while True:
-        found = await store.read_configuration()
+        found = await store.configuration.read()
         number = number_in(found) + 1
-        assert await store.write_configuration(batch_of(number), expected=found.revision)
+        assert await store.configuration.write(batch_of(number), expected=found.revision)
         os.write(1, f"{number}\n".encode())
 
 

@@ -23,11 +23,11 @@ COUNTER = "counter"
 async def count_up(store: SqliteStore) -> None:
     """Adds one to the common number, whoever else does."""
     while True:
-        found = await store.read_configuration()
+        found = await store.configuration.read()
         counters = [upstream for upstream in found.upstreams if upstream.name == COUNTER]
         number = counters[0].revision + 1 if counters else 1
         counter = msgspec.structs.replace(an_upstream(COUNTER), revision=number)
-        if await store.write_configuration(Batch(puts=(counter,)), expected=found.revision):
+        if await store.configuration.write(Batch(puts=(counter,)), expected=found.revision):
             return
 
 
@@ -41,7 +41,7 @@ async def write(file: Path, rounds: int) -> None:
             await store.close()
             await store.open()
         project, event = a_project(), an_event()
-        await asyncio.gather(store.add_project(project), store.add_usage([event]), count_up(store))
+        await asyncio.gather(store.configuration.add(project), store.usage.add([event]), count_up(store))
         os.write(1, f"{project.id} {event.id}\n".encode())
     await store.close()
 

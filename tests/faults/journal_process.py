@@ -30,7 +30,7 @@ async def main(root: Path, database: Path, seed: int) -> None:
     await store.open()
     # So few that the drain takes some from memory and some from files.
     journal = Journal(root, segment_bytes=5000, recent_events=10)
-    drain = Drain(journal, store, batch=20, interval=0.001)
+    drain = Drain(journal, store.usage, batch=20, interval=0.001)
     drain.start()
     choose = random.Random(seed)
     running: list[str] = []

@@ -47,5 +47,5 @@ async def test_kill_9_leaves_a_whole_batch_and_none_is_lost(
         last = run_and_kill(url, choose.randrange(5), choose.random() / 50)
         store = make_store(url, Path())
         await store.open()
-        assert number_in(await store.read_configuration()) in {last, last + 1}
+        assert number_in(await store.configuration.read()) in {last, last + 1}
         await store.close()

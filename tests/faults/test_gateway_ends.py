@@ -109,9 +109,9 @@ async def stored(gateway: Gateway, token_id: str) -> tuple[list[UsageEvent], int
     store = SqliteStore(gateway.directory / "data" / "tollkeeper.db")
     await store.open()
     try:
-        token = await store.get_token(token_id)
+        token = await store.tokens.get(token_id)
         assert token
-        return await store.list_usage(UsageFilter(), limit=100_000), token.request_count
+        return await store.usage.list(UsageFilter(), limit=100_000), token.request_count
     finally:
         await store.close()
 

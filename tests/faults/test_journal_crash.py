@@ -50,8 +50,8 @@ async def test_kill_9_loses_and_doubles_nothing(tmp_path: Path, seed: int) -> No
     root, database = tmp_path / "journal", tmp_path / "usage.db"
     store = SqliteStore(database)
     await store.open()
-    await store.add_project(Project(id="prj_1", name="p", created_at=NOW, updated_at=NOW))
-    await store.add_token(
+    await store.configuration.add(Project(id="prj_1", name="p", created_at=NOW, updated_at=NOW))
+    await store.tokens.add(
         Token(id="tok_1", project_id="prj_1", digest="0" * 64, hint="", created_at=NOW, updated_at=NOW)
     )
     choose = random.Random(seed)
@@ -62,14 +62,14 @@ async def test_kill_9_loses_and_doubles_nothing(tmp_path: Path, seed: int) -> No
             said[what] += names
 
     journal = Journal(root)
-    drain = Drain(journal, store, interval=0.01)
+    drain = Drain(journal, store.usage, interval=0.01)
     drain.start()
     assert await drain.flush(DEADLINE)
     await drain.close()
     journal.close()
 
-    stored = {event.id: event for event in await store.list_usage(UsageFilter(), limit=100_000)}
-    token = await store.get_token("tok_1")
+    stored = {event.id: event for event in await store.usage.list(UsageFilter(), limit=100_000)}
+    token = await store.tokens.get("tok_1")
     await store.close()
     assert token
     assert token.request_count == len(stored)

@@ -5,9 +5,10 @@ import os
 import sys
 from pathlib import Path
 
-import pytest
+from tollkeeper_server.domain.project import Project
+from tollkeeper_server.domain.upstream import Upstream
 from tollkeeper_server.domain.usage import UsageFilter
-from tollkeeper_server.store.sqlite import schema as sqlite_schema
+from tollkeeper_server.store.sqlite.schema import MIGRATIONS
 from tollkeeper_server.store.sqlite.store import SqliteStore
 
 from tests.contract.entities import a_placement, a_project
@@ -48,9 +49,9 @@ async def test_processes_that_write_and_die_beside_each_other_lose_nothing(tmp_p
 
     store = SqliteStore(file)
     await store.open()
-    projects = {project.id for project in await store.list_projects(limit=ENDLESS)}
-    events = {event.id for event in await store.list_usage(UsageFilter(), limit=ENDLESS)}
-    counter = await store.get_upstream(COUNTER)
+    projects = {project.id for project in await store.configuration.list(Project, limit=ENDLESS)}
+    events = {event.id for event in await store.usage.list(UsageFilter(), limit=ENDLESS)}
+    counter = await store.configuration.get(Upstream, COUNTER)
     await store.close()
     told = [*first, *second, *(ids for one in died for ids in one)]
     assert len(first) == len(second) == ROUNDS
@@ -61,36 +62,31 @@ async def test_processes_that_write_and_die_beside_each_other_lose_nothing(tmp_p
     assert len(told) <= counter.revision <= len(told) + len(died)
 
 
-async def test_the_schema_may_change_under_a_server_that_runs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_the_schema_may_change_under_a_server_that_runs(tmp_path: Path) -> None:
     """The old one goes on writing and reading while and after the new one brings the file up to date."""
     file = tmp_path / "store.db"
-    old, new = SqliteStore(file), SqliteStore(file)
-    latest = sqlite_schema.MIGRATIONS
-    monkeypatch.setattr(sqlite_schema, "MIGRATIONS", latest[:1])
+    old, new = SqliteStore(file, migrations=MIGRATIONS[:1]), SqliteStore(file)
     await old.open()
-    monkeypatch.setattr(sqlite_schema, "MIGRATIONS", latest)
     stop = asyncio.Event()
     written = 0
 
     async def go_on() -> None:
         nonlocal written
         while not stop.is_set():
-            await old.add_project(a_project())
+            await old.configuration.add(a_project())
             written += 1
-            assert len(await old.list_projects(limit=ENDLESS)) == written
+            assert len(await old.configuration.list(Project, limit=ENDLESS)) == written
 
     going_on = asyncio.create_task(go_on())
     while written < 5:
         await old.ping()
     await new.open()
-    await new.add_placements([a_placement()])
+    await new.placements.add([a_placement()])
     before = written
     while written < before + 5:
-        assert await new.find_placement("file-1") is not None
+        assert await new.placements.find("file-1") is not None
     stop.set()
     await going_on
-    assert len(await new.list_projects(limit=ENDLESS)) == written
+    assert len(await new.configuration.list(Project, limit=ENDLESS)) == written
     await old.close()
     await new.close()

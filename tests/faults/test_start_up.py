@@ -1,4 +1,4 @@
-"""What keeps a gateway from starting is said in one plain line that names the remedy, and no secret."""
+"""A gateway that can't start says why in one plain line that names the remedy, and no secret."""
 
 import asyncio
 import json
@@ -71,7 +71,7 @@ def database_of_another_key(folder: Path) -> None:
 async def _make_store(path: Path) -> None:
     store = SqliteStore(path)
     await store.open()
-    await load_digest_key(store, Sealer(new_key()))
+    await load_digest_key(store.secrets, Sealer(new_key()))
     await store.close()
 
 
@@ -176,7 +176,7 @@ LISTENERS = {"data": "data plane", "console": "console", "grpc": "gRPC"}
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a gateway ended that could not start."""
+    """The end of a gateway that could not start."""
 
     status: int
     output: str
@@ -187,7 +187,7 @@ class Ended:
         return self.output.strip().rpartition("\n")[2]
 
     def assert_plain(self, *says: str) -> None:
-        """Holds it to one plain line for people, with all that it has to say."""
+        """Assert that it wrote one plain line for people, with all these words."""
         assert self.status == 1
         assert self.line.startswith("tollkeeper: ")
         assert self.output.count("tollkeeper: ") == 1
@@ -199,7 +199,7 @@ class Ended:
 
 
 def environment(folder: Path, settings: dict[str, str]) -> dict[str, str]:
-    """Returns the environment of a gateway with these settings."""
+    """Return the environment of a gateway with these settings."""
     all_of_them = {
         "MANAGEMENT_TOKEN": MANAGEMENT_TOKEN,
         "ENCRYPTION_KEY": ENCRYPTION_KEY,
@@ -214,7 +214,7 @@ def environment(folder: Path, settings: dict[str, str]) -> dict[str, str]:
 
 
 def start(folder: Path, settings: dict[str, str]) -> Ended:
-    """Has a gateway try to start."""
+    """Let a gateway try to start, and return its end."""
     done = subprocess.run(
         [sys.executable, "-m", "tollkeeper_server", "serve"],
         env=environment(folder, settings),
@@ -230,7 +230,7 @@ def start(folder: Path, settings: dict[str, str]) -> Ended:
 
 @pytest.fixture(scope="module")
 def ended(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ended]:
-    """How each of the cases ended."""
+    """The end of each of the cases."""
     folders = {name: tmp_path_factory.mktemp("case") for name in CASES}
     for name, case in CASES.items():
         case.prepare(folders[name])

@@ -1,4 +1,4 @@
-"""`serve --demo`: what it prints works when pasted, and stays as it was after a restart."""
+"""`serve --demo`: the text it prints works when pasted, and stays the same after a restart."""
 
 import os
 import re
@@ -33,11 +33,11 @@ class Demo:
         self.management_token = self.said(r"management token +(\S+)")
 
     def said(self, pattern: str) -> str:
-        """Returns what stands in the parentheses of the pattern."""
+        """Return the text that matches the group of the pattern."""
         return self.command.wait_for(pattern).group(1)
 
     def management(self) -> Client:
-        """Returns a client of the management plane."""
+        """Return a client of the management plane."""
         return Client(self.grpc, management_token=self.management_token)
 
 
@@ -62,7 +62,7 @@ def test_what_it_prints_works_when_pasted(demo: Demo) -> None:
 
     snippet = demo.said(r"(?s)\n(from openai import OpenAI\n.*?)\n\nStop")
     assert len(snippet.splitlines()) == 6
-    # Pasted into an interpreter, as the text invites to.
+    # Pasted into an interpreter, as the text suggests.
     said = subprocess.run(
         [sys.executable, "-W", "error"],
         input=snippet + "\n\n",

@@ -1,4 +1,4 @@
-"""Settings: where each may come from, what is refused, and that no value is ever shown."""
+"""A setting comes from an option, the environment or a file; a bad one is refused and never shown."""
 
 import os
 import traceback
@@ -22,7 +22,7 @@ from tollkeeper_server.settings import (
 TOKEN = "a-management-token-of-some-length"
 OTHER = "another-management-token-of-some-length"
 
-# Every field, as text, and what becomes of it.
+# Every field: a value as text, and the value that the setting has then.
 FIELDS: dict[str, tuple[str, object]] = {
     "data_dir": ("/var/lib/tollkeeper", Path("/var/lib/tollkeeper")),
     "config": ("/etc/tollkeeper.yaml", Path("/etc/tollkeeper.yaml")),
@@ -53,7 +53,7 @@ FIELDS: dict[str, tuple[str, object]] = {
     "metrics_llmproxy_names": ("true", True),
     "demo": ("true", True),
 }
-# What a field needs beside it.
+# Fields that a field needs beside it.
 COMPANIONS = {"tls_cert": {"tls_key": "/etc/key.pem"}, "tls_key": {"tls_cert": "/etc/cert.pem"}}
 
 File = Callable[[object], None]
@@ -68,7 +68,7 @@ def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> File:
-    """Writes the settings file that the environment names."""
+    """Return a function that writes the settings file that the environment names."""
 
     def write(content: object) -> None:
         path = tmp_path / "settings.yaml"

@@ -1,1 +1,1 @@
-"""What several processes tell each other: what they have looked up, and changes."""
+"""What several processes tell each other: the things they have looked up, and changes."""

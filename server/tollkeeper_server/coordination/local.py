@@ -1,45 +1,45 @@
-"""Changes within one process, and what every implementation does with its listeners."""
+"""Changes within one process, and how every implementation calls its subscribers."""
 
 import asyncio
 import logging
 
-from tollkeeper_server.coordination.ports import Change, Listener
+from tollkeeper_server.coordination.ports import Change, Subscriber
 from tollkeeper_server.errors import StoreUnavailableError
 
 logger = logging.getLogger("tollkeeper.coordination")
 
 
 class LocalChanges:
-    """Tells the listeners of this process, and nobody else."""
+    """Tells the subscribers of this process, and no other process."""
 
     def __init__(self) -> None:
-        self._listeners: list[Listener] = []
+        self._subscribers: list[Subscriber] = []
         self._under_way: set[asyncio.Task[None]] = set()
 
-    def subscribe(self, listener: Listener) -> None:
-        """Calls `listener` with every change, in the order of subscription."""
-        self._listeners.append(listener)
+    def subscribe(self, subscriber: Subscriber) -> None:
+        """Call `subscriber` with every change, in the order of subscription."""
+        self._subscribers.append(subscriber)
 
     async def open(self) -> None:
-        """Does nothing: there is nobody to listen to."""
+        """Do nothing: there is no other process to listen to."""
 
     async def publish(self, change: Change) -> None:
-        """Returns when every listener is done. Completes even if the caller is cancelled."""
+        """Return when every subscriber is done. Completes even if the caller is cancelled."""
         task = asyncio.create_task(self.deliver(change))
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
         await asyncio.shield(task)
 
     async def deliver(self, change: Change) -> None:
-        """Calls the listeners one after the other. One that fails is logged; the others are still called."""
-        for listener in self._listeners:
+        """Call the subscribers one after the other. The failure of one is logged; the others are called."""
+        for subscriber in self._subscribers:
             try:
-                await listener(change)
+                await subscriber(change)
             except StoreUnavailableError as error:
                 logger.warning("a change is not in effect here yet: %s", error)
             except Exception:
                 logger.exception("a change could not be put into effect here")
 
     async def close(self) -> None:
-        """Returns when the changes under way have been told."""
+        """Return when the subscribers are done with the changes under way."""
         await asyncio.gather(*self._under_way)

@@ -1,15 +1,15 @@
 """The parts of this room, put together for one process."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from tollkeeper_server.coordination.local import LocalChanges
 from tollkeeper_server.coordination.placements import PlacementCache
-from tollkeeper_server.coordination.poll import ChangeStore, Poller
+from tollkeeper_server.coordination.poll import Poller
 from tollkeeper_server.coordination.ports import Change, Changes, Unknown
 from tollkeeper_server.coordination.tokens import TokenCache
 from tollkeeper_server.domain.token import Token
-from tollkeeper_server.store.ports import PlacementStore, TokenStore
+from tollkeeper_server.store.ports import ConfigurationStore, PlacementStore, TokenStore
 
 if TYPE_CHECKING:
     from tollkeeper_server.coordination.redis.changes import RedisChanges
@@ -18,23 +18,21 @@ if TYPE_CHECKING:
     from tollkeeper_server.coordination.redis.tokens import RedisSharedTokens
 
 
-class CoordinatedStore(TokenStore, PlacementStore, ChangeStore, Protocol):
-    """What coordination asks of a store."""
-
-
 class Coordination:
     """The caches, the changes and the poller of one process; with a Redis URL, shared with others.
 
-    `tokens` and `placements` are what the hot path asks; `changes` is where edits are published, after they
-    were written to the store. `reload_config` reads the configuration from the store and puts it into
-    effect, `confirm` is told its revision and says whether that one is in effect. Times are seconds;
-    `TokenCache`, `PlacementCache` and `Poller` say what they promise. `capacity` is how many tokens, and how
-    many placements, are kept in memory; a command to Redis is given up after `redis_timeout`.
+    The hot path asks `tokens` and `placements`; edits are published to `changes`, after they were written
+    to the store. `reload_config` reads the configuration from the store and puts it into effect; `confirm`
+    is told its revision and returns whether that one is in effect. Times are seconds; `TokenCache`,
+    `PlacementCache` and `Poller` say what they promise. `capacity` is how many tokens, and how many
+    placements, are kept in memory; a command to Redis is given up after `redis_timeout`.
     """
 
     def __init__(
         self,
-        store: CoordinatedStore,
+        tokens: TokenStore,
+        placements: PlacementStore,
+        configuration: ConfigurationStore,
         reload_config: Callable[[], Awaitable[object]],
         confirm: Callable[[int], bool],
         *,
@@ -51,34 +49,42 @@ class Coordination:
         self._changes: LocalChanges | RedisChanges
         shared_placements: RedisPlacements | None = None
         if redis_url:
-            # The driver takes 5 MB of memory; who has no Redis does without.
-            from tollkeeper_server.coordination.redis import changes, link, placements, tokens
+            # The driver takes 5 MB of memory; without Redis it is not imported.
+            from tollkeeper_server.coordination.redis import changes, link
+            from tollkeeper_server.coordination.redis import placements as redis_placements
+            from tollkeeper_server.coordination.redis import tokens as redis_tokens
 
             self._link = link.RedisLink(redis_url, timeout=redis_timeout)
             self._link.on_return(self._sweep)
-            self._shared = tokens.RedisSharedTokens(
+            self._shared = redis_tokens.RedisSharedTokens(
                 self._link, lifetime=lifetime / 2, unknown_lifetime=unknown_lifetime
             )
             self._changes = changes.RedisChanges(self._link, self._shared, on_gap=self._sweep)
-            shared_placements = placements.RedisPlacements(self._link)
+            shared_placements = redis_placements.RedisPlacements(self._link)
         else:
             self._changes = LocalChanges()
         self._changes.subscribe(self._apply_pushed)
         self.tokens = TokenCache(
-            store,
+            tokens,
             self._shared,
             lifetime=lifetime,
             unknown_lifetime=unknown_lifetime,
             capacity=capacity,
         )
-        self.placements = PlacementCache(store, shared_placements, capacity=capacity)
+        self.placements = PlacementCache(placements, shared_placements, capacity=capacity)
         self.poller = Poller(
-            store, self._apply_polled, reload_config, confirm, interval=poll_interval, lookback=lifetime
+            tokens,
+            configuration,
+            self._apply_polled,
+            reload_config,
+            confirm,
+            interval=poll_interval,
+            lookback=lifetime,
         )
 
     @property
     def changes(self) -> Changes:
-        """Where edits are published once they are in the store."""
+        """Takes edits that are in the store, for every process."""
         return self._changes
 
     @property
@@ -87,9 +93,9 @@ class Coordination:
         return None if self._link is None else self._link.answers
 
     async def open(self) -> None:
-        """Connects, and returns after a first poll, which reads the configuration if the store answers.
+        """Connect, and return after a first poll, which reads the configuration if the store answers.
 
-        That Redis or the store do not answer is no error: `redis_answers` and the poller's
+        That Redis or the store does not answer is no error: `redis_answers` and the poller's
         `last_success` tell.
         """
         if self._link is not None:
@@ -99,7 +105,7 @@ class Coordination:
         self.placements.open()
 
     async def close(self) -> None:
-        """Ends everything under way."""
+        """End everything under way."""
         await self.poller.close()
         await self._changes.close()
         await self.tokens.close()
@@ -108,7 +114,7 @@ class Coordination:
             await self._link.close()
 
     def _sweep(self) -> None:
-        # What Redis holds may miss changes made while it was away, or restored to what it was before.
+        # Redis may miss changes made while it was away, or hold its entries of a time before.
         self.poller.poke(sweep=True)
 
     async def _apply_pushed(self, change: Change) -> None:

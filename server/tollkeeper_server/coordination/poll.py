@@ -5,10 +5,10 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
 
 from tollkeeper_server.domain.token import Token
 from tollkeeper_server.errors import StoreUnavailableError
+from tollkeeper_server.store.ports import ConfigurationStore, TokenStore
 
 logger = logging.getLogger("tollkeeper.coordination")
 
@@ -16,36 +16,27 @@ OVERLAP = timedelta(seconds=60)
 _PAGE = 500
 
 
-class ChangeStore(Protocol):
-    """The part of a store that says what changed."""
-
-    async def list_changed_tokens(self, *, since: datetime, limit: int) -> list[Token]:
-        """Returns up to `limit` tokens with `updated_at` not before `since`, latest change first."""
-
-    async def config_revision(self) -> int:
-        """Returns a number that grew with every write to what is configured, tokens aside."""
-
-
 def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
 class Poller:
-    """Asks the store every `interval` seconds what changed.
+    """Asks the store every `interval` seconds for the tokens and the configuration that changed.
 
     A change whose push was lost takes effect within `interval` plus the time of one round, as long as
     the writers' clocks agree within `OVERLAP` (which also covers a write that takes long).
 
     The first round looks back `lookback` further, and so does each after `poke(sweep=True)`: as long as
     the shared cache keeps an entry, so that no outdated one outlives the round. `apply` is told the
-    changed tokens, each revision once per sweep; `confirm` the configuration's revision, and says whether
-    that one is in effect; if not, `reload_config` reads the configuration. What they or the store raise is
-    logged, and tried again in the next round.
+    changed tokens, each revision once per sweep. `confirm` is told the configuration's revision and returns
+    whether that one is in effect; if not, `reload_config` reads the configuration. An error of one of them or
+    of the store is logged, and the next round tries again.
     """
 
     def __init__(
         self,
-        store: ChangeStore,
+        tokens: TokenStore,
+        configuration: ConfigurationStore,
         apply: Callable[[Sequence[Token]], Awaitable[None]],
         reload_config: Callable[[], Awaitable[object]],
         confirm: Callable[[int], bool],
@@ -55,7 +46,8 @@ class Poller:
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], datetime] = _utc_now,
     ) -> None:
-        self._store = store
+        self._tokens = tokens
+        self._configuration = configuration
         self._apply = apply
         self._reload_config = reload_config
         self._confirm = confirm
@@ -76,25 +68,25 @@ class Poller:
         """When a round last succeeded, by `clock`."""
 
     async def open(self) -> None:
-        """Returns after a first round, successful or not, and goes on in the background."""
+        """Return after a first round, successful or not, and go on in the background."""
         await self._round()
         self._task = asyncio.create_task(self._go_on())
 
     async def close(self) -> None:
-        """Stops polling."""
+        """Stop polling."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
     def poke(self, *, sweep: bool = False) -> None:
-        """Polls at once; with `sweep`, takes nothing told before for known."""
+        """Poll at once; with `sweep`, tell again what was told before."""
         self._sweeping = self._sweeping or sweep
         self._poked.set()
 
     async def reload(self) -> None:
-        """Returns when the configuration as it is now, or later, has been read.
+        """Return when the configuration as it is now, or later, has been read.
 
-        Raises what the store or `reload_config` raise.
+        Raises the errors of `reload_config`.
         """
         self._reloads_asked += 1
         mine = self._reloads_asked
@@ -155,11 +147,11 @@ class Poller:
     async def _list_changed(self, since: datetime) -> list[Token]:
         limit = _PAGE
         while True:
-            found = await self._store.list_changed_tokens(since=since, limit=limit)
+            found = await self._tokens.changed(since=since, limit=limit)
             if len(found) < limit:
                 return found
             limit *= 4
 
     async def _poll_config(self) -> None:
-        if not self._confirm(await self._store.config_revision()):
+        if not self._confirm(await self._configuration.revision()):
             await self.reload()

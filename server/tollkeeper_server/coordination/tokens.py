@@ -1,18 +1,16 @@
-"""The tokens this process knows, by digest: what the hot path asks instead of a store."""
+"""The tokens this process knows, by digest: the hot path asks them instead of a store."""
 
 import asyncio
-import logging
 import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from tollkeeper_server.coordination.flights import Flights
 from tollkeeper_server.coordination.ports import Change, SharedTokens, Unknown
 from tollkeeper_server.domain.token import Token
 from tollkeeper_server.errors import StoreUnavailableError
 from tollkeeper_server.store.ports import TokenStore
-
-logger = logging.getLogger("tollkeeper.coordination")
 
 MAX_UNKNOWN = 10_000
 _RETRY_REFRESH = 1.0
@@ -33,19 +31,11 @@ class _Absent:
     expires_at: float
 
 
-@dataclass(slots=True)
-class _Flight:
-    """One look-up under way, however many wait for it, and the newest change applied meanwhile."""
-
-    task: asyncio.Task[Token | Unknown]
-    changed: Token | Unknown | None = None
-
-
 class TokenCache:
     """Finds tokens in this process's memory, then in the shared cache, then in the store.
 
     A known token is served from memory for `lifetime` seconds after it was found, whatever is away.
-    From half of that on, each use asks for it anew in the background: a token in steady use is good
+    From half of that on, a use asks for it anew in the background: a token in steady use is good
     for `lifetime / 2` or more when the store and the shared cache go away. The shared cache keeps a
     token for `lifetime / 2`, so without any push or poll an edit takes effect after 1.5 `lifetime` at most.
 
@@ -78,10 +68,10 @@ class TokenCache:
         self._known: OrderedDict[str, _Known] = OrderedDict()
         self._absent: OrderedDict[str, _Absent] = OrderedDict()
         self._digests: dict[str, str] = {}  # of the known tokens, by token id
-        self._flights: dict[str, _Flight] = {}
+        self._flights = Flights("token", self._look_up, self.peek)
 
     def peek(self, digest: str) -> Token | Unknown | None:
-        """Returns what memory says, or None if it takes `find` to know. Needs a running event loop."""
+        """Return what memory knows of a digest; None if only `find` can tell. Needs a running event loop."""
         known = self._known.get(digest)
         if known is not None:
             return known.token if self._clock() < known.refresh_at else self._ageing(digest, known)
@@ -91,19 +81,20 @@ class TokenCache:
         return None
 
     async def find(self, digest: str) -> Token | None:
-        """Returns the token with that digest, or None if there is none.
+        """Return the token with that digest, or None.
 
-        However many ask at the same time, in however many processes, the store is asked once.
-        Raises `StoreUnavailableError` if neither the shared cache nor the store can say.
+        However many callers ask at the same time, in however many processes, the store is asked once.
+        Raises `StoreUnavailableError` if neither the shared cache nor the store answers.
         """
         found = self.peek(digest)
         if found is None:
-            flight = self._flights.get(digest) or self._depart(digest)
-            found = await self._wait_for(flight, digest)
+            found = await self._flights.find(digest)
+            if isinstance(found, Token):
+                found = self._newest(digest, found)
         return found if isinstance(found, Token) else None
 
     def apply(self, change: Change) -> frozenset[str]:
-        """Puts a change of a token into effect at once, unless a newer one is known.
+        """Put a change of a token into effect at once, unless a newer one is known.
 
         Returns the digests that are known to be given up by now.
         """
@@ -114,63 +105,30 @@ class TokenCache:
         given_up = {change.retired_digest, change.token.digest, before} - {newest.digest, ""}
         for digest in given_up:
             self._forget(digest, Unknown(newest.revision))
-            self._tell_flight(digest, Unknown(newest.revision))
-        self._tell_flight(newest.digest, newest)
+            self._record(digest, Unknown(newest.revision))
+        self._record(newest.digest, newest)
         return frozenset(given_up)
 
     async def close(self) -> None:
-        """Ends the look-ups under way; whoever waits for one is told that the store is not reachable."""
-        tasks = [flight.task for flight in self._flights.values()]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-    async def _wait_for(self, flight: _Flight, digest: str) -> Token | Unknown:
-        answer: Token | Unknown | None = None
-        try:
-            answer = await asyncio.shield(flight.task)
-        except StoreUnavailableError:
-            pass
-        except asyncio.CancelledError:
-            current = asyncio.current_task()
-            if current is None or current.cancelling() or not flight.task.cancelled():
-                raise
-        # A change may have come since the look-up ended.
-        found = self.peek(digest) or (self._newest(digest, answer) if isinstance(answer, Token) else answer)
-        if found is None:
-            # An error of one's own: every caller would add to the traceback of a common one.
-            raise StoreUnavailableError("the token store")
-        return found
+        """End the look-ups under way; each caller that waits is told that the store is not reachable."""
+        await self._flights.close()
 
     def _ageing(self, digest: str, known: _Known) -> Token | None:
         now = self._clock()
         if now >= known.expires_at:
             return None
         known.refresh_at = min(now + _RETRY_REFRESH, known.expires_at)
-        if digest not in self._flights:
-            self._depart(digest)
+        self._flights.start(digest)
         return known.token
-
-    def _depart(self, digest: str) -> _Flight:
-        flight = _Flight(asyncio.create_task(self._look_up(digest)))
-        self._flights[digest] = flight
-        flight.task.add_done_callback(lambda task: self._arrive(digest, task))
-        return flight
-
-    def _arrive(self, digest: str, task: asyncio.Task[Token | Unknown]) -> None:
-        del self._flights[digest]
-        error = None if task.cancelled() else task.exception()
-        if error is not None and not isinstance(error, StoreUnavailableError):
-            logger.error("looking up a token failed", exc_info=error)
 
     async def _look_up(self, digest: str) -> Token | Unknown:
         if self._shared is None:
-            return self._weigh(digest, await self._store.find_token(digest) or Unknown())
+            return self._weigh(digest, await self._store.find(digest) or Unknown())
         found = await self._ask_others(digest, self._shared)
         if found is not None:
             return self._weigh(digest, found)
         try:
-            stored = await self._store.find_token(digest)
+            stored = await self._store.find(digest)
         except StoreUnavailableError:
             await self._shared.resign(digest)
             raise
@@ -179,7 +137,7 @@ class TokenCache:
         return newest
 
     async def _ask_others(self, digest: str, shared: SharedTokens) -> Token | Unknown | None:
-        """Returns what another process found, or None if it is for this one to ask the store."""
+        """Return what another process found, or None if this one has to ask the store."""
         waited, pause = 0.0, _FIRST_PAUSE
         while True:
             try:
@@ -200,8 +158,8 @@ class TokenCache:
         return known is not None and known.token.revision > found.revision
 
     def _weigh(self, digest: str, found: Token | Unknown) -> Token | Unknown:
-        """Remembers the answer of a look-up unless something newer is known; returns the newer one."""
-        changed = self._flights[digest].changed
+        """Remember the answer of a look-up unless something newer is known; return the newer one."""
+        changed = self._flights.change_of(digest)
         if changed is not None and changed.revision >= found.revision:
             found = changed
         if isinstance(found, Unknown):
@@ -211,19 +169,19 @@ class TokenCache:
         return self._newest(digest, found)
 
     def _newest(self, digest: str, found: Token) -> Token | Unknown:
-        """Returns what is known of a digest, given that it was looked up and `found` some time ago."""
+        """Return what is known of a digest, given that `found` was its token some time ago."""
         known = self._known.get(self._digests.get(found.id, ""))
         if known is None or known.token.revision <= found.revision:
             return found
         return known.token if known.token.digest == digest else Unknown(known.token.revision)
 
-    def _tell_flight(self, digest: str, changed: Token | Unknown) -> None:
-        flight = self._flights.get(digest)
-        if flight is not None and (flight.changed is None or flight.changed.revision <= changed.revision):
-            flight.changed = changed
+    def _record(self, digest: str, changed: Token | Unknown) -> None:
+        before = self._flights.change_of(digest)
+        if before is None or before.revision <= changed.revision:
+            self._flights.record(digest, changed)
 
     def _learn(self, token: Token) -> Token:
-        """Remembers a token unless a newer revision is; returns the one that is remembered."""
+        """Remember a token unless a newer revision of it is known; return the one that is remembered."""
         known = self._known.get(self._digests.get(token.id, ""))
         if known is not None:
             if known.token.revision > token.revision:
@@ -241,7 +199,7 @@ class TokenCache:
         return token
 
     def _forget(self, digest: str, unknown: Unknown) -> None:
-        """Remembers that no token has this digest."""
+        """Remember that no token has this digest."""
         known = self._known.pop(digest, None)
         if known is not None:
             self._digests.pop(known.token.id, None)

@@ -1,4 +1,4 @@
-"""How entries of the shared caches, and messages about changes, are written down."""
+"""How entries of the shared caches and messages about changes are encoded."""
 
 import msgspec
 
@@ -10,7 +10,7 @@ REVISION_DIGITS = 16
 
 
 class Message(msgspec.Struct, frozen=True):
-    """A change and the process that made it."""
+    """A change, and the process that tells of it."""
 
     sender: str
     change: Change
@@ -22,13 +22,13 @@ _MESSAGE = msgspec.json.Decoder(Message)
 
 
 def encode_entry(entry: Token | Unknown) -> bytes:
-    """Returns the revision in `REVISION_DIGITS` digits, then the token as JSON, or nothing if unknown."""
+    """Return the revision in `REVISION_DIGITS` digits, then the token as JSON, or nothing if unknown."""
     body = msgspec.json.encode(entry) if isinstance(entry, Token) else b""
     return b"%0*d" % (REVISION_DIGITS, entry.revision) + body
 
 
 def decode_entry(digest: str, value: bytes) -> Token | Unknown:
-    """Returns what was encoded. Raises ValueError if it is not an entry, or one of another digest."""
+    """Return the entry that was encoded. Raises ValueError if it is none, or one of another digest."""
     revision, body = int(value[:REVISION_DIGITS]), value[REVISION_DIGITS:]
     if not body:
         return Unknown(revision)
@@ -39,12 +39,12 @@ def decode_entry(digest: str, value: bytes) -> Token | Unknown:
 
 
 def encode_placement(placement: Placement) -> bytes:
-    """Returns the placement as JSON."""
+    """Return the placement as JSON."""
     return msgspec.json.encode(placement)
 
 
 def decode_placement(placement_id: str, value: bytes) -> Placement:
-    """Returns what was encoded. Raises ValueError if it is not a placement, or one of another id."""
+    """Return the placement that was encoded. Raises ValueError if it is none, or one of another id."""
     placement = _PLACEMENT.decode(value)
     if placement.id != placement_id:
         raise ValueError("the placement is of another id")
@@ -52,10 +52,10 @@ def decode_placement(placement_id: str, value: bytes) -> Placement:
 
 
 def encode_message(message: Message) -> bytes:
-    """Returns the message as JSON."""
+    """Return the message as JSON."""
     return msgspec.json.encode(message)
 
 
 def decode_message(data: bytes) -> Message:
-    """Returns what was encoded. Raises ValueError if it is not a message."""
+    """Return the message that was encoded. Raises ValueError if it is none."""
     return _MESSAGE.decode(data)

@@ -14,8 +14,9 @@ from msgspec import Raw, Struct
 from tollkeeper_server.coordination.ports import Placements
 from tollkeeper_server.dataplane.exchange import Exchange
 from tollkeeper_server.dataplane.reply.readahead import read_ahead
-from tollkeeper_server.dataplane.request.endpoint import Matched
+from tollkeeper_server.dataplane.request.endpoint import Endpoint, Matched
 from tollkeeper_server.dataplane.transport import Incoming
+from tollkeeper_server.snapshot.model import Snapshot
 
 KEEPING = frozenset(
     {
@@ -65,7 +66,7 @@ _decode_conversation = msgspec.json.Decoder(str | _Conversation | None).decode
 
 
 def referred(matched: Matched, body: bytes) -> Iterator[str]:
-    """Yields the ids by which a request refers to what upstreams keep, the most telling first."""
+    """Yield the ids by which a request refers to what upstreams keep, the most telling first."""
     for segment in matched.path.split("/")[2:]:
         found = unquote(segment)
         if found not in _WORDS and _ID.fullmatch(found):
@@ -100,38 +101,34 @@ class Affinity:
     def __init__(self, placements: Placements) -> None:
         self._placements = placements
 
-    async def find(self, exchange: Exchange, body: bytes) -> str | None:
-        """Returns the upstream that keeps what the request refers to, None if that is not known.
+    async def find(self, matched: Matched, body: bytes) -> str | None:
+        """Return the upstream that keeps the things a request refers to, None if none is known to.
 
-        Raises STORE_UNAVAILABLE if nobody can tell.
+        Raises STORE_UNAVAILABLE if the store can't be asked.
         """
-        assert exchange.matched is not None
-        for one in referred(exchange.matched, body):
+        for one in referred(matched, body):
             upstream = await self._placements.find(one)
             if upstream is not None:
                 return upstream
         return None
 
     async def remember(self, exchange: Exchange, incoming: Incoming) -> Incoming:
-        """Remembers what was made by a request, and returns the answer, of which nothing is lost.
+        """Remember what a request made, and return the answer, of which nothing is lost.
 
         Raises `TransportError` if it breaks off, STORE_UNAVAILABLE if it can't be remembered.
         """
-        assert exchange.matched is not None
-        assert exchange.token is not None
         if exchange.method != "POST" or not 200 <= incoming.status < 300:
             return incoming
         answer = await read_ahead(incoming, _MAX_BYTES, _has_event)
         made = _made(answer.held)
         if made is not None:
-            await self._placements.remember(made, exchange.upstream, exchange.token.project_id)
+            await self._placements.remember(made, exchange.upstream, exchange.project_id)
         return answer
 
 
-def keeps(exchange: Exchange) -> bool:
-    """Tells whether the request is about things that upstreams keep, and there is more than one upstream."""
-    assert exchange.matched is not None
-    return exchange.matched.endpoint.name in KEEPING and len(exchange.snapshot.targets) > 1
+def keeps(endpoint: Endpoint, snapshot: Snapshot) -> bool:
+    """Return whether requests are about things that upstreams keep, and more than one upstream could."""
+    return endpoint.name in KEEPING and len(snapshot.targets) > 1
 
 
 def _has_event(held: bytes) -> bool:

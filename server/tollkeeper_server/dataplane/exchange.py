@@ -7,12 +7,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tollkeeper_server.dataplane.caller import EXTENSION, LISTENER, Caller
-from tollkeeper_server.dataplane.request.endpoint import Matched
+from tollkeeper_server.dataplane.request.endpoint import UNKNOWN, Endpoint
+from tollkeeper_server.dataplane.request.limits import Limits
 from tollkeeper_server.domain.ids import Prefix, new_id
 from tollkeeper_server.domain.listener import CONSOLE
-from tollkeeper_server.domain.token import Token
 from tollkeeper_server.domain.usage import Intent, Tokens, UsageEvent
-from tollkeeper_server.snapshot.model import ProjectView, Snapshot
+from tollkeeper_server.snapshot.model import Snapshot
+from tollkeeper_server.telemetry.metrics import Ended
 
 Message = MutableMapping[str, Any]  # as the ASGI specification types it
 Receive = Callable[[], Awaitable[Message]]
@@ -27,12 +28,13 @@ _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 
 
 class Exchange:
-    """What is known of a request so far, and what is to be recorded of it.
+    """A request as it came in, and the record of it. How it is served stands in its `Plan`.
 
-    `route_name` is the configured name of the model that serves, empty if it is none. `wants_stream` tells
-    that the caller asked for an event stream. `status` is what the caller was answered, 0 while nothing was;
-    `finished` tells that the answer's end was sent. `body_error` is what went wrong while a body was being
-    streamed upstream. Times are nanoseconds of the performance counter.
+    The record fills while the request is served: `token_id` and `project_id` are empty until the caller is
+    known, `endpoint` is UNKNOWN until the path is. `route_name` is the configured name of the model that
+    serves, empty if none does. `status` is the answer's, 0 until it begins; `finished` says that its end was
+    sent. `body_error` is the failure that ended a body that was being streamed upstream. Times are
+    nanoseconds of the performance counter.
     """
 
     __slots__ = (
@@ -41,17 +43,18 @@ class Exchange:
         "body_read",
         "caller",
         "declared_bytes",
+        "endpoint",
         "error_code",
         "event_id",
         "finished",
         "first_byte",
         "headers",
+        "limits",
         "listener",
-        "matched",
         "method",
         "model_asked",
         "model_served",
-        "project",
+        "project_id",
         "receive",
         "request_bytes",
         "request_id",
@@ -63,19 +66,21 @@ class Exchange:
         "started_at",
         "status",
         "streamed",
-        "token",
+        "token_id",
         "tokens",
         "upstream",
-        "wants_stream",
     )
 
-    def __init__(self, scope: Message, receive: Receive, send: Send, snapshot: Snapshot) -> None:
+    def __init__(
+        self, scope: Message, receive: Receive, send: Send, snapshot: Snapshot, limits: Limits
+    ) -> None:
         self.began = time.perf_counter_ns()
         self.started_at = datetime.now(UTC)
         self.scope = scope
         self.receive = receive
         self.send = send
         self.snapshot = snapshot
+        self.limits = limits
         extensions = scope.get("extensions")
         self.caller: Caller | None = extensions.get(EXTENSION) if extensions else None
         self.method: str = scope["method"]
@@ -88,9 +93,9 @@ class Exchange:
         self.event_id = new_id(Prefix.REQUEST)
         own = headers.get(b"x-request-id")
         self.request_id = own.decode() if own is not None and _REQUEST_ID.fullmatch(own) else self.event_id
-        self.matched: Matched | None = None
-        self.token: Token | None = None
-        self.project: ProjectView | None = None
+        self.token_id = ""
+        self.project_id = ""
+        self.endpoint: Endpoint = UNKNOWN
         self.model_asked = ""
         self.model_served = ""
         self.route_name = ""
@@ -98,7 +103,6 @@ class Exchange:
         self.status = 0
         self.error_code = ""
         self.streamed = False
-        self.wants_stream = False
         self.tokens = _NO_TOKENS
         self.first_byte = 0
         self.finished = False
@@ -108,40 +112,34 @@ class Exchange:
     @property
     def anthropic(self) -> bool:
         """Whether the caller expects Anthropic's error shape."""
-        if self.matched is not None and self.matched.endpoint.anthropic:
-            return True
-        return b"anthropic-version" in self.headers
+        return self.endpoint.anthropic or b"anthropic-version" in self.headers
 
     def intent(self) -> Intent:
-        """Returns what is known before the request is dispatched. It must have been authenticated."""
-        assert self.token is not None
-        assert self.matched is not None
+        """Return the record of an admitted request that no upstream was called for yet."""
         return Intent(
             id=self.event_id,
             request_id=self.request_id,
-            project_id=self.token.project_id,
-            token_id=self.token.id,
+            project_id=self.project_id,
+            token_id=self.token_id,
             model_asked=self.model_asked,
             model_served=self.model_served,
             upstream=self.upstream,
-            endpoint=self.matched.endpoint.name,
+            endpoint=self.endpoint.name,
             started_at=self.started_at,
             request_bytes=self.request_bytes,
         )
 
     def event(self) -> UsageEvent:
-        """Returns the usage event of the exchange as it stands. It must have been authenticated."""
-        assert self.token is not None
-        assert self.matched is not None
+        """Return the record as it stands."""
         return UsageEvent(
             id=self.event_id,
             request_id=self.request_id,
-            project_id=self.token.project_id,
-            token_id=self.token.id,
+            project_id=self.project_id,
+            token_id=self.token_id,
             model_asked=self.model_asked,
             model_served=self.model_served,
             upstream=self.upstream,
-            endpoint=self.matched.endpoint.name,
+            endpoint=self.endpoint.name,
             status=self.status,
             error_code=self.error_code,
             streamed=self.streamed,
@@ -151,6 +149,22 @@ class Exchange:
             duration_us=(time.perf_counter_ns() - self.began) // 1000 if self.status else 0,
             request_bytes=self.request_bytes,
             response_bytes=self.response_bytes,
+        )
+
+    def ended(self) -> Ended:
+        """Return the record that metrics keep of a request that has come to its end."""
+        first_byte = self.first_byte - self.began if self.streamed and self.first_byte else 0
+        return Ended(
+            listener=self.listener,
+            method=self.method,
+            endpoint=self.endpoint.name,
+            status=self.status,
+            error=self.error_code,
+            seconds=(time.perf_counter_ns() - self.began) / 1e9,
+            model=self.route_name,
+            upstream=self.upstream,
+            tokens=self.tokens,
+            first_byte_seconds=first_byte / 1e9,
         )
 
 

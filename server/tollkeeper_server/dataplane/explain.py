@@ -1,28 +1,33 @@
-"""Explaining a request: the data plane's own steps, taken without sending anything or using anything up."""
+"""Explaining a request: its plan, made by the data plane's own steps without using anything up."""
 
 from collections.abc import Awaitable, Callable
 from typing import NoReturn
 
-from tollkeeper_server.dataplane.affinity import Affinity, keeps
+import msgspec
+
+from tollkeeper_server.dataplane.affinity import Affinity
 from tollkeeper_server.dataplane.call.balance import Balancer
+from tollkeeper_server.dataplane.call.dispatch import fallbacks, session_of, unavailable
 from tollkeeper_server.dataplane.call.forward import outgoing, outgoing_url
 from tollkeeper_server.dataplane.call.health import Health
 from tollkeeper_server.dataplane.caller import LISTENER
 from tollkeeper_server.dataplane.exchange import Exchange, Message
-from tollkeeper_server.dataplane.headers import check_headers
-from tollkeeper_server.dataplane.request.authenticate import Authenticator
-from tollkeeper_server.dataplane.request.endpoint import Meter, check_query
-from tollkeeper_server.dataplane.request.peek import Peek
-from tollkeeper_server.dataplane.route import Way, enter, find_way, pin
+from tollkeeper_server.dataplane.plan import OwnAnswer, Plan, Planner
+from tollkeeper_server.dataplane.request.authenticate import Authenticator, Identity
+from tollkeeper_server.dataplane.request.endpoint import Body, Matched, Meter
+from tollkeeper_server.dataplane.request.limits import Limits
+from tollkeeper_server.dataplane.request.peek import media_type
+from tollkeeper_server.dataplane.route import Destination
 from tollkeeper_server.domain.explanation import ExplainedMember, Explanation, Query, Step, Verdict
-from tollkeeper_server.domain.listener import MAIN, Rule
+from tollkeeper_server.domain.listener import MAIN, IpLimit, Rule
 from tollkeeper_server.domain.token import Token
 from tollkeeper_server.errors import Reason, TollkeeperError
-from tollkeeper_server.snapshot.model import Header, Leg, Snapshot
+from tollkeeper_server.snapshot.model import Header, Leg, ListenerView, Snapshot
 
 _CHAT = "/v1/chat/completions"
 _TOKEN_ID = "tok_"  # noqa: S105 - how ids begin
 _MASK = "***"
+_BODIES = frozenset({"POST", "PUT", "PATCH"})
 
 
 class Explainer:
@@ -36,102 +41,88 @@ class Explainer:
         affinity: Affinity,
         health: Health,
         balancer: Balancer,
+        limits: Limits,
     ) -> None:
-        """`find_token` returns a token by its id."""
+        """`find_token` returns a token by its id, as it is stored."""
         self._current = current
         self._authenticator = authenticator
         self._find_token = find_token
         self._affinity = affinity
         self._health = health
         self._balancer = balancer
+        self._limits = limits
 
     async def explain(self, query: Query) -> Explanation:
-        """Returns where the request would go, and why. Raises STORE_UNAVAILABLE."""
-        exchange = Exchange(_scope(query), _no_message, _no_answer, self._current())
-        told = _Told(exchange)
+        """Return where the request would go, and why. Raises STORE_UNAVAILABLE."""
+        exchange = _exchange(query, self._current(), self._limits)
+        planner = Planner(
+            check_ip=_count_no_address,
+            authenticate=lambda exchange: self._authenticate(exchange, query.token),
+            affinity=self._affinity,
+            admit=self._would_admit,
+        )
+        account = _Account(exchange)
         try:
-            way = await self._walk(exchange, query, told)
+            _check_listener(exchange)
+            plan = await planner.plan(exchange, account.observe)
         except TollkeeperError as error:
             if error.reason is Reason.STORE_UNAVAILABLE:
                 raise
-            told.refused(error)
-            return told.explanation()
-        return self._with_members(exchange, told, way)
+            account.refused(error)
+            return account.explanation()
+        if isinstance(plan, OwnAnswer):
+            return account.explanation()
+        return self._with_members(exchange, account, plan)
 
-    async def _walk(self, exchange: Exchange, query: Query, told: "_Told") -> Way:
-        view = exchange.snapshot.listeners.get(exchange.listener)
-        told.step = Step.LISTENER
-        if view is None and exchange.listener != MAIN:
-            raise TollkeeperError(
-                Reason.NOT_FOUND, f"there is no active listener {exchange.listener!r}", field="listener"
-            )
-        told.passed(
-            f"{exchange.listener} at {view.address}" if view else f"{exchange.listener}, without rules"
-        )
-        told.step = Step.ENDPOINT
-        check_headers(exchange.scope["headers"])
-        check_query(exchange.scope["query_string"])
-        rule = enter(exchange, exchange.scope["raw_path"])
-        assert exchange.matched is not None
-        told.rule = rule
-        told.passed(f"{exchange.matched.endpoint.name}, {exchange.method} {exchange.matched.path}")
-        told.step = Step.TOKEN
-        await self._authenticate(exchange, query.token)
-        assert exchange.token is not None
-        told.passed(f"{exchange.token.id} of project {exchange.token.project_id}")
-        told.step = Step.LIMIT
-        told.passed(_limits(exchange.token, view.ip_limit.per_second if view and view.ip_limit else 0))
-        told.step = Step.ROUTE
-        peek = Peek(query.model or None, streamed=query.streamed, is_json=True)
-        exchange.wants_stream = query.streamed
-        way = find_way(exchange, peek, rule)
-        told.passed(_route_words(way))
-        if keeps(exchange):
-            told.step = Step.AFFINITY
-            upstream = await self._affinity.find(exchange, b"")
-            target = exchange.snapshot.targets.get(upstream) if upstream is not None else None
-            if target is not None:
-                way = pin(way, target)
-            told.passed(
-                f"kept by {target.name}" if target is not None else "nothing is known of what it is about"
-            )
-        return way
-
-    async def _authenticate(self, exchange: Exchange, token: str) -> None:
+    async def _authenticate(self, exchange: Exchange, token: str) -> Identity:
         if not token.startswith(_TOKEN_ID):
-            await self._authenticator.authenticate(exchange)
-            return
+            return await self._authenticator.authenticate(exchange)
         found = await self._find_token(token)
         if found is None:
             raise TollkeeperError(Reason.INVALID_API_KEY, f"there is no token {token!r}", field="token")
-        if not self._authenticator.accept(exchange, found):
-            await self._authenticator.accept_elsewhere(exchange, found)
+        return await self._authenticator.accept(exchange, found)
 
-    def _with_members(self, exchange: Exchange, told: "_Told", way: Way) -> Explanation:
-        pool = way.pool
-        told.step = Step.MEMBER
-        session = exchange.headers.get(pool.session_header, b"") if pool.session_header else b""
-        picked = self._balancer.peek(pool, session)
-        chosen: Leg | None = picked[1] if picked is not None else None
-        if chosen is not None:
-            told.passed(f"{chosen.target.name}, by {pool.strategy.value}")
-        elif pool.legs:
-            told.failed(
-                "every upstream failed too often and is left alone for the moment", Reason.NO_UPSTREAM
-            )
-        else:
-            told.failed(f"{pool.name} has no active deployment", Reason.NO_UPSTREAM)
-        return told.explanation(
+    async def _would_admit(self, token: Token) -> bool:
+        stored = await self._find_token(token.id) or token  # what the caches know of the count is old
+        return not stored.max_requests or stored.request_count < stored.max_requests
+
+    def _with_members(self, exchange: Exchange, account: "_Account", plan: Plan) -> Explanation:
+        destination, chosen = self._choose(exchange, account, plan)
+        pool, route = destination.pool, destination.route
+        return account.explanation(
             group=pool.group,
             model=exchange.model_served,
-            fallbacks=way.route.fallbacks if way.route is not None else (),
+            fallbacks=route.fallbacks if route is not None else (),
             strategy=pool.strategy.value,
-            members=tuple(self._member(exchange, leg, is_chosen=leg is chosen) for leg in pool.legs),
-            headers=_shown_headers(exchange, chosen) if chosen is not None else (),
-            price=way.route.price if way.route is not None else None,
+            members=tuple(self._member(exchange, plan, leg, is_chosen=leg is chosen) for leg in pool.legs),
+            headers=_shown_headers(exchange, plan, chosen) if chosen is not None else (),
+            price=route.price if route is not None else None,
         )
 
-    def _member(self, exchange: Exchange, leg: Leg, *, is_chosen: bool) -> ExplainedMember:
+    def _choose(self, exchange: Exchange, account: "_Account", plan: Plan) -> tuple[Destination, Leg | None]:
+        """Return the destination and member that would be called first, None if none may be called now."""
+        streams = exchange.endpoint.body is Body.STREAM
+        chosen = self._pick(exchange, plan.destination, streams=streams)
+        if chosen is not None:
+            account.passed(Step.MEMBER, f"{chosen.target.name}, by {plan.destination.pool.strategy.value}")
+            return plan.destination, chosen
+        refusal = unavailable(plan.destination, self._balancer)
+        for name, fallback in () if streams else fallbacks(exchange, plan):
+            chosen = self._pick(exchange, fallback, streams=False)
+            if chosen is not None:
+                account.passed(
+                    Step.MEMBER, f"{chosen.target.name}, of the fallback {name}: {refusal.message}"
+                )
+                return fallback, chosen
+        account.refused(refusal)
+        return plan.destination, None
+
+    def _pick(self, exchange: Exchange, destination: Destination, *, streams: bool) -> Leg | None:
+        session = b"" if streams else session_of(exchange, destination.pool)
+        picked = self._balancer.peek(destination.pool, session)
+        return picked[1] if picked is not None else None
+
+    def _member(self, exchange: Exchange, plan: Plan, leg: Leg, *, is_chosen: bool) -> ExplainedMember:
         view = self._health.of(leg.target).view()
         return ExplainedMember(
             upstream=leg.target.name,
@@ -144,27 +135,52 @@ class Explainer:
             breaker=view.breaker.value,
             is_available=view.is_available,
             is_chosen=is_chosen,
-            url=outgoing_url(exchange, leg),
+            url=outgoing_url(exchange, plan, leg),
         )
 
 
-class _Told:
-    """What was found out so far."""
+class _Account:
+    """The verdicts of the steps so far, each step's after those before it."""
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
         self._verdicts: list[Verdict] = []
-        self.step = Step.LISTENER
-        self.rule: Rule | None = None
+        self._next = iter(Step)
+        self._rule: Rule | None = None
 
-    def passed(self, detail: str) -> None:
-        self._verdicts.append(Verdict(step=self.step, passed=True, detail=detail))
+    def observe(self, step: Step, found: object) -> None:
+        """Record that a step passed, as a `plan.Observer`."""
+        next(self._next)
+        match step, found:
+            case Step.LISTENER, ListenerView():
+                self.passed(step, f"{found.name} at {found.address}")
+            case Step.LISTENER, _:
+                self.passed(step, f"{self._exchange.listener}, without rules")
+            case Step.ENDPOINT, (Matched() as matched, Rule() | None as rule):
+                self._rule = rule
+                self.passed(step, f"{matched.endpoint.name}, {self._exchange.method} {matched.path}")
+            case Step.TOKEN, Token():
+                self.passed(step, f"{found.id} of project {found.project_id}")
+            case Step.ROUTE, Destination():
+                self.passed(step, _route_words(found))
+            case Step.ROUTE, OwnAnswer():
+                self.passed(step, "the gateway answers by itself, with the models that the token may use")
+            case Step.AFFINITY, None:
+                self.passed(step, "nothing is known of what it is about")
+            case Step.AFFINITY, str():
+                self.passed(step, f"kept by {found}")
+            case Step.LIMIT, (Token() as token, ListenerView() | None as view):
+                self.passed(step, _limits(token, view))
 
-    def failed(self, detail: str, reason: Reason) -> None:
-        self._verdicts.append(Verdict(step=self.step, passed=False, detail=detail, code=reason.value))
+    def passed(self, step: Step, detail: str) -> None:
+        """Record that a step passed."""
+        self._verdicts.append(Verdict(step=step, passed=True, detail=detail))
 
     def refused(self, error: TollkeeperError) -> None:
-        self.failed(error.message, error.reason)
+        """Record that the step after those that passed refused the request."""
+        self._verdicts.append(
+            Verdict(step=next(self._next), passed=False, detail=error.message, code=error.reason.value)
+        )
 
     def explanation(self, **found: object) -> Explanation:
         exchange = self._exchange
@@ -172,23 +188,31 @@ class _Told:
             admitted=all(verdict.passed for verdict in self._verdicts),
             verdicts=tuple(self._verdicts),
             listener=exchange.listener,
-            rule=_rule_words(self.rule) if self.rule is not None else "",
-            project_id=exchange.token.project_id if exchange.token is not None else "",
-            token_id=exchange.token.id if exchange.token is not None else "",
+            rule=_rule_words(self._rule) if self._rule is not None else "",
+            project_id=exchange.project_id,
+            token_id=exchange.token_id,
             revision=exchange.snapshot.revision,
             **found,  # type: ignore[arg-type]  # the fields of what is made, checked there
         )
 
 
-def _scope(query: Query) -> Message:
+def _exchange(query: Query, snapshot: Snapshot, limits: Limits) -> Exchange:
+    """Return the exchange of a request with the query's model in a body of JSON."""
     path, _, asked = (query.path or _CHAT).partition("?")
+    method = query.method or "POST"
     headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in query.headers]
+    # The query tells nothing of a form but its model, and endpoints that take forms take JSON, too.
+    headers = [header for header in headers if not _is_form(header)]
+    names = {name for name, _ in headers}
     if query.token and not query.token.startswith(_TOKEN_ID):
         headers.append((b"authorization", b"Bearer " + query.token.encode("latin-1", "replace")))
-    return {
+    body = _body(query) if method in _BODIES or query.model else b""
+    if not {b"content-length", b"transfer-encoding"} & names:
+        headers.append((b"content-length", b"%d" % len(body)))
+    scope = {
         "type": "http",
         "http_version": "1.1",
-        "method": query.method or "POST",
+        "method": method,
         "path": path,
         "raw_path": path.encode("utf-8", "replace"),
         "query_string": asked.encode("utf-8", "replace"),
@@ -196,22 +220,52 @@ def _scope(query: Query) -> Message:
         LISTENER: query.listener or MAIN,
     }
 
+    async def receive() -> Message:
+        return {"type": "http.request", "body": body, "more_body": False}
 
-def _limits(token: Token, per_second: int) -> str:
-    left = f"{token.request_count:,} of {token.max_requests:,} requests used" if token.max_requests else ""
+    return Exchange(scope, receive, _no_answer, snapshot, limits)
+
+
+def _check_listener(exchange: Exchange) -> None:
+    if exchange.listener != MAIN and exchange.listener not in exchange.snapshot.listeners:
+        raise TollkeeperError(
+            Reason.NOT_FOUND, f"there is no active listener {exchange.listener!r}", field="listener"
+        )
+
+
+def _is_form(header: Header) -> bool:
+    name, value = header
+    return name == b"content-type" and media_type(value) == b"multipart/form-data"
+
+
+def _body(query: Query) -> bytes:
+    members: dict[str, object] = {"model": query.model} if query.model else {}
+    if query.streamed:
+        members["stream"] = True
+    return msgspec.json.encode(members)
+
+
+def _count_no_address(_listener: str, _limit: IpLimit, _ip: str) -> None:
+    """Stand in for the limits of addresses: an explained request comes from none."""
+
+
+def _limits(token: Token, view: ListenerView | None) -> str:
+    per_second = view.ip_limit.per_second if view is not None and view.ip_limit is not None else 0
+    used = f"{token.request_count:,} of {token.max_requests:,} requests used" if token.max_requests else ""
     address = f"{per_second:,} requests a second of an address" if per_second else ""
-    return ", ".join(filter(None, (left, address))) or "none"
+    return ", ".join(filter(None, (used, address))) or "none"
 
 
-def _route_words(way: Way) -> str:
-    if way.rule is not None:
-        return f"rule {_rule_words(way.rule)} sends it to group {way.rule.group}"
-    if way.route is not None:
-        where = f"group {way.pool.group}" if way.pool.group else "its deployments"
-        return f"model {way.route.name} is served by {where}"
-    if way.pool.group:
-        return f"the listener's default group {way.pool.group} serves it"
-    return f"it names no model: the default upstream {way.pool.name} serves it"
+def _route_words(destination: Destination) -> str:
+    pool, route, rule = destination.pool, destination.route, destination.rule
+    if rule is not None:
+        return f"rule {_rule_words(rule)} sends it to group {rule.group}"
+    if route is not None:
+        where = f"group {pool.group}" if pool.group else "its deployments"
+        return f"model {route.name} is served by {where}"
+    if pool.group:
+        return f"the listener's default group {pool.group} serves it"
+    return f"it names no model: the default upstream {pool.name} serves it"
 
 
 def _rule_words(rule: Rule) -> str:
@@ -219,10 +273,9 @@ def _rule_words(rule: Rule) -> str:
     return " with ".join(filter(None, (rule.path, header)))
 
 
-def _shown_headers(exchange: Exchange, leg: Leg) -> tuple[tuple[str, str], ...]:
-    assert exchange.matched is not None
-    plain = exchange.matched.endpoint.meter is not Meter.NONE
-    sent = outgoing(exchange, leg, b"", plain=plain).headers
+def _shown_headers(exchange: Exchange, plan: Plan, leg: Leg) -> tuple[tuple[str, str], ...]:
+    plain = exchange.endpoint.meter is not Meter.NONE
+    sent = outgoing(exchange, plan, leg, b"", plain=plain).headers
     secret = {name for name, _ in leg.target.credential} | {b"authorization"}
     return tuple(_shown(header, secret) for header in sent)
 
@@ -230,10 +283,6 @@ def _shown_headers(exchange: Exchange, leg: Leg) -> tuple[tuple[str, str], ...]:
 def _shown(header: Header, secret: set[bytes]) -> tuple[str, str]:
     name, value = header
     return name.decode("latin-1"), _MASK if name in secret else value.decode("latin-1")
-
-
-async def _no_message() -> NoReturn:
-    raise AssertionError("nothing is read of a request that is explained")
 
 
 async def _no_answer(_message: Message) -> NoReturn:

@@ -8,14 +8,14 @@ from tollkeeper_server.domain.model import Price
 
 
 class Step(StrEnum):
-    """A step that a request passes."""
+    """A step that a request passes, in the order of the steps."""
 
     LISTENER = "listener"
     ENDPOINT = "endpoint"
     TOKEN = "token"  # noqa: S105 - a step's name
-    LIMIT = "limit"
     ROUTE = "route"
     AFFINITY = "affinity"
+    LIMIT = "limit"
     MEMBER = "member"
 
 

@@ -1,7 +1,6 @@
-"""Identifiers: a prefix that says of what, then 26 characters that sort by creation time."""
+"""Identifiers: a prefix that names the kind, then 26 characters that sort by creation time."""
 
 import os
-import re
 import sys
 import time
 from enum import StrEnum
@@ -11,7 +10,6 @@ _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: no i, l, 
 _PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
 _RANDOM = (_ALPHABET * 8).encode("ascii")  # five bits of each byte count
 _RANDOM_LENGTH = 16
-_PATTERN = re.compile(rf"[a-z]{{3}}_[{_ALPHABET}]{{26}}")
 # Asking the system for randomness takes longer than all the rest: it is asked for many ids at a time.
 _MADE_AHEAD = 256
 _made: list[str] = []
@@ -20,7 +18,7 @@ if sys.platform != "win32":
 
 
 class Prefix(StrEnum):
-    """What an identifier is of."""
+    """The kinds of identifiers."""
 
     PROJECT = "prj"
     TOKEN = "tok"  # noqa: S105 - a prefix, not a password
@@ -28,7 +26,7 @@ class Prefix(StrEnum):
 
 
 def new_id(prefix: Prefix) -> str:
-    """Returns a new identifier: 48 bits of Unix milliseconds and 80 random bits, as ULIDs have."""
+    """Return a new identifier: 48 bits of Unix milliseconds and 80 random bits, as ULIDs have."""
     try:
         random = _made.pop()
     except IndexError:
@@ -46,14 +44,9 @@ def _time_part(ms: int) -> str:
 
 
 def _make_ahead() -> str:
-    """Returns a random part, and keeps more of them for the next ids."""
+    """Return a random part, and keep more of them for the next ids."""
     text = os.urandom(_RANDOM_LENGTH * _MADE_AHEAD).translate(_RANDOM).decode("ascii")
     parts = [text[at : at + _RANDOM_LENGTH] for at in range(0, len(text), _RANDOM_LENGTH)]
     part = parts.pop()
     _made.extend(parts)
     return part
-
-
-def is_id(prefix: Prefix, text: str) -> bool:
-    """Tells whether `text` is a well-formed identifier of that kind."""
-    return _PATTERN.fullmatch(text) is not None and text.startswith(f"{prefix}_")

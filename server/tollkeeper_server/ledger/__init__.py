@@ -1,1 +1,1 @@
-"""What must not be lost: the usage journal and its way into the store."""
+"""Usage events, which must not be lost: the journal and its way into the store."""

@@ -27,13 +27,13 @@ class Claim:
         self._lock = lock
 
     def release(self) -> None:
-        """Lets another process claim the directory. Harmless if nothing is held any more."""
+        """Let another process claim the directory; do nothing if it is not held any more."""
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
 
     def remove(self) -> None:
-        """Deletes the directory with all it holds, and releases it. Harmless if that was done."""
+        """Delete the directory with all it holds, and release it; do nothing if that was done."""
         if self._lock < 0:
             return
         with _exclusive(self.path.parent):
@@ -44,7 +44,7 @@ class Claim:
 
 
 def claim_own_and_orphans(root: Path) -> tuple[Claim, list[Claim]]:
-    """Makes a directory for this process, and claims those whose process has died."""
+    """Make a directory for this process, and claim those whose process has died."""
     root.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _exclusive(root):
         orphans = _claim_unheld(root)
@@ -56,7 +56,7 @@ def claim_own_and_orphans(root: Path) -> tuple[Claim, list[Claim]]:
 
 
 def claim_orphans(root: Path) -> list[Claim]:
-    """Claims the directories whose process has died."""
+    """Claim the directories whose process has died."""
     with _exclusive(root):
         return _claim_unheld(root)
 

@@ -1,6 +1,6 @@
 """The way of usage events from the journal into the store.
 
-The store may refuse an event by itself, for what it holds. Such an event is set aside in
+The store may refuse a single event, because of its content. Such an event is set aside in
 `rejected.jsonl` below the journal's root, but only if the store took another of the same batch: a
 store that refuses everything has a problem of its own, and then all events wait. After a crash an
 event may be set aside twice.
@@ -30,7 +30,7 @@ _MAX_DELAY_SECONDS = 30.0
 
 
 class Refusal(NamedTuple):
-    """An event that the store refuses by itself, and what it said."""
+    """An event that the store refuses, and the error that it gave."""
 
     event: UsageEvent
     error: Exception
@@ -41,8 +41,8 @@ class Drain:
 
     It takes them from the journal's files, unless they are so recent that they are in memory, too.
 
-    While the store is away it tries again at growing intervals, and remembers nothing but how far
-    it has come.
+    While the store is away it tries again at growing intervals, and remembers nothing but its position in
+    the journal.
     """
 
     def __init__(
@@ -54,10 +54,10 @@ class Drain:
         interval: float = 0.5,
         adopt_interval: float = 60.0,
     ) -> None:
-        """Takes up to `batch` events at a time from each place, and rests for `interval` seconds after.
+        """Take up to `batch` events at a time from each source, and rest for `interval` seconds after.
 
-        Every `adopt_interval` seconds it looks for journals of processes that died, as one does that was
-        replaced and could not store everything.
+        Every `adopt_interval` seconds it looks for journals of processes that died, such as one that was
+        replaced before it had stored everything.
         """
         self._journal = journal
         self._store = store
@@ -75,17 +75,17 @@ class Drain:
 
     @property
     def lag(self) -> float:
-        """How many seconds ago everything that had been settled was stored."""
+        """The seconds since everything that was settled by then was stored."""
         return time.monotonic() - self._caught_up
 
     def start(self) -> None:
-        """Begins to drain, in the running event loop."""
+        """Begin to drain, in the running event loop."""
         self._task = asyncio.create_task(self._run(), name="usage-drain")
 
     async def flush(self, deadline: float) -> bool:
-        """Waits until all that is settled by now, and all that was adopted, is stored.
+        """Wait until every event that is settled by now, or was adopted, is stored.
 
-        Gives up after `deadline` seconds; tells whether it is so.
+        Gives up after `deadline` seconds; returns whether they are stored.
         """
         self._journal.write_settled()
         target = self._journal.end
@@ -98,7 +98,7 @@ class Drain:
         return False
 
     async def close(self) -> None:
-        """Stops draining. What is not stored stays in the journal."""
+        """Stop draining. Events that are not stored stay in the journal."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
@@ -110,7 +110,7 @@ class Drain:
             try:
                 started = time.monotonic()
                 delay = 0.0 if await self._turn() else self._interval
-            except Exception as error:  # noqa: BLE001 - whatever it is, draining goes on
+            except Exception as error:  # noqa: BLE001 - draining goes on after any error
                 delay = self._failed(error)
             else:
                 if delay:
@@ -127,7 +127,7 @@ class Drain:
                 self._wake.clear()
 
     async def _turn(self) -> bool:
-        """Moves some events into the store; tells whether there are probably more."""
+        """Move some events into the store; return whether there are probably more."""
         if time.monotonic() >= self._adopt_at:
             await self._adopt()
         waiting = self._journal.first_waiting(self._batch)
@@ -174,7 +174,7 @@ class Drain:
         orphan.release()
 
     async def _in_thread(self, function: Callable[[*Ts], T], *args: *Ts) -> T:
-        """Runs something that waits for the disk; `close` waits for it even when this is cancelled."""
+        """Run a function that waits for the disk; `close` waits for it even when this is cancelled."""
         self._work = work = asyncio.get_running_loop().run_in_executor(None, function, *args)
         return await asyncio.shield(work)
 
@@ -188,9 +188,9 @@ class Drain:
             await self._in_thread(_set_aside, self._journal.root / REJECTED, refusals)
 
     async def _offer(self, events: list[UsageEvent]) -> list[Refusal]:
-        """Stores events and returns those that the store refuses, which it finds by halving."""
+        """Store events and return those that the store refuses, which it finds by halving."""
         try:
-            await self._store.add_usage(events)
+            await self._store.add(events)
         except StoreUnavailableError:
             raise
         except Exception as error:  # noqa: BLE001 - a refusal can be any error of a database driver
@@ -201,7 +201,7 @@ class Drain:
         return []
 
     def _failed(self, error: Exception) -> float:
-        """Takes note of a failed turn; returns how many seconds to wait before the next."""
+        """Record that a turn failed; return the seconds to wait before the next."""
         if self._failures == 0:
             _log.warning(
                 "usage events can't be stored (%s: %s); they wait in the journal",

@@ -1,10 +1,10 @@
-"""The usage journal: what is known of a request is on file before anything can be lost.
+"""The usage journal: each request is on file before anything of it can be lost.
 
 A request that is about to be dispatched leaves an intent, one that ended its final event. An intent is
 written to a file of this process at once, a final event with the next intent or at the end of the event
 loop's turn, so that they outlive a `kill -9`; the disk has them within about a second (sync.py), so a loss of
 power may cost the last second. The drain takes settled events to the store.
-Who starts, and who runs, adopts the directory of a process that died (orphan.py).
+A process that starts, or that runs, adopts the directory of a process that died (orphan.py).
 
 If the journal can't be written, the request does not suffer: final events wait in memory, up to a
 bound, until they are stored or the journal can be written again.
@@ -53,11 +53,11 @@ class Journal:
         recent_events: int = RECENT_EVENTS,
         soon: Callable[[Callable[[], None]], object] = lambda call: call(),
     ) -> None:
-        """Opens a journal and adopts those of dead processes. Raises OSError if that is impossible.
+        """Open a journal and adopt those of dead processes. Raises OSError if that is impossible.
 
         `segment_bytes` is the size at which a new file is begun, `waiting_events` how many final
         events are kept in memory while the journal can't be written, `recent_events` how many of those
-        on file, for the drain. `soon` calls what it is given at the end of the event loop's turn, or at once.
+        on file, for the drain. `soon` calls a function at the end of the event loop's turn, or at once.
         """
         self.root = root
         self._claim, orphans = claim_own_and_orphans(root)
@@ -85,53 +85,53 @@ class Journal:
 
     @property
     def end(self) -> Position:
-        """Where the next line goes: what was settled until this turn stands before it, or is in memory."""
+        """The place of the next line: events settled before this turn stand before it, or are in memory."""
         return Position(*self._end)
 
     @property
     def stored(self) -> Position:
-        """Up to where everything settled is stored."""
+        """The place before which every settled event is stored."""
         return self._reader.position
 
     @property
     def waiting(self) -> int:
-        """How many final events are in memory alone."""
+        """The number of final events that are in memory alone."""
         return len(self._waiting)
 
     @property
     def skipped(self) -> int:
-        """How many lines could not be read."""
+        """The number of lines that could not be read."""
         return self._reader.skipped
 
     def begin(self, intent: Intent) -> None:
-        """Puts a request on record that is about to be dispatched. A failing disk does not fail it."""
+        """Record that a request is about to be dispatched. A failing disk does not fail the request."""
         line = intent_line(intent)
         if self._write(line):
             self._open[intent.id] = (self._number, line)
 
     def settle(self, event: UsageEvent) -> None:
-        """Puts the final event of a request on record, begun or not. A failing disk does not fail it."""
+        """Record the final event of a request, begun or not. A failing disk does not fail the request."""
         self._unwritten.append(event)
         if len(self._unwritten) == 1:
             self._soon(self.write_settled)
 
     def write_settled(self) -> None:
-        """Writes what was settled in this turn of the event loop, and not written yet."""
+        """Write the events that were settled in this turn of the event loop, and are not written yet."""
         if self._unwritten:
             self._write(b"")
 
     def first_waiting(self, limit: int) -> list[UsageEvent]:
-        """Returns up to `limit` of the final events that are in memory alone, oldest first."""
+        """Return up to `limit` of the final events that are in memory alone, oldest first."""
         return list(islice(self._waiting.values(), limit))
 
     def forget_waiting(self, events: list[UsageEvent]) -> None:
-        """Takes note that these events are stored."""
+        """Record that these events are stored."""
         for event in events:
             self._waiting.pop(event.id, None)
             self._open.pop(event.id, None)
 
     def recall(self, limit: int) -> list[UsageEvent] | None:
-        """Returns what `read` would, from memory; None if not all of it is there."""
+        """Return the events that `read` would, from memory; None if not all of them are there."""
         found = self._recent.after(self._reader.position, limit, self.end)
         if found is None:
             return None
@@ -140,18 +140,18 @@ class Journal:
         return events
 
     def read(self, limit: int) -> list[UsageEvent]:
-        """Returns the next settled events on file, at most `limit`. Reads files: not for the event loop."""
+        """Return the next settled events on file, at most `limit`. Reads files: not for the event loop."""
         return [event for _, event in self._reader.read(limit) if isinstance(event, UsageEvent)]
 
     def commit(self) -> None:
-        """Takes note that what was read or recalled last is stored; deletes segments no longer needed."""
+        """Record that the events read or recalled last are stored; delete segments no longer needed."""
         before = self._reader.position.segment
         self._reader.commit()
         self._kept += range(max(before, 1), self._reader.position.segment)
         self._kept = [number for number in self._kept if not self._retire(number)]
 
     def adopt(self) -> list[Orphan]:
-        """Adopts the journals of processes that died since, and returns them. Waits for the disk.
+        """Adopt the journals of processes that died since, and return them. Waits for the disk.
 
         Raises OSError if that is impossible.
         """
@@ -160,7 +160,7 @@ class Journal:
         return adopted
 
     def close(self) -> None:
-        """Puts everything on the disk and lets go of the directory; deletes it if all is stored.
+        """Put everything on the disk and release the directory; delete it if all events are stored.
 
         Otherwise another process adopts it. Waits for the disk.
         """
@@ -194,7 +194,7 @@ class Journal:
         return True
 
     def _write(self, line: bytes) -> bool:
-        """Appends what was settled and not written yet, and then a line; tells whether it could be."""
+        """Append the settled events not written yet, and then a line; return whether it is written."""
         if not self._unwritten:
             return self._append(line)
         events, self._unwritten = self._unwritten, []
@@ -236,7 +236,7 @@ class Journal:
         except OSError as error:
             if self._file < 0:
                 raise
-            # What is open goes on: a long segment is better than none.
+            # The open segment goes on: a long one is better than none.
             self._complain(str(error))
             return
         self._syncer.watch(file)
@@ -246,7 +246,7 @@ class Journal:
         self._cut = False
 
     def _retire(self, number: int) -> bool:
-        """Deletes a segment whose settled events are stored, if no intent keeps it.
+        """Delete a segment whose settled events are stored, if no intent keeps it; return whether it is gone.
 
         A few intents (long streams) are written again to the current segment. Many stay where they
         are: writing them over and over would cost more than the room they take.

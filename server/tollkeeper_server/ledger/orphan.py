@@ -1,4 +1,4 @@
-"""What a process that died has left in the journal."""
+"""The journal of a process that died."""
 
 from itertools import islice
 
@@ -13,7 +13,7 @@ _BYTES_PER_TOKEN = 4
 
 
 def interrupted(intent: Intent) -> UsageEvent:
-    """Returns the event of a request whose process died before it ended.
+    """Return the event of a request whose process died before it ended.
 
     If it had been given to an upstream, it has probably cost its prompt, which is estimated.
     """
@@ -28,7 +28,7 @@ def interrupted(intent: Intent) -> UsageEvent:
 class Orphan:
     """A claimed directory as a source of events: those settled, then those interrupted.
 
-    Its files stay until all of it is stored; whoever dies on the way leaves it to the next.
+    Its files stay until all of it is stored; a process that dies before that leaves it to the next.
     """
 
     def __init__(self, claim: Claim) -> None:
@@ -41,7 +41,7 @@ class Orphan:
         self.done = False
 
     def read(self, limit: int) -> list[UsageEvent]:
-        """Returns the next events, at most `limit`; none if there are no more."""
+        """Return the next events, at most `limit`; none if there are no more."""
         while not self._settled_all:
             entries = self._reader.read(limit)
             settled: list[UsageEvent] = []
@@ -59,7 +59,7 @@ class Orphan:
         return self._replaying
 
     def commit(self) -> None:
-        """Takes note that what was read last is stored; removes the directory when all of it is."""
+        """Record that the events read last are stored; remove the directory when all of it is."""
         self._reader.commit()
         for event in self._replaying:
             del self._open[event.id]
@@ -69,5 +69,5 @@ class Orphan:
             self._claim.remove()
 
     def release(self) -> None:
-        """Leaves what is not stored yet to another process."""
+        """Leave the events that are not stored yet to another process."""
         self._claim.release()

@@ -1,4 +1,4 @@
-"""The events that were settled last, kept so that nobody has to read them from the files again."""
+"""The events that were settled last, kept so that the drain need not read them from the files."""
 
 from collections import deque
 from itertools import islice
@@ -18,7 +18,7 @@ class Recent:
         self._since = (0, 0)
 
     def add(self, segment: int, end: int, event: UsageEvent) -> None:
-        """Keeps an event whose line ends at `end` in a segment, which is behind all others."""
+        """Keep an event whose line ends at `end` in a segment, which is behind all others."""
         self._kept.append((segment, end, event))
         if len(self._kept) > self._most:
             self._since = self._kept.popleft()[:2]
@@ -26,9 +26,9 @@ class Recent:
     def after(
         self, position: Position, limit: int, end: Position
     ) -> tuple[list[UsageEvent], Position] | None:
-        """Returns the events between `position` and `end`, at most `limit`, and how far they reach.
+        """Return the events between `position` and `end`, at most `limit`, and how far they reach.
 
-        None if not all of them are kept. What is before `position` is forgotten.
+        None if not all of them are kept. Events before `position` are forgotten.
         """
         kept = self._kept
         while kept and kept[0][:2] <= position:

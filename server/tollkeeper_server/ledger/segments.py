@@ -1,4 +1,4 @@
-"""What a journal's directory holds: numbered segments of lines, and how they are read.
+"""The files of a journal's directory: numbered segments of lines, and how they are read.
 
 A line is one byte that says what it is, the intent or event as JSON, and a line feed. Only a line with its
 line feed is whole; a write that was cut leaves one without, which no reader takes for an event.
@@ -18,8 +18,8 @@ from tollkeeper_server.domain.usage import Intent, UsageEvent
 _log = logging.getLogger("tollkeeper.ledger")
 _encode = msgspec.json.Encoder().encode
 _SUFFIX = ".jsonl"
-# Bytes read and decoded at a time: about a hundred lines, for whose time (0.1 ms) the GIL is held.
-_PIECE = 64 * 1024
+PIECE_BYTES = 64 * 1024
+"""Bytes read and decoded at a time: about a hundred lines, for whose time (0.1 ms) the GIL is held."""
 
 
 class Kind(IntEnum):
@@ -44,29 +44,29 @@ class Position(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """One whole line and what it says."""
+    """One whole line: its kind, and the intent or event in it."""
 
     kind: Kind
     event: Intent | UsageEvent
 
 
 def intent_line(intent: Intent) -> bytes:
-    """Returns the line that says a request is about to be dispatched."""
+    """Return the line that says a request is about to be dispatched."""
     return b"I%b\n" % _encode(intent)
 
 
 def settled_line(event: UsageEvent) -> bytes:
-    """Returns the line that says how a request ended."""
+    """Return the line that says how a request ended."""
     return b"S%b\n" % _encode(event)
 
 
 def segment_path(directory: Path, number: int) -> Path:
-    """Returns where the segment of that number is."""
+    """Return the path of the segment of that number."""
     return directory / f"{number:010}{_SUFFIX}"
 
 
 def segment_numbers(directory: Path) -> list[int]:
-    """Returns the numbers of the segments there are, in order."""
+    """Return the numbers of the segments there are, in order."""
     with os.scandir(directory) as entries:
         stems = [entry.name.removesuffix(_SUFFIX) for entry in entries if entry.name.endswith(_SUFFIX)]
     return sorted(int(stem) for stem in stems if stem.isdecimal())
@@ -75,22 +75,25 @@ def segment_numbers(directory: Path) -> list[int]:
 class Reader:
     """Reads a directory's lines in order, from `position`, which only `commit` moves.
 
-    What was read and not committed is read again. With `intents` it returns both kinds of lines,
+    Entries that were read and not committed are read again. With `intents` it returns both kinds of lines,
     otherwise it passes over intents without decoding them.
     """
 
-    def __init__(self, directory: Path, *, intents: bool, finished: bool) -> None:
-        """Starts at the beginning. `finished`: nobody writes there any more."""
+    def __init__(
+        self, directory: Path, *, intents: bool, finished: bool, piece_bytes: int = PIECE_BYTES
+    ) -> None:
+        """Start at the beginning. `finished`: no process writes there any more."""
         self._directory = directory
         self._intents = intents
         self._finished = finished
+        self._piece_bytes = piece_bytes
         self.position = Position(0, 0)
         self.skipped = 0
         self._next = self.position
         self._unreadable = 0
 
     def read(self, limit: int) -> list[Entry]:
-        """Returns the next entries, at least one and at most `limit`; none if there are none yet."""
+        """Return the next entries, at least one and at most `limit`; none if there are none yet."""
         self._next = self.position
         self._unreadable = 0
         entries: list[Entry] = []
@@ -110,12 +113,12 @@ class Reader:
         return entries
 
     def pass_to(self, position: Position) -> None:
-        """Takes all that stands before a later place as read."""
+        """Take all entries before a later place as read."""
         self._next = position
         self._unreadable = 0
 
     def commit(self) -> None:
-        """Moves `position` behind what was read last."""
+        """Move `position` behind the entries that were read last."""
         if self._unreadable:
             self.skipped += self._unreadable
             _log.error(
@@ -129,7 +132,7 @@ class Reader:
 
     def _read_segment(self, segment: int, entries: list[Entry], limit: int, *, closed: bool) -> None:
         number, offset = self._next
-        while len(entries) < limit and (piece := _whole_lines(segment, offset)):
+        while len(entries) < limit and (piece := _whole_lines(segment, offset, self._piece_bytes)):
             offset += self._take(piece, entries, limit)
         if closed and len(entries) < limit and offset < (size := os.fstat(segment).st_size):
             self._unreadable += 1
@@ -137,7 +140,7 @@ class Reader:
         self._next = Position(number, offset)
 
     def _take(self, piece: bytes, entries: list[Entry], limit: int) -> int:
-        """Adds the entries of a piece until there are `limit`; returns how many bytes it took for them."""
+        """Add the entries of a piece until there are `limit`; return the number of bytes taken for them."""
         passed = None if self._intents else Kind.INTENT.value
         size = len(piece)
         lines = piece.split(b"\n")
@@ -156,9 +159,8 @@ class Reader:
         return size
 
 
-def _whole_lines(segment: int, offset: int) -> bytes:
-    """Returns some lines from `offset` on, with their line feeds; nothing if there is no whole one."""
-    size = _PIECE
+def _whole_lines(segment: int, offset: int, size: int) -> bytes:
+    """Return whole lines from `offset` on, about `size` bytes or one line; nothing if none is whole."""
     while True:
         data = os.pread(segment, size, offset)
         end = data.rfind(b"\n") + 1

@@ -1,6 +1,6 @@
 """Puts a journal's segments on the disk.
 
-What was written survives the death of the process at once, because the kernel has it. It survives
+A line that was written survives the death of the process at once, because the kernel has it. It survives
 a loss of power only after it was synchronised, which happens here, every second and in a thread.
 """
 
@@ -27,7 +27,7 @@ class Syncer:
         self._thread = threading.Thread(target=self._run, name="journal-sync", daemon=True)
 
     def watch(self, segment: int) -> None:
-        """Takes over the descriptor of a new segment; the former one is synchronised and closed soon."""
+        """Take over the descriptor of a new segment; the former one is synchronised and closed soon."""
         former, self._current = self._current, segment
         self._changed = True
         if former >= 0:
@@ -36,7 +36,7 @@ class Syncer:
             self._thread.start()
 
     def close(self) -> None:
-        """Synchronises and closes everything. Waits for it."""
+        """Synchronise and close everything. Waits for it."""
         self._stop.set()
         self._thread.join()
         self._synchronise()

@@ -13,7 +13,7 @@ from tollkeeper_server.domain.token import Token, digest_secret, mask
 from tollkeeper_server.errors import Reason, TollkeeperError
 from tollkeeper_server.management.etags import edit
 from tollkeeper_server.store.ports import TokenStore
-from tollkeeper_server.store.sealed import Sealer, UnsealError
+from tollkeeper_server.store.sealed import Context, Sealer, UnsealError, project_api_key
 
 E = TypeVar("E", Project, Token)
 
@@ -25,7 +25,7 @@ def with_activity(entity: E, is_active: bool, now: datetime) -> E:
     return msgspec.structs.replace(entity, is_active=is_active, deactivated_at=None if is_active else now)
 
 
-def seal_again(sealer: Sealer, secret: str, context: str, before: str | None) -> str | None:
+def seal_again(sealer: Sealer, secret: str, context: Context, before: str | None) -> str | None:
     """Return a secret sealed, None if it is empty. One that is sealed already stays as it is."""
     if not secret:
         return None
@@ -50,7 +50,7 @@ class ProjectEditor:
 
     def with_key(self, project: Project, key: str) -> Project:
         """Return a project with that key, or without one if it is empty; with the key it has, it is equal."""
-        sealed = seal_again(self._sealer, key, f"project:{project.id}:api_key", project.api_key)
+        sealed = seal_again(self._sealer, key, project_api_key(project.id), project.api_key)
         return msgspec.structs.replace(project, api_key=sealed, api_key_hint=mask(key) if key else "")
 
 
@@ -84,14 +84,14 @@ class TokenEditor:
 
     async def find(self, token_id: str) -> Token:
         """Return a token. Raises NOT_FOUND."""
-        token = await self._store.get_token(token_id)
+        token = await self._store.get(token_id)
         if token is None:
             raise TollkeeperError(Reason.NOT_FOUND, f"id: there is no token {token_id}", field="id")
         return token
 
     async def add(self, token: Token) -> None:
         """Write a new token. Raises ALREADY_EXISTS if another has its secret."""
-        await self._store.add_token(token)
+        await self._store.add(token)
         await self._changes.publish(Change(token=token))
 
     async def edit(
@@ -99,7 +99,7 @@ class TokenEditor:
     ) -> Token:
         """Change a token and return it. Raises NOT_FOUND, ETAG_MISMATCH, and what `change` raises."""
         before, token = await edit(
-            lambda: self.find(token_id), change, self._store.replace_token, etag=etag, now=now
+            lambda: self.find(token_id), change, self._store.replace, etag=etag, now=now
         )
         if token is not before:
             retired = before.digest if before.digest != token.digest else ""

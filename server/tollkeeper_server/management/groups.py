@@ -2,13 +2,17 @@
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import msgspec
 from tollkeeper.v1 import group_service_pb2 as pb
 
 from tollkeeper_server.coordination.ports import Change, Changes
+from tollkeeper_server.domain.listener import Listener
+from tollkeeper_server.domain.model import Model
 from tollkeeper_server.domain.traffic import Group
+from tollkeeper_server.domain.upstream import Upstream
 from tollkeeper_server.errors import Reason, TollkeeperError
 from tollkeeper_server.management.etags import check, edit, remove
 from tollkeeper_server.management.masks import every_field, fields_to_change
@@ -16,7 +20,7 @@ from tollkeeper_server.management.messages import fields_of, show
 from tollkeeper_server.management.paging import every, last_key, next_page, page_size, present
 from tollkeeper_server.management.references import of_group, refuse, refuse_users, users_of_group
 from tollkeeper_server.management.refusals import Refusals
-from tollkeeper_server.store.ports import Store
+from tollkeeper_server.store.ports import ConfigurationStore
 
 
 def build_group(request: pb.CreateGroupRequest, *, now: datetime, previous: Group | None = None) -> Group:
@@ -55,7 +59,7 @@ class GroupService:
     same time may let through is in `references.py`.
     """
 
-    def __init__(self, store: Store, changes: Changes, clock: Callable[[], datetime]) -> None:
+    def __init__(self, store: ConfigurationStore, changes: Changes, clock: Callable[[], datetime]) -> None:
         self._store = store
         self._changes = changes
         self._clock = clock
@@ -64,7 +68,7 @@ class GroupService:
         """Adds a group."""
         group = build_group(request, now=self._clock())
         await self._check_members(group)
-        await self._store.add_group(group)
+        await self._store.add(group)
         await self._changes.publish(Change())
         return pb.CreateGroupResponse(group=show(group, pb.Group()))
 
@@ -75,7 +79,7 @@ class GroupService:
     async def list_groups(self, request: pb.ListGroupsRequest) -> pb.ListGroupsResponse:
         """Reads a page of groups."""
         size = page_size(request)
-        found = await self._store.list_groups(after=last_key(request), limit=size + 1)
+        found = await self._store.list(Group, after=last_key(request), limit=size + 1)
         page, following = next_page(request, found, size, lambda group: group.name)
         return pb.ListGroupsResponse(
             groups=[show(group, pb.Group()) for group in page], next_page_token=following
@@ -94,7 +98,7 @@ class GroupService:
         before, group = await edit(
             lambda: self._find(request.name),
             change,
-            self._store.replace_group,
+            self._store.replace,
             etag=request.etag,
             now=self._clock(),
         )
@@ -109,20 +113,20 @@ class GroupService:
             f"group {request.name}",
             users_of_group(
                 request.name,
-                [it async for it in every(self._store.list_models, lambda it: it.name)],
-                [it async for it in every(self._store.list_listeners, lambda it: it.name)],
+                [it async for it in every(partial(self._store.list, Model), lambda it: it.name)],
+                [it async for it in every(partial(self._store.list, Listener), lambda it: it.name)],
             ),
         )
-        await remove(lambda: self._find(request.name), self._store.delete_group, etag=request.etag)
+        await remove(lambda: self._find(request.name), partial(self._store.delete, Group), etag=request.etag)
         await self._changes.publish(Change())
         return pb.DeleteGroupResponse()
 
     async def _find(self, name: str) -> Group:
-        group = await self._store.get_group(name)
+        group = await self._store.get(Group, name)
         if group is None:
             raise TollkeeperError(Reason.NOT_FOUND, f"name: there is no group {name!r}", field="name")
         return group
 
     async def _check_members(self, group: Group) -> None:
         named = {member.upstream for member in group.members}
-        refuse(of_group(group, await present(self._store.get_upstream, named)))
+        refuse(of_group(group, await present(partial(self._store.get, Upstream), named)))

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -9,6 +10,7 @@ from tollkeeper.v1 import listener_service_pb2 as pb
 
 from tollkeeper_server.coordination.ports import Change, Changes
 from tollkeeper_server.domain.listener import RESERVED_NAMES, Listener
+from tollkeeper_server.domain.traffic import Group
 from tollkeeper_server.errors import Reason, TollkeeperError, invalid_argument
 from tollkeeper_server.management.addresses import overlap, parse_address
 from tollkeeper_server.management.etags import check, edit, remove
@@ -18,7 +20,7 @@ from tollkeeper_server.management.paging import every, last_key, next_page, page
 from tollkeeper_server.management.references import of_listener, refuse
 from tollkeeper_server.management.refusals import Refusals
 from tollkeeper_server.snapshot.rules import RuleError, compile_rules
-from tollkeeper_server.store.ports import Store
+from tollkeeper_server.store.ports import ConfigurationStore
 
 PortCheck = Callable[[str], str | None]
 """Tells why an address, `IP:PORT`, can't be listened on; None if it can, or is already. It does not wait."""
@@ -66,7 +68,11 @@ class ListenerService:
     """
 
     def __init__(
-        self, store: Store, changes: Changes, clock: Callable[[], datetime], port_check: PortCheck
+        self,
+        store: ConfigurationStore,
+        changes: Changes,
+        clock: Callable[[], datetime],
+        port_check: PortCheck,
     ) -> None:
         self._store = store
         self._changes = changes
@@ -77,7 +83,7 @@ class ListenerService:
         """Adds a listener."""
         listener = build_listener(request, now=self._clock())
         # Before its address: that may well be the one that the present one listens on.
-        if await self._store.get_listener(listener.name) is not None:
+        if await self._store.get(Listener, listener.name) is not None:
             raise TollkeeperError(
                 Reason.ALREADY_EXISTS,
                 f"name: there is a listener {listener.name!r} already; use another name",
@@ -86,7 +92,7 @@ class ListenerService:
         await self._check_references(listener)
         if listener.is_active:
             self._check_port(listener.address)
-        await self._store.add_listener(listener)
+        await self._store.add(listener)
         await self._changes.publish(Change())
         return pb.CreateListenerResponse(listener=show(listener, pb.Listener()))
 
@@ -97,7 +103,7 @@ class ListenerService:
     async def list_listeners(self, request: pb.ListListenersRequest) -> pb.ListListenersResponse:
         """Reads a page of listeners."""
         size = page_size(request)
-        found = await self._store.list_listeners(after=last_key(request), limit=size + 1)
+        found = await self._store.list(Listener, after=last_key(request), limit=size + 1)
         page, following = next_page(request, found, size, lambda listener: listener.name)
         return pb.ListListenersResponse(
             listeners=[show(listener, pb.Listener()) for listener in page], next_page_token=following
@@ -122,7 +128,7 @@ class ListenerService:
         before, listener = await edit(
             lambda: self._find(request.name),
             change,
-            self._store.replace_listener,
+            self._store.replace,
             etag=request.etag,
             now=self._clock(),
         )
@@ -133,20 +139,22 @@ class ListenerService:
     async def delete_listener(self, request: pb.DeleteListenerRequest) -> pb.DeleteListenerResponse:
         """Removes a listener."""
         check(await self._find(request.name), request.etag)
-        await remove(lambda: self._find(request.name), self._store.delete_listener, etag=request.etag)
+        await remove(
+            lambda: self._find(request.name), partial(self._store.delete, Listener), etag=request.etag
+        )
         await self._changes.publish(Change())
         return pb.DeleteListenerResponse()
 
     async def _find(self, name: str) -> Listener:
-        listener = await self._store.get_listener(name)
+        listener = await self._store.get(Listener, name)
         if listener is None:
             raise TollkeeperError(Reason.NOT_FOUND, f"name: there is no listener {name!r}", field="name")
         return listener
 
     async def _check_references(self, listener: Listener) -> None:
         named = {rule.group for rule in listener.rules} | {listener.default_group} - {""}
-        others = [it async for it in every(self._store.list_listeners, lambda it: it.name)]
-        refuse(of_listener(listener, await present(self._store.get_group, named), others))
+        others = [it async for it in every(partial(self._store.list, Listener), lambda it: it.name)]
+        refuse(of_listener(listener, await present(partial(self._store.get, Group), named), others))
 
     def _check_port(self, address: str) -> None:
         problem = self._port_check(address)

@@ -2,13 +2,15 @@
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 
 import msgspec
 from tollkeeper.v1 import model_service_pb2 as pb
 
 from tollkeeper_server.coordination.ports import Change, Changes
 from tollkeeper_server.domain.model import Model
-from tollkeeper_server.domain.traffic import TrafficPolicy
+from tollkeeper_server.domain.traffic import Group, TrafficPolicy
+from tollkeeper_server.domain.upstream import Upstream
 from tollkeeper_server.errors import Reason, TollkeeperError
 from tollkeeper_server.management.etags import check, edit, remove
 from tollkeeper_server.management.masks import every_field, fields_to_change, require_values
@@ -23,7 +25,7 @@ from tollkeeper_server.management.references import (
     users_of_model,
 )
 from tollkeeper_server.management.refusals import Refusals
-from tollkeeper_server.store.ports import Store
+from tollkeeper_server.store.ports import ConfigurationStore
 
 _REFERENCES = frozenset({"aliases", "deployments", "group", "fallbacks"})
 
@@ -73,7 +75,7 @@ class ModelService:
     name (`snapshot/compile.py`).
     """
 
-    def __init__(self, store: Store, changes: Changes, clock: Callable[[], datetime]) -> None:
+    def __init__(self, store: ConfigurationStore, changes: Changes, clock: Callable[[], datetime]) -> None:
         self._store = store
         self._changes = changes
         self._clock = clock
@@ -89,7 +91,7 @@ class ModelService:
                 field="name",
             )
         await self._check_references(model, models)
-        await self._store.add_model(model)
+        await self._store.add(model)
         await self._changes.publish(Change())
         return pb.CreateModelResponse(model=show(model, pb.Model()))
 
@@ -100,7 +102,7 @@ class ModelService:
     async def list_models(self, request: pb.ListModelsRequest) -> pb.ListModelsResponse:
         """Reads a page of models."""
         size = page_size(request)
-        found = await self._store.list_models(after=last_key(request), limit=size + 1)
+        found = await self._store.list(Model, after=last_key(request), limit=size + 1)
         page, following = next_page(request, found, size, lambda model: model.name)
         return pb.ListModelsResponse(
             models=[show(model, pb.Model()) for model in page], next_page_token=following
@@ -122,7 +124,7 @@ class ModelService:
         before, model = await edit(
             lambda: self._find(request.name),
             change,
-            self._store.replace_model,
+            self._store.replace,
             etag=request.etag,
             now=self._clock(),
         )
@@ -135,25 +137,29 @@ class ModelService:
         check(await self._find(request.name), request.etag)
         users = users_of_model(request.name, (await self._read_models()).values())
         refuse_users(f"model {request.name}", users)
-        await remove(lambda: self._find(request.name), self._store.delete_model, etag=request.etag)
+        await remove(lambda: self._find(request.name), partial(self._store.delete, Model), etag=request.etag)
         await self._changes.publish(Change())
         return pb.DeleteModelResponse()
 
     async def _find(self, name: str) -> Model:
-        model = await self._store.get_model(name)
+        model = await self._store.get(Model, name)
         if model is None:
             shown = name.encode("ascii", "backslashreplace").decode()
             raise TollkeeperError(Reason.NOT_FOUND, f"name: there is no model {shown!r}", field="name")
         return model
 
     async def _read_models(self) -> dict[str, Model]:
-        return {model.name: model async for model in every(self._store.list_models, lambda it: it.name)}
+        return {
+            model.name: model async for model in every(partial(self._store.list, Model), lambda it: it.name)
+        }
 
     async def _check_references(self, model: Model, models: dict[str, Model]) -> None:
         """Refuses a model that does not fit among the others."""
         names = Names((models | {model.name: model}).values())
-        upstreams = await present(self._store.get_upstream, {it.upstream for it in model.deployments})
-        groups = await present(self._store.get_group, {model.group} - {""})
+        upstreams = await present(
+            partial(self._store.get, Upstream), {it.upstream for it in model.deployments}
+        )
+        groups = await present(partial(self._store.get, Group), {model.group} - {""})
         refuse([*of_model(model, upstreams, groups, names), *circle_from(model, names)])
 
     def _keep_fallbacks(self, before: Model, after: Model, models: dict[str, Model]) -> None:

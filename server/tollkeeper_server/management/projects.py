@@ -15,7 +15,7 @@ from tollkeeper_server.management.masks import fields_to_change, require_values
 from tollkeeper_server.management.messages import show
 from tollkeeper_server.management.paging import last_key, next_page, page_size
 from tollkeeper_server.management.tokens import TokenService, find_project
-from tollkeeper_server.store.ports import ProjectStore
+from tollkeeper_server.store.ports import ConfigurationStore
 
 _KEY_FIELDS = ("openai_api_key", "api_key")
 
@@ -25,7 +25,7 @@ class ProjectService:
 
     def __init__(
         self,
-        store: ProjectStore,
+        store: ConfigurationStore,
         editor: ProjectEditor,
         tokens: TokenService,
         changes: Changes,
@@ -41,7 +41,7 @@ class ProjectService:
         """Makes a project."""
         project = self._editor.new(request.name, self._clock())
         project = self._editor.with_key(project, _one_key(request, _KEY_FIELDS))
-        await self._store.add_project(project)
+        await self._store.add(project)
         await self._changes.publish(Change())
         return pb.CreateProjectResponse(project=show(project, pb.Project()))
 
@@ -52,8 +52,8 @@ class ProjectService:
     async def list_projects(self, request: pb.ListProjectsRequest) -> pb.ListProjectsResponse:
         """Reads a page of projects."""
         size = page_size(request)
-        found = await self._store.list_projects(
-            after=last_key(request), limit=size + 1, active_only=request.active_only
+        found = await self._store.list(
+            Project, after=last_key(request), limit=size + 1, active_only=request.active_only
         )
         page, following = next_page(request, found, size, lambda project: project.id)
         return pb.ListProjectsResponse(
@@ -80,7 +80,7 @@ class ProjectService:
         before, project = await edit(
             lambda: find_project(self._store, request.id),
             change,
-            self._store.replace_project,
+            self._store.replace,
             etag=request.etag,
             now=now,
         )

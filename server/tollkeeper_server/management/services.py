@@ -50,18 +50,19 @@ def make_chain(
     `port_check` tells why a listener can't have an address; None if it can. `explain` explains requests.
     """
     upstreams, projects = UpstreamBuilder(sealer), ProjectEditor(sealer)
-    edits = TokenEditor(store, digest_key, changes)
-    tokens = TokenService(store, edits, clock)
+    edits = TokenEditor(store.tokens, digest_key, changes)
+    configuration = store.configuration
+    tokens = TokenService(store.tokens, configuration, edits, clock)
     implementations: dict[str, object] = {
-        "ProjectService": ProjectService(store, projects, tokens, changes, clock),
+        "ProjectService": ProjectService(configuration, projects, tokens, changes, clock),
         "TokenService": tokens,
-        "UpstreamService": UpstreamService(store, upstreams, changes, clock),
-        "GroupService": GroupService(store, changes, clock),
-        "ModelService": ModelService(store, changes, clock),
-        "ListenerService": ListenerService(store, changes, clock, port_check),
-        "UsageService": UsageService(store),
+        "UpstreamService": UpstreamService(configuration, upstreams, changes, clock),
+        "GroupService": GroupService(configuration, changes, clock),
+        "ModelService": ModelService(configuration, changes, clock),
+        "ListenerService": ListenerService(configuration, changes, clock, port_check),
+        "UsageService": UsageService(store.usage),
         "ConfigurationService": ConfigurationService(
-            store, upstreams, projects, edits, changes, clock, port_check, explain
+            configuration, store.tokens, upstreams, projects, edits, changes, clock, port_check, explain
         ),
     }
     handlers: dict[str, Handler] = {}

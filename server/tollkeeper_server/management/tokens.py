@@ -18,15 +18,15 @@ from tollkeeper_server.management.etags import etag_of
 from tollkeeper_server.management.masks import fields_to_change, require_values
 from tollkeeper_server.management.messages import fields_of, show
 from tollkeeper_server.management.paging import last_key, next_page, page_size
-from tollkeeper_server.store.ports import ProjectStore, Store
+from tollkeeper_server.store.ports import ConfigurationStore, TokenStore
 
 _log = logging.getLogger("tollkeeper.management")
 _AT_ONCE = 100
 
 
-async def find_project(store: ProjectStore, project_id: str, field: str = "id") -> Project:
+async def find_project(store: ConfigurationStore, project_id: str, field: str = "id") -> Project:
     """Returns a project. Raises NOT_FOUND naming `field` if there is none of that id."""
-    project = await store.get_project(project_id)
+    project = await store.get(Project, project_id)
     if project is None:
         raise TollkeeperError(Reason.NOT_FOUND, f"{field}: there is no project {project_id}", field=field)
     return project
@@ -35,8 +35,15 @@ async def find_project(store: ProjectStore, project_id: str, field: str = "id") 
 class TokenService:
     """Implements `tollkeeper.v1.TokenService`."""
 
-    def __init__(self, store: Store, editor: TokenEditor, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        store: TokenStore,
+        projects: ConfigurationStore,
+        editor: TokenEditor,
+        clock: Callable[[], datetime],
+    ) -> None:
         self._store = store
+        self._projects = projects
         self._editor = editor
         self._clock = clock
 
@@ -63,7 +70,7 @@ class TokenService:
     async def list_tokens(self, request: pb.ListTokensRequest) -> pb.ListTokensResponse:
         """Reads a page of tokens."""
         size = page_size(request)
-        found = await self._store.list_tokens(
+        found = await self._store.list(
             after=last_key(request),
             limit=size + 1,
             project_id=request.project_id,
@@ -122,7 +129,7 @@ class TokenService:
         counts = project_service_pb2.RevokeProjectTokensResponse()
         after = ""
         while True:
-            page = await self._store.list_tokens(after=after, limit=_AT_ONCE, project_id=project_id)
+            page = await self._store.list(after=after, limit=_AT_ONCE, project_id=project_id)
             active = [token for token in page if token.is_active]
             ended = await asyncio.gather(
                 *(self._revoke(token.id) for token in active), return_exceptions=True
@@ -149,7 +156,7 @@ class TokenService:
         await self._editor.edit(token_id, change, now=now)
 
     async def _require_active(self, project_id: str, what: str) -> None:
-        project = await find_project(self._store, project_id, "project_id")
+        project = await find_project(self._projects, project_id, "project_id")
         if not project.is_active:
             raise TollkeeperError(
                 Reason.PROJECT_INACTIVE,

@@ -19,7 +19,7 @@ from tollkeeper_server.management.upstream_rules import (
     complete,
     proxy_hint,
 )
-from tollkeeper_server.store.sealed import Sealer
+from tollkeeper_server.store.sealed import Sealer, upstream_api_key, upstream_proxy_url
 
 _SECRETS = frozenset({"api_key", "proxy_url"})
 _TEXTS = ("base_url", "full_url", "auth_header", "username", "organization", "project", "api_version")
@@ -93,9 +93,9 @@ class UpstreamBuilder:
         return asked
 
     def _with_key(self, upstream: Upstream, key: str) -> Upstream:
-        sealed = seal_again(self._sealer, key, f"upstream:{upstream.name}:api_key", upstream.api_key)
+        sealed = seal_again(self._sealer, key, upstream_api_key(upstream.name), upstream.api_key)
         return msgspec.structs.replace(upstream, api_key=sealed, api_key_hint=mask(key) if key else "")
 
     def _with_proxy(self, upstream: Upstream, url: str) -> Upstream:
-        sealed = seal_again(self._sealer, url, f"upstream:{upstream.name}:proxy_url", upstream.proxy_url)
+        sealed = seal_again(self._sealer, url, upstream_proxy_url(upstream.name), upstream.proxy_url)
         return msgspec.structs.replace(upstream, proxy_url=sealed, proxy_hint=proxy_hint(url) if url else "")

@@ -2,11 +2,14 @@
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 
 import msgspec
 from tollkeeper.v1 import upstream_service_pb2 as pb
 
 from tollkeeper_server.coordination.ports import Change, Changes
+from tollkeeper_server.domain.model import Model
+from tollkeeper_server.domain.traffic import Group
 from tollkeeper_server.domain.upstream import Upstream
 from tollkeeper_server.errors import Reason, TollkeeperError
 from tollkeeper_server.management.etags import check, edit, remove
@@ -15,7 +18,7 @@ from tollkeeper_server.management.messages import show
 from tollkeeper_server.management.paging import every, last_key, next_page, page_size
 from tollkeeper_server.management.references import refuse_users, users_of_upstream
 from tollkeeper_server.management.upstream_builder import UpstreamBuilder
-from tollkeeper_server.store.ports import Store
+from tollkeeper_server.store.ports import ConfigurationStore
 
 
 class UpstreamService:
@@ -28,7 +31,11 @@ class UpstreamService:
     """
 
     def __init__(
-        self, store: Store, builder: UpstreamBuilder, changes: Changes, clock: Callable[[], datetime]
+        self,
+        store: ConfigurationStore,
+        builder: UpstreamBuilder,
+        changes: Changes,
+        clock: Callable[[], datetime],
     ) -> None:
         self._store = store
         self._builder = builder
@@ -41,7 +48,7 @@ class UpstreamService:
         upstream = self._builder.build(request, now=now)
         if upstream.is_default:
             upstream = msgspec.structs.replace(upstream, updated_at=await self._after_defaults(now))
-        await self._store.add_upstream(upstream)
+        await self._store.add(upstream)
         await self._announce(upstream)
         return pb.CreateUpstreamResponse(upstream=show(upstream, pb.Upstream()))
 
@@ -52,7 +59,7 @@ class UpstreamService:
     async def list_upstreams(self, request: pb.ListUpstreamsRequest) -> pb.ListUpstreamsResponse:
         """Reads a page of upstreams."""
         size = page_size(request)
-        found = await self._store.list_upstreams(after=last_key(request), limit=size + 1)
+        found = await self._store.list(Upstream, after=last_key(request), limit=size + 1)
         page, following = next_page(request, found, size, lambda upstream: upstream.name)
         return pb.ListUpstreamsResponse(
             upstreams=[show(upstream, pb.Upstream()) for upstream in page], next_page_token=following
@@ -74,7 +81,7 @@ class UpstreamService:
         before, upstream = await edit(
             lambda: self._find(request.name),
             change,
-            self._store.replace_upstream,
+            self._store.replace,
             etag=request.etag,
             now=now,
         )
@@ -89,16 +96,18 @@ class UpstreamService:
             f"upstream {request.name}",
             users_of_upstream(
                 request.name,
-                [it async for it in every(self._store.list_models, lambda it: it.name)],
-                [it async for it in every(self._store.list_groups, lambda it: it.name)],
+                [it async for it in every(partial(self._store.list, Model), lambda it: it.name)],
+                [it async for it in every(partial(self._store.list, Group), lambda it: it.name)],
             ),
         )
-        await remove(lambda: self._find(request.name), self._store.delete_upstream, etag=request.etag)
+        await remove(
+            lambda: self._find(request.name), partial(self._store.delete, Upstream), etag=request.etag
+        )
         await self._changes.publish(Change())
         return pb.DeleteUpstreamResponse()
 
     async def _find(self, name: str) -> Upstream:
-        upstream = await self._store.get_upstream(name)
+        upstream = await self._store.get(Upstream, name)
         if upstream is None:
             raise TollkeeperError(Reason.NOT_FOUND, f"name: there is no upstream {name!r}", field="name")
         return upstream
@@ -107,7 +116,7 @@ class UpstreamService:
         """Returns a time after every default was last changed, whatever clock it was changed by."""
         changed = [
             upstream.updated_at + datetime.resolution
-            async for upstream in every(self._store.list_upstreams, lambda it: it.name)
+            async for upstream in every(partial(self._store.list, Upstream), lambda it: it.name)
             if upstream.is_default
         ]
         return max([now, *changed])
@@ -117,7 +126,7 @@ class UpstreamService:
         if written.is_default:
             every_default = [
                 upstream
-                async for upstream in every(self._store.list_upstreams, lambda it: it.name)
+                async for upstream in every(partial(self._store.list, Upstream), lambda it: it.name)
                 if upstream.is_default
             ]
             # Of several that were made the default at the same time the latest stays, whoever of
@@ -135,9 +144,7 @@ class UpstreamService:
             return msgspec.structs.replace(upstream, is_default=False)
 
         try:
-            await edit(
-                lambda: self._find(name), change, self._store.replace_upstream, etag="", now=self._clock()
-            )
+            await edit(lambda: self._find(name), change, self._store.replace, etag="", now=self._clock())
         except TollkeeperError as error:
             if error.reason is not Reason.NOT_FOUND:  # deleted meanwhile: it gave up in its own way
                 raise

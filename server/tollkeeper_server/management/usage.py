@@ -33,7 +33,7 @@ class UsageService:
         """Reads a page of events, newest first."""
         size = page_size(request)
         where = _filter(request, request.request_id)
-        found = await self._store.list_usage(where, before=last_key(request), limit=size + 1)
+        found = await self._store.list(where, before=last_key(request), limit=size + 1)
         page, following = next_page(request, found, size, lambda event: event.id)
         return pb.ListUsageEventsResponse(
             events=[event_message(event) for event in page], next_page_token=following
@@ -42,7 +42,7 @@ class UsageService:
     async def summarize_usage(self, request: pb.SummarizeUsageRequest) -> pb.SummarizeUsageResponse:
         """Sums events by group."""
         groups = [UsageGroup(_GROUPS[it]) for it in request.group_by]
-        rows = await self._store.sum_usage(_filter(request), group_by=groups, limit=_MOST_ROWS)
+        rows = await self._store.sum(_filter(request), group_by=groups, limit=_MOST_ROWS)
         return pb.SummarizeUsageResponse(rows=[row_message(row) for row in rows])
 
 

@@ -1,1 +1,1 @@
-"""What puts the rest together, and runs it."""
+"""Builds a server of the other rooms, and runs it as a process."""

@@ -1,4 +1,4 @@
-"""The certificate of the listeners that speak TLS: the one that was given, or one made for local use."""
+"""The certificate of the listeners that speak TLS: that of the settings, or one made for local use."""
 
 import ipaddress
 import os
@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from tollkeeper_server.process.errors import RunError
 from tollkeeper_server.settings import Settings
 
 _CERTIFICATE_FILE = "self-signed.crt"
@@ -20,15 +21,15 @@ _LIFETIME = timedelta(days=397)  # browsers accept no longer one
 _RENEWAL = timedelta(days=30)
 
 
-class CertificateError(Exception):
+class CertificateError(RunError):
     """The certificate can't be used; the message names the file, the reason and the remedy."""
 
 
 def load_certificate(settings: Settings) -> tuple[Path, Path]:
-    """Returns the files of the certificate and its key, ready to be used.
+    """Return the files of the certificate and its key, ready to be used.
 
-    Without `tls_cert` and `tls_key`, makes a self-signed one and keeps it in the data directory; its
-    key is readable by its owner alone. Raises `CertificateError`.
+    Without `tls_cert` and `tls_key` it is a self-signed one, made and kept in the data directory; only its
+    owner can read the key. Raises `CertificateError`.
     """
     if settings.tls_cert is not None and settings.tls_key is not None:
         pair = settings.tls_cert, settings.tls_key
@@ -63,7 +64,7 @@ def _check(certificate: Path, key: Path) -> None:
 
 
 def _is_current(certificate: Path, key: Path) -> bool:
-    """Tells whether there is a self-signed certificate that lasts for a while."""
+    """Return whether there is a self-signed certificate that needs no renewal yet."""
     try:
         found = x509.load_pem_x509_certificate(certificate.read_bytes())
         _check(certificate, key)
@@ -118,7 +119,7 @@ def _make(certificate: Path, key: Path) -> None:
 
 
 def _write(path: Path, content: bytes, *, mode: int) -> None:
-    # Written aside and renamed: a server that starts at the same time reads a whole file.
+    # Written under another name and renamed, so that a server that starts at the same time reads all of it.
     draft = path.with_name(f"{path.name}.{os.getpid()}")
     handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
     try:

@@ -1,4 +1,4 @@
-"""The configuration file of `serve --config`: applied at start, and again at SIGHUP."""
+"""Applying a configuration in this process, such as the file of `serve --config` at start and at SIGHUP."""
 
 import asyncio
 import logging
@@ -11,7 +11,7 @@ from tollkeeper.v1 import configuration_service_pb2 as pb
 from tollkeeper_server.errors import TollkeeperError
 from tollkeeper_server.management.chain.chain import Call, Chain, request_id
 from tollkeeper_server.management.chain.registry import methods
-from tollkeeper_server.process.signals import RunError
+from tollkeeper_server.process.errors import RunError
 
 _log = logging.getLogger("tollkeeper.configure")
 _MAX_BYTES = 10_000_000
@@ -19,7 +19,7 @@ _SIGNS = {pb.CHANGE_ACTION_CREATE: "+", pb.CHANGE_ACTION_UPDATE: "~", pb.CHANGE_
 
 
 def read_file(path: Path) -> pb.Configuration:
-    """Returns the configuration that a file describes. Raises `RunError` saying what is wrong with it."""
+    """Return the configuration that a file describes. Raises `RunError` saying what is wrong with it."""
     try:
         with path.open("rb") as file:
             content = file.read(_MAX_BYTES + 1)
@@ -36,25 +36,47 @@ def _wrong(path: Path, problem: str) -> RunError:
     return RunError(f"configuration file {path}: {problem}")
 
 
-class ConfigurationFile:
-    """Applies a file through the management plane, as `tollkeeper apply` does from outside."""
+class Configurator:
+    """Applies configurations through the management chain, as `tollkeeper apply` does from outside."""
 
-    def __init__(self, path: Path, chain: Chain, management_token: str) -> None:
-        self._path = path
+    def __init__(self, chain: Chain, management_token: str) -> None:
         self._chain = chain
         self._metadata = {"authorization": f"Bearer {management_token}"}
-        self._apply = next(it for it in methods() if it.name == "ApplyConfiguration")
+        self._method = next(it for it in methods() if it.name == "ApplyConfiguration")
+
+    async def apply(
+        self, configuration: pb.Configuration, *, source: str, dry_run: bool = False
+    ) -> pb.ApplyConfigurationResponse:
+        """Make what is configured as it is described; `source` is the caller's name.
+
+        Raises `TollkeeperError` naming all that is wrong; then nothing has changed.
+        """
+        request = pb.ApplyConfigurationRequest(configuration=configuration, dry_run=dry_run)
+        call = Call(self._method, request_id(None), self._metadata, peer=source)
+        answer = await self._chain.invoke(call, lambda: request)
+        assert isinstance(answer, pb.ApplyConfigurationResponse)
+        return answer
+
+
+class ConfigurationFile:
+    """A configuration file and the configurator that applies it."""
+
+    def __init__(self, path: Path, configurator: Configurator) -> None:
+        self._path = path
+        self._configurator = configurator
 
     async def apply(self) -> None:
-        """Makes what is configured as the file describes it, and logs the difference.
+        """Make what is configured as the file describes it, and log the difference.
 
         Raises `RunError` saying what is wrong; then nothing has changed.
         """
         configuration = await asyncio.to_thread(read_file, self._path)
+        source = str(self._path)
         try:
             if any(not token.secret for project in configuration.projects for token in project.tokens):
-                self._require_secrets(configuration, await self._send(configuration, dry_run=True))
-            answer = await self._send(configuration)
+                planned = await self._configurator.apply(configuration, source=source, dry_run=True)
+                self._require_secrets(configuration, planned)
+            answer = await self._configurator.apply(configuration, source=source)
         except TollkeeperError as error:
             raise _wrong(self._path, in_file(error.message)) from error
         for change in answer.changes:
@@ -62,7 +84,7 @@ class ConfigurationFile:
         _log.info("the configuration is as %s describes it: %d changes", self._path, len(answer.changes))
 
     def _require_secrets(self, wanted: pb.Configuration, answer: pb.ApplyConfigurationResponse) -> None:
-        """Refuses to make a secret: here, nobody would be shown it."""
+        """Refuse new tokens without a secret: nobody would be shown the secrets made for them."""
         new = {
             it.name for it in answer.changes if it.kind == "token" and it.action == pb.CHANGE_ACTION_CREATE
         }
@@ -75,15 +97,6 @@ class ConfigurationFile:
         ]
         if problems:
             raise _wrong(self._path, "; ".join(problems))
-
-    async def _send(
-        self, configuration: pb.Configuration, *, dry_run: bool = False
-    ) -> pb.ApplyConfigurationResponse:
-        request = pb.ApplyConfigurationRequest(configuration=configuration, dry_run=dry_run)
-        call = Call(self._apply, request_id(None), self._metadata, peer=str(self._path))
-        answer = await self._chain.invoke(call, lambda: request)
-        assert isinstance(answer, pb.ApplyConfigurationResponse)
-        return answer
 
 
 def _line(change: pb.ConfigurationChange) -> str:

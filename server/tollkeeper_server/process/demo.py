@@ -1,131 +1,120 @@
 """`serve --demo`: a simulated provider (or OpenAI's own), a project and a token, and how to use them."""
 
 import os
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from pathlib import Path
 
 import msgspec
+from tollkeeper.configuration import in_file
+from tollkeeper.v1 import configuration_service_pb2 as pb
+from tollkeeper.v1 import model_service_pb2 as models_pb
+from tollkeeper.v1 import upstream_service_pb2 as upstreams_pb
 
-from tollkeeper_server.domain.ids import Prefix, new_id
-from tollkeeper_server.domain.model import Deployment, Model
-from tollkeeper_server.domain.project import Project
-from tollkeeper_server.domain.token import Token, digest_secret, mask, new_secret
-from tollkeeper_server.domain.upstream import DEFAULT_BASE_URL, Provider, Upstream
-from tollkeeper_server.store.key_file import keep
+from tollkeeper_server.domain.token import digest_secret, new_secret
+from tollkeeper_server.errors import TollkeeperError
+from tollkeeper_server.process.configure import Configurator
+from tollkeeper_server.process.errors import RunError
+from tollkeeper_server.process.key_file import read_or_make
+from tollkeeper_server.settings import Settings
 from tollkeeper_server.store.ports import Store
-from tollkeeper_server.store.sealed import Sealer
 
 OPENAI_KEY = "OPENAI_API_KEY"
+_NAME = "demo"
 _SIMULATOR_KEY = "sk-simulated"
+_SIMULATOR_INTERVAL_MS = 20
 _TOKEN_FILE = "demo-token"  # noqa: S105 - a file's name
-_UPSTREAM = "demo"
+_OPENAI = "demo"
 _ANTHROPIC = "demo-anthropic"
-# Shown by GET /v1/models. Any other name works as well: `*` stands for it.
-_OPENAI_MODELS = (
-    "gpt-4o",
-    "gpt-4o-mini",
-    "gpt-4o-mini-transcribe",
-    "gpt-image-1",
-    "text-embedding-3-small",
-    "tts-1",
-    "whisper-1",
-)
+# The upstream of each model. Callers may use any other name: `*` stands for it.
+_MODELS = {
+    "gpt-4o": _OPENAI,
+    "gpt-4o-mini": _OPENAI,
+    "gpt-4o-mini-transcribe": _OPENAI,
+    "gpt-image-1": _OPENAI,
+    "text-embedding-3-small": _OPENAI,
+    "tts-1": _OPENAI,
+    "whisper-1": _OPENAI,
+    "*": _OPENAI,
+    "claude-sonnet-4-5": _ANTHROPIC,
+    "claude-*": _ANTHROPIC,
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Demo:
-    """What was set up. `secret` is the token's; `simulated` tells whether no real provider is called."""
+    """A demo that is set up. `secret` is its token's; `simulated` is false if it calls OpenAI."""
 
     secret: str
     simulated: bool
 
 
-def uses_simulator() -> bool:
-    """Whether the demo needs the simulator: no OPENAI_API_KEY is set."""
-    return not os.environ.get(OPENAI_KEY)
-
-
 async def set_up_demo(
-    store: Store, sealer: Sealer, digest_key: bytes, data_dir: Path, simulator: str | None
+    stack: AsyncExitStack, settings: Settings, configurator: Configurator, store: Store, digest_key: bytes
 ) -> Demo:
-    """Makes what is missing of the demo, and points it at `simulator` (`HOST:PORT`), or OpenAI if None.
+    """Configure the demo, with a simulator that runs until `stack` is unwound, or OpenAI if its key is set.
 
-    The token is made once and kept in the data directory: only its digest is in the store.
+    The token's secret is made once and kept in the data directory. Models and a token that are there stay as
+    they are; the upstreams become the demo's at each start. Raises `RunError`.
     """
-    now = datetime.now(UTC)
-    secret, _ = keep(data_dir / _TOKEN_FILE, new_secret)
-    if await store.find_token(digest_secret(secret.encode(), digest_key)) is None:
-        project = Project(id=new_id(Prefix.PROJECT), name="demo", created_at=now, updated_at=now)
-        await store.add_project(project)
-        await store.add_token(
-            Token(
-                id=new_id(Prefix.TOKEN),
-                project_id=project.id,
-                name="demo",
-                digest=digest_secret(secret.encode(), digest_key),
-                hint=mask(secret),
-                created_at=now,
-                updated_at=now,
-            )
-        )
     openai_key = os.environ.get(OPENAI_KEY, "")
-    await _put_upstream(
-        store,
-        sealer,
-        name=_UPSTREAM,
-        provider=Provider.OPENAI,
-        base_url=f"http://{simulator}/v1" if simulator else DEFAULT_BASE_URL[Provider.OPENAI],
-        key=_SIMULATOR_KEY if simulator else openai_key,
-        is_active=True,
-    )
-    await _put_upstream(
-        store,
-        sealer,
-        name=_ANTHROPIC,
-        provider=Provider.ANTHROPIC,
-        base_url=f"http://{simulator}/v1" if simulator else DEFAULT_BASE_URL[Provider.ANTHROPIC],
-        key=_SIMULATOR_KEY,
-        is_active=simulator is not None,
-    )
-    for name in (*_OPENAI_MODELS, "*"):
-        await _add_model(store, name, _UPSTREAM, now)
-    for name in ("claude-sonnet-4-5", "claude-*"):
-        await _add_model(store, name, _ANTHROPIC, now)
+    simulator = None if openai_key else await _start_simulator(stack)
+    secret = read_or_make(settings.data_dir / _TOKEN_FILE, new_secret)
+    wanted = demo_configuration(secret, simulator=simulator, openai_key=openai_key)
+    present = await store.configuration.read()
+    taken = {name for model in present.models for name in (model.name, *model.aliases)}
+    for model in [it for it in wanted.models if it.name in taken]:
+        wanted.models.remove(model)
+    if await store.tokens.find(digest_secret(secret.encode(), digest_key)) is not None:
+        wanted.ClearField("projects")
+    try:
+        await configurator.apply(wanted, source=_NAME)
+    except TollkeeperError as error:
+        raise RunError(f"the demo can't be set up: {in_file(error.message)}") from error
     return Demo(secret=secret, simulated=simulator is not None)
 
 
-async def _put_upstream(
-    store: Store, sealer: Sealer, *, name: str, provider: Provider, base_url: str, key: str, is_active: bool
-) -> None:
-    now = datetime.now(UTC)
-    found = await store.get_upstream(name)
-    upstream = Upstream(
-        name=name,
-        provider=provider,
-        base_url=base_url,
-        api_key=sealer.seal(key, f"upstream:{name}:api_key"),
-        api_key_hint=mask(key),
-        is_active=is_active,
-        is_default=name == _UPSTREAM,
-        created_at=found.created_at if found else now,
-        updated_at=now,
-        revision=found.revision + 1 if found else 1,
+async def _start_simulator(stack: AsyncExitStack) -> str:
+    # The simulator's server takes long to import: only a demo that needs it waits for that.
+    from tollkeeper_server.process.simulate import running_simulator
+    from tollkeeper_server.simulator.config import SimulatorConfig
+
+    config = SimulatorConfig(token_interval_ms=_SIMULATOR_INTERVAL_MS)
+    return await stack.enter_async_context(running_simulator("127.0.0.1", 0, config))
+
+
+def demo_configuration(secret: str, *, simulator: str | None, openai_key: str) -> pb.Configuration:
+    """Return the configuration of a demo: two upstreams, models, and a project whose token has that secret.
+
+    The upstreams are the simulator at `HOST:PORT`; without one, OpenAI with its key, and Anthropic inactive.
+    """
+    base_url = f"http://{simulator}/v1" if simulator else ""  # empty: the provider's own
+    return pb.Configuration(
+        upstreams=[
+            upstreams_pb.CreateUpstreamRequest(
+                name=_OPENAI,
+                provider=upstreams_pb.PROVIDER_OPENAI,
+                base_url=base_url,
+                api_key=_SIMULATOR_KEY if simulator else openai_key,
+                is_default=True,
+            ),
+            upstreams_pb.CreateUpstreamRequest(
+                name=_ANTHROPIC,
+                provider=upstreams_pb.PROVIDER_ANTHROPIC,
+                base_url=base_url,
+                api_key=_SIMULATOR_KEY,
+                is_active=simulator is not None,
+            ),
+        ],
+        models=[
+            models_pb.CreateModelRequest(name=name, deployments=[models_pb.Deployment(upstream=upstream)])
+            for name, upstream in _MODELS.items()
+        ],
+        projects=[pb.ConfiguredProject(name=_NAME, tokens=[pb.ConfiguredToken(name=_NAME, secret=secret)])],
     )
-    if found is None:
-        await store.add_upstream(upstream)
-    else:
-        await store.replace_upstream(upstream, expected=found.revision)
 
 
-async def _add_model(store: Store, name: str, upstream: str, now: datetime) -> None:
-    if await store.get_model(name) is None:
-        deployments = (Deployment(upstream=upstream),)
-        await store.add_model(Model(name=name, deployments=deployments, created_at=now, updated_at=now))
-
-
-def describe(demo: Demo, *, data: str, console: str, grpc: str, management_token: str) -> str:
-    """Returns what to paste: base URL, token, a curl line and six lines of Python."""
+def instructions(demo: Demo, *, data: str, console: str, grpc: str, management_token: str) -> str:
+    """Return how to use the demo: base URL, token, and to paste, a curl line and six lines of Python."""
     base_url = f"http://{data}/v1"
     body = msgspec.json.encode(
         {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Hello"}]}

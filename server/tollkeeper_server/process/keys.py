@@ -2,34 +2,52 @@
 
 import base64
 import logging
-import secrets
 from pathlib import Path
+from secrets import token_bytes, token_urlsafe
 
-from tollkeeper_server.settings import Settings, SettingsError
-from tollkeeper_server.store.key_file import keep
-from tollkeeper_server.store.ports import Store
-from tollkeeper_server.store.sealed import Sealer, new_key
+from tollkeeper_server.process.errors import RunError
+from tollkeeper_server.process.key_file import read_or_make
+from tollkeeper_server.settings import ENV_PREFIX, Settings, SettingsError
+from tollkeeper_server.store.ports import SecretStore
+from tollkeeper_server.store.sealed import DIGEST_KEY, Sealer, new_key
 
 _log = logging.getLogger("tollkeeper.app")
 _ENCRYPTION_KEY_FILE = "encryption-key"
-_DIGEST_KEY = "digest_key"
+_MANAGEMENT_TOKEN_FILE = "management-token"  # noqa: S105 - a file's name
+_NO_MANAGEMENT_TOKEN = (
+    f"{ENV_PREFIX}MANAGEMENT_TOKEN is not set, and without it nobody could manage this gateway. "
+    f'Make one and keep it: export {ENV_PREFIX}MANAGEMENT_TOKEN="$(openssl rand -base64 32)"'
+)
 
 
 def make_data_dir(path: Path) -> None:
-    """Makes the data directory unless it is there. Raises `SettingsError`."""
+    """Make the data directory unless it is there. Raises `SettingsError`."""
     try:
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
-        raise unusable(path, error) from error
+        raise data_dir_error(path, error) from error
 
 
-def unusable(path: Path, error: OSError) -> SettingsError:
-    """Returns the error for a place in the data directory that can't be used."""
+def data_dir_error(path: Path, error: OSError) -> SettingsError:
+    """Return the error for a file or folder of the data directory that can't be used."""
     return SettingsError(f"data_dir: {path}: {error.strerror}; name a directory that Tollkeeper may write to")
 
 
+def load_management_token(settings: Settings) -> str:
+    """Return the management token of the settings, for a demo without one the token in the data directory.
+
+    Raises `RunError` if there is none, `SettingsError` or `KeyFileError` if the demo's can't be kept.
+    """
+    if settings.management_token is not None:
+        return settings.management_token.get_secret_value()
+    if not settings.demo:
+        raise RunError(_NO_MANAGEMENT_TOKEN)
+    make_data_dir(settings.data_dir)
+    return read_or_make(settings.data_dir / _MANAGEMENT_TOKEN_FILE, lambda: token_urlsafe(32))
+
+
 def make_sealer(settings: Settings) -> Sealer:
-    """Returns the sealer with the settings' keys, or with one kept in the data directory.
+    """Return the sealer with the settings' keys, or with one kept in the data directory.
 
     Raises `SettingsError` for a malformed key, `KeyFileError` if it can't be kept.
     """
@@ -39,7 +57,7 @@ def make_sealer(settings: Settings) -> Sealer:
         except ValueError as error:
             raise SettingsError(f"encryption_key: {error}") from None
     path = settings.data_dir / _ENCRYPTION_KEY_FILE
-    key, _ = keep(path, new_key)
+    key = read_or_make(path, new_key)
     _log.warning(
         "TOLLKEEPER_ENCRYPTION_KEY is not set; using the key in %s. Whoever has that file and the "
         "store has the provider keys: keep them apart in production",
@@ -48,11 +66,11 @@ def make_sealer(settings: Settings) -> Sealer:
     return Sealer(key)
 
 
-async def load_digest_key(store: Store, sealer: Sealer) -> bytes:
-    """Returns the key under which token digests are made: random, sealed, the same for all processes.
+async def load_digest_key(secrets: SecretStore, sealer: Sealer) -> bytes:
+    """Return the key under which token digests are made: random, sealed, the same for all processes.
 
     Raises `UnsealError` if the encryption key is not the one it was sealed with.
     """
-    fresh = base64.b64encode(secrets.token_bytes(32)).decode()
-    kept = await store.keep_secret(_DIGEST_KEY, sealer.seal(fresh, _DIGEST_KEY))
-    return base64.b64decode(sealer.open(kept, _DIGEST_KEY))
+    fresh = base64.b64encode(token_bytes(32)).decode()
+    kept = await secrets.keep("digest_key", sealer.seal(fresh, DIGEST_KEY))
+    return base64.b64decode(sealer.open(kept, DIGEST_KEY))

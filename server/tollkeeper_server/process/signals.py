@@ -1,21 +1,17 @@
-"""What every process of the command line needs: to be told to stop, and to say why it can't run."""
+"""What the signals SIGINT, SIGTERM and SIGHUP do to a process."""
 
 import asyncio
 import signal
 from collections.abc import Callable, Coroutine
 
 
-class RunError(Exception):
-    """The process can't run; the message says why and what to do."""
-
-
 def stop_on_signals() -> asyncio.Event:
-    """Returns an event that SIGINT and SIGTERM set; a second signal ends the process at once."""
+    """Return an event that SIGINT and SIGTERM set; a second signal ends the process at once."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
 
     def on_signal(number: signal.Signals) -> None:
-        if stop.is_set():  # asked twice: whoever asks does not want to wait
+        if stop.is_set():  # a second signal means that its sender does not want to wait
             signal.signal(number, signal.SIG_DFL)
             signal.raise_signal(number)
         stop.set()
@@ -26,7 +22,7 @@ def stop_on_signals() -> asyncio.Event:
 
 
 def reload_on_hangup(reload: Callable[[], Coroutine[None, None, None]]) -> None:
-    """Calls `reload` at each SIGHUP."""
+    """Call `reload` at each SIGHUP."""
     running: set[asyncio.Task[None]] = set()
 
     def on_signal() -> None:

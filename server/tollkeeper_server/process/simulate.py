@@ -1,4 +1,4 @@
-"""Running the provider simulator, alone or for the demo."""
+"""Running the provider simulator, by itself or for the demo."""
 
 import asyncio
 import contextlib
@@ -6,14 +6,15 @@ from collections.abc import AsyncIterator, Callable
 
 import uvloop
 
-from tollkeeper_server.process.signals import RunError, stop_on_signals
+from tollkeeper_server.process.errors import RunError
+from tollkeeper_server.process.signals import stop_on_signals
 from tollkeeper_server.simulator.config import SimulatorConfig
 from tollkeeper_server.simulator.server import serve
 from tollkeeper_server.telemetry.logs import set_up_logging
 
 
 def run_simulator(host: str, port: int, config: SimulatorConfig, say: Callable[[str], None]) -> None:
-    """Runs a simulator until SIGINT or SIGTERM. Raises `RunError` if it can't listen."""
+    """Run a simulator until SIGINT or SIGTERM. Raises `RunError` if it can't listen."""
     set_up_logging("info", as_json=False)
 
     async def main() -> None:
@@ -27,7 +28,7 @@ def run_simulator(host: str, port: int, config: SimulatorConfig, say: Callable[[
 
 @contextlib.asynccontextmanager
 async def running_simulator(host: str, port: int, config: SimulatorConfig) -> AsyncIterator[str]:
-    """Runs a simulator as long as the context lasts; gives its `HOST:PORT`. Raises `RunError`."""
+    """Run a simulator for as long as the context lasts; give its `HOST:PORT`. Raises `RunError`."""
     ready: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     task = asyncio.create_task(serve(host, port, config, ready.set_result))
     task.add_done_callback(lambda _: ready.cancel())

@@ -15,18 +15,18 @@ _TAKEOVER = "--takeover"
 
 
 def tell_ready() -> None:
-    """Tells systemd, if it asked, that this process serves and is the one to watch (sd_notify(3))."""
-    where = os.environ.get("NOTIFY_SOCKET")
-    if not where:
+    """Tell systemd, if it asked, that this process serves and is the one to watch (sd_notify(3))."""
+    path = os.environ.get("NOTIFY_SOCKET")
+    if not path:
         return
-    name = f"\0{where[1:]}" if where.startswith("@") else where
-    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as told:
-        told.connect(name)
-        told.sendall(f"READY=1\nMAINPID={os.getpid()}".encode())
+    name = f"\0{path[1:]}" if path.startswith("@") else path
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.connect(name)
+        systemd.sendall(f"READY=1\nMAINPID={os.getpid()}".encode())
 
 
 def replace_on_signal() -> None:
-    """At SIGUSR2 starts this process's command anew, to take over from it. One that fails changes nothing."""
+    """At SIGUSR2, start this process's command again, to take over from it. Its failure changes nothing."""
     asyncio.get_running_loop().add_signal_handler(signal.SIGUSR2, _start_successor)
 
 
@@ -38,7 +38,7 @@ def _start_successor() -> None:
         _log.error("the process that was to take over did not start: %s", error)
         return
     _log.info("process %d was started to take over", successor.pid)
-    # Outlives this process; until then somebody has to take note of its end.
+    # It outlives this process, unless it fails; then this process logs its end.
     threading.Thread(target=_watch, args=(successor,), daemon=True).start()
 
 

@@ -1,9 +1,9 @@
 """Handing the bound ports from a running process to the one that replaces it.
 
-The running process waits at a UNIX socket in the data directory. Whoever connects with the same user id is
+The running process waits at a UNIX socket in the data directory. A process of the same user that connects is
 sent the listening sockets themselves, and says when it is ready; until then the running process goes on.
-Both have the same queues of connections then, so none is lost, which SO_REUSEPORT can't promise: closing a
-socket resets what waits in its queue. gRPC, which takes no socket, is bound that way nevertheless.
+Then both share the queues of connections, and none is lost. SO_REUSEPORT can't promise that: closing a socket
+resets the connections that wait in its queue. gRPC takes no sockets, so its port is bound that way anyway.
 
 The UNIX socket is handed on, too: a third process waits in its queue until the second is ready.
 """
@@ -13,13 +13,17 @@ import contextlib
 import logging
 import os
 import socket
-import struct
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from pathlib import Path
 
 import msgspec
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
+
+from tollkeeper_server.doors.sockets import name_of
+from tollkeeper_server.process.errors import RunError
+from tollkeeper_server.process.unix_socket import accept, connect, listen, peer_uid
 
 _log = logging.getLogger("tollkeeper.takeover")
 SOCKET_FILE = "takeover.sock"
@@ -29,16 +33,14 @@ _RETRY_SECONDS = 0.05
 _MAX_MESSAGE = 64 * 1024
 # The kernel passes 253 at once at most (unix(7)).
 _PORTS_A_MESSAGE = 100
-# Linux's limit of 108 for a socket's path, with its end (unix(7)).
-_MAX_PATH = 107
 
 
-class TakeoverError(Exception):
-    """The running process did not hand its ports over; the message says why and what to do."""
+class TakeoverError(RunError):
+    """The running process did not hand its ports over."""
 
 
 class Use(StrEnum):
-    """What a port that is handed over is for."""
+    """The purpose of a port that is handed over."""
 
     DATA = "data"
     LISTENER = "listener"
@@ -47,16 +49,16 @@ class Use(StrEnum):
 
 
 class Port(msgspec.Struct, frozen=True):
-    """A port: what it is for, and the address that was asked for, if it was in the settings."""
+    """A port: its purpose, and the address that the settings name for it, if they do."""
 
     use: Use
     asked: str = ""
 
 
 class Offer(msgspec.Struct, frozen=True):
-    """What comes with some sockets, in their order; `last` tells that there are no more.
+    """The message that accompanies some sockets, in their order; `last` says that no more follow.
 
-    `grpc_asked` is gRPC's address as the settings say it, `grpc` as it is.
+    `grpc_asked` is gRPC's address as the settings have it, `grpc` as it is bound.
     """
 
     ports: tuple[Port, ...]
@@ -69,7 +71,7 @@ Ports = Sequence[tuple[Port, socket.socket]]
 
 
 class Handover:
-    """Offers this process's ports. `taken` is set when another process serves them."""
+    """Offers this process's ports. `taken_over` is set when another process serves them."""
 
     def __init__(self, data_dir: Path, ports: Callable[[], Ports], grpc_asked: str, grpc: str) -> None:
         """`ports` returns those that are open, the UNIX socket not among them."""
@@ -80,38 +82,37 @@ class Handover:
         self._listening: socket.socket | None = None
         self._task: asyncio.Task[None] | None = None
         self._offered = False
-        self.taken = asyncio.Event()
+        self.taken_over = asyncio.Event()
 
     def start(self, inherited: socket.socket | None) -> None:
-        """Begins to offer, at the UNIX socket inherited or at one of its own.
+        """Begin to offer, at the UNIX socket inherited or at a new one.
 
-        Without one, because the directory can't have it or another process offers itself there, nothing
-        can be taken over, and the log says so.
+        If the directory can't have one or another process offers itself there, this process can't be taken
+        over, and the log says so.
         """
         try:
-            self._listening = inherited or _listen(self._path)
+            self._listening = inherited or listen(self._path)
         except OSError as error:
             _log.warning("this process can't be taken over: %s: %s", self._path, error.strerror or error)
             return
         self._task = asyncio.create_task(self._serve(self._listening))
 
     async def close(self) -> None:
-        """Offers nothing more."""
+        """Offer nothing more."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait({self._task})
             self._task = None
         if self._listening is not None:
-            if not self._offered:  # else it is another's by now, or soon
+            if not self._offered:  # else the socket is another process's by now, or soon
                 with contextlib.suppress(OSError):
                     self._path.unlink()
             self._listening.close()
             self._listening = None
 
     async def _serve(self, listening: socket.socket) -> None:
-        while not self.taken.is_set():
-            with await _accept(listening) as connected:
-                connected.setblocking(False)
+        while not self.taken_over.is_set():
+            with await accept(listening) as connected:
                 try:
                     await self._hand_over(connected, listening)
                 except OSError as error:
@@ -134,176 +135,114 @@ class Handover:
             )
             socket.send_fds(connected, [msgspec.json.encode(offer)], [bound.fileno() for _, bound in part])
         if await asyncio.get_running_loop().sock_recv(connected, len(_READY)) == _READY:
-            self.taken.set()
+            self.taken_over.set()
         else:
             _log.warning("the process that was to take over ended before it was ready; this one goes on")
             self._offered = False
 
 
-class Taken:
-    """The ports that a running process handed over. What nobody takes is closed."""
+class InheritedSockets:
+    """The sockets that a running process handed over; none by default. `close` closes those not taken."""
 
-    def __init__(self, connected: socket.socket) -> None:
+    def __init__(
+        self,
+        connected: socket.socket | None = None,
+        ports: Ports = (),
+        grpc_asked: str = "",
+        grpc: str = "",
+    ) -> None:
+        """`connected` leads to the other process, which waits there to hear that this one is ready."""
         self._connected = connected
-        self._ports: list[tuple[Port, socket.socket]] = []
-        self._grpc = ("", "")
-
-    def receive(self) -> None:
-        """Receives the ports. Raises OSError, or EOFError if the other process goes away before."""
-        last = False
-        while not last:
-            data, fds, flags, _ = socket.recv_fds(self._connected, _MAX_MESSAGE, _PORTS_A_MESSAGE)
-            sockets = [socket.socket(fileno=fd) for fd in fds]
-            for bound in sockets:
-                bound.set_inheritable(False)
-            if not data:
-                raise EOFError
-            offer = msgspec.json.decode(data, type=Offer)
-            if len(offer.ports) != len(sockets) or flags & (socket.MSG_CTRUNC | socket.MSG_TRUNC):
-                for bound in sockets:
-                    bound.close()
-                raise OSError("the sockets did not come whole")
-            self._ports += zip(offer.ports, sockets, strict=True)
-            self._grpc = (offer.grpc_asked, offer.grpc)
-            last = offer.last
+        self._ports = list(ports)
+        self._grpc_asked = grpc_asked
+        self._grpc = grpc
 
     def take(self, use: Use, asked: str = "") -> socket.socket | None:
-        """Returns a port by its use, and by the address asked for or had; None if there is none."""
+        """Return a socket of that use, None if there is none.
+
+        With `asked`, it is one at that address, or one for which the settings named that address.
+        """
         for number, (port, bound) in enumerate(self._ports):
-            if port.use is use and asked in {port.asked, _address(bound)}:
+            if port.use is use and (not asked or asked in {port.asked, name_of(bound)}):
                 del self._ports[number]
                 bound.setblocking(False)
                 return bound
         return None
 
     def take_listeners(self) -> list[socket.socket]:
-        """Returns the ports of configured listeners."""
-        return list(iter(lambda: self._take_listener(), None))
+        """Return the sockets of configured listeners."""
+        return list(iter(lambda: self.take(Use.LISTENER), None))
 
     def grpc(self, asked: str) -> str | None:
-        """Returns the address that gRPC has, if it is what is asked for."""
-        return self._grpc[1] if asked in self._grpc else None
+        """Return the address that gRPC has, if that is the address asked for; else None."""
+        return self._grpc if asked in {self._grpc_asked, self._grpc} else None
 
-    def ready(self) -> None:
-        """Tells the other process that its ports are served; harmless if it is gone."""
-        with contextlib.suppress(OSError):
-            self._connected.sendall(_READY)
+    def confirm(self) -> None:
+        """Tell the other process that its ports are served here; harmless if it is gone."""
+        if self._connected is not None:
+            with contextlib.suppress(OSError):
+                self._connected.sendall(_READY)
 
     def close(self) -> None:
-        """Closes what was not taken. The other process goes on, unless it was told that all is ready."""
-        self._connected.close()
+        """Close the sockets not taken. The other process goes on, unless `confirm` was called."""
+        if self._connected is not None:
+            self._connected.close()
         for _, bound in self._ports:
             bound.close()
         self._ports = []
 
-    def _take_listener(self) -> socket.socket | None:
-        for number, (port, bound) in enumerate(self._ports):
-            if port.use is Use.LISTENER:
-                del self._ports[number]
-                bound.setblocking(False)
-                return bound
-        return None
 
+def take_over(data_dir: Path, *, patience: float = _ANSWER_SECONDS) -> InheritedSockets | None:
+    """Return the ports of the process that runs on a data directory, None if none runs.
 
-def take_over(data_dir: Path, *, patience: float = _ANSWER_SECONDS) -> Taken | None:
-    """Asks the process that runs on a data directory for its ports; None if there is none.
-
-    Waits for a takeover that is under way. Raises `TakeoverError` if the ports are refused or do not come.
+    Waits up to `patience` seconds for the answer, and for a takeover that is under way. Raises
+    `TakeoverError` if the ports are refused or do not come.
     """
-    path = data_dir / SOCKET_FILE
-    end = time.monotonic() + patience
-    while True:
-        connected = _connect(path)
-        if connected is None:
-            return None
-        connected.settimeout(max(end - time.monotonic(), _RETRY_SECONDS))
-        if peer_uid(connected) != os.geteuid():
-            connected.close()
-            raise TakeoverError(f"{path} belongs to a process of another user; run as the same user")
-        taken = Taken(connected)
-        try:
-            taken.receive()
-        except (EOFError, OSError, msgspec.DecodeError) as error:
-            taken.close()
-            if isinstance(error, (EOFError, ConnectionError)) and time.monotonic() < end:
-                time.sleep(_RETRY_SECONDS)  # it was just going down, or handed over; see who is there now
-                continue
-            raise TakeoverError(
-                f"the process at {path} did not hand its ports over; see its log, or stop it first"
-            ) from error
-        return taken
-
-
-def peer_uid(connected: socket.socket) -> int:
-    """Returns the user id of the process at the other end, as the kernel knows it."""
-    size = struct.calcsize("3i")
-    _, uid, _ = struct.unpack("3i", connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size))
-    return int(uid)
-
-
-def _listen(path: Path) -> socket.socket:
-    connected = _connect(path)
-    if connected is not None:
-        connected.close()
-        raise OSError("another process of this data directory offers itself there")
-    listening = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    path, end = data_dir / SOCKET_FILE, time.monotonic() + patience
+    attempts = Retrying(
+        # The other process was just going down, or handed its ports over: another one may be there now.
+        retry=retry_if_exception_type((EOFError, ConnectionError)),
+        wait=wait_fixed(_RETRY_SECONDS),
+        stop=stop_after_delay(patience),
+        reraise=True,
+    )
     try:
-        with contextlib.suppress(FileNotFoundError):
-            path.unlink()  # a process that died has left it
-        with _reachable(path) as name:
-            listening.bind(name)
-        path.chmod(0o600)
-        listening.listen()
-        listening.setblocking(False)
-    except OSError:
-        listening.close()
-        raise
-    return listening
+        return attempts(_ask, path, end)
+    except (EOFError, OSError, msgspec.DecodeError) as error:
+        raise TakeoverError(
+            f"the process at {path} did not hand its ports over; see its log, or stop it first"
+        ) from error
 
 
-async def _accept(listening: socket.socket) -> socket.socket:
-    """Accepts a connection, and loses none when it is cancelled."""
-    loop, readable = asyncio.get_running_loop(), asyncio.Event()
-    loop.add_reader(listening.fileno(), readable.set)
-    try:
-        while True:
-            with contextlib.suppress(BlockingIOError):
-                return listening.accept()[0]
-            readable.clear()
-            await readable.wait()
-    finally:
-        loop.remove_reader(listening.fileno())
-
-
-def _connect(path: Path) -> socket.socket | None:
-    connected = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    try:
-        with _reachable(path) as name:
-            connected.connect(name)
-    except (FileNotFoundError, ConnectionRefusedError):
-        connected.close()
+def _ask(path: Path, end: float) -> InheritedSockets | None:
+    connected = connect(path)
+    if connected is None:
         return None
-    except OSError:
-        connected.close()
-        raise
-    return connected
+    connected.settimeout(max(end - time.monotonic(), _RETRY_SECONDS))
+    with contextlib.ExitStack() as undo:
+        undo.callback(connected.close)
+        if peer_uid(connected) != os.geteuid():
+            raise TakeoverError(f"{path} belongs to a process of another user; run as the same user")
+        inherited = _receive(connected)
+        undo.pop_all()
+        return inherited
 
 
-@contextlib.contextmanager
-def _reachable(path: Path) -> Iterator[str]:
-    """Gives a name of the path that is short enough for a socket's."""
-    if len(os.fsencode(path)) <= _MAX_PATH:
-        yield str(path)
-        return
-    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        yield f"/proc/self/fd/{directory}/{path.name}"
-    finally:
-        os.close(directory)
-
-
-def _address(bound: socket.socket) -> str:
-    if bound.family == socket.AF_UNIX:
-        return ""
-    host, port = bound.getsockname()[:2]
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+def _receive(connected: socket.socket) -> InheritedSockets:
+    """Receive the ports. Raises OSError, or EOFError if the other process goes away before."""
+    with contextlib.ExitStack() as undo:
+        ports: list[tuple[Port, socket.socket]] = []
+        while True:
+            data, fds, flags, _ = socket.recv_fds(connected, _MAX_MESSAGE, _PORTS_A_MESSAGE)
+            sockets = [undo.enter_context(socket.socket(fileno=fd)) for fd in fds]
+            for bound in sockets:
+                bound.set_inheritable(False)
+            if not data:
+                raise EOFError
+            offer = msgspec.json.decode(data, type=Offer)
+            if len(offer.ports) != len(sockets) or flags & (socket.MSG_CTRUNC | socket.MSG_TRUNC):
+                raise OSError("the sockets did not come whole")
+            ports += zip(offer.ports, sockets, strict=True)
+            if offer.last:
+                undo.pop_all()
+                return InheritedSockets(connected, ports, offer.grpc_asked, offer.grpc)

@@ -24,9 +24,15 @@ from tollkeeper_server.snapshot.model import (
     Target,
 )
 from tollkeeper_server.snapshot.rules import RuleError, compile_rules
-from tollkeeper_server.store.sealed import UnsealError
+from tollkeeper_server.store.sealed import (
+    Context,
+    UnsealError,
+    project_api_key,
+    upstream_api_key,
+    upstream_proxy_url,
+)
 
-OpenSecret = Callable[[str, str], str]
+OpenSecret = Callable[[str, Context], str]
 """Opens a sealed text for a context. Raises `UnsealError` if it can't."""
 
 
@@ -177,7 +183,7 @@ def _listener(listener: Listener) -> ListenerView:
 
 def compile_target(upstream: Upstream, open_secret: OpenSecret, defaults: Timeouts) -> Target:
     """Makes an upstream ready to be called."""
-    key = _open(open_secret, upstream.api_key, "upstream", upstream.name, "api_key") or ""
+    key = _open(open_secret, upstream.api_key, upstream_api_key(upstream.name)) or ""
     headers: list[Header] = []
     fallback: list[Header] = []
     if upstream.provider is Provider.OPENAI:
@@ -205,7 +211,7 @@ def compile_target(upstream: Upstream, open_secret: OpenSecret, defaults: Timeou
         probe=upstream.probe,
         dial=Dial(
             ca_certificates=upstream.ca_certificates,
-            proxy=_open(open_secret, upstream.proxy_url, "upstream", upstream.name, "proxy_url") or "",
+            proxy=_open(open_secret, upstream.proxy_url, upstream_proxy_url(upstream.name)) or "",
         ),
     )
 
@@ -251,14 +257,14 @@ def bearer(key: str) -> tuple[Header, ...]:
 
 
 def _view(project: Project, open_secret: OpenSecret) -> ProjectView:
-    key = _open(open_secret, project.api_key, "project", project.id, "api_key")
+    key = _open(open_secret, project.api_key, project_api_key(project.id))
     return ProjectView(id=project.id, is_active=project.is_active, api_key=key)
 
 
-def _open(open_secret: OpenSecret, sealed: str | None, kind: str, key: str, name: str) -> str | None:
+def _open(open_secret: OpenSecret, sealed: str | None, context: Context) -> str | None:
     if sealed is None:
         return None
     try:
-        return open_secret(sealed, f"{kind}:{key}:{name}")
+        return open_secret(sealed, context)
     except UnsealError as error:
-        raise CompileError(f"the {name} of {kind} {key}: {error}") from error
+        raise CompileError(f"{context.name}: {error}") from error

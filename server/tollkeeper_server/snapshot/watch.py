@@ -71,7 +71,7 @@ class SnapshotWatch:
         """
         async with self._lock:
             try:
-                if not self.confirm(await self._store.config_revision()):
+                if not self.confirm(await self._store.revision()):
                     self._swap(await self._compile())
             except (TollkeeperError, CompileError) as error:
                 self.problem = str(error)
@@ -79,7 +79,7 @@ class SnapshotWatch:
             return self.current
 
     async def _compile(self) -> Snapshot:
-        found = await self._store.read_configuration()
+        found = await self._store.read()
         return compile_snapshot(
             found.revision,
             projects=found.projects,

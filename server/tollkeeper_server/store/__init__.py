@@ -1,1 +1,1 @@
-"""Persistence: one set of ports, two equal implementations."""
+"""Persistence: a port for each part of the store, and the engines that implement them."""

@@ -1,4 +1,4 @@
-"""How both stores write entities down: as documents of plain values, times as text that sorts."""
+"""How every engine writes entities down: as documents of plain values, times as text that sorts."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -7,67 +7,71 @@ from typing import TypeVar
 
 import msgspec
 
-from tollkeeper_server.domain.usage import UsageGroup, UsageRow
+from tollkeeper_server.domain.configuration import KINDS, Configuration, Kind
+from tollkeeper_server.domain.listener import Listener
+from tollkeeper_server.domain.model import Model
+from tollkeeper_server.domain.project import Project
+from tollkeeper_server.domain.token import Token
+from tollkeeper_server.domain.traffic import Group
+from tollkeeper_server.domain.upstream import Upstream
 from tollkeeper_server.errors import StoreUnavailableError
 
 _log = logging.getLogger("tollkeeper.store")
 _T = TypeVar("_T", bound=msgspec.Struct)
+Document = dict[str, object]
 
-GROUP_FIELDS = {
-    UsageGroup.PROJECT: "project_id",
-    UsageGroup.TOKEN: "token_id",
-    UsageGroup.MODEL: "model_served",
-    UsageGroup.UPSTREAM: "upstream",
-    UsageGroup.DAY: "day",
-    UsageGroup.HOUR: "hour",
-}
-MEASURES = (
-    "requests",
-    "failed_requests",
-    "estimated_requests",
-    "prompt",
-    "completion",
-    "cached",
-    "reasoning",
-    "audio_milliseconds",
-    "images",
-)
-DAY_LENGTH = len("2026-01-31")
-HOUR_LENGTH = len("2026-01-31T23")
-_HOUR_REST = ":00:00+00:00"
-_DAY_REST = f"T00{_HOUR_REST}"
+TOKEN_COUNTERS = ("request_count", "last_used_at")
+"""The fields of a token that move with traffic, and that an edit leaves alone."""
 
 
 def time_text(time: datetime) -> str:
-    """Returns an aware time as UTC text of one length, to the microsecond: texts sort as the times do."""
+    """Return an aware time as UTC text of one length, to the microsecond: texts sort as the times do."""
     return time.astimezone(UTC).isoformat(timespec="microseconds")
 
 
-def to_document(entity: msgspec.Struct) -> dict[str, object]:
-    """Returns the fields of an entity as values that JSON and BSON know."""
-    fields: dict[str, object] = msgspec.to_builtins(entity, builtin_types=(datetime,))
+def to_document(entity: msgspec.Struct) -> Document:
+    """Return the fields of an entity as values that JSON and BSON know."""
+    fields: Document = msgspec.to_builtins(entity, builtin_types=(datetime,))
     return {
         name: time_text(value) if isinstance(value, datetime) else value for name, value in fields.items()
     }
 
 
-def from_document(document: Mapping[str, object], kind: type[_T]) -> _T:
-    """Returns the entity that `to_document` wrote down.
+def from_document(document: Mapping[str, object], entity_type: type[_T]) -> _T:
+    """Return the entity that `to_document` wrote down.
 
-    Raises `StoreUnavailableError` if it is not one: a damaged entity is not a missing one.
+    Raises `StoreUnavailableError` if the document is damaged: a damaged entity is not a missing one.
     """
     try:
-        return msgspec.convert(document, kind)
+        return msgspec.convert(document, entity_type)
     except msgspec.ValidationError as error:
-        _log.error("a stored %s can't be read: %s", kind.__name__.lower(), error)
-        raise StoreUnavailableError(f"a stored {kind.__name__.lower()}") from error
+        name = entity_type.__name__.lower()
+        _log.error("a stored %s can't be read: %s", name, error)
+        raise StoreUnavailableError(f"a stored {name}") from error
 
 
-def usage_row(
-    group_by: Sequence[UsageGroup], group: Mapping[str, str], measures: Mapping[str, int]
-) -> UsageRow:
-    """Returns the sums of one group. Grouped by day and by hour, a row starts at the hour."""
-    named = {GROUP_FIELDS[by]: group[GROUP_FIELDS[by]] for by in group_by}
-    day, hour = named.pop("day", None), named.pop("hour", None)
-    start = f"{hour}{_HOUR_REST}" if hour else f"{day}{_DAY_REST}" if day else None
-    return from_document({**named, "start": start, **measures}, UsageRow)
+def to_token_document(token: Token) -> Document:
+    """Return the document of a token without its counters, for an edit."""
+    document = to_document(token)
+    for name in TOKEN_COUNTERS:
+        del document[name]
+    return document
+
+
+def to_configuration(
+    revision: int, documents: Mapping[Kind, Sequence[Mapping[str, object]]]
+) -> Configuration:
+    """Return the configuration that consists of these documents. Raises as `from_document` does."""
+
+    def entities(entity_type: type[_T]) -> tuple[_T, ...]:
+        found = documents.get(KINDS[entity_type], ())
+        return tuple(from_document(document, entity_type) for document in found)
+
+    return Configuration(
+        revision=revision,
+        projects=entities(Project),
+        upstreams=entities(Upstream),
+        groups=entities(Group),
+        models=entities(Model),
+        listeners=entities(Listener),
+    )

@@ -1,4 +1,4 @@
-"""Which store a URL names."""
+"""The store that a URL names."""
 
 from pathlib import Path
 
@@ -8,13 +8,13 @@ EMBEDDED_FILE = "tollkeeper.db"
 
 
 def make_store(url: str, data_dir: Path) -> Store:
-    """Returns the store that `url` names, not yet open.
+    """Return the store that `url` names, not yet open.
 
     `sqlite` is a file in the data directory; `sqlite:///FILE` any other, where a fourth slash begins an
     absolute path; `mongodb://HOST/DATABASE` or `mongodb+srv://…` a MongoDB. Raises ValueError for others.
     """
     if url.startswith(("mongodb://", "mongodb+srv://")):
-        # The driver takes long to import; who keeps a file does not wait for it.
+        # The driver takes long to import; a process with a file does not wait for it.
         from tollkeeper_server.store.mongo.store import MongoStore
 
         return MongoStore(url)

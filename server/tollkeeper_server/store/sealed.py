@@ -2,11 +2,14 @@
 
 A sealed text reads `enc:v1:<key id>:<base64url of nonce and ciphertext>`. The context (which entity,
 which field) is authenticated with it: a sealed secret moved elsewhere does not open.
+
+All contexts are defined here. Their texts never change: a secret opens only in the one it was sealed for.
 """
 
 import base64
 import hashlib
 import secrets
+from dataclasses import dataclass
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -16,12 +19,38 @@ _NONCE = 12
 KEY_BYTES = 32
 
 
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The place of a sealed secret. `text` is authenticated with the secret; messages show `name`."""
+
+    text: str
+    name: str
+
+
+DIGEST_KEY = Context("digest_key", "the key of token digests")
+
+
+def upstream_api_key(name: str) -> Context:
+    """Return the context of an upstream's `api_key`."""
+    return Context(f"upstream:{name}:api_key", f"the api_key of upstream {name}")
+
+
+def upstream_proxy_url(name: str) -> Context:
+    """Return the context of an upstream's `proxy_url`."""
+    return Context(f"upstream:{name}:proxy_url", f"the proxy_url of upstream {name}")
+
+
+def project_api_key(project_id: str) -> Context:
+    """Return the context of a project's `api_key`."""
+    return Context(f"project:{project_id}:api_key", f"the api_key of project {project_id}")
+
+
 class UnsealError(Exception):
     """A sealed text can't be opened; the message says why, and contains no secret."""
 
 
 def new_key() -> str:
-    """Returns a new key as settings hold it: base64 of 32 random bytes."""
+    """Return a new key as settings hold it: base64 of 32 random bytes."""
     return base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode()
 
 
@@ -29,7 +58,7 @@ class Sealer:
     """Seals with the first of its keys and opens with any of them."""
 
     def __init__(self, keys: str) -> None:
-        """Takes base64 keys of 32 bytes, separated by commas, the one to seal with first.
+        """Take base64 keys of 32 bytes, separated by commas, the one to seal with first.
 
         Raises ValueError if one is malformed; the message does not show it.
         """
@@ -47,15 +76,15 @@ class Sealer:
             self._ciphers.setdefault(hashlib.sha256(key).hexdigest()[:8], AESGCM(key))
         self._key_id = next(iter(self._ciphers))
 
-    def seal(self, secret: str, context: str) -> str:
-        """Returns `secret` sealed for `context`."""
+    def seal(self, secret: str, context: Context) -> str:
+        """Return `secret` sealed for `context`."""
         nonce = secrets.token_bytes(_NONCE)
-        sealed = self._ciphers[self._key_id].encrypt(nonce, secret.encode(), context.encode())
+        sealed = self._ciphers[self._key_id].encrypt(nonce, secret.encode(), context.text.encode())
         encoded = base64.urlsafe_b64encode(nonce + sealed).decode()
         return f"{_SCHEME}:{self._key_id}:{encoded}"
 
-    def open(self, sealed: str, context: str) -> str:
-        """Returns the secret. Raises `UnsealError` if it is damaged, misplaced, or its key is missing."""
+    def open(self, sealed: str, context: Context) -> str:
+        """Return the secret. Raises `UnsealError` if it is damaged, misplaced, or its key is missing."""
         scheme, _, rest = sealed.rpartition(":")[0].rpartition(":")
         if scheme != _SCHEME:
             raise UnsealError("a stored secret is not in a form this version can read")
@@ -67,7 +96,7 @@ class Sealer:
             )
         try:
             raw = base64.urlsafe_b64decode(sealed.rpartition(":")[2])
-            return cipher.decrypt(raw[:_NONCE], raw[_NONCE:], context.encode()).decode()
+            return cipher.decrypt(raw[:_NONCE], raw[_NONCE:], context.text.encode()).decode()
         except (ValueError, InvalidTag) as error:
             raise UnsealError("a stored secret is damaged or not where it was put") from error
 

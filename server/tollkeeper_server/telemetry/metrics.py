@@ -1,14 +1,18 @@
-"""What a process counts of its traffic. Cheap to write, for every request does; doors/metrics/exposition.py shows it.
+"""What a process counts of its traffic; doors/metrics/exposition.py writes it out.
 
-Labels are names from the configuration or from fixed sets, never what a caller wrote, and their number is
-bounded all the same.
+Every request is counted, so counting is cheap. Labels are names from the configuration or from fixed sets,
+never a caller's words, and their number is bounded all the same.
 """
 
 from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import accumulate
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
+
+from msgspec import Struct
+
+from tollkeeper_server.domain.usage import Tokens
 
 Labels = tuple[str | int, ...]
 
@@ -28,24 +32,23 @@ UPSTREAM_STATUS = "upstream_status"
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
-class Tokens(Protocol):
-    """What a request consumed (domain/usage.py)."""
+class Ended(Struct, frozen=True, kw_only=True, gc=False):
+    """A request that came to its end.
 
-    @property
-    def prompt(self) -> int:
-        """Of the prompt, the cached included."""
+    `status` is 0 without an answer; `first_byte_seconds` is 0 without one that was streamed. A status from
+    400 on without an `error` is the upstream's own answer.
+    """
 
-    @property
-    def completion(self) -> int:
-        """Of the completion, those of reasoning included."""
-
-    @property
-    def cached(self) -> int:
-        """Of the prompt, read from the upstream's cache."""
-
-    @property
-    def reasoning(self) -> int:
-        """Of the completion, spent on reasoning."""
+    listener: str
+    method: str
+    endpoint: str
+    status: int
+    error: str = ""
+    seconds: float
+    model: str = ""
+    upstream: str = ""
+    tokens: Tokens = Tokens()
+    first_byte_seconds: float = 0.0
 
 
 class Counter:
@@ -130,8 +133,8 @@ class Metrics:
     """Everything that is counted as it happens. Belongs to one thread, the event loop's.
 
     A `listener`, `group`, `upstream` or `model` is the name in the configuration (of a pattern, the pattern),
-    empty for none; an `endpoint` one of dataplane/request/endpoint.py, empty for none; an `error` a `Reason`, or how
-    a call of an upstream failed, empty for none.
+    empty for none; an `endpoint` one of dataplane/request/endpoint.py, empty for none; an `error` a `Reason`,
+    or the kind of a failed call of an upstream, empty for none.
     """
 
     __slots__ = (
@@ -182,37 +185,20 @@ class Metrics:
         """A request came; `ended` must follow."""
         self.in_flight[listener] = self.in_flight.get(listener, 0) + 1
 
-    def ended(
-        self,
-        listener: str,
-        method: str,
-        endpoint: str,
-        status: int,
-        error: str,
-        seconds: float,
-        model: str,
-        upstream: str,
-        tokens: Tokens,
-        first_byte_seconds: float,
-        streamed: bool,
-    ) -> None:
-        """A request that had begun came to its end.
-
-        `status` is 0 without an answer, and so is `first_byte_seconds`. A status from 400 on without an
-        `error` is the upstream's own answer.
-        """
+    def ended(self, request: Ended) -> None:
+        """A request that had begun came to its end."""
+        listener, endpoint, status, error = request.listener, request.endpoint, request.status, request.error
         self.in_flight[listener] -= 1
-        if method not in _METHODS:
-            method = OTHER
+        method = request.method if request.method in _METHODS else OTHER
         self.requests[listener, method, endpoint, status].value += 1
-        self.request_durations[listener, method, endpoint].add(seconds)
+        self.request_durations[listener, method, endpoint].add(request.seconds)
         if error or status >= 400:
             self.errors[listener, error or UPSTREAM_STATUS, status].value += 1
-        if not upstream:
+        if not request.upstream:
             return
-        served = self.served[model, upstream]
-        if streamed and first_byte_seconds:
-            served.first_bytes.add(first_byte_seconds)
+        served, tokens = self.served[request.model, request.upstream], request.tokens
+        if request.first_byte_seconds:
+            served.first_bytes.add(request.first_byte_seconds)
         served.prompt += tokens.prompt
         served.completion += tokens.completion
         served.cached += tokens.cached

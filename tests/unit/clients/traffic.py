@@ -37,6 +37,6 @@ async def keep(store_file: Path, events: Sequence[UsageEvent]) -> None:
     store = SqliteStore(store_file)
     await store.open()
     try:
-        await store.add_usage(events)
+        await store.usage.add(events)
     finally:
         await store.close()

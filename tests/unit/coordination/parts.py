@@ -3,17 +3,23 @@
 import asyncio
 import inspect
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 from tollkeeper_server.domain.ids import Prefix, new_id
 from tollkeeper_server.domain.placement import Placement
 from tollkeeper_server.domain.token import Token
 from tollkeeper_server.errors import StoreUnavailableError
+from tollkeeper_server.store.sqlite.configuration import SqliteConfiguration
+from tollkeeper_server.store.sqlite.placements import SqlitePlacements
 from tollkeeper_server.store.sqlite.store import SqliteStore
+from tollkeeper_server.store.sqlite.tokens import SqliteTokens
+
+Found = TypeVar("Found")
 
 _numbers = itertools.count(1)
 
@@ -62,6 +68,9 @@ class WatchedStore(SqliteStore):
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
+        self.configuration = _WatchedConfiguration(self)
+        self.tokens = _WatchedTokens(self)
+        self.placements = _WatchedPlacements(self)
         self.asked: list[str] = []
         self.added: list[str] = []
         self.away = False
@@ -71,45 +80,64 @@ class WatchedStore(SqliteStore):
         self.may_answer = asyncio.Event()
         self.may_answer.set()
 
-    async def find_token(self, digest: str) -> Token | None:
-        self.asked.append(digest)
-        if self.away:
-            raise StoreUnavailableError("the store")
-        token = await super().find_token(digest)
-        self.has_read.set()
-        await self.may_answer.wait()
-        return token
-
-    async def find_placement(self, placement_id: str) -> Placement | None:
-        self.asked.append(placement_id)
-        if self.away:
-            raise StoreUnavailableError("the store")
-        placement = await super().find_placement(placement_id)
-        self.has_read.set()
-        await self.may_answer.wait()
-        return placement
-
-    async def add_placements(self, placements: Sequence[Placement]) -> None:
-        self.added += [placement.id for placement in placements]
-        if self.away:
-            raise StoreUnavailableError("the store")
-        await super().add_placements(placements)
-
-    async def list_changed_tokens(self, *, since: datetime, limit: int) -> list[Token]:
+    def answer_a_poll(self) -> None:
+        """Fails if the store does not say what changed."""
         if self.away or self.deaf:
             raise StoreUnavailableError("the store")
-        return await super().list_changed_tokens(since=since, limit=limit)
 
-    async def config_revision(self) -> int:
-        if self.away or self.deaf:
+    async def answer(self, key: str, read: Callable[[str], Awaitable[Found]]) -> Found:
+        """Notes that a key is asked for; returns what is read when the store may answer."""
+        self.asked.append(key)
+        if self.away:
             raise StoreUnavailableError("the store")
-        return await super().config_revision()
+        found = await read(key)
+        self.has_read.set()
+        await self.may_answer.wait()
+        return found
 
     async def edit(self, token: Token, **fields: object) -> Token:
         """Writes the next revision of a token, and returns it."""
         newer = edited(token, **fields)
-        assert await self.replace_token(newer, expected=token.revision)
+        assert await self.tokens.replace(newer, expected=token.revision)
         return newer
+
+
+class _WatchedConfiguration(SqliteConfiguration):
+    def __init__(self, store: WatchedStore) -> None:
+        super().__init__(store._connection)
+        self._store = store
+
+    async def revision(self) -> int:
+        self._store.answer_a_poll()
+        return await super().revision()
+
+
+class _WatchedTokens(SqliteTokens):
+    def __init__(self, store: WatchedStore) -> None:
+        super().__init__(store._connection)
+        self._store = store
+
+    async def find(self, digest: str) -> Token | None:
+        return await self._store.answer(digest, super().find)
+
+    async def changed(self, *, since: datetime, limit: int) -> list[Token]:
+        self._store.answer_a_poll()
+        return await super().changed(since=since, limit=limit)
+
+
+class _WatchedPlacements(SqlitePlacements):
+    def __init__(self, store: WatchedStore) -> None:
+        super().__init__(store._connection)
+        self._store = store
+
+    async def find(self, placement_id: str) -> Placement | None:
+        return await self._store.answer(placement_id, super().find)
+
+    async def add(self, placements: Sequence[Placement]) -> None:
+        self._store.added += [placement.id for placement in placements]
+        if self._store.away:
+            raise StoreUnavailableError("the store")
+        await super().add(placements)
 
 
 async def eventually(condition: Callable[[], object]) -> None:

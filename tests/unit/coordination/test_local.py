@@ -11,7 +11,7 @@ from tollkeeper_server.errors import StoreUnavailableError
 from tests.unit.coordination.parts import make_token
 
 
-async def test_every_listener_has_been_told_when_publishing_returns() -> None:
+async def test_every_subscriber_has_been_told_when_publishing_returns() -> None:
     changes = LocalChanges()
     told: list[tuple[int, Change]] = []
 
@@ -30,7 +30,7 @@ async def test_every_listener_has_been_told_when_publishing_returns() -> None:
 
 
 @pytest.mark.parametrize("error", [ZeroDivisionError(), StoreUnavailableError("the store")])
-async def test_a_listener_that_fails_is_logged_and_the_others_are_told(
+async def test_a_subscriber_that_fails_is_logged_and_the_others_are_told(
     error: Exception, caplog: pytest.LogCaptureFixture
 ) -> None:
     changes = LocalChanges()

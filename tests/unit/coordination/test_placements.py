@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from tollkeeper_server.coordination import placements as placements_module
 from tollkeeper_server.coordination.placements import (
     KEPT,
     MAX_UNKNOWN,
@@ -17,6 +16,8 @@ from tollkeeper_server.coordination.placements import (
 )
 from tollkeeper_server.domain.placement import Placement
 from tollkeeper_server.errors import StoreUnavailableError
+from tollkeeper_server.store.sqlite.connection import SqliteConnection
+from tollkeeper_server.store.sqlite.placements import SqlitePlacements
 
 from tests.unit.coordination.parts import Clock, WatchedStore, eventually
 
@@ -30,12 +31,19 @@ class World:
         self.store = store
         self.clock = Clock()
         self.time = NOW
-        self.cache = PlacementCache(store, None, capacity=capacity, clock=self.clock, now=lambda: self.time)
+        self.cache = PlacementCache(
+            store.placements,
+            None,
+            capacity=capacity,
+            clock=self.clock,
+            now=lambda: self.time,
+            tidy_seconds=0.01,
+            tidy_batch=2,
+        )
 
     async def place(self, placement_id: str = "file-1", *, used_at: datetime = NOW) -> None:
         """Has another process place something."""
-        await WatchedStore.add_placements(
-            self.store,
+        await self.store.placements.add(
             [Placement(id=placement_id, upstream="a", project_id="prj_1", used_at=used_at)],
         )
         self.store.added.clear()
@@ -50,7 +58,7 @@ async def world(store: WatchedStore) -> AsyncIterator[World]:
 
 async def test_what_is_remembered_is_in_the_store_and_needs_no_look_up(world: World) -> None:
     await world.cache.remember("file-1", "a", "prj_1")
-    assert await world.store.find_placement("file-1") == Placement(
+    assert await world.store.placements.find("file-1") == Placement(
         id="file-1", upstream="a", project_id="prj_1", used_at=NOW
     )
     world.store.asked.clear()
@@ -121,7 +129,7 @@ async def test_what_could_not_be_written_is_known_here_and_said(world: World) ->
         await world.cache.remember("file-1", "a", "prj_1")
     assert await world.cache.find("file-1") == "a"
     world.store.away = False
-    assert await world.store.find_placement("file-1") is None
+    assert await world.store.placements.find("file-1") is None
 
 
 async def test_it_is_written_without_its_caller(world: World) -> None:
@@ -130,7 +138,7 @@ async def test_it_is_written_without_its_caller(world: World) -> None:
     writing.cancel()
     await asyncio.gather(writing, return_exceptions=True)
     await world.cache.close()
-    assert await world.store.find_placement("file-1") is not None
+    assert await world.store.placements.find("file-1") is not None
 
 
 async def test_beyond_capacity_what_was_not_asked_for_longest_is_forgotten(store: WatchedStore) -> None:
@@ -147,15 +155,15 @@ async def test_beyond_capacity_what_was_not_asked_for_longest_is_forgotten(store
     await world.cache.close()
 
 
-class _EmptyStore(WatchedStore):
+class _NoPlacements(SqlitePlacements):
     """Knows nothing, at once."""
 
-    async def find_placement(self, placement_id: str) -> Placement | None:
+    async def find(self, placement_id: str) -> Placement | None:
         return None
 
 
 async def test_a_flood_of_unknown_ids_takes_bounded_memory(tmp_path: Path) -> None:
-    cache = PlacementCache(_EmptyStore(tmp_path / "unopened"), None)
+    cache = PlacementCache(_NoPlacements(SqliteConnection(tmp_path / "unopened", busy_seconds=1)), None)
     for start in range(0, 2 * MAX_UNKNOWN, 1000):
         await asyncio.gather(*(cache.find(f"x{number}") for number in range(start, start + 1000)))
     assert len(cache._unknown) == MAX_UNKNOWN
@@ -173,7 +181,7 @@ async def test_using_a_placement_keeps_it_in_the_store(world: World) -> None:
     assert await world.cache.find("file-1") == "a"
     await world.cache.close()
     assert world.store.added == ["file-1"]
-    renewed = await world.store.find_placement("file-1")
+    renewed = await world.store.placements.find("file-1")
     assert renewed is not None
     assert renewed.used_at == world.time
 
@@ -189,16 +197,14 @@ async def test_a_renewal_that_fails_hinders_nobody(world: World, caplog: pytest.
     assert caplog.text == ""
 
 
-async def test_what_nobody_used_is_removed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(placements_module, "_TIDY_BATCH", 2)
-    monkeypatch.setattr(placements_module, "_TIDY_SECONDS", 0.01)
+async def test_what_nobody_used_is_removed(world: World) -> None:
     for number in range(5):
         await world.place(f"old-{number}", used_at=NOW - KEPT - timedelta(seconds=1))
     await world.place("young", used_at=NOW - KEPT)
 
     async def left() -> set[str]:
         ids = [*(f"old-{number}" for number in range(5)), "young", "later"]
-        return {one for one in ids if await world.store.find_placement(one)}
+        return {one for one in ids if await world.store.placements.find(one)}
 
     async def only_young() -> bool:
         return await left() == {"young"}
@@ -212,8 +218,7 @@ async def test_what_nobody_used_is_removed(world: World, monkeypatch: pytest.Mon
 async def test_a_store_that_is_away_does_not_end_the_tidying(
     world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(placements_module, "_TIDY_SECONDS", 0.01)
-    real, tried = world.store.delete_placements_before, asyncio.Event()
+    real, tried = world.store.placements.delete_before, asyncio.Event()
     failures: list[Exception] = [StoreUnavailableError("the store"), ZeroDivisionError()]
 
     async def fail(at: datetime, *, limit: int) -> int:
@@ -222,7 +227,7 @@ async def test_a_store_that_is_away_does_not_end_the_tidying(
         tried.set()
         return await real(at, limit=limit)
 
-    monkeypatch.setattr(world.store, "delete_placements_before", fail)
+    monkeypatch.setattr(world.store.placements, "delete_before", fail)
     world.cache.open()
     await tried.wait()
     assert [record.levelno for record in caplog.records] == [logging.ERROR]
@@ -234,7 +239,7 @@ async def test_an_unforeseen_failure_reaches_the_asker_and_is_logged(
     async def fail(placement_id: str) -> Placement | None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(world.store, "find_placement", fail)
+    monkeypatch.setattr(world.store.placements, "find", fail)
     with pytest.raises(ZeroDivisionError):
         await world.cache.find("file-1")
     assert "looking up a placement failed" in caplog.text

@@ -32,7 +32,8 @@ class World:
         self.may_reload.set()
         self.time = datetime.now(UTC)
         self.poller = Poller(
-            store,
+            store.tokens,
+            store.configuration,
             self._apply,
             self._reload,
             self._confirm,
@@ -50,7 +51,7 @@ class World:
         await self.may_reload.wait()
         if self.reload_fails:
             raise StoreUnavailableError("the store")
-        self.revision = await self.store.config_revision()
+        self.revision = await self.store.configuration.revision()
         self.reloads += 1
 
     def _confirm(self, revision: int) -> bool:
@@ -76,7 +77,7 @@ def make_project(number: int) -> Project:
 async def test_a_change_is_told_within_an_interval(store: WatchedStore, clock: Clock) -> None:
     world = World(store, clock, FAST)
     token = make_token()
-    await store.add_token(token)
+    await store.tokens.add(token)
     await world.poller.open()
     assert [token] == world.told
     revoked = await store.edit(token, is_active=False)
@@ -86,7 +87,7 @@ async def test_a_change_is_told_within_an_interval(store: WatchedStore, clock: C
 
 async def test_each_revision_is_told_once(world: World) -> None:
     token = make_token()
-    await world.store.add_token(token)
+    await world.store.tokens.add(token)
     for _ in range(3):
         await world.round()
         world.time += timedelta(seconds=1)
@@ -96,7 +97,7 @@ async def test_each_revision_is_told_once(world: World) -> None:
 async def test_more_changes_than_a_page_are_all_told(world: World) -> None:
     tokens = [make_token() for _ in range(600)]
     for token in tokens:
-        await world.store.add_token(token)
+        await world.store.tokens.add(token)
     await world.round()
     assert {token.id for token in tokens} == {token.id for token in world.told}
     assert len(world.told) == 600
@@ -105,7 +106,7 @@ async def test_more_changes_than_a_page_are_all_told(world: World) -> None:
 async def test_a_writer_whose_clock_is_behind_is_heard(world: World) -> None:
     await world.round()
     late = make_token(updated_at=world.time - OVERLAP + timedelta(seconds=1))
-    await world.store.add_token(late)
+    await world.store.tokens.add(late)
     world.time += timedelta(seconds=1)
     await world.round()
     assert [late] == world.told
@@ -115,7 +116,7 @@ async def test_a_clock_that_is_set_back_misses_nothing(world: World) -> None:
     await world.round()
     world.time -= timedelta(hours=1)
     token = make_token(updated_at=world.time)
-    await world.store.add_token(token)
+    await world.store.tokens.add(token)
     await world.round()
     assert [token] == world.told
 
@@ -128,7 +129,7 @@ async def test_after_an_outage_of_the_store_it_goes_on_where_it_was(
     assert world.poller.last_success == clock.seconds
     before = clock.seconds
     token = make_token(updated_at=world.time + timedelta(seconds=1))
-    await world.store.add_token(token)
+    await world.store.tokens.add(token)
     world.store.away = True
     for _ in range(5):
         clock.seconds += 600
@@ -147,7 +148,7 @@ async def test_a_sweep_tells_again_what_the_shared_cache_may_have_missed(world: 
     old = make_token(updated_at=world.time - timedelta(seconds=300))
     new = make_token(updated_at=world.time)
     for token in (old, new):
-        await world.store.add_token(token)
+        await world.store.tokens.add(token)
     await world.round()
     await world.round()
     assert [new, old] == world.told
@@ -158,7 +159,7 @@ async def test_a_sweep_tells_again_what_the_shared_cache_may_have_missed(world: 
 
 async def test_a_sweep_that_failed_is_made_up_for(world: World) -> None:
     old = make_token(updated_at=world.time - timedelta(seconds=300))
-    await world.store.add_token(old)
+    await world.store.tokens.add(old)
     world.store.away = True
     await world.round()
     world.store.away = False
@@ -173,20 +174,20 @@ async def test_a_defect_does_not_end_the_polling(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     world = World(store, clock, FAST)
-    real = store.list_changed_tokens
+    real = store.tokens.changed
     failed = asyncio.Event()
 
     async def fail(*, since: datetime, limit: int) -> list[Token]:
         failed.set()
         raise ZeroDivisionError
 
-    monkeypatch.setattr(store, "list_changed_tokens", fail)
+    monkeypatch.setattr(store.tokens, "changed", fail)
     await world.poller.open()
     assert failed.is_set()
     assert "polling for changes failed" in caplog.text
     token = make_token()
-    await store.add_token(token)
-    monkeypatch.setattr(store, "list_changed_tokens", real)
+    await store.tokens.add(token)
+    monkeypatch.setattr(store.tokens, "changed", real)
     await eventually(lambda: world.told == [token])
     await world.poller.close()
 
@@ -194,7 +195,7 @@ async def test_a_defect_does_not_end_the_polling(
 async def test_poking_polls_at_once(world: World) -> None:
     await world.poller.open()
     token = make_token()
-    await world.store.add_token(token)
+    await world.store.tokens.add(token)
     world.poller.poke()
     await eventually(lambda: world.told == [token])
 
@@ -203,14 +204,14 @@ async def test_the_configuration_is_read_at_first_and_when_it_changed(world: Wor
     for _ in range(2):
         await world.round()
     assert world.reloads == 1
-    await world.store.add_project(make_project(1))
+    await world.store.configuration.add(make_project(1))
     for _ in range(2):
         await world.round()
     assert world.reloads == 2
 
 
 async def test_every_round_says_which_revision_the_store_holds(world: World) -> None:
-    await world.store.add_project(make_project(1))
+    await world.store.configuration.add(make_project(1))
     for _ in range(3):
         await world.round()
     assert world.confirmed == [1, 1, 1]

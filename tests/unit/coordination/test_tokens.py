@@ -12,6 +12,9 @@ from tollkeeper_server.coordination.ports import Change, Unknown
 from tollkeeper_server.coordination.tokens import MAX_UNKNOWN, TokenCache
 from tollkeeper_server.domain.token import Token
 from tollkeeper_server.errors import StoreUnavailableError
+from tollkeeper_server.store.ports import TokenStore
+from tollkeeper_server.store.sqlite.connection import SqliteConnection
+from tollkeeper_server.store.sqlite.tokens import SqliteTokens
 
 from tests.unit.coordination.parts import (
     LIFETIME,
@@ -25,9 +28,9 @@ from tests.unit.coordination.parts import (
 )
 
 
-def make_cache(store: WatchedStore, clock: Clock, capacity: int = 1000) -> TokenCache:
+def make_cache(tokens: TokenStore, clock: Clock, capacity: int = 1000) -> TokenCache:
     return TokenCache(
-        store,
+        tokens,
         None,
         lifetime=LIFETIME,
         unknown_lifetime=UNKNOWN_LIFETIME,
@@ -38,14 +41,14 @@ def make_cache(store: WatchedStore, clock: Clock, capacity: int = 1000) -> Token
 
 @pytest.fixture
 async def cache(store: WatchedStore, clock: Clock) -> AsyncIterator[TokenCache]:
-    cache = make_cache(store, clock)
+    cache = make_cache(store.tokens, clock)
     yield cache
     await cache.close()
 
 
 async def test_asks_the_store_once_and_then_nobody(store: WatchedStore, cache: TokenCache) -> None:
     token = make_token()
-    await store.add_token(token)
+    await store.tokens.add(token)
     assert cache.peek(token.digest) is None
     assert token == await cache.find(token.digest)
     assert token == await cache.find(token.digest)
@@ -55,7 +58,7 @@ async def test_asks_the_store_once_and_then_nobody(store: WatchedStore, cache: T
 
 async def test_a_thousand_askers_at_once_cost_one_query(store: WatchedStore, cache: TokenCache) -> None:
     token = make_token()
-    await store.add_token(token)
+    await store.tokens.add(token)
     found = await asyncio.gather(*(cache.find(token.digest) for _ in range(1000)))
     assert [token] * 1000 == found
     assert [token.digest] == store.asked
@@ -66,7 +69,7 @@ async def test_a_cancelled_asker_does_not_fail_the_others(
     store: WatchedStore, cache: TokenCache, cancelled: int
 ) -> None:
     token = make_token()
-    await store.add_token(token)
+    await store.tokens.add(token)
     store.may_answer.clear()
     askers = [asyncio.create_task(cache.find(token.digest)) for _ in range(3)]
     await store.has_read.wait()
@@ -82,7 +85,7 @@ async def test_a_look_up_that_everybody_left_does_not_get_stuck(
     store: WatchedStore, cache: TokenCache
 ) -> None:
     token = make_token()
-    await store.add_token(token)
+    await store.tokens.add(token)
     store.may_answer.clear()
     asker = asyncio.create_task(cache.find(token.digest))
     await store.has_read.wait()
@@ -99,7 +102,7 @@ async def test_unknown_tokens_are_remembered_briefly(
     token = make_token()
     assert await cache.find(token.digest) is None
     assert cache.peek(token.digest) == Unknown()
-    await store.add_token(token)
+    await store.tokens.add(token)
     clock.seconds += UNKNOWN_LIFETIME - 0.1
     assert await cache.find(token.digest) is None
     assert [token.digest] == store.asked
@@ -109,7 +112,7 @@ async def test_unknown_tokens_are_remembered_briefly(
 
 async def test_a_failure_is_not_remembered(store: WatchedStore, cache: TokenCache) -> None:
     token = make_token()
-    await store.add_token(token)
+    await store.tokens.add(token)
     store.away = True
     with pytest.raises(StoreUnavailableError):
         await cache.find(token.digest)
@@ -135,7 +138,7 @@ async def test_an_unforeseen_failure_reaches_the_asker_and_is_logged(
     async def fail(digest: str) -> Token | None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(store, "find_token", fail)
+    monkeypatch.setattr(store.tokens, "find", fail)
     with caplog.at_level(logging.ERROR), pytest.raises(ZeroDivisionError):
         await cache.find(digest_of(0))
     assert "looking up a token failed" in caplog.text
@@ -145,7 +148,7 @@ async def test_known_tokens_go_on_for_their_lifetime_without_the_store(
     store: WatchedStore, cache: TokenCache, clock: Clock
 ) -> None:
     token = make_token()
-    await store.add_token(token)
+    await store.tokens.add(token)
     await cache.find(token.digest)
     store.away = True
     clock.seconds += LIFETIME - 0.1
@@ -162,7 +165,7 @@ async def test_an_outage_leaves_half_the_lifetime_to_a_token_in_steady_use(
     store: WatchedStore, cache: TokenCache, clock: Clock
 ) -> None:
     token = make_token()
-    await store.add_token(token)
+    await store.tokens.add(token)
     await cache.find(token.digest)
     for _ in range(20):
         clock.seconds += LIFETIME / 7
@@ -179,7 +182,7 @@ async def test_refreshing_without_the_store_neither_fails_nor_insists(
     store: WatchedStore, cache: TokenCache, clock: Clock
 ) -> None:
     token = make_token()
-    await store.add_token(token)
+    await store.tokens.add(token)
     await cache.find(token.digest)
     store.away = True
     clock.seconds += LIFETIME / 2
@@ -195,15 +198,16 @@ async def test_refreshing_without_the_store_neither_fails_nor_insists(
     await eventually(lambda: cache.peek(token.digest) == newer)
 
 
-class _EmptyStore(WatchedStore):
+class _NoTokens(SqliteTokens):
     """Knows nobody, at once: a hundred thousand queries of a file would only test the file."""
 
-    async def find_token(self, digest: str) -> Token | None:
+    async def find(self, digest: str) -> Token | None:
         return None
 
 
 async def test_a_flood_of_random_tokens_displaces_no_known_one(tmp_path: Path, clock: Clock) -> None:
-    cache = make_cache(_EmptyStore(tmp_path / "unopened"), clock, capacity=100)
+    nobody = _NoTokens(SqliteConnection(tmp_path / "unopened", busy_seconds=1))
+    cache = make_cache(nobody, clock, capacity=100)
     known = [make_token() for _ in range(100)]
     for token in known:
         cache.apply(Change(token=token))
@@ -218,7 +222,7 @@ async def test_a_flood_of_random_tokens_displaces_no_known_one(tmp_path: Path, c
 async def test_beyond_capacity_the_longest_unconfirmed_is_forgotten(
     store: WatchedStore, clock: Clock
 ) -> None:
-    cache = make_cache(store, clock, capacity=2)
+    cache = make_cache(store.tokens, clock, capacity=2)
     first, second, third = make_token(), make_token(), make_token()
     for token in (first, second, first, third):
         cache.apply(Change(token=token))
@@ -231,7 +235,7 @@ async def test_a_change_takes_effect_at_once_and_an_older_one_does_not(
     store: WatchedStore, cache: TokenCache
 ) -> None:
     token = make_token()
-    await store.add_token(token)
+    await store.tokens.add(token)
     await cache.find(token.digest)
     revoked = edited(token, is_active=False)
     assert cache.apply(Change(token=revoked)) == frozenset()
@@ -291,7 +295,7 @@ async def test_a_slow_reader_does_not_bring_back_what_was_changed_meanwhile(
     store: WatchedStore, cache: TokenCache, rotates: bool
 ) -> None:
     token = make_token()
-    await store.add_token(token)
+    await store.tokens.add(token)
     store.may_answer.clear()
     asker = asyncio.create_task(cache.find(token.digest))
     await store.has_read.wait()
@@ -310,9 +314,9 @@ async def test_a_slow_reader_does_not_bring_back_what_was_changed_meanwhile(
 async def test_a_slow_reader_does_not_bring_back_what_was_rotated_and_forgotten(
     store: WatchedStore, clock: Clock
 ) -> None:
-    cache = make_cache(store, clock, capacity=1)
+    cache = make_cache(store.tokens, clock, capacity=1)
     token = make_token()
-    await store.add_token(token)
+    await store.tokens.add(token)
     store.may_answer.clear()
     asker = asyncio.create_task(cache.find(token.digest))
     await store.has_read.wait()
@@ -326,12 +330,12 @@ async def test_a_change_between_the_answer_and_its_delivery_counts(
     store: WatchedStore, cache: TokenCache
 ) -> None:
     token = make_token()
-    await store.add_token(token)
+    await store.tokens.add(token)
     store.may_answer.clear()
     asker = asyncio.create_task(cache.find(token.digest))
     await store.has_read.wait()
     revoked = edited(token, is_active=False)
-    cache._flights[token.digest].task.add_done_callback(lambda _: cache.apply(Change(token=revoked)))
+    cache._flights.start(token.digest).add_done_callback(lambda _: cache.apply(Change(token=revoked)))
     store.may_answer.set()
     assert revoked == await asker
 
@@ -340,7 +344,7 @@ async def test_a_rotation_told_long_before_the_answer_is_delivered_counts(
     store: WatchedStore, cache: TokenCache, clock: Clock
 ) -> None:
     token = make_token()
-    await store.add_token(token)
+    await store.tokens.add(token)
     store.may_answer.clear()
     asker = asyncio.create_task(cache.find(token.digest))
     await store.has_read.wait()
@@ -349,7 +353,7 @@ async def test_a_rotation_told_long_before_the_answer_is_delivered_counts(
         cache.apply(Change(token=edited(token, digest=make_token().digest)))
         clock.seconds += UNKNOWN_LIFETIME
 
-    cache._flights[token.digest].task.add_done_callback(rotate)
+    cache._flights.start(token.digest).add_done_callback(rotate)
     store.may_answer.set()
     assert await asker is None
 
@@ -357,10 +361,10 @@ async def test_a_rotation_told_long_before_the_answer_is_delivered_counts(
 async def test_a_token_made_after_it_was_unknown_and_forgotten_is_asked_for(
     store: WatchedStore, clock: Clock
 ) -> None:
-    cache = make_cache(store, clock, capacity=1)
+    cache = make_cache(store.tokens, clock, capacity=1)
     token = make_token()
     assert await cache.find(token.digest) is None
-    await store.add_token(token)
+    await store.tokens.add(token)
     cache.apply(Change(token=token))
     cache.apply(Change(token=make_token()))
     assert token == await cache.find(token.digest)
@@ -373,7 +377,7 @@ async def test_a_slow_reader_does_not_hide_a_token_made_meanwhile(
     store.may_answer.clear()
     asker = asyncio.create_task(cache.find(token.digest))
     await store.has_read.wait()
-    await store.add_token(token)
+    await store.tokens.add(token)
     cache.apply(Change(token=token))
     store.may_answer.set()
     assert token == await asker
@@ -389,7 +393,7 @@ async def test_a_change_answers_those_who_ask_while_the_store_fails(
         cache.apply(Change(token=token))
         raise StoreUnavailableError("the store")
 
-    monkeypatch.setattr(store, "find_token", fail)
+    monkeypatch.setattr(store.tokens, "find", fail)
     assert token == await cache.find(token.digest)
 
 
@@ -423,14 +427,17 @@ async def test_a_revision_once_seen_is_never_followed_by_an_older_one(
     await _Run(tmp_path_factory.mktemp("run")).play(actions)
 
 
-class _Shelf(WatchedStore):
+class _Shelf(SqliteTokens):
     """One token with its history in memory, read when asked and answered when told to."""
 
     def __init__(self, token: Token) -> None:
-        super().__init__(Path("unopened"))
+        super().__init__(SqliteConnection(Path("unopened"), busy_seconds=1))
         self.history = [token]
+        self.away = False
+        self.may_answer = asyncio.Event()
+        self.may_answer.set()
 
-    async def find_token(self, digest: str) -> Token | None:
+    async def find(self, digest: str) -> Token | None:
         if self.away:
             raise StoreUnavailableError("the store")
         latest = self.history[-1]

@@ -1,6 +1,7 @@
 """What the tests of the data plane are made of: a configuration, a caller, and an upstream by script."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -15,9 +16,14 @@ from tollkeeper_server.dataplane.call.dispatch import Dispatcher
 from tollkeeper_server.dataplane.call.health import Health
 from tollkeeper_server.dataplane.call.retry import RetryBudget
 from tollkeeper_server.dataplane.exchange import ClientGoneError, Exchange
-from tollkeeper_server.dataplane.plane import DataPlane, Limits
-from tollkeeper_server.dataplane.request.authenticate import Authenticator
+from tollkeeper_server.dataplane.plan import Plan, Planner
+from tollkeeper_server.dataplane.plane import DataPlane
+from tollkeeper_server.dataplane.request.authenticate import Authenticator, Identity
 from tollkeeper_server.dataplane.request.endpoint import match
+from tollkeeper_server.dataplane.request.ip_limit import IpLimits
+from tollkeeper_server.dataplane.request.limits import Limits
+from tollkeeper_server.dataplane.request.peek import NO_PEEK, Peek
+from tollkeeper_server.dataplane.route import Destination
 from tollkeeper_server.dataplane.transport import ConnectError, CutError, Outgoing
 from tollkeeper_server.domain.model import Capability
 from tollkeeper_server.domain.token import Token, digest_secret
@@ -466,7 +472,7 @@ class Bench:
     """A data plane with everything around it."""
 
     def __init__(
-        self, configuration: Snapshot | None = None, known: Token | None = None, *, max_body: int = 1 << 20
+        self, configuration: Snapshot | None = None, known: Token | None = None, **limits: Any
     ) -> None:
         self.journal = Recorder()
         self.transport = ScriptedTransport(self.journal)
@@ -484,10 +490,17 @@ class Bench:
         self.balancer = Balancer(self.health, Random(1))
         self.metrics = Metrics()
         self.placements = Kept()
+        self.affinity = Affinity(self.placements)
+        self.authenticator = Authenticator(self.tokens, DIGEST_KEY, self.reload, lambda: NOW)
+        self.limits = Limits(**{"max_body": 1 << 20, "max_upload": 2 << 20, **limits})
         self.plane = DataPlane(
             current=lambda: self.snapshot,
-            authenticator=Authenticator(self.tokens, DIGEST_KEY, self._reload, lambda: NOW),
-            admit=self._admit,
+            planner=Planner(
+                check_ip=IpLimits(time.monotonic, self.metrics.rate_limited).check,
+                authenticate=self.authenticator.authenticate,
+                affinity=self.affinity,
+                admit=self._admit,
+            ),
             dispatcher=Dispatcher(
                 self.transport,
                 self.health,
@@ -497,17 +510,18 @@ class Bench:
                 Random(1),
                 lambda caller: self.journal.begin(caller.intent()),
             ),
-            affinity=Affinity(self.placements),
+            affinity=self.affinity,
             journal=self.journal,
             metrics=self.metrics,
-            limits=Limits(max_body=max_body, max_upload=2 * max_body),
+            limits=self.limits,
         )
 
-    async def _reload(self) -> Snapshot:
+    async def reload(self) -> Snapshot:
+        """Returns the configuration as it is."""
         return self.snapshot
 
-    async def _admit(self, token_id: str, _at: datetime) -> bool:
-        self.admissions.append(token_id)
+    async def _admit(self, known: Token) -> bool:
+        self.admissions.append(known.id)
         return self.admitted
 
     def answers(self, *steps: Step, status: int = 200, kind: bytes = b"application/json") -> Answer:
@@ -535,10 +549,10 @@ def exchange(
     *,
     query: bytes = b"",
     configuration: Snapshot | None = None,
-    known: Token | None = None,
     http_version: str = "1.1",
+    limits: Limits = Limits(),  # noqa: B008 - it is frozen
 ) -> Exchange:
-    """Returns a matched and authenticated exchange."""
+    """Returns an exchange whose endpoint and caller are known."""
     scope = {
         "type": "http",
         "http_version": http_version,
@@ -548,8 +562,23 @@ def exchange(
         "query_string": query,
         "headers": list(headers),
     }
-    made = Exchange(scope, _nothing, _nowhere, configuration or snapshot())
-    made.matched = match(path.encode(), method)
-    made.token = known or token()
-    made.project = made.snapshot.projects["prj_1"]
+    made = Exchange(scope, _nothing, _nowhere, configuration or snapshot(), limits)
+    made.endpoint = match(path.encode(), method).endpoint
+    made.token_id, made.project_id = "tok_1", "prj_1"
     return made
+
+
+def planned(
+    path: str = "/v1/chat/completions",
+    peek: Peek = NO_PEEK,
+    body: bytes = b"",
+    *,
+    query: bytes = b"",
+    configuration: Snapshot | None = None,
+    known: Token | None = None,
+) -> tuple[Exchange, Plan]:
+    """Returns the exchange of a POST, and a plan of it that leads nowhere."""
+    made = exchange(path, query=query, configuration=configuration)
+    identity = Identity(known or token(), made.snapshot.projects["prj_1"])
+    plan = Plan(match(path.encode(), "POST"), identity, peek, body, Destination(pool()), remembers=False)
+    return made, plan

@@ -112,8 +112,8 @@ async def test_the_first_that_is_known_decides() -> None:
     kept.upstreams = {"asst_1234": "two"}
     body = b'{"assistant_id":"asst_1234"}'
 
-    assert await Affinity(kept).find(exchange("/v1/threads/thread_1234/runs"), body) == "two"
-    assert await Affinity(kept).find(exchange("/v1/threads/thread_1234/runs"), b"") is None
+    assert await Affinity(kept).find(match(b"/v1/threads/thread_1234/runs", "POST"), body) == "two"
+    assert await Affinity(kept).find(match(b"/v1/threads/thread_1234/runs", "POST"), b"") is None
 
 
 def test_where_there_is_one_upstream_there_is_nothing_to_remember() -> None:
@@ -121,6 +121,7 @@ def test_where_there_is_one_upstream_there_is_nothing_to_remember() -> None:
     single = snapshot(route("m", leg_to(one)), targets={"one": one})
     several = snapshot(route("m", leg_to(one)), targets={"one": one, "two": two})
 
-    assert not keeps(exchange("/v1/files", configuration=single))
-    assert keeps(exchange("/v1/files", configuration=several))
-    assert not keeps(exchange("/v1/chat/completions", configuration=several))
+    files, chat = (match(path, "POST").endpoint for path in (b"/v1/files", b"/v1/chat/completions"))
+    assert not keeps(files, single)
+    assert keeps(files, several)
+    assert not keeps(chat, several)

@@ -4,9 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from tollkeeper_server.dataplane.affinity import Affinity
 from tollkeeper_server.dataplane.explain import Explainer
-from tollkeeper_server.dataplane.request.authenticate import Authenticator
 from tollkeeper_server.domain.explanation import Explanation, Query, Step
 from tollkeeper_server.domain.listener import IpLimit, Rule
 from tollkeeper_server.domain.model import Price
@@ -19,8 +17,6 @@ from tollkeeper_server.snapshot.rules import compile_rules
 
 from tests.unit.dataplane.parts import (
     AZURE,
-    DIGEST_KEY,
-    NOW,
     PROVIDER_KEY,
     SECRET,
     Bench,
@@ -67,12 +63,14 @@ def _bench(configuration: Snapshot = CONFIGURED, known: Token | None = None) -> 
         found = known or token()
         return found if token_id == found.id else None
 
-    async def reload() -> Snapshot:
-        return bench.snapshot
-
-    authenticator = Authenticator(bench.tokens, DIGEST_KEY, reload, lambda: NOW)
     explainer = Explainer(
-        lambda: bench.snapshot, authenticator, find, Affinity(bench.placements), bench.health, bench.balancer
+        lambda: bench.snapshot,
+        bench.authenticator,
+        find,
+        bench.affinity,
+        bench.health,
+        bench.balancer,
+        bench.limits,
     )
     return bench, explainer
 
@@ -90,8 +88,8 @@ async def test_a_request_that_would_be_sent_is_explained_to_its_last_header() ->
         Step.LISTENER,
         Step.ENDPOINT,
         Step.TOKEN,
-        Step.LIMIT,
         Step.ROUTE,
+        Step.LIMIT,
         Step.MEMBER,
     ]
     assert (told.model, told.strategy, told.fallbacks) == ("gpt-4o", "failover", ("llama",))

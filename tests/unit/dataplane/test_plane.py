@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from tollkeeper_server.dataplane.request import body as body_module
 from tollkeeper_server.dataplane.transport import ConnectError, CutError, GarbageError, TimeoutExpiredError
 from tollkeeper_server.domain.usage import Confidence, Tokens
 from tollkeeper_server.errors import StoreUnavailableError
@@ -374,7 +373,7 @@ async def test_an_inactive_project_is_403_and_on_record() -> None:
 async def test_a_body_above_the_limit_is_413(
     http_version: str, declare: bool, path: str, pieces: int
 ) -> None:
-    bench = Bench(max_body=1000)
+    bench = Bench(max_body=1000, max_upload=2000)
     caller = Caller(path=path, body=[b"a" * 600] * pieces, declare=declare, http_version=http_version)
 
     reply = await caller.call(bench.plane)
@@ -385,7 +384,7 @@ async def test_a_body_above_the_limit_is_413(
 
 
 async def test_a_declared_body_above_the_limit_is_refused_before_it_comes() -> None:
-    bench = Bench(max_body=1000)
+    bench = Bench(max_body=1000, max_upload=2000)
     caller = Caller(body=[], headers=[(b"content-length", b"99999999999")], http_version="2")
     answered = asyncio.Event()
 
@@ -432,10 +431,8 @@ async def test_a_body_framed_in_two_ways_is_refused_and_ends_the_connection() ->
     assert _error(reply)["param"] == "content-length"
 
 
-async def test_a_body_that_stalls_is_408(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(body_module, "STALL_SECONDS", 0.01)
-    monkeypatch.setattr(body_module, "DISCARD_SECONDS", 0.01)
-    bench = Bench()
+async def test_a_body_that_stalls_is_408() -> None:
+    bench = Bench(stall_seconds=0.01, discard_seconds=0.01)
 
     reply = await Caller(body=[], headers=[(b"content-length", b"5")]).call(bench.plane)
 
@@ -546,7 +543,7 @@ async def test_an_upload_is_streamed(declare: bool) -> None:
 
 
 async def test_an_upload_may_be_larger_than_what_is_read() -> None:
-    bench = Bench(max_body=1000)
+    bench = Bench(max_body=1000, max_upload=2000)
 
     reply = await Caller(path="/v1/files", body=[b"a" * 600] * 3, headers=[FORM_TYPE]).call(bench.plane)
 

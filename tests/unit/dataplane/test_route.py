@@ -1,14 +1,14 @@
 """Which pool serves a request: rules, models, default groups, the default upstream."""
 
 from dataclasses import replace
-from typing import Any
 
 import pytest
 from tollkeeper_server.dataplane.exchange import Exchange
 from tollkeeper_server.dataplane.request.peek import Peek
-from tollkeeper_server.dataplane.route import Way, enter, fall_back, find_way, pin
+from tollkeeper_server.dataplane.route import Destination, enter, find_destination, find_fallback, pin
 from tollkeeper_server.domain.listener import Rule
 from tollkeeper_server.domain.model import Capability
+from tollkeeper_server.domain.token import Token
 from tollkeeper_server.errors import Reason, TollkeeperError
 from tollkeeper_server.snapshot.model import ListenerView, Snapshot
 from tollkeeper_server.snapshot.rules import compile_rules
@@ -33,13 +33,20 @@ CONFIGURED = snapshot(
 )
 
 
-def _upstreams(way: Way) -> list[str]:
-    return [leg.target.name for leg in way.pool.legs]
+def _upstreams(destination: Destination) -> list[str]:
+    return [leg.target.name for leg in destination.pool.legs]
 
 
-def _refused(caller: Exchange, peek: Peek) -> TollkeeperError:
+def _find(caller: Exchange, peek: Peek, known: Token | None = None) -> Destination:
+    view = caller.snapshot.listeners.get(caller.listener)
+    matched, rule = enter(caller, view)
+    default_group = view.default_group if view is not None else ""
+    return find_destination(caller, matched, known or token(), peek, rule, default_group)
+
+
+def _refused(caller: Exchange, peek: Peek, known: Token | None = None) -> TollkeeperError:
     with pytest.raises(TollkeeperError) as caught:
-        find_way(caller, peek, None)
+        _find(caller, peek, known)
     return caught.value
 
 
@@ -56,9 +63,9 @@ def _refused(caller: Exchange, peek: Peek) -> TollkeeperError:
 def test_names_aliases_and_patterns_lead_to_their_deployments(asked: str, served: str, upstream: str) -> None:
     caller = exchange(configuration=CONFIGURED)
 
-    way = find_way(caller, _json(asked), None)
+    destination = _find(caller, _json(asked))
 
-    assert upstream == _upstreams(way)[0]
+    assert upstream == _upstreams(destination)[0]
     assert (asked, served) == (caller.model_asked, caller.model_served)
 
 
@@ -96,11 +103,11 @@ def test_what_can_not_be_served_is_told_why(model: str | None, reason: Reason, s
 def test_a_token_may_use_what_it_is_allowed_also_by_alias(
     allowed: tuple[str, ...], asked: str, passes: bool
 ) -> None:
-    caller = exchange(configuration=CONFIGURED, known=token(allowed_models=allowed))
+    caller, known = exchange(configuration=CONFIGURED), token(allowed_models=allowed)
     if passes:
-        find_way(caller, _json(asked), None)
+        _find(caller, _json(asked), known)
     else:
-        error = _refused(caller, _json(asked))
+        error = _refused(caller, _json(asked), known)
         assert (error.reason, error.outcome.http) == (Reason.MODEL_NOT_ALLOWED, 403)
 
 
@@ -108,15 +115,15 @@ def test_a_token_may_use_what_it_is_allowed_also_by_alias(
 def test_what_names_no_model_goes_to_the_default(path: str, method: str) -> None:
     caller = exchange(path, method, configuration=CONFIGURED)
 
-    assert _upstreams(find_way(caller, Peek(None), None)) == ["fallback"]
+    assert _upstreams(_find(caller, Peek(None))) == ["fallback"]
     assert (caller.model_asked, caller.model_served) == ("", "")
 
 
 @pytest.mark.parametrize("path", ["/v1/batches", "/v1/threads/t/runs", "/v1/anything", "/v1/evals"])
 def test_a_restricted_token_sends_nothing_that_may_run_a_model_unnamed(path: str) -> None:
-    caller = exchange(path, configuration=CONFIGURED, known=token(allowed_models=("gpt-4o",)))
+    caller, known = exchange(path, configuration=CONFIGURED), token(allowed_models=("gpt-4o",))
 
-    assert _refused(caller, Peek(None)).reason is Reason.MODEL_NOT_ALLOWED
+    assert _refused(caller, Peek(None), known).reason is Reason.MODEL_NOT_ALLOWED
 
 
 @pytest.mark.parametrize(
@@ -129,9 +136,9 @@ def test_a_restricted_token_sends_nothing_that_may_run_a_model_unnamed(path: str
     ],
 )
 def test_a_restricted_token_may_send_what_runs_no_model(path: str, method: str) -> None:
-    caller = exchange(path, method, configuration=CONFIGURED, known=token(allowed_models=("gpt-4o",)))
+    caller, known = exchange(path, method, configuration=CONFIGURED), token(allowed_models=("gpt-4o",))
 
-    assert _upstreams(find_way(caller, Peek(None), None)) == ["fallback"]
+    assert _upstreams(_find(caller, Peek(None), known)) == ["fallback"]
 
 
 def test_without_a_default_what_names_no_model_goes_nowhere() -> None:
@@ -143,8 +150,8 @@ def test_azures_path_names_the_model_unless_the_body_does() -> None:
 
     by_path = exchange(path, configuration=CONFIGURED)
     by_body = exchange(path, configuration=CONFIGURED)
-    find_way(by_path, _json(None), None)
-    find_way(by_body, _json("default"), None)
+    _find(by_path, _json(None))
+    _find(by_body, _json("default"))
 
     assert by_path.model_asked == "gpt-4o"
     assert by_body.model_asked == "default"
@@ -173,40 +180,41 @@ def _listening(*rules: Rule, default_group: str = "") -> Snapshot:
     return replace(CONFIGURED, listeners={"tenant": view}, groups=groups)
 
 
-def _enter(configuration: Snapshot, path: str = CHAT, method: str = "POST", **fields: Any) -> Exchange:
-    caller = exchange(CHAT, method, configuration=configuration, **fields)
+def _tenants(configuration: Snapshot, path: str = CHAT) -> Exchange:
+    caller = exchange(configuration=configuration)
+    caller.scope["raw_path"] = path.encode()
     caller.listener = "tenant"
     return caller
 
 
-def _way(configuration: Snapshot, model: str | None, path: str = CHAT, **fields: Any) -> Way:
-    caller = _enter(configuration, path, **fields)
-    rule = enter(caller, path.encode())
-    return find_way(caller, _json(model), rule)
+def _destination(
+    configuration: Snapshot, model: str | None, path: str = CHAT, known: Token | None = None
+) -> Destination:
+    return _find(_tenants(configuration, path), _json(model), known)
 
 
 def test_a_rules_group_comes_before_the_model() -> None:
     configured = _listening(Rule(path=CHAT, group="spare"), default_group="farm")
 
-    assert _upstreams(_way(configured, "gpt-4o")) == ["spare"]
-    assert _upstreams(_way(configured, "unheard-of")) == ["spare"]
-    assert _upstreams(_way(configured, None)) == ["spare"]
+    assert _upstreams(_destination(configured, "gpt-4o")) == ["spare"]
+    assert _upstreams(_destination(configured, "unheard-of")) == ["spare"]
+    assert _upstreams(_destination(configured, None)) == ["spare"]
 
 
 def test_a_known_model_comes_before_the_default_group() -> None:
     configured = _listening(Rule(path="/v1/embeddings", group="spare"), default_group="farm")
 
-    assert _upstreams(_way(configured, "gpt-4o")) == ["one", "azure"]
+    assert _upstreams(_destination(configured, "gpt-4o")) == ["one", "azure"]
 
 
 @pytest.mark.parametrize("model", ["unheard-of", None])
 def test_the_default_group_serves_what_nothing_else_does(model: str | None) -> None:
-    assert _upstreams(_way(_listening(default_group="farm"), model)) == ["farm", "one"]
+    assert _upstreams(_destination(_listening(default_group="farm"), model)) == ["farm", "one"]
 
 
 def test_a_group_calls_a_known_model_as_its_deployment_there_does() -> None:
     configured = _listening(Rule(path=CHAT, group="farm"))
-    legs = _way(configured, "gpt-4o").pool.legs
+    legs = _destination(configured, "gpt-4o").pool.legs
 
     assert [(leg.target.name, leg.upstream_model) for leg in legs] == [("farm", ""), ("one", "gpt-4o")]
 
@@ -216,7 +224,7 @@ def test_no_rule_gets_round_what_a_token_is_allowed(model: str) -> None:
     configured = _listening(Rule(path=CHAT, group="farm"), default_group="farm")
 
     with pytest.raises(TollkeeperError) as caught:
-        _way(configured, model, known=token(allowed_models=("claude",)))
+        _destination(configured, model, known=token(allowed_models=("claude",)))
     assert caught.value.reason is Reason.MODEL_NOT_ALLOWED
 
 
@@ -224,25 +232,25 @@ def test_no_rule_gets_round_what_a_model_serves() -> None:
     configured = _listening(Rule(path=CHAT, group="farm"))
 
     with pytest.raises(TollkeeperError) as caught:
-        _way(configured, "whisper")
+        _destination(configured, "whisper")
     assert caught.value.reason is Reason.ENDPOINT_NOT_SUPPORTED
 
 
 def test_a_group_that_is_gone_is_told() -> None:
     with pytest.raises(TollkeeperError) as caught:
-        _way(_listening(Rule(path=CHAT, group="gone")), "gpt-4o")
+        _destination(_listening(Rule(path=CHAT, group="gone")), "gpt-4o")
     assert (caught.value.reason, caught.value.retry_after) == (Reason.NO_UPSTREAM, 30)
 
 
 def test_paths_outside_the_api_are_for_listeners_with_a_group_for_them() -> None:
     path = "/api/items/42"
-    assert _upstreams(_way(_listening(Rule(path="/api/items/{id:[0-9]+}", group="spare")), None, path)) == [
-        "spare"
-    ]
-    assert _upstreams(_way(_listening(default_group="farm"), None, path)) == ["farm", "one"]
+    assert _upstreams(
+        _destination(_listening(Rule(path="/api/items/{id:[0-9]+}", group="spare")), None, path)
+    ) == ["spare"]
+    assert _upstreams(_destination(_listening(default_group="farm"), None, path)) == ["farm", "one"]
 
     with pytest.raises(TollkeeperError) as caught:
-        _way(_listening(Rule(path="/api/other", group="spare")), None, path)
+        _destination(_listening(Rule(path="/api/other", group="spare")), None, path)
     assert caught.value.reason is Reason.NOT_FOUND
 
 
@@ -257,39 +265,39 @@ def test_paths_outside_the_api_are_for_listeners_with_a_group_for_them() -> None
 )
 def test_a_prefix_that_is_stripped_leaves_the_endpoint(path: str, name: str, rest: str) -> None:
     rules = [Rule(path=one, group="spare", strip_prefix="/cohere") for one in ("/cohere", "/cohere/*")]
-    caller = _enter(_listening(*rules))
-    enter(caller, path.encode())
+    caller = _tenants(_listening(*rules), path)
 
-    assert caller.matched is not None
-    assert (caller.matched.endpoint.name, caller.matched.path) == (name, rest)
+    matched, _ = enter(caller, caller.snapshot.listeners["tenant"])
+
+    assert (matched.endpoint.name, matched.path) == (name, rest)
 
 
 @pytest.mark.parametrize("path", ["//cohere/rerank", "/%63ohere/rerank"])
 def test_a_prefix_is_stripped_as_it_is_spelt_or_refused(path: str) -> None:
-    caller = _enter(_listening(Rule(path="/cohere/*", group="spare", strip_prefix="/cohere")))
+    caller = _tenants(_listening(Rule(path="/cohere/*", group="spare", strip_prefix="/cohere")), path)
 
     with pytest.raises(TollkeeperError) as caught:
-        enter(caller, path.encode())
+        enter(caller, caller.snapshot.listeners["tenant"])
     assert (caught.value.reason, caught.value.field) == (Reason.INVALID_ARGUMENT, "path")
 
 
 def test_a_fallback_must_be_allowed_and_able() -> None:
-    caller = exchange(configuration=CONFIGURED, known=token(allowed_models=("llama-*",)))
+    endpoint, limited = exchange().endpoint, token(allowed_models=("llama-*",))
 
-    assert fall_back(caller, "gpt-4o") is None
-    assert fall_back(caller, "nowhere") is None
-    assert fall_back(exchange(configuration=CONFIGURED), "whisper") is None
+    assert find_fallback(CONFIGURED, endpoint, limited, "gpt-4o") is None
+    assert find_fallback(CONFIGURED, endpoint, limited, "nowhere") is None
+    assert find_fallback(CONFIGURED, endpoint, token(), "whisper") is None
 
 
 def test_a_fallback_by_pattern_is_asked_for_by_its_name() -> None:
-    way = fall_back(exchange(configuration=CONFIGURED), "llama-2-7b")
+    destination = find_fallback(CONFIGURED, exchange().endpoint, token(), "llama-2-7b")
 
-    assert way is not None
-    assert [leg.upstream_model for leg in way.pool.legs] == ["llama-2-7b"]
+    assert destination is not None
+    assert [leg.upstream_model for leg in destination.pool.legs] == ["llama-2-7b"]
 
 
-def test_a_way_is_pinned_to_the_upstream_that_keeps_what_it_is_about() -> None:
-    way = find_way(exchange(configuration=CONFIGURED), _json("gpt-4o"), None)
+def test_a_destination_is_pinned_to_the_upstream_that_keeps_what_it_is_about() -> None:
+    destination = _find(exchange(configuration=CONFIGURED), _json("gpt-4o"))
 
-    assert [leg.upstream_model for leg in pin(way, AZURE).pool.legs] == ["my-deployment"]
-    assert _upstreams(pin(way, target("elsewhere"))) == ["elsewhere"]
+    assert [leg.upstream_model for leg in pin(destination, AZURE).pool.legs] == ["my-deployment"]
+    assert _upstreams(pin(destination, target("elsewhere"))) == ["elsewhere"]

@@ -9,7 +9,7 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 from tollkeeper_server.domain.usage import Tokens
-from tollkeeper_server.telemetry.metrics import Gauges, Metrics
+from tollkeeper_server.telemetry.metrics import Ended, Gauges, Metrics
 
 from tests.unit.doors.doors import exposition
 
@@ -23,8 +23,20 @@ async def series() -> Series:
     """The names of all samples and of their labels, once everything has happened."""
     metrics = Metrics()
     metrics.began("main")
-    tokens = Tokens(prompt=1, completion=1)
-    metrics.ended("main", "POST", "messages", 502, "upstream_cut", 1.0, "model", "one", tokens, 0.5, True)
+    metrics.ended(
+        Ended(
+            listener="main",
+            method="POST",
+            endpoint="messages",
+            status=502,
+            error="upstream_cut",
+            seconds=1.0,
+            model="model",
+            upstream="one",
+            tokens=Tokens(prompt=1, completion=1),
+            first_byte_seconds=0.5,
+        )
+    )
     metrics.rate_limited("main")
     metrics.matched("main", "all")
     metrics.called("all", "one", 1.0, "upstream_cut")

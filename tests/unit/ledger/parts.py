@@ -64,7 +64,7 @@ class FaultyStore:
         self.writes: list[int] = []
         self.attempted = asyncio.Event()
 
-    async def add_usage(self, events: Sequence[UsageEvent]) -> int:
+    async def add(self, events: Sequence[UsageEvent]) -> int:
         """Writes events as the port says, or fails as it was told to."""
         self.attempted.set()
         if self.away:
@@ -76,13 +76,11 @@ class FaultyStore:
         self.writes.append(len(events))
         return len(new)
 
-    async def list_usage(self, where: UsageFilter, *, before: str = "", limit: int) -> list[UsageEvent]:
+    async def sum(self, where: UsageFilter, *, group_by: Sequence[UsageGroup], limit: int) -> list[UsageRow]:
         """Nobody asks in these tests."""
         raise NotImplementedError
 
-    async def sum_usage(
-        self, where: UsageFilter, *, group_by: Sequence[UsageGroup], limit: int
-    ) -> list[UsageRow]:
+    async def list(self, where: UsageFilter, *, before: str = "", limit: int) -> list[UsageEvent]:
         """Nobody asks in these tests."""
         raise NotImplementedError
 

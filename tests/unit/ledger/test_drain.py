@@ -165,7 +165,7 @@ async def test_the_journal_of_a_process_that_dies_later_is_adopted(tmp_path: Pat
 
 async def test_closing_in_the_middle_of_a_write_leaves_the_events_to_the_next_process(tmp_path: Path) -> None:
     class Hanging(FaultyStore):
-        async def add_usage(self, events: object) -> int:
+        async def add(self, events: object) -> int:
             self.attempted.set()
             await asyncio.Event().wait()
             raise AssertionError

@@ -117,16 +117,14 @@ def test_unreadable_lines_cost_only_themselves_wherever_they_stand(
                 case _:
                     file.write(b"\n")
     seen: list[str] = []
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tollkeeper_server.ledger.segments._PIECE", piece)
-        reader = Reader(directory, intents=intents, finished=True)
-        while entries := reader.read(limit):
-            assert len(entries) == min(limit, len(wanted) - len(seen))
-            again = reader.read(limit)
-            assert again == entries
-            seen += [event.id for _, event in entries]
-            reader.commit()
+    reader = Reader(directory, intents=intents, finished=True, piece_bytes=piece)
+    while entries := reader.read(limit):
+        assert len(entries) == min(limit, len(wanted) - len(seen))
+        again = reader.read(limit)
+        assert again == entries
+        seen += [event.id for _, event in entries]
         reader.commit()
+    reader.commit()
     assert seen == wanted
     assert reader.skipped == unreadable
 

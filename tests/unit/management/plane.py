@@ -20,12 +20,14 @@ from tollkeeper.v1 import (
 from tollkeeper_server.coordination.local import LocalChanges
 from tollkeeper_server.coordination.ports import Change
 from tollkeeper_server.domain.explanation import Explanation, Query
+from tollkeeper_server.domain.token import Token
 from tollkeeper_server.errors import Reason, TollkeeperError
 from tollkeeper_server.management.chain.chain import Call, Chain
 from tollkeeper_server.management.chain.registry import methods
 from tollkeeper_server.management.services import make_chain
 from tollkeeper_server.store.sealed import Sealer, new_key
 from tollkeeper_server.store.sqlite.store import SqliteStore
+from tollkeeper_server.store.sqlite.tokens import SqliteTokens
 
 MANAGEMENT_TOKEN = "the-management-token-of-tests"
 DIGEST_KEY = bytes(range(32))
@@ -171,16 +173,16 @@ def make_call(
     )
 
 
-class SlowStore(SqliteStore):
-    """A real store that holds one write of a token until it is let go."""
+class SlowTokens(SqliteTokens):
+    """Real tokens of a store that holds one write of them until it is let go."""
 
     def __init__(self, store: SqliteStore) -> None:
-        self.__dict__ |= store.__dict__  # the same open file
+        super().__init__(store._connection)
         self.entered = asyncio.Event()
         self.let_go = asyncio.Event()
 
-    async def replace_token(self, *args: object, **kwargs: object) -> bool:
+    async def replace(self, token: Token, *, expected: int) -> bool:
         """Waits, then writes."""
         self.entered.set()
         await self.let_go.wait()
-        return await super().replace_token(*args, **kwargs)  # type: ignore[arg-type]  # passed on as they came
+        return await super().replace(token, expected=expected)

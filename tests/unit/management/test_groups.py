@@ -5,7 +5,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from tollkeeper.v1 import group_service_pb2 as pb
 from tollkeeper.v1 import listener_service_pb2, model_service_pb2, traffic_pb2
 from tollkeeper_server.coordination.ports import Change
-from tollkeeper_server.domain.traffic import Member, Retry, Strategy, TrafficPolicy
+from tollkeeper_server.domain.traffic import Group, Member, Retry, Strategy, TrafficPolicy
 from tollkeeper_server.errors import Reason
 from tollkeeper_server.management.groups import build_group
 
@@ -35,7 +35,7 @@ async def test_a_group_has_what_was_asked_for(plane: Plane) -> None:
         name="g", members=[pb.Member(upstream="openai", weight=3), pb.Member(upstream="other")], policy=policy
     )
     made = (await plane.call(request, pb.CreateGroupResponse)).group
-    stored = await plane.store.get_group("g")
+    stored = await plane.store.configuration.get(Group, "g")
     assert stored is not None
     assert stored.members == (Member(upstream="openai", weight=3), Member(upstream="other"))
     assert stored.policy == TrafficPolicy(strategy=Strategy.RESPONSE_AWARE, retry=Retry(attempts=0))
@@ -62,7 +62,7 @@ async def test_members_that_can_not_be_are_told(plane: Plane, members: list[pb.M
     await plane.refuse(pb.CreateGroupRequest(name="g", members=members), Reason.INVALID_ARGUMENT, field=field)
     change = pb.UpdateGroupRequest(name="there", members=members, update_mask=FieldMask(paths=["members"]))
     await plane.refuse(change, Reason.INVALID_ARGUMENT, field=field)
-    assert await plane.store.get_group("g") is None
+    assert await plane.store.configuration.get(Group, "g") is None
     assert plane.told == []
 
 

@@ -5,7 +5,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.field_mask_pb2 import FieldMask
 from tollkeeper.v1 import listener_service_pb2 as pb
 from tollkeeper_server.coordination.ports import Change
-from tollkeeper_server.domain.listener import IpLimit, Rule
+from tollkeeper_server.domain.listener import IpLimit, Listener, Rule
 from tollkeeper_server.errors import Reason, TollkeeperError
 from tollkeeper_server.management.listeners import build_listener
 
@@ -46,7 +46,7 @@ async def test_a_listener_has_what_was_asked_for(plane: Plane) -> None:
     )
     made = (await plane.call(request, pb.CreateListenerResponse)).listener
     assert (made.address, made.is_active, made.ip_limit.burst) == (ADDRESS, False, 200)
-    stored = await plane.store.get_listener("tenant")
+    stored = await plane.store.configuration.get(Listener, "tenant")
     assert stored is not None
     assert stored.rules == (
         Rule(group="all", path="/a/:b", strip_prefix="/a"),
@@ -89,7 +89,7 @@ async def test_what_can_not_be_is_told_by_field(plane: Plane, fields: dict[str, 
     await plane.refuse(create, Reason.INVALID_ARGUMENT, field=field)
     change = pb.UpdateListenerRequest(name="there", **fields)  # type: ignore[arg-type]  # as above
     await plane.refuse(change, Reason.INVALID_ARGUMENT, field=field)
-    assert await plane.store.get_listener("l") is None
+    assert await plane.store.configuration.get(Listener, "l") is None
     assert plane.told == []
 
 
@@ -125,7 +125,7 @@ async def test_a_port_that_can_not_be_opened_is_refused_with_the_reason(plane: P
     await plane.listener("b", "127.0.0.1:3002")
     change = pb.UpdateListenerRequest(name="b", address=ADDRESS)
     await plane.refuse(change, Reason.INVALID_ARGUMENT, field="address")
-    assert [it.name for it in await plane.store.list_listeners(limit=10)] == ["b"]
+    assert [it.name for it in await plane.store.configuration.list(Listener, limit=10)] == ["b"]
 
 
 async def test_a_port_is_tried_only_when_it_is_to_be_opened(plane: Plane) -> None:

@@ -6,7 +6,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from tollkeeper.v1 import model_service_pb2 as pb
 from tollkeeper.v1 import traffic_pb2
 from tollkeeper_server.coordination.ports import Change
-from tollkeeper_server.domain.model import Capability, Deployment, FallbackCause, Price
+from tollkeeper_server.domain.model import Capability, Deployment, FallbackCause, Model, Price
 from tollkeeper_server.domain.traffic import Strategy, TrafficPolicy
 from tollkeeper_server.errors import Reason
 from tollkeeper_server.management.models import build_model
@@ -39,7 +39,7 @@ async def test_a_model_has_what_was_asked_for(plane: Plane) -> None:
     )
     made = (await plane.call(request, pb.CreateModelResponse)).model
     assert (made.name, list(made.aliases), made.is_active) == ("org/gpt-4o", ["fast"], True)
-    stored = await plane.store.get_model("org/gpt-4o")
+    stored = await plane.store.configuration.get(Model, "org/gpt-4o")
     assert stored is not None
     assert stored.capabilities == (Capability.CHAT_COMPLETIONS, Capability.MESSAGES)
     assert stored.deployments == (Deployment(upstream="openai", upstream_model="gpt-4o-2024"),)
@@ -88,7 +88,7 @@ async def test_it_has_the_traffic_settings_that_were_asked_for(plane: Plane) -> 
         price=pb.Price(prompt=150, completion=600),
         is_active=False,
     )
-    stored = await plane.store.get_model("m")
+    stored = await plane.store.configuration.get(Model, "m")
     assert stored is not None
     assert stored.deployments == (Deployment(upstream="openai", weight=7),)
     assert stored.policy == TrafficPolicy(strategy=Strategy.FAILOVER)
@@ -111,7 +111,7 @@ async def test_a_group_serves_it_instead_of_deployments(plane: Plane) -> None:
     await update(plane, "m", policy=traffic_pb2.TrafficPolicy(session_header="x-session"))
     back = await update(plane, "m", group="all")
     assert (back.group, len(back.deployments), back.HasField("policy")) == ("all", 0, False)
-    stored = await plane.store.get_model("m")
+    stored = await plane.store.configuration.get(Model, "m")
     assert stored is not None
     assert stored.policy == TrafficPolicy()
 
@@ -199,10 +199,10 @@ async def test_what_others_fall_back_to_stays_and_they_are_named(plane: Plane) -
 
 async def test_what_edits_at_the_same_time_left_behind_does_not_stop_other_edits(plane: Plane) -> None:
     await plane.model("a")
-    stored = await plane.store.get_model("a")
+    stored = await plane.store.configuration.get(Model, "a")
     assert stored is not None
     left = msgspec.structs.replace(stored, fallbacks=("gone", "a"), revision=2)
-    assert await plane.store.replace_model(left, expected=1)
+    assert await plane.store.configuration.replace(left, expected=1)
     assert not (await update(plane, "a", is_active=False)).is_active
     assert list((await update(plane, "a", fallbacks=["gone", "a"])).fallbacks) == ["gone", "a"]
     assert list((await update(plane, "a", update_mask=FieldMask(paths=["fallbacks"]))).fallbacks) == []

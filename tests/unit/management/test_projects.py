@@ -4,7 +4,9 @@ import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 from tollkeeper.v1 import project_service_pb2 as pb
 from tollkeeper_server.coordination.ports import Change
+from tollkeeper_server.domain.project import Project
 from tollkeeper_server.errors import Reason
+from tollkeeper_server.store.sealed import project_api_key
 
 from tests.unit.management.plane import Plane
 
@@ -31,11 +33,11 @@ async def test_a_project_is_active_at_once_and_read_as_it_was_made(plane: Plane)
 async def test_its_key_is_sealed_for_it_and_shown_masked(plane: Plane, field: str) -> None:
     made = await plane.project(**{field: KEY})
     assert made.api_key == "sk-provi...6789"
-    stored = await plane.store.get_project(made.id)
+    stored = await plane.store.configuration.get(Project, made.id)
     assert stored is not None
     assert stored.api_key is not None
     assert KEY not in stored.api_key
-    assert plane.sealer.open(stored.api_key, f"project:{made.id}:api_key") == KEY
+    assert plane.sealer.open(stored.api_key, project_api_key(made.id)) == KEY
 
 
 async def test_both_names_of_the_key_may_be_given_if_they_agree(plane: Plane) -> None:
@@ -51,7 +53,7 @@ async def test_a_key_is_replaced_and_removed(plane: Plane) -> None:
     assert replaced.api_key == "sk-anoth...zzzz"
     removed = await update(plane, id=made.id, api_key="")
     assert removed.api_key == ""
-    stored = await plane.store.get_project(made.id)
+    stored = await plane.store.configuration.get(Project, made.id)
     assert stored is not None
     assert stored.api_key is None
 

@@ -10,23 +10,24 @@ from tollkeeper.v1 import token_service_pb2 as pb
 from tollkeeper_server.domain.token import Token, digest_secret
 from tollkeeper_server.errors import Reason, StoreUnavailableError
 from tollkeeper_server.store.sqlite.store import SqliteStore
+from tollkeeper_server.store.sqlite.tokens import SqliteTokens
 
 from tests.unit.management.plane import DIGEST_KEY, Plane
 
 MISSING = "tok_" + "0" * 26
 
 
-class _Stubborn(SqliteStore):
-    """A real store that is away whenever one token is to be written."""
+class _Stubborn(SqliteTokens):
+    """Real tokens of a store that is away whenever one of them is to be written."""
 
     def __init__(self, store: SqliteStore, token_id: str) -> None:
-        self.__dict__ |= store.__dict__  # the same open file
+        super().__init__(store._connection)
         self._stubborn = token_id
 
-    async def replace_token(self, token: Token, *, expected: int) -> bool:
+    async def replace(self, token: Token, *, expected: int) -> bool:
         if token.id == self._stubborn:
             raise StoreUnavailableError("the store")
-        return await super().replace_token(token, expected=expected)
+        return await super().replace(token, expected=expected)
 
 
 async def update(plane: Plane, **fields: object) -> pb.Token:
@@ -42,7 +43,7 @@ async def rotate(plane: Plane, token_id: str) -> pb.RotateTokenResponse:
 
 async def test_only_the_digest_of_a_secret_is_stored(plane: Plane) -> None:
     minted = await plane.mint((await plane.project()).id)
-    stored = await plane.store.get_token(minted.id)
+    stored = await plane.store.tokens.get(minted.id)
     assert stored is not None
     assert stored.digest == digest_secret(minted.token.encode(), DIGEST_KEY)
     assert minted.token not in repr(stored)
@@ -75,7 +76,7 @@ async def test_a_secret_may_be_given_once(plane: Plane) -> None:
     request = pb.CreateTokenRequest(project_id=project, secret="sk-of-an-earlier-gateway")
     minted = await plane.call(request, pb.CreateTokenResponse)
     assert minted.token == request.secret
-    found = await plane.store.find_token(digest_secret(request.secret.encode(), DIGEST_KEY))
+    found = await plane.store.tokens.find(digest_secret(request.secret.encode(), DIGEST_KEY))
     assert found is not None
     assert (found.id, request.secret in repr(found)) == (minted.id, False)
     error = await plane.refuse(request, Reason.ALREADY_EXISTS, field="secret")
@@ -183,8 +184,8 @@ async def test_a_rotated_token_has_another_secret_and_the_old_one_is_retired(pla
     rotated = await rotate(plane, minted.id)
     assert rotated.token != minted.token
     old, new = (digest_secret(it.encode(), DIGEST_KEY) for it in (minted.token, rotated.token))
-    assert await plane.store.find_token(old) is None
-    found = await plane.store.find_token(new)
+    assert await plane.store.tokens.find(old) is None
+    found = await plane.store.tokens.find(new)
     assert found is not None
     assert found.id == minted.id
     assert plane.told[-1].retired_digest == old
@@ -213,7 +214,7 @@ async def test_an_edit_keeps_what_traffic_counted(plane: Plane) -> None:
     project = await plane.project()
     request = pb.CreateTokenRequest(project_id=project.id, max_requests=5)
     minted = await plane.call(request, pb.CreateTokenResponse)
-    assert await plane.store.admit_request(minted.id, at=plane.clock())
+    assert await plane.store.tokens.admit(minted.id, at=plane.clock())
     changed = await update(plane, id=minted.id, name="n", etag=minted.etag)
     assert changed.name == "n"
     assert (await plane.token(minted.id)).request_count == 1
@@ -236,8 +237,8 @@ async def test_a_token_that_is_not_there_is_not_found(plane: Plane, request_: pb
 async def test_one_that_can_not_be_revoked_does_not_keep_the_others(plane: Plane) -> None:
     project = await plane.project()
     tokens = [await plane.mint(project.id) for _ in range(3)]
-    stubborn = Plane(_Stubborn(plane.store, tokens[1].id), plane.clock, plane.sealer, plane.changes)
+    plane.store.tokens = _Stubborn(plane.store, tokens[1].id)
     request = project_service_pb2.RevokeProjectTokensRequest(id=project.id)
-    answer = await stubborn.call(request, project_service_pb2.RevokeProjectTokensResponse)
+    answer = await plane.call(request, project_service_pb2.RevokeProjectTokensResponse)
     assert (answer.revoked_count, answer.failed_count, answer.total_tokens) == (2, 1, 3)
     assert [(await plane.token(token.id)).is_active for token in tokens] == [False, True, False]

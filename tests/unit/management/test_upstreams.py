@@ -14,8 +14,10 @@ from tollkeeper_server.domain.upstream import (
     HeaderOperation,
     Probe,
     Provider,
+    Upstream,
 )
 from tollkeeper_server.errors import Reason
+from tollkeeper_server.store.sealed import upstream_api_key, upstream_proxy_url
 
 from tests.unit.management.plane import NOON, Plane
 
@@ -36,17 +38,17 @@ async def update(plane: Plane, name: str, **fields: object) -> pb.Upstream:
 
 async def defaults(plane: Plane) -> list[str]:
     """Returns the names of the upstreams that are the default."""
-    return [it.name for it in await plane.store.list_upstreams(limit=100) if it.is_default]
+    return [it.name for it in await plane.store.configuration.list(Upstream, limit=100) if it.is_default]
 
 
 async def test_its_credential_is_sealed_for_it_and_shown_masked(plane: Plane) -> None:
     made = await create(plane, name="main", provider=pb.PROVIDER_OPENAI, api_key=KEY, organization="org")
     assert (made.api_key, made.organization) == ("sk-provi...6789", "org")
     assert made.auth_scheme == pb.AUTH_SCHEME_UNSPECIFIED
-    stored = await plane.store.get_upstream("main")
+    stored = await plane.store.configuration.get(Upstream, "main")
     assert stored is not None
     assert stored.api_key is not None
-    assert plane.sealer.open(stored.api_key, "upstream:main:api_key") == KEY
+    assert plane.sealer.open(stored.api_key, upstream_api_key("main")) == KEY
     assert plane.told == [Change()]
     read = await plane.call(pb.GetUpstreamRequest(name="main"), pb.GetUpstreamResponse)
     assert read.upstream == made
@@ -71,7 +73,7 @@ async def test_it_has_what_was_asked_for(plane: Plane) -> None:
         "X-Key",
     )
     assert made.timeouts == timeouts
-    stored = await plane.store.get_upstream("g")
+    stored = await plane.store.configuration.get(Upstream, "g")
     assert stored is not None
     assert (stored.provider, stored.auth_scheme) == (Provider.GENERIC, AuthScheme.HEADER)
     assert stored.timeouts == {"idle": 1.5}
@@ -93,7 +95,7 @@ async def test_it_has_the_traffic_settings_that_were_asked_for(plane: Plane) -> 
     assert (made.probe.path, made.probe.interval.seconds) == ("/models", 10)
     assert (list(made.header_operations), made.is_active) == ([operation], False)
     assert made.proxy_url == "http://user:****@proxy:3128"
-    stored = await plane.store.get_upstream("g")
+    stored = await plane.store.configuration.get(Upstream, "g")
     assert stored is not None
     assert stored.breaker == Breaker(threshold=0.25)
     assert stored.header_operations == (
@@ -101,7 +103,7 @@ async def test_it_has_the_traffic_settings_that_were_asked_for(plane: Plane) -> 
     )
     assert stored.probe == Probe(path="/models")
     assert "canary" not in repr(stored)
-    opened = plane.sealer.open(stored.proxy_url or "", "upstream:g:proxy_url")
+    opened = plane.sealer.open(stored.proxy_url or "", upstream_proxy_url("g"))
     assert opened == "http://user:canary-password@proxy:3128"
     cleared = await update(
         plane, "g", update_mask=FieldMask(paths=["probe", "breaker", "header_operations", "proxy_url"])
@@ -185,7 +187,7 @@ async def test_a_name_is_taken_once(plane: Plane) -> None:
 async def test_what_does_not_fit_together_is_refused_and_nothing_is_stored(plane: Plane) -> None:
     request = pb.CreateUpstreamRequest(name="a", provider=pb.PROVIDER_AZURE, base_url="https://a")
     await plane.refuse(request, Reason.INVALID_ARGUMENT, field="api_version")
-    assert await plane.store.list_upstreams(limit=1) == []
+    assert await plane.store.configuration.list(Upstream, limit=1) == []
     assert plane.told == []
 
 
@@ -252,10 +254,10 @@ async def test_a_new_default_replaces_the_old_one(plane: Plane) -> None:
 
 async def test_a_default_wins_over_one_whose_clock_was_ahead(plane: Plane) -> None:
     await plane.upstream("a", is_default=True)
-    stored = await plane.store.get_upstream("a")
+    stored = await plane.store.configuration.get(Upstream, "a")
     assert stored is not None
     ahead = msgspec.structs.replace(stored, updated_at=NOON.replace(year=2030), revision=stored.revision + 1)
-    assert await plane.store.replace_upstream(ahead, expected=stored.revision)
+    assert await plane.store.configuration.replace(ahead, expected=stored.revision)
     await plane.upstream("b", is_default=True)
     assert await defaults(plane) == ["b"]
 
@@ -263,13 +265,13 @@ async def test_a_default_wins_over_one_whose_clock_was_ahead(plane: Plane) -> No
 async def test_of_two_defaults_left_by_a_crash_the_next_edit_keeps_the_later(plane: Plane) -> None:
     await plane.upstream("a", is_default=True)
     await plane.upstream("b")
-    stored = await plane.store.get_upstream("b")
+    stored = await plane.store.configuration.get(Upstream, "b")
     assert stored is not None
     # The crash: b was written, a was not yet.
     later = msgspec.structs.replace(
         stored, is_default=True, updated_at=plane.clock(), revision=stored.revision + 1
     )
-    assert await plane.store.replace_upstream(later, expected=stored.revision)
+    assert await plane.store.configuration.replace(later, expected=stored.revision)
     await update(plane, "b", is_default=True)
     assert await defaults(plane) == ["b"]
 

@@ -41,7 +41,7 @@ def at(minutes: int) -> Timestamp:
 
 
 async def test_an_event_is_shown_whole(plane: Plane) -> None:
-    await plane.store.add_usage([event(1)])
+    await plane.store.usage.add([event(1)])
     answer = await plane.call(pb.ListUsageEventsRequest(), pb.ListUsageEventsResponse)
     expected = pb.UsageEvent(
         id="req_" + "1".zfill(26),
@@ -68,7 +68,7 @@ async def test_an_event_is_shown_whole(plane: Plane) -> None:
 
 
 async def test_pages_go_from_the_newest_to_the_oldest(plane: Plane) -> None:
-    await plane.store.add_usage([event(number) for number in range(5)])
+    await plane.store.usage.add([event(number) for number in range(5)])
     read: list[str] = []
     token = ""
     while True:
@@ -97,7 +97,7 @@ async def test_filters_leave_out_the_others(plane: Plane, fields: dict[str, str]
     other = event(
         2, project_id="prj_2", token_id="tok_2", model_served="o3", upstream="azure", request_id="r2"
     )
-    await plane.store.add_usage([event(1), other, event(3)])
+    await plane.store.usage.add([event(1), other, event(3)])
     request = pb.ListUsageEventsRequest(**fields)  # type: ignore[arg-type]  # fields of the message
     answer = await plane.call(request, pb.ListUsageEventsResponse)
     assert [it.request_id for it in answer.events] == ["r2"]
@@ -105,7 +105,7 @@ async def test_filters_leave_out_the_others(plane: Plane, fields: dict[str, str]
 
 async def test_sums_are_grouped_as_asked(plane: Plane) -> None:
     failed = event(3, model_served="o3", status=502, tokens=Tokens(confidence=Confidence.ESTIMATED))
-    await plane.store.add_usage([event(1), event(2), failed])
+    await plane.store.usage.add([event(1), event(2), failed])
     request = pb.SummarizeUsageRequest(group_by=[pb.USAGE_GROUP_MODEL, pb.USAGE_GROUP_HOUR])
     rows = (await plane.call(request, pb.SummarizeUsageResponse)).rows
     assert [(row.model, row.requests, row.failed_requests, row.prompt_tokens) for row in rows] == [

@@ -1,4 +1,4 @@
-"""The certificate is usable or the reason why not is told; the self-signed one is kept and renewed."""
+"""A certificate is usable, or refused with the reason; the self-signed one is kept and renewed."""
 
 import ssl
 from datetime import UTC, datetime, timedelta
@@ -12,12 +12,12 @@ from tollkeeper_server.settings import Settings, Tls
 
 
 def self_signed(folder: Path) -> tuple[Path, Path]:
-    """Returns a self-signed certificate kept in a folder."""
+    """Return a self-signed certificate kept in a folder."""
     return load_certificate(Settings(data_dir=folder, tls=Tls.SELF_SIGNED))
 
 
-def given(certificate: Path, key: Path) -> tuple[Path, Path]:
-    """Returns the certificate that the settings name."""
+def named(certificate: Path, key: Path) -> tuple[Path, Path]:
+    """Return the certificate that the settings name."""
     return load_certificate(Settings(tls_cert=certificate, tls_key=key))
 
 
@@ -58,15 +58,15 @@ def test_it_is_made_anew_if_it_was_damaged(tmp_path: Path, damage: str) -> None:
 
 def test_a_given_certificate_is_used_where_it_is(tmp_path: Path) -> None:
     pair = self_signed(tmp_path)
-    assert given(*pair) == pair
+    assert named(*pair) == pair
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     certificate, key = self_signed(tmp_path)
     with pytest.raises(CertificateError, match=r"tls_cert: .*absent: No such file"):
-        given(tmp_path / "absent", key)
+        named(tmp_path / "absent", key)
     with pytest.raises(CertificateError, match=r"tls_key: .*absent: No such file"):
-        given(certificate, tmp_path / "absent")
+        named(certificate, tmp_path / "absent")
 
 
 def test_what_is_no_pem_is_told(tmp_path: Path) -> None:
@@ -74,19 +74,19 @@ def test_what_is_no_pem_is_told(tmp_path: Path) -> None:
     nonsense = tmp_path / "nonsense"
     nonsense.write_text("nonsense")
     with pytest.raises(CertificateError, match=r"tls_cert: .*nonsense is not a PEM file"):
-        given(nonsense, key)
+        named(nonsense, key)
     nonsense.write_text("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
     with pytest.raises(CertificateError, match="are not a certificate and its key"):
-        given(nonsense, key)
+        named(nonsense, key)
     with pytest.raises(CertificateError, match="are not a certificate and its key"):
-        given(key, certificate)
+        named(key, certificate)
 
 
 def test_a_key_of_another_certificate_is_told(tmp_path: Path) -> None:
     certificate, _ = self_signed(tmp_path / "a")
     _, key = self_signed(tmp_path / "b")
     with pytest.raises(CertificateError, match="does not belong to the certificate"):
-        given(certificate, key)
+        named(certificate, key)
 
 
 def test_a_folder_that_can_not_be_written_is_told(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from tollkeeper_server.process.configure import read_file
-from tollkeeper_server.process.signals import RunError
+from tollkeeper_server.process.errors import RunError
 
 
 def test_a_file_is_read_with_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

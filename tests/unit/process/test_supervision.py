@@ -1,4 +1,4 @@
-"""What a server process tells systemd."""
+"""A server process tells systemd, if there is one, that it is ready."""
 
 import os
 import socket

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from tollkeeper_server.doors.sockets import Place, bind_place, name_of
 from tollkeeper_server.process import takeover
-from tollkeeper_server.process.takeover import Handover, Port, TakeoverError, Use, peer_uid, take_over
+from tollkeeper_server.process.takeover import Handover, Port, TakeoverError, Use, take_over
+from tollkeeper_server.process.unix_socket import peer_uid
 
 PATIENCE_SECONDS = 20.0
 ANY = Place("127.0.0.1", 0)
@@ -35,51 +36,51 @@ async def offered(directory: Path, listeners: int = 0) -> AsyncIterator[tuple[Ha
 
 async def test_who_is_ready_has_every_port(tmp_path: Path) -> None:
     async with offered(tmp_path, listeners=250) as (handover, names):
-        taken = await asyncio.to_thread(take_over, tmp_path)
-        assert taken
-        data, console = taken.take(Use.DATA, "127.0.0.1:0"), taken.take(Use.CONSOLE, names[1])
+        inherited = await asyncio.to_thread(take_over, tmp_path)
+        assert inherited
+        data, console = inherited.take(Use.DATA, "127.0.0.1:0"), inherited.take(Use.CONSOLE, names[1])
         assert data
         assert console
-        listeners = taken.take_listeners()
+        listeners = inherited.take_listeners()
         assert [name_of(one) for one in (data, console, *listeners)] == names
-        assert taken.take(Use.DATA, "127.0.0.1:0") is None
-        assert (taken.grpc("127.0.0.1:0"), taken.grpc("127.0.0.1:9")) == ("127.0.0.1:9",) * 2
-        assert taken.grpc("127.0.0.1:10") is None
+        assert inherited.take(Use.DATA, "127.0.0.1:0") is None
+        assert (inherited.grpc("127.0.0.1:0"), inherited.grpc("127.0.0.1:9")) == ("127.0.0.1:9",) * 2
+        assert inherited.grpc("127.0.0.1:10") is None
         assert not any(os.get_inheritable(one.fileno()) for one in (data, console, *listeners))
         with socket.create_connection(data.getsockname()):
             data.accept()[0].close()
-        assert not handover.taken.is_set()
-        taken.ready()
-        await handover.taken.wait()
+        assert not handover.taken_over.is_set()
+        inherited.confirm()
+        await handover.taken_over.wait()
         for one in (data, console, *listeners):
             one.close()
-        taken.close()
+        inherited.close()
 
 
 async def test_who_is_not_ready_changes_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     async with offered(tmp_path) as (handover, _):
         for _ in range(3):
-            taken = await asyncio.to_thread(take_over, tmp_path)
-            assert taken
-            taken.close()
+            inherited = await asyncio.to_thread(take_over, tmp_path)
+            assert inherited
+            inherited.close()
         last = await asyncio.to_thread(take_over, tmp_path)
         assert last
-        assert not handover.taken.is_set()
+        assert not handover.taken_over.is_set()
         assert "ended before it was ready" in caplog.text
         last.close()
 
 
 async def test_the_successor_can_be_taken_over_at_the_same_place(tmp_path: Path) -> None:
     async with offered(tmp_path) as (first, _):
-        taken = await asyncio.to_thread(take_over, tmp_path)
-        assert taken
+        inherited = await asyncio.to_thread(take_over, tmp_path)
+        assert inherited
         waiting = asyncio.create_task(asyncio.to_thread(take_over, tmp_path))
         second = Handover(tmp_path, list, "", "second")
-        taken.ready()
-        await first.taken.wait()
+        inherited.confirm()
+        await first.taken_over.wait()
         await first.close()
-        second.start(taken.take(Use.TAKEOVER))
-        taken.close()
+        second.start(inherited.take(Use.TAKEOVER))
+        inherited.close()
         third = await waiting
         assert third
         assert third.grpc("") == "second"
@@ -98,7 +99,7 @@ async def test_a_process_of_another_user_is_refused(
             await loop.sock_connect(other, str(tmp_path / takeover.SOCKET_FILE))
             assert await loop.sock_recv(other, 1000) == b""
         assert "of another user" in caplog.text
-        assert not handover.taken.is_set()
+        assert not handover.taken_over.is_set()
         with pytest.raises(TakeoverError, match="belongs to a process of another user"):
             await asyncio.to_thread(take_over, tmp_path)
 
@@ -123,9 +124,9 @@ async def test_without_a_running_process_there_is_nothing_to_take(
     left.close()
     assert take_over(tmp_path) is None
     async with offered(tmp_path):
-        taken = await asyncio.to_thread(take_over, tmp_path)
-        assert taken
-        taken.close()
+        inherited = await asyncio.to_thread(take_over, tmp_path)
+        assert inherited
+        inherited.close()
         while "ended before it was ready" not in caplog.text:  # noqa: ASYNC110 - only the log tells
             await asyncio.sleep(0)
     assert not (tmp_path / takeover.SOCKET_FILE).exists()
@@ -136,9 +137,9 @@ async def test_a_long_path_is_no_hindrance(tmp_path: Path) -> None:
     directory = tmp_path / ("long" * 40)
     directory.mkdir()
     async with offered(directory):
-        taken = await asyncio.to_thread(take_over, directory)
-        assert taken
-        taken.close()
+        inherited = await asyncio.to_thread(take_over, directory)
+        assert inherited
+        inherited.close()
 
 
 async def test_a_second_process_on_the_data_directory_leaves_the_first_its_place(
@@ -147,9 +148,9 @@ async def test_a_second_process_on_the_data_directory_leaves_the_first_its_place
     async with offered(tmp_path) as (_, names):
         async with offered(tmp_path):
             assert "can't be taken over" in caplog.text
-        taken = await asyncio.to_thread(take_over, tmp_path)
-        assert taken
-        data = taken.take(Use.DATA, names[0])
+        inherited = await asyncio.to_thread(take_over, tmp_path)
+        assert inherited
+        data = inherited.take(Use.DATA, names[0])
         assert data
         data.close()
-        taken.close()
+        inherited.close()

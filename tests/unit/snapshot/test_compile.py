@@ -17,7 +17,7 @@ from tollkeeper_server.snapshot.compile import (
     compile_target,
 )
 from tollkeeper_server.snapshot.model import Snapshot, Target
-from tollkeeper_server.store.sealed import Sealer, UnsealError, new_key
+from tollkeeper_server.store.sealed import Sealer, UnsealError, new_key, project_api_key, upstream_api_key
 
 T0 = datetime(2026, 11, 21, tzinfo=UTC)
 SEALER = Sealer(new_key())
@@ -28,7 +28,7 @@ def _upstream(name: str, **changes: Any) -> Upstream:
     fields: dict[str, Any] = {
         "provider": Provider.OPENAI,
         "base_url": "https://api.test/v1",
-        "api_key": SEALER.seal(KEY, f"upstream:{name}:api_key"),
+        "api_key": SEALER.seal(KEY, upstream_api_key(name)),
         "created_at": T0,
         "updated_at": T0,
         **changes,
@@ -187,7 +187,7 @@ def test_the_order_of_the_input_does_not_matter(
 
 
 def test_a_projects_key_is_open_and_hidden() -> None:
-    sealed = SEALER.seal("sk-own-canary", "project:prj_1:api_key")
+    sealed = SEALER.seal("sk-own-canary", project_api_key("prj_1"))
     snapshot = _compile(projects=[_project("prj_1", api_key=sealed), _project("prj_2", is_active=False)])
 
     assert snapshot.projects["prj_1"].api_key == "sk-own-canary"
@@ -272,7 +272,7 @@ def test_timeouts_that_nobody_knows_do_not_compile() -> None:
 
 @pytest.mark.parametrize("kind", ["upstream", "project"])
 def test_a_secret_that_does_not_open_names_whose_it_is(kind: str) -> None:
-    elsewhere = Sealer(new_key()).seal("canary", "upstream:a:api_key")
+    elsewhere = Sealer(new_key()).seal("canary", upstream_api_key("a"))
     upstreams = [_upstream("a", api_key=elsewhere)] if kind == "upstream" else []
     projects = [_project("a", api_key=elsewhere)] if kind == "project" else []
     with pytest.raises(CompileError, match=f"the api_key of {kind} a: ") as caught:
@@ -283,7 +283,7 @@ def test_a_secret_that_does_not_open_names_whose_it_is(kind: str) -> None:
 
 def test_a_secret_moved_to_another_upstream_does_not_open() -> None:
     with pytest.raises(CompileError, match="not where it was put"):
-        _compile([_upstream("b", api_key=SEALER.seal(KEY, "upstream:a:api_key"))])
+        _compile([_upstream("b", api_key=SEALER.seal(KEY, upstream_api_key("a")))])
 
 
 def test_the_secret_of_an_inactive_upstream_is_not_needed() -> None:

@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tollkeeper_server.domain.project import Project
-from tollkeeper_server.domain.usage import UsageGroup
 from tollkeeper_server.errors import StoreUnavailableError
-from tollkeeper_server.store.documents import from_document, time_text, to_document, usage_row
+from tollkeeper_server.store.documents import from_document, time_text, to_document
 
 offsets = st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
 times = st.datetimes(datetime(1970, 1, 2), datetime(9999, 12, 30), timezones=offsets)  # noqa: DTZ001 - bounds
@@ -35,13 +34,3 @@ def test_a_damaged_entity_is_not_a_missing_one(damage: dict[str, object]) -> Non
     document = to_document(Project(id="prj_1", name="n", created_at=now, updated_at=now)) | damage
     with pytest.raises(StoreUnavailableError):
         from_document(document, Project)
-
-
-def test_a_row_starts_at_the_finer_of_its_times() -> None:
-    """Grouped by day and hour, a row is of the hour."""
-    group = {"day": "2026-03-04", "hour": "2026-03-04T15"}
-    day = usage_row([UsageGroup.DAY], group, {})
-    both = usage_row([UsageGroup.HOUR, UsageGroup.DAY], group, {"requests": 2})
-    assert day.start == datetime(2026, 3, 4, tzinfo=UTC)
-    assert both.start == datetime(2026, 3, 4, 15, tzinfo=UTC)
-    assert both.requests == 2

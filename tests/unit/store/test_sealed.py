@@ -5,13 +5,22 @@ import base64
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tollkeeper_server.store.sealed import Sealer, UnsealError, new_key
+from tollkeeper_server.store.sealed import (
+    DIGEST_KEY,
+    Context,
+    Sealer,
+    UnsealError,
+    new_key,
+    project_api_key,
+    upstream_api_key,
+    upstream_proxy_url,
+)
 
-CONTEXT = "project/prj_1/api_key"
+CONTEXT = Context("project/prj_1/api_key", "a key")
 
 
-@given(secret=st.text(), context=st.text())
-def test_what_is_sealed_opens(secret: str, context: str) -> None:
+@given(secret=st.text(), context=st.builds(Context, st.text(), st.text()))
+def test_what_is_sealed_opens(secret: str, context: Context) -> None:
     """Any text in any context comes back as it was."""
     sealer = Sealer(new_key())
     assert sealer.open(sealer.seal(secret, context), context) == secret
@@ -43,7 +52,35 @@ def test_a_secret_opens_only_where_it_was_put() -> None:
     """One project's sealed key is of no use in another project."""
     sealer = Sealer(new_key())
     with pytest.raises(UnsealError, match="damaged or not where it was put"):
-        sealer.open(sealer.seal("secret", CONTEXT), "project/prj_2/api_key")
+        sealer.open(sealer.seal("secret", CONTEXT), Context("project/prj_2/api_key", "a key"))
+
+
+@pytest.mark.parametrize(
+    ("context", "text", "sealed"),
+    [
+        (DIGEST_KEY, "digest_key", "vT0eRFjFcAmNALLEDRX7Ss7lc9svhY5dN-mU6ZXBO5c="),
+        (
+            project_api_key("prj_1"),
+            "project:prj_1:api_key",
+            "7sjwcg6QIUSavt35_3A9bwSl8RM1vzbs4i1ls6EWUH4=",
+        ),
+        (
+            upstream_api_key("openai"),
+            "upstream:openai:api_key",
+            "tBWZaRh5zKy0ulHOQEQ7ighOo6AxOvGGi06O7W9aJcI=",
+        ),
+        (
+            upstream_proxy_url("openai"),
+            "upstream:openai:proxy_url",
+            "Z0uCPMV1eA-bmJUupgBKKKWslMPzvcvOqAeb59R2gOs=",
+        ),
+    ],
+    ids=["digest key", "project's key", "upstream's key", "upstream's proxy"],
+)
+def test_contexts_never_change(context: Context, text: str, sealed: str) -> None:
+    """Stores hold secrets that were sealed for these texts; for others they would be lost."""
+    assert context.text == text
+    assert Sealer(base64.b64encode(b"A" * 32).decode()).open(f"enc:v1:22a48051:{sealed}", context) == "sk-1"
 
 
 @given(data=st.data())

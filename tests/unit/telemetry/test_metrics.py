@@ -10,6 +10,7 @@ from tollkeeper_server.telemetry.metrics import (
     BOUNDS,
     OTHER,
     UPSTREAM_STATUS,
+    Ended,
     Histogram,
     Metrics,
     counters,
@@ -33,17 +34,18 @@ def _end(
 ) -> None:
     metrics.began("data")
     metrics.ended(
-        "data",
-        method,
-        "chat_completions",
-        status,
-        error,
-        0.3,
-        "gpt-*",
-        upstream,
-        tokens,
-        first_byte,
-        streamed,
+        Ended(
+            listener="data",
+            method=method,
+            endpoint="chat_completions",
+            status=status,
+            error=error,
+            seconds=0.3,
+            model="gpt-*",
+            upstream=upstream,
+            tokens=tokens,
+            first_byte_seconds=first_byte if streamed else 0.0,
+        )
     )
 
 
@@ -85,7 +87,7 @@ def test_a_request_is_under_way_until_it_ends() -> None:
     metrics.began("data")
     metrics.began("data")
     assert metrics.in_flight == {"data": 2}
-    metrics.ended("data", "GET", "models", 200, "", 0.1, "", "", Tokens(), 0.0, streamed=False)
+    metrics.ended(Ended(listener="data", method="GET", endpoint="models", status=200, seconds=0.1))
     assert metrics.in_flight == {"data": 1}
 
 

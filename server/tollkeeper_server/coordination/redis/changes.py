@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Callable
 
 from tollkeeper_server.coordination.local import LocalChanges
-from tollkeeper_server.coordination.ports import Change, Listener, Unknown
+from tollkeeper_server.coordination.ports import Change, Subscriber, Unknown
 from tollkeeper_server.coordination.redis.link import FAILURES, RedisLink
 from tollkeeper_server.coordination.redis.tokens import RedisSharedTokens
 from tollkeeper_server.coordination.wire import Message, decode_message, encode_message
@@ -42,23 +42,23 @@ class RedisChanges:
         self._tasks: list[asyncio.Task[None]] = []
         self.subscribed = asyncio.Event()
 
-    def subscribe(self, listener: Listener) -> None:
-        """Calls `listener` with every change, from here and from the others."""
-        self._local.subscribe(listener)
+    def subscribe(self, subscriber: Subscriber) -> None:
+        """As the port says."""
+        self._local.subscribe(subscriber)
 
     async def open(self) -> None:
-        """Starts listening; `subscribed` is set while Redis has confirmed it."""
+        """Start listening; `subscribed` is set while Redis has confirmed it."""
         self._tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._relay_config())]
 
     async def close(self) -> None:
-        """Tells what is still to be told, and stops listening."""
+        """Finish the changes under way, and stop listening."""
         await asyncio.gather(*self._under_way)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def publish(self, change: Change) -> None:
-        """Applies the change here, then puts it into the shared cache and tells the others.
+        """Apply the change here, then put it into the shared cache and tell the other processes.
 
         Completes even if the caller is cancelled.
         """
@@ -129,7 +129,7 @@ class RedisChanges:
                 await self._local.deliver(message.change)
 
     async def _relay_config(self) -> None:
-        # Apart from the listening: reading the configuration must not hold up a revocation.
+        # Not in the task that listens: reading the configuration must not hold up a revocation.
         while True:
             await self._config_changed.wait()
             self._config_changed.clear()

@@ -1,4 +1,4 @@
-"""The connection to Redis that everything here shares."""
+"""The connection to Redis that the tokens, the placements and the changes share."""
 
 import asyncio
 import logging
@@ -18,7 +18,7 @@ logger = logging.getLogger("tollkeeper.coordination")
 T = TypeVar("T")
 
 FAILURES = (RedisError, OSError, TimeoutError, RuntimeError)
-"""How a command fails. uvloop raises RuntimeError for a write to a connection that was closed meanwhile."""
+"""The ways a command fails. uvloop raises RuntimeError for a write to a connection closed meanwhile."""
 
 _CONNECTIONS = 32
 
@@ -44,7 +44,7 @@ class RedisLink:
             retry=Retry(NoBackoff(), 0),
         )
         try:
-            # Options of the URL are looked at when a connection is made, and then fail every command.
+            # Options of the URL are read when a connection is made; a wrong one would fail every command.
             pool.connection_class(**pool.connection_kwargs)
         except TypeError:
             raise ValueError("an option in the Redis URL is not known") from None
@@ -61,18 +61,18 @@ class RedisLink:
         return self._answers
 
     def on_return(self, callback: Callable[[], None]) -> None:
-        """Calls `callback` each time that Redis answers again."""
+        """Call `callback` each time that Redis answers again."""
         self._on_return.append(callback)
 
     async def open(self) -> None:
-        """Finds out whether Redis answers; that it does not is no error."""
+        """Find out whether Redis answers; that it does not is no error."""
         try:
             await self.run(self._write)
         except StoreUnavailableError:
             return
 
     async def close(self) -> None:
-        """Lets go of all connections."""
+        """Close all connections."""
         self._answers = False
         if self._probe is not None:
             self._probe.cancel()
@@ -80,7 +80,7 @@ class RedisLink:
         await self.client.aclose()
 
     async def run(self, command: Callable[[Redis], Awaitable[T]]) -> T:
-        """Runs a command. Raises `StoreUnavailableError` if Redis does not answer or refuses.
+        """Run a command. Raises `StoreUnavailableError` if Redis does not answer or refuses.
 
         The command goes on if the caller is cancelled: broken off midway, its reply could be taken
         for that of the next command on the connection.

@@ -1,7 +1,7 @@
 """Placements in Redis, for all processes.
 
-Key: `tollkeeper:placement:<SHA-256 of the id>`, of a fixed length whatever an upstream calls things; the
-value is the placement as JSON.
+Key: `tollkeeper:placement:<SHA-256 of the id>`, of a fixed length however long the id is; the value is the
+placement as JSON.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ from tollkeeper_server.errors import StoreUnavailableError
 logger = logging.getLogger("tollkeeper.coordination")
 
 LIFETIME = 24 * 3600
-"""Seconds that an entry is kept after it was made or looked up in the store."""
+"""Seconds for which an entry is kept after it was made or looked up in the store."""
 
 
 class RedisPlacements:

@@ -1,9 +1,9 @@
-"""One call to an upstream: what came of it, and what health and metrics are told of that."""
+"""One call of an upstream: its outcome, and how health and metrics are told."""
 
 import time
 from dataclasses import dataclass
 
-from tollkeeper_server.dataplane.call.health import Call
+from tollkeeper_server.dataplane.call.health import UpstreamCall
 from tollkeeper_server.dataplane.call.retry import retryable_status
 from tollkeeper_server.dataplane.transport import (
     ConnectError,
@@ -18,58 +18,54 @@ from tollkeeper_server.telemetry.metrics import Metrics
 
 
 class Attempt:
-    """A call that an upstream has answered. `end` or `abandon` must be called; what comes after the first
-    of them counts for nothing.
-    """
+    """A call that an upstream has answered. `end` or `abandon` must follow; the first of them counts."""
 
     __slots__ = ("_began", "_call", "_metrics", "_pool", "ask_usage", "incoming", "leg")
 
-    def __init__(self, leg: Leg, pool: Pool, call: Call, metrics: Metrics, *, ask_usage: bool) -> None:
+    def __init__(
+        self, leg: Leg, pool: Pool, call: UpstreamCall, metrics: Metrics, *, ask_usage: bool
+    ) -> None:
         self.leg = leg
         self.ask_usage = ask_usage
         self.incoming: Incoming
         self._pool = pool
-        self._call: Call | None = call
+        self._call = call
         self._metrics = metrics
         self._began = time.monotonic()
 
     def answering(self) -> None:
-        """Takes note that the answer has begun, and well."""
-        if self._call is not None:
-            self._call.answering()
+        """Record that the answer has begun well."""
+        self._call.answering()
 
     def end(self, error: str = "", *, blameless: bool = False) -> None:
-        """Takes note of how the call came out; `error` empty is well. `blameless` leaves health alone."""
-        call, self._call = self._call, None
-        if call is None:
-            return
+        """Record the outcome: `error` is its kind, empty for none. `blameless` leaves the health alone."""
         seconds = time.monotonic() - self._began
         upstream = self.leg.target.name
         if blameless:
-            call.abandoned()
+            counts = self._call.abandoned()
         elif error:
-            call.failed(seconds)
-            self._metrics.breaker_result(upstream, "failure")
+            counts = self._call.failed(seconds)
         else:
-            call.succeeded(seconds)
-            self._metrics.breaker_result(upstream, "success")
+            counts = self._call.succeeded(seconds)
+        if not counts:
+            return
+        if not blameless:
+            self._metrics.breaker_result(upstream, "failure" if error else "success")
         self._metrics.called(self._pool.name, upstream, seconds, error)
 
     def abandon(self) -> None:
-        """Takes note that nobody waits for the answer any more."""
-        call, self._call = self._call, None
-        if call is not None:
-            call.abandoned()
+        """Record that the answer is not waited for any more."""
+        self._call.abandoned()
 
     def release(self) -> None:
-        """Lets go of an answer that is not passed on."""
+        """Let go of an answer that is not passed on."""
         self.abandon()
         self.incoming.close()
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """No upstream answered. `unsent`: none can have acted on the request."""
+    """No upstream answered. `unsent` says that none can have acted on the request."""
 
     error: TollkeeperError
     unsent: bool = False
@@ -79,18 +75,18 @@ Result = Attempt | Failure
 
 
 def unserved(result: Result) -> bool:
-    """Tells whether another upstream might do better."""
+    """Return whether another upstream might do better."""
     return isinstance(result, Failure) or retryable_status(result.incoming.status)
 
 
 def release(result: Result) -> None:
-    """Lets go of a result that is not passed on."""
+    """Let go of a result that is not passed on."""
     if isinstance(result, Attempt):
         result.release()
 
 
 def kind_of(error: TransportError) -> str:
-    """Returns the word by which metrics count an error."""
+    """Return the word by which metrics count an error."""
     match error:
         case ConnectError():
             return "connect"
@@ -103,7 +99,7 @@ def kind_of(error: TransportError) -> str:
 
 
 def refusal_of(error: TransportError, leg: Leg) -> TollkeeperError:
-    """Returns what a caller is told of an error."""
+    """Return the error that the caller is answered with."""
     match error:
         case TimeoutExpiredError():
             reason = Reason.UPSTREAM_TIMEOUT

@@ -7,7 +7,7 @@ them again, after a wait. A budget over all requests keeps retries from becoming
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import UTC, datetime
 from random import Random
 
@@ -31,10 +31,10 @@ from tollkeeper_server.dataplane.call.retry import (
     wait_seconds,
 )
 from tollkeeper_server.dataplane.exchange import Exchange
+from tollkeeper_server.dataplane.plan import Plan
 from tollkeeper_server.dataplane.reply.readahead import read_ahead
 from tollkeeper_server.dataplane.request.endpoint import Meter
-from tollkeeper_server.dataplane.request.peek import Peek
-from tollkeeper_server.dataplane.route import Way, fall_back, note_model
+from tollkeeper_server.dataplane.route import Destination, find_fallback, record_model
 from tollkeeper_server.dataplane.transport import (
     ConnectError,
     Outgoing,
@@ -73,30 +73,32 @@ class Dispatcher:
         self._random = random
         self._begin = begin
 
-    async def send(self, exchange: Exchange, peek: Peek, body: bytes, way: Way) -> Attempt:
-        """Returns the first answer that may be passed on: of the model itself, or of one of its fallbacks.
+    async def send(self, exchange: Exchange, plan: Plan) -> Attempt:
+        """Return the first answer that may be passed on: of the model itself, or of one of its fallbacks.
 
         Raises NO_UPSTREAM, or UPSTREAM_… as the last upstream failed.
         """
         self._budget.note_request()
-        result = await self._serve(exchange, peek, body, way)
-        if way.route is not None and way.route.fallbacks:
-            result = await self._fall_back(exchange, peek, body, way.route, result)
+        destination = plan.destination
+        result = await self._serve(exchange, plan, destination)
+        if destination.route is not None and destination.route.fallbacks:
+            result = await self._fall_back(exchange, plan, destination.route, result)
         if isinstance(result, Failure):
             raise result.error
         return result
 
     async def send_stream(
-        self, exchange: Exchange, body: bytes | AsyncIterator[bytes], length: int | None, way: Way
+        self, exchange: Exchange, plan: Plan, body: bytes | AsyncIterator[bytes], length: int | None
     ) -> Attempt:
-        """Returns the answer to a request whose body streams through, and can be sent once only.
+        """Return the answer to a request whose body streams through, and can be sent once only.
 
         Others are tried as long as none was connected to. Raises as `send` does.
         """
         self._budget.note_request()
-        picked = self._balancer.choose(way.pool)
+        pool = plan.destination.pool
+        picked = self._balancer.choose(pool)
         if picked is None:
-            raise self._unavailable(way)
+            raise self._unavailable(plan.destination)
         tried: list[int] = []
         while True:
             index, leg = picked
@@ -104,28 +106,24 @@ class Dispatcher:
             exchange.upstream = leg.target.name
             if len(tried) == 1:
                 self._begin(exchange)
-            request = outgoing(exchange, leg, body, plain=False, length=length)
-            result = await self._call(request, leg, way.pool, ask_usage=False)
+            request = outgoing(exchange, plan, leg, body, plain=False, length=length)
+            result = await self._call(request, leg, pool, ask_usage=False)
             if isinstance(result, Attempt):
                 return result
-            picked = self._balancer.choose(way.pool, tried)
+            picked = self._balancer.choose(pool, tried)
             if not result.unsent or picked is None or len(tried) > _OTHERS:
                 raise result.error
-            self._metrics.retried(way.pool.name, picked[1].target.name)
+            self._metrics.retried(pool.name, picked[1].target.name)
 
-    async def _fall_back(
-        self, exchange: Exchange, peek: Peek, body: bytes, route: Route, result: Result
-    ) -> Result:
+    async def _fall_back(self, exchange: Exchange, plan: Plan, route: Route, result: Result) -> Result:
         try:
             if not unserved(result) and not await _names_cause(result, route):
                 return result
-            for name in route.fallbacks:
-                way = fall_back(exchange, name)
-                if way is None or way.route is None:
-                    continue
-                self._metrics.fell_back(route.name, way.route.name)
-                note_model(exchange, way.route, name)
-                following = await self._serve(exchange, peek, body, way)
+            for name, destination in fallbacks(exchange, plan):
+                assert destination.route is not None
+                self._metrics.fell_back(route.name, destination.route.name)
+                record_model(exchange, destination.route, name)
+                following = await self._serve(exchange, plan, destination)
                 release(result)
                 result = following
                 if not unserved(result):
@@ -135,14 +133,14 @@ class Dispatcher:
             raise
         return result
 
-    async def _serve(self, exchange: Exchange, peek: Peek, body: bytes, way: Way) -> Result:
-        pool = way.pool
-        session = exchange.headers.get(pool.session_header, b"") if pool.session_header else b""
+    async def _serve(self, exchange: Exchange, plan: Plan, destination: Destination) -> Result:
+        pool = destination.pool
+        session = session_of(exchange, pool)
         picked = self._balancer.choose(pool, (), session)
         if picked is None:
-            return Failure(self._unavailable(way), unsent=True)
+            return Failure(self._unavailable(destination), unsent=True)
         index, leg = picked
-        result = await self._send_one(exchange, peek, body, pool, leg)
+        result = await self._send_one(exchange, plan, pool, leg)
         if not unserved(result):
             return result
         try:
@@ -163,7 +161,7 @@ class Dispatcher:
                 index, leg = picked
                 tried.append(index)
                 self._metrics.retried(pool.name, leg.target.name)
-                following = await self._send_one(exchange, peek, body, pool, leg)
+                following = await self._send_one(exchange, plan, pool, leg)
                 release(result)
                 result = following
                 if not unserved(result):
@@ -189,14 +187,11 @@ class Dispatcher:
         await asyncio.sleep(seconds)
         return True
 
-    def _send_one(
-        self, exchange: Exchange, peek: Peek, body: bytes, pool: Pool, leg: Leg
-    ) -> Awaitable[Result]:
-        assert exchange.matched is not None
-        meter = exchange.matched.endpoint.meter
-        ask_usage = asks_usage(peek, leg, meter)
-        sent = outgoing_body(exchange, peek, leg, body, ask_usage=ask_usage)
-        request = outgoing(exchange, leg, sent, plain=meter is not Meter.NONE)
+    def _send_one(self, exchange: Exchange, plan: Plan, pool: Pool, leg: Leg) -> Awaitable[Result]:
+        meter = exchange.endpoint.meter
+        ask_usage = asks_usage(plan.peek, leg, meter)
+        sent = outgoing_body(plan, leg, ask_usage=ask_usage)
+        request = outgoing(exchange, plan, leg, sent, plain=meter is not Meter.NONE)
         first = not exchange.upstream
         exchange.upstream = leg.target.name
         if first:
@@ -237,23 +232,43 @@ class Dispatcher:
             )
         return attempt
 
-    def _unavailable(self, way: Way) -> TollkeeperError:
-        pool = way.pool
-        what = f"the group {pool.group!r}" if pool.group else f"the model {pool.name!r}"
-        if not pool.legs:
-            return TollkeeperError(
-                Reason.NO_UPSTREAM,
-                f"{what} has no active deployment; have an administrator add or activate one",
-                field="model" if way.route is not None else None,
-                retry_after=_NO_DEPLOYMENT_RETRY_SECONDS,
-            )
+    def _unavailable(self, destination: Destination) -> TollkeeperError:
+        pool = destination.pool
         for leg in pool.legs:
             self._metrics.breaker_result(leg.target.name, "rejected")
+        return unavailable(destination, self._balancer)
+
+
+def unavailable(destination: Destination, balancer: Balancer) -> TollkeeperError:
+    """Return the error for a destination whose upstreams may not be called now, or that has none."""
+    pool = destination.pool
+    subject = f"the group {pool.group!r}" if pool.group else f"the model {pool.name!r}"
+    if not pool.legs:
         return TollkeeperError(
             Reason.NO_UPSTREAM,
-            f"every upstream of {what} failed too often and is left alone for the moment; try again later",
-            retry_after=self._balancer.retry_after(pool),
+            f"{subject} has no active deployment; have an administrator add or activate one",
+            field="model" if destination.route is not None else None,
+            retry_after=_NO_DEPLOYMENT_RETRY_SECONDS,
         )
+    return TollkeeperError(
+        Reason.NO_UPSTREAM,
+        f"every upstream of {subject} failed too often and is left alone for the moment; try again later",
+        retry_after=balancer.retry_after(pool),
+    )
+
+
+def session_of(exchange: Exchange, pool: Pool) -> bytes:
+    """Return the session that a request belongs to, empty if its pool pins none."""
+    return exchange.headers.get(pool.session_header, b"") if pool.session_header else b""
+
+
+def fallbacks(exchange: Exchange, plan: Plan) -> Iterator[tuple[str, Destination]]:
+    """Yield the fallbacks of the model that a plan leads to, with the names they are asked for by."""
+    route = plan.destination.route
+    for name in route.fallbacks if route is not None else ():
+        found = find_fallback(exchange.snapshot, exchange.endpoint, plan.identity.token, name)
+        if found is not None:
+            yield name, found
 
 
 def _may_repeat(exchange: Exchange, result: Result, policy: Retry | None) -> bool:

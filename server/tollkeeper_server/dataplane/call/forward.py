@@ -6,6 +6,7 @@ from urllib.parse import quote, unquote
 from tollkeeper_server.dataplane.call.rewrite import rewrite_json
 from tollkeeper_server.dataplane.exchange import Exchange
 from tollkeeper_server.dataplane.headers import operate, request_headers
+from tollkeeper_server.dataplane.plan import Plan
 from tollkeeper_server.dataplane.request.endpoint import Meter
 from tollkeeper_server.dataplane.request.form import rename_model
 from tollkeeper_server.dataplane.request.peek import Peek
@@ -39,10 +40,9 @@ def asks_usage(peek: Peek, leg: Leg, meter: Meter) -> bool:
     )
 
 
-def outgoing_body(exchange: Exchange, peek: Peek, leg: Leg, body: bytes, *, ask_usage: bool) -> bytes:
-    """Returns the body for the upstream: the caller's own bytes unless a rule demands a change."""
-    assert exchange.matched is not None
-    assert exchange.token is not None
+def outgoing_body(plan: Plan, leg: Leg, *, ask_usage: bool) -> bytes:
+    """Return the body for the upstream: the caller's own bytes unless a rule demands a change."""
+    peek, body = plan.peek, plan.body
     rename = leg.upstream_model if leg.upstream_model and leg.upstream_model != peek.model else None
     if peek.form is not None:
         return rename_model(body, peek.form, rename) if rename and peek.form.places else body
@@ -50,9 +50,9 @@ def outgoing_body(exchange: Exchange, peek: Peek, leg: Leg, body: bytes, *, ask_
         return body
     if peek.model is None:
         # Azure's clients name the model in the path alone; others look for it in the body.
-        named_by_path = exchange.matched.path_model if leg.target.provider is not Provider.AZURE else ""
+        named_by_path = plan.matched.path_model if leg.target.provider is not Provider.AZURE else ""
         rename = (leg.upstream_model or named_by_path) if named_by_path else None
-    elif rename is None and exchange.token.allowed_models:
+    elif rename is None and plan.identity.token.allowed_models:
         # A member given twice may be read otherwise upstream than here: what was permitted is
         # what is sent.
         rename = peek.model
@@ -63,6 +63,7 @@ def outgoing_body(exchange: Exchange, peek: Peek, leg: Leg, body: bytes, *, ask_
 
 def outgoing(
     exchange: Exchange,
+    plan: Plan,
     leg: Leg,
     body: bytes | AsyncIterator[bytes],
     *,
@@ -70,7 +71,6 @@ def outgoing(
     length: int | None = None,
 ) -> Outgoing:
     """Returns the request for the upstream; `length` is that of a body that streams, if it is known."""
-    assert exchange.project is not None
     target = leg.target
     headers = request_headers(exchange, target, plain=plain)
     if leg.user_agent:
@@ -79,35 +79,34 @@ def outgoing(
     if target.operations:
         headers = operate(headers, target.operations)
     # A project's own key is OpenAI's: another provider must not get to see it.
-    own_key = exchange.project.api_key if target.provider is Provider.OPENAI else None
+    own_key = plan.identity.project.api_key if target.provider is Provider.OPENAI else None
     headers.extend(bearer(own_key) if own_key else target.credential)
     return Outgoing(
         method=exchange.method,
-        url=outgoing_url(exchange, leg),
+        url=outgoing_url(exchange, plan, leg),
         headers=headers,
         body=body,
-        timeouts=leg.timeouts if exchange.wants_stream else leg.whole_timeouts,
+        timeouts=leg.timeouts if plan.peek.streamed else leg.whole_timeouts,
         length=length,
         dial=leg.dial,
     )
 
 
-def outgoing_url(exchange: Exchange, leg: Leg) -> str:
+def outgoing_url(exchange: Exchange, plan: Plan, leg: Leg) -> str:
     """Returns where the upstream wants the request."""
-    assert exchange.matched is not None
     target = leg.target
     query = exchange.scope["query_string"].decode("latin-1")
-    if target.provider is Provider.AZURE or exchange.matched.path_model:
+    if target.provider is Provider.AZURE or plan.matched.path_model:
         query = _without_api_version(query)
     if target.full_url:
         mark = "&" if "?" in target.full_url else "?"
         return f"{target.full_url}{mark}{query}" if query else target.full_url
-    path = exchange.matched.path
+    path = plan.matched.path
     if target.provider is Provider.AZURE:
         version = f"api-version={quote(target.api_version, safe='')}"
         query = f"{query}&{version}" if query else version
         model = leg.upstream_model or exchange.model_asked
-        in_path = model and exchange.matched.endpoint.name in _BY_DEPLOYMENT
+        in_path = model and exchange.endpoint.name in _BY_DEPLOYMENT
         path = f"/openai/deployments/{quote(model, safe='')}{path}" if in_path else f"/openai{path}"
     return f"{target.base_url}{path}?{query}" if query else f"{target.base_url}{path}"
 

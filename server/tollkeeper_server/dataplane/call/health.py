@@ -84,13 +84,13 @@ class UpstreamHealth:
         """Spares it for so long, at most MAX_REST_SECONDS, as long as there are others."""
         self.rest_until = max(self.rest_until, self._clock() + min(seconds, MAX_REST_SECONDS))
 
-    def begin(self) -> "Call":
+    def begin(self) -> "UpstreamCall":
         """Counts a call as under way. It takes the place of a half-open breaker's one call."""
         now = self._clock()
         if self.is_unknown(now):
             self._forgive()
         self.in_flight += 1
-        return Call(self, self.breaker.enter(now))
+        return UpstreamCall(self, self.breaker.enter(now))
 
     def succeeded(self, permit: int, seconds: float) -> None:
         """Counts a call under way as a success."""
@@ -152,8 +152,8 @@ class UpstreamHealth:
             self._on_change(upstream, was, state)
 
 
-class Call:
-    """A call under way. The first outcome counts; what is said after it does nothing."""
+class UpstreamCall:
+    """A call under way. Its first outcome counts; each method returns whether it was the first."""
 
     __slots__ = ("_permit", "_upstream")
 
@@ -162,27 +162,33 @@ class Call:
         self._permit = permit
 
     def answering(self) -> None:
-        """Notes that the answer has begun, and well: a half-open breaker closes without awaiting the end."""
+        """Record that the answer has begun well: a half-open breaker closes without awaiting the end."""
         if self._upstream is not None:
             self._permit = self._upstream.breaker.answering(self._permit)
 
-    def succeeded(self, seconds: float) -> None:
-        """Ends it well, after so long: the whole answer has come."""
+    def succeeded(self, seconds: float) -> bool:
+        """End the call well after `seconds`: the whole answer has come."""
         upstream, self._upstream = self._upstream, None
-        if upstream is not None:
-            upstream.succeeded(self._permit, seconds)
+        if upstream is None:
+            return False
+        upstream.succeeded(self._permit, seconds)
+        return True
 
-    def failed(self, seconds: float) -> None:
-        """Ends it in failure, after so long: a transport error, a time-out, a status of 5xx."""
+    def failed(self, seconds: float) -> bool:
+        """End the call in failure after `seconds`: a transport error, a time-out, a status of 5xx."""
         upstream, self._upstream = self._upstream, None
-        if upstream is not None:
-            upstream.failed(self._permit, seconds)
+        if upstream is None:
+            return False
+        upstream.failed(self._permit, seconds)
+        return True
 
-    def abandoned(self) -> None:
-        """Ends it without a verdict: the caller left, or the request was at fault."""
+    def abandoned(self) -> bool:
+        """End the call without a verdict: the caller left, or the request was at fault."""
         upstream, self._upstream = self._upstream, None
-        if upstream is not None:
-            upstream.abandoned(self._permit)
+        if upstream is None:
+            return False
+        upstream.abandoned(self._permit)
+        return True
 
 
 class Health:
@@ -201,7 +207,7 @@ class Health:
             self._upstreams[target.name] = found
         return found
 
-    def begin(self, target: Target) -> Call:
+    def begin(self, target: Target) -> UpstreamCall:
         """Counts a call as under way; exactly one of its outcomes must follow."""
         return self.of(target).begin()
 

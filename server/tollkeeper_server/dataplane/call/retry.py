@@ -6,9 +6,6 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from random import Random
 
-from tenacity import RetryCallState, Retrying
-from tenacity.wait import wait_exponential
-
 from tollkeeper_server.dataplane.call.health import Clock
 from tollkeeper_server.dataplane.call.window import Window
 from tollkeeper_server.domain.traffic import Retry
@@ -27,7 +24,6 @@ _SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
 # Another attempt changes neither what a server implements nor the version it speaks.
 _FINAL = frozenset({501, 505})
 _NUMBER = re.compile(rb"[0-9]+(\.[0-9]+)?", re.ASCII)
-_RETRYING = Retrying()
 
 
 class RetryBudget:
@@ -54,11 +50,9 @@ class RetryBudget:
 
 
 def wait_seconds(retry: Retry, nth: int, random: Random) -> float:
-    """Returns how long to wait before the n-th round of attempts, n from 1: as `Retry` says."""
-    state = RetryCallState(_RETRYING, None, (), {})
-    state.attempt_number = nth
-    longest = wait_exponential(multiplier=retry.initial_ms / 1000.0, max=retry.max_ms / 1000.0)(state)
-    return longest * random.uniform(0.5, 1.0)
+    """Return how long to wait before the n-th round of attempts, n from 1: as `Retry` says."""
+    longest_ms = min(retry.initial_ms << (nth - 1), retry.max_ms)
+    return longest_ms / 1000.0 * random.uniform(0.5, 1.0)
 
 
 def retryable_status(status: int) -> bool:

@@ -16,8 +16,7 @@ async def pass_on(exchange: Exchange, incoming: Incoming, body: bytes, *, hide_u
 
     `hide_usage` leaves out of a stream what says nothing but usage. Raises `BrokenAnswerError`.
     """
-    assert exchange.matched is not None
-    kind = exchange.matched.endpoint.meter
+    kind = exchange.endpoint.meter
     answered = lowered(incoming.headers)
     received = dict(answered)
     coding = received.get(b"content-encoding", b"identity")

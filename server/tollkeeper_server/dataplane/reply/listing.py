@@ -1,21 +1,20 @@
-"""`GET /v1/models`: what a token may use, merged over all upstreams, without calling them."""
+"""`GET /v1/models`: the models that a token may use, merged over all upstreams, without calling them."""
 
 import msgspec
 
-from tollkeeper_server.dataplane.exchange import Exchange
-from tollkeeper_server.dataplane.route import unknown_model
-from tollkeeper_server.domain.model import matches
-from tollkeeper_server.snapshot.model import Route
+from tollkeeper_server.dataplane.route import may_use, unknown_model
+from tollkeeper_server.domain.token import Token
+from tollkeeper_server.snapshot.model import Route, Snapshot
 
 
-def list_models(exchange: Exchange) -> bytes:
-    """Returns the list, as OpenAI's or Anthropic's clients know it. Patterns name no model."""
+def list_models(snapshot: Snapshot, token: Token, *, anthropic: bool) -> bytes:
+    """Return the list in OpenAI's or Anthropic's form. Patterns name no model."""
     entries = [
-        _entry(exchange, name, route)
-        for name, route in sorted(exchange.snapshot.routes.items())
-        if route.pool.legs and _may_use(exchange, name, route)
+        _entry(name, route, anthropic=anthropic)
+        for name, route in sorted(snapshot.routes.items())
+        if route.pool.legs and may_use(token, name, route.name)
     ]
-    if exchange.anthropic:
+    if anthropic:
         return msgspec.json.encode(
             {
                 "data": entries,
@@ -27,22 +26,16 @@ def list_models(exchange: Exchange) -> bytes:
     return msgspec.json.encode({"object": "list", "data": entries})
 
 
-def get_model(exchange: Exchange, name: str) -> bytes:
-    """Returns one model. Raises MODEL_NOT_FOUND, also for one that the token may not use."""
-    route = exchange.snapshot.resolve(name)
-    if route is None or not route.pool.legs or not _may_use(exchange, name, route):
+def get_model(snapshot: Snapshot, token: Token, name: str, *, anthropic: bool) -> bytes:
+    """Return one model. Raises MODEL_NOT_FOUND, also for one that the token may not use."""
+    route = snapshot.resolve(name)
+    if route is None or not route.pool.legs or not may_use(token, name, route.name):
         raise unknown_model(name)
-    return msgspec.json.encode(_entry(exchange, name, route))
+    return msgspec.json.encode(_entry(name, route, anthropic=anthropic))
 
 
-def _may_use(exchange: Exchange, name: str, route: Route) -> bool:
-    assert exchange.token is not None
-    allowed = exchange.token.allowed_models
-    return not allowed or any(matches(p, n) for p in allowed for n in (name, route.name))
-
-
-def _entry(exchange: Exchange, name: str, route: Route) -> dict[str, object]:
-    if exchange.anthropic:
+def _entry(name: str, route: Route, *, anthropic: bool) -> dict[str, object]:
+    if anthropic:
         return {"type": "model", "id": name, "display_name": name, "created_at": route.created_at}
     return {
         "id": name,

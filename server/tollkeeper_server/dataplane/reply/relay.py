@@ -130,8 +130,7 @@ def stream_error(exchange: Exchange, problem: str, reason: Reason = Reason.UPSTR
     """Returns the event that ends a broken stream, and notes it on the exchange."""
     error = TollkeeperError(reason, f"the answer is incomplete: {problem}; send the request again")
     exchange.error_code = str(error.reason)
-    assert exchange.matched is not None
-    match exchange.matched.endpoint.meter:
+    match exchange.endpoint.meter:
         case Meter.MESSAGES:
             detail = {"type": anthropic_type(error.outcome), "message": error.message}
             return _event(b"error", {"type": "error", "error": detail})

@@ -7,7 +7,7 @@ import msgspec
 
 from tollkeeper_server.dataplane.exchange import Exchange
 from tollkeeper_server.dataplane.headers import framed_twice
-from tollkeeper_server.dataplane.request.body import DISCARD_BYTES, discard_body
+from tollkeeper_server.dataplane.request.body import discard_body
 from tollkeeper_server.errors import Outcome, Reason, Retry, TollkeeperError
 from tollkeeper_server.snapshot.model import Header
 
@@ -84,7 +84,9 @@ async def send_json(exchange: Exchange, status: int, body: bytes, headers: Seque
     ]
     waits_for_go_ahead = b"expect" in exchange.headers
     close = not exchange.body_read and exchange.scope["http_version"] != "2"
-    beyond_discarding = close and (waits_for_go_ahead or exchange.declared_bytes > DISCARD_BYTES)
+    beyond_discarding = close and (
+        waits_for_go_ahead or exchange.declared_bytes > exchange.limits.discard_bytes
+    )
     if beyond_discarding or framed_twice(exchange.headers):
         head.append((b"connection", b"close"))
     await exchange.send({"type": "http.response.start", "status": status, "headers": head})

@@ -5,12 +5,14 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Protocol
 
+from msgspec import Struct
+
 from tollkeeper_server.coordination.ports import Unknown
 from tollkeeper_server.dataplane.exchange import Exchange
 from tollkeeper_server.domain.token import MAX_SECRET_LENGTH, Token, digest_secret
 from tollkeeper_server.errors import Reason, StoreUnavailableError, TollkeeperError
 from tollkeeper_server.snapshot.compile import CompileError
-from tollkeeper_server.snapshot.model import Snapshot
+from tollkeeper_server.snapshot.model import ProjectView, Snapshot
 
 # In the order in which they are looked at: OpenAI's clients, Anthropic's, Azure's.
 _BARE = (b"x-api-key", b"api-key")
@@ -21,22 +23,29 @@ _INVALID = (
 )
 
 
-class Tokens(Protocol):
+class TokenLookup(Protocol):
     """Tokens by digest (coordination/tokens.py)."""
 
     def peek(self, digest: str) -> Token | Unknown | None:
-        """Returns what is known in this process, at once."""
+        """Return what this process knows, at once; None if it must ask."""
 
     async def find(self, digest: str) -> Token | None:
-        """Asks whoever knows. Raises `StoreUnavailableError` if nobody does."""
+        """Ask the other processes and the store. Raises `StoreUnavailableError` if neither answers."""
+
+
+class Identity(Struct, frozen=True, gc=False):
+    """Who calls: an active token, and its project."""
+
+    token: Token
+    project: ProjectView
 
 
 class Authenticator:
-    """Finds the token a request presents, and whether it admits it."""
+    """Finds the token that a request presents, and decides whether it is valid."""
 
     def __init__(
         self,
-        tokens: Tokens,
+        tokens: TokenLookup,
         digest_key: bytes,
         reload: Callable[[], Awaitable[Snapshot]],
         clock: Callable[[], datetime],
@@ -46,57 +55,51 @@ class Authenticator:
         self._reload = reload
         self._clock = clock
 
-    async def authenticate(self, exchange: Exchange) -> Token:
-        """Sets the exchange's token and project, and returns the token.
+    async def authenticate(self, exchange: Exchange) -> Identity:
+        """Return who calls, and record it on the exchange.
 
-        Raises INVALID_API_KEY, PROJECT_INACTIVE, or STORE_UNAVAILABLE if it can't be told.
+        Raises INVALID_API_KEY, PROJECT_INACTIVE, or STORE_UNAVAILABLE if the store can't be asked.
         """
         digest = digest_secret(presented(exchange.headers), self._digest_key)
         known = self._tokens.peek(digest)
         token = known if known is not None else await self._tokens.find(digest)
         if token is None or isinstance(token, Unknown):
             raise TollkeeperError(Reason.INVALID_API_KEY, _INVALID)
-        if not self.accept(exchange, token):
-            await self.accept_elsewhere(exchange, token)
-        return token
+        return await self.accept(exchange, token)
 
-    def accept(self, exchange: Exchange, token: Token) -> bool:
-        """Sets a token that was found, and its project; tells whether the snapshot has that.
-
-        If not, it is for `accept_elsewhere`. Raises as `authenticate` does.
-        """
+    async def accept(self, exchange: Exchange, token: Token) -> Identity:
+        """Return the caller whose token was found, and record it. Raises as `authenticate` does."""
         if not token.is_active:
             raise TollkeeperError(Reason.INVALID_API_KEY, _INVALID)
         if token.expires_at is not None and token.expires_at <= self._clock():
             raise TollkeeperError(Reason.INVALID_API_KEY, _INVALID)
         project = exchange.snapshot.projects.get(token.project_id)
         if project is None:
-            return False
-        # Set before the project's state is looked at, so that refusals are on record.
-        exchange.token = token
-        exchange.project = project
+            project = await self._project_elsewhere(exchange, token)
+        # Recorded before the project's state is looked at, so that refusals are on record.
+        exchange.token_id = token.id
+        exchange.project_id = project.id
         if not project.is_active:
             raise TollkeeperError(
                 Reason.PROJECT_INACTIVE,
                 "the token's project is inactive; have an administrator activate it",
             )
-        return True
+        return Identity(token, project)
 
-    async def accept_elsewhere(self, exchange: Exchange, token: Token) -> None:
-        """Does what `accept` does, for a token whose project another process made a moment ago.
-
-        Its token was found, so it exists. Raises as `authenticate` does.
-        """
+    async def _project_elsewhere(self, exchange: Exchange, token: Token) -> ProjectView:
+        """Return a project that another process made a moment ago: its token was found, so it exists."""
         try:
             exchange.snapshot = await self._reload()
         except CompileError as error:
             raise StoreUnavailableError("the configuration") from error
-        if not self.accept(exchange, token):
+        project = exchange.snapshot.projects.get(token.project_id)
+        if project is None:
             raise StoreUnavailableError("the configuration")
+        return project
 
 
 def presented(headers: dict[bytes, bytes]) -> bytes:
-    """Returns the secret that the headers present.
+    """Return the secret that the headers present.
 
     Raises INVALID_API_KEY, and never shows what was presented.
     """

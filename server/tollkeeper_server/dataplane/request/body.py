@@ -6,19 +6,12 @@ from collections.abc import AsyncIterator, Callable
 from tollkeeper_server.dataplane.exchange import ClientGoneError, Exchange
 from tollkeeper_server.errors import Reason, TollkeeperError
 
-STALL_SECONDS = 60.0
-"""The longest silence within a request's body."""
 
-# Enough to let a client finish sending a body of usual size and read the answer; a client that has
-# more to send, or is slower, finds the connection closed.
-DISCARD_BYTES = 64 * 1024 * 1024
-DISCARD_SECONDS = 10.0
-
-
-def arrived_body(exchange: Exchange, limit: int) -> bytes | None:
-    """Returns the whole body if all of it is there; else None. Raises BODY_TOO_LARGE as `read_body` does."""
+def arrived_body(exchange: Exchange) -> bytes | None:
+    """Return the whole body if all of it is there; else None. Raises BODY_TOO_LARGE as `read_body` does."""
     if exchange.body_read:
         return b""
+    limit = exchange.limits.max_body
     refuse_declared(exchange, limit)
     whole = exchange.caller.whole_body() if exchange.caller is not None else None
     if whole is not None:
@@ -28,15 +21,16 @@ def arrived_body(exchange: Exchange, limit: int) -> bytes | None:
     return whole
 
 
-async def read_body(exchange: Exchange, limit: int) -> bytes:
-    """Returns the whole body.
+async def read_body(exchange: Exchange) -> bytes:
+    """Return the whole body.
 
-    Raises BODY_TOO_LARGE as soon as it is known to exceed `limit` bytes, REQUEST_TIMEOUT if it
-    stalls, and `ClientGoneError`.
+    Raises BODY_TOO_LARGE as soon as it is known to exceed `max_body`, REQUEST_TIMEOUT if it stalls, and
+    `ClientGoneError`.
     """
-    arrived = arrived_body(exchange, limit)
+    arrived = arrived_body(exchange)
     if arrived is not None:
         return arrived
+    limit = exchange.limits.max_body
     chunks: list[bytes] = []
     size = 0
     more = True
@@ -49,12 +43,13 @@ async def read_body(exchange: Exchange, limit: int) -> bytes:
     return b"".join(chunks)
 
 
-async def stream_body(exchange: Exchange, limit: int, on_end: Callable[[], None]) -> AsyncIterator[bytes]:
-    """Yields the body as it arrives, and calls `on_end` when all of it has.
+async def stream_body(exchange: Exchange, on_end: Callable[[], None]) -> AsyncIterator[bytes]:
+    """Yield the body as it arrives, and call `on_end` when all of it has.
 
-    Raises as `read_body` does, and leaves the error in `exchange.body_error`: what consumes the body
-    may wrap it.
+    Raises as `read_body` does, by `max_upload`, and leaves the error in `exchange.body_error`: the code that
+    consumes the body may wrap it.
     """
+    limit = exchange.limits.max_upload
     size = 0
     more = not exchange.body_read
     try:
@@ -74,13 +69,13 @@ async def stream_body(exchange: Exchange, limit: int, on_end: Callable[[], None]
 
 
 async def discard_body(exchange: Exchange) -> None:
-    """Reads and drops what has not been read of the body, within bounds, before an answer ends.
+    """Read and drop the rest of the body, within bounds, before an answer ends.
 
     On HTTP/2, body data after the end of an answer can cost the whole connection.
     """
-    left = DISCARD_BYTES
+    left = exchange.limits.discard_bytes
     try:
-        async with asyncio.timeout(DISCARD_SECONDS):
+        async with asyncio.timeout(exchange.limits.discard_seconds):
             while left > 0 and not exchange.body_read:
                 message = await exchange.receive()
                 if message["type"] == "http.disconnect" or not message.get("more_body", False):
@@ -91,13 +86,14 @@ async def discard_body(exchange: Exchange) -> None:
 
 
 async def _next(exchange: Exchange) -> tuple[bytes, bool]:
+    seconds = exchange.limits.stall_seconds
     try:
-        async with asyncio.timeout(STALL_SECONDS):
+        async with asyncio.timeout(seconds):
             message = await exchange.receive()
     except TimeoutError as error:
         raise TollkeeperError(
             Reason.REQUEST_TIMEOUT,
-            f"the request's body stalled for {STALL_SECONDS:.0f} seconds; send it without pauses",
+            f"the request's body stalled for {seconds:.0f} seconds; send it without pauses",
         ) from error
     if message["type"] == "http.disconnect":
         raise ClientGoneError
@@ -108,7 +104,7 @@ async def _next(exchange: Exchange) -> tuple[bytes, bool]:
 
 
 def refuse_declared(exchange: Exchange, limit: int) -> None:
-    """Raises BODY_TOO_LARGE if the request's head says that its body exceeds `limit` bytes."""
+    """Raise BODY_TOO_LARGE if the request's head says that its body exceeds `limit` bytes."""
     if b"content-length" in exchange.headers and exchange.declared_bytes > limit:
         raise _too_large(limit)
 

@@ -62,6 +62,8 @@ class Matched(Struct, frozen=True, gc=False):
 
 
 _C = Capability
+UNKNOWN = Endpoint("", Body.ANY)
+"""The endpoint of a request whose path was not looked at yet, or leads nowhere."""
 MODELS = Endpoint("models", Body.ANY)
 _CHAT = Endpoint("chat_completions", Body.JSON, Meter.CHAT, _C.CHAT_COMPLETIONS)
 _COMPLETIONS = Endpoint("completions", Body.JSON, Meter.COMPLETIONS, _C.COMPLETIONS)

@@ -3,8 +3,10 @@
 import socket
 from collections import OrderedDict
 from collections.abc import Callable
+from math import ceil
 
 from tollkeeper_server.domain.listener import IpLimit
+from tollkeeper_server.errors import Reason, TollkeeperError
 
 ROOM = 65_536
 """The most addresses that have buckets of their own: some 15 MB."""
@@ -76,6 +78,31 @@ class IpLimiter:
             if full > now:
                 buckets[key] = full  # at the end: the next one looks at others
         return len(buckets) < self._room
+
+
+class IpLimits:
+    """The limiters of all listeners. `refused` is called with a listener's name at each refusal."""
+
+    __slots__ = ("_clock", "_limiters", "_refused")
+
+    def __init__(self, clock: Callable[[], float], refused: Callable[[str], None]) -> None:
+        self._clock = clock
+        self._refused = refused
+        self._limiters: dict[str, IpLimiter] = {}
+
+    def check(self, listener: str, limit: IpLimit, ip: str) -> None:
+        """Count a request from an address. Raises RATE_LIMIT_EXCEEDED."""
+        limiter = self._limiters.get(listener)
+        if limiter is None:
+            limiter = self._limiters[listener] = IpLimiter(self._clock)
+        seconds = limiter.admit(limit, ip)
+        if seconds > 0:
+            self._refused(listener)
+            raise TollkeeperError(
+                Reason.RATE_LIMIT_EXCEEDED,
+                f"this address makes more than {limit.per_second:,} requests a second; slow down",
+                retry_after=ceil(seconds),
+            )
 
 
 def _key(ip: str) -> str | bytes:

@@ -3,6 +3,7 @@
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
+from tollkeeper_server.dataplane.request.endpoint import Body, Endpoint
 from tollkeeper_server.dataplane.request.form import FormModel, find_model
 from tollkeeper_server.errors import Reason, TollkeeperError
 
@@ -35,7 +36,8 @@ class Peek(Struct, frozen=True, gc=False):
 
 
 _decode = msgspec.json.Decoder(JsonPeek).decode
-_NOTHING = Peek(None)
+NO_PEEK = Peek(None)
+"""What is known of a body that is not looked into."""
 
 
 def media_type(content_type: bytes) -> bytes:
@@ -46,6 +48,32 @@ def media_type(content_type: bytes) -> bytes:
 def is_json(media: bytes) -> bool:
     """Tells whether a media type is JSON (RFC 6839: also any with the suffix)."""
     return media in JSON_TYPES or media.endswith(b"+json")
+
+
+def peek_body(endpoint: Endpoint, method: str, content_type: bytes, body: bytes) -> Peek:
+    """Look into the body of a request for an endpoint whose bodies are read.
+
+    Raises UNSUPPORTED_MEDIA_TYPE, INVALID_JSON, or INVALID_ARGUMENT.
+    """
+    if content_type == JSON_TYPES[0] and body:
+        return peek_json(body)  # the same for every endpoint
+    media = media_type(content_type)
+    match endpoint.body:
+        case Body.ANY | Body.STREAM:
+            return peek_any(body, content_type)
+        case Body.FORM if media == b"multipart/form-data":
+            return peek_form(body, content_type)
+        case Body.JSON | Body.FORM if method not in {"POST", "PUT", "PATCH"} and not body:
+            return NO_PEEK
+        case Body.JSON | Body.FORM as wanted:
+            if media and not is_json(media):
+                expected = "application/json" if wanted is Body.JSON else "multipart/form-data"
+                raise TollkeeperError(
+                    Reason.UNSUPPORTED_MEDIA_TYPE,
+                    f"the content-type is not one this endpoint takes; send {expected}",
+                    field="content-type",
+                )
+            return peek_json(body)
 
 
 def peek_json(body: bytes) -> Peek:
@@ -89,7 +117,7 @@ def peek_any(body: bytes, content_type: bytes) -> Peek:
     media = media_type(content_type)
     if media == b"multipart/form-data":
         return peek_form(body, content_type)
-    return peek_json(body) if is_json(media) and body else _NOTHING
+    return peek_json(body) if is_json(media) and body else NO_PEEK
 
 
 def check_model(model: str | None) -> str | None:

@@ -24,7 +24,7 @@ from tollkeeper_server.management.listeners import PortCheck
 from tollkeeper_server.management.paging import every
 from tollkeeper_server.management.refusals import Refusals
 from tollkeeper_server.management.upstream_builder import UpstreamBuilder
-from tollkeeper_server.store.ports import Store
+from tollkeeper_server.store.ports import ConfigurationStore, TokenStore
 
 _ATTEMPTS = 20
 _RACES = 3
@@ -39,7 +39,8 @@ class ConfigurationService:
 
     def __init__(
         self,
-        store: Store,
+        store: ConfigurationStore,
+        stored_tokens: TokenStore,
         upstreams: UpstreamBuilder,
         projects: ProjectEditor,
         tokens: TokenEditor,
@@ -51,7 +52,8 @@ class ConfigurationService:
         self._store = store
         self._upstreams = upstreams
         self._projects = projects
-        self._tokens = ConfiguredTokens(store, tokens)
+        self._stored_tokens = stored_tokens
+        self._tokens = ConfiguredTokens(stored_tokens, tokens)
         self._changes = changes
         self._clock = clock
         self._port_check = port_check
@@ -81,7 +83,7 @@ class ConfigurationService:
 
     async def export_configuration(self, _: pb.ExportConfigurationRequest) -> pb.ExportConfigurationResponse:
         """Describes what is configured."""
-        current = await self._store.read_configuration()
+        current = await self._store.read()
         names = Counter(project.name for project in current.projects)
         projects = [await self._export_project(it) for it in current.projects if names[it.name] == 1]
         return pb.ExportConfigurationResponse(
@@ -102,7 +104,7 @@ class ConfigurationService:
     async def _apply(self, request: pb.ApplyConfigurationRequest) -> pb.ApplyConfigurationResponse | None:
         """Applies what is described; returns None if somebody wrote meanwhile."""
         wanted, now = request.configuration, self._clock()
-        current = await self._store.read_configuration()
+        current = await self._store.read()
         planner = Planner(current, now=now, upstreams=self._upstreams, projects=self._projects)
         # Ten thousand rules take a while; others are served meanwhile.
         plan = await asyncio.to_thread(planner.plan, wanted, prune=request.prune)
@@ -112,12 +114,12 @@ class ConfigurationService:
         if request.dry_run:
             return pb.ApplyConfigurationResponse(changes=changes, revision=current.revision)
         if plan.batch.puts or plan.batch.deletions:
-            if not await self._store.write_configuration(plan.batch, expected=current.revision):
+            if not await self._store.write(plan.batch, expected=current.revision):
                 return None
             await self._changes.publish(Change())
         for token in tokens:
             await self._tokens.write(token, now)
-        return pb.ApplyConfigurationResponse(changes=changes, revision=await self._store.config_revision())
+        return pb.ApplyConfigurationResponse(changes=changes, revision=await self._store.revision())
 
     async def _check_ports(self, plan: Plan) -> None:
         refusals = Refusals()
@@ -129,7 +131,7 @@ class ConfigurationService:
 
     async def _export_project(self, project: Project) -> pb.ConfiguredProject:
         described = export(project, pb.ConfiguredProject())
-        read = partial(self._store.list_tokens, project_id=project.id)
+        read = partial(self._stored_tokens.list, project_id=project.id)
         tokens = [it async for it in every(read, lambda it: it.id) if it.is_active]
         names = Counter(token.name for token in tokens)
         described.tokens.extend(

@@ -102,7 +102,7 @@ class ConfiguredTokens:
 
     async def _present(self, project: Project) -> dict[str, list[Token]]:
         found: dict[str, list[Token]] = {}
-        read = partial(self._store.list_tokens, project_id=project.id)
+        read = partial(self._store.list, project_id=project.id)
         async for token in every(read, lambda it: it.id):
             found.setdefault(token.name, []).append(token)
         return found
@@ -132,5 +132,5 @@ class ConfiguredTokens:
         owners[digest] = path
         if planned.before and planned.before.digest == digest:
             return ""
-        other = await self._store.find_token(digest)
+        other = await self._store.find(digest)
         return f"token {other.id} has the same; give this one its own" if other else ""

@@ -1,4 +1,4 @@
-"""What is configured, in MongoDB: one document each, and a log of one batch that makes many writes one.
+"""The configuration in MongoDB: one document each, and a log of one batch that makes many writes one.
 
 Without transactions a batch is made whole by writing it down first. `meta/configuration` holds the
 revision R and, while a batch is open, the batch as JSON text. Every write, of one entity or of many:
@@ -9,19 +9,19 @@ revision R and, while a batch is open, the batch as JSON text. Every write, of o
 3. makes the changes it consists of;
 4. closes it: the revision becomes R + 1 and the batch is gone, in one update.
 
-Whoever finds a batch open, reader or writer, does steps 3 and 4 as well, without waiting and whether or
-not the writer lives: there is no lock to expire, and no clock. For that every change may be made any
-number of times, by several at once and at any time later: each document says in `written` which batch
-wrote it, and batch N changes only what an earlier one wrote. What is deleted leaves a mark with that number,
-so that somebody slow can't bring it back; marks go when a store opens a day later.
+A reader or writer that finds a batch open does steps 3 and 4 as well, without waiting and whether or not
+the writer of the batch lives: there is no lock to expire, and no clock. For that every change may be made
+any number of times, by several processes at once and at any time later: each document says in `written`
+which batch wrote it, and batch N changes only what an earlier one wrote. A deleted entity leaves a mark with
+that number, so that a slow process can't bring it back; `open` removes marks that are older than a day.
 
 A reader of the whole reads R with no batch open, then every collection, then makes sure that the revision is
-still R with no batch open: then none was in between, and all belongs to R.
+still R with no batch open: then no write was in between, and all of it belongs to R.
 """
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
@@ -31,23 +31,19 @@ from pymongo import ReplaceOne
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from tollkeeper_server.domain.configuration import KINDS, Batch, Configuration, Entity, Kind, key_of
-from tollkeeper_server.domain.listener import Listener
-from tollkeeper_server.domain.model import Model
-from tollkeeper_server.domain.project import Project
-from tollkeeper_server.domain.traffic import Group
-from tollkeeper_server.domain.upstream import Upstream
 from tollkeeper_server.errors import Reason, StoreUnavailableError, TollkeeperError
-from tollkeeper_server.store.documents import from_document, time_text, to_document
-from tollkeeper_server.store.mongo.connection import MongoConnection, duplicates_in
-from tollkeeper_server.store.mongo.schema import Document
+from tollkeeper_server.store.documents import Document, time_text, to_configuration
+from tollkeeper_server.store.mongo.connection import MongoConnection, MongoPart, completes, duplicates_in
+from tollkeeper_server.store.mongo.documents import from_stored, to_stored, with_key
+from tollkeeper_server.store.refusals import key_taken
 
-_T = TypeVar("_T", bound=msgspec.Struct)
+_E = TypeVar("_E", bound=Entity)
 
 MAX_BATCH = 15 * 1024 * 1024
 """Bytes of a batch as text, and of an entity: MongoDB takes documents of 16 MiB."""
+MARKS_KEPT = timedelta(days=1)
 
 _PATIENCE = 10.0  # seconds
-_MARKS_KEPT = timedelta(days=1)
 _COLLECTIONS = {
     Kind.PROJECT: "projects",
     Kind.UPSTREAM: "upstreams",
@@ -67,61 +63,51 @@ class _Change(msgspec.Struct, frozen=True):
     document: Document
 
 
-class MongoConfiguration:
-    """Reads and writes the five collections. To be run by `MongoConnection.run`."""
+class MongoConfiguration(MongoPart):
+    """Implements `ports.ConfigurationStore` on five collections."""
 
     def __init__(self, connection: MongoConnection) -> None:
-        self._connection = connection
+        super().__init__(connection)
         # The calls of one process take turns, rather than finding out that another was faster.
         self._turn = asyncio.Lock()
 
-    async def forget_deletions(self) -> None:
-        """Removes the marks of what was deleted long ago."""
-        before = time_text(datetime.now(UTC) - _MARKS_KEPT)
+    @completes
+    async def forget_deletions(self, *, older_than: timedelta) -> None:
+        """Remove the marks of entities that were deleted so long ago."""
+        before = time_text(datetime.now(UTC) - older_than)
         for name in _COLLECTIONS.values():
-            await self._connection.database[name].delete_many({"deleted_at": {"$lt": before}})
+            await self._collection(name).delete_many({"deleted_at": {"$lt": before}})
 
+    @completes
     async def revision(self) -> int:
-        """Returns the number of writes so far, a batch counted as one."""
-        found = await self._connection.database["meta"].find_one(_CLOSED, {"revision": 1})
+        """As the port says."""
+        found = await self._collection("meta").find_one(_CLOSED, {"revision": 1})
         return msgspec.convert(found["revision"], int) if found else await self._settle()
 
-    async def get(self, entity: type[_T], key: str) -> _T | None:
-        """Returns the entity of that id or name, or None."""
-        found = await self._find(KINDS[entity], key)
-        return _entity(entity, found) if found else None
-
-    async def page(self, entity: type[_T], after: str, limit: int, *, active_only: bool = False) -> list[_T]:
-        """Returns up to `limit` entities with ids or names greater than `after`, in their order."""
-        where: Document = {"is_active": True} if active_only else {}
-        found = await self._list(KINDS[entity], after, limit, where)
-        return [_entity(entity, document) for document in found]
-
+    @completes
     async def read(self) -> Configuration:
-        """Returns all there is as it was at one moment."""
+        """As the port says."""
         await self._settle()
         async with self._turn:
             deadline = time.monotonic() + _PATIENCE
             while time.monotonic() < deadline:
                 revision = await self._settle()
-                found = await self._list_all()
-                meta = self._connection.database["meta"]
-                if await meta.find_one({**_CLOSED, "revision": revision}, {"_id": 1}):
-                    return Configuration(
-                        revision=revision,
-                        projects=_entities(Project, found),
-                        upstreams=_entities(Upstream, found),
-                        groups=_entities(Group, found),
-                        models=_entities(Model, found),
-                        listeners=_entities(Listener, found),
-                    )
+                # At once: the less time it takes, the less is written meanwhile.
+                lists = await asyncio.gather(
+                    *(self._list(kind, "", 0, {}) for kind in Kind), return_exceptions=True
+                )
+                documents = {}
+                for kind, listed in zip(Kind, lists, strict=True):
+                    if isinstance(listed, BaseException):
+                        raise listed
+                    documents[kind] = [with_key(document) for document in listed]
+                if await self._collection("meta").find_one({**_CLOSED, "revision": revision}, {"_id": 1}):
+                    return to_configuration(revision, documents)
         raise StoreUnavailableError("the store")
 
-    async def write(self, batch: Batch, expected: int) -> bool:
-        """Writes the batch if the revision is `expected`; tells whether it did.
-
-        Raises INVALID_ARGUMENT if it is too large.
-        """
+    @completes
+    async def write(self, batch: Batch, *, expected: int) -> bool:
+        """As the port says."""
 
         async def plan(revision: int) -> Sequence[_Change] | None:
             if revision != expected:
@@ -133,33 +119,37 @@ class MongoConfiguration:
 
         return await self._write(plan)
 
+    @completes
+    async def get(self, entity_type: type[_E], key: str) -> _E | None:
+        """As the port says."""
+        found = await self._find(KINDS[entity_type], key)
+        return from_stored(found, entity_type) if found else None
+
+    @completes
     async def add(self, entity: Entity) -> None:
-        """Adds an entity. Raises ALREADY_EXISTS if its id or name is taken."""
-        kind = KINDS[type(entity)]
+        """As the port says."""
 
         async def plan(_: int) -> Sequence[_Change]:
-            if await self._find(kind, key_of(entity)):
-                raise TollkeeperError(
-                    Reason.ALREADY_EXISTS,
-                    f"{kind} {key_of(entity)!r} exists already; choose another name, or update that one",
-                    field="name",
-                )
+            if await self._find(KINDS[type(entity)], key_of(entity)):
+                raise key_taken(entity)
             return [_put(entity)]
 
         await self._write(plan)
 
-    async def replace(self, entity: Entity, expected: int) -> bool:
-        """Writes an entity if the stored revision is `expected`; tells whether it did."""
-        kind = KINDS[type(entity)]
+    @completes
+    async def replace(self, entity: Entity, *, expected: int) -> bool:
+        """As the port says."""
 
         async def plan(_: int) -> Sequence[_Change] | None:
-            found = await self._find(kind, key_of(entity))
+            found = await self._find(KINDS[type(entity)], key_of(entity))
             return [_put(entity)] if found and found["revision"] == expected else None
 
         return await self._write(plan)
 
-    async def delete(self, kind: Kind, key: str, expected: int) -> bool:
-        """Removes an entity if the stored revision is `expected`; tells whether it did."""
+    @completes
+    async def delete(self, entity_type: type[Entity], key: str, *, expected: int) -> bool:
+        """As the port says."""
+        kind = KINDS[entity_type]
 
         async def plan(_: int) -> Sequence[_Change] | None:
             found = await self._find(kind, key)
@@ -167,28 +157,27 @@ class MongoConfiguration:
 
         return await self._write(plan)
 
-    async def _find(self, kind: Kind, key: str) -> Document | None:
-        return await self._connection.database[_COLLECTIONS[kind]].find_one({"_id": key, **_PRESENT})
+    @completes
+    async def list(
+        self, entity_type: type[_E], *, after: str = "", limit: int, active_only: bool = False
+    ) -> list[_E]:
+        """As the port says."""
+        where: Document = {"is_active": {"$ne": False}} if active_only else {}
+        found = await self._list(KINDS[entity_type], after, limit, where)
+        return [from_stored(document, entity_type) for document in found]
 
-    async def _list(self, kind: Kind, after: str, limit: int, where: Document) -> list[Document]:
-        """Returns up to `limit` documents, 0 for all, with ids greater than `after`."""
+    async def _find(self, kind: Kind, key: str) -> Document | None:
+        return await self._collection(_COLLECTIONS[kind]).find_one({"_id": key, **_PRESENT})
+
+    async def _list(self, kind: Kind, after: str, limit: int, where: Document) -> Sequence[Document]:
+        """Return up to `limit` documents, 0 for all, with ids greater than `after`."""
         condition = {"_id": {"$gt": after}, **_PRESENT, **where}
-        found = self._connection.database[_COLLECTIONS[kind]].find(condition).sort("_id", 1).limit(limit)
+        found = self._collection(_COLLECTIONS[kind]).find(condition).sort("_id", 1).limit(limit)
         return await found.to_list()
 
-    async def _list_all(self) -> dict[Kind, list[Document]]:
-        # At once: the less time it takes, the less is written meanwhile.
-        lists = await asyncio.gather(*(self._list(kind, "", 0, {}) for kind in Kind), return_exceptions=True)
-        found = {}
-        for kind, listed in zip(Kind, lists, strict=True):
-            if isinstance(listed, BaseException):
-                raise listed
-            found[kind] = listed
-        return found
-
     async def _write(self, plan: Callable[[int], Awaitable[Sequence[_Change] | None]]) -> bool:
-        """Does the four steps. `plan` is told the revision, and decides; None writes nothing."""
-        await self._settle()  # a server that is away is found out at once, not when it is one's turn
+        """Do the four steps. `plan` is told the revision, and decides; None writes nothing."""
+        await self._settle()  # a server that is away is found out at once, not when it is this call's turn
         async with self._turn:
             deadline = time.monotonic() + _PATIENCE
             while time.monotonic() < deadline:
@@ -202,14 +191,14 @@ class MongoConfiguration:
         raise StoreUnavailableError("the store")
 
     async def _settle(self) -> int:
-        """Returns the revision with no batch open, after completing the one that is."""
-        meta = self._connection.database["meta"]
+        """Return the revision with no batch open, after completing the one that is."""
+        meta = self._collection("meta")
         while True:
             found = await meta.find_one({"_id": _META})
             if found is None:
                 try:
                     await meta.insert_one({"_id": _META, "revision": 0})
-                except DuplicateKeyError:  # another process was first
+                except DuplicateKeyError:  # another process has inserted it first
                     continue
                 return 0
             revision = msgspec.convert(found["revision"], int)
@@ -220,7 +209,7 @@ class MongoConfiguration:
     async def _open(self, revision: int, changes: Sequence[_Change]) -> bool:
         text = msgspec.json.encode(changes).decode()
         _check_size(text, changes)
-        done = await self._connection.database["meta"].update_one(
+        done = await self._collection("meta").update_one(
             {**_CLOSED, "revision": revision}, {"$set": {"batch": text}}
         )
         return done.matched_count == 1
@@ -231,13 +220,13 @@ class MongoConfiguration:
             documents = [{**change.document, "written": number} for change in changes if change.kind is kind]
             if documents:
                 await self._put(name, documents, number)
-        await self._connection.database["meta"].update_one(
+        await self._collection("meta").update_one(
             {"_id": _META, "revision": revision, "batch": {"$exists": True}},
             {"$set": {"revision": number}, "$unset": {"batch": ""}},
         )
 
     async def _put(self, name: str, documents: Sequence[Document], number: int) -> None:
-        collection = self._connection.database[name]
+        collection = self._collection(name)
         earlier = {"$not": {"$gte": number}}  # or nothing, if it is from before there were numbers
         done = await collection.bulk_write(
             [ReplaceOne({"_id": document["_id"], "written": earlier}, document) for document in documents],
@@ -248,13 +237,11 @@ class MongoConfiguration:
         try:
             await collection.insert_many(documents, ordered=False)
         except BulkWriteError as error:
-            duplicates_in(error)  # somebody else was first, here or by completing the batch
+            duplicates_in(error)  # another process was first, here or by completing the batch
 
 
 def _put(entity: Entity) -> _Change:
-    document = to_document(entity)
-    document["_id"] = document.pop("id" if isinstance(entity, Project) else "name")
-    return _Change(KINDS[type(entity)], document)
+    return _Change(KINDS[type(entity)], to_stored(entity))
 
 
 def _mark(kind: Kind, key: str) -> _Change:
@@ -270,11 +257,3 @@ def _check_size(text: str, changes: Sequence[_Change]) -> None:
             f"the changes take {max(sizes)} bytes, and MongoDB holds no more than {MAX_BATCH} at once; "
             "make them in parts",
         )
-
-
-def _entities(entity: type[_T], found: Mapping[Kind, Sequence[Document]]) -> tuple[_T, ...]:
-    return tuple(_entity(entity, document) for document in found[KINDS[entity]])
-
-
-def _entity(entity: type[_T], document: Document) -> _T:
-    return from_document({"id": document["_id"], "name": document["_id"], **document}, entity)

@@ -1,14 +1,19 @@
-"""The connection to MongoDB: short time limits, calls that complete, and errors in our own words."""
+"""The connection to MongoDB: short time limits, calls that complete, and errors in our own words.
+
+The methods of the store's parts are coroutines that `completes` has this connection run.
+"""
 
 import asyncio
 import logging
 import time
 import warnings
-from collections.abc import Coroutine
-from typing import Any, TypeVar, cast
+from collections.abc import Callable, Coroutine
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 from urllib.parse import parse_qsl, urlsplit
 
 from pymongo import AsyncMongoClient
+from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.errors import (
     BulkWriteError,
     ConfigurationError,
@@ -18,11 +23,14 @@ from pymongo.errors import (
 )
 
 from tollkeeper_server.errors import StoreUnavailableError
-from tollkeeper_server.store.mongo.schema import Database, Document, prepare
+from tollkeeper_server.store.documents import Document
+from tollkeeper_server.store.mongo.schema import Database, prepare
 from tollkeeper_server.store.ports import StoreCorruptError
 
 _log = logging.getLogger("tollkeeper.store")
 _T = TypeVar("_T")
+_P = ParamSpec("_P")
+_Part = TypeVar("_Part", bound="MongoPart")
 _DEFAULT_DATABASE = "tollkeeper"
 _SILENT_SECONDS = 60.0
 _DUPLICATE_KEY = 11000
@@ -37,7 +45,7 @@ class MongoConnection:
     """Runs coroutines against one database."""
 
     def __init__(self, url: str) -> None:
-        """Takes the URL, which may hold a password and is never shown."""
+        """Take the URL, which may hold a password and is never shown."""
         self._url = url
         self._client: AsyncMongoClient[Document] | None = None
         self._database: Database | None = None
@@ -46,13 +54,13 @@ class MongoConnection:
 
     @property
     def database(self) -> Database:
-        """The database. Raises `StoreUnavailableError` unless open."""
+        """The database. Raises `StoreUnavailableError` unless the connection is open."""
         if self._database is None:
             raise StoreUnavailableError("the store")
         return self._database
 
     async def open(self) -> None:
-        """Connects and brings the schema up to date.
+        """Connect and bring the schema up to date.
 
         Raises `StoreCorruptError` if the URL, the credentials or the database can't be used.
         """
@@ -86,7 +94,7 @@ class MongoConnection:
         self._client, self._database = client, database
 
     async def close(self) -> None:
-        """Waits for what was begun, then disconnects. A second call does nothing."""
+        """Wait for the calls under way, then disconnect. A second call does nothing."""
         client, self._client = self._client, None
         if client:
             await asyncio.gather(*self._running, return_exceptions=True)
@@ -94,9 +102,9 @@ class MongoConnection:
             await client.close()
 
     async def run(self, work: Coroutine[Any, Any, _T]) -> _T:
-        """Returns what `work` returns. It completes even if the caller is cancelled.
+        """Return the result of `work`, which runs to its end even if the caller is cancelled.
 
-        PyMongo drops the connection of a call that is cancelled: callers who leave would cost everybody.
+        PyMongo drops the connection of a call that is cancelled: a caller who leaves would cost the others.
         Raises `StoreUnavailableError` if the server does not answer, or not as it should.
         """
         if self._client is None:
@@ -112,10 +120,32 @@ class MongoConnection:
             raise StoreUnavailableError("the store") from error
 
 
-def duplicates_in(error: BulkWriteError) -> list[int]:
-    """Returns the positions of the writes whose key was there already.
+class MongoPart:
+    """A part of the store, on the connection that all parts share."""
 
-    Raises `error` if anything else went wrong.
+    def __init__(self, connection: MongoConnection) -> None:
+        self._connection = connection
+
+    def _collection(self, name: str) -> AsyncCollection[Document]:
+        return self._connection.database[name]
+
+
+def completes(
+    method: Callable[Concatenate[_Part, _P], Coroutine[Any, Any, _T]],
+) -> Callable[Concatenate[_Part, _P], Coroutine[Any, Any, _T]]:
+    """Return the method as a coroutine that the connection runs, to its end if the caller leaves."""
+
+    @wraps(method)
+    async def run(self: _Part, /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        return await self._connection.run(method(self, *args, **kwargs))
+
+    return run
+
+
+def duplicates_in(error: BulkWriteError) -> list[int]:
+    """Return the positions of the writes whose key was there already.
+
+    Raises `error` if a write failed for another reason.
     """
     failures = cast("list[dict[str, int]]", (error.details or {}).get("writeErrors", []))
     if not failures or any(failure["code"] != _DUPLICATE_KEY for failure in failures):
@@ -124,13 +154,13 @@ def duplicates_in(error: BulkWriteError) -> list[int]:
 
 
 class _Complaints:
-    """Logs failures, and of a server that does not answer once a minute only."""
+    """Logs failures; that the server does not answer, once a minute only."""
 
     def __init__(self) -> None:
         self._said_at = -_SILENT_SECONDS
 
     def log(self, error: PyMongoError) -> None:
-        """Logs a failure by its kind: the text of a server's error may quote the documents it is about."""
+        """Log a failure by its kind: the text of a server's error may quote the documents it is about."""
         if not isinstance(error, ConnectionFailure):
             _log.error("MongoDB failed: %s, code %s", type(error).__name__, getattr(error, "code", None))
         elif time.monotonic() - self._said_at >= _SILENT_SECONDS:

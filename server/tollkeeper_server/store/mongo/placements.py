@@ -7,41 +7,42 @@ from pymongo import ReplaceOne
 from pymongo.errors import BulkWriteError
 
 from tollkeeper_server.domain.placement import Placement
-from tollkeeper_server.store.documents import from_document, time_text, to_document
-from tollkeeper_server.store.mongo.connection import MongoConnection, duplicates_in
+from tollkeeper_server.store.documents import time_text
+from tollkeeper_server.store.mongo.connection import MongoPart, completes, duplicates_in
+from tollkeeper_server.store.mongo.documents import from_stored, to_stored
 
 _COLLECTION = "placements"
 
 
-async def add(connection: MongoConnection, placements: Sequence[Placement]) -> None:
-    """Writes placements, each in place of what has its id."""
-    writes = []
-    for placement in placements:
-        document = to_document(placement)
-        document["_id"] = document.pop("id")
-        writes.append(ReplaceOne({"_id": placement.id}, document, upsert=True))
-    while writes:
-        try:
-            await connection.database[_COLLECTION].bulk_write(writes)
-        except BulkWriteError as error:
-            # Another process was first to insert one: now that is replaced, and what follows it written.
-            del writes[: duplicates_in(error)[0]]
-        else:
-            return
+class MongoPlacements(MongoPart):
+    """Implements `ports.PlacementStore`."""
 
+    @completes
+    async def add(self, placements: Sequence[Placement]) -> None:
+        """As the port says."""
+        writes = [ReplaceOne({"_id": it.id}, to_stored(it), upsert=True) for it in placements]
+        while writes:
+            try:
+                await self._collection(_COLLECTION).bulk_write(writes)
+            except BulkWriteError as error:
+                # Another process has inserted one first: now that is replaced, and the rest written.
+                del writes[: duplicates_in(error)[0]]
+            else:
+                return
 
-async def find(connection: MongoConnection, placement_id: str) -> Placement | None:
-    """Returns the placement of that id, or None."""
-    found = await connection.database[_COLLECTION].find_one({"_id": placement_id})
-    return from_document({"id": found["_id"], **found}, Placement) if found else None
+    @completes
+    async def find(self, placement_id: str) -> Placement | None:
+        """As the port says."""
+        found = await self._collection(_COLLECTION).find_one({"_id": placement_id})
+        return from_stored(found, Placement) if found else None
 
-
-async def delete_before(connection: MongoConnection, at: datetime, limit: int) -> int:
-    """Removes up to `limit` placements used before that, the oldest first; returns how many."""
-    old = {"used_at": {"$lt": time_text(at)}}
-    collection = connection.database[_COLLECTION]
-    found = await collection.find(old, {"_id": 1}).sort("used_at", 1).limit(limit).to_list()
-    if not found:
-        return 0
-    done = await collection.delete_many({"_id": {"$in": [document["_id"] for document in found]}, **old})
-    return done.deleted_count
+    @completes
+    async def delete_before(self, at: datetime, *, limit: int) -> int:
+        """As the port says."""
+        old = {"used_at": {"$lt": time_text(at)}}
+        placements = self._collection(_COLLECTION)
+        found = await placements.find(old, {"_id": 1}).sort("used_at", 1).limit(limit).to_list()
+        if not found:
+            return 0
+        done = await placements.delete_many({"_id": {"$in": [document["_id"] for document in found]}, **old})
+        return done.deleted_count

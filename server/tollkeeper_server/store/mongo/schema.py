@@ -5,9 +5,9 @@ from collections.abc import Awaitable, Callable
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import DuplicateKeyError
 
+from tollkeeper_server.store.documents import Document
 from tollkeeper_server.store.ports import StoreCorruptError
 
-Document = dict[str, object]
 Database = AsyncDatabase[Document]
 
 
@@ -29,7 +29,7 @@ MIGRATIONS: tuple[Callable[[Database], Awaitable[None]], ...] = (_first, _second
 
 
 async def prepare(database: Database) -> None:
-    """Brings the database to the latest version; does nothing to one that has it.
+    """Bring the database to the latest version; do nothing to one that has it.
 
     Two processes may do so at once: every step is harmless when repeated. Raises `StoreCorruptError` if
     the version is a newer one, or unreadable.
@@ -51,5 +51,5 @@ async def prepare(database: Database) -> None:
         await migrate(database)
         try:
             await meta.update_one({"_id": "schema"}, {"$max": {"version": number}}, upsert=True)
-        except DuplicateKeyError:  # another process was first to insert it
+        except DuplicateKeyError:  # another process has inserted it first
             await meta.update_one({"_id": "schema"}, {"$max": {"version": number}})

@@ -1,4 +1,4 @@
-"""What is configured, in SQLite: the statements, each run inside a transaction of the store's."""
+"""The configuration in SQLite: a document for each entity, and beside it the fields that queries name."""
 
 import sqlite3
 from typing import TypeVar
@@ -6,105 +6,109 @@ from typing import TypeVar
 import msgspec
 
 from tollkeeper_server.domain.configuration import KINDS, Batch, Configuration, Entity, Kind, key_of
-from tollkeeper_server.domain.listener import Listener
-from tollkeeper_server.domain.model import Model
-from tollkeeper_server.domain.project import Project
-from tollkeeper_server.domain.traffic import Group
-from tollkeeper_server.domain.upstream import Upstream
-from tollkeeper_server.errors import Reason, TollkeeperError
-from tollkeeper_server.store.documents import from_document, to_document
+from tollkeeper_server.store.documents import from_document, to_configuration, to_document
+from tollkeeper_server.store.refusals import key_taken
+from tollkeeper_server.store.sqlite.connection import SqlitePart, reads, writes
 
-_T = TypeVar("_T", bound=msgspec.Struct)
-_ALL = -1  # as a LIMIT
+_E = TypeVar("_E", bound=Entity)
 _INTO = "INTO configuration (kind, key, revision, is_active, document) VALUES (?, ?, ?, ?, ?)"
 
 
-def revision(connection: sqlite3.Connection) -> int:
-    """Returns the number of writes so far, a batch counted as one."""
-    (number,) = connection.execute("SELECT revision FROM configuration_revision").fetchone()
-    return int(number)
+class SqliteConfiguration(SqlitePart):
+    """Implements `ports.ConfigurationStore`."""
 
+    @reads
+    def revision(self, db: sqlite3.Connection) -> int:
+        """As the port says."""
+        return _revision(db)
 
-def read(connection: sqlite3.Connection) -> Configuration:
-    """Returns all there is as it was at one moment."""
-    connection.execute("BEGIN")
-    try:
-        return Configuration(
-            revision=revision(connection),
-            projects=tuple(page(connection, Project, "", _ALL)),
-            upstreams=tuple(page(connection, Upstream, "", _ALL)),
-            groups=tuple(page(connection, Group, "", _ALL)),
-            models=tuple(page(connection, Model, "", _ALL)),
-            listeners=tuple(page(connection, Listener, "", _ALL)),
+    @reads
+    def read(self, db: sqlite3.Connection) -> Configuration:
+        """As the port says."""
+        select = "SELECT document FROM configuration WHERE kind = ? ORDER BY key"
+        db.execute("BEGIN")  # so that all of it is read as at one moment
+        try:
+            revision = _revision(db)
+            documents = {
+                kind: [msgspec.json.decode(document) for (document,) in db.execute(select, (kind,))]
+                for kind in Kind
+            }
+        finally:
+            db.execute("ROLLBACK")
+        return to_configuration(revision, documents)
+
+    @writes
+    def write(self, db: sqlite3.Connection, batch: Batch, *, expected: int) -> bool:
+        """As the port says."""
+        if _revision(db) != expected:
+            return False
+        db.executemany(
+            "DELETE FROM configuration WHERE kind = ? AND key = ?",
+            [(deletion.kind, deletion.key) for deletion in batch.deletions],
         )
-    finally:
-        connection.execute("ROLLBACK")
+        db.executemany(f"INSERT OR REPLACE {_INTO}", map(_row, batch.puts))
+        _move_revision(db)
+        return True
+
+    @reads
+    def get(self, db: sqlite3.Connection, entity_type: type[_E], key: str) -> _E | None:
+        """As the port says."""
+        row = db.execute(
+            "SELECT document FROM configuration WHERE kind = ? AND key = ?", (KINDS[entity_type], key)
+        ).fetchone()
+        return from_document(msgspec.json.decode(row[0]), entity_type) if row else None
+
+    @writes
+    def add(self, db: sqlite3.Connection, entity: Entity) -> None:
+        """As the port says."""
+        try:
+            db.execute(f"INSERT {_INTO}", _row(entity))
+        except sqlite3.IntegrityError as error:
+            raise key_taken(entity) from error
+        _move_revision(db)
+
+    @writes
+    def replace(self, db: sqlite3.Connection, entity: Entity, *, expected: int) -> bool:
+        """As the port says."""
+        kind, key, revision, is_active, document = _row(entity)
+        done = db.execute(
+            "UPDATE configuration SET revision = ?, is_active = ?, document = ? "
+            "WHERE kind = ? AND key = ? AND revision = ?",
+            (revision, is_active, document, kind, key, expected),
+        )
+        return _has_moved(db, done)
+
+    @writes
+    def delete(self, db: sqlite3.Connection, entity_type: type[Entity], key: str, *, expected: int) -> bool:
+        """As the port says."""
+        done = db.execute(
+            "DELETE FROM configuration WHERE kind = ? AND key = ? AND revision = ?",
+            (KINDS[entity_type], key, expected),
+        )
+        return _has_moved(db, done)
+
+    @reads
+    def list(
+        self,
+        db: sqlite3.Connection,
+        entity_type: type[_E],
+        *,
+        after: str = "",
+        limit: int,
+        active_only: bool = False,
+    ) -> list[_E]:
+        """As the port says."""
+        rows = db.execute(
+            "SELECT document FROM configuration WHERE kind = ? AND key > ? AND is_active >= ? "
+            "ORDER BY key LIMIT ?",
+            (KINDS[entity_type], after, active_only, limit),
+        )
+        return [from_document(msgspec.json.decode(document), entity_type) for (document,) in rows]
 
 
-def write(connection: sqlite3.Connection, batch: Batch, expected: int) -> bool:
-    """Writes the batch if the revision is `expected`; tells whether it did."""
-    if revision(connection) != expected:
-        return False
-    connection.executemany(
-        "DELETE FROM configuration WHERE kind = ? AND key = ?",
-        [(deletion.kind, deletion.key) for deletion in batch.deletions],
-    )
-    connection.executemany(f"INSERT OR REPLACE {_INTO}", map(_row, batch.puts))
-    _move_revision(connection)
-    return True
-
-
-def add(connection: sqlite3.Connection, entity: Entity) -> None:
-    """Adds an entity. Raises ALREADY_EXISTS if its id or name is taken."""
-    try:
-        connection.execute(f"INSERT {_INTO}", _row(entity))
-    except sqlite3.IntegrityError as error:
-        raise TollkeeperError(
-            Reason.ALREADY_EXISTS,
-            f"{KINDS[type(entity)]} {key_of(entity)!r} exists already; choose another name, "
-            "or update that one",
-            field="name",
-        ) from error
-    _move_revision(connection)
-
-
-def get(connection: sqlite3.Connection, entity: type[_T], key: str) -> _T | None:
-    """Returns the entity of that id or name, or None."""
-    row = connection.execute(
-        "SELECT document FROM configuration WHERE kind = ? AND key = ?", (KINDS[entity], key)
-    ).fetchone()
-    return from_document(msgspec.json.decode(row[0]), entity) if row else None
-
-
-def page(
-    connection: sqlite3.Connection, entity: type[_T], after: str, limit: int, *, active_only: bool = False
-) -> list[_T]:
-    """Returns up to `limit` entities with ids or names greater than `after`, in their order."""
-    rows = connection.execute(
-        "SELECT document FROM configuration WHERE kind = ? AND key > ? AND is_active >= ? "
-        "ORDER BY key LIMIT ?",
-        (KINDS[entity], after, active_only, limit),
-    )
-    return [from_document(msgspec.json.decode(document), entity) for (document,) in rows]
-
-
-def replace(connection: sqlite3.Connection, entity: Entity, expected: int) -> bool:
-    """Writes an entity if the stored revision is `expected`; tells whether it did."""
-    kind, key, number, is_active, document = _row(entity)
-    done = connection.execute(
-        "UPDATE configuration SET revision = ?, is_active = ?, document = ? "
-        "WHERE kind = ? AND key = ? AND revision = ?",
-        (number, is_active, document, kind, key, expected),
-    )
-    return _moved(connection, done)
-
-
-def delete(connection: sqlite3.Connection, kind: Kind, key: str, expected: int) -> bool:
-    """Removes an entity if the stored revision is `expected`; tells whether it did."""
-    done = connection.execute(
-        "DELETE FROM configuration WHERE kind = ? AND key = ? AND revision = ?", (kind, key, expected)
-    )
-    return _moved(connection, done)
+def _revision(db: sqlite3.Connection) -> int:
+    (number,) = db.execute("SELECT revision FROM configuration_revision").fetchone()
+    return int(number)
 
 
 def _row(entity: Entity) -> tuple[str, str, int, bool, str]:
@@ -114,12 +118,13 @@ def _row(entity: Entity) -> tuple[str, str, int, bool, str]:
     return KINDS[type(entity)], key_of(entity), entity.revision, is_active, text
 
 
-def _moved(connection: sqlite3.Connection, done: sqlite3.Cursor) -> bool:
+def _has_moved(db: sqlite3.Connection, done: sqlite3.Cursor) -> bool:
+    """Move the configuration's revision if a statement changed anything; return whether it did."""
     if done.rowcount == 0:
         return False
-    _move_revision(connection)
+    _move_revision(db)
     return True
 
 
-def _move_revision(connection: sqlite3.Connection) -> None:
-    connection.execute("UPDATE configuration_revision SET revision = revision + 1")
+def _move_revision(db: sqlite3.Connection) -> None:
+    db.execute("UPDATE configuration_revision SET revision = revision + 1")

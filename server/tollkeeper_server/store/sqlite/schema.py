@@ -1,10 +1,11 @@
-"""The SQLite file: what makes it Tollkeeper's, and the numbered steps to its present shape."""
+"""The SQLite file: the marks that make it Tollkeeper's, and the numbered steps to its present shape."""
 
 import sqlite3
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_fixed
 
 from tollkeeper_server.store.ports import StoreCorruptError
 
@@ -12,7 +13,9 @@ APPLICATION_ID = 0x746F6C6C  # "toll", in the file's header
 _CHECKED_WHOLE = 64 * 1024 * 1024  # bytes; a whole check of a larger file would delay the start too long
 _BUSY_PAUSE = 0.01  # seconds
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (
+Migrations = tuple[tuple[str, ...], ...]
+"""The statements of each step; the file's version is the number of steps that it has behind it."""
+MIGRATIONS: Migrations = (
     (
         """CREATE TABLE configuration (
             kind TEXT NOT NULL,
@@ -84,11 +87,13 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
 )
 
 
-def prepare(connection: sqlite3.Connection, path: Path, *, busy_seconds: float) -> None:
-    """Checks the file and brings it to the latest version; does nothing to a file that has it.
+def prepare(
+    connection: sqlite3.Connection, path: Path, *, busy_seconds: float, migrations: Migrations = MIGRATIONS
+) -> None:
+    """Check the file and bring it to the latest version; do nothing to a file that has it.
 
-    Raises `StoreCorruptError` if the file is damaged, somebody else's, or of a newer version, and
-    `sqlite3.OperationalError` if others keep it locked for longer than `busy_seconds`.
+    Raises `StoreCorruptError` if the file is damaged, another program's, or of a newer version, and
+    `sqlite3.OperationalError` if other processes keep it locked for longer than `busy_seconds`.
     """
     if path.stat().st_size <= _CHECKED_WHOLE:
         (finding,) = connection.execute("PRAGMA quick_check(1)").fetchone()
@@ -98,13 +103,13 @@ def prepare(connection: sqlite3.Connection, path: Path, *, busy_seconds: float) 
                 f"store {path}: the database is damaged ({plainly}); restore it from a backup, "
                 "or move it away to begin anew"
             )
-    # Looked at before anything is changed, in one transaction: another process may be writing it all.
+    # Checked before anything is changed, in one transaction: another process may be writing the schema.
     with _transaction(connection, "BEGIN"):
-        _check_version(connection, path)
-    _use_wal(connection, time.monotonic() + busy_seconds)
+        _check_version(connection, path, len(migrations))
+    _use_wal(connection, busy_seconds)
     # Two processes may start on one file: the second waits here, and finds the work done.
     with _transaction(connection, "BEGIN IMMEDIATE"):
-        _migrate(connection, path)
+        _migrate(connection, path, migrations)
 
 
 @contextmanager
@@ -118,30 +123,34 @@ def _transaction(connection: sqlite3.Connection, begin: str) -> Iterator[None]:
     connection.execute("COMMIT")
 
 
-def _use_wal(connection: sqlite3.Connection, deadline: float) -> None:
+def _use_wal(connection: sqlite3.Connection, busy_seconds: float) -> None:
     # The connection's own patience does not cover this statement: it fails at once while another
     # process that opens the same new file is at the same point.
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
-                raise
-            time.sleep(_BUSY_PAUSE)
-        else:
-            return
+    attempts = Retrying(
+        retry=retry_if_exception(_is_busy),
+        wait=wait_fixed(_BUSY_PAUSE),
+        stop=stop_after_delay(busy_seconds),
+        reraise=True,
+    )
+    attempts(connection.execute, "PRAGMA journal_mode = WAL")
 
 
-def _migrate(connection: sqlite3.Connection, path: Path) -> None:
-    version = _check_version(connection, path)
+def _is_busy(error: BaseException) -> bool:
+    return (
+        isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+    )
+
+
+def _migrate(connection: sqlite3.Connection, path: Path, migrations: Migrations) -> None:
+    version = _check_version(connection, path, len(migrations))
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-    for number, statements in enumerate(MIGRATIONS[version:], start=version + 1):
+    for number, statements in enumerate(migrations[version:], start=version + 1):
         for statement in statements:
             connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {number}")
 
 
-def _check_version(connection: sqlite3.Connection, path: Path) -> int:
+def _check_version(connection: sqlite3.Connection, path: Path, latest: int) -> int:
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
@@ -149,9 +158,9 @@ def _check_version(connection: sqlite3.Connection, path: Path) -> int:
         raise StoreCorruptError(
             f"store {path}: this is the database of another program; name another file in TOLLKEEPER_STORE"
         )
-    if version > len(MIGRATIONS):
+    if version > latest:
         raise StoreCorruptError(
-            f"store {path}: its version {version} is newer than version {len(MIGRATIONS)}, the latest "
+            f"store {path}: its version {version} is newer than version {latest}, the latest "
             "this Tollkeeper knows; run the Tollkeeper that wrote it, or a later one"
         )
     return int(version)

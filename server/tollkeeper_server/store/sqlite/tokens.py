@@ -1,4 +1,4 @@
-"""Tokens in SQLite: the statements, each run inside a transaction of the store's."""
+"""Tokens in SQLite: a document each, and beside it the counters and the fields that queries name."""
 
 import sqlite3
 from datetime import datetime
@@ -6,11 +6,11 @@ from datetime import datetime
 import msgspec
 
 from tollkeeper_server.domain.token import Token
-from tollkeeper_server.errors import Reason, TollkeeperError
-from tollkeeper_server.store.documents import from_document, time_text, to_document
+from tollkeeper_server.store.documents import TOKEN_COUNTERS, from_document, time_text, to_token_document
+from tollkeeper_server.store.refusals import secret_taken
+from tollkeeper_server.store.sqlite.connection import SqlitePart, reads, writes
 
-Row = tuple[str, int, str | None]
-COUNTERS = ("request_count", "last_used_at")
+_SELECT = "SELECT document, request_count, last_used_at FROM tokens"
 # One statement, however many tokens. Rows are numbered as they are inserted, so the last ones are found by
 # number; NOT INDEXED because an index in the order of tokens would be read from end to end.
 _COUNT = """
@@ -27,111 +27,98 @@ _COUNT = """
 """
 
 
-def add(connection: sqlite3.Connection, token: Token) -> None:
-    """Adds a token. Raises ALREADY_EXISTS if its digest or id is taken."""
-    try:
-        connection.execute(
-            "INSERT INTO tokens (digest, project_id, is_active, expires_at, updated_at, max_requests, "
-            "revision, document, id, request_count, last_used_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                *_columns(token),
-                token.id,
-                token.request_count,
-                time_text(token.last_used_at) if token.last_used_at else None,
-            ),
+class SqliteTokens(SqlitePart):
+    """Implements `ports.TokenStore`."""
+
+    @writes
+    def add(self, db: sqlite3.Connection, token: Token) -> None:
+        """As the port says."""
+        used = time_text(token.last_used_at) if token.last_used_at else None
+        try:
+            db.execute(
+                "INSERT INTO tokens (digest, project_id, is_active, expires_at, updated_at, max_requests, "
+                "revision, document, id, request_count, last_used_at) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (*_columns(token), token.id, token.request_count, used),
+            )
+        except sqlite3.IntegrityError as error:
+            raise secret_taken() from error
+
+    @reads
+    def get(self, db: sqlite3.Connection, token_id: str) -> Token | None:
+        """As the port says."""
+        return _first(db.execute(f"{_SELECT} WHERE id = ?", (token_id,)))
+
+    @reads
+    def find(self, db: sqlite3.Connection, digest: str) -> Token | None:
+        """As the port says."""
+        return _first(db.execute(f"{_SELECT} WHERE digest = ?", (digest,)))
+
+    @writes
+    def replace(self, db: sqlite3.Connection, token: Token, *, expected: int) -> bool:
+        """As the port says."""
+        try:
+            done = db.execute(
+                "UPDATE tokens SET digest = ?, project_id = ?, is_active = ?, expires_at = ?, "
+                "updated_at = ?, max_requests = ?, revision = ?, document = ? WHERE id = ? AND revision = ?",
+                (*_columns(token), token.id, expected),
+            )
+        except sqlite3.IntegrityError as error:
+            raise secret_taken() from error
+        return done.rowcount == 1
+
+    @reads
+    def changed(self, db: sqlite3.Connection, *, since: datetime, limit: int) -> list[Token]:
+        """As the port says."""
+        rows = db.execute(
+            f"{_SELECT} WHERE updated_at >= ? ORDER BY updated_at DESC, id DESC LIMIT ?",
+            (time_text(since), limit),
         )
-    except sqlite3.IntegrityError as error:
-        raise taken() from error
+        return [_token(row) for row in rows]
 
-
-def taken() -> TollkeeperError:
-    """Returns the refusal of a secret that another token has."""
-    return TollkeeperError(
-        Reason.ALREADY_EXISTS, "secret: another token has it already; use another one", field="secret"
-    )
-
-
-def get(connection: sqlite3.Connection, token_id: str) -> Token | None:
-    """Returns the token of that id, or None."""
-    row = connection.execute(
-        "SELECT document, request_count, last_used_at FROM tokens WHERE id = ?", (token_id,)
-    ).fetchone()
-    return _token(row) if row else None
-
-
-def find(connection: sqlite3.Connection, digest: str) -> Token | None:
-    """Returns the token with that digest, or None."""
-    row = connection.execute(
-        "SELECT document, request_count, last_used_at FROM tokens WHERE digest = ?", (digest,)
-    ).fetchone()
-    return _token(row) if row else None
-
-
-def page(
-    connection: sqlite3.Connection, after: str, limit: int, project_id: str, active_at: datetime | None
-) -> list[Token]:
-    """Returns up to `limit` tokens with ids greater than `after`, by id."""
-    conditions, values = ["id > ?"], [after]
-    if project_id:
-        conditions.append("project_id = ?")
-        values.append(project_id)
-    if active_at:
-        conditions.append("is_active = 1 AND (expires_at IS NULL OR expires_at > ?)")
-        values.append(time_text(active_at))
-    rows = connection.execute(
-        "SELECT document, request_count, last_used_at FROM tokens "  # noqa: S608 - conditions of our own
-        f"WHERE {' AND '.join(conditions)} ORDER BY id LIMIT ?",
-        (*values, limit),
-    )
-    return [_token(row) for row in rows]
-
-
-def changed(connection: sqlite3.Connection, since: datetime, limit: int) -> list[Token]:
-    """Returns up to `limit` tokens changed since then, latest change first."""
-    rows = connection.execute(
-        "SELECT document, request_count, last_used_at FROM tokens WHERE updated_at >= ? "
-        "ORDER BY updated_at DESC, id DESC LIMIT ?",
-        (time_text(since), limit),
-    )
-    return [_token(row) for row in rows]
-
-
-def replace(connection: sqlite3.Connection, token: Token, expected: int) -> bool:
-    """Writes all but the counters if the stored revision is `expected`; tells whether it did."""
-    try:
-        done = connection.execute(
-            "UPDATE tokens SET digest = ?, project_id = ?, is_active = ?, expires_at = ?, updated_at = ?, "
-            "max_requests = ?, revision = ?, document = ? WHERE id = ? AND revision = ?",
-            (*_columns(token), token.id, expected),
+    @writes
+    def admit(self, db: sqlite3.Connection, token_id: str, *, at: datetime) -> bool:
+        """As the port says."""
+        done = db.execute(
+            "UPDATE tokens SET request_count = request_count + 1, "
+            "last_used_at = max(coalesce(last_used_at, ''), ?) "
+            "WHERE id = ? AND max_requests > 0 AND request_count < max_requests",
+            (time_text(at), token_id),
         )
-    except sqlite3.IntegrityError as error:
-        raise taken() from error
-    return done.rowcount == 1
+        return done.rowcount == 1
+
+    @reads
+    def list(
+        self,
+        db: sqlite3.Connection,
+        *,
+        after: str = "",
+        limit: int,
+        project_id: str = "",
+        active_at: datetime | None = None,
+    ) -> list[Token]:
+        """As the port says."""
+        conditions, values = ["id > ?"], [after]
+        if project_id:
+            conditions.append("project_id = ?")
+            values.append(project_id)
+        if active_at:
+            conditions.append("is_active = 1 AND (expires_at IS NULL OR expires_at > ?)")
+            values.append(time_text(active_at))
+        rows = db.execute(f"{_SELECT} WHERE {' AND '.join(conditions)} ORDER BY id LIMIT ?", (*values, limit))
+        return [_token(row) for row in rows]
 
 
-def admit(connection: sqlite3.Connection, token_id: str, at: datetime) -> bool:
-    """Counts one request unless the limit is reached; tells whether it did."""
-    done = connection.execute(
-        "UPDATE tokens SET request_count = request_count + 1, "
-        "last_used_at = max(coalesce(last_used_at, ''), ?) "
-        "WHERE id = ? AND max_requests > 0 AND request_count < max_requests",
-        (time_text(at), token_id),
-    )
-    return done.rowcount == 1
-
-
-def count(connection: sqlite3.Connection, new: int) -> None:
-    """Counts the `new` rows of usage that this connection inserted last on their tokens.
+def count(db: sqlite3.Connection, new: int) -> None:
+    """Count the `new` rows of usage that this connection inserted last on their tokens.
 
     A token with a limit was counted when its request was admitted: only its time of last use moves.
     """
-    connection.execute(_COUNT, (new,))
+    db.execute(_COUNT, (new,))
 
 
 def _columns(token: Token) -> tuple[object, ...]:
-    document = to_document(token)
-    for name in COUNTERS:
-        del document[name]
+    document = to_token_document(token)
     return (
         token.digest,
         token.project_id,
@@ -144,7 +131,13 @@ def _columns(token: Token) -> tuple[object, ...]:
     )
 
 
-def _token(row: Row) -> Token:
-    document, request_count, last_used_at = row
-    counters = dict(zip(COUNTERS, (request_count, last_used_at), strict=True))
-    return from_document(msgspec.json.decode(document) | counters, Token)
+def _first(rows: sqlite3.Cursor) -> Token | None:
+    row = rows.fetchone()
+    return _token(row) if row else None
+
+
+def _token(row: tuple[str, int, str | None]) -> Token:
+    document, *counters = row
+    return from_document(
+        msgspec.json.decode(document) | dict(zip(TOKEN_COUNTERS, counters, strict=True)), Token
+    )

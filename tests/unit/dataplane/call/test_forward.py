@@ -8,7 +8,7 @@ from tollkeeper_server.dataplane.call.forward import asks_usage, outgoing, outgo
 from tollkeeper_server.dataplane.request.endpoint import Meter
 from tollkeeper_server.dataplane.request.form import FormModel
 from tollkeeper_server.dataplane.request.peek import Peek, peek_json
-from tollkeeper_server.dataplane.route import find_way
+from tollkeeper_server.dataplane.route import find_destination
 from tollkeeper_server.domain.upstream import Provider
 from tollkeeper_server.snapshot.model import Dial, Leg, ProjectView, Snapshot, Target
 
@@ -17,8 +17,8 @@ from tests.unit.dataplane.parts import (
     AZURE,
     PROJECT_KEY,
     PROVIDER_KEY,
-    exchange,
     leg_to,
+    planned,
     route,
     snapshot,
     target,
@@ -90,25 +90,26 @@ FULL_URL = target("full", Provider.GENERIC, base_url="", full_url="http://full.t
 def test_the_url_is_as_the_upstream_wants_it(caller: tuple[str, bytes], leg: Leg, expected: str) -> None:
     path, query = caller
 
-    assert expected == outgoing_url(exchange(path, query=query), leg)
+    assert expected == outgoing_url(*planned(path, query=query), leg)
 
 
 def test_a_leg_says_how_its_upstream_is_reached() -> None:
     upstream = target(dial=Dial(ca_certificates="pem", proxy="http://proxy.test:3128"))
     leg = leg_to(upstream, keep_alive_seconds=7)
 
-    sent = outgoing(exchange(CHAT), leg, b"{}", plain=True)
+    sent = outgoing(*planned(CHAT), leg, b"{}", plain=True)
 
     assert sent.dial == Dial(ca_certificates="pem", proxy="http://proxy.test:3128", keep_alive=7)
 
 
 def test_azure_serves_a_pattern_under_the_name_that_was_asked_for() -> None:
     configured = snapshot(route("gpt-*", leg_to(AZURE, "")))
-    caller = exchange(configuration=configured)
+    peek = Peek("gpt-4o mini")
+    caller, plan = planned(peek=peek, configuration=configured)
 
-    [leg] = find_way(caller, Peek("gpt-4o mini"), None).pool.legs
+    [leg] = find_destination(caller, plan.matched, plan.identity.token, peek, None, "").pool.legs
 
-    assert "/deployments/gpt-4o%20mini/" in outgoing_url(caller, leg)
+    assert "/deployments/gpt-4o%20mini/" in outgoing_url(caller, plan, leg)
 
 
 def _with_project_key() -> Snapshot:
@@ -120,21 +121,21 @@ def _with_project_key() -> Snapshot:
     [AZURE, ANTHROPIC, target("other", Provider.GENERIC), target("none", Provider.GENERIC, credential=())],
 )
 def test_a_projects_own_key_is_shown_to_no_other_provider(upstream: Target) -> None:
-    sent = outgoing(exchange(configuration=_with_project_key()), leg_to(upstream, ""), b"", plain=False)
+    sent = outgoing(*planned(configuration=_with_project_key()), leg_to(upstream, ""), b"", plain=False)
 
     assert PROJECT_KEY.encode() not in b"".join(value for _, value in sent.headers)
     assert set(upstream.credential) <= set(sent.headers)
 
 
 def test_a_projects_own_key_is_used_in_place_of_the_upstreams() -> None:
-    sent = outgoing(exchange(configuration=_with_project_key()), leg_to(target(), ""), b"", plain=False)
+    sent = outgoing(*planned(configuration=_with_project_key()), leg_to(target(), ""), b"", plain=False)
 
     keys = [value for name, value in sent.headers if name == b"authorization"]
     assert [b"Bearer " + PROJECT_KEY.encode()] == keys
 
 
 def test_secrets_do_not_show_in_what_may_be_logged() -> None:
-    sent = outgoing(exchange(configuration=_with_project_key()), leg_to(target(), ""), b"", plain=False)
+    sent = outgoing(*planned(configuration=_with_project_key()), leg_to(target(), ""), b"", plain=False)
 
     assert PROJECT_KEY not in repr(sent)
     assert PROVIDER_KEY.decode() not in repr(target())
@@ -146,9 +147,8 @@ BODY = b'{ "model": "gpt-4o",  "messages": [] }'
 def _body(
     leg: Leg, body: bytes = BODY, *, ask_usage: bool = False, path: str = CHAT, **changes: Any
 ) -> bytes:
-    return outgoing_body(
-        exchange(path, known=token(**changes)), peek_json(body), leg, body, ask_usage=ask_usage
-    )
+    _, plan = planned(path, peek_json(body), body, known=token(**changes))
+    return outgoing_body(plan, leg, ask_usage=ask_usage)
 
 
 @pytest.mark.parametrize("upstream_model", ["", "gpt-4o"])
@@ -182,11 +182,10 @@ def test_nothing_is_written_into_a_body_that_names_no_model() -> None:
 
 def test_a_form_is_renamed_in_place() -> None:
     form = FormModel("m", ((2, 3),), streamed=False)
-    caller = exchange("/v1/audio/transcriptions")
+    _, plan = planned("/v1/audio/transcriptions", Peek("m", form=form), b"a-m-b")
 
     def sent(upstream_model: str) -> bytes:
-        leg = leg_to(target(), upstream_model)
-        return outgoing_body(caller, Peek("m", form=form), leg, b"a-m-b", ask_usage=False)
+        return outgoing_body(plan, leg_to(target(), upstream_model), ask_usage=False)
 
     assert [sent("whisper"), sent("m"), sent("")] == [b"a-whisper-b", b"a-m-b", b"a-m-b"]
 
@@ -194,9 +193,8 @@ def test_a_form_is_renamed_in_place() -> None:
 def test_what_is_neither_json_nor_form_is_left_alone() -> None:
     body = b"\x00\x01"
 
-    assert body is outgoing_body(
-        exchange("/v1/other"), Peek(None), leg_to(target(), "x"), body, ask_usage=False
-    )
+    _, plan = planned("/v1/other", body=body)
+    assert body is outgoing_body(plan, leg_to(target(), "x"), ask_usage=False)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tollkeeper_server.dataplane.call.breaker import BreakerState
-from tollkeeper_server.dataplane.call.health import ALPHA, MAX_REST_SECONDS, STALE_SECONDS, Call, Health
+from tollkeeper_server.dataplane.call.health import (
+    ALPHA,
+    MAX_REST_SECONDS,
+    STALE_SECONDS,
+    Health,
+    UpstreamCall,
+)
 from tollkeeper_server.domain.upstream import Breaker
 
 from tests.unit.dataplane.parts import Clock, snapshot_of, target
@@ -25,7 +31,7 @@ def health(clock: Clock) -> Health:
     return Health(clock)
 
 
-def _end(call: Call, outcome: str) -> None:
+def _end(call: UpstreamCall, outcome: str) -> None:
     match outcome:
         case "succeeded":
             call.succeeded(0.5)
@@ -52,7 +58,7 @@ def test_calls_under_way_are_those_begun_and_not_ended(steps: list[tuple[str, in
     clock = Clock()
     health = Health(clock)
     upstream = target(breaker=Breaker(min_calls=min_calls, cooldown_seconds=2))
-    calls: list[Call] = []
+    calls: list[UpstreamCall] = []
     ended: set[int] = set()
     for what, number in steps:
         clock.now += 1

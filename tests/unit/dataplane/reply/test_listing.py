@@ -1,14 +1,14 @@
 """What `GET /v1/models` lists."""
 
 import json
+from typing import Any
 
 import pytest
-from tollkeeper_server.dataplane.exchange import Exchange
 from tollkeeper_server.dataplane.reply.listing import get_model, list_models
 from tollkeeper_server.domain.model import Capability
 from tollkeeper_server.errors import Reason, TollkeeperError
 
-from tests.unit.dataplane.parts import AZURE, NOW, exchange, leg_to, route, snapshot, target, token
+from tests.unit.dataplane.parts import AZURE, NOW, leg_to, route, snapshot, target, token
 
 CONFIGURED = snapshot(
     route("gpt-4o", leg_to(AZURE, "d"), capabilities=[Capability.RESPONSES, Capability.CHAT_COMPLETIONS]),
@@ -19,11 +19,8 @@ CONFIGURED = snapshot(
 )
 
 
-def _caller(allowed: tuple[str, ...] = (), *, anthropic: bool = False) -> Exchange:
-    headers = [(b"anthropic-version", b"2023-06-01")] if anthropic else []
-    return exchange(
-        "/v1/models", "GET", headers, configuration=CONFIGURED, known=token(allowed_models=allowed)
-    )
+def _listed(allowed: tuple[str, ...] = (), *, anthropic: bool = False) -> Any:
+    return json.loads(list_models(CONFIGURED, token(allowed_models=allowed), anthropic=anthropic))
 
 
 @pytest.mark.parametrize(
@@ -38,14 +35,14 @@ def _caller(allowed: tuple[str, ...] = (), *, anthropic: bool = False) -> Exchan
     ],
 )
 def test_what_the_token_may_use_is_listed(allowed: tuple[str, ...], names: list[str]) -> None:
-    listed = json.loads(list_models(_caller(allowed)))
+    listed = _listed(allowed)
 
     assert listed["object"] == "list"
     assert names == [entry["id"] for entry in listed["data"]]
 
 
 def test_an_entry_says_what_openais_does_and_what_the_model_serves() -> None:
-    (entry,) = [e for e in json.loads(list_models(_caller()))["data"] if e["id"] == "default"]
+    (entry,) = [e for e in _listed()["data"] if e["id"] == "default"]
 
     assert {
         "id": "default",
@@ -58,7 +55,7 @@ def test_an_entry_says_what_openais_does_and_what_the_model_serves() -> None:
 
 
 def test_anthropics_clients_get_their_own_shape() -> None:
-    listed = json.loads(list_models(_caller(("claude", "gpt-4o"), anthropic=True)))
+    listed = _listed(("claude", "gpt-4o"), anthropic=True)
 
     assert {"data", "has_more", "first_id", "last_id"} == set(listed)
     assert (listed["first_id"], listed["last_id"], listed["has_more"]) == ("claude", "gpt-4o", False)
@@ -71,14 +68,14 @@ def test_anthropics_clients_get_their_own_shape() -> None:
 
 
 def test_an_empty_list_has_no_first() -> None:
-    listed = json.loads(list_models(_caller(("nope",), anthropic=True)))
+    listed = _listed(("nope",), anthropic=True)
 
     assert listed == {"data": [], "has_more": False, "first_id": None, "last_id": None}
 
 
 @pytest.mark.parametrize("name", ["gpt-4o", "default", "llama-7b"])
 def test_one_model_is_returned_by_any_name_it_serves(name: str) -> None:
-    assert name == json.loads(get_model(_caller(), name))["id"]
+    assert name == json.loads(get_model(CONFIGURED, token(), name, anthropic=False))["id"]
 
 
 @pytest.mark.parametrize(
@@ -86,5 +83,5 @@ def test_one_model_is_returned_by_any_name_it_serves(name: str) -> None:
 )
 def test_a_model_that_may_not_be_used_does_not_exist(allowed: tuple[str, ...], name: str) -> None:
     with pytest.raises(TollkeeperError) as caught:
-        get_model(_caller(allowed), name)
+        get_model(CONFIGURED, token(allowed_models=allowed), name, anthropic=False)
     assert Reason.MODEL_NOT_FOUND is caught.value.reason

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tollkeeper_server.coordination.ports import Unknown
 from tollkeeper_server.dataplane.exchange import Exchange
-from tollkeeper_server.dataplane.request.authenticate import Authenticator, presented
+from tollkeeper_server.dataplane.request.authenticate import Authenticator, Identity, presented
 from tollkeeper_server.domain.token import MAX_SECRET_LENGTH
 from tollkeeper_server.errors import Reason, StoreUnavailableError, TollkeeperError
 from tollkeeper_server.snapshot.compile import CompileError
@@ -87,13 +87,13 @@ class _Reload:
 
 def _caller(secret: bytes = SECRET, configuration: Snapshot | None = None) -> Exchange:
     made = exchange(headers=[(b"authorization", b"Bearer " + secret)])
-    made.token = made.project = None
+    made.token_id = made.project_id = ""
     made.snapshot = configuration if configuration is not None else made.snapshot
     return made
 
 
-async def _authenticate(tokens: KnownTokens, caller: Exchange, reload: _Reload | None = None) -> None:
-    await Authenticator(tokens, DIGEST_KEY, reload or _Reload(EMPTY), lambda: NOW).authenticate(caller)
+async def _authenticate(tokens: KnownTokens, caller: Exchange, reload: _Reload | None = None) -> Identity:
+    return await Authenticator(tokens, DIGEST_KEY, reload or _Reload(EMPTY), lambda: NOW).authenticate(caller)
 
 
 async def _refused(tokens: KnownTokens, caller: Exchange, reload: _Reload | None = None) -> TollkeeperError:
@@ -106,20 +106,19 @@ async def _refused(tokens: KnownTokens, caller: Exchange, reload: _Reload | None
 async def test_a_token_known_here_needs_nobody_else() -> None:
     tokens, caller = KnownTokens(token()), _caller()
 
-    await _authenticate(tokens, caller)
+    identity = await _authenticate(tokens, caller)
 
-    assert token() == caller.token
-    assert caller.project is not None
-    assert caller.project.id == "prj_1"
+    assert (token(), caller.snapshot.projects["prj_1"]) == (identity.token, identity.project)
+    assert (caller.token_id, caller.project_id) == ("tok_1", "prj_1")
     assert tokens.asked == 0
 
 
 async def test_a_token_not_known_here_is_asked_for() -> None:
     tokens, caller = KnownTokens(stored=[token()]), _caller()
 
-    await _authenticate(tokens, caller)
+    identity = await _authenticate(tokens, caller)
 
-    assert token() == caller.token
+    assert token() == identity.token
     assert tokens.asked == 1
 
 
@@ -140,7 +139,7 @@ async def test_a_token_that_does_not_admit_looks_like_none_at_all(changes: dict[
 
     assert (unknown.reason, unknown.message) == (known.reason, known.message)
     assert Reason.INVALID_API_KEY is known.reason
-    assert caller.token is None
+    assert caller.token_id == ""
 
 
 async def test_a_token_admits_until_the_moment_it_expires() -> None:
@@ -148,7 +147,7 @@ async def test_a_token_admits_until_the_moment_it_expires() -> None:
 
     await _authenticate(KnownTokens(token(expires_at=NOW + timedelta(microseconds=1))), caller)
 
-    assert caller.token is not None
+    assert caller.token_id == "tok_1"
 
 
 async def test_a_token_known_to_be_unknown_is_not_asked_for_again() -> None:
@@ -174,7 +173,7 @@ async def test_an_inactive_project_is_refused_on_record() -> None:
     error = await _refused(KnownTokens(token()), caller)
 
     assert Reason.PROJECT_INACTIVE is error.reason
-    assert token() == caller.token
+    assert (caller.token_id, caller.project_id) == ("tok_1", "prj_1")
 
 
 async def test_a_project_made_elsewhere_is_looked_up() -> None:
@@ -195,7 +194,7 @@ async def test_a_project_that_can_not_be_looked_up_is_no_refusal(result: Snapsho
     error = await _refused(KnownTokens(token()), caller, _Reload(result))
 
     assert Reason.STORE_UNAVAILABLE is error.reason
-    assert caller.token is None
+    assert caller.token_id == ""
 
 
 async def test_another_digest_key_knows_no_token() -> None:

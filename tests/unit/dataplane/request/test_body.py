@@ -2,13 +2,14 @@
 
 import pytest
 from tollkeeper_server.dataplane.exchange import UNKNOWN_BYTES, ClientGoneError, Exchange, Message
-from tollkeeper_server.dataplane.request import body as body_module
 from tollkeeper_server.dataplane.request.body import discard_body, read_body, stream_body
+from tollkeeper_server.dataplane.request.limits import Limits
 from tollkeeper_server.errors import Reason, TollkeeperError
 from tollkeeper_server.snapshot.model import Header
 
 from tests.unit.dataplane.parts import exchange
 
+FOUR = Limits(max_body=4, max_upload=4, discard_bytes=5)
 CHUNKED: Header = (b"transfer-encoding", b"chunked")
 
 
@@ -30,7 +31,7 @@ class _Sender:
 
 
 def _exchange(sender: _Sender, *headers: Header) -> Exchange:
-    made = exchange(headers=headers or [CHUNKED])
+    made = exchange(headers=headers or [CHUNKED], limits=FOUR)
     made.receive = sender.receive
     return made
 
@@ -38,16 +39,16 @@ def _exchange(sender: _Sender, *headers: Header) -> Exchange:
 async def test_a_body_is_read_whole() -> None:
     caller = _exchange(_Sender(b"ab", b"", b"cd", b""))
 
-    assert await read_body(caller, 4) == b"abcd"
+    assert await read_body(caller) == b"abcd"
     assert caller.body_read
-    assert await read_body(caller, 4) == b""
+    assert await read_body(caller) == b""
 
 
 async def test_messages_without_members_have_their_defaults() -> None:
     sender = _Sender()
     sender.messages.append({"type": "http.request"})
 
-    assert await read_body(_exchange(sender), 4) == b""
+    assert await read_body(_exchange(sender)) == b""
 
 
 async def test_a_byte_too_many_is_refused_at_once() -> None:
@@ -55,7 +56,7 @@ async def test_a_byte_too_many_is_refused_at_once() -> None:
     caller = _exchange(sender)
 
     with pytest.raises(TollkeeperError, match="larger than the 4 bytes") as caught:
-        await read_body(caller, 4)
+        await read_body(caller)
 
     assert caught.value.reason is Reason.BODY_TOO_LARGE
     assert len(sender.messages) == 1
@@ -65,7 +66,7 @@ async def test_a_declared_byte_too_many_is_refused_unread() -> None:
     sender = _Sender(b"abcde")
 
     with pytest.raises(TollkeeperError) as caught:
-        await read_body(_exchange(sender, (b"content-length", b"5")), 4)
+        await read_body(_exchange(sender, (b"content-length", b"5")))
 
     assert caught.value.reason is Reason.BODY_TOO_LARGE
     assert len(sender.messages) == 1
@@ -73,7 +74,7 @@ async def test_a_declared_byte_too_many_is_refused_unread() -> None:
 
 async def test_who_leaves_is_gone() -> None:
     with pytest.raises(ClientGoneError):
-        await read_body(_exchange(_Sender(b"ab", leaves=True)), 4)
+        await read_body(_exchange(_Sender(b"ab", leaves=True)))
 
 
 async def test_a_streamed_body_counts_and_skips_what_is_empty() -> None:
@@ -81,7 +82,7 @@ async def test_a_streamed_body_counts_and_skips_what_is_empty() -> None:
 
     ended: list[bool] = []
 
-    assert [piece async for piece in stream_body(caller, 4, lambda: ended.append(True))] == [b"ab", b"cd"]
+    assert [piece async for piece in stream_body(caller, lambda: ended.append(True))] == [b"ab", b"cd"]
     assert ended == [True]
     assert (caller.request_bytes, caller.body_read, caller.body_error) == (4, True, None)
 
@@ -90,9 +91,9 @@ async def test_what_goes_wrong_in_a_stream_is_kept_for_who_asks() -> None:
     too_large, gone = _exchange(_Sender(b"abcde")), _exchange(_Sender(b"ab", leaves=True))
 
     with pytest.raises(TollkeeperError):
-        _ = [piece async for piece in stream_body(too_large, 4, _nothing)]
+        _ = [piece async for piece in stream_body(too_large, _nothing)]
     with pytest.raises(ClientGoneError):
-        _ = [piece async for piece in stream_body(gone, 4, _nothing)]
+        _ = [piece async for piece in stream_body(gone, _nothing)]
 
     assert isinstance(too_large.body_error, TollkeeperError)
     assert isinstance(gone.body_error, ClientGoneError)
@@ -108,9 +109,8 @@ async def test_what_is_left_is_discarded_to_its_end(leaves: bool) -> None:
     assert (sender.messages, caller.body_read) == ([], True)
 
 
-async def test_no_more_is_discarded_than_can_be_expected(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(body_module, "DISCARD_BYTES", 3)
-    sender = _Sender(b"ab", b"cd", b"ef")
+async def test_no_more_is_discarded_than_can_be_expected() -> None:
+    sender = _Sender(b"abc", b"de", b"f")
 
     await discard_body(_exchange(sender))
 

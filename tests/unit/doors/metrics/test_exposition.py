@@ -10,7 +10,7 @@ from prometheus_client.core import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 from tollkeeper_server.domain.usage import Tokens
-from tollkeeper_server.telemetry.metrics import BOUNDS, Gauges, Metrics
+from tollkeeper_server.telemetry.metrics import BOUNDS, Ended, Gauges, Metrics
 
 from tests.unit.doors.doors import exposition
 
@@ -25,7 +25,18 @@ def _busy() -> Metrics:
         metrics.began("data")
         used = Tokens(prompt=10, completion=5, cached=4, reasoning=2) if status == 200 else Tokens()
         metrics.ended(
-            "data", "POST", "chat_completions", status, error, 0.3, 'a"b\\c\n*', "one", used, 0.2, True
+            Ended(
+                listener="data",
+                method="POST",
+                endpoint="chat_completions",
+                status=status,
+                error=error,
+                seconds=0.3,
+                model='a"b\\c\n*',
+                upstream="one",
+                tokens=used,
+                first_byte_seconds=0.2,
+            )
         )
         metrics.called("all", "one", 0.25, error)
         metrics.breaker_result("one", "failure" if error else "success")

@@ -5,6 +5,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from tollkeeper_server.domain.project import Project
 from tollkeeper_server.domain.usage import UsageEvent
 from tollkeeper_server.doors.rest.routes import Route, routes
 
@@ -190,7 +191,7 @@ async def test_usage_is_read_with_times_and_groups_in_the_query(
         status=200,
         started_at=NOON,
     )
-    await plane.store.add_usage([event])
+    await plane.store.usage.add([event])
     found = await http.get("/manage/usage/events", params={"start_time": "2026-03-04T12:00:00Z"})
     assert [(it["id"], it["confidence"]) for it in found.json()] == [(event.id, "none")]
     none = await http.get("/manage/usage/events", params={"end_time": "2026-03-04T12:00:00Z"})
@@ -245,7 +246,7 @@ async def test_a_bad_body_is_a_clear_error(
     http: httpx2.AsyncClient, plane: Plane, body: bytes, headers: dict[str, str], status: int, reason: str
 ) -> None:
     refusal(await http.post("/manage/projects", content=body, headers=headers), status, reason)
-    assert await plane.store.list_projects(limit=1) == []
+    assert await plane.store.configuration.list(Project, limit=1) == []
 
 
 @pytest.mark.parametrize("media", ["application/json; charset=UTF-8", "Application/JSON"])

@@ -3,7 +3,6 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tollkeeper_server.domain.ids import Prefix, is_id
 from tollkeeper_server.management.chain.chain import request_id
 
 
@@ -15,5 +14,5 @@ def test_a_well_formed_request_id_is_kept(offered: str) -> None:
 @pytest.mark.parametrize("offered", [None, "", "a" * 129, "a b", "a\nb", "é", "a;b", "a\n"])
 def test_any_other_is_replaced(offered: str | None) -> None:
     chosen = request_id(offered)
-    assert is_id(Prefix.REQUEST, chosen)
+    assert chosen.startswith("req_")
     assert chosen != request_id(offered)

@@ -8,12 +8,13 @@ from typing import NoReturn
 import pytest
 from google.protobuf.message import Message
 from tollkeeper.v1 import project_service_pb2, token_service_pb2
+from tollkeeper_server.domain.project import Project
 from tollkeeper_server.errors import Reason, TollkeeperError
 from tollkeeper_server.management.chain.chain import Chain, Invocation
 from tollkeeper_server.management.chain.interceptors import Handle, authorise, map_errors
 from tollkeeper_server.management.chain.registry import methods, new_request
 
-from tests.unit.management.plane import MANAGEMENT_TOKEN, Plane, SlowStore, make_call
+from tests.unit.management.plane import MANAGEMENT_TOKEN, Plane, SlowTokens, make_call
 
 LIST = project_service_pb2.ListProjectsRequest()
 METHODS = list(methods())
@@ -124,14 +125,13 @@ async def test_a_call_leaves_one_line_without_contents(
 async def test_a_deadline_in_the_past_changes_nothing(plane: Plane) -> None:
     request = project_service_pb2.CreateProjectRequest(name="late")
     assert await reason_of(plane.chain(), request, deadline=time.monotonic() - 1) == Reason.DEADLINE_EXCEEDED
-    assert await plane.store.list_projects(limit=1) == []
+    assert await plane.store.configuration.list(Project, limit=1) == []
 
 
 async def test_what_was_begun_is_finished_and_announced_after_the_deadline(plane: Plane) -> None:
     minted = await plane.mint((await plane.project()).id)
-    slow = SlowStore(plane.store)
+    slow = plane.store.tokens = SlowTokens(plane.store)
     told_before = len(plane.told)
-    chain = Plane(slow, plane.clock, plane.sealer, plane.changes).chain()
     request = token_service_pb2.RevokeTokenRequest(id=minted.id)
     told = asyncio.Event()
 
@@ -139,7 +139,8 @@ async def test_what_was_begun_is_finished_and_announced_after_the_deadline(plane
         told.set()
 
     plane.changes.subscribe(note)
-    assert await reason_of(chain, request, deadline=time.monotonic() + 0.05) == Reason.DEADLINE_EXCEEDED
+    deadline = time.monotonic() + 0.05
+    assert await reason_of(plane.chain(), request, deadline=deadline) == Reason.DEADLINE_EXCEEDED
     await asyncio.wait_for(slow.entered.wait(), 10)
     assert len(plane.told) == told_before
     slow.let_go.set()

@@ -10,9 +10,13 @@ from tollkeeper.v1 import configuration_service_pb2 as pb
 from tollkeeper.v1 import token_service_pb2
 from tollkeeper_server.coordination.ports import Change
 from tollkeeper_server.domain.configuration import Batch
+from tollkeeper_server.domain.project import Project
 from tollkeeper_server.domain.token import digest_secret
 from tollkeeper_server.domain.traffic import Strategy
+from tollkeeper_server.domain.upstream import Upstream
 from tollkeeper_server.errors import Reason
+from tollkeeper_server.store.sealed import upstream_api_key
+from tollkeeper_server.store.sqlite.configuration import SqliteConfiguration
 from tollkeeper_server.store.sqlite.store import SqliteStore
 
 from tests.unit.management.described import KEY, SECRET, WHOLE, apply, described, export, request, told
@@ -35,10 +39,10 @@ async def test_all_that_is_described_is_made(plane: Plane) -> None:
     answer = await apply(plane, WHOLE)
 
     assert told(answer) == CREATED
-    current = await plane.store.read_configuration()
+    current = await plane.store.configuration.read()
     assert answer.revision == current.revision == 1, "it is one write"
     openai, own = current.upstreams
-    assert plane.sealer.open(openai.api_key or "", "upstream:openai:api_key") == KEY
+    assert plane.sealer.open(openai.api_key or "", upstream_api_key("openai")) == KEY
     assert (openai.is_default, openai.timeouts, own.breaker.cooldown_seconds) == (
         True,
         {"connect": 5.0, "total": 600.0},
@@ -46,7 +50,7 @@ async def test_all_that_is_described_is_made(plane: Plane) -> None:
     )
     assert current.groups[0].policy.strategy is Strategy.WEIGHTED_ROUND_ROBIN
     assert current.listeners[0].rules[0].strip_prefix == "/a"
-    tokens = {it.name: it for it in await plane.store.list_tokens(limit=9)}
+    tokens = {it.name: it for it in await plane.store.tokens.list(limit=9)}
     assert set(tokens) == {"ci", "app"}
     assert tokens["ci"].digest == digest_secret(SECRET.encode(), DIGEST_KEY)
     assert tokens["ci"].project_id == current.projects[0].id
@@ -55,7 +59,7 @@ async def test_all_that_is_described_is_made(plane: Plane) -> None:
 async def test_the_change_is_published_once_and_then_each_token(plane: Plane) -> None:
     await apply(plane, WHOLE)
 
-    tokens = {it.name: it for it in await plane.store.list_tokens(limit=9)}
+    tokens = {it.name: it for it in await plane.store.tokens.list(limit=9)}
     assert plane.told == [Change(), Change(token=tokens["ci"]), Change(token=tokens["app"])]
 
 
@@ -82,7 +86,7 @@ async def test_a_secret_that_is_made_is_told_once(plane: Plane) -> None:
 
     secrets = {it.name: it.secret for it in answer.changes if it.secret}
     assert set(secrets) == {"Search/app"}
-    found = await plane.store.find_token(digest_secret(secrets["Search/app"].encode(), DIGEST_KEY))
+    found = await plane.store.tokens.find(digest_secret(secrets["Search/app"].encode(), DIGEST_KEY))
     assert found is not None
     assert found.name == "app"
 
@@ -97,7 +101,7 @@ async def test_no_answer_shows_a_secret_that_was_given(plane: Plane) -> None:
 
 async def test_what_is_left_out_gets_its_default_and_secrets_stay(plane: Plane) -> None:
     await apply(plane, WHOLE)
-    before = await plane.store.read_configuration()
+    before = await plane.store.configuration.read()
 
     answer = await apply(plane, "upstreams: [{name: openai, provider: openai}]")
 
@@ -111,7 +115,7 @@ async def test_what_is_left_out_gets_its_default_and_secrets_stay(plane: Plane) 
             "",
         ),
     }
-    after = await plane.store.read_configuration()
+    after = await plane.store.configuration.read()
     assert after.upstreams[0].api_key == before.upstreams[0].api_key
     assert after.upstreams[0].revision == before.upstreams[0].revision + 1
     assert after.upstreams[0].created_at == before.upstreams[0].created_at
@@ -145,7 +149,7 @@ async def test_another_default_takes_the_place_of_the_first(plane: Plane) -> Non
     answer = await apply(plane, "upstreams: [{name: new, provider: openai, is_default: true}]")
 
     assert told(answer) == ["+upstream new", "~upstream openai"]
-    assert [it.name for it in (await plane.store.read_configuration()).upstreams if it.is_default] == ["new"]
+    assert [it.name for it in (await plane.store.configuration.read()).upstreams if it.is_default] == ["new"]
 
 
 async def test_pruning_removes_what_is_not_named_of_kinds_that_are(plane: Plane) -> None:
@@ -156,7 +160,7 @@ async def test_pruning_removes_what_is_not_named_of_kinds_that_are(plane: Plane)
     answer = await apply(plane, "models: [{name: gpt-4o, deployments: [{upstream: openai}]}]", prune=True)
 
     assert told(answer) == ["~model gpt-4o", "-model old", "-model small"]
-    current = await plane.store.read_configuration()
+    current = await plane.store.configuration.read()
     assert [it.name for it in current.models] == ["gpt-4o"]
     assert {it.name for it in current.groups} == {"main", "spare"}
 
@@ -184,19 +188,19 @@ async def test_users_may_go_with_what_they_use(plane: Plane) -> None:
             "-upstream own",
         ),
     }
-    assert len((await plane.store.read_configuration()).projects) == 1, "projects are never pruned"
+    assert len((await plane.store.configuration.read()).projects) == 1, "projects are never pruned"
 
 
 async def test_what_others_use_is_not_removed(plane: Plane) -> None:
     await apply(plane, WHOLE)
-    before = await plane.store.read_configuration()
+    before = await plane.store.configuration.read()
 
     error = await plane.refuse(
         request("upstreams: [{name: openai, provider: openai}]", prune=True), Reason.IN_USE, field="prune"
     )
 
     assert "upstream own is used by the models gpt-4o and the groups main" in error.message
-    assert await plane.store.read_configuration() == before
+    assert await plane.store.configuration.read() == before
 
 
 async def test_a_default_that_is_pruned_is_just_gone(plane: Plane) -> None:
@@ -294,8 +298,8 @@ async def test_what_is_wrong_is_told_by_path_and_nothing_is_changed(
     await plane.project(name="Twice")
     await plane.project(name="Twice")
     plane.ports["x:4444"] = "it is taken"
-    before = await plane.store.read_configuration()
-    tokens = await plane.store.list_tokens(limit=9)
+    before = await plane.store.configuration.read()
+    tokens = await plane.store.tokens.list(limit=9)
     good = described(
         "upstreams: [{name: fine, provider: openai}]\nprojects: [{name: fine, tokens: [{name: t}]}]"
     )
@@ -308,8 +312,8 @@ async def test_what_is_wrong_is_told_by_path_and_nothing_is_changed(
         assert error.message.startswith(f"configuration.{field}: ")
         assert "canary" not in error.message
 
-    assert await plane.store.read_configuration() == before
-    assert await plane.store.list_tokens(limit=9) == tokens
+    assert await plane.store.configuration.read() == before
+    assert await plane.store.tokens.list(limit=9) == tokens
 
 
 async def test_everything_that_is_wrong_is_told_at_once(plane: Plane) -> None:
@@ -418,7 +422,7 @@ async def test_tokens_are_known_by_name(plane: Plane) -> None:
     )
 
     assert told(answer) == ["~token Search/ci"]
-    token = await plane.store.find_token(digest_secret(b"sk-another-secret", DIGEST_KEY))
+    token = await plane.store.tokens.find(digest_secret(b"sk-another-secret", DIGEST_KEY))
     assert token is not None
     assert (token.name, token.max_requests, token.allowed_models, token.is_active) == ("ci", 7, (), False)
     retired = digest_secret(SECRET.encode(), DIGEST_KEY)
@@ -427,7 +431,7 @@ async def test_tokens_are_known_by_name(plane: Plane) -> None:
 
 async def test_a_token_that_was_revoked_stays_so_until_it_is_said_otherwise(plane: Plane) -> None:
     await apply(plane, WHOLE)
-    token = await plane.store.find_token(digest_secret(SECRET.encode(), DIGEST_KEY))
+    token = await plane.store.tokens.find(digest_secret(SECRET.encode(), DIGEST_KEY))
     assert token is not None
     await plane.call(token_service_pb2.RevokeTokenRequest(id=token.id), token_service_pb2.RevokeTokenResponse)
 
@@ -439,7 +443,7 @@ async def test_a_token_that_was_revoked_stays_so_until_it_is_said_otherwise(plan
 
 async def test_a_project_that_was_deactivated_stays_so_until_it_is_said_otherwise(plane: Plane) -> None:
     await apply(plane, WHOLE)
-    (project,) = await plane.store.list_projects(limit=9)
+    (project,) = await plane.store.configuration.list(Project, limit=9)
     await plane.deactivate(project.id)
 
     assert told(await apply(plane, WHOLE)) == []
@@ -447,36 +451,37 @@ async def test_a_project_that_was_deactivated_stays_so_until_it_is_said_otherwis
     assert told(await apply(plane, "projects: [{name: Search, is_active: true}]")) == ["~project Search"]
 
 
-class MeddledStore(SqliteStore):
-    """A real store into which somebody writes just before each of the first batches."""
+class MeddledConfiguration(SqliteConfiguration):
+    """The configuration of a real store, into which somebody writes before each of the first batches."""
 
     def __init__(self, store: SqliteStore, writes: int) -> None:
-        self.__dict__ |= store.__dict__  # the same open file
+        super().__init__(store._connection)
         self.writes = writes
 
-    async def write_configuration(self, batch: Batch, *, expected: int) -> bool:
+    async def write(self, batch: Batch, *, expected: int) -> bool:
         """Writes after somebody else did."""
         if self.writes:
             self.writes -= 1
-            (upstream, *_) = await self.list_upstreams(limit=1)
-            await self.replace_upstream(upstream, expected=upstream.revision)
-        return await super().write_configuration(batch, expected=expected)
+            (upstream, *_) = await self.list(Upstream, limit=1)
+            await self.replace(upstream, expected=upstream.revision)
+        return await super().write(batch, expected=expected)
 
 
 async def test_it_is_planned_again_if_somebody_wrote_meanwhile(plane: Plane) -> None:
     await plane.upstream("other")
-    meddled = Plane(MeddledStore(plane.store, writes=3))
+    plane.store.configuration = MeddledConfiguration(plane.store, writes=3)
 
-    answer = await apply(meddled, WHOLE)
+    answer = await apply(plane, WHOLE)
 
     assert told(answer) == CREATED
-    assert (await plane.store.config_revision()) == 1 + 3 + 1
+    assert (await plane.store.configuration.revision()) == 1 + 3 + 1
 
 
 async def test_who_never_comes_to_write_is_told_to_try_again(plane: Plane) -> None:
     await plane.upstream("other")
 
-    await Plane(MeddledStore(plane.store, writes=1000)).refuse(request(WHOLE), Reason.ETAG_MISMATCH)
+    plane.store.configuration = MeddledConfiguration(plane.store, writes=1000)
+    await plane.refuse(request(WHOLE), Reason.ETAG_MISMATCH)
 
 
 async def test_two_at_the_same_time_make_it_once(plane: Plane) -> None:
@@ -486,7 +491,7 @@ async def test_two_at_the_same_time_make_it_once(plane: Plane) -> None:
 
     changed = [told(it) for it in answers if isinstance(it, pb.ApplyConfigurationResponse)]
     assert sorted(changed, key=len) == [[], [], [], CREATED]
-    assert len(await plane.store.list_tokens(limit=99)) == 2
+    assert len(await plane.store.tokens.list(limit=99)) == 2
 
 
 async def test_an_empty_description_changes_nothing_even_when_pruning(plane: Plane) -> None:

@@ -3,13 +3,16 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import timedelta
 
 import msgspec
 import pymongo
 import pytest
 from tollkeeper_server.domain.configuration import Batch, Configuration, Deletion, Kind
+from tollkeeper_server.domain.traffic import Group
+from tollkeeper_server.domain.upstream import Upstream
 from tollkeeper_server.errors import Reason, StoreUnavailableError, TollkeeperError
-from tollkeeper_server.store.mongo import configuration as mongo_configuration
+from tollkeeper_server.store.mongo.configuration import MARKS_KEPT
 from tollkeeper_server.store.mongo.store import MongoStore
 
 from tests.contract.entities import a_group, a_listener, a_model, an_upstream
@@ -29,9 +32,9 @@ Look = Callable[[MongoStore], Awaitable[object]]
 
 
 @asynccontextmanager
-async def opened(url: str) -> AsyncIterator[MongoStore]:
+async def opened(url: str, *, marks_kept: timedelta = MARKS_KEPT) -> AsyncIterator[MongoStore]:
     """The store of that URL, open."""
-    store = MongoStore(url)
+    store = MongoStore(url, marks_kept=marks_kept)
     await store.open()
     try:
         yield store
@@ -44,8 +47,8 @@ async def begun(url: str) -> AsyncIterator[tuple[MongoStore, MongoStore, MongoWi
     """A store with OLD in it, twice: directly and over a wire; and its revision."""
     database = with_database(url)
     async with opened(database) as direct, wire_to(database) as wire, opened(wire.url) as store:
-        assert await direct.write_configuration(OLD, expected=0)
-        assert await store.config_revision() == 1
+        assert await direct.configuration.write(OLD, expected=0)
+        assert await store.configuration.revision() == 1
         yield direct, store, wire, 1
 
 
@@ -71,9 +74,9 @@ def is_old(found: Configuration) -> bool:
 @pytest.mark.parametrize(
     "look",
     [
-        lambda store: store.read_configuration(),
-        lambda store: store.config_revision(),
-        lambda store: store.add_listener(a_listener()),
+        lambda store: store.configuration.read(),
+        lambda store: store.configuration.revision(),
+        lambda store: store.configuration.add(a_listener()),
     ],
     ids=["reader", "poller", "writer"],
 )
@@ -86,15 +89,15 @@ async def test_a_writer_that_dies_at_any_command_leaves_all_or_nothing(
         async with begun(mongo_url) as (direct, store, wire, revision):
             wire.cut_at(number, delivered=delivered)
             try:
-                await store.write_configuration(NEW, expected=revision)
+                await store.configuration.write(NEW, expected=revision)
                 break
             except StoreUnavailableError:
                 await look(direct)
-            is_new = await direct.get_group("comes") is not None
-            found = await direct.read_configuration()
+            is_new = await direct.configuration.get(Group, "comes") is not None
+            found = await direct.configuration.read()
             assert is_old(msgspec.structs.replace(found, listeners=())) is not is_new
             assert found.revision == revision + is_new + len(found.listeners)
-            assert await direct.write_configuration(OLD, expected=found.revision)
+            assert await direct.configuration.write(OLD, expected=found.revision)
             outcomes.append(is_new)
     assert outcomes == sorted(outcomes)
     assert set(outcomes) == {False, True}
@@ -106,24 +109,24 @@ async def test_a_writer_that_sleeps_at_any_command_overwrites_nothing(mongo_url:
     for number in range(1, 100):
         async with begun(mongo_url) as (direct, store, wire, revision):
             wire.hold_at(number)
-            write = asyncio.ensure_future(store.write_configuration(NEW, expected=revision))
+            write = asyncio.ensure_future(store.configuration.write(NEW, expected=revision))
             if not await wire.comes_to_hold(write):
                 break
-            completed.append(not is_old(await direct.read_configuration()))
+            completed.append(not is_old(await direct.configuration.read()))
             if completed[-1]:
-                assert await direct.delete_upstream("comes", expected=1)
-                assert await direct.delete_group("comes", expected=1)
-                await direct.add_upstream(an_upstream("goes"))
+                assert await direct.configuration.delete(Upstream, "comes", expected=1)
+                assert await direct.configuration.delete(Group, "comes", expected=1)
+                await direct.configuration.add(an_upstream("goes"))
                 newer = msgspec.structs.replace(a_model("changes"), revision=3)
-                assert await direct.replace_model(newer, expected=2)
+                assert await direct.configuration.replace(newer, expected=2)
             else:
-                await direct.add_listener(a_listener())
-            before = await direct.read_configuration()
+                await direct.configuration.add(a_listener())
+            before = await direct.configuration.read()
 
             wire.release.set()
 
             assert await write is completed[-1]
-            assert await direct.read_configuration() == before
+            assert await direct.configuration.read() == before
     assert completed == sorted(completed)
     assert set(completed) == {False, True}
 
@@ -135,16 +138,16 @@ async def test_a_single_write_that_sleeps_at_any_command_is_made_or_refused(mong
     for number in range(1, 100):
         async with begun(mongo_url) as (direct, store, wire, revision):
             wire.hold_at(number)
-            write = asyncio.ensure_future(store.replace_upstream(newer, expected=1))
+            write = asyncio.ensure_future(store.configuration.replace(newer, expected=1))
             if not await wire.comes_to_hold(write):
                 break
-            await direct.write_configuration(NEW, expected=await direct.config_revision())
-            was_first = await direct.config_revision() == revision + 2
+            await direct.configuration.write(NEW, expected=await direct.configuration.revision())
+            was_first = await direct.configuration.revision() == revision + 2
 
             wire.release.set()
 
             assert await write is was_first
-            assert not is_old(await direct.read_configuration())
+            assert not is_old(await direct.configuration.read())
             outcomes.add(was_first)
     assert outcomes == {False, True}
 
@@ -155,10 +158,10 @@ async def test_a_reader_that_sleeps_at_any_command_sees_all_or_nothing(mongo_url
     for number in range(1, 100):
         async with begun(mongo_url) as (direct, store, wire, revision):
             wire.hold_at(number)
-            read = asyncio.ensure_future(store.read_configuration())
+            read = asyncio.ensure_future(store.configuration.read())
             if not await wire.comes_to_hold(read):
                 break
-            assert await direct.write_configuration(NEW, expected=revision)
+            assert await direct.configuration.write(NEW, expected=revision)
 
             wire.release.set()
 
@@ -175,28 +178,27 @@ async def test_what_is_too_large_is_refused_before_it_is_begun(mongo_url: str) -
             msgspec.structs.replace(an_upstream(f"u{number}"), ca_certificates="x" * 1_900_000)
             for number in range(8)
         )
-        assert await store.write_configuration(Batch(puts=upstreams), expected=0)
+        assert await store.configuration.write(Batch(puts=upstreams), expected=0)
         with pytest.raises(TollkeeperError, match="make them in parts") as refusal:
-            await store.write_configuration(
+            await store.configuration.write(
                 Batch(puts=(*upstreams, msgspec.structs.replace(upstreams[0], name="u9"))), expected=1
             )
         assert refusal.value.reason is Reason.INVALID_ARGUMENT
-        found = await store.read_configuration()
+        found = await store.configuration.read()
         assert (found.revision, found.upstreams) == (1, upstreams)
 
 
-async def test_marks_of_what_was_deleted_go_in_time(mongo_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_marks_of_what_was_deleted_go_in_time(mongo_url: str) -> None:
     """Opening the store removes the old ones, and those alone."""
     async with opened(mongo_url) as store:
-        await store.add_upstream(an_upstream("gone"))
-        await store.add_upstream(an_upstream("stays"))
-        assert await store.delete_upstream("gone", expected=1)
+        await store.configuration.add(an_upstream("gone"))
+        await store.configuration.add(an_upstream("stays"))
+        assert await store.configuration.delete(Upstream, "gone", expected=1)
     for kept, ids in (
-        (mongo_configuration._MARKS_KEPT, ["gone", "stays"]),
-        (-mongo_configuration._MARKS_KEPT, ["stays"]),
+        (MARKS_KEPT, ["gone", "stays"]),
+        (-MARKS_KEPT, ["stays"]),
     ):
-        monkeypatch.setattr(mongo_configuration, "_MARKS_KEPT", kept)
-        async with opened(mongo_url):
+        async with opened(mongo_url, marks_kept=kept):
             pass
         with pymongo.MongoClient[dict[str, object]](mongo_url) as client:
             found = client.get_default_database()["upstreams"].find({}).sort("_id", 1)

@@ -1,7 +1,7 @@
 """How usage events stand in the SQLite file, and what a file that refuses one keeps of its batch."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tollkeeper_server.domain.usage import Tokens, UsageEvent
 from tollkeeper_server.store.documents import time_text
-from tollkeeper_server.store.sqlite import tokens as sqlite_tokens
-from tollkeeper_server.store.sqlite import usage as sqlite_usage
-from tollkeeper_server.store.sqlite.schema import prepare
+from tollkeeper_server.store.sqlite.connection import SqliteConnection
 from tollkeeper_server.store.sqlite.store import SqliteStore
+from tollkeeper_server.store.sqlite.tokens import SqliteTokens
+from tollkeeper_server.store.sqlite.usage import SqliteUsage, _values
 
 from tests.contract.entities import LATER, NOON, a_token, an_event
 
@@ -22,26 +22,26 @@ HUGE = Tokens(prompt=2**63)  # one more than SQLite can hold
 
 
 @pytest.fixture
-def connection(tmp_path: Path) -> Iterator[sqlite3.Connection]:
+async def connection(tmp_path: Path) -> AsyncIterator[SqliteConnection]:
     """A file of the latest version, without events."""
-    path = tmp_path / "store.db"
-    connection = sqlite3.connect(path, isolation_level=None)
-    prepare(connection, path, busy_seconds=1)
+    connection = SqliteConnection(tmp_path / "store.db", busy_seconds=1)
+    await connection.open()
     yield connection
-    connection.close()
+    await connection.close()
 
 
-def test_values_are_written_as_earlier_versions_wrote_them(connection: sqlite3.Connection) -> None:
+async def test_values_are_written_as_earlier_versions_wrote_them(connection: SqliteConnection) -> None:
     """Times are texts of one length and compared as such; what is true is 1."""
     events = [
         msgspec.structs.replace(an_event(started_at=at), streamed=streamed)
         for at in (NOON, LATER, NOON.astimezone(timezone(timedelta(hours=2))))
         for streamed in (False, True)
     ]
-    sqlite_usage.add(connection, events)
-    rows = connection.execute(
+    await SqliteUsage(connection).add(events)
+    select = (
         "SELECT id, started_at, streamed, typeof(streamed), prompt, typeof(prompt), confidence FROM usage"
     )
+    rows = await connection.read(lambda db: db.execute(select).fetchall())
     assert sorted(rows) == sorted(
         (
             *(event.id, event.started_at.astimezone(UTC).isoformat(timespec="microseconds")),
@@ -62,7 +62,7 @@ def test_a_time_is_written_as_time_text_says(at: datetime, zone: timezone) -> No
     """In any zone, with whole seconds or not: filters compare with it."""
     for time in (at, at.replace(microsecond=0)):
         event = an_event(started_at=time.astimezone(zone))
-        assert sqlite_usage._values([event])[-1] == time_text(time)
+        assert _values([event])[-1] == time_text(time)
 
 
 @pytest.mark.parametrize("position", [0, 60, 99, 100, 299])
@@ -72,34 +72,36 @@ async def test_a_batch_with_an_event_that_cannot_be_written_leaves_nothing(
     """Neither events nor counts, wherever it stands; without it the others are written."""
     store, token = SqliteStore(tmp_path / "store.db"), a_token()
     await store.open()
-    await store.add_token(token)
+    await store.tokens.add(token)
     events = [an_event(token) for _ in range(300)]
     bad = msgspec.structs.replace(events[position], tokens=HUGE)
     with pytest.raises(OverflowError):
-        await store.add_usage([*events[:position], bad, *events[position + 1 :]])
-    assert await store.get_token(token.id) == token
-    assert await store.add_usage(events) == 300
+        await store.usage.add([*events[:position], bad, *events[position + 1 :]])
+    assert await store.tokens.get(token.id) == token
+    assert await store.usage.add(events) == 300
     await store.close()
 
 
 @pytest.mark.parametrize("parameters", [999, 250_000])
-def test_a_batch_fits_into_what_sqlite_takes(connection: sqlite3.Connection, parameters: int) -> None:
+async def test_a_batch_fits_into_what_sqlite_takes(connection: SqliteConnection, parameters: int) -> None:
     """Old versions of it take few parameters."""
-    connection.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, parameters)
+    await connection.write(lambda db: db.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, parameters))
     events = [an_event() for _ in range(333)]
-    assert sqlite_usage.add(connection, events) == 333
-    assert {row[0] for row in connection.execute("SELECT id FROM usage")} == {event.id for event in events}
+    assert await SqliteUsage(connection).add(events) == 333
+    rows = await connection.read(lambda db: db.execute("SELECT id FROM usage").fetchall())
+    assert {row[0] for row in rows} == {event.id for event in events}
 
 
-def test_only_what_was_added_is_counted(connection: sqlite3.Connection) -> None:
+async def test_only_what_was_added_is_counted(connection: SqliteConnection) -> None:
     """Rows are found by the order of insertion, also after the last ones were deleted."""
-    token = a_token()
-    sqlite_tokens.add(connection, token)
+    tokens, usage, token = SqliteTokens(connection), SqliteUsage(connection), a_token()
+    await tokens.add(token)
     events: list[UsageEvent] = [an_event(token) for _ in range(20)]
-    sqlite_usage.add(connection, events[:10])
-    connection.execute("DELETE FROM usage WHERE id IN (?, ?)", (events[8].id, events[9].id))
-    sqlite_tokens.add(connection, a_token())
-    assert sqlite_usage.add(connection, [*events[7:], events[0]]) == 12
-    counted = sqlite_tokens.get(connection, token.id)
+    await usage.add(events[:10])
+    last = (events[8].id, events[9].id)
+    await connection.write(lambda db: db.execute("DELETE FROM usage WHERE id IN (?, ?)", last))
+    await tokens.add(a_token())
+    assert await usage.add([*events[7:], events[0]]) == 12
+    counted = await tokens.get(token.id)
     assert counted is not None
     assert counted.request_count == 22

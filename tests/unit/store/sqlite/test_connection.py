@@ -6,9 +6,10 @@ import stat
 from pathlib import Path
 
 import pytest
+from tollkeeper_server.domain.project import Project
 from tollkeeper_server.errors import StoreUnavailableError
 from tollkeeper_server.store.ports import StoreCorruptError
-from tollkeeper_server.store.sqlite.file import SqliteFile
+from tollkeeper_server.store.sqlite.connection import SqliteConnection
 from tollkeeper_server.store.sqlite.store import SqliteStore
 
 from tests.contract.entities import a_project
@@ -29,7 +30,7 @@ async def filled(path: Path) -> None:
     store = SqliteStore(path)
     await store.open()
     for _ in range(200):
-        await store.add_project(a_project())
+        await store.configuration.add(a_project())
     await store.close()
 
 
@@ -38,7 +39,7 @@ async def test_files_are_for_their_owner_alone(tmp_path: Path) -> None:
     path = tmp_path / "data" / "store.db"
     store = SqliteStore(path)
     await store.open()
-    await store.add_project(a_project())
+    await store.configuration.add(a_project())
     modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()}
     await store.close()
     assert modes == {"store.db": 0o600, "store.db-wal": 0o600, "store.db-shm": 0o600}
@@ -95,15 +96,15 @@ async def test_a_lock_held_by_others_is_no_corruption(tmp_path: Path) -> None:
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(StoreUnavailableError):
-        await store.add_project(a_project())
-    assert await store.list_projects(limit=1) == []
+        await store.configuration.add(a_project())
+    assert await store.configuration.list(Project, limit=1) == []
     second = SqliteStore(path, busy_seconds=0.01)
     with pytest.raises(StoreUnavailableError):
         await second.open()
 
     other.execute("ROLLBACK")
     other.close()
-    await store.add_project(a_project())
+    await store.configuration.add(a_project())
     await store.close()
 
 
@@ -115,7 +116,7 @@ async def test_a_file_replaced_while_in_use_takes_no_writes(tmp_path: Path) -> N
     await store.open()
     (tmp_path / "other.db").replace(path)
     with pytest.raises(StoreUnavailableError):
-        await store.add_project(a_project())
+        await store.configuration.add(a_project())
     with pytest.raises(StoreUnavailableError):
         await store.ping()
     await store.close()
@@ -123,31 +124,31 @@ async def test_a_file_replaced_while_in_use_takes_no_writes(tmp_path: Path) -> N
 
 async def test_a_transaction_is_all_or_nothing(tmp_path: Path) -> None:
     """What fails in the middle leaves nothing, and the next one is not inside it."""
-    file = SqliteFile(tmp_path / "store.db", busy_seconds=1)
-    await file.open()
+    connection = SqliteConnection(tmp_path / "store.db", busy_seconds=1)
+    await connection.open()
 
-    def keep(connection: sqlite3.Connection, name: str) -> None:
-        connection.execute("INSERT INTO secrets VALUES (?, 'sealed')", (name,))
+    def keep(db: sqlite3.Connection, name: str) -> None:
+        db.execute("INSERT INTO secrets VALUES (?, 'sealed')", (name,))
 
-    def fail(connection: sqlite3.Connection) -> None:
-        keep(connection, "half")
+    def fail(db: sqlite3.Connection) -> None:
+        keep(db, "half")
         raise KeyError
 
     with pytest.raises(KeyError):
-        await file.write(fail)
-    await file.write(lambda connection: keep(connection, "whole"))
-    names = await file.read(lambda connection: connection.execute("SELECT name FROM secrets").fetchall())
-    await file.close()
+        await connection.write(fail)
+    await connection.write(lambda db: keep(db, "whole"))
+    names = await connection.read(lambda db: db.execute("SELECT name FROM secrets").fetchall())
+    await connection.close()
     assert names == [("whole",)]
 
 
 async def test_readers_can_not_write(tmp_path: Path) -> None:
     """Writes have one thread, so that none waits for another inside this process."""
-    file = SqliteFile(tmp_path / "store.db", busy_seconds=1)
-    await file.open()
+    connection = SqliteConnection(tmp_path / "store.db", busy_seconds=1)
+    await connection.open()
     with pytest.raises(StoreUnavailableError):
-        await file.read(lambda connection: connection.execute("DELETE FROM secrets"))
-    await file.close()
+        await connection.read(lambda db: db.execute("DELETE FROM secrets"))
+    await connection.close()
 
 
 async def test_many_calls_at_once_are_served(tmp_path: Path) -> None:
@@ -155,10 +156,10 @@ async def test_many_calls_at_once_are_served(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "store.db")
     await store.open()
     project = a_project()
-    await store.add_project(project)
+    await store.configuration.add(project)
     found = await asyncio.gather(
-        *(store.get_project(project.id) for _ in range(100)),
-        *(store.add_project(a_project()) for _ in range(20)),
+        *(store.configuration.get(Project, project.id) for _ in range(100)),
+        *(store.configuration.add(a_project()) for _ in range(20)),
     )
     await store.close()
     assert found[:100] == [project] * 100

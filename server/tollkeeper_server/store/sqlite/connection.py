@@ -1,33 +1,44 @@
-"""One SQLite file, used from threads: one that writes, a few that read, never the event loop's."""
+"""One SQLite file, used from threads: one that writes, a few that read, never the event loop's.
+
+The methods of the store's parts are plain functions of a `sqlite3.Connection`; `reads` and `writes` turn them
+into coroutines that run them in a thread.
+"""
 
 import asyncio
 import logging
 import os
 import queue
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
+from functools import wraps
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from tollkeeper_server.errors import StoreUnavailableError
 from tollkeeper_server.store.ports import StoreCorruptError
 from tollkeeper_server.store.sqlite.background import step_back
-from tollkeeper_server.store.sqlite.schema import prepare
+from tollkeeper_server.store.sqlite.schema import MIGRATIONS, Migrations, prepare
 
 _log = logging.getLogger("tollkeeper.store")
 _T = TypeVar("_T")
+_P = ParamSpec("_P")
+_Part = TypeVar("_Part", bound="SqlitePart")
 _READERS = 4
 _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 
 
-class SqliteFile:
-    """Runs functions on the connections of one database file."""
+class SqliteConnection:
+    """Runs functions on the connections to one database file."""
 
-    def __init__(self, path: Path, *, busy_seconds: float) -> None:
-        """Takes the file, and how long to wait for another process that is writing to it."""
+    def __init__(self, path: Path, *, busy_seconds: float, migrations: Migrations = MIGRATIONS) -> None:
+        """Take the file, and how long to wait for another process that is writing to it.
+
+        `migrations` are the steps to the schema's present shape.
+        """
         self._path = path
         self._busy_seconds = busy_seconds
+        self._migrations = migrations
         self._file_id: tuple[int, int] | None = None
         self._writer: sqlite3.Connection | None = None
         self._idle_readers: queue.SimpleQueue[sqlite3.Connection] = queue.SimpleQueue()
@@ -35,11 +46,11 @@ class SqliteFile:
         self._reading: ThreadPoolExecutor | None = None
 
     async def open(self) -> None:
-        """Opens the file, making it if it is not there, readable by its owner alone.
+        """Open the file, making it if it is not there, readable by its owner alone.
 
         Raises `StoreCorruptError` if it can't be used, `StoreUnavailableError` if it is locked.
         """
-        # What it writes is mostly usage, which nobody waits for.
+        # Most writes are of usage, for which no request waits.
         writing = ThreadPoolExecutor(1, "tollkeeper-sqlite-write", step_back)
         try:
             await _finish(writing, self._open)
@@ -50,14 +61,14 @@ class SqliteFile:
         self._reading = ThreadPoolExecutor(_READERS, "tollkeeper-sqlite-read")
 
     async def close(self) -> None:
-        """Waits for what was begun, then closes every connection. A second call does nothing."""
+        """Wait for the calls under way, then close every connection. A second call does nothing."""
         writing, reading = self._writing, self._reading
         self._writing = self._reading = None
         if writing and reading:
             await asyncio.shield(asyncio.to_thread(self._close, writing, reading))
 
     async def read(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
-        """Returns what `work` returns, run on a connection that can't write.
+        """Return the result of `work`, run on a connection that can't write.
 
         Raises `StoreUnavailableError` if the file can't be read.
         """
@@ -75,9 +86,9 @@ class SqliteFile:
         return await _finish(self._reading, run)
 
     async def write(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
-        """Returns what `work` returns, run in a transaction of its own, all of it or nothing.
+        """Return the result of `work`, run in a transaction of its own, all of it or nothing.
 
-        It completes even if the caller is cancelled. `sqlite3.IntegrityError` is for `work` to handle.
+        `work` runs to its end even if the caller is cancelled, and handles `sqlite3.IntegrityError` itself.
         Raises `StoreUnavailableError` if the file can't be written.
         """
 
@@ -107,7 +118,7 @@ class SqliteFile:
             # SQLite gives the files beside it (-wal, -shm) the same mode.
             os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
             connections.append(self._connect())
-            prepare(connections[0], self._path, busy_seconds=self._busy_seconds)
+            prepare(connections[0], self._path, busy_seconds=self._busy_seconds, migrations=self._migrations)
             for _ in range(_READERS):
                 connections.append(self._connect())
                 connections[-1].execute("PRAGMA query_only = ON")
@@ -163,8 +174,39 @@ class SqliteFile:
             raise StoreUnavailableError("the store")
 
 
+class SqlitePart:
+    """A part of the store, on the connection that all parts share."""
+
+    def __init__(self, connection: SqliteConnection) -> None:
+        self._connection = connection
+
+
+def reads(
+    method: Callable[Concatenate[_Part, sqlite3.Connection, _P], _T],
+) -> Callable[Concatenate[_Part, _P], Coroutine[Any, Any, _T]]:
+    """Return the method as a coroutine that runs it on a connection that can't write."""
+
+    @wraps(method)
+    async def run(self: _Part, /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        return await self._connection.read(lambda db: method(self, db, *args, **kwargs))
+
+    return run
+
+
+def writes(
+    method: Callable[Concatenate[_Part, sqlite3.Connection, _P], _T],
+) -> Callable[Concatenate[_Part, _P], Coroutine[Any, Any, _T]]:
+    """Return the method as a coroutine that runs it in a transaction, to its end if the caller leaves."""
+
+    @wraps(method)
+    async def run(self: _Part, /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        return await self._connection.write(lambda db: method(self, db, *args, **kwargs))
+
+    return run
+
+
 async def _finish(pool: ThreadPoolExecutor, work: Callable[[], _T]) -> _T:
-    """Runs `work` in the pool, to its end even if the caller is cancelled."""
+    """Run `work` in the pool, to its end even if the caller is cancelled."""
     try:
         return await asyncio.shield(asyncio.get_running_loop().run_in_executor(pool, work))
     except sqlite3.Error as error:

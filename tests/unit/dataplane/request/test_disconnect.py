@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 from tollkeeper_server.dataplane.exchange import ClientGoneError, Exchange, Message
-from tollkeeper_server.dataplane.request.departure import Departure
+from tollkeeper_server.dataplane.request.disconnect import DisconnectWatch
 
 from tests.unit.dataplane.parts import exchange
 
@@ -24,7 +24,7 @@ async def test_who_leaves_cancels_what_is_waited_for() -> None:
     line.messages.put_nowait({"type": "http.request", "body": b"late", "more_body": False})
     line.leave()
 
-    with pytest.raises(ClientGoneError), Departure(line.exchange):
+    with pytest.raises(ClientGoneError), DisconnectWatch(line.exchange):
         await asyncio.Event().wait()
 
     task = asyncio.current_task()
@@ -43,7 +43,7 @@ async def test_an_error_that_comes_of_leaving_is_told_as_leaving() -> None:
         except asyncio.CancelledError:
             raise ConnectionError("cut") from None
 
-    with pytest.raises(ClientGoneError) as caught, Departure(line.exchange):
+    with pytest.raises(ClientGoneError) as caught, DisconnectWatch(line.exchange):
         await reading()
 
     assert isinstance(caught.value.__cause__, ConnectionError)
@@ -52,7 +52,7 @@ async def test_an_error_that_comes_of_leaving_is_told_as_leaving() -> None:
 async def test_who_stays_is_not_disturbed() -> None:
     line = _Line()
 
-    with Departure(line.exchange):
+    with DisconnectWatch(line.exchange):
         await asyncio.sleep(0)
 
     line.leave()
@@ -61,14 +61,14 @@ async def test_who_stays_is_not_disturbed() -> None:
 
 
 async def test_an_error_of_ones_own_stays_what_it_is() -> None:
-    with pytest.raises(ConnectionError), Departure(_Line().exchange):
+    with pytest.raises(ConnectionError), DisconnectWatch(_Line().exchange):
         raise ConnectionError
 
 
 async def test_what_servers_say_after_the_end_is_no_leaving() -> None:
     line = _Line()
 
-    with Departure(line.exchange):
+    with DisconnectWatch(line.exchange):
         line.exchange.finished = True
         line.leave()
         await asyncio.sleep(0)
@@ -79,7 +79,7 @@ async def test_a_cancellation_from_elsewhere_stays_one() -> None:
     inside = asyncio.Event()
 
     async def serve() -> None:
-        with Departure(_Line().exchange):
+        with DisconnectWatch(_Line().exchange):
             inside.set()
             await asyncio.Event().wait()
 
@@ -95,7 +95,7 @@ async def test_leaving_while_the_process_goes_down_is_a_cancellation() -> None:
     line, inside = _Line(), asyncio.Event()
 
     async def serve() -> None:
-        with Departure(line.exchange):
+        with DisconnectWatch(line.exchange):
             inside.set()
             try:
                 await asyncio.Event().wait()

@@ -1,4 +1,4 @@
-"""Noticing at once that the caller has left, while an upstream is being waited for."""
+"""Noticing at once that the caller has left, while the gateway waits for an upstream."""
 
 import asyncio
 from types import TracebackType
@@ -6,11 +6,11 @@ from types import TracebackType
 from tollkeeper_server.dataplane.exchange import ClientGoneError, Exchange
 
 
-class Departure:
+class DisconnectWatch:
     """Cancels the body of its `with` when the caller leaves, and turns that into `ClientGoneError`.
 
-    It watches from when the request's body has been read: what arrives after that can only be a
-    disconnect. Whoever reads the body within the `with` calls `watch` at its end.
+    It watches from the moment that the request's body has been read: only a disconnect can arrive after
+    that. Code that reads the body within the `with` calls `watch` at its end.
     """
 
     __slots__ = ("_exchange", "_gone", "_task", "_watcher")
@@ -22,7 +22,7 @@ class Departure:
         self._task = caller.task if caller is not None else asyncio.current_task()
         self._watcher: asyncio.Task[None] | None = None
 
-    def __enter__(self) -> "Departure":
+    def __enter__(self) -> "DisconnectWatch":
         if self._exchange.body_read:
             self.watch()
         return self
@@ -42,7 +42,7 @@ class Departure:
             raise ClientGoneError from error
 
     def watch(self) -> None:
-        """Begins to watch: the request's body has been read."""
+        """Begin to watch: the request's body has been read."""
         if self._exchange.caller is not None:
             self._exchange.caller.when_gone(self._leave)
             return

@@ -1,14 +1,14 @@
-"""How a server is: what stands in the way of serving, and the gauges of its metrics."""
+"""The status of a server: whether it is ready to serve, and the gauges of its metrics."""
 
-from collections.abc import Callable
+import asyncio
 from dataclasses import dataclass
 
 from tollkeeper_server.coordination.open import Coordination
+from tollkeeper_server.dataplane.call.health import Health
 from tollkeeper_server.doors.listeners import Listeners
 from tollkeeper_server.errors import TollkeeperError
 from tollkeeper_server.ledger.drain import Drain
 from tollkeeper_server.ledger.journal import Journal
-from tollkeeper_server.process.traffic import Traffic
 from tollkeeper_server.settings import Settings
 from tollkeeper_server.snapshot.watch import SnapshotWatch
 from tollkeeper_server.store.ports import Store
@@ -18,21 +18,21 @@ _MISSED_POLLS = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Condition:
-    """Looks at the parts of a running server. `draining` tells whether it is going down."""
+class ServerStatus:
+    """Looks at the parts of a running server. `draining` is set while it goes down."""
 
     settings: Settings
     store: Store
     coordination: Coordination
     watch: SnapshotWatch
     listeners: Listeners
-    traffic: Traffic
+    health: Health
     journal: Journal
     drain: Drain
-    draining: Callable[[], bool]
+    draining: asyncio.Event
 
     async def readiness(self) -> dict[str, str | None]:
-        """Returns what is wrong, by part (doors/ops.py); None where nothing is."""
+        """Return the problem of each part (doors/ops.py), None for a part without one."""
         store: str | None = None
         try:
             await self.store.ping()
@@ -45,13 +45,13 @@ class Condition:
             "redis": redis,
             "listeners": self.listeners.problem,
             "snapshot": None if store is None else self._staleness(),
-            "draining": "the server is going down" if self.draining() else None,
+            "draining": "the server is going down" if self.draining.is_set() else None,
         }
 
     def gauges(self) -> Gauges:
-        """Returns what is to be read at this moment."""
+        """Return the gauges as they are at this moment."""
         snapshot = self.watch.current
-        upstreams = self.traffic.health.views()
+        upstreams = self.health.views()
         return Gauges(
             snapshot_revision=snapshot.revision,
             snapshot_age=self.watch.age(),
@@ -68,7 +68,7 @@ class Condition:
         )
 
     def _staleness(self) -> str | None:
-        # Until then known tokens are served, whatever is away.
+        # Until then known tokens are served without the store.
         settings, age = self.settings, self.watch.age()
         if age <= max(settings.auth_cache_seconds / 2, _MISSED_POLLS * settings.poll_seconds):
             return None

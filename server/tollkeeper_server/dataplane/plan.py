@@ -1,0 +1,172 @@
+"""The plan of a request: the steps it passes up to its admission, in their order.
+
+The data plane serves by the plan; `explain` makes the same plan with an observer, and sends nothing.
+"""
+
+from collections.abc import Awaitable, Callable
+from urllib.parse import unquote
+
+from msgspec import Struct
+
+from tollkeeper_server.dataplane.affinity import Affinity, keeps
+from tollkeeper_server.dataplane.exchange import Exchange
+from tollkeeper_server.dataplane.headers import check_framing, check_headers
+from tollkeeper_server.dataplane.reply.listing import get_model, list_models
+from tollkeeper_server.dataplane.request.authenticate import Identity
+from tollkeeper_server.dataplane.request.body import arrived_body, read_body, refuse_declared
+from tollkeeper_server.dataplane.request.endpoint import MODELS, Body, Matched, check_query
+from tollkeeper_server.dataplane.request.peek import NO_PEEK, Peek, peek_body
+from tollkeeper_server.dataplane.route import Destination, enter, find_destination, pin
+from tollkeeper_server.domain.explanation import Step
+from tollkeeper_server.domain.listener import IpLimit
+from tollkeeper_server.domain.token import Token
+from tollkeeper_server.errors import Reason, TollkeeperError
+
+# An upstream answers TRACE with the request it got (RFC 9110, 9.3.8), our credential included.
+_IMPOSSIBLE = frozenset({"TRACE", "CONNECT"})
+_NO_TARGET_RETRY_SECONDS = 30
+
+Observer = Callable[[Step, object], None]
+"""Is called after each step that a request has passed, with what the step found.
+
+| step | found |
+|---|---|
+| LISTENER | the `ListenerView`, None if the listener has no configuration |
+| ENDPOINT | the `Matched` endpoint and the `Rule`, if one matched |
+| TOKEN | the `Token` |
+| ROUTE | the `Destination`, or the `OwnAnswer` after which no step follows |
+| AFFINITY | the upstream that keeps the things a request is about, None if it is unknown, or NOT_KEPT |
+| LIMIT | the `Token` and the `ListenerView` |
+"""
+
+NOT_KEPT = object()
+"""Is found where a request is not about things that upstreams keep."""
+
+
+class Plan(Struct, frozen=True, gc=False):
+    """How an admitted request is served. `body` is empty if it streams through."""
+
+    matched: Matched
+    identity: Identity
+    peek: Peek
+    body: bytes
+    destination: Destination
+    remembers: bool
+    """Whether the answer may name a thing that is found again by its id."""
+
+
+class OwnAnswer(Struct, frozen=True, gc=False):
+    """The JSON with which the gateway itself answers."""
+
+    body: bytes
+
+
+class Planner:
+    """Takes requests through the steps. Each part may be the real one, or one that uses nothing up.
+
+    `check_ip` counts a request of an address and refuses those beyond a listener's limit; `authenticate`
+    finds the caller and records it; `admit` counts a request of a token that is limited in requests, and
+    returns whether the limit allowed it.
+    """
+
+    def __init__(
+        self,
+        *,
+        check_ip: Callable[[str, IpLimit, str], None],
+        authenticate: Callable[[Exchange], Awaitable[Identity]],
+        affinity: Affinity,
+        admit: Callable[[Token], Awaitable[bool]],
+    ) -> None:
+        self._check_ip = check_ip
+        self._authenticate = authenticate
+        self._affinity = affinity
+        self._admit = admit
+
+    async def plan(self, exchange: Exchange, observe: Observer | None = None) -> Plan | OwnAnswer:
+        """Return how a request is served. Raises `TollkeeperError` at the first step that refuses it."""
+        view = exchange.snapshot.listeners.get(exchange.listener)
+        if view is not None and view.ip_limit is not None:
+            client = exchange.scope.get("client")
+            self._check_ip(view.name, view.ip_limit, client[0] if client else "")
+        if observe is not None:
+            observe(Step.LISTENER, view)
+
+        _check_request(exchange)
+        matched, rule = enter(exchange, view)
+        endpoint = exchange.endpoint = matched.endpoint
+        if observe is not None:
+            observe(Step.ENDPOINT, (matched, rule))
+
+        identity = await self._authenticate(exchange)
+        token = identity.token
+        if observe is not None:
+            observe(Step.TOKEN, token)
+
+        if rule is None and endpoint is MODELS and exchange.method in {"GET", "HEAD"}:
+            answer = OwnAnswer(_models(exchange, matched, token))
+            if observe is not None:
+                observe(Step.ROUTE, answer)
+            return answer
+        peek, body = NO_PEEK, b""
+        if endpoint.body is Body.STREAM:
+            refuse_declared(exchange, exchange.limits.max_upload)
+        else:
+            whole = arrived_body(exchange)
+            body = whole if whole is not None else await read_body(exchange)
+            exchange.request_bytes = len(body)
+            content_type = exchange.headers.get(b"content-type", b"")
+            peek = peek_body(endpoint, exchange.method, content_type, body)
+        default_group = view.default_group if view is not None else ""
+        destination = find_destination(exchange, matched, token, peek, rule, default_group)
+        if observe is not None:
+            observe(Step.ROUTE, destination)
+
+        remembers, keeper = keeps(endpoint, exchange.snapshot), None
+        if remembers:
+            keeper = await self._affinity.find(matched, body)
+            if keeper is not None:
+                destination = _pinned(exchange, destination, keeper)
+        if observe is not None:
+            observe(Step.AFFINITY, keeper if remembers else NOT_KEPT)
+
+        if token.max_requests and not await self._admit(token):
+            raise TollkeeperError(
+                Reason.REQUEST_LIMIT_EXCEEDED,
+                f"the token has used up its {token.max_requests:,} requests; "
+                "have an administrator raise max_requests",
+            )
+        if observe is not None:
+            observe(Step.LIMIT, (token, view))
+        return Plan(matched, identity, peek, body, destination, remembers)
+
+
+def _check_request(exchange: Exchange) -> None:
+    """Refuse a request that no endpoint takes, whatever its path."""
+    if exchange.method in _IMPOSSIBLE:
+        raise TollkeeperError(
+            Reason.METHOD_NOT_ALLOWED,
+            f"{exchange.method} is not possible here; use the method the endpoint has",
+        )
+    if exchange.caller is None or not exchange.caller.headers_checked:
+        check_headers(exchange.scope["headers"])
+    check_framing(exchange.headers)
+    check_query(exchange.scope["query_string"])
+
+
+def _models(exchange: Exchange, matched: Matched, token: Token) -> bytes:
+    name = unquote(matched.path.removeprefix("/models").strip("/"))
+    if name:
+        return get_model(exchange.snapshot, token, name, anthropic=exchange.anthropic)
+    return list_models(exchange.snapshot, token, anthropic=exchange.anthropic)
+
+
+def _pinned(exchange: Exchange, destination: Destination, keeper: str) -> Destination:
+    target = exchange.snapshot.targets.get(keeper)
+    if target is None:
+        raise TollkeeperError(
+            Reason.NO_UPSTREAM,
+            f"the upstream {keeper!r}, which keeps what the request is about, takes no traffic; "
+            "have an administrator activate it",
+            retry_after=_NO_TARGET_RETRY_SECONDS,
+        )
+    return pin(destination, target)

@@ -1,0 +1,55 @@
+"""The command line's options for the settings that have one, derived from the fields of `Settings`."""
+
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+from types import NoneType
+from typing import Any, TypeVar, get_args
+
+import click
+from pydantic.fields import FieldInfo
+
+from tollkeeper_server.settings import Settings
+
+_Command = TypeVar("_Command", bound=Callable[..., object])
+
+
+def with_settings(command: _Command) -> _Command:
+    """Give a command the option `--settings`, and one for each setting that is an option."""
+    for name, field in reversed(Settings.model_fields.items()):
+        extra = field.json_schema_extra
+        if isinstance(extra, dict) and (option := extra["option"]):
+            command = _option(name, field, None if option is True else str(option))(command)
+    path = click.Path(path_type=Path)
+    return click.option("--settings", "settings_file", type=path, help="YAML file of settings.")(command)
+
+
+def _option(name: str, field: FieldInfo, metavar: str | None) -> Callable[[_Command], _Command]:
+    flag = name.replace("_", "-")
+    (kind,) = {*(get_args(field.annotation) or (field.annotation,))} - {NoneType}
+    return click.option(
+        f"--{flag}/--no-{flag}" if kind is bool else f"--{flag}",
+        type=_type_of(kind),
+        default=None,  # else an option that is not given would go before the environment
+        metavar=metavar,
+        help=f"{field.description} [{default_text(field) or 'none'}]".replace("`", ""),
+    )
+
+
+def _type_of(kind: type[object]) -> click.ParamType[Any] | type[Any]:
+    if issubclass(kind, Path):
+        return click.Path(path_type=kind)
+    return click.Choice([it.value for it in kind]) if issubclass(kind, StrEnum) else kind
+
+
+def default_text(field: FieldInfo) -> str:
+    """Return a setting's default as it is written, empty if there is none."""
+    match field.default:
+        case None:
+            return ""
+        case bool():
+            return str(field.default).lower()
+        case float():
+            return f"{field.default:g}"
+        case _:
+            return str(field.default)

@@ -1,0 +1,191 @@
+"""For any request, what `explain` says is what the data plane does."""
+
+import asyncio
+import json
+from dataclasses import replace
+from datetime import timedelta
+
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from tollkeeper_server.dataplane.caller import LISTENER
+from tollkeeper_server.dataplane.explain import Explainer
+from tollkeeper_server.domain.explanation import Explanation, Query
+from tollkeeper_server.domain.listener import MAIN, Rule
+from tollkeeper_server.domain.model import Capability
+from tollkeeper_server.domain.token import Token
+from tollkeeper_server.snapshot.model import ListenerView, ProjectView
+from tollkeeper_server.snapshot.rules import compile_rules
+
+from tests.unit.dataplane.parts import (
+    AZURE,
+    NOW,
+    SECRET,
+    Bench,
+    Caller,
+    leg_to,
+    pool,
+    route,
+    snapshot,
+    target,
+    token,
+)
+
+ONE = target("one")
+TENANT = ListenerView(
+    name="tenant",
+    address="127.0.0.1:3001",
+    rules=compile_rules(
+        [
+            Rule(path="/api/items/{id:[0-9]+}", group="spare"),
+            Rule(header="x-beta", group="spare"),
+            Rule(path="/gone", group="gone"),
+        ]
+    ),
+    default_group="",
+    ip_limit=None,
+    head_timeout=10,
+)
+CONFIGURED = snapshot(
+    route("gpt-4o", leg_to(ONE, "gpt-4o"), leg_to(AZURE, "mine")),
+    route("whisper", leg_to(ONE), capabilities=[Capability.AUDIO_TRANSCRIPTIONS]),
+    route("asleep"),
+    route("asleep-with-a-fallback", fallbacks=("whisper", "gpt-4o")),
+    route("llama-*", leg_to(ONE)),
+    aliases={"default": "gpt-4o"},
+    default=target("fallback"),
+    listeners={"tenant": TENANT, "farm": replace(TENANT, name="farm", default_group="spare")},
+    groups={"spare": pool(leg_to(target("spare")), name="spare")},
+    targets={"one": ONE, "azure": AZURE},
+)
+TOKENS = {
+    "valid": token(),
+    "limited": token(allowed_models=("gpt-4o",)),
+    "inactive": token(is_active=False),
+    "expired": token(expires_at=NOW - timedelta(days=1)),
+    "used up": token(max_requests=3, request_count=3),
+    "not used up": token(max_requests=3, request_count=2),
+}
+PATHS = [
+    "/v1/chat/completions",
+    "/v1/completions",
+    "/v1/responses",
+    "/v1/messages",
+    "/v1/models",
+    "/v1/models/gpt-4o",
+    "/v1/models/unheard-of",
+    "/v1/files",
+    "/v1/files/file-abc123",
+    "/v1/files/file-def456",
+    "/v1/batches",
+    "/v1/audio/transcriptions",
+    "/v1/moderations",
+    "/v1/anything",
+    "/v1/chat/completions?api-version=1",
+    "/v1/chat/completions?a b",
+    "/openai/deployments/gpt-4o/chat/completions",
+    "/openai/deployments/%0a/chat/completions",
+    "/api/items/42",
+    "/gone",
+    "/elsewhere",
+    "/v1/../x",
+    "/v1/é",
+]
+HEADERS = [
+    ("content-length", "5"),
+    ("content-length", "99999999999"),
+    ("transfer-encoding", "chunked"),
+    ("content-type", "text/plain"),
+    ("content-type", "application/json; charset=utf-8"),
+    ("anthropic-version", "2023-06-01"),
+    ("x-beta", "1"),
+    ("x-broken", "a\nb"),
+    ("x-large", "x" * 70_000),
+]
+queries = st.builds(
+    Query,
+    listener=st.sampled_from(["", "tenant", "farm"]),
+    method=st.sampled_from(
+        ["", "", "", "GET", "GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"]
+    ),
+    path=st.sampled_from(PATHS),
+    model=st.sampled_from(
+        ["", "gpt-4o", "default", "llama-2", "whisper", "asleep", "asleep-with-a-fallback", "nope", "m" * 300]
+    ),
+    token=st.sampled_from(["tok_1", "tok_1", SECRET.decode(), SECRET.decode(), "sk-unknown", ""]),
+    headers=st.lists(st.sampled_from(HEADERS), max_size=2, unique_by=lambda header: header[0]).map(tuple),
+    streamed=st.booleans(),
+)
+
+
+def _bench(known: Token, *, active: bool, default: bool) -> Bench:
+    project = ProjectView(id="prj_1", is_active=active, api_key=None)
+    configured = replace(CONFIGURED, projects={"prj_1": project})
+    bench = Bench(configured if default else replace(configured, default=None), known)
+    bench.placements.upstreams = {"file-abc123": "inactive", "file-def456": "azure"}
+    bench.admitted = known.request_count < known.max_requests
+    bench.answers(b"{}")
+    return bench
+
+
+async def _explain(bench: Bench, known: Token, query: Query) -> Explanation:
+    async def find(token_id: str) -> Token | None:
+        return known if token_id == known.id else None
+
+    explainer = Explainer(
+        lambda: bench.snapshot,
+        bench.authenticator,
+        find,
+        bench.affinity,
+        bench.health,
+        bench.balancer,
+        bench.limits,
+    )
+    return await explainer.explain(query)
+
+
+async def _refusal(bench: Bench, query: Query) -> str:
+    """Returns the reason for which the data plane refuses the request; empty if an upstream answers it."""
+    members = ({"model": query.model} if query.model else {}) | ({"stream": True} if query.streamed else {})
+    method = query.method or "POST"
+    has_body = method in {"POST", "PUT", "PATCH"} or query.model
+    path, _, asked = (query.path or PATHS[0]).partition("?")
+    caller = Caller(
+        method,
+        path,
+        json.dumps(members).encode() if has_body else b"",
+        [(name.encode(), value.encode()) for name, value in query.headers],
+        secret=(SECRET if query.token == "tok_1" else query.token.encode()) or None,
+        query=asked.encode(),
+        declare=not any(name == "transfer-encoding" for name, _ in query.headers),
+    )
+    caller.scope[LISTENER] = query.listener or MAIN
+    await caller.call(bench.plane)
+    return next((str(error) for _, error, _ in dict(bench.metrics.errors.items())), "")
+
+
+@settings(max_examples=300)
+@given(queries, st.sampled_from(["valid", "valid", *TOKENS]), st.booleans(), st.booleans())
+@example(Query(method="GET", path="/v1/models", token="tok_1"), "valid", True, True)
+@example(Query(method="GET", path="/v1/files/file-abc123", token="tok_1"), "valid", True, True)
+@example(Query(method="TRACE", token="tok_1", model="gpt-4o"), "valid", True, True)
+@example(
+    Query(token="tok_1", model="gpt-4o", headers=(("content-length", "5"), ("transfer-encoding", "chunked"))),
+    "valid",
+    True,
+    True,
+)
+@example(Query(token="tok_1", model="gpt-4o"), "used up", True, True)
+@example(Query(token="tok_1", model="asleep-with-a-fallback"), "valid", True, True)
+def test_explain_says_what_the_data_plane_does(query: Query, kind: str, active: bool, default: bool) -> None:
+    known = TOKENS[kind]
+
+    async def both() -> tuple[Explanation, str, list[str]]:
+        told = await _explain(_bench(known, active=active, default=default), known, query)
+        bench = _bench(known, active=active, default=default)
+        return told, await _refusal(bench, query), [event.upstream for event in bench.journal.settled]
+
+    told, refusal, upstreams = asyncio.run(both())
+
+    assert (told.admitted, told.verdicts[-1].code) == (not refusal, refusal)
+    if told.members and not refusal:
+        assert upstreams == [member.upstream for member in told.members if member.is_chosen]
