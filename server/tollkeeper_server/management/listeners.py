@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from datetime import datetime
-from functools import partial
 from typing import Any
 
 import msgspec
@@ -12,11 +11,11 @@ from tollkeeper_server.coordination.ports import Change, Changes
 from tollkeeper_server.domain.listener import RESERVED_NAMES, Listener
 from tollkeeper_server.domain.traffic import Group
 from tollkeeper_server.errors import Reason, TollkeeperError, invalid_argument
+from tollkeeper_server.management import named
 from tollkeeper_server.management.addresses import overlap, parse_address
-from tollkeeper_server.management.etags import check, edit, remove
+from tollkeeper_server.management.etags import check
 from tollkeeper_server.management.masks import every_field, fields_to_change, require_values
 from tollkeeper_server.management.messages import fields_of, show
-from tollkeeper_server.management.paging import every, last_key, next_page, page_size, present
 from tollkeeper_server.management.references import of_listener, refuse
 from tollkeeper_server.management.refusals import Refusals
 from tollkeeper_server.snapshot.rules import RuleError, compile_rules
@@ -98,13 +97,13 @@ class ListenerService:
 
     async def get_listener(self, request: pb.GetListenerRequest) -> pb.GetListenerResponse:
         """Reads a listener."""
-        return pb.GetListenerResponse(listener=show(await self._find(request.name), pb.Listener()))
+        return pb.GetListenerResponse(
+            listener=show(await named.find(self._store, Listener, request.name), pb.Listener())
+        )
 
     async def list_listeners(self, request: pb.ListListenersRequest) -> pb.ListListenersResponse:
         """Reads a page of listeners."""
-        size = page_size(request)
-        found = await self._store.list(Listener, after=last_key(request), limit=size + 1)
-        page, following = next_page(request, found, size, lambda listener: listener.name)
+        page, following = await named.page(self._store, Listener, request)
         return pb.ListListenersResponse(
             listeners=[show(listener, pb.Listener()) for listener in page], next_page_token=following
         )
@@ -125,12 +124,8 @@ class ListenerService:
                 self._check_port(changed.address)
             return changed
 
-        before, listener = await edit(
-            lambda: self._find(request.name),
-            change,
-            self._store.replace,
-            etag=request.etag,
-            now=self._clock(),
+        before, listener = await named.edit(
+            self._store, Listener, request.name, change, etag=request.etag, now=self._clock()
         )
         if listener is not before:
             await self._changes.publish(Change())
@@ -138,23 +133,15 @@ class ListenerService:
 
     async def delete_listener(self, request: pb.DeleteListenerRequest) -> pb.DeleteListenerResponse:
         """Removes a listener."""
-        check(await self._find(request.name), request.etag)
-        await remove(
-            lambda: self._find(request.name), partial(self._store.delete, Listener), etag=request.etag
-        )
+        check(await named.find(self._store, Listener, request.name), request.etag)
+        await named.remove(self._store, Listener, request.name, etag=request.etag)
         await self._changes.publish(Change())
         return pb.DeleteListenerResponse()
 
-    async def _find(self, name: str) -> Listener:
-        listener = await self._store.get(Listener, name)
-        if listener is None:
-            raise TollkeeperError(Reason.NOT_FOUND, f"name: there is no listener {name!r}", field="name")
-        return listener
-
     async def _check_references(self, listener: Listener) -> None:
-        named = {rule.group for rule in listener.rules} | {listener.default_group} - {""}
-        others = [it async for it in every(partial(self._store.list, Listener), lambda it: it.name)]
-        refuse(of_listener(listener, await present(partial(self._store.get, Group), named), others))
+        groups = {rule.group for rule in listener.rules} | {listener.default_group} - {""}
+        others = await named.every(self._store, Listener)
+        refuse(of_listener(listener, await named.present(self._store, Group, groups), others))
 
     def _check_port(self, address: str) -> None:
         problem = self._port_check(address)

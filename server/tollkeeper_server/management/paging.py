@@ -2,7 +2,7 @@
 
 import base64
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Protocol, TypeVar
 
 from google.protobuf.message import Message
@@ -17,16 +17,9 @@ _ALL = 500
 _T = TypeVar("_T")
 
 
-class Paged(Protocol):
-    """A request for a page."""
-
-    page_size: int
-    page_token: str
-
-
-def page_size(request: Paged) -> int:
-    """Returns how many entries the request asks for."""
-    return request.page_size or DEFAULT_PAGE
+def page_size(request: Message) -> int:
+    """Return how many entries the request asks for."""
+    return request.page_size or DEFAULT_PAGE  # type: ignore[attr-defined]  # every list request has it
 
 
 def page_token(request: Message, last_key: str) -> str:
@@ -93,8 +86,3 @@ async def every(read: Read[_T], key: Callable[[_T], str]) -> AsyncIterator[_T]:
         if len(page) < _ALL:
             return
         after = key(page[-1])
-
-
-async def present(read: Callable[[str], Awaitable[object | None]], names: Iterable[str]) -> frozenset[str]:
-    """Returns those of the names of which a store has an entry."""
-    return frozenset([name for name in names if await read(name) is not None])

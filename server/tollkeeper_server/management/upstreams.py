@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from datetime import datetime
-from functools import partial
 
 import msgspec
 from tollkeeper.v1 import upstream_service_pb2 as pb
@@ -12,10 +11,10 @@ from tollkeeper_server.domain.model import Model
 from tollkeeper_server.domain.traffic import Group
 from tollkeeper_server.domain.upstream import Upstream
 from tollkeeper_server.errors import Reason, TollkeeperError
-from tollkeeper_server.management.etags import check, edit, remove
+from tollkeeper_server.management import named
+from tollkeeper_server.management.etags import check
 from tollkeeper_server.management.masks import fields_to_change, require_values
 from tollkeeper_server.management.messages import show
-from tollkeeper_server.management.paging import every, last_key, next_page, page_size
 from tollkeeper_server.management.references import refuse_users, users_of_upstream
 from tollkeeper_server.management.upstream_builder import UpstreamBuilder
 from tollkeeper_server.store.ports import ConfigurationStore
@@ -54,13 +53,13 @@ class UpstreamService:
 
     async def get_upstream(self, request: pb.GetUpstreamRequest) -> pb.GetUpstreamResponse:
         """Reads an upstream."""
-        return pb.GetUpstreamResponse(upstream=show(await self._find(request.name), pb.Upstream()))
+        return pb.GetUpstreamResponse(
+            upstream=show(await named.find(self._store, Upstream, request.name), pb.Upstream())
+        )
 
     async def list_upstreams(self, request: pb.ListUpstreamsRequest) -> pb.ListUpstreamsResponse:
         """Reads a page of upstreams."""
-        size = page_size(request)
-        found = await self._store.list(Upstream, after=last_key(request), limit=size + 1)
-        page, following = next_page(request, found, size, lambda upstream: upstream.name)
+        page, following = await named.page(self._store, Upstream, request)
         return pb.ListUpstreamsResponse(
             upstreams=[show(upstream, pb.Upstream()) for upstream in page], next_page_token=following
         )
@@ -78,12 +77,8 @@ class UpstreamService:
                 changed = msgspec.structs.replace(changed, updated_at=after)
             return changed
 
-        before, upstream = await edit(
-            lambda: self._find(request.name),
-            change,
-            self._store.replace,
-            etag=request.etag,
-            now=now,
+        before, upstream = await named.edit(
+            self._store, Upstream, request.name, change, etag=request.etag, now=now
         )
         if upstream is not before or upstream.is_default:
             await self._announce(upstream)
@@ -91,32 +86,24 @@ class UpstreamService:
 
     async def delete_upstream(self, request: pb.DeleteUpstreamRequest) -> pb.DeleteUpstreamResponse:
         """Removes an upstream that neither a model nor a group uses."""
-        check(await self._find(request.name), request.etag)
+        check(await named.find(self._store, Upstream, request.name), request.etag)
         refuse_users(
             f"upstream {request.name}",
             users_of_upstream(
                 request.name,
-                [it async for it in every(partial(self._store.list, Model), lambda it: it.name)],
-                [it async for it in every(partial(self._store.list, Group), lambda it: it.name)],
+                await named.every(self._store, Model),
+                await named.every(self._store, Group),
             ),
         )
-        await remove(
-            lambda: self._find(request.name), partial(self._store.delete, Upstream), etag=request.etag
-        )
+        await named.remove(self._store, Upstream, request.name, etag=request.etag)
         await self._changes.publish(Change())
         return pb.DeleteUpstreamResponse()
-
-    async def _find(self, name: str) -> Upstream:
-        upstream = await self._store.get(Upstream, name)
-        if upstream is None:
-            raise TollkeeperError(Reason.NOT_FOUND, f"name: there is no upstream {name!r}", field="name")
-        return upstream
 
     async def _after_defaults(self, now: datetime) -> datetime:
         """Returns a time after every default was last changed, whatever clock it was changed by."""
         changed = [
             upstream.updated_at + datetime.resolution
-            async for upstream in every(partial(self._store.list, Upstream), lambda it: it.name)
+            for upstream in await named.every(self._store, Upstream)
             if upstream.is_default
         ]
         return max([now, *changed])
@@ -125,9 +112,7 @@ class UpstreamService:
         """Leaves one default, if what was written is one, and tells everybody."""
         if written.is_default:
             every_default = [
-                upstream
-                async for upstream in every(partial(self._store.list, Upstream), lambda it: it.name)
-                if upstream.is_default
+                upstream for upstream in await named.every(self._store, Upstream) if upstream.is_default
             ]
             # Of several that were made the default at the same time the latest stays, whoever of
             # their writers comes here last.
@@ -144,7 +129,7 @@ class UpstreamService:
             return msgspec.structs.replace(upstream, is_default=False)
 
         try:
-            await edit(lambda: self._find(name), change, self._store.replace, etag="", now=self._clock())
+            await named.edit(self._store, Upstream, name, change, now=self._clock())
         except TollkeeperError as error:
             if error.reason is not Reason.NOT_FOUND:  # deleted meanwhile: it gave up in its own way
                 raise
