@@ -9,7 +9,7 @@ _EXAMPLE = "expected HOST:PORT, such as 127.0.0.1:3001 or, for every interface, 
 
 
 def parse_address(address: str) -> str:
-    """Returns `HOST:PORT` in the spelling that all of its spellings have. Raises INVALID_ARGUMENT.
+    """Return `HOST:PORT` in the spelling that all of its spellings have. Raises INVALID_ARGUMENT.
 
     The host is an IP address, localhost, or empty for every interface: no name is looked up to open a port.
     """
@@ -35,7 +35,7 @@ def _host(host: str) -> str:
 
 
 def overlap(one: str, other: str) -> bool:
-    """Tells whether two addresses, as `parse_address` spells them, can't both be listened on."""
+    """Return whether two addresses, as `parse_address` spells them, can't both be listened on."""
     host, _, port = one.rpartition(":")
     other_host, _, other_port = other.rpartition(":")
     return port == other_port and (
@@ -44,5 +44,5 @@ def overlap(one: str, other: str) -> bool:
 
 
 def _covers(host: str, other: str) -> bool:
-    """Tells whether `host` is every host of a kind that the other is of. The IPv6 one is of both kinds."""
+    """Return whether `host` is every host of a kind that the other is of. The IPv6 one is of both kinds."""
     return host == _EVERY_IPV6 or (host == _EVERY and not other.startswith("["))

@@ -63,7 +63,7 @@ class GroupService:
         self._clock = clock
 
     async def create_group(self, request: pb.CreateGroupRequest) -> pb.CreateGroupResponse:
-        """Adds a group."""
+        """Add a group."""
         group = build_group(request, now=self._clock())
         await self._check_members(group)
         await self._store.add(group)
@@ -71,18 +71,18 @@ class GroupService:
         return pb.CreateGroupResponse(group=show(group, pb.Group()))
 
     async def get_group(self, request: pb.GetGroupRequest) -> pb.GetGroupResponse:
-        """Reads a group."""
+        """Read a group."""
         return pb.GetGroupResponse(group=show(await named.find(self._store, Group, request.name), pb.Group()))
 
     async def list_groups(self, request: pb.ListGroupsRequest) -> pb.ListGroupsResponse:
-        """Reads a page of groups."""
+        """Read a page of groups."""
         page, following = await named.page(self._store, Group, request)
         return pb.ListGroupsResponse(
             groups=[show(group, pb.Group()) for group in page], next_page_token=following
         )
 
     async def update_group(self, request: pb.UpdateGroupRequest) -> pb.UpdateGroupResponse:
-        """Changes a group."""
+        """Change a group."""
         fields = _fields(request, fields_to_change(request))
 
         async def change(group: Group) -> Group:
@@ -99,7 +99,7 @@ class GroupService:
         return pb.UpdateGroupResponse(group=show(group, pb.Group()))
 
     async def delete_group(self, request: pb.DeleteGroupRequest) -> pb.DeleteGroupResponse:
-        """Removes a group that neither a model nor a listener uses."""
+        """Remove a group that neither a model nor a listener uses."""
         check(await named.find(self._store, Group, request.name), request.etag)
         refuse_users(
             f"group {request.name}",

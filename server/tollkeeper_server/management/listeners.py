@@ -79,7 +79,7 @@ class ListenerService:
         self._port_check = port_check
 
     async def create_listener(self, request: pb.CreateListenerRequest) -> pb.CreateListenerResponse:
-        """Adds a listener."""
+        """Add a listener."""
         listener = build_listener(request, now=self._clock())
         # Before its address: that may well be the one that the present one listens on.
         if await self._store.get(Listener, listener.name) is not None:
@@ -96,20 +96,20 @@ class ListenerService:
         return pb.CreateListenerResponse(listener=show(listener, pb.Listener()))
 
     async def get_listener(self, request: pb.GetListenerRequest) -> pb.GetListenerResponse:
-        """Reads a listener."""
+        """Read a listener."""
         return pb.GetListenerResponse(
             listener=show(await named.find(self._store, Listener, request.name), pb.Listener())
         )
 
     async def list_listeners(self, request: pb.ListListenersRequest) -> pb.ListListenersResponse:
-        """Reads a page of listeners."""
+        """Read a page of listeners."""
         page, following = await named.page(self._store, Listener, request)
         return pb.ListListenersResponse(
             listeners=[show(listener, pb.Listener()) for listener in page], next_page_token=following
         )
 
     async def update_listener(self, request: pb.UpdateListenerRequest) -> pb.UpdateListenerResponse:
-        """Changes a listener."""
+        """Change a listener."""
         changing = fields_to_change(request)
         require_values(request, changing, "address", "is_active")
         fields = _fields(request, changing)
@@ -132,7 +132,7 @@ class ListenerService:
         return pb.UpdateListenerResponse(listener=show(listener, pb.Listener()))
 
     async def delete_listener(self, request: pb.DeleteListenerRequest) -> pb.DeleteListenerResponse:
-        """Removes a listener."""
+        """Remove a listener."""
         check(await named.find(self._store, Listener, request.name), request.etag)
         await named.remove(self._store, Listener, request.name, etag=request.etag)
         await self._changes.publish(Change())

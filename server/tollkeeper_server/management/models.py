@@ -80,7 +80,7 @@ class ModelService:
         self._clock = clock
 
     async def create_model(self, request: pb.CreateModelRequest) -> pb.CreateModelResponse:
-        """Adds a model."""
+        """Add a model."""
         model = build_model(request, now=self._clock())
         models = await self._read_models()
         if model.name in models:
@@ -95,18 +95,18 @@ class ModelService:
         return pb.CreateModelResponse(model=show(model, pb.Model()))
 
     async def get_model(self, request: pb.GetModelRequest) -> pb.GetModelResponse:
-        """Reads a model."""
+        """Read a model."""
         return pb.GetModelResponse(model=show(await named.find(self._store, Model, request.name), pb.Model()))
 
     async def list_models(self, request: pb.ListModelsRequest) -> pb.ListModelsResponse:
-        """Reads a page of models."""
+        """Read a page of models."""
         page, following = await named.page(self._store, Model, request)
         return pb.ListModelsResponse(
             models=[show(model, pb.Model()) for model in page], next_page_token=following
         )
 
     async def update_model(self, request: pb.UpdateModelRequest) -> pb.UpdateModelResponse:
-        """Changes a model."""
+        """Change a model."""
         changing = fields_to_change(request)
         require_values(request, changing, "is_active")
 
@@ -126,7 +126,7 @@ class ModelService:
         return pb.UpdateModelResponse(model=show(model, pb.Model()))
 
     async def delete_model(self, request: pb.DeleteModelRequest) -> pb.DeleteModelResponse:
-        """Removes a model that no other falls back to."""
+        """Remove a model that no other falls back to."""
         check(await named.find(self._store, Model, request.name), request.etag)
         users = users_of_model(request.name, (await self._read_models()).values())
         refuse_users(f"model {request.name}", users)
@@ -138,14 +138,14 @@ class ModelService:
         return {model.name: model for model in await named.every(self._store, Model)}
 
     async def _check_references(self, model: Model, models: dict[str, Model]) -> None:
-        """Refuses a model that does not fit among the others."""
+        """Refuse a model that does not fit among the others."""
         names = Names((models | {model.name: model}).values())
         upstreams = await named.present(self._store, Upstream, {it.upstream for it in model.deployments})
         groups = await named.present(self._store, Group, {model.group} - {""})
         refuse([*of_model(model, upstreams, groups, names), *circle_from(model, names)])
 
     def _keep_fallbacks(self, before: Model, after: Model, models: dict[str, Model]) -> None:
-        """Refuses to take away aliases by which others fall back to a model."""
+        """Refuse to take away aliases by which others fall back to a model."""
         gone = set(before.aliases) - set(after.aliases)
         names = Names((models | {after.name: after}).values())
         users = [

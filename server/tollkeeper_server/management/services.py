@@ -45,7 +45,7 @@ def make_chain(
     port_check: PortCheck,
     explain: Explainer,
 ) -> Chain:
-    """Returns the management plane. `clock` returns the present as an aware UTC datetime.
+    """Return the management plane. `clock` returns the present as an aware UTC datetime.
 
     `port_check` tells why a listener can't have an address; None if it can. `explain` explains requests.
     """

@@ -42,7 +42,7 @@ class UpstreamService:
         self._clock = clock
 
     async def create_upstream(self, request: pb.CreateUpstreamRequest) -> pb.CreateUpstreamResponse:
-        """Adds an upstream."""
+        """Add an upstream."""
         now = self._clock()
         upstream = self._builder.build(request, now=now)
         if upstream.is_default:
@@ -52,20 +52,20 @@ class UpstreamService:
         return pb.CreateUpstreamResponse(upstream=show(upstream, pb.Upstream()))
 
     async def get_upstream(self, request: pb.GetUpstreamRequest) -> pb.GetUpstreamResponse:
-        """Reads an upstream."""
+        """Read an upstream."""
         return pb.GetUpstreamResponse(
             upstream=show(await named.find(self._store, Upstream, request.name), pb.Upstream())
         )
 
     async def list_upstreams(self, request: pb.ListUpstreamsRequest) -> pb.ListUpstreamsResponse:
-        """Reads a page of upstreams."""
+        """Read a page of upstreams."""
         page, following = await named.page(self._store, Upstream, request)
         return pb.ListUpstreamsResponse(
             upstreams=[show(upstream, pb.Upstream()) for upstream in page], next_page_token=following
         )
 
     async def update_upstream(self, request: pb.UpdateUpstreamRequest) -> pb.UpdateUpstreamResponse:
-        """Changes an upstream."""
+        """Change an upstream."""
         changing = fields_to_change(request)
         require_values(request, changing, "provider", "is_active", "is_default")
         now = self._clock()
@@ -85,7 +85,7 @@ class UpstreamService:
         return pb.UpdateUpstreamResponse(upstream=show(upstream, pb.Upstream()))
 
     async def delete_upstream(self, request: pb.DeleteUpstreamRequest) -> pb.DeleteUpstreamResponse:
-        """Removes an upstream that neither a model nor a group uses."""
+        """Remove an upstream that neither a model nor a group uses."""
         check(await named.find(self._store, Upstream, request.name), request.etag)
         refuse_users(
             f"upstream {request.name}",
@@ -100,7 +100,7 @@ class UpstreamService:
         return pb.DeleteUpstreamResponse()
 
     async def _after_defaults(self, now: datetime) -> datetime:
-        """Returns a time after every default was last changed, whatever clock it was changed by."""
+        """Return a time after every default was last changed, whatever clock it was changed by."""
         changed = [
             upstream.updated_at + datetime.resolution
             for upstream in await named.every(self._store, Upstream)
@@ -109,12 +109,12 @@ class UpstreamService:
         return max([now, *changed])
 
     async def _announce(self, written: Upstream) -> None:
-        """Leaves one default, if what was written is one, and tells everybody."""
+        """Leave one default, if the written upstream is one, and publish the change."""
         if written.is_default:
             every_default = [
                 upstream for upstream in await named.every(self._store, Upstream) if upstream.is_default
             ]
-            # Of several that were made the default at the same time the latest stays, whoever of
+            # Of several that were made the default at the same time the latest stays, whichever of
             # their writers comes here last.
             latest = max(every_default, key=_age, default=written)
             for upstream in every_default:

@@ -14,13 +14,13 @@ from tollkeeper.traffic import Member
 
 
 def split_weight(text: str) -> tuple[str, int]:
-    """Splits `TEXT*WEIGHT`; the weight is 1 if there is none."""
+    """Split `TEXT*WEIGHT`; the weight is 1 if there is none."""
     found = re.fullmatch(r"(.*)\*([0-9]{1,9})", text, re.DOTALL)
     return (found[1], int(found[2])) if found else (text, 1)
 
 
 def member(text: str) -> Member:
-    """Reads `UPSTREAM` or `UPSTREAM*WEIGHT`. Raises `ValueError`."""
+    """Read `UPSTREAM` or `UPSTREAM*WEIGHT`. Raises `ValueError`."""
     upstream, weight = split_weight(text)
     if not upstream:
         raise ValueError(f"{text!r} is not a member; expected UPSTREAM or UPSTREAM*WEIGHT")

@@ -23,7 +23,7 @@ _RULE = re.compile(
 
 
 def rule(text: str) -> Rule:
-    """Reads `PATH=GROUP`, `NAME:VALUE=GROUP` or `PATH NAME:VALUE=GROUP`, with ` strip PREFIX` behind or not.
+    """Read `PATH=GROUP`, `NAME:VALUE=GROUP` or `PATH NAME:VALUE=GROUP`, with ` strip PREFIX` behind or not.
 
     A value between slashes is a pattern; without one the header only has to be there. Raises `ValueError`.
     """
@@ -41,7 +41,7 @@ def rule(text: str) -> Rule:
 
 
 def ip_limit(text: str) -> IpLimit:
-    """Reads `PER_SECOND` or `PER_SECOND/BURST`. Raises `ValueError`."""
+    """Read `PER_SECOND` or `PER_SECOND/BURST`. Raises `ValueError`."""
     per_second, slash, burst = text.partition("/")
     numbers = (per_second, burst) if slash else (per_second,)
     if not all(it.isascii() and it.isdecimal() and len(it) < 10 for it in numbers):

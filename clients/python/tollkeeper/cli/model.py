@@ -28,7 +28,7 @@ _PRICE = re.compile(f"{_DOLLARS}/{_DOLLARS}(?:/{_DOLLARS})?", re.ASCII)
 
 
 def deployment(text: str) -> Deployment:
-    """Reads `UPSTREAM[=UPSTREAM_MODEL][*WEIGHT]`. Raises `ValueError`."""
+    """Read `UPSTREAM[=UPSTREAM_MODEL][*WEIGHT]`. Raises `ValueError`."""
     place, weight = split_weight(text)
     upstream, equals, upstream_model = place.partition("=")
     if not upstream or (equals and not upstream_model):
@@ -37,7 +37,7 @@ def deployment(text: str) -> Deployment:
 
 
 def price(text: str) -> Price:
-    """Reads `PROMPT/COMPLETION` or `PROMPT/COMPLETION/CACHED`, in dollars for a million tokens.
+    """Read `PROMPT/COMPLETION` or `PROMPT/COMPLETION/CACHED`, in dollars for a million tokens.
 
     Raises `ValueError`, also for what is not whole nano-dollars a token.
     """

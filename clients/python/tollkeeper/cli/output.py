@@ -25,7 +25,7 @@ class Output:
     as_json: bool
 
     def item(self, value: object) -> None:
-        """Prints one value, a dataclass: a line for each field."""
+        """Print one value, a dataclass: a line for each field."""
         if self.as_json:
             return print_json(to_json(value))
         now = datetime.now(UTC)
@@ -40,7 +40,7 @@ class Output:
         none: str,
         right: Sequence[str] = (),
     ) -> None:
-        """Prints a list: a table with those columns, the ones in `right` aligned there.
+        """Print a list: a table with those columns, the ones in `right` aligned there.
 
         Of an empty list, people are told `none`.
         """
@@ -54,19 +54,19 @@ class Output:
         return _print_rows(cells, tuple(columns), right)
 
     def done(self, message: str) -> None:
-        """Says that what was asked is done, where there is nothing else to show."""
+        """Say that a command has done its work, where there is nothing else to show."""
         if self.as_json:
             print_json({})
         else:
             click.echo(message)
 
     def note(self, message: str) -> None:
-        """Tells people something that is not part of the result."""
+        """Tell people something that is not part of the result."""
         click.echo(message, err=True)
 
 
 def to_json(value: object) -> Json:
-    """Returns what a result looks like in JSON.
+    """Return a result as JSON.
 
     Names are snake_case, enums short words, times RFC 3339 UTC, lengths of time seconds such as
     `"0.5s"`, unset ones null. Raises `TypeError` for what is not a result.
@@ -85,7 +85,7 @@ def to_json(value: object) -> Json:
 
 
 def print_json(document: Json) -> None:
-    """Prints one JSON document, in ASCII, which no terminal or locale misreads."""
+    """Print one JSON document, in ASCII, which no terminal or locale misreads."""
     click.echo(json.dumps(document, indent=2))
 
 

@@ -39,7 +39,7 @@ GROUPS: dict[UsageGroup, Callable[[UsageRow], object]] = {
 
 
 def groups(text: str) -> tuple[UsageGroup, ...]:
-    """Reads groups with commas between them. Raises `ValueError`."""
+    """Read groups with commas between them. Raises `ValueError`."""
     try:
         return tuple(UsageGroup(it.strip()) for it in text.split(","))
     except ValueError:

@@ -50,7 +50,7 @@ class Mapping:
     merged: list["Mapping"] = field(default_factory=list)
 
     def items(self) -> Iterator[tuple[str, "Node"]]:
-        """Yields the names with what they are; its own come before those of merged mappings."""
+        """Yield the names with their nodes; its own come before those of merged mappings."""
         seen = set(self.entries)
         yield from self.entries.items()
         for source in self.merged:
@@ -64,7 +64,7 @@ Node = Scalar | Sequence | Mapping
 
 
 def read_tree(text: str) -> Node | None:
-    """Returns the one document of a YAML file, or None if it holds none.
+    """Return the one document of a YAML file, or None if it holds none.
 
     Raises `ConfigurationError` for what is not valid, what is too large or nested too deeply, names given
     twice, and tags.
@@ -138,7 +138,7 @@ class _Composer:
             self._stack.append(_Open(Sequence(line) if is_sequence else Mapping(line), event.anchor))
 
     def _add(self, node: Node, nodes: int, depth: int, anchor: str | None, line: int) -> None:
-        """Puts a finished node where it belongs. `nodes` are in it, up to `depth` levels deep."""
+        """Put a finished node where it belongs. `nodes` are in it, up to `depth` levels deep."""
         if anchor is not None:
             self._anchors[anchor] = node, nodes, depth
         if not self._stack:

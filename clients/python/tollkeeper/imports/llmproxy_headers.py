@@ -24,7 +24,7 @@ _BEARER = "bearer "
 
 
 def read_headers(section: Section, upstream: pb.CreateUpstreamRequest) -> list[str]:
-    """Gives the upstream the operations, and returns what there is to say. Raises `ConfigurationError`."""
+    """Give the upstream the operations, and return notes about them. Raises `ConfigurationError`."""
     notes = []
     for header in section.sections("headers"):
         op, name, value = header.required("op").lower(), header.required("key"), header.text("value")
@@ -44,7 +44,7 @@ def read_headers(section: Section, upstream: pb.CreateUpstreamRequest) -> list[s
 
 
 def _credential(upstream: pb.CreateUpstreamRequest, op: str, name: str, value: str) -> str:
-    """Makes an operation's credential the upstream's if it has none, and returns what became of it."""
+    """Make an operation's credential the upstream's if it has none, and return a note about it."""
     if op == "remove":
         return f"{name.lower()} of callers never passes; left out"
     if not value:

@@ -29,7 +29,7 @@ class Rest:
         self._routes = routes()
 
     async def serve(self, request: Request) -> Response:
-        """Answers a request; every error is an answer, too."""
+        """Answer a request; every error is an answer, too."""
         this_id = request_id(request.headers.get(REQUEST_ID))
         try:
             return (await self._serve(request, this_id)).with_headers({REQUEST_ID: this_id})
@@ -37,7 +37,7 @@ class Rest:
             return error_response(error, this_id)
 
     def allowed(self, path: str) -> str:
-        """Returns the methods that a path has, as the header `Allow` lists them; empty for no such path."""
+        """Return the methods that a path has, as the header `Allow` lists them; empty for no such path."""
         return ", ".join(sorted({route.verb for route in self._routes if route.pattern.fullmatch(path)}))
 
     async def _serve(self, request: Request, this_id: str) -> Response:
@@ -57,7 +57,7 @@ class Rest:
 
 
 def error_response(error: TollkeeperError, this_id: str) -> Response:
-    """Returns the answer that says what went wrong, as google.rpc.Status in JSON."""
+    """Return the answer that says what went wrong, as google.rpc.Status in JSON."""
     headers = {REQUEST_ID: this_id}
     if error.retry_after is not None:
         headers["retry-after"] = str(error.retry_after)
@@ -67,13 +67,13 @@ def error_response(error: TollkeeperError, this_id: str) -> Response:
 
 
 def method_not_allowed(method: str, allowed: str, this_id: str) -> Response:
-    """Returns the answer to a method that a path does not have. `allowed` lists those it has."""
+    """Return the answer to a method that a path does not have. `allowed` lists those it has."""
     error = TollkeeperError(Reason.METHOD_NOT_ALLOWED, f"{method} is not possible here; use {allowed}")
     return error_response(error, this_id).with_headers({"allow": allowed})
 
 
 def decode(route: Route, variables: Mapping[str, str], request: Request) -> Message:
-    """Returns the request message that path, query, headers and body amount to.
+    """Return the request message that path, query, headers and body amount to.
 
     Raises INVALID_ARGUMENT, INVALID_JSON or UNSUPPORTED_MEDIA_TYPE.
     """
