@@ -53,8 +53,8 @@ def _fields(
 class GroupService:
     """Implements `tollkeeper.v1.GroupService`.
 
-    That upstreams exist, and that nobody uses a group, is checked before it is written. What edits at the
-    same time may let through is in `references.py`.
+    Upstreams must exist to be members, and a group that is used is not deleted; `references.py` says what
+    edits at the same time may let through.
     """
 
     def __init__(self, store: ConfigurationStore, changes: Changes, clock: Callable[[], datetime]) -> None:

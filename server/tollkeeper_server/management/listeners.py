@@ -22,7 +22,7 @@ from tollkeeper_server.snapshot.rules import RuleError, compile_rules
 from tollkeeper_server.store.ports import ConfigurationStore
 
 PortCheck = Callable[[str], str | None]
-"""Tells why an address, `IP:PORT`, can't be listened on; None if it can, or is already. It does not wait."""
+"""Returns why an address, `IP:PORT`, can't be listened on; None if it can, or is already. It does not wait."""
 
 
 def build_listener(
@@ -61,9 +61,8 @@ def _fields(
 class ListenerService:
     """Implements `tollkeeper.v1.ListenerService`.
 
-    That groups exist and addresses are free is checked before a listener is written. What edits at the
-    same time may let through is in `references.py`; a port that was taken meanwhile is told by whoever
-    opens it.
+    Groups must exist and addresses be free before a listener is written; `references.py` says what edits at
+    the same time may let through. A port that was taken meanwhile is told when it is opened.
     """
 
     def __init__(

@@ -14,7 +14,7 @@ _FALSE = frozenset({"false", "no", "off", "0"})
 
 
 class Section:
-    """A mapping in the file. Each name is taken once; `left` are those that nobody took.
+    """A mapping in the file. Each name is taken once; `left` are those that were not taken.
 
     Every method raises `ConfigurationError`, naming the place, for a value of another form.
     """

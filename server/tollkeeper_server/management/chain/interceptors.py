@@ -154,4 +154,4 @@ class Handle:
     def _finished(self, task: asyncio.Task[Message]) -> None:
         self._running.discard(task)
         if not task.cancelled():
-            task.exception()  # whoever still waits is told; that nobody does is no fault
+            task.exception()  # a caller that still waits gets it; that none does is no fault

@@ -33,7 +33,7 @@ _RACES = 3
 class ConfigurationService:
     """Implements `tollkeeper.v1.ConfigurationService`.
 
-    All but tokens is written as one, if nobody wrote meanwhile; else it is planned again. Tokens are written
+    All but tokens is written as one, if no other caller wrote meanwhile; else it is planned again. Tokens are written
     after it, one by one: should that break off, applying the same again does the rest.
     """
 
