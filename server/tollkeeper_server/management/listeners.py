@@ -10,7 +10,7 @@ from tollkeeper.v1 import listener_service_pb2 as pb
 from tollkeeper_server.coordination.ports import Change, Changes
 from tollkeeper_server.domain.listener import RESERVED_NAMES, Listener
 from tollkeeper_server.domain.traffic import Group
-from tollkeeper_server.errors import Reason, TollkeeperError, invalid_argument
+from tollkeeper_server.errors import Reason, TollkeeperError, invalid
 from tollkeeper_server.management import named
 from tollkeeper_server.management.addresses import overlap, parse_address
 from tollkeeper_server.management.etags import check
@@ -22,7 +22,7 @@ from tollkeeper_server.snapshot.rules import RuleError, compile_rules
 from tollkeeper_server.store.ports import ConfigurationStore
 
 PortCheck = Callable[[str], str | None]
-"""Returns why an address, `IP:PORT`, can't be listened on; None if it can, or is already. It does not wait."""
+"""Returns why an address, `IP:PORT`, can't be listened on; None if it can, or is already. Does not wait."""
 
 
 def build_listener(
@@ -145,4 +145,4 @@ class ListenerService:
     def _check_port(self, address: str) -> None:
         problem = self._port_check(address)
         if problem is not None:
-            raise invalid_argument("address", problem)
+            raise invalid("address", problem)

@@ -33,8 +33,8 @@ _RACES = 3
 class ConfigurationService:
     """Implements `tollkeeper.v1.ConfigurationService`.
 
-    All but tokens is written as one, if no other caller wrote meanwhile; else it is planned again. Tokens are written
-    after it, one by one: should that break off, applying the same again does the rest.
+    All but tokens is written as one, if no other caller wrote meanwhile; else it is planned again. Tokens
+    are written after it, one by one: should that break off, applying the same again does the rest.
     """
 
     def __init__(
