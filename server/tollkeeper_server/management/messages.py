@@ -19,16 +19,14 @@ from tollkeeper_server.management.refusals import refusal_of
 M = TypeVar("M", bound=Message)
 
 
-def fields_of(
-    kind: type, request: Message, *, only: Collection[str] | None = None, without: Collection[str] = ()
-) -> dict[str, Any]:
+def fields_of(kind: type, request: Message, *, only: Collection[str] | None = None) -> dict[str, Any]:
     """Return a request's fields, or `only` some of them, as the attributes of a domain class.
 
     What is not set is the attribute's default. Raises INVALID_ARGUMENT naming every field that no value
     can hold, such as a fraction of the least unit.
     """
     try:
-        return read_fields(kind, request, only=only, without=without)
+        return read_fields(kind, request, only=only)
     except MessageError as error:
         raise refusal_of(error.problems) from error
 
