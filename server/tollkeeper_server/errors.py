@@ -176,6 +176,11 @@ class TollkeeperError(Exception):
         return TABLE[self.reason]
 
 
+def invalid(field: str, why: str) -> TollkeeperError:
+    """Return INVALID_ARGUMENT for a field. `why` names the reason and the remedy."""
+    return TollkeeperError(Reason.INVALID_ARGUMENT, f"{field}: {why}", field=field)
+
+
 class StoreUnavailableError(TollkeeperError):
     """The store, or what stands before it, did not answer; nothing is known about what was asked."""
 

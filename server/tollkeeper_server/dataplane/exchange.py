@@ -12,6 +12,8 @@ from tollkeeper_server.domain.ids import Prefix, new_id
 from tollkeeper_server.domain.listener import CONSOLE
 from tollkeeper_server.domain.token import Token
 from tollkeeper_server.domain.usage import Intent, Tokens, UsageEvent
+from tollkeeper_server.providers.dialect import Surface
+from tollkeeper_server.providers.dialects import anthropic, openai
 from tollkeeper_server.snapshot.model import ProjectView, Snapshot
 
 Message = MutableMapping[str, Any]  # as the ASGI specification types it
@@ -106,11 +108,11 @@ class Exchange:
         self.response_bytes = 0
 
     @property
-    def anthropic(self) -> bool:
-        """Whether the caller expects Anthropic's error shape."""
-        if self.matched is not None and self.matched.endpoint.anthropic:
-            return True
-        return b"anthropic-version" in self.headers
+    def surface(self) -> Surface:
+        """The API whose clients the caller uses: it decides how errors and listings look."""
+        if anthropic.SURFACE.marker in self.headers:
+            return anthropic.SURFACE
+        return self.matched.endpoint.dialect.surface if self.matched is not None else openai.SURFACE
 
     def intent(self) -> Intent:
         """Returns what is known before the request is dispatched. It must have been authenticated."""

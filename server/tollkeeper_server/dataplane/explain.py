@@ -11,7 +11,7 @@ from tollkeeper_server.dataplane.caller import LISTENER
 from tollkeeper_server.dataplane.exchange import Exchange, Message
 from tollkeeper_server.dataplane.headers import check_headers
 from tollkeeper_server.dataplane.request.authenticate import Authenticator
-from tollkeeper_server.dataplane.request.endpoint import Meter, check_query
+from tollkeeper_server.dataplane.request.endpoint import check_query
 from tollkeeper_server.dataplane.request.peek import Peek
 from tollkeeper_server.dataplane.route import Way, enter, find_way, pin
 from tollkeeper_server.domain.explanation import ExplainedMember, Explanation, Query, Step, Verdict
@@ -221,7 +221,7 @@ def _rule_words(rule: Rule) -> str:
 
 def _shown_headers(exchange: Exchange, leg: Leg) -> tuple[tuple[str, str], ...]:
     assert exchange.matched is not None
-    plain = exchange.matched.endpoint.meter is not Meter.NONE
+    plain = exchange.matched.endpoint.dialect.is_metered
     sent = outgoing(exchange, leg, b"", plain=plain).headers
     secret = {name for name, _ in leg.target.credential} | {b"authorization"}
     return tuple(_shown(header, secret) for header in sent)

@@ -168,7 +168,7 @@ class DataPlane:
             try:
                 attempt = await self._dispatcher.send(exchange, peek, body, way)
             except asyncio.CancelledError:  # the caller left, or this process is going down
-                exchange.tokens = abandoned(matched.endpoint.meter, body)
+                exchange.tokens = abandoned(matched.endpoint.dialect, body)
                 raise
             await self._answer_with(exchange, attempt, body, kept=kept)
 

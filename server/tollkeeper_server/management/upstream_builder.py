@@ -7,6 +7,7 @@ from tollkeeper.v1 import upstream_service_pb2 as pb
 
 from tollkeeper_server.domain.token import mask
 from tollkeeper_server.domain.upstream import AuthScheme, Probe, Upstream
+from tollkeeper_server.errors import invalid
 from tollkeeper_server.management.header_rules import check_operations
 from tollkeeper_server.management.messages import seconds_by_name
 from tollkeeper_server.management.upstream_messages import (
@@ -17,13 +18,12 @@ from tollkeeper_server.management.upstream_messages import (
     provider_of,
 )
 from tollkeeper_server.management.upstream_rules import (
-    Draft,
     check_ca_certificates,
     check_proxy_url,
     complete,
     proxy_hint,
-    refusal,
 )
+from tollkeeper_server.providers.provider import Draft
 from tollkeeper_server.store.sealed import Sealer, UnsealError
 
 _TEXTS = ("base_url", "full_url", "auth_header", "username", "organization", "project", "api_version")
@@ -152,7 +152,7 @@ def _probe_of(request: pb.CreateUpstreamRequest | pb.UpdateUpstreamRequest) -> P
 def _checked(upstream: Upstream) -> Upstream:
     check_operations(upstream.header_operations, upstream.auth_header)
     if upstream.probe and not upstream.base_url:
-        raise refusal("probe", "asks a path below base_url, which is empty; leave probe unset")
+        raise invalid("probe", "asks a path below base_url, which is empty; leave probe unset")
     if upstream.ca_certificates:
         check_ca_certificates(upstream.ca_certificates)
     return upstream

@@ -15,6 +15,7 @@ from tollkeeper_server.domain.upstream import (
 )
 from tollkeeper_server.management.etags import etag_of
 from tollkeeper_server.management.messages import duration, number, seconds, timestamp, word
+from tollkeeper_server.providers.registry import PROVIDERS
 
 _PROVIDER = upstream_service_pb2.Provider.DESCRIPTOR
 _AUTH_SCHEME = upstream_service_pb2.AuthScheme.DESCRIPTOR
@@ -107,13 +108,13 @@ def timeouts_message(timeouts: dict[str, float]) -> upstream_service_pb2.Timeout
 
 def upstream_message(upstream: Upstream) -> upstream_service_pb2.Upstream:
     """Returns an upstream as callers see it, its secrets masked."""
-    is_generic = upstream.provider is Provider.GENERIC
+    chooses_scheme = "auth_scheme" in PROVIDERS[upstream.provider].settings
     return upstream_service_pb2.Upstream(
         name=upstream.name,
         provider=number(_PROVIDER, upstream.provider),  # type: ignore[arg-type]  # as above
         base_url=upstream.base_url,
         full_url=upstream.full_url,
-        auth_scheme=number(_AUTH_SCHEME, upstream.auth_scheme) if is_generic else 0,  # type: ignore[arg-type]  # as above
+        auth_scheme=number(_AUTH_SCHEME, upstream.auth_scheme) if chooses_scheme else 0,  # type: ignore[arg-type]  # as above
         auth_header=upstream.auth_header,
         username=upstream.username,
         api_key=upstream.api_key_hint,

@@ -11,7 +11,9 @@ from tollkeeper_server.domain.ids import Prefix, new_id
 from tollkeeper_server.domain.model import Deployment, Model
 from tollkeeper_server.domain.project import Project
 from tollkeeper_server.domain.token import Token, digest_secret, mask, new_secret
-from tollkeeper_server.domain.upstream import DEFAULT_BASE_URL, Provider, Upstream
+from tollkeeper_server.domain.upstream import Provider, Upstream
+from tollkeeper_server.providers.anthropic import ANTHROPIC
+from tollkeeper_server.providers.openai import OPENAI
 from tollkeeper_server.store.key_file import keep
 from tollkeeper_server.store.ports import Store
 from tollkeeper_server.store.sealed import Sealer
@@ -75,7 +77,7 @@ async def set_up_demo(
         sealer,
         name=_UPSTREAM,
         provider=Provider.OPENAI,
-        base_url=f"http://{simulator}/v1" if simulator else DEFAULT_BASE_URL[Provider.OPENAI],
+        base_url=f"http://{simulator}/v1" if simulator else OPENAI.default_base_url,
         key=_SIMULATOR_KEY if simulator else openai_key,
         is_active=True,
     )
@@ -84,7 +86,7 @@ async def set_up_demo(
         sealer,
         name=_ANTHROPIC,
         provider=Provider.ANTHROPIC,
-        base_url=f"http://{simulator}/v1" if simulator else DEFAULT_BASE_URL[Provider.ANTHROPIC],
+        base_url=f"http://{simulator}/v1" if simulator else ANTHROPIC.default_base_url,
         key=_SIMULATOR_KEY,
         is_active=simulator is not None,
     )

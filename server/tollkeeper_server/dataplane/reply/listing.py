@@ -1,38 +1,29 @@
-"""`GET /v1/models`: what a token may use, merged over all upstreams, without calling them."""
-
-import msgspec
+"""`GET /v1/models`: the models that a token may use, merged over all upstreams, without calling them."""
 
 from tollkeeper_server.dataplane.exchange import Exchange
 from tollkeeper_server.dataplane.route import unknown_model
 from tollkeeper_server.domain.model import matches
+from tollkeeper_server.providers.dialect import ListedModel
 from tollkeeper_server.snapshot.model import Route
 
 
 def list_models(exchange: Exchange) -> bytes:
-    """Returns the list, as OpenAI's or Anthropic's clients know it. Patterns name no model."""
-    entries = [
-        _entry(exchange, name, route)
-        for name, route in sorted(exchange.snapshot.routes.items())
-        if route.pool.legs and _may_use(exchange, name, route)
-    ]
-    if exchange.anthropic:
-        return msgspec.json.encode(
-            {
-                "data": entries,
-                "has_more": False,
-                "first_id": entries[0]["id"] if entries else None,
-                "last_id": entries[-1]["id"] if entries else None,
-            }
-        )
-    return msgspec.json.encode({"object": "list", "data": entries})
+    """Return the list in the form that the caller's clients know. Patterns name no model."""
+    return exchange.surface.models(
+        [
+            _listed(name, route)
+            for name, route in sorted(exchange.snapshot.routes.items())
+            if route.pool.legs and _may_use(exchange, name, route)
+        ]
+    )
 
 
 def get_model(exchange: Exchange, name: str) -> bytes:
-    """Returns one model. Raises MODEL_NOT_FOUND, also for one that the token may not use."""
+    """Return one model. Raises MODEL_NOT_FOUND, also for one that the token may not use."""
     route = exchange.snapshot.resolve(name)
     if route is None or not route.pool.legs or not _may_use(exchange, name, route):
         raise unknown_model(name)
-    return msgspec.json.encode(_entry(exchange, name, route))
+    return exchange.surface.model(_listed(name, route))
 
 
 def _may_use(exchange: Exchange, name: str, route: Route) -> bool:
@@ -41,14 +32,10 @@ def _may_use(exchange: Exchange, name: str, route: Route) -> bool:
     return not allowed or any(matches(p, n) for p in allowed for n in (name, route.name))
 
 
-def _entry(exchange: Exchange, name: str, route: Route) -> dict[str, object]:
-    if exchange.anthropic:
-        return {"type": "model", "id": name, "display_name": name, "created_at": route.created_at}
-    return {
-        "id": name,
-        "object": "model",
-        "created": int(route.created_at.timestamp()),
-        "owned_by": route.pool.legs[0].target.name,
-        "capabilities": sorted(route.capabilities),
-        "proxied_by": "tollkeeper",
-    }
+def _listed(name: str, route: Route) -> ListedModel:
+    return ListedModel(
+        name=name,
+        owner=route.pool.legs[0].target.name,
+        created_at=route.created_at,
+        capabilities=route.capabilities,
+    )

@@ -1,23 +1,15 @@
 """Relaying an answer: chunk by chunk as it arrives, metered on the side."""
 
 import asyncio
-import re
 import time
 
-import msgspec
-
 from tollkeeper_server.dataplane.exchange import Exchange
-from tollkeeper_server.dataplane.reply.meter import BodyMeter, StreamMeter, parse_event, says_usage
-from tollkeeper_server.dataplane.reply.respond import anthropic_type, error_object
+from tollkeeper_server.dataplane.reply.events import take_whole, without_usage_chunk
+from tollkeeper_server.dataplane.reply.meter import BodyMeter, StreamMeter
 from tollkeeper_server.dataplane.request.body import discard_body
-from tollkeeper_server.dataplane.request.endpoint import Meter
 from tollkeeper_server.dataplane.transport import Incoming, TransportError
 from tollkeeper_server.errors import Reason, TollkeeperError
 from tollkeeper_server.snapshot.model import Header
-
-# An event larger than this is relayed in parts.
-MAX_HELD = 16 * 1024 * 1024
-_BLANK_LINE = re.compile(rb"(\r?\n\r?\n)")
 
 
 class BrokenAnswerError(Exception):
@@ -82,11 +74,11 @@ async def relay_stream(
     problem: str | None = None
 
     def next_part(chunk: bytes) -> bytes:
-        whole = chunk if not held and chunk.endswith(b"\n\n") else _take_whole(held, chunk)
+        whole = chunk if not held and chunk.endswith(b"\n\n") else take_whole(held, chunk)
         if not whole:
             return b""
         if meter.feed(whole) and hide_usage:
-            whole = _without_usage_chunk(whole)
+            whole = without_usage_chunk(whole)
         exchange.response_bytes += len(whole)
         return whole
 
@@ -119,7 +111,7 @@ async def relay_stream(
         elif meter.in_pieces(last):
             problem = "the upstream ended the stream in the middle of an event"
         elif used and hide_usage:
-            last = _without_usage_chunk(last)
+            last = without_usage_chunk(last)
     if problem is not None:
         last = stream_error(exchange, problem)
     exchange.response_bytes += len(last)
@@ -131,29 +123,7 @@ def stream_error(exchange: Exchange, problem: str, reason: Reason = Reason.UPSTR
     error = TollkeeperError(reason, f"the answer is incomplete: {problem}; send the request again")
     exchange.error_code = str(error.reason)
     assert exchange.matched is not None
-    match exchange.matched.endpoint.meter:
-        case Meter.MESSAGES:
-            detail = {"type": anthropic_type(error.outcome), "message": error.message}
-            return _event(b"error", {"type": "error", "error": detail})
-        case Meter.RESPONSES:
-            # The shape of OpenAI's own "error" event in a responses stream.
-            return _event(
-                b"error",
-                {
-                    "type": "error",
-                    "code": str(error.reason),
-                    "message": error.message,
-                    "param": None,
-                    "sequence_number": 0,
-                },
-            )
-        case _:
-            return _event(None, {"error": error_object(error)})
-
-
-def _event(name: bytes | None, data: dict[str, object]) -> bytes:
-    head = b"event: " + name + b"\n" if name else b""
-    return head + b"data: " + msgspec.json.encode(data) + b"\n\n"
+    return exchange.matched.endpoint.dialect.error_event(error)
 
 
 async def _start(exchange: Exchange, status: int, headers: list[Header]) -> None:
@@ -174,47 +144,3 @@ def _length(headers: list[Header]) -> int:
         if name == b"content-length" and value.isdigit():
             return int(value)
     return -1
-
-
-def _take_whole(held: bytearray, chunk: bytes) -> bytes:
-    """Adds the next chunk to what is held; takes from there all whole events and returns them."""
-    # A blank line begins two bytes before the chunk or later: else it would have been found.
-    overlap = bytes(held[-2:])
-    end = _whole(overlap + chunk if overlap else chunk) - len(overlap)
-    if len(held) + len(chunk) - max(end, 0) > MAX_HELD:
-        end = len(chunk)
-    if end <= 0:
-        held += chunk
-        return b""
-    if not held:
-        held += chunk[end:]
-        return chunk[:end]
-    held += chunk[:end]
-    whole = bytes(held)
-    held[:] = chunk[end:]
-    return whole
-
-
-def _whole(piece: bytes) -> int:
-    # Where the last whole event ends.
-    if piece.endswith((b"\n\n", b"\n\r\n")):
-        return len(piece)
-    plain = piece.rfind(b"\n\n")
-    crlf = piece.rfind(b"\n\r\n")
-    return max(plain + 2 if plain >= 0 else 0, crlf + 3 if crlf >= 0 else 0)
-
-
-def _without_usage_chunk(whole: bytes) -> bytes:
-    if b"\r" not in whole:  # as nearly all streams are
-        return b"\n\n".join([event for event in whole.split(b"\n\n") if not _says_only_usage(event)])
-    pieces = [*_BLANK_LINE.split(whole), b""]  # events and the blank lines after them, by turns
-    return b"".join(
-        event + blank
-        for event, blank in zip(pieces[::2], pieces[1::2], strict=True)
-        if not _says_only_usage(event)
-    )
-
-
-def _says_only_usage(event: bytes) -> bool:
-    carrier = parse_event(event) if says_usage(event) else None
-    return carrier is not None and carrier.usage is not None and carrier.choices == []
