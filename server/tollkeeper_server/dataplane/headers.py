@@ -11,8 +11,8 @@ from tollkeeper_server.providers.registry import CREDENTIAL_HEADERS, SETTING_HEA
 from tollkeeper_server.snapshot.model import Target
 
 _HOP_BY_HOP = frozenset(name.encode() for name in HOP_BY_HOP)
-# What a caller may present its token in, what goes with the provider's credential and so is the
-# administrator's to say, and the gateway's own framing.
+# The caller's token, settings that go with the provider's credential and so are the administrator's to
+# make, and the gateway's own framing.
 _OWN = {name.encode() for name in CREDENTIAL_HEADERS | SETTING_HEADERS} | {
     b"host",
     b"content-length",
@@ -74,7 +74,7 @@ def named_by_connection(headers: Iterable[Header]) -> frozenset[bytes]:
 
 
 def request_headers(exchange: Exchange, target: Target, *, plain: bool) -> list[Header]:
-    """Return what to send upstream, but for host, length and credential.
+    """Return the headers to send upstream, but for host, length and credential.
 
     `plain` asks for an answer without content coding, so that it can be metered.
     """
@@ -113,15 +113,15 @@ def lowered(received: Iterable[Header]) -> list[Header]:
 
 
 def response_headers(received: list[Header], request_id: str, *, drop_length: bool) -> list[Header]:
-    """Return what to answer with: the upstream's end-to-end headers and the request's id.
+    """Return the headers to answer with: the upstream's end-to-end ones and the request's id.
 
     Names must be in lower case. The upstream's own request id becomes `x-upstream-request-id`.
     """
     dropped = _NOT_ANSWERED_STREAMED if drop_length else _NOT_ANSWERED
-    if named := named_by_connection(received):
-        dropped |= named
     headers = [header for header in received if header[0] not in dropped]
     if len(headers) != len(received):
+        if named := named_by_connection(received):
+            headers = [header for header in headers if header[0] not in named]
         theirs = [(b"x-upstream-request-id", value) for name, value in received if name == b"x-request-id"]
         headers.extend(theirs)
     headers.append((b"x-request-id", request_id.encode()))

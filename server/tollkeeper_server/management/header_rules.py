@@ -1,4 +1,4 @@
-"""Which headers of a request an upstream's operations may change."""
+"""The headers of a request that an upstream's operations may change."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ from tollkeeper_server.domain.upstream import HeaderAction, HeaderOperation
 from tollkeeper_server.errors import TollkeeperError, invalid
 from tollkeeper_server.providers.registry import CREDENTIAL_HEADERS
 
-# The data plane decides these itself, or answers could not be read, and so not accounted for.
+# The data plane sets these itself. With others, answers could not be read, and so not accounted for.
 OWN = FRAMING | {"accept-encoding"}
 
 

@@ -1,4 +1,4 @@
-"""What makes an upstream's settings whole: the rules across fields, and their defaults."""
+"""The rules of an upstream's settings that hold for every provider, and of its URLs and certificates."""
 
 import ipaddress
 import re
@@ -16,7 +16,7 @@ _VISIBLE = re.compile(r"[\x21-\x7e]*")
 _HOST = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\.?")
 
 
-# What only some providers have a use for.
+# Settings that only some providers use.
 _SETTINGS = ("full_url", "auth_scheme", "auth_header", "username", "organization", "project", "api_version")
 
 
@@ -31,7 +31,7 @@ def complete(draft: Draft) -> Draft:
 
 
 def _refuse_unused(draft: Draft) -> None:
-    """Refuse settings that the provider has no use for: they would be ignored without a word."""
+    """Refuse settings that the provider does not use: they would be ignored without a word."""
     for name in _SETTINGS:
         users = [str(it.provider) for it in PROVIDERS.values() if name in it.settings]
         if getattr(draft, name) and draft.provider not in users:
@@ -43,7 +43,7 @@ def _refuse_unused(draft: Draft) -> None:
 
 
 def check_proxy_url(url: str) -> None:
-    """Refuse what is no outbound proxy's URL. Raises INVALID_ARGUMENT, never showing it."""
+    """Raise INVALID_ARGUMENT for a URL that is no outbound proxy's. The message does not show it."""
     example = "http://proxy.example.com:3128"
     parts = _parts("proxy_url", url, example)
     if parts.path not in {"", "/"}:
@@ -53,7 +53,7 @@ def check_proxy_url(url: str) -> None:
 
 
 def proxy_hint(url: str) -> str:
-    """Return what people may see of a proxy's URL."""
+    """Return a proxy's URL as people may see it."""
     parts = urlsplit(url)
     user, at, place = parts.netloc.rpartition("@")
     name, colon, _ = user.partition(":")
@@ -61,7 +61,7 @@ def proxy_hint(url: str) -> str:
 
 
 def check_ca_certificates(pem: str) -> None:
-    """Refuse what is not certificates as PEM writes them. Raises INVALID_ARGUMENT."""
+    """Raise INVALID_ARGUMENT for a text that is not certificates as PEM writes them."""
     if not pem.isascii():
         raise invalid("ca_certificates", "must be ASCII; leave out comments that are not")
     if "PRIVATE KEY" in pem:

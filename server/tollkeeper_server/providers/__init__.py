@@ -1,1 +1,1 @@
-"""What is specific to one provider, or to one of the APIs that providers speak."""
+"""Everything that is specific to one provider, or to one of the APIs that providers speak."""

@@ -4,23 +4,18 @@ from urllib.parse import quote, unquote
 
 import msgspec
 
-from tollkeeper_server.domain.headers import Header
-from tollkeeper_server.domain.upstream import Provider, Upstream
+from tollkeeper_server.domain.upstream import Provider
 from tollkeeper_server.errors import invalid
-from tollkeeper_server.providers.provider import Address, Draft, ProviderRecord
+from tollkeeper_server.providers.provider import Address, Draft, ProviderRecord, with_header
 
 _KEY_HEADER = "api-key"
 # Where Azure has the deployment in the path; elsewhere it stands in the body, as with OpenAI.
-_BY_DEPLOYMENT = {
-    "chat_completions",
-    "completions",
-    "embeddings",
-    "images_generations",
-    "images_edits",
-    "audio_transcriptions",
-    "audio_translations",
-    "audio_speech",
-}
+_BY_DEPLOYMENT = frozenset(
+    {
+        "audio_speech", "audio_transcriptions", "audio_translations", "chat_completions", "completions",
+        "embeddings", "images_edits", "images_generations",
+    }
+)  # fmt: skip
 
 
 def _complete(draft: Draft) -> Draft:
@@ -30,10 +25,6 @@ def _complete(draft: Draft) -> Draft:
         raise invalid("api_version", "required for azure, such as 2024-10-21")
     # The portal shows the endpoint with /openai; `_url` adds it to every path.
     return msgspec.structs.replace(draft, base_url=draft.base_url.removesuffix("/openai").rstrip("/"))
-
-
-def _credential(_upstream: Upstream, key: str) -> tuple[Header, ...]:
-    return ((_KEY_HEADER.encode(), key.encode()),) if key else ()
 
 
 def _url(address: Address, path: str, query: str, model: str, endpoint: str) -> str:
@@ -55,7 +46,7 @@ AZURE = ProviderRecord(
     provider=Provider.AZURE,
     settings=frozenset({"api_version"}),
     complete=_complete,
-    credential=_credential,
+    credential=with_header(_KEY_HEADER),
     key_header=_KEY_HEADER,
     url=_url,
     model_in_path=True,

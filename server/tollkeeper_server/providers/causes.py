@@ -1,4 +1,4 @@
-"""What an upstream's refusal says of a request: whether a model's fallbacks may do better with it."""
+"""Why an upstream refused a request, as far as a model's fallbacks may do better with it."""
 
 import re
 
@@ -44,7 +44,7 @@ def may_name_cause(status: int) -> bool:
 
 
 def cause_of(body: bytes) -> FallbackCause | None:
-    """Return what the body of an error names as its cause, None if it is no cause to fall back upon."""
+    """Return the cause that the body of an error names, None if it is none to fall back upon."""
     try:
         envelope = _decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

@@ -1,4 +1,4 @@
-"""What the gateway must know of an API: one record for each shape of request and answer.
+"""The knowledge of an API that the gateway needs: one record for each shape of request and answer.
 
 The records are in `dialects/`. They are consulted once for an answer or a stream, so that an event costs no
 more than the functions and patterns that they hold.
@@ -15,10 +15,14 @@ from msgspec import Struct
 from tollkeeper_server.domain.model import Capability
 from tollkeeper_server.errors import TollkeeperError
 
-# What is searched begins with a line feed. At the front of a line, for a model may well write the words.
+# At the front of a line, for a model may well write the words.
 _ERROR = re.compile(rb'\ndata:\s*\{"error"')
 _ERROR_SIGN = b'{"error"'
 _FINISHED = re.compile(rb'"(?:finish_reason|stop_reason)"\s*:\s*"')
+
+
+Document = dict[str, object]
+"""A JSON object before it is written."""
 
 
 class ListedModel(Struct, frozen=True, gc=False):
@@ -34,31 +38,30 @@ class ListedModel(Struct, frozen=True, gc=False):
 class Surface:
     """What all endpoints of an API have in common.
 
-    `error` returns the JSON body of an error, for a request with that id. `model` and `models` return the
-    JSON body of one listed model and of all of them. `marker` is a header that the API's clients send and no
-    others do, empty if there is none.
+    `error` returns the JSON document of an error, for a request with that id; `model` and `models` those of
+    one listed model and of all. `marker` is a header that the API's clients send and no others do, empty if
+    there is none.
     """
 
-    error: Callable[[TollkeeperError, str], bytes]
-    model: Callable[[ListedModel], bytes]
-    models: Callable[[Sequence[ListedModel]], bytes]
+    error: Callable[[TollkeeperError, str], Document]
+    model: Callable[[ListedModel], Document]
+    models: Callable[[Sequence[ListedModel]], Document]
     marker: bytes = b""
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Dialect:
     """The shape of an endpoint's requests and answers. Usage stands where `usage.py` says.
 
     - `surface` is the API that it belongs to.
     - `error_event` returns the event that tells of an error in a stream.
-    - `is_metered`: requests are for answers without content coding, so that usage can be read.
+    - `is_metered`: answers are asked for without content coding, so that usage can be read.
     - `whole_is_json`: an answer that is no stream may say its usage.
     - `usage_if_asked`: a stream says its usage only if `stream_options` asks for it.
     - `has_prompt`: requests have text to count where the upstream says no usage.
-    - `text_bytes` counts the bytes of generated text in whole events, and in a whole answer what `text_bytes`
-      of `estimate.py` finds; None generates no text.
-    - `end` finds the last event of a stream, in events after a line feed; None if streams have no such event.
-    - `image` finds each image that a stream brings, `data` of a whole answer lists them; None has no images.
+    - `text_bytes` counts the bytes of generated text in whole events; None generates no text.
+    - `end` finds the last event of a stream, in events after a line feed; None if there is no such event.
+    - `image` finds each image that a stream brings, and `data` of a whole answer lists them; None has none.
     """
 
     surface: Surface
@@ -85,7 +88,7 @@ class Dialect:
         return _FINISHED.search(last) is not None
 
 
-def write_event(data: dict[str, object], name: str = "") -> bytes:
+def write_event(data: Document, name: str = "") -> bytes:
     """Return an event of a stream (WHATWG HTML, 9.2)."""
     head = f"event: {name}\n".encode() if name else b""
     return head + b"data: " + msgspec.json.encode(data) + b"\n\n"

@@ -4,10 +4,10 @@ import base64
 
 import msgspec
 
-from tollkeeper_server.domain.headers import FRAMING, Header
+from tollkeeper_server.domain.headers import FRAMING
 from tollkeeper_server.domain.upstream import AuthScheme, Provider, Upstream
 from tollkeeper_server.errors import invalid
-from tollkeeper_server.providers.provider import Address, Draft, ProviderRecord, bearer, plain_url
+from tollkeeper_server.providers.provider import Address, Draft, Headers, ProviderRecord, bearer, plain_url
 
 
 def _complete(draft: Draft) -> Draft:
@@ -33,7 +33,7 @@ def _complete(draft: Draft) -> Draft:
     return msgspec.structs.replace(draft, auth_scheme=scheme)
 
 
-def _credential(upstream: Upstream, key: str) -> tuple[Header, ...]:
+def _credential(upstream: Upstream, key: str) -> Headers:
     match upstream.auth_scheme:
         case AuthScheme.BASIC:
             pair = base64.b64encode(f"{upstream.username}:{key}".encode())

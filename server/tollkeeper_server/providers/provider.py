@@ -1,4 +1,4 @@
-"""What the gateway must know of a provider: one record for each, listed in `registry.py`."""
+"""The knowledge of a provider that the gateway needs: one record for each, listed in `registry.py`."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,22 +28,22 @@ class Draft(Struct, frozen=True, kw_only=True):
 
 
 class Address(Protocol):
-    """Where an upstream is."""
+    """Where an upstream is. `base_url` has no trailing slash; `full_url` serves every path if it is set."""
 
     @property
-    def base_url(self) -> str:
-        """The URL that paths are appended to, without a trailing slash."""
-
+    def base_url(self) -> str: ...
     @property
-    def full_url(self) -> str:
-        """The URL of every call, whatever its path; empty if there is a base URL."""
-
+    def full_url(self) -> str: ...
     @property
-    def api_version(self) -> str:
-        """The version of the API that the upstream is configured with, empty for none."""
+    def api_version(self) -> str: ...
 
 
-def _no_headers(_upstream: Upstream) -> tuple[Header, ...]:
+Headers = tuple[Header, ...]
+Complete = Callable[[Draft], Draft]
+Credential = Callable[[Upstream, str], Headers]
+
+
+def _no_headers(_upstream: Upstream) -> Headers:
     return ()
 
 
@@ -56,29 +56,28 @@ def plain_url(address: Address, path: str, query: str, _model: str, _endpoint: s
 class ProviderRecord:
     """One provider.
 
-    - `settings` are the fields of an upstream that only some providers use, and this one does.
-    - `complete` returns a draft with defaults. It raises INVALID_ARGUMENT naming the field that is missing
+    - `settings` are the fields of an upstream that this provider uses, and not all do.
+    - `complete` returns a draft with its defaults. It raises INVALID_ARGUMENT naming a field that is missing
       or wrong.
-    - `credential` returns the headers that present an upstream's key, which is empty if it has none.
+    - `credential` returns the headers that present an upstream's key, which is empty if there is none.
     - `headers` are sent with every call, `default_headers` if the caller sends none of that name.
-    - `caller_headers` are names that callers use for settings of this provider. They are the
-      administrator's to say, and never pass.
-    - `key_header` is where the provider's clients put their key, so that callers may put a token there.
+    - `caller_headers` are headers by which clients set what an upstream is configured with.
+    - `key_header` is where the provider's clients put their key.
     - `url` returns a call's URL of the upstream's address, the path after `/v1`, the query, the model's name
       at the upstream, and the endpoint's name.
     - `model_in_path`: the URL names the model, so that the body need not.
-    - `takes_stream_options`: a stream can be asked for its usage by `stream_options`.
+    - `takes_stream_options`: a stream can be asked for its usage.
     - `takes_project_key`: a project's own key is one of this provider.
     """
 
     provider: Provider
-    complete: Callable[[Draft], Draft]
-    credential: Callable[[Upstream, str], tuple[Header, ...]]
+    complete: Complete
+    credential: Credential
     key_header: str
     settings: frozenset[str] = frozenset()
     default_base_url: str = ""
-    headers: Callable[[Upstream], tuple[Header, ...]] = _no_headers
-    default_headers: Callable[[Upstream], tuple[Header, ...]] = _no_headers
+    headers: Callable[[Upstream], Headers] = _no_headers
+    default_headers: Callable[[Upstream], Headers] = _no_headers
     caller_headers: frozenset[str] = frozenset()
     url: Callable[[Address, str, str, str, str], str] = plain_url
     model_in_path: bool = False
@@ -86,14 +85,23 @@ class ProviderRecord:
     takes_project_key: bool = False
 
 
-def with_base_url(draft: Draft, default: str) -> Draft:
-    """Return the draft with a base URL that has a path: without one of its own, `/v1`."""
-    base_url = draft.base_url or default
-    if not urlsplit(base_url).path:
-        base_url += "/v1"
-    return msgspec.structs.replace(draft, base_url=base_url)
+def with_base_url(default: str) -> Complete:
+    """Return how a base URL is completed that has a default, and ends in `/v1` if it has no path."""
+
+    def complete(draft: Draft) -> Draft:
+        base_url = draft.base_url or default
+        if not urlsplit(base_url).path:
+            base_url += "/v1"
+        return msgspec.structs.replace(draft, base_url=base_url)
+
+    return complete
 
 
-def bearer(key: str) -> tuple[Header, ...]:
+def with_header(name: str) -> Credential:
+    """Return how a key is presented that is a header's whole value."""
+    return lambda _upstream, key: ((name.encode(), key.encode()),) if key else ()
+
+
+def bearer(key: str) -> Headers:
     """Return the header that presents a key as RFC 6750 says."""
     return ((b"authorization", b"Bearer " + key.encode()),)

@@ -95,7 +95,7 @@ def _group_pool(group: Group, targets: Mapping[str, Target]) -> Pool:
 
 
 def _route(model: Model, targets: Mapping[str, Target], pools: Mapping[str, Pool]) -> Route:
-    # An alias is known here alone; only a pattern leaves the name to the caller.
+    # Upstreams know no alias; only a pattern leaves the name to the caller.
     own_name = "" if model.name.endswith("*") else model.name
     if model.group:
         pool = pools.get(model.group) or make_pool(

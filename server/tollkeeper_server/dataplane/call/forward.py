@@ -1,4 +1,4 @@
-"""What a request looks like to the upstream that serves it."""
+"""The request as the upstream gets it that serves it."""
 
 from collections.abc import AsyncIterator
 
@@ -39,8 +39,8 @@ def outgoing_body(exchange: Exchange, peek: Peek, leg: Leg, body: bytes, *, ask_
         named_by_path = exchange.matched.path_model if not leg.target.provider.model_in_path else ""
         rename = (leg.upstream_model or named_by_path) if named_by_path else None
     elif rename is None and exchange.token.allowed_models:
-        # A member given twice may be read otherwise upstream than here: what was permitted is
-        # what is sent.
+        # An upstream may read a member that is given twice otherwise than the gateway does: the model that
+        # was permitted is sent.
         rename = peek.model
     if rename is None and not ask_usage:
         return body
@@ -64,7 +64,7 @@ def outgoing(
         headers.append((b"user-agent", leg.user_agent))
     if target.operations:
         headers = operate(headers, target.operations)
-    # A project's own key is one provider's: another must not get to see it.
+    # A project's own key belongs to one provider, and must not be shown to another.
     own_key = exchange.project.api_key if target.provider.takes_project_key else None
     headers.extend(bearer(own_key) if own_key else target.credential)
     return Outgoing(
@@ -79,7 +79,7 @@ def outgoing(
 
 
 def outgoing_url(exchange: Exchange, leg: Leg) -> str:
-    """Return where the upstream wants the request."""
+    """Return the URL at which the upstream takes the request."""
     assert exchange.matched is not None
     target, matched = leg.target, exchange.matched
     query = exchange.scope["query_string"].decode("latin-1")

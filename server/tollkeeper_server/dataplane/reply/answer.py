@@ -13,7 +13,7 @@ _JSON = b"application/json"
 async def pass_on(exchange: Exchange, incoming: Incoming, body: bytes, *, hide_usage: bool) -> None:
     """Answer with what an upstream answered to `body`, and record the tokens that it took.
 
-    `hide_usage` leaves out of a stream what says nothing but usage. Raises `BrokenAnswerError`.
+    `hide_usage` leaves out of a stream the chunk that says nothing but usage. Raises `BrokenAnswerError`.
     """
     assert exchange.matched is not None
     dialect = exchange.matched.endpoint.dialect

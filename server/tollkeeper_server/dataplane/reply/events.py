@@ -2,9 +2,7 @@
 
 import re
 
-import msgspec
-
-from tollkeeper_server.providers.usage import Carrier, decode_carrier, is_usage_chunk, says_usage
+from tollkeeper_server.providers.usage import Carrier, is_usage_chunk, read_carrier, says_usage
 
 # An event larger than this is relayed in parts.
 MAX_HELD = 16 * 1024 * 1024
@@ -46,11 +44,10 @@ def single_events(whole: bytes) -> list[bytes]:
 
 def parse_event(event: bytes) -> Carrier | None:
     """Return what an event carries, or None if its data are no JSON object."""
-    data = b"\n".join(line[5:].strip() for line in event.splitlines() if line.startswith(b"data:"))
-    try:
-        return decode_carrier(data)
-    except (msgspec.DecodeError, RecursionError):
-        return None
+    if event.startswith(b"data:") and b"\n" not in event and b"\r" not in event:  # as most are
+        return read_carrier(event[5:])
+    lines = event.splitlines()
+    return read_carrier(b"\n".join([line[5:].strip() for line in lines if line.startswith(b"data:")]))
 
 
 def without_usage_chunk(whole: bytes) -> bytes:

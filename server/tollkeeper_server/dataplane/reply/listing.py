@@ -1,5 +1,7 @@
 """`GET /v1/models`: the models that a token may use, merged over all upstreams, without calling them."""
 
+import msgspec
+
 from tollkeeper_server.dataplane.exchange import Exchange
 from tollkeeper_server.dataplane.route import unknown_model
 from tollkeeper_server.domain.model import matches
@@ -9,13 +11,12 @@ from tollkeeper_server.snapshot.model import Route
 
 def list_models(exchange: Exchange) -> bytes:
     """Return the list in the form that the caller's clients know. Patterns name no model."""
-    return exchange.surface.models(
-        [
-            _listed(name, route)
-            for name, route in sorted(exchange.snapshot.routes.items())
-            if route.pool.legs and _may_use(exchange, name, route)
-        ]
-    )
+    models = [
+        _listed(name, route)
+        for name, route in sorted(exchange.snapshot.routes.items())
+        if route.pool.legs and _may_use(exchange, name, route)
+    ]
+    return msgspec.json.encode(exchange.surface.models(models))
 
 
 def get_model(exchange: Exchange, name: str) -> bytes:
@@ -23,7 +24,7 @@ def get_model(exchange: Exchange, name: str) -> bytes:
     route = exchange.snapshot.resolve(name)
     if route is None or not route.pool.legs or not _may_use(exchange, name, route):
         raise unknown_model(name)
-    return exchange.surface.model(_listed(name, route))
+    return msgspec.json.encode(exchange.surface.model(_listed(name, route)))
 
 
 def _may_use(exchange: Exchange, name: str, route: Route) -> bool:

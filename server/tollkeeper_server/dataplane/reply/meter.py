@@ -9,9 +9,10 @@ from tollkeeper_server.domain.usage import Confidence, Tokens, estimated_tokens
 from tollkeeper_server.providers.dialect import Dialect
 from tollkeeper_server.providers.estimate import prompt_tokens, text_bytes
 from tollkeeper_server.providers.usage import (
+    SIGN,
     Carrier,
     Counts,
-    decode_carrier,
+    read_carrier,
     read_event,
     read_usage,
     says_usage,
@@ -23,6 +24,7 @@ MAX_KEPT = 64 * 1024 * 1024
 # What may follow the event that says why an answer ended: its usage, an end marker, what filters found.
 LAST_BYTES = 4 * 1024
 LAST_PIECES = 4
+_NOTHING = Carrier()
 
 
 class BodyMeter:
@@ -47,14 +49,11 @@ class BodyMeter:
         body = b"".join(self._pieces)
         if self._encoding != b"identity":
             body = _decoded(body, self._encoding)
-        try:
-            carrier = decode_carrier(body)
-        except (msgspec.DecodeError, RecursionError):
-            carrier = Carrier()
+        carrier = read_carrier(body) or _NOTHING
         images = len(carrier.data or ()) if self._dialect.image is not None else 0
-        counts = read_usage(carrier.usage)
+        counts = read_usage(carrier)
         if counts is not None:
-            return to_tokens(counts, images=images)
+            return to_tokens(counts, images)
         return _estimate(self._dialect, request_body, text_bytes(body), images)
 
 
@@ -97,7 +96,7 @@ class StreamMeter:
         usage = says_usage(piece)
         if usage:
             for event in single_events(piece):
-                if says_usage(event):
+                if SIGN in event:
                     self._take(event)
         if self._text_bytes is not None:
             self._text += self._text_bytes(piece)
@@ -126,7 +125,7 @@ class StreamMeter:
         """
         if self._counts is None:
             return _estimate(self._dialect, request_body, self._text, self._images)
-        tokens = to_tokens(self._counts, images=self._images)
+        tokens = to_tokens(self._counts, self._images)
         if self.ended:
             return tokens
         completion = max(tokens.completion, estimated_tokens(self._text))

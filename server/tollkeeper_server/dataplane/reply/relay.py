@@ -19,7 +19,7 @@ class BrokenAnswerError(Exception):
 def relay_whole(
     exchange: Exchange, incoming: Incoming, headers: list[Header], meter: BodyMeter | None
 ) -> bool:
-    """Relays an answer that is no event stream at once, if all of it is there; tells whether it was."""
+    """Relay an answer that is no event stream at once, and return True, if all of it has arrived."""
     caller = exchange.caller
     if caller is None or not exchange.body_read or (whole := incoming.whole_body()) is None:
         return False
@@ -36,7 +36,7 @@ def relay_whole(
 async def relay_body(
     exchange: Exchange, incoming: Incoming, headers: list[Header], meter: BodyMeter | None
 ) -> None:
-    """Relays an answer that is no event stream, as it comes. Raises `BrokenAnswerError` if it breaks off."""
+    """Relay an answer that is no event stream, as it arrives. Raises `BrokenAnswerError` if it breaks off."""
     send = exchange.send
     await _start(exchange, incoming.status, headers)
     left = _length(headers)
@@ -63,7 +63,7 @@ async def relay_stream(
     *,
     hide_usage: bool,
 ) -> None:
-    """Relays an event stream, whole events at a time, as soon as they are whole.
+    """Relay an event stream, whole events at a time, as soon as they are whole.
 
     It ends as the upstream's did, or with an error event if that broke off. `hide_usage` leaves out
     the chunk that says nothing but usage, which the caller did not ask for.
@@ -97,14 +97,14 @@ async def relay_stream(
                     await exchange.send({"type": "http.response.body", "body": part, "more_body": True})
         last = bytes(held)
     except TransportError as error:
-        # What breaks off after the last event has broken nothing.
+        # A break after the last event loses nothing.
         problem, last = (None if meter.closed else str(error)), b""
     except asyncio.CancelledError:  # the caller left, or this process is going down
         if exchange.caller is not None and not meter.closed:
             exchange.caller.write_part(stream_error(exchange, "the gateway stops", Reason.DRAINING))
         raise
     if problem is None:
-        # The last event may lack its blank line; whether it is whole shows in what it says.
+        # The last event may lack its blank line, and be whole all the same: the meter reads it.
         used = meter.feed(last)
         if not meter.ended:
             problem = "the upstream ended the stream without saying that it was complete"
@@ -119,7 +119,7 @@ async def relay_stream(
 
 
 def stream_error(exchange: Exchange, problem: str, reason: Reason = Reason.UPSTREAM_CUT) -> bytes:
-    """Returns the event that ends a broken stream, and notes it on the exchange."""
+    """Return the event that ends a broken stream, and record the error on the exchange."""
     error = TollkeeperError(reason, f"the answer is incomplete: {problem}; send the request again")
     exchange.error_code = str(error.reason)
     assert exchange.matched is not None

@@ -1,7 +1,9 @@
-"""Answers of the gateway's own: errors in the shape the caller's SDK knows, and JSON."""
+"""The gateway's own answers: errors, and JSON."""
 
 from collections.abc import Sequence
 from email.utils import formatdate
+
+import msgspec
 
 from tollkeeper_server.dataplane.exchange import Exchange
 from tollkeeper_server.dataplane.headers import framed_twice
@@ -11,7 +13,7 @@ from tollkeeper_server.snapshot.model import Header
 
 
 async def send_error(exchange: Exchange, error: TollkeeperError) -> None:
-    """Answers with an error."""
+    """Answer with an error, in the form that the caller's client knows."""
     outcome = error.outcome
     exchange.error_code = str(error.reason)
     headers: list[Header] = []
@@ -21,15 +23,15 @@ async def send_error(exchange: Exchange, error: TollkeeperError) -> None:
         headers.append((b"retry-after", str(error.retry_after).encode()))
     if error.reason is Reason.INVALID_API_KEY:
         headers.append((b"www-authenticate", b"Bearer"))
-    body = exchange.surface.error(error, exchange.request_id)
+    body = msgspec.json.encode(exchange.surface.error(error, exchange.request_id))
     await send_json(exchange, outcome.http, body, headers)
 
 
 async def send_json(exchange: Exchange, status: int, body: bytes, headers: Sequence[Header] = ()) -> None:
-    """Answers with JSON, whether or not the request's body has arrived.
+    """Answer with JSON, whether or not the request's body has arrived.
 
-    What of it has not is read and discarded, within bounds, before the answer ends: on HTTP/2, body
-    data after the end of an answer can cost the whole connection.
+    The rest of a body is read and discarded, within bounds, before the answer ends: on HTTP/2, body data
+    after the end of an answer can cost the whole connection.
     """
     exchange.status = status
     exchange.response_bytes = len(body)

@@ -28,7 +28,7 @@ class Body(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A kind of endpoint. `name` is what usage events and logs call it."""
+    """A kind of endpoint. `name` stands in usage events, logs and metrics."""
 
     name: str
     body: Body
@@ -37,7 +37,7 @@ class Endpoint:
 
 
 class Matched(Struct, frozen=True, gc=False):
-    """A request's endpoint. `path` is what follows `/v1`, with its slash, as the caller wrote it.
+    """A request's endpoint. `path` is the rest after `/v1`, with its slash, as the caller wrote it.
 
     `path_model` is the model where the path names it, as Azure's clients do.
     """
@@ -79,8 +79,8 @@ _EXACT: dict[str, Endpoint] = {
     "/messages/count_tokens": _COUNT_TOKENS,
 }
 
-# What else is known without /v1 before it, by first segment. The body of uploads is not looked at:
-# it may be large, and never names a model.
+# Further endpoints that are known without /v1 before them, by first segment. The body of uploads is not
+# looked into: it may be large, and never names a model.
 _FAMILIES: dict[str, Endpoint] = {
     "models": MODELS,
     "files": Endpoint("files", Body.STREAM),
@@ -110,7 +110,7 @@ _FAMILIES: dict[str, Endpoint] = {
 }
 _FAMILIES["fine-tunes"] = _FAMILIES["fine_tunes"]
 _FAMILIES["messages"] = replace(_FAMILIES["messages"], dialect=anthropic.UNMETERED)
-# What is read or deleted there was metered when it was made.
+# An answer that is read again or deleted was metered when it was made.
 _UNMETERED = {
     endpoint.name: replace(
         endpoint,
@@ -120,7 +120,7 @@ _UNMETERED = {
 }
 _OTHER = Endpoint("other", Body.ANY)
 
-# What nearly every request is.
+# Nearly every request is one of these.
 _POSTED = {b"/v1" + path.encode("ascii"): Matched(endpoint, path) for path, endpoint in _EXACT.items()}
 
 _AZURE = re.compile(r"/openai/deployments/([^/]+)(/.+)")
@@ -132,7 +132,7 @@ MAX_PATH = 4096
 
 
 def match(raw_path: bytes, method: str, *, anywhere: bool = False) -> Matched:
-    """Returns which endpoint a path is, with or without `/v1`, or in Azure's form.
+    """Return which endpoint a path is, with or without `/v1`, or in Azure's form.
 
     Raises NOT_FOUND for a path that is none, unless paths may lead `anywhere`; INVALID_ARGUMENT for one that
     no upstream should see: dot segments, characters that a path can't have, over 4,096 bytes.
@@ -170,7 +170,7 @@ def match(raw_path: bytes, method: str, *, anywhere: bool = False) -> Matched:
 
 
 def check_query(query: bytes) -> None:
-    """Raises INVALID_ARGUMENT if a request line can't have the query."""
+    """Raise INVALID_ARGUMENT if a request line can't have the query."""
     if query and not _SAFE_QUERY.fullmatch(query):
         raise TollkeeperError(
             Reason.INVALID_ARGUMENT,

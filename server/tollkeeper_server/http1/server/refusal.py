@@ -1,5 +1,7 @@
 """What is said of requests that are none, before the application hears of them."""
 
+import msgspec
+
 from tollkeeper_server.domain.ids import Prefix, new_id
 from tollkeeper_server.errors import Reason, TollkeeperError
 from tollkeeper_server.http1.server.head import encode_head
@@ -26,7 +28,7 @@ def late_head(seconds: float) -> TollkeeperError:
 def refusal(error: TollkeeperError) -> tuple[bytes, bytes]:
     """Returns the head and the body of the answer that says so, after which the connection ends."""
     request_id = new_id(Prefix.REQUEST)
-    body = openai.SURFACE.error(error, request_id)
+    body = msgspec.json.encode(openai.SURFACE.error(error, request_id))
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", b"%d" % len(body)),

@@ -3,11 +3,9 @@
 import re
 from collections.abc import Sequence
 
-import msgspec
-
 from tollkeeper_server.errors import TollkeeperError
 from tollkeeper_server.providers.anthropic import VERSION_HEADER
-from tollkeeper_server.providers.dialect import Dialect, ListedModel, Surface, write_event
+from tollkeeper_server.providers.dialect import Dialect, Document, ListedModel, Surface, write_event
 from tollkeeper_server.providers.estimate import text_bytes
 
 _MESSAGE_ENDS = re.compile(rb'"type"\s*:\s*"(?:message_stop|error)"')
@@ -24,53 +22,35 @@ _TYPES = {
 }
 
 
-def _error_object(error: TollkeeperError) -> dict[str, object]:
+def _error_object(error: TollkeeperError) -> Document:
     status = error.outcome.http
     default = "api_error" if status >= 500 else "invalid_request_error"
     return {"type": _TYPES.get(status, default), "message": error.message}
 
 
-def _error(error: TollkeeperError, request_id: str) -> bytes:
-    return msgspec.json.encode({"type": "error", "error": _error_object(error), "request_id": request_id})
+def _error(error: TollkeeperError, request_id: str) -> Document:
+    return {"type": "error", "error": _error_object(error), "request_id": request_id}
 
 
 def _error_event(error: TollkeeperError) -> bytes:
     return write_event({"type": "error", "error": _error_object(error)}, "error")
 
 
-def _entry(model: ListedModel) -> dict[str, object]:
+def _model(model: ListedModel) -> Document:
+    return {"type": "model", "id": model.name, "display_name": model.name, "created_at": model.created_at}
+
+
+def _models(models: Sequence[ListedModel]) -> Document:
     return {
-        "type": "model",
-        "id": model.name,
-        "display_name": model.name,
-        "created_at": model.created_at,
+        "data": [_model(model) for model in models],
+        "has_more": False,
+        "first_id": models[0].name if models else None,
+        "last_id": models[-1].name if models else None,
     }
-
-
-def _model(model: ListedModel) -> bytes:
-    return msgspec.json.encode(_entry(model))
-
-
-def _models(models: Sequence[ListedModel]) -> bytes:
-    return msgspec.json.encode(
-        {
-            "data": [_entry(model) for model in models],
-            "has_more": False,
-            "first_id": models[0].name if models else None,
-            "last_id": models[-1].name if models else None,
-        }
-    )
 
 
 SURFACE = Surface(_error, _model, _models, VERSION_HEADER)
 
-UNMETERED = Dialect(surface=SURFACE, error_event=_error_event, is_metered=False, whole_is_json=False)
+UNMETERED = Dialect(SURFACE, _error_event, is_metered=False, whole_is_json=False)
 """Endpoints without usage, or with usage that is metered elsewhere."""
-
-MESSAGES = Dialect(
-    surface=SURFACE,
-    error_event=_error_event,
-    has_prompt=True,
-    text_bytes=text_bytes,
-    end=_MESSAGE_ENDS,
-)
+MESSAGES = Dialect(SURFACE, _error_event, has_prompt=True, text_bytes=text_bytes, end=_MESSAGE_ENDS)

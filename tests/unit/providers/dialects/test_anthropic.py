@@ -3,6 +3,7 @@
 import json
 from datetime import UTC, datetime
 
+import msgspec
 import pytest
 from tollkeeper_server.errors import Reason, TollkeeperError
 from tollkeeper_server.providers.dialect import Dialect, ListedModel
@@ -14,7 +15,7 @@ MODEL = ListedModel(
 
 
 def test_a_model_has_a_display_name_and_a_time() -> None:
-    assert json.loads(SURFACE.model(MODEL)) == {
+    assert json.loads(msgspec.json.encode(SURFACE.model(MODEL))) == {
         "type": "model",
         "id": "claude",
         "display_name": "claude",
@@ -48,6 +49,6 @@ def test_an_error_in_a_stream_is_an_event_named_error(dialect: Dialect) -> None:
     ],
 )
 def test_anthropics_types_go_with_the_status(reason: Reason, kind: str) -> None:
-    error = json.loads(SURFACE.error(TollkeeperError(reason, "x"), "req_1"))["error"]
+    error = SURFACE.error(TollkeeperError(reason, "x"), "req_1")
 
-    assert error["type"] == kind
+    assert error == {"type": "error", "error": {"type": kind, "message": "x"}, "request_id": "req_1"}
