@@ -156,8 +156,8 @@ def _check_request(exchange: Exchange) -> None:
 def _models(exchange: Exchange, matched: Matched, token: Token) -> bytes:
     name = unquote(matched.path.removeprefix("/models").strip("/"))
     if name:
-        return get_model(exchange.snapshot, token, name, anthropic=exchange.anthropic)
-    return list_models(exchange.snapshot, token, anthropic=exchange.anthropic)
+        return get_model(exchange.snapshot, token, exchange.surface, name)
+    return list_models(exchange.snapshot, token, exchange.surface)
 
 
 def _pinned(exchange: Exchange, destination: Destination, keeper: str) -> Destination:
