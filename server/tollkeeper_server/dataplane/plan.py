@@ -8,7 +8,7 @@ from urllib.parse import unquote
 
 from msgspec import Struct
 
-from tollkeeper_server.dataplane.affinity import Affinity, keeps
+from tollkeeper_server.dataplane.affinity import Affinity
 from tollkeeper_server.dataplane.exchange import Exchange
 from tollkeeper_server.dataplane.headers import check_framing, check_headers
 from tollkeeper_server.dataplane.reply.listing import get_model, list_models
@@ -121,7 +121,8 @@ class Planner:
         if observe is not None:
             observe(Step.ROUTE, destination)
 
-        remembers, keeper = keeps(endpoint, exchange.snapshot), None
+        # Where there is one upstream, it has everything.
+        remembers, keeper = endpoint.keeps and len(exchange.snapshot.targets) > 1, None
         if remembers:
             keeper = await self._affinity.find(matched, body)
             if keeper is not None:

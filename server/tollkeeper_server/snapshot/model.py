@@ -129,10 +129,11 @@ class Route:
     fallback_on: frozenset[FallbackCause] = frozenset()
     price: Price | None = None
 
-    @property
-    def is_pattern(self) -> bool:
-        """Whether the name ends in `*` and stands for any rest."""
-        return is_pattern(self.name)
+    is_pattern: bool = field(init=False)
+    """Whether the name ends in `*` and stands for any rest."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "is_pattern", is_pattern(self.name))
 
 
 @dataclass(frozen=True, slots=True)

@@ -136,7 +136,7 @@ class Dispatcher:
 
     async def _serve(self, exchange: Exchange, plan: Plan, destination: Destination) -> Result:
         pool = destination.pool
-        session = session_of(exchange, pool)
+        session = session_of(exchange, pool) if pool.session_header else b""
         picked = self._balancer.choose(pool, (), session)
         if picked is None:
             return Failure(self._unavailable(destination), unsent=True)

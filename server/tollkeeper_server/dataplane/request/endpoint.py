@@ -34,6 +34,10 @@ class Endpoint:
     body: Body
     dialect: Dialect = openai.UNMETERED
     capability: Capability | None = None
+    keeps: bool = False
+    """Whether upstreams keep the things that are made there: later requests must reach the same one."""
+    runs_models: bool = True
+    """Whether a write that names no model may run one: a batch by its file, a run by its assistant."""
 
 
 class Matched(Struct, frozen=True, gc=False):
@@ -48,13 +52,28 @@ class Matched(Struct, frozen=True, gc=False):
 
 
 _C = Capability
+_KEEPING = frozenset(
+    {
+        "assistants", "batches", "containers", "conversations", "evals", "files", "fine_tunes", "fine_tuning",
+        "responses", "threads", "uploads", "vector_stores", "videos",
+    }
+)  # fmt: skip
+_RUNNING_NO_MODELS = frozenset(
+    {"containers", "conversations", "files", "responses", "uploads", "vector_stores"}
+)
+
+
+def _family(name: str, body: Body = Body.ANY) -> Endpoint:
+    return Endpoint(name, body, keeps=name in _KEEPING, runs_models=name not in _RUNNING_NO_MODELS)
+
+
 UNKNOWN = Endpoint("", Body.ANY)
 """The endpoint of a request whose path was not looked at yet, or leads nowhere."""
 MODELS = Endpoint("models", Body.ANY)
 _CHAT = Endpoint("chat_completions", Body.JSON, openai.CHAT, _C.CHAT_COMPLETIONS)
 _COMPLETIONS = Endpoint("completions", Body.JSON, openai.COMPLETIONS, _C.COMPLETIONS)
 _EMBEDDINGS = Endpoint("embeddings", Body.JSON, openai.EMBEDDINGS, _C.EMBEDDINGS)
-_RESPONSES = Endpoint("responses", Body.JSON, openai.RESPONSES, _C.RESPONSES)
+_RESPONSES = Endpoint("responses", Body.JSON, openai.RESPONSES, _C.RESPONSES, keeps=True, runs_models=False)
 _IMAGES = Endpoint("images_generations", Body.JSON, openai.IMAGES, _C.IMAGES_GENERATIONS)
 _IMAGES_EDITS = Endpoint("images_edits", Body.FORM, openai.IMAGES, _C.IMAGES_EDITS)
 _IMAGES_VARIATIONS = Endpoint("images_variations", Body.FORM, openai.IMAGES, _C.IMAGES_EDITS)
@@ -85,10 +104,10 @@ _EXACT: dict[str, Endpoint] = {
 # looked into: it may be large, and never names a model.
 _FAMILIES: dict[str, Endpoint] = {
     "models": MODELS,
-    "files": Endpoint("files", Body.STREAM),
-    "uploads": Endpoint("uploads", Body.STREAM),
+    "files": _family("files", Body.STREAM),
+    "uploads": _family("uploads", Body.STREAM),
     **{
-        name.replace("-", "_"): Endpoint(name.replace("-", "_"), Body.ANY)
+        name.replace("-", "_"): _family(name.replace("-", "_"))
         for name in (
             "assistants",
             "audio",
