@@ -174,10 +174,10 @@ def test_no_file_has_a_name_that_says_nothing() -> None:
 @pytest.mark.parametrize(
     ("path", "statement"),
     [
-        ("dataplane/reply/relay.py", "from tollkeeper_server.management import chain"),
-        ("dataplane/reply/relay.py", "import pymongo.errors"),
-        ("dataplane/reply/relay.py", "from google.protobuf import message"),
-        ("dataplane/reply/relay.py", "from tollkeeper_server.store import sqlite"),
+        ("dataplane/reply/stream.py", "from tollkeeper_server.management import chain"),
+        ("dataplane/reply/stream.py", "import pymongo.errors"),
+        ("dataplane/reply/stream.py", "from google.protobuf import message"),
+        ("dataplane/reply/stream.py", "from tollkeeper_server.store import sqlite"),
         ("domain/token.py", "from tollkeeper_server.errors import Reason"),
         ("domain/token.py", "import yaml"),
         ("providers/azure.py", "from tollkeeper_server.snapshot.model import Target"),
