@@ -19,8 +19,8 @@ from tollkeeper_server.dataplane.exchange import (
 from tollkeeper_server.dataplane.plan import OwnAnswer, Plan, Planner
 from tollkeeper_server.dataplane.reply.answer import pass_on
 from tollkeeper_server.dataplane.reply.meter import abandoned
-from tollkeeper_server.dataplane.reply.relay import BrokenAnswerError
 from tollkeeper_server.dataplane.reply.respond import send_error, send_json
+from tollkeeper_server.dataplane.reply.sending import BrokenAnswerError
 from tollkeeper_server.dataplane.request.body import stream_body
 from tollkeeper_server.dataplane.request.disconnect import DisconnectWatch
 from tollkeeper_server.dataplane.request.endpoint import Body
@@ -122,7 +122,7 @@ class DataPlane:
             try:
                 attempt = await self._dispatcher.send(exchange, plan)
             except asyncio.CancelledError:  # the caller left, or this process is going down
-                exchange.tokens = abandoned(exchange.endpoint.meter, plan.body)
+                exchange.tokens = abandoned(exchange.endpoint.dialect, plan.body)
                 raise
             await self._answer_with(exchange, plan, attempt)
 

@@ -13,12 +13,12 @@ from tollkeeper_server.management.masks import every_field
 from tollkeeper_server.management.messages import fields_of
 from tollkeeper_server.management.refusals import Refusals
 from tollkeeper_server.management.upstream_rules import (
-    Draft,
     check_ca_certificates,
     check_proxy_url,
     complete,
     proxy_hint,
 )
+from tollkeeper_server.providers.provider import Draft
 from tollkeeper_server.store.sealed import Sealer, upstream_api_key, upstream_proxy_url
 
 _SECRETS = frozenset({"api_key", "proxy_url"})

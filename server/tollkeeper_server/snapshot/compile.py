@@ -1,6 +1,5 @@
-"""Turns stored configuration into a snapshot. Pure: the same input gives the same snapshot."""
+"""Turning stored configuration into a snapshot. Pure: the same input gives the same snapshot."""
 
-import base64
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from operator import attrgetter
@@ -11,10 +10,10 @@ from tollkeeper_server.domain.listener import Listener
 from tollkeeper_server.domain.model import Deployment, Model, owners
 from tollkeeper_server.domain.project import Project
 from tollkeeper_server.domain.traffic import Group, TrafficPolicy
-from tollkeeper_server.domain.upstream import AuthScheme, Provider, Timeouts, Upstream
+from tollkeeper_server.domain.upstream import Timeouts, Upstream
+from tollkeeper_server.providers.registry import PROVIDERS
 from tollkeeper_server.snapshot.model import (
     Dial,
-    Header,
     Leg,
     ListenerView,
     Pool,
@@ -33,14 +32,11 @@ from tollkeeper_server.store.sealed import (
 )
 
 OpenSecret = Callable[[str, Context], str]
-"""Opens a sealed text for a context. Raises `UnsealError` if it can't."""
+"""Opens a sealed text for a context. Raises `UnsealError`."""
 
 
 class CompileError(Exception):
     """The stored configuration can't be used; the message says why, and contains no secret."""
-
-
-ANTHROPIC_VERSION = "2023-06-01"
 
 
 def compile_snapshot(
@@ -54,7 +50,7 @@ def compile_snapshot(
     open_secret: OpenSecret,
     default_timeouts: Timeouts,
 ) -> Snapshot:
-    """Compiles a snapshot. Raises `CompileError` if a secret, a timeout or a rule can't be used.
+    """Compile a snapshot. Raises `CompileError` if a secret, a timeout or a rule can't be used.
 
     Where two models claim a name, `domain.model.owners` decides.
     """
@@ -82,7 +78,7 @@ def compile_snapshot(
 
 
 def pool_of_one(target: Target) -> Pool:
-    """Returns the pool of a target by itself, called by the policy that is the default."""
+    """Return the pool of a target by itself, called by the policy that is the default."""
     policy = TrafficPolicy()
     return make_pool(f"upstream/{target.name}", target.name, "", (make_leg(target, "", 1, policy),), policy)
 
@@ -97,7 +93,7 @@ def _group_pool(group: Group, targets: Mapping[str, Target]) -> Pool:
 
 
 def _route(model: Model, targets: Mapping[str, Target], pools: Mapping[str, Pool]) -> Route:
-    # An alias is known here alone; only a pattern leaves the name to the caller.
+    # Upstreams know no alias; only a pattern leaves the name to the caller.
     own_name = "" if model.name.endswith("*") else model.name
     if model.group:
         pool = pools.get(model.group) or make_pool(
@@ -131,7 +127,7 @@ def _deployment_leg(
 
 
 def make_pool(key: str, name: str, group: str, legs: tuple[Leg, ...], policy: TrafficPolicy) -> Pool:
-    """Returns legs as a policy chooses among them."""
+    """Return legs as a policy chooses among them."""
     return Pool(
         key=key,
         name=name,
@@ -144,7 +140,7 @@ def make_pool(key: str, name: str, group: str, legs: tuple[Leg, ...], policy: Tr
 
 
 def make_leg(target: Target, upstream_model: str, weight: int, policy: TrafficPolicy) -> Leg:
-    """Returns a target as a policy has it called."""
+    """Return a target as a policy has it called."""
     own = {name: policy.timeouts[name] for name in ("connect", "idle") if name in policy.timeouts}
     timeouts = msgspec.structs.replace(target.timeouts, **own)
     whole = timeouts
@@ -182,26 +178,18 @@ def _listener(listener: Listener) -> ListenerView:
 
 
 def compile_target(upstream: Upstream, open_secret: OpenSecret, defaults: Timeouts) -> Target:
-    """Makes an upstream ready to be called."""
+    """Make an upstream ready to be called."""
     key = _open(open_secret, upstream.api_key, upstream_api_key(upstream.name)) or ""
-    headers: list[Header] = []
-    fallback: list[Header] = []
-    if upstream.provider is Provider.OPENAI:
-        if upstream.organization:
-            headers.append((b"openai-organization", upstream.organization.encode()))
-        if upstream.project:
-            headers.append((b"openai-project", upstream.project.encode()))
-    if upstream.provider is Provider.ANTHROPIC:
-        fallback.append((b"anthropic-version", (upstream.api_version or ANTHROPIC_VERSION).encode()))
+    provider = PROVIDERS[upstream.provider]
     return Target(
         name=upstream.name,
-        provider=upstream.provider,
+        provider=provider,
         base_url=upstream.base_url.rstrip("/"),
         full_url=upstream.full_url,
-        api_version=upstream.api_version if upstream.provider is Provider.AZURE else "",
-        credential=_credential(upstream, key),
-        headers=tuple(headers),
-        fallback_headers=tuple(fallback),
+        api_version=upstream.api_version,
+        credential=provider.credential(upstream, key),
+        headers=provider.headers(upstream),
+        fallback_headers=provider.default_headers(upstream),
         timeouts=_timeouts(upstream, defaults),
         operations=tuple(
             (operation.action, operation.name.lower().encode(), operation.value.encode())
@@ -222,38 +210,6 @@ def _timeouts(upstream: Upstream, defaults: Timeouts) -> Timeouts:
     except TypeError as error:
         names = ", ".join(sorted(upstream.timeouts))
         raise CompileError(f"the timeouts of upstream {upstream.name} ({names}) are not all known") from error
-
-
-def _credential(upstream: Upstream, key: str) -> tuple[Header, ...]:
-    if not key and upstream.auth_scheme is not AuthScheme.BASIC:
-        return ()
-    match upstream.provider:
-        case Provider.OPENAI:
-            return bearer(key)
-        case Provider.AZURE:
-            return ((b"api-key", key.encode()),)
-        case Provider.ANTHROPIC:
-            return ((b"x-api-key", key.encode()),)
-        case Provider.GENERIC:
-            return _generic_credential(upstream, key)
-
-
-def _generic_credential(upstream: Upstream, key: str) -> tuple[Header, ...]:
-    match upstream.auth_scheme:
-        case AuthScheme.BEARER:
-            return bearer(key)
-        case AuthScheme.BASIC:
-            pair = base64.b64encode(f"{upstream.username}:{key}".encode())
-            return ((b"authorization", b"Basic " + pair),)
-        case AuthScheme.HEADER:
-            return ((upstream.auth_header.lower().encode(), key.encode()),)
-        case AuthScheme.NONE:
-            return ()
-
-
-def bearer(key: str) -> tuple[Header, ...]:
-    """Returns the header that presents a key as RFC 6750 says."""
-    return ((b"authorization", b"Bearer " + key.encode()),)
 
 
 def _view(project: Project, open_secret: OpenSecret) -> ProjectView:

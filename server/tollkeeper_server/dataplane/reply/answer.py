@@ -1,22 +1,25 @@
-"""Passing an upstream's answer on: its head, and its body by the relay that fits it."""
+"""Passing an upstream's answer on: its head, and its body whole, as it arrives, or as a stream of events."""
+
+import time
 
 from tollkeeper_server.dataplane.exchange import Exchange
 from tollkeeper_server.dataplane.headers import lowered, response_headers
 from tollkeeper_server.dataplane.reply.meter import BodyMeter, StreamMeter
-from tollkeeper_server.dataplane.reply.relay import relay_body, relay_stream, relay_whole
-from tollkeeper_server.dataplane.request.endpoint import Meter
+from tollkeeper_server.dataplane.reply.sending import BrokenAnswerError, finish_answer, start_answer
+from tollkeeper_server.dataplane.reply.stream import relay_stream
 from tollkeeper_server.dataplane.request.peek import media_type
-from tollkeeper_server.dataplane.transport import Incoming
+from tollkeeper_server.dataplane.transport import Incoming, TransportError
+from tollkeeper_server.snapshot.model import Header
 
 _JSON = b"application/json"
 
 
 async def pass_on(exchange: Exchange, incoming: Incoming, body: bytes, *, hide_usage: bool) -> None:
-    """Answers with what an upstream answered to `body`, and notes the tokens that took.
+    """Answer with what an upstream answered to `body`, and record the tokens that it took.
 
-    `hide_usage` leaves out of a stream what says nothing but usage. Raises `BrokenAnswerError`.
+    `hide_usage` leaves out of a stream the chunk that says nothing but usage. Raises `BrokenAnswerError`.
     """
-    kind = exchange.endpoint.meter
+    dialect = exchange.endpoint.dialect
     answered = lowered(incoming.headers)
     received = dict(answered)
     coding = received.get(b"content-encoding", b"identity")
@@ -30,18 +33,63 @@ async def pass_on(exchange: Exchange, incoming: Incoming, body: bytes, *, hide_u
     if exchange.model_served.isascii() and exchange.model_served:
         headers.append((b"x-tollkeeper-model", exchange.model_served.encode()))
     if streamed:
-        stream = StreamMeter(kind)
+        stream = StreamMeter(dialect)
         try:
             await relay_stream(exchange, incoming, headers, stream, hide_usage=hide_usage)
         finally:
             exchange.tokens = stream.tokens(body)
         return
-    # Speech is sound, not JSON.
-    unmetered = incoming.status >= 400 or kind is Meter.NONE or kind is Meter.SPEECH
-    meter = None if unmetered else BodyMeter(kind, coding)
+    metered = incoming.status < 400 and dialect.whole_is_json
+    meter = BodyMeter(dialect, coding) if metered else None
     try:
-        if not relay_whole(exchange, incoming, headers, meter):
+        if not send_whole(exchange, incoming, headers, meter):
             await relay_body(exchange, incoming, headers, meter)
     finally:
         if meter is not None:
             exchange.tokens = meter.tokens(body)
+
+
+def send_whole(
+    exchange: Exchange, incoming: Incoming, headers: list[Header], meter: BodyMeter | None
+) -> bool:
+    """Relay an answer that is no event stream at once, and return True, if all of it has arrived."""
+    caller = exchange.caller
+    if caller is None or not exchange.body_read or (whole := incoming.whole_body()) is None:
+        return False
+    exchange.status = incoming.status
+    exchange.first_byte = time.perf_counter_ns()
+    exchange.response_bytes = len(whole)
+    if meter is not None:
+        meter.feed(whole)
+    exchange.finished = True
+    caller.answer(incoming.status, headers, whole)
+    return True
+
+
+async def relay_body(
+    exchange: Exchange, incoming: Incoming, headers: list[Header], meter: BodyMeter | None
+) -> None:
+    """Relay an answer that is no event stream, as it arrives. Raises `BrokenAnswerError` if it breaks off."""
+    send = exchange.send
+    await start_answer(exchange, incoming.status, headers)
+    left = _length(headers)
+    try:
+        async for chunk in incoming.chunks():
+            exchange.response_bytes += len(chunk)
+            if meter is not None:
+                meter.feed(chunk)
+            left -= len(chunk)
+            if left == 0:
+                await finish_answer(exchange, chunk)
+                return
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+    except TransportError as error:
+        raise BrokenAnswerError(str(error)) from error
+    await finish_answer(exchange, b"")
+
+
+def _length(headers: list[Header]) -> int:
+    for name, value in headers:
+        if name == b"content-length" and value.isdigit():
+            return int(value)
+    return -1
