@@ -176,11 +176,6 @@ class TollkeeperError(Exception):
         return TABLE[self.reason]
 
 
-def invalid(field: str, why: str) -> TollkeeperError:
-    """Return INVALID_ARGUMENT for a field. `why` names the reason and the remedy."""
-    return TollkeeperError(Reason.INVALID_ARGUMENT, f"{field}: {why}", field=field)
-
-
 class StoreUnavailableError(TollkeeperError):
     """The store, or what stands before it, did not answer; nothing is known about what was asked."""
 
@@ -190,3 +185,8 @@ class StoreUnavailableError(TollkeeperError):
             f"{what} is not reachable at the moment; try again shortly",
             retry_after=1,
         )
+
+
+def invalid_argument(field: str, why: str) -> TollkeeperError:
+    """Return INVALID_ARGUMENT for a field; `why` is the reason and the remedy."""
+    return TollkeeperError(Reason.INVALID_ARGUMENT, f"{field}: {why}", field=field)

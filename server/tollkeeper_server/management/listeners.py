@@ -10,7 +10,7 @@ from tollkeeper.v1 import listener_service_pb2 as pb
 from tollkeeper_server.coordination.ports import Change, Changes
 from tollkeeper_server.domain.listener import RESERVED_NAMES, Listener
 from tollkeeper_server.domain.traffic import Group
-from tollkeeper_server.errors import Reason, TollkeeperError, invalid
+from tollkeeper_server.errors import Reason, TollkeeperError, invalid_argument
 from tollkeeper_server.management import named
 from tollkeeper_server.management.addresses import overlap, parse_address
 from tollkeeper_server.management.etags import check
@@ -145,4 +145,4 @@ class ListenerService:
     def _check_port(self, address: str) -> None:
         problem = self._port_check(address)
         if problem is not None:
-            raise invalid("address", problem)
+            raise invalid_argument("address", problem)

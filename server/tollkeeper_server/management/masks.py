@@ -5,7 +5,7 @@ from collections.abc import Collection
 from google.protobuf.message import Message
 from tollkeeper.messages.fields import changeable, descriptor_of
 
-from tollkeeper_server.errors import invalid
+from tollkeeper_server.errors import invalid_argument
 from tollkeeper_server.management.refusals import Refusals
 
 
@@ -26,7 +26,9 @@ def fields_to_change(request: Message) -> frozenset[str]:
         return frozenset(field.name for field, _ in request.ListFields()) & frozenset(allowed)
     for path in paths:
         if path not in allowed:
-            raise invalid("update_mask", f"{path[:64]!r} can't be changed; these can: {', '.join(allowed)}")
+            raise invalid_argument(
+                "update_mask", f"{path[:64]!r} can't be changed; these can: {', '.join(allowed)}"
+            )
     return frozenset(paths)
 
 

@@ -8,7 +8,7 @@ from tollkeeper.v1 import project_service_pb2 as pb
 
 from tollkeeper_server.coordination.ports import Change, Changes
 from tollkeeper_server.domain.project import Project
-from tollkeeper_server.errors import Reason, TollkeeperError, invalid
+from tollkeeper_server.errors import Reason, TollkeeperError, invalid_argument
 from tollkeeper_server.management.editors import ProjectEditor, with_activity
 from tollkeeper_server.management.etags import edit
 from tollkeeper_server.management.masks import fields_to_change, require_values
@@ -111,7 +111,7 @@ def _one_key(
     """Return the key that the named fields give. Raises INVALID_ARGUMENT if they give two."""
     given = {key for name in names if (key := getattr(request, name))}
     if len(given) > 1:
-        raise invalid(
+        raise invalid_argument(
             "api_key", "differs from openai_api_key, which is another name for it; give one of them"
         )
     return given.pop() if given else ""

@@ -12,7 +12,7 @@ from tollkeeper.v1 import token_service_pb2 as pb
 
 from tollkeeper_server.domain.project import Project
 from tollkeeper_server.domain.token import Token, new_secret
-from tollkeeper_server.errors import Reason, TollkeeperError, invalid
+from tollkeeper_server.errors import Reason, TollkeeperError, invalid_argument
 from tollkeeper_server.management.editors import TokenEditor, with_activity
 from tollkeeper_server.management.etags import etag_of
 from tollkeeper_server.management.masks import fields_to_change, require_values
@@ -86,7 +86,9 @@ class TokenService:
         changing = fields_to_change(request)
         require_values(request, changing, "is_active", "duration_minutes")
         if {"duration_minutes", "expires_at"} <= changing:
-            raise invalid("update_mask", "names both duration_minutes and expires_at; change one of them")
+            raise invalid_argument(
+                "update_mask", "names both duration_minutes and expires_at; change one of them"
+            )
         now = self._clock()
         fields = fields_of(Token, request, only=changing - {"is_active", "duration_minutes"})
         if "duration_minutes" in changing:

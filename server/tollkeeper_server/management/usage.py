@@ -7,7 +7,7 @@ from tollkeeper.messages.fields import numbers_of
 from tollkeeper.v1 import usage_service_pb2 as pb
 
 from tollkeeper_server.domain.usage import UsageFilter, UsageGroup
-from tollkeeper_server.errors import invalid
+from tollkeeper_server.errors import invalid_argument
 from tollkeeper_server.management.messages import event_message, fields_of, row_message
 from tollkeeper_server.management.paging import last_key, next_page, page_size
 from tollkeeper_server.store.ports import UsageStore
@@ -51,7 +51,7 @@ def _filter(
 ) -> UsageFilter:
     period = _Period(**fields_of(_Period, request, only=["start_time", "end_time"]))
     if period.start_time and period.end_time and period.start_time >= period.end_time:
-        raise invalid("end_time", "must be later than start_time")
+        raise invalid_argument("end_time", "must be later than start_time")
     return UsageFilter(
         project_id=request.project_id,
         token_id=request.token_id,

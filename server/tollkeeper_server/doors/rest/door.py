@@ -11,7 +11,7 @@ from tollkeeper_server.doors.rest.json import Json, from_json, parse_object, to_
 from tollkeeper_server.doors.rest.query import read_query
 from tollkeeper_server.doors.rest.routes import Route, routes
 from tollkeeper_server.doors.status import to_rest
-from tollkeeper_server.errors import Reason, TollkeeperError, invalid
+from tollkeeper_server.errors import Reason, TollkeeperError, invalid_argument
 from tollkeeper_server.management.chain.chain import REQUEST_ID, Call, Chain, request_id
 from tollkeeper_server.management.chain.registry import new_request, policy_of
 
@@ -90,7 +90,7 @@ def decode(route: Route, variables: Mapping[str, str], request: Request) -> Mess
         content = {}
     for name, value in variables.items():
         if content.setdefault(name, value) != value:
-            raise invalid(name, "differs from the one in the path")
+            raise invalid_argument(name, "differs from the one in the path")
     read_query(request.query, content, descriptor_of(message), {*variables}, has_body=bool(route.body))
     _apply_if_match(request, content, has_etag=_ETAG in fields)
     from_json(content, message)
@@ -121,10 +121,10 @@ def _apply_if_match(request: Request, content: dict[str, Json], *, has_etag: boo
     if not condition or condition == "*" or request.method in {"GET", "HEAD"}:
         return
     if not has_etag:
-        raise invalid("if-match", "this call can't be made conditional; leave the header out")
+        raise invalid_argument("if-match", "this call can't be made conditional; leave the header out")
     etag = condition[1:-1] if len(condition) > 1 and condition[0] == condition[-1] == '"' else condition
     if content.get(_ETAG, etag) != etag:
-        raise invalid("if-match", "differs from etag; give one of them")
+        raise invalid_argument("if-match", "differs from etag; give one of them")
     content[_ETAG] = etag
 
 

@@ -20,7 +20,7 @@ from tollkeeper.messages.fields import INTEGERS, descriptor_of, is_text, numbers
 from tollkeeper.messages.problems import printable
 from tollkeeper.messages.trees import TreeReader
 
-from tollkeeper_server.errors import Reason, TollkeeperError, invalid
+from tollkeeper_server.errors import Reason, TollkeeperError, invalid_argument
 from tollkeeper_server.management.refusals import refusal_of
 
 Json = str | int | float | bool | list["Json"] | dict[str, "Json"] | None
@@ -93,7 +93,7 @@ def _without_repetition(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
     if len(content) < len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise invalid(printable(twice), "is given twice")
+        raise invalid_argument(printable(twice), "is given twice")
     return content
 
 

@@ -7,7 +7,7 @@ from tollkeeper.messages.problems import printable
 from tollkeeper.messages.trees import unknown
 
 from tollkeeper_server.doors.rest.json import Json
-from tollkeeper_server.errors import Reason, TollkeeperError, invalid
+from tollkeeper_server.errors import Reason, TollkeeperError, invalid_argument
 from tollkeeper_server.management.refusals import Refusals
 
 _MOST = 100
@@ -56,13 +56,13 @@ def _add(content: dict[str, Json], descriptor: Descriptor, name: str, text: str)
     if field is None:
         raise _unknown(path, last, descriptor)
     if _has_fields(field):
-        raise invalid(name, f"can't be given as a whole; give its fields, such as {name}.…")
+        raise invalid_argument(name, f"can't be given as a whole; give its fields, such as {name}.…")
     if field.is_repeated:
         values = content.setdefault(last, [])
         assert isinstance(values, list), "only this function puts values here"
         values.extend(_value(field, part, name) for part in _parts(field, text))
     elif last in content:
-        raise invalid(name, "is given twice")
+        raise invalid_argument(name, "is given twice")
     else:
         content[last] = _value(field, text, name)
 
@@ -81,9 +81,9 @@ def _value(field: FieldDescriptor, text: str, name: str) -> Json:
     if field.cpp_type != FieldDescriptor.CPPTYPE_BOOL:
         return text
     if text.lower() not in _TRUE | _FALSE:
-        raise invalid(name, "must be true or false")
+        raise invalid_argument(name, "must be true or false")
     return text.lower() in _TRUE
 
 
 def _unknown(path: str, name: str, descriptor: Descriptor) -> TollkeeperError:
-    return invalid(path + printable(name), unknown(name, descriptor.fields_by_name))
+    return invalid_argument(path + printable(name), unknown(name, descriptor.fields_by_name))
