@@ -18,7 +18,7 @@ ROOMS: dict[str, set[str]] = {
     "errors": set(),
     "domain": set(),
     "telemetry": {"domain"},
-    "settings": set(),
+    "settings": {"domain"},
     "simulator": set(),
     "store": {"domain", "errors", "telemetry"},
     "ledger": {"domain", "errors", "telemetry", "store.ports"},

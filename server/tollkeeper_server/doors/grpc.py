@@ -10,6 +10,7 @@ from google.protobuf.message import DecodeError, Message
 from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from tollkeeper_server.domain.address import split_address
 from tollkeeper_server.doors.health import Health
 from tollkeeper_server.doors.sockets import ListenError, bind
 from tollkeeper_server.doors.status import status_of
@@ -67,7 +68,7 @@ class GrpcListener:
         names = [service.full_name for service in SERVICES]
         reflection.enable_server_reflection([*names, health.SERVICE_NAME, reflection.SERVICE_NAME], server)
         port = self._listen(server)
-        self.address = f"{self._asked.rpartition(':')[0]}:{port}"
+        self.address = f"{split_address(self._asked)[0]}:{port}"
         await server.start()
         self._server = server
         self._health.start()
