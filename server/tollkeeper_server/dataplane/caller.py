@@ -1,10 +1,18 @@
-"""What the data listener tells of a caller beyond ASGI, which saves the data plane tasks and timers."""
+"""The seam to callers: ASGI 3, and beyond it what the data listener adds to save tasks and timers."""
 
 import asyncio
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, Protocol
 
 from tollkeeper_server.snapshot.model import Header
+
+Message = MutableMapping[str, Any]  # as the ASGI specification types it
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Message, Receive, Send], Awaitable[None]]
+
+MAX_HEADER_BYTES = 64 * 1024
+"""The most that the names and values of a request's headers may come to."""
 
 EXTENSION = "tollkeeper.caller"
 """Where a scope's `extensions` have it, if they do: other servers speak ASGI alone."""

@@ -22,12 +22,11 @@ from tollkeeper_server.dataplane.headers import framed_twice
 from tollkeeper_server.dataplane.plane import DataPlane
 from tollkeeper_server.doors.rest.door import error_response
 from tollkeeper_server.errors import Reason, TollkeeperError
-from tollkeeper_server.http1.server.listener import QUIET_SECONDS
+from tollkeeper_server.http1.server.limits import KEEP_ALIVE_SECONDS, QUIET_SECONDS
+from tollkeeper_server.http1.server.listener import BACKLOG
 from tollkeeper_server.management.chain.chain import request_id
 
 _DATA_PATHS = ("/v1/", "/openai/")
-_KEEP_ALIVE_SECONDS = 75
-_BACKLOG = 2048
 _CUT_SECONDS = 5.0
 # Until the connection has taken note that an answer has ended.
 _MOMENT = 0.02
@@ -107,7 +106,7 @@ class ConsoleListener:
         config.errorlog = None
         config.include_date_header = False
         config.include_server_header = False
-        config.keep_alive_timeout = _KEEP_ALIVE_SECONDS
+        config.keep_alive_timeout = KEEP_ALIVE_SECONDS
         config.keep_alive_max_requests = 1 << 62  # its default of 1,000 cuts busy clients off
         config.h2_max_concurrent_streams = 1000
         if certificate is not None:
@@ -146,7 +145,7 @@ class ConsoleListener:
         server = await asyncio.start_server(
             serve_connection,
             sock=self.bound,
-            backlog=_BACKLOG,
+            backlog=BACKLOG,
             ssl=config.create_ssl_context() if config.ssl_enabled else None,
             ssl_handshake_timeout=config.ssl_handshake_timeout if config.ssl_enabled else None,
         )

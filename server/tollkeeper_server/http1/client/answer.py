@@ -5,10 +5,8 @@ from collections.abc import AsyncIterator, Callable
 from typing import Protocol
 
 from tollkeeper_server.dataplane.transport import CutError, TransportError
+from tollkeeper_server.http1.framing import HELD_BYTES
 from tollkeeper_server.snapshot.model import Header
-
-# So much is held for a reader that is slow before the upstream is made to wait.
-HELD_BYTES = 256 * 1024
 
 
 class Source(Protocol):

@@ -7,7 +7,7 @@ import ssl
 import aiohappyeyeballs
 
 from tollkeeper_server.dataplane.transport import ConnectError
-from tollkeeper_server.http1.client.connection import Connection
+from tollkeeper_server.http1.client.connection import UpstreamConnection
 from tollkeeper_server.http1.client.request import Address
 from tollkeeper_server.http1.client.tls import client_context
 from tollkeeper_server.http1.client.tunnel import Proxy, Tunnel
@@ -35,7 +35,7 @@ class Connector:
             raise ConnectError(str(error)) from None
         self._probe_after = dial.keep_alive or _PROBE_AFTER_SECONDS
 
-    async def connect(self, address: Address, connection: Connection) -> None:
+    async def connect(self, address: Address, connection: UpstreamConnection) -> None:
         """Gives `connection` a transport to `address`. Raises `ConnectError`.
 
         It sets no time limit of its own.
@@ -69,7 +69,7 @@ class Connector:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, self._probe_after)
         return sock
 
-    async def _tunnel(self, proxy: Proxy, address: Address, connection: Connection) -> None:
+    async def _tunnel(self, proxy: Proxy, address: Address, connection: UpstreamConnection) -> None:
         tunnel = Tunnel(self._loop)
         try:
             await self._establish(proxy.address, tunnel)

@@ -15,45 +15,46 @@ from tollkeeper_server.dataplane.transport import (
     TransportError,
 )
 from tollkeeper_server.http1.client.answer import Answer
-from tollkeeper_server.http1.client.upload import send_stream
-from tollkeeper_server.http1.deadline import Limited
-from tollkeeper_server.http1.framing import (
-    MAX_HEAD_BYTES,
+from tollkeeper_server.http1.client.head import (
+    MAX_RESPONSE_HEAD_BYTES,
     ends_with_connection,
     garbage,
     head_size,
     persists,
 )
+from tollkeeper_server.http1.client.upload import send_stream
+from tollkeeper_server.http1.deadline import Deadline
+from tollkeeper_server.http1.framing import JOINED_BYTES
 from tollkeeper_server.snapshot.model import Header
-
-# Below this, copying a body behind its head costs less than handing over two pieces.
-_JOINED_BYTES = 16 * 1024
 
 
 class Owner(Protocol):
     """Who keeps a connection while nobody uses it."""
 
-    def give_back(self, connection: "Connection") -> None:
+    def give_back(self, connection: "UpstreamConnection") -> None:
         """Takes a connection whose answer has ended, and on which another request may go out."""
 
-    def lost(self, connection: "Connection") -> None:
+    def lost(self, connection: "UpstreamConnection") -> None:
         """Takes note that a connection is closed."""
 
 
-class Connection(Limited, asyncio.Protocol):
+class UpstreamConnection(asyncio.Protocol):
     """Speaks HTTP/1.1 on one transport, one exchange at a time.
 
     The methods named `on_…` are the parser's to call.
     """
 
     __slots__ = (
-        "_answer", "_done", "_head_only", "_headers", "_keep", "_overhead", "_owner", "_parser", "_pieces",
-        "_reading", "_transport", "_until_close", "_upload", "_writable", "idle_since", "on_body", "served",
+        "_answer", "_deadline", "_done", "_head_only", "_headers", "_idle", "_keep", "_loop", "_overhead",
+        "_owner", "_parser", "_pieces", "_reading", "_transport", "_until_close", "_upload", "_writable",
+        "idle_since", "on_body", "served",
     )  # fmt: skip
 
     def __init__(self, owner: Owner, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__(loop)
+        self._loop = loop
         self._owner = owner
+        self._deadline = Deadline(loop, self._expire)
+        self._idle = inf
         self._transport: asyncio.Transport | None = None
         self._parser: httptools.HttpResponseParser | None = None
         self._answer: Answer | None = None
@@ -90,15 +91,16 @@ class Connection(Limited, asyncio.Protocol):
         if self._parser is None:
             self._parser = httptools.HttpResponseParser(self)
         timeouts = request.timeouts
-        self._limit(timeouts, now, end)
+        self._idle = timeouts.idle
+        self._deadline.start(timeouts.first_byte, timeouts.idle, now, end)
         body = request.body
         if isinstance(body, bytes):
-            if len(body) <= _JOINED_BYTES:
+            if len(body) <= JOINED_BYTES:
                 self._transport.write(head + body)
             else:
                 self._transport.writelines((head, body))
         else:
-            self._expect(inf)
+            self._deadline.give(inf)
             self._transport.write(head)
             self._upload = self._loop.create_task(self._send(body, request.length, timeouts.first_byte))
         return answer
@@ -116,7 +118,7 @@ class Connection(Limited, asyncio.Protocol):
             self._upload = None
             answer = self._answer
             if answer is not None:
-                self._expect(first_byte if answer.status == 0 else self._idle)
+                self._deadline.give(first_byte if answer.status == 0 else self._idle)
 
     def write(self, *pieces: bytes) -> None:
         """Writes a part of a streamed body."""
@@ -126,9 +128,9 @@ class Connection(Limited, asyncio.Protocol):
     async def drain(self) -> None:
         """Returns when the upstream has taken enough of what was written."""
         if self._writable is not None:
-            self._expect(self._idle)
+            self._deadline.give(self._idle)
             await self._writable
-            self._expect(inf)
+            self._deadline.give(inf)
 
     def pause(self) -> None:
         """Stops reading: the answer's reader is slow."""
@@ -141,7 +143,7 @@ class Connection(Limited, asyncio.Protocol):
         if not self._reading:
             self._reading = True
             if self._answer is not None:
-                self._expect(self._idle)
+                self._deadline.give(self._idle)
             if self._transport is not None and not self._transport.is_closing():
                 self._transport.resume_reading()
 
@@ -150,7 +152,7 @@ class Connection(Limited, asyncio.Protocol):
         self._answer = None
         if self._upload is not None:
             self._upload.cancel()
-        self._unlimit()
+        self._deadline.close()
         if self._transport is not None:
             self._transport.abort()
 
@@ -170,7 +172,7 @@ class Connection(Limited, asyncio.Protocol):
             return
         answer.begun = True
         if self._upload is None:
-            self._expect(self._idle)
+            self._deadline.give(self._idle)
         self._overhead += len(data)
         pieces = self._pieces
         try:
@@ -190,7 +192,7 @@ class Connection(Limited, asyncio.Protocol):
             else:
                 answer.take(pieces[0] if len(pieces) == 1 else b"".join(pieces))
             pieces.clear()
-        elif self._overhead > MAX_HEAD_BYTES and not self._done:
+        elif self._overhead > MAX_RESPONSE_HEAD_BYTES and not self._done:
             self._fail(GarbageError("the upstream's headers are too large"))
             return
         if self._done:
@@ -239,7 +241,7 @@ class Connection(Limited, asyncio.Protocol):
         if status == 101 or status < 100:
             # Nobody asked for another protocol: what follows would not be HTTP.
             raise GarbageError("the upstream switched to another protocol")
-        if self._overhead > MAX_HEAD_BYTES and head_size(headers) > MAX_HEAD_BYTES:
+        if self._overhead > MAX_RESPONSE_HEAD_BYTES and head_size(headers) > MAX_RESPONSE_HEAD_BYTES:
             raise GarbageError("the upstream's headers are too large")
         if status < 200:
             return
@@ -289,11 +291,10 @@ class Connection(Limited, asyncio.Protocol):
                 CutError("the upstream closed the connection" if exc is None else "the connection broke")
             )
 
-    def _is_waiting(self) -> bool:
-        return self._answer is not None
-
-    def _is_held_up(self) -> bool:
-        return not self._reading
-
     def _expire(self) -> None:
-        self._fail(TimeoutExpiredError("the upstream did not answer in time"))
+        if self._answer is None:
+            return  # the deadline is moved when the next request goes out
+        if self._reading or self._deadline.is_final:
+            self._fail(TimeoutExpiredError("the upstream did not answer in time"))
+        else:
+            self._deadline.give(self._idle)  # it is this side that lets the upstream wait

@@ -5,14 +5,14 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 
 from tollkeeper_server.dataplane.transport import ConnectError
-from tollkeeper_server.http1.client.connection import Connection
+from tollkeeper_server.http1.client.connection import UpstreamConnection
 from tollkeeper_server.http1.client.request import Address
 
-Connect = Callable[[Address, Connection], Awaitable[None]]
+Connect = Callable[[Address, UpstreamConnection], Awaitable[None]]
 """Establishes a connection to an address. Raises `ConnectError`."""
 
 
-class Pool:
+class ConnectionPool:
     """Keeps connections to `address` for reuse, the last one used first. `limit` 0 means none.
 
     One that has been idle for `keepalive` seconds is not used again.
@@ -47,8 +47,8 @@ class Pool:
         self._keepalive = keepalive
         self._loop = loop
         self._connecting = 0
-        self._connections: set[Connection] = set()
-        self._idle: list[Connection] = []
+        self._connections: set[UpstreamConnection] = set()
+        self._idle: list[UpstreamConnection] = []
         self._queue: deque[asyncio.Future[None]] = deque()
         self._shut = False
         self._when_closed: asyncio.Future[None] | None = None
@@ -58,7 +58,7 @@ class Pool:
         """Whether it holds no connection, and nobody waits for one."""
         return not (self._connections or self._connecting or self._queue)
 
-    def take(self) -> Connection | None:
+    def take(self) -> UpstreamConnection | None:
         """Returns a kept connection, or None if there is none."""
         idle = self._idle
         while idle:
@@ -68,7 +68,7 @@ class Pool:
             connection.drop()
         return None
 
-    async def get(self, timeout: float, *, fresh: bool = False) -> Connection:  # noqa: ASYNC109 - no scope of its own
+    async def get(self, timeout: float, *, fresh: bool = False) -> UpstreamConnection:  # noqa: ASYNC109 - no scope of its own
         """Returns a connection, new if `fresh` or if none is kept, within `timeout` seconds.
 
         Raises `ConnectError`.
@@ -90,8 +90,8 @@ class Pool:
     def _is_full(self) -> bool:
         return 0 < self._limit <= len(self._connections) + self._connecting and not self._shut
 
-    async def _open_new(self) -> Connection:
-        connection = Connection(self, self._loop)
+    async def _open_new(self) -> UpstreamConnection:
+        connection = UpstreamConnection(self, self._loop)
         self._connecting += 1
         try:
             if not self._shut:
@@ -130,14 +130,14 @@ class Pool:
                 turn.set_result(None)
                 return
 
-    def give_back(self, connection: Connection) -> None:
+    def give_back(self, connection: UpstreamConnection) -> None:
         """Keeps a connection for the next request."""
         connection.idle_since = self._loop.time()
         self._idle.append(connection)
         if self._queue:
             self._next()
 
-    def lost(self, connection: Connection) -> None:
+    def lost(self, connection: UpstreamConnection) -> None:
         """Forgets a connection that is closed."""
         if connection not in self._connections:
             return

@@ -5,8 +5,8 @@ import asyncio
 from tollkeeper_server.dataplane.transport import CutError, Incoming, Outgoing
 from tollkeeper_server.http1.client.answer import Answer
 from tollkeeper_server.http1.client.connect import Connector
-from tollkeeper_server.http1.client.connection import Connection
-from tollkeeper_server.http1.client.pool import Pool
+from tollkeeper_server.http1.client.connection import UpstreamConnection
+from tollkeeper_server.http1.client.pool import ConnectionPool
 from tollkeeper_server.http1.client.request import parse_base, request_head, split_url
 from tollkeeper_server.http1.client.tls import client_context
 from tollkeeper_server.snapshot.model import Dial
@@ -28,7 +28,7 @@ class Http1Transport:
         self._limit = limit
         self._keepalive = keepalive
         # By the base of the URL, with the key of the dial unless that is the default.
-        self._pools: dict[str | tuple[str, str], Pool] = {}
+        self._pools: dict[str | tuple[str, str], ConnectionPool] = {}
         self._connectors: dict[str, Connector] = {}
         self._sweeper: asyncio.TimerHandle | None = None
         self._closed = False
@@ -61,12 +61,12 @@ class Http1Transport:
         await answer.head()
         return answer
 
-    def _pool(self, base: str, dial: Dial) -> Pool:
+    def _pool(self, base: str, dial: Dial) -> ConnectionPool:
         address = parse_base(base)
         connector = self._connectors.get(dial.key)
         if connector is None:
             connector = self._connectors[dial.key] = Connector(self._loop, self._tls, dial)
-        pool = Pool(
+        pool = ConnectionPool(
             address,
             connector.connect,
             limit=self._limit,
@@ -98,5 +98,5 @@ class Http1Transport:
         await asyncio.gather(*(pool.close() for pool in self._pools.values()))
 
 
-def _died_idle(connection: Connection, answer: Answer) -> bool:
+def _died_idle(connection: UpstreamConnection, answer: Answer) -> bool:
     return connection.served > 1 and not answer.begun

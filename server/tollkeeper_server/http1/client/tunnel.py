@@ -7,8 +7,8 @@ from typing import cast
 from urllib.parse import unquote, urlsplit
 
 from tollkeeper_server.dataplane.transport import ConnectError
+from tollkeeper_server.http1.client.head import MAX_RESPONSE_HEAD_BYTES
 from tollkeeper_server.http1.client.request import Address, parse_base
-from tollkeeper_server.http1.framing import MAX_HEAD_BYTES
 
 _STATUS = re.compile(rb"HTTP/1\.[01] ([0-9]{3})[ \r]")
 
@@ -68,7 +68,7 @@ class Tunnel(asyncio.Protocol):
         self._received += data
         head, blank, rest = self._received.partition(b"\r\n\r\n")
         if not blank:
-            if len(self._received) > MAX_HEAD_BYTES:
+            if len(self._received) > MAX_RESPONSE_HEAD_BYTES:
                 self._settle("the outbound proxy's headers are too large")
             return
         match = _STATUS.match(head + b"\r")

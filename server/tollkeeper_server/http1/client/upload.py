@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from typing import Protocol
 
 from tollkeeper_server.dataplane.transport import CutError
+from tollkeeper_server.http1.framing import LAST_CHUNK
 
 
 class Sink(Protocol):
@@ -42,6 +43,6 @@ async def send_stream(sink: Sink, body: AsyncIterator[bytes], length: int | None
         if close is not None:
             await close()
     if left is None:
-        sink.write(b"0\r\n\r\n")
+        sink.write(LAST_CHUNK)
     elif left:
         raise CutError("the request's body is not as long as announced")

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tollkeeper_server.dataplane.transport import CutError, Outgoing, TransportError
 from tollkeeper_server.domain.upstream import Timeouts
-from tollkeeper_server.http1.client.answer import HELD_BYTES, Answer
-from tollkeeper_server.http1.client.connection import Connection
+from tollkeeper_server.http1.client.answer import Answer
+from tollkeeper_server.http1.client.connection import UpstreamConnection
+from tollkeeper_server.http1.framing import HELD_BYTES
 from tollkeeper_server.snapshot.model import Header
 
 REQUEST = Outgoing("POST", "", [], b"", Timeouts())
@@ -49,13 +50,13 @@ class Wire(asyncio.Transport):
 class Owner:
     """Who is given connections back."""
 
-    kept: list[Connection] = field(default_factory=list)
+    kept: list[UpstreamConnection] = field(default_factory=list)
 
-    def give_back(self, connection: Connection) -> None:
+    def give_back(self, connection: UpstreamConnection) -> None:
         """Takes note."""
         self.kept.append(connection)
 
-    def lost(self, connection: Connection) -> None:
+    def lost(self, connection: UpstreamConnection) -> None:
         """Nothing to do."""
 
 
@@ -66,7 +67,7 @@ class Case:
         self.owner = Owner()
         self.wire = Wire()
         loop = asyncio.get_running_loop()
-        self.connection = Connection(self.owner, loop)
+        self.connection = UpstreamConnection(self.owner, loop)
         self.connection.connection_made(self.wire)
         self.answer: Answer = self.connection.begin(REQUEST, b"", loop.time(), inf)
 

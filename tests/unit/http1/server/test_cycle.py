@@ -5,7 +5,7 @@ import gc
 import weakref
 
 import pytest
-from tollkeeper_server.dataplane.exchange import Message, Receive, Send
+from tollkeeper_server.dataplane.caller import Message, Receive, Send
 
 from tests.unit.http1.server.served import GET, caller_of, echo, part, post, read_body, served, start, whole
 
@@ -119,8 +119,8 @@ async def test_an_application_that_does_not_read_holds_the_body_up_and_nothing_i
         while connection._reading:  # noqa: ASYNC110 - the kernel tells nobody that a buffer is full
             await asyncio.sleep(0)
         assert not draining.done()
-        assert connection._call is not None
-        assert connection._call._size < 1 << 20
+        assert connection._queue.current is not None
+        assert connection._queue.current._size < 1 << 20
         may_read.set()
         await draining
         assert await line.answer() == b"1"
