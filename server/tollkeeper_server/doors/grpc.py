@@ -40,7 +40,7 @@ class GrpcListener:
         ready: Readiness | None = None,
         shared: bool = False,
     ) -> None:
-        """Takes `HOST:PORT`, port 0 being any free one, and what the health service asks about us.
+        """Take `HOST:PORT`, port 0 being any free one; `ready` is asked by the health service.
 
         `shared`: another process has the port, and is about to leave it to this one.
         """
@@ -54,7 +54,7 @@ class GrpcListener:
         """Where it listens; after `start` with the port that was chosen."""
 
     async def start(self) -> None:
-        """Listens and serves. Raises `ListenError` if the address can't be had."""
+        """Listen and serve. Raises `ListenError` if the address can't be had."""
         server = grpc.aio.server(
             options=(
                 # A process that takes over binds the port while this one has it still.
@@ -74,18 +74,18 @@ class GrpcListener:
         self._health.start()
 
     async def stop(self, grace: float) -> None:
-        """Accepts nothing more; calls under way have `grace` seconds to end."""
+        """Accept nothing more. Calls under way have `grace` seconds to end."""
         await self._health.close()
         if self._server is not None:
             await self._server.stop(grace)
 
     async def close(self) -> None:
-        """Ends at once whatever is still going on."""
+        """End every call at once."""
         await self.stop(0)
 
     def _listen(self, server: grpc.aio.Server) -> int:
         if not self._shared:
-            # gRPC would share the port with any other process of this user, unnoticed.
+            # gRPC would silently share the port with any other process of this user.
             bind(self._asked, "gRPC listener", _SETTING).close()
         try:
             if self._certificate is None:
@@ -147,7 +147,7 @@ async def _abort(context: _Context, error: TollkeeperError, call_id: str) -> Non
 
 
 def decode(method: MethodDescriptor, data: bytes) -> Message:
-    """Returns the request that protobuf's binary form says. Raises INVALID_ARGUMENT if it is none."""
+    """Return the request in protobuf's binary form. Raises INVALID_ARGUMENT if it can't be read."""
     request = new_request(method)
     try:
         request.ParseFromString(data)

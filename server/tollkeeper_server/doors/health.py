@@ -25,18 +25,18 @@ class Health(health.aio.HealthServicer):
         services: Sequence[str],
         ready: Callable[[], Awaitable[Mapping[str, str | None]]] | None,
     ) -> None:
-        """Takes what stands in the way by part; without it the server serves until it is closed."""
+        """`ready` returns the problem of each part; without it the server serves until it is closed."""
         super().__init__()
         self._services = ("", *services)
         self._ready = ready
         self._watch: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begins to tell those who watch of every change, within a second."""
+        """Begin to report every change to the clients that watch, within a second."""
         self._watch = asyncio.create_task(self._keep_watch())
 
     async def close(self) -> None:
-        """Tells everybody that this server serves no more."""
+        """Report that this server serves no more."""
         if self._watch is not None:
             self._watch.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -47,7 +47,7 @@ class Health(health.aio.HealthServicer):
     async def Check(  # noqa: N802 - gRPC's name
         self, request: health_pb2.HealthCheckRequest, context: _Context
     ) -> health_pb2.HealthCheckResponse:
-        """Answers as of now."""
+        """Answer as of now."""
         await self._refresh()
         return await super().Check(request, context)
 

@@ -15,7 +15,7 @@ from tollkeeper_server.http1.server.listener import DataListener
 from tollkeeper_server.snapshot.model import ListenerView, Snapshot
 
 _log = logging.getLogger("tollkeeper.http")
-# When what could not be opened is tried again: soon, for a port may just be closing, and then less often.
+# When a port that could not be opened is tried again: soon, as it may just be closing, then less often.
 _FIRST_RETRY_SECONDS = 0.005
 _LAST_RETRY_SECONDS = 5.0
 
@@ -42,7 +42,7 @@ class Listeners:
         drain_seconds: float,
         inherited: Iterable[socket.socket] = (),
     ) -> None:
-        """Takes the gateway's own port, bound; and ports that another process had open, to go on with."""
+        """Take the gateway's own port, bound, and the ports that another process had open."""
         self._app = app
         self._own = address_of(own)
         self._drain_seconds = drain_seconds
@@ -59,7 +59,7 @@ class Listeners:
         """Why a listener's port is not open, by the listener's name."""
 
     def follow(self, snapshot: Snapshot) -> None:
-        """Opens, changes and closes ports until they are as the snapshot says."""
+        """Open, change and close ports until they are as the snapshot says."""
         if self._stopped.is_set():
             return
         self._told, self.problems = self.problems, {}
@@ -76,7 +76,7 @@ class Listeners:
             self._retrying = asyncio.create_task(self._retry())
 
     def check(self, address: str) -> str | None:
-        """Returns why `HOST:PORT` can't be listened on; None if it can be, or is already."""
+        """Return why `HOST:PORT` can't be listened on; None if it can be, or is already."""
         try:
             where = _parse(address)
             if where not in self._bound and not where.covers(self._own):
@@ -86,7 +86,7 @@ class Listeners:
         return None
 
     def sockets(self) -> list[socket.socket]:
-        """Returns the ports that are open; the gateway's own is the first."""
+        """Return the ports that are open, the gateway's own first."""
         return sorted(self._bound.values(), key=lambda bound: address_of(bound) != self._own)
 
     @property
@@ -95,11 +95,11 @@ class Listeners:
         return "; ".join(f"{name}: {why}" for name, why in sorted(self.problems.items())) or None
 
     def connections(self) -> dict[str, int]:
-        """Returns how many connections are open, by the listener's name."""
+        """Return how many connections are open, by the listener's name."""
         return {listener.name: listener.connections for listener in self._open.values()}
 
     async def serve(self) -> None:
-        """Serves until told to stop, and until every connection has ended or the drain time has."""
+        """Serve until told to stop, and until every connection has ended or the drain time has."""
         self._started = True
         for where, bound in self._bound.items():
             self._serve(where, bound)
@@ -110,7 +110,7 @@ class Listeners:
             await asyncio.wait(self._serving)
 
     def stop(self, *, shared: bool = False) -> None:
-        """Accepts nothing more. `shared`: another process goes on with the ports."""
+        """Accept nothing more. `shared`: another process goes on with the ports."""
         self._stopped.set()
         if self._retrying is not None:
             self._retrying.cancel()
@@ -118,7 +118,7 @@ class Listeners:
             listener.stop(shared=shared)
 
     def close(self) -> None:
-        """Lets go of every port."""
+        """Close every port."""
         for bound in (*self._bound.values(), *self._inherited.values()):
             bound.close()
 
@@ -146,7 +146,7 @@ class Listeners:
                 try:
                     bound = self._inherited.pop(where, None) or bind_address(where)
                 except ListenError as error:
-                    in_the_way = next((it for it in given_up if it.covers(where) or where.covers(it)), None)
+                    in_the_way = next((it for it in given_up if it.overlaps(where)), None)
                     if in_the_way is None:
                         self._complain(wanted.name, str(error))
                     else:  # nothing to complain about, unless it still is when this is tried again
@@ -164,11 +164,7 @@ class Listeners:
     def _serve(self, where: SocketAddress, bound: socket.socket) -> None:
         wanted = self._wanted[where]
         listener = self._open[where] = DataListener(
-            self._app,
-            bound,
-            name=wanted.name,
-            drain_seconds=self._drain_seconds,
-            limits=wanted.limits,
+            self._app, bound, name=wanted.name, limits=wanted.limits, drain_seconds=self._drain_seconds
         )
         task = asyncio.create_task(listener.serve())
         self._serving.add(task)

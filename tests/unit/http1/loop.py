@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import cast
+from typing import Any, cast
 
 
 @dataclass
@@ -21,7 +21,7 @@ class Timer:
 
 @dataclass
 class FakeLoop:
-    """Has timers alone, which fire `early` seconds before their time, as those of a real loop may."""
+    """Fires timers `early` seconds too early, as a real loop may; leaves tasks to the loop that runs."""
 
     early: float = 0.0
     now: float = 1000.0
@@ -44,6 +44,14 @@ class FakeLoop:
         self.set += 1
         self._timers.append(timer)
         return timer
+
+    def create_task(self, *args: Any, **options: Any) -> Any:
+        """Make a task of the loop that runs."""
+        return asyncio.get_running_loop().create_task(*args, **options)
+
+    def create_future(self) -> asyncio.Future[Any]:
+        """Make a future of the loop that runs."""
+        return asyncio.get_running_loop().create_future()
 
     def pending(self) -> list[Timer]:
         """Return the timers that will fire, the next one first."""

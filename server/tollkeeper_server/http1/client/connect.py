@@ -1,4 +1,4 @@
-"""Establishing connections: names, addresses, TLS, and the way through a proxy."""
+"""Establishing connections: names, addresses, TLS, and tunnels through a proxy."""
 
 import asyncio
 import socket
@@ -15,7 +15,7 @@ from tollkeeper_server.snapshot.model import Dial
 
 # RFC 8305, 5: how long one address may take before the next is tried beside it.
 _NEXT_ADDRESS_SECONDS = 0.25
-# Networks forget connections that are silent, and a model may think for minutes.
+# Networks forget silent connections, and a model may think for minutes.
 _PROBE_AFTER_SECONDS = 60
 
 
@@ -36,7 +36,7 @@ class Connector:
         self._probe_after = dial.keep_alive or _PROBE_AFTER_SECONDS
 
     async def connect(self, address: Address, connection: UpstreamConnection) -> None:
-        """Gives `connection` a transport to `address`. Raises `ConnectError`.
+        """Give `connection` a transport to `address`. Raises `ConnectError`.
 
         It sets no time limit of its own.
         """

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from math import inf
-from typing import Protocol, cast
+from typing import Protocol
 
 import httptools
 
@@ -14,6 +14,7 @@ from tollkeeper_server.dataplane.transport import (
     TimeoutExpiredError,
     TransportError,
 )
+from tollkeeper_server.http1.channel import Channel
 from tollkeeper_server.http1.client.answer import Answer
 from tollkeeper_server.http1.client.head import (
     MAX_RESPONSE_HEAD_BYTES,
@@ -29,58 +30,46 @@ from tollkeeper_server.snapshot.model import Header
 
 
 class Owner(Protocol):
-    """Who keeps a connection while nobody uses it."""
+    """The pool that keeps a connection while it is not used (pool.py)."""
 
-    def give_back(self, connection: "UpstreamConnection") -> None:
-        """Takes a connection whose answer has ended, and on which another request may go out."""
-
-    def lost(self, connection: "UpstreamConnection") -> None:
-        """Takes note that a connection is closed."""
+    def give_back(self, connection: "UpstreamConnection") -> None: ...
+    def lost(self, connection: "UpstreamConnection") -> None: ...
 
 
-class UpstreamConnection(asyncio.Protocol):
+class UpstreamConnection(Channel):
     """Speaks HTTP/1.1 on one transport, one exchange at a time.
 
-    The methods named `on_…` are the parser's to call.
+    httptools calls the methods named `on_…`.
     """
 
     __slots__ = (
-        "_answer", "_deadline", "_done", "_head_only", "_headers", "_idle", "_keep", "_loop", "_overhead",
-        "_owner", "_parser", "_pieces", "_reading", "_transport", "_until_close", "_upload", "_writable",
-        "idle_since", "on_body", "served",
+        "_answer", "_deadline", "_done", "_head_only", "_headers", "_idle", "_keep", "_overhead", "_owner",
+        "_parser", "_pieces", "_until_close", "_upload", "idle_since", "on_body", "served",
     )  # fmt: skip
 
     def __init__(self, owner: Owner, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
+        super().__init__(loop)
         self._owner = owner
         self._deadline = Deadline(loop, self._expire)
         self._idle = inf
-        self._transport: asyncio.Transport | None = None
         self._parser: httptools.HttpResponseParser | None = None
         self._answer: Answer | None = None
         self._headers: list[Header] = []
         self._pieces: list[bytes] = []
         self.on_body: Callable[[bytes], None] = self._pieces.append
         self._upload: asyncio.Task[None] | None = None
-        self._writable: asyncio.Future[None] | None = None
-        self._reading = True
         self._head_only = self._until_close = self._done = False
         self._keep = True
         self._overhead = 0
         self.served = 0
-        """How many requests went out on it."""
+        """How many requests were sent on it."""
         self.idle_since = 0.0
 
-    @property
-    def is_open(self) -> bool:
-        """Whether nothing speaks against sending another request."""
-        return self._transport is not None and not self._transport.is_closing()
-
     def begin(self, request: Outgoing, head: bytes, now: float, end: float) -> Answer:
-        """Sends a request; its answer will come. `end` is the loop's time by which it must be whole."""
-        answer = Answer(self, self._loop)
+        """Send a request, and return its answer, which must be whole by `end`, a time of the loop."""
+        answer = Answer(self, self.loop)
         self.served += 1
-        if self._transport is None:  # it was closed between its making and now
+        if self._transport is None:  # it was closed since it was made
             answer.fail(CutError("the upstream closed the connection"))
             return answer
         self._answer = answer
@@ -102,7 +91,7 @@ class UpstreamConnection(asyncio.Protocol):
         else:
             self._deadline.give(inf)
             self._transport.write(head)
-            self._upload = self._loop.create_task(self._send(body, request.length, timeouts.first_byte))
+            self._upload = self.loop.create_task(self._send(body, request.length, timeouts.first_byte))
         return answer
 
     async def _send(self, body: AsyncIterator[bytes], length: int | None, first_byte: float) -> None:
@@ -120,55 +109,35 @@ class UpstreamConnection(asyncio.Protocol):
             if answer is not None:
                 self._deadline.give(first_byte if answer.status == 0 else self._idle)
 
-    def write(self, *pieces: bytes) -> None:
-        """Writes a part of a streamed body."""
-        if self._transport is not None:
-            self._transport.writelines(pieces)
-
     async def drain(self) -> None:
-        """Returns when the upstream has taken enough of what was written."""
-        if self._writable is not None:
+        """Return when the upstream has taken enough of what was written."""
+        if self.blocked is not None:
             self._deadline.give(self._idle)
-            await self._writable
+            await self.blocked
             self._deadline.give(inf)
 
-    def pause(self) -> None:
-        """Stops reading: the answer's reader is slow."""
-        if self._transport is not None and self._reading and not self._transport.is_closing():
-            self._reading = False
-            self._transport.pause_reading()
-
-    def resume(self) -> None:
-        """Reads on."""
-        if not self._reading:
-            self._reading = True
-            if self._answer is not None:
-                self._deadline.give(self._idle)
-            if self._transport is not None and not self._transport.is_closing():
-                self._transport.resume_reading()
+    def resume_reading(self) -> None:
+        """Read on. The upstream has its time from now."""
+        if not self._reading and self._answer is not None:
+            self._deadline.give(self._idle)
+        super().resume_reading()
 
     def drop(self) -> None:
-        """Closes the connection at once and forgets the answer."""
+        """Close at once, and forget the answer."""
         self._answer = None
         if self._upload is not None:
             self._upload.cancel()
         self._deadline.close()
-        if self._transport is not None:
-            self._transport.abort()
+        self.abort()
 
     def cut(self) -> None:
-        """Closes the connection at once; whoever reads from it is told."""
+        """Close at once. The answer's reader gets a `CutError`."""
         self._fail(CutError("the gateway closed the connection"))
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Takes the transport."""
-        self._transport = cast("asyncio.Transport", transport)
-
     def data_received(self, data: bytes) -> None:
-        """Gives the parser what has arrived, and the answer what that came to."""
         answer, parser = self._answer, self._parser
         if answer is None or parser is None:
-            self.drop()  # nobody has asked for anything
+            self.drop()  # nothing was asked
             return
         answer.begun = True
         if self._upload is None:
@@ -201,45 +170,32 @@ class UpstreamConnection(asyncio.Protocol):
             answer.wake()
 
     def eof_received(self) -> None:
-        """Takes note that the upstream sends no more; the connection closes."""
         self._ended(None)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Takes note that the connection is closed."""
         self._ended(exc)
-        self._transport = self._parser = None
-        self.resume_writing()
+        self._parser = None
+        super().connection_lost(exc)
         self._owner.lost(self)
 
-    def pause_writing(self) -> None:
-        """Lets a streamed body wait."""
-        self._writable = self._loop.create_future()
-
-    def resume_writing(self) -> None:
-        """Lets a streamed body go on."""
-        if self._writable is not None:
-            if not self._writable.done():
-                self._writable.set_result(None)
-            self._writable = None
-
     def on_message_begin(self) -> None:
-        """Begins an answer, or one of those that come before it."""
+        """Begin an answer, or an interim one (1xx) before it."""
         if self._done:
             raise GarbageError("the upstream sent more than it was asked for")
         self._headers = []
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Takes a header, or a trailer, which is dropped."""
+        """Take a header, or a trailer, which is dropped."""
         self._headers.append((name, value.rstrip(b" \t")))
 
     def on_headers_complete(self) -> None:
-        """Takes the head of an answer."""
+        """Take the head of an answer."""
         answer, parser, headers = self._answer, self._parser, self._headers
         assert answer is not None
         assert parser is not None
         status = parser.get_status_code()
         if status == 101 or status < 100:
-            # Nobody asked for another protocol: what follows would not be HTTP.
+            # No request asks for another protocol, and the bytes that follow would not be HTTP.
             raise GarbageError("the upstream switched to another protocol")
         if self._overhead > MAX_RESPONSE_HEAD_BYTES and head_size(headers) > MAX_RESPONSE_HEAD_BYTES:
             raise GarbageError("the upstream's headers are too large")
@@ -256,7 +212,7 @@ class UpstreamConnection(asyncio.Protocol):
             self._until_close = ends_with_connection(status, headers)
 
     def on_message_complete(self) -> None:
-        """Takes the end of an answer, or of one of those that come before it."""
+        """Take the end of an answer, or of an interim one."""
         assert self._answer is not None
         if self._answer.status:
             self._done = True
@@ -266,9 +222,10 @@ class UpstreamConnection(asyncio.Protocol):
     def _finish(self, answer: Answer) -> None:
         self._answer = None
         if self._head_only:
-            self._parser = None  # it waits for the body that this answer announced
+            self._parser = None  # it waits for the body that this head announced
         if self._keep and self._upload is None and self.is_open:
-            self.resume()
+            if not self._reading:
+                self.resume_reading()
             self._owner.give_back(self)
         else:
             self.drop()

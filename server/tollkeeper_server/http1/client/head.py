@@ -1,4 +1,4 @@
-"""The head of an upstream's answer: its size, and what it says about the end of the body and connection."""
+"""The head of an upstream's answer: its size, and where it says that the body and the connection end."""
 
 from tollkeeper_server.dataplane.transport import GarbageError
 from tollkeeper_server.snapshot.model import Header

@@ -1,4 +1,4 @@
-"""The connections to one upstream: those in use, and those that wait for the next request."""
+"""The connections to one upstream: those in use, and those kept for the next request."""
 
 import asyncio
 from collections import deque
@@ -13,24 +13,15 @@ Connect = Callable[[Address, UpstreamConnection], Awaitable[None]]
 
 
 class ConnectionPool:
-    """Keeps connections to `address` for reuse, the last one used first. `limit` 0 means none.
+    """Keeps connections to `address` for reuse, the last one used first. `limit` 0 is none.
 
-    One that has been idle for `keepalive` seconds is not used again.
+    A connection that has been idle for `keepalive` seconds is not used again.
     """
 
     __slots__ = (
-        "_connect",
-        "_connecting",
-        "_connections",
-        "_idle",
-        "_keepalive",
-        "_limit",
-        "_loop",
-        "_queue",
-        "_shut",
-        "_when_closed",
-        "address",
-    )
+        "_connect", "_connecting", "_connections", "_idle", "_keepalive", "_limit", "_loop", "_queue",
+        "_shut", "_when_closed", "address",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -55,11 +46,11 @@ class ConnectionPool:
 
     @property
     def is_unused(self) -> bool:
-        """Whether it holds no connection, and nobody waits for one."""
+        """Whether it holds no connection, and no request waits for one."""
         return not (self._connections or self._connecting or self._queue)
 
     def take(self) -> UpstreamConnection | None:
-        """Returns a kept connection, or None if there is none."""
+        """Return a kept connection, or None if there is none."""
         idle = self._idle
         while idle:
             connection = idle.pop()
@@ -69,7 +60,7 @@ class ConnectionPool:
         return None
 
     async def get(self, timeout: float, *, fresh: bool = False) -> UpstreamConnection:  # noqa: ASYNC109 - no scope of its own
-        """Returns a connection, new if `fresh` or if none is kept, within `timeout` seconds.
+        """Return a connection, new if `fresh` or if none is kept, within `timeout` seconds.
 
         Raises `ConnectError`.
         """
@@ -120,7 +111,7 @@ class ConnectionPool:
             if turn in self._queue:
                 self._queue.remove(turn)
             else:
-                self._next()  # it was this one's turn
+                self._next()  # the turn was this request's
             raise
 
     def _next(self) -> None:
@@ -131,14 +122,14 @@ class ConnectionPool:
                 return
 
     def give_back(self, connection: UpstreamConnection) -> None:
-        """Keeps a connection for the next request."""
+        """Keep a connection for the next request."""
         connection.idle_since = self._loop.time()
         self._idle.append(connection)
         if self._queue:
             self._next()
 
     def lost(self, connection: UpstreamConnection) -> None:
-        """Forgets a connection that is closed."""
+        """Forget a connection that is closed."""
         if connection not in self._connections:
             return
         self._connections.remove(connection)
@@ -149,19 +140,19 @@ class ConnectionPool:
             self._when_closed.set_result(None)
 
     def sweep(self) -> None:
-        """Closes the connections that have been idle for too long."""
+        """Close the connections that have been idle for too long."""
         since = self._loop.time() - self._keepalive
         for connection in [one for one in self._idle if one.idle_since <= since]:
             connection.drop()
 
     def shut(self) -> None:
-        """Opens no more connections, and lets nobody wait for one."""
+        """Open no more connections, and refuse the requests that wait for one."""
         self._shut = True
         while self._queue:
             self._next()
 
     async def close(self) -> None:
-        """Closes every connection, and returns when they are closed."""
+        """Close every connection, and return when they are closed."""
         self.shut()
         for connection in list(self._connections):
             connection.cut()

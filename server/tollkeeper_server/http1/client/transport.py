@@ -1,4 +1,4 @@
-"""The transport on httptools."""
+"""The data plane's transport, on connections that are kept."""
 
 import asyncio
 
@@ -27,14 +27,13 @@ class Http1Transport:
         self._tls = client_context()
         self._limit = limit
         self._keepalive = keepalive
-        # By the base of the URL, with the key of the dial unless that is the default.
+        # The key is the base of the URL, with the key of the dial unless that is the default.
         self._pools: dict[str | tuple[str, str], ConnectionPool] = {}
         self._connectors: dict[str, Connector] = {}
         self._sweeper: asyncio.TimerHandle | None = None
         self._closed = False
 
     async def open(self, request: Outgoing) -> Incoming:
-        """Sends a request and returns the answer once its headers are there."""
         base, target = split_url(request.url)
         key = request.dial.key
         pool = self._pools.get((base, key) if key else base) or self._pool(base, request.dial)
@@ -54,8 +53,8 @@ class Http1Transport:
                 raise
         else:
             return answer
-        # A kept connection may have died while idle, which shows only now. Once is enough, and the
-        # others that are kept have been idle for longer.
+        # The kept connection died while idle, which shows only now. The others that are kept have been idle
+        # for longer, so the request is sent once more, on a new one.
         connection = await pool.get(min(timeouts.connect, end - self._loop.time()), fresh=True)
         answer = connection.begin(request, head, self._loop.time(), end)
         await answer.head()
@@ -67,11 +66,7 @@ class Http1Transport:
         if connector is None:
             connector = self._connectors[dial.key] = Connector(self._loop, self._tls, dial)
         pool = ConnectionPool(
-            address,
-            connector.connect,
-            limit=self._limit,
-            keepalive=self._keepalive,
-            loop=self._loop,
+            address, connector.connect, limit=self._limit, keepalive=self._keepalive, loop=self._loop
         )
         if self._closed:
             pool.shut()
@@ -91,7 +86,6 @@ class Http1Transport:
         self._sweeper = self._loop.call_later(self._keepalive, self._sweep) if self._pools else None
 
     async def close(self) -> None:
-        """Closes every connection."""
         self._closed = True
         if self._sweeper is not None:
             self._sweeper.cancel()

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import Protocol
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from tollkeeper_server.dataplane.caller import EXTENSION, LISTENER, MAX_HEADER_BYTES, App, Message
@@ -12,46 +12,15 @@ from tollkeeper_server.http1.server.head import CHUNKED, CLOSE, encode_head
 from tollkeeper_server.http1.server.parse import RequestHead
 from tollkeeper_server.snapshot.model import Header
 
+if TYPE_CHECKING:
+    from tollkeeper_server.http1.server.connection import CallerConnection
+    from tollkeeper_server.http1.server.queue import RequestQueue
+
 _log = logging.getLogger("tollkeeper.http")
 _ASGI = {"version": "3.0", "spec_version": "2.3"}
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _DISCONNECT = {"type": "http.disconnect"}
 _NO_BODY = -1
-
-
-class Channel(Protocol):
-    """The bytes of the caller's connection, both ways."""
-
-    loop: asyncio.AbstractEventLoop
-    client: tuple[str, int] | None
-    """The caller's address and port, if they are known."""
-    blocked: asyncio.Future[None] | None
-    """Done once the caller has taken enough of what was sent; None if it has."""
-
-    def write(self, *pieces: bytes) -> None:
-        """Send bytes, unless the caller has left."""
-
-    def pause_reading(self) -> None:
-        """Let the caller wait with what it sends."""
-
-    def resume_reading(self) -> None:
-        """Read on."""
-
-
-class Turn(Protocol):
-    """The requests of the connection, of which this one is the current."""
-
-    tasks: set[asyncio.Task[None]]
-    """The requests that are being answered; each leaves by itself."""
-
-    def is_last(self) -> bool:
-        """Return whether the connection closes after the current answer."""
-
-    def ended(self, *, keep: bool) -> None:
-        """Record that the answer is whole. Unless `keep`, no other follows."""
-
-    def broke(self, *, reset: bool) -> None:
-        """Record that the answer will not become whole. With `reset` it has no other visible end."""
 
 
 class RequestCycle:
@@ -61,15 +30,14 @@ class RequestCycle:
     """
 
     __slots__ = (
-        "_body_read", "_body_told", "_channel", "_chunked", "_expects", "_gone", "_head", "_keep", "_left",
-        "_pieces", "_size", "_started", "_turn", "_waiter", "_when_gone", "finished", "headers_checked",
+        "_body_read", "_body_told", "_chunked", "_connection", "_expects", "_gone", "_head", "_keep", "_left",
+        "_pieces", "_queue", "_size", "_waiter", "_when_gone", "answered", "finished", "headers_checked",
         "more_body", "scope", "task",
     )  # fmt: skip
 
-    def __init__(self, channel: Channel, turn: Turn, head: RequestHead, listener: str) -> None:
-        """Take the request's head and the name of its listener."""
-        self._channel = channel
-        self._turn = turn
+    def __init__(self, connection: "CallerConnection", queue: "RequestQueue", head: RequestHead) -> None:
+        self._connection = connection
+        self._queue = queue
         self.task: asyncio.Task[None]
         path = head.path.decode("latin-1")
         self.scope: Message = {
@@ -83,9 +51,9 @@ class RequestCycle:
             "query_string": head.query,
             "root_path": "",
             "headers": head.headers,
-            "client": channel.client,
+            "client": connection.client,
             "extensions": {EXTENSION: self},
-            LISTENER: listener,
+            LISTENER: connection.listener.name,
         }
         # httptools lets no control character pass in a name or a value.
         self.headers_checked = head.size <= MAX_HEADER_BYTES
@@ -99,19 +67,15 @@ class RequestCycle:
         self._when_gone: Callable[[], None] | None = None
         self._gone = False
         self._head = b""
-        self._started = False
         self._chunked = False
         # Bytes of the answer's body to come, `_NO_BODY` if it has none; None if its length is not known.
         self._left: int | None = None
         self.more_body = True
         """Whether more of the request's body is to come."""
+        self.answered = False
+        """Whether the answer has begun."""
         self.finished = False
         """Whether the answer has ended."""
-
-    @property
-    def answered(self) -> bool:
-        """Whether the answer has begun."""
-        return self._started
 
     async def run(self, app: App) -> None:
         """Have the application answer."""
@@ -123,12 +87,12 @@ class RequestCycle:
             # The scope refers to this: the circle would be left to the garbage collector.
             del self.scope
             self._when_gone = None
-            self._turn.tasks.discard(self.task)
+            self._connection.listener.tasks.discard(self.task)
             if not self.finished:
                 self.finished = True
                 self._flush()
                 if not self._gone:  # otherwise the caller has left, or has been told why
-                    self._turn.broke(reset=self._started and self._left is None and not self._chunked)
+                    self._queue.broke(reset=self.answered and self._left is None and not self._chunked)
 
     # The side of the parser and the connection.
 
@@ -139,7 +103,7 @@ class RequestCycle:
         self._pieces.append(piece)
         self._size += len(piece)
         if self._size > HELD_BYTES:
-            self._channel.pause_reading()
+            self._connection.pause_reading()
         if self._waiter is not None:
             self._wake()
 
@@ -164,39 +128,34 @@ class RequestCycle:
             if not waiter.done():
                 waiter.set_result(None)
 
-    # The side of the data plane (dataplane/caller.py).
+    # The side of the data plane: `Caller`.
 
     def whole_body(self) -> bytes | None:
-        """Take the request's body if all of it is there and nothing of it was read; else None."""
         if self.more_body or self._body_read:
             return None
         self._body_read = self._body_told = True
         return self._take()
 
     def answer(self, status: int, headers: list[Header], body: bytes) -> None:
-        """Send a whole answer at once."""
         if not self._gone:
             self._start(status, headers)
             self._send_body(body, more=False)
 
     def write_part(self, part: bytes) -> bool:
-        """Send a part of the answer's body at once. Return whether the caller takes more for now."""
-        channel = self._channel
+        connection = self._connection
         # The common case, once for each event of a stream: `_send_body` would do the same in more steps.
         if self._chunked and part and not (self._head or self._gone or self.finished):
-            channel.write(b"%x\r\n%b\r\n" % (len(part), part))
+            connection.write(b"%x\r\n%b\r\n" % (len(part), part))
         elif part and not self._gone:
             self._send_body(part, more=True)
-        return channel.blocked is None
+        return connection.blocked is None
 
     async def ready(self) -> None:
-        """Return when the caller takes more."""
-        blocked = self._channel.blocked
+        blocked = self._connection.blocked
         if blocked is not None:
             await asyncio.shield(blocked)
 
     def when_gone(self, call: Callable[[], None] | None) -> None:
-        """Have `call` called if the caller leaves before the answer has ended; None calls it off."""
         self._when_gone = call
         if call is not None and self._gone:
             call()
@@ -207,14 +166,14 @@ class RequestCycle:
         """Return the next part of the request's body, or a message that no more will come."""
         if self._expects:
             self._expects = False
-            if not self._started and self.more_body and not self._gone:
-                self._channel.write(_CONTINUE)
+            if not self.answered and self.more_body and not self._gone:
+                self._connection.write(_CONTINUE)
         while not (self._gone or self.finished):
             if self._pieces or not (self.more_body or self._body_told):
                 self._body_read = True
                 self._body_told = not self.more_body
                 return {"type": "http.request", "body": self._take(), "more_body": self.more_body}
-            self._waiter = waiter = self._channel.loop.create_future()
+            self._waiter = waiter = self._connection.loop.create_future()
             await waiter
         return _DISCONNECT
 
@@ -223,7 +182,7 @@ class RequestCycle:
         body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         pieces.clear()
         if self._size > HELD_BYTES:
-            self._channel.resume_reading()
+            self._connection.resume_reading()
         self._size = 0
         return body
 
@@ -235,12 +194,12 @@ class RequestCycle:
         if message["type"] == "http.response.start":
             self._start(message["status"], message["headers"])
             # The head goes out with the body's first part, if that comes at once; else it does not wait.
-            self._channel.loop.call_soon(self._flush)
+            self._connection.loop.call_soon(self._flush)
         else:
             self._send_body(message.get("body", b""), more=message.get("more_body", False))
 
     def _start(self, status: int, headers: list[Header]) -> None:
-        if self._started:
+        if self.answered:
             raise RuntimeError("the answer has begun already")
         version, method = self.scope["http_version"], self.scope["method"]
         length: int | None = None
@@ -260,38 +219,38 @@ class RequestCycle:
             more.append(CHUNKED)
         else:
             self._keep = False  # what has no length ends with the connection (RFC 9112, 6.3)
-        self._keep = self._keep and not closes and not self._turn.is_last()
+        self._keep = self._keep and not closes and not self._queue.is_last()
         if not (self._keep or closes):
             more.append(CLOSE)
         self._head = encode_head(status, headers, *more)
-        self._started = True
+        self.answered = True
 
     def _flush(self) -> None:
         head, self._head = self._head, b""
         if head:
-            self._channel.write(head)
+            self._connection.write(head)
 
     def _send_body(self, body: bytes, *, more: bool) -> None:
-        if self.finished or not self._started:
+        if self.finished or not self.answered:
             raise RuntimeError("a part of a body came before the answer's head, or after its end")
         head, self._head = self._head, b""
         if self._chunked:
             chunk = b"%x\r\n%b\r\n" % (len(body), body) if body else b""
-            self._channel.write(head + chunk if more else head + chunk + LAST_CHUNK)
+            self._connection.write(head + chunk if more else head + chunk + LAST_CHUNK)
         elif self._left == _NO_BODY:
             if head:
-                self._channel.write(head)
+                self._connection.write(head)
         else:
             if self._left is not None:
                 self._left -= len(body)
                 if self._left < 0 or (self._left and not more):
                     raise RuntimeError("the answer's body is not as long as its head says")
             if len(body) < JOINED_BYTES:
-                self._channel.write(head + body)
+                self._connection.write(head + body)
             else:
-                self._channel.write(head, body)
+                self._connection.write(head, body)
         if not more:
             self.finished = True
             if self._waiter is not None:
                 self._wake()
-            self._turn.ended(keep=self._keep)
+            self._queue.ended(keep=self._keep)

@@ -1,4 +1,4 @@
-"""The data listener: HTTP/1.1 on one port, the data plane and nothing else behind it."""
+"""The data listener: HTTP/1.1 on one port, for the data plane alone."""
 
 import asyncio
 import contextlib
@@ -68,7 +68,7 @@ class DataListener:
         if self.tasks:
             await asyncio.wait(self.tasks)
         for connection in list(self._connections):  # a caller that does not read holds nothing up
-            connection.cut()
+            connection.abort()
         await self._empty.wait()
         await server.wait_closed()
 

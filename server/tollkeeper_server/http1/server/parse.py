@@ -1,5 +1,6 @@
 """Requests out of a caller's bytes: HTTP/1.1 without a socket."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 import httptools
@@ -30,22 +31,12 @@ class RequestHead(Struct, frozen=True, gc=False):
 
 
 class RequestBody(Protocol):
-    """What takes the body of one request."""
+    """What takes the body of one request (cycle.py)."""
 
     more_body: bool
 
-    def feed(self, piece: bytes) -> None:
-        """Take a part of the body."""
-
-    def feed_end(self) -> None:
-        """Take the end of the body, which clears `more_body`."""
-
-
-class Requests(Protocol):
-    """What takes requests, each as soon as its head is complete."""
-
-    def begin(self, head: RequestHead) -> RequestBody:
-        """Take a request, and return what takes its body."""
+    def feed(self, piece: bytes) -> None: ...
+    def feed_end(self) -> None: ...
 
 
 class RequestParser:
@@ -57,12 +48,13 @@ class RequestParser:
     """
 
     __slots__ = (
-        "_arrived", "_body", "_expects", "_headers", "_parser", "_piece", "_requests", "_resuming", "_unread",
+        "_arrived", "_begin", "_body", "_expects", "_headers", "_parser", "_piece", "_resuming", "_unread",
         "_url", "in_head",
     )  # fmt: skip
 
-    def __init__(self, requests: Requests) -> None:
-        self._requests = requests
+    def __init__(self, begin: Callable[[RequestHead], RequestBody]) -> None:
+        """`begin` is called with each head as soon as it is complete, and returns what takes the body."""
+        self._begin = begin
         self._parser: httptools.HttpRequestParser | None = self._new_parser()
         self._url = b""
         self._headers: list[Header] = []
@@ -154,7 +146,7 @@ class RequestParser:
         assert parser is not None
         version = parser.get_http_version()
         path, query = split_target(self._url)
-        self._body = self._requests.begin(
+        self._body = self._begin(
             RequestHead(
                 parser.get_method().decode("ascii"),
                 version,

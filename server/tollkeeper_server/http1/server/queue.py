@@ -1,55 +1,28 @@
 """The requests of one connection: one is answered at a time, in the order in which they came."""
 
-import asyncio
 from collections import deque
-from typing import Protocol
+from typing import TYPE_CHECKING
 
-from tollkeeper_server.dataplane.caller import App
 from tollkeeper_server.errors import TollkeeperError
-from tollkeeper_server.http1.server.cycle import Channel, RequestCycle
+from tollkeeper_server.http1.server.cycle import RequestCycle
 from tollkeeper_server.http1.server.parse import RequestHead
 from tollkeeper_server.http1.server.refusal import refusal
 
+if TYPE_CHECKING:
+    from tollkeeper_server.http1.server.connection import CallerConnection
+
 _REQUEST = "request"  # asyncio would make a name for each task
-
-
-class Application(Protocol):
-    """The listener that the requests came in by, and the application behind it."""
-
-    app: App
-    loop: asyncio.AbstractEventLoop
-    name: str
-    tasks: set[asyncio.Task[None]]
-    """The requests that are being answered."""
-
-
-class Connection(Channel, Protocol):
-    """The connection that the requests came in on."""
-
-    def rest(self) -> None:
-        """Wait for the next request: none is under way."""
-
-    def close(self) -> None:
-        """Close once everything is sent."""
-
-    def linger(self) -> None:
-        """Close once the caller does or has had the time to read its answer."""
-
-    def reset(self) -> None:
-        """Close so that the caller learns that the answer is not whole."""
 
 
 class RequestQueue:
     """Begins to answer a request once the one before is answered (RFC 9112, 9.3.2)."""
 
-    __slots__ = ("_connection", "_listener", "_refusal", "_waiting", "current", "is_shut", "latest", "tasks")
+    __slots__ = ("_connection", "_refusal", "_waiting", "current", "is_shut", "latest")
 
-    def __init__(self, connection: Connection, listener: Application) -> None:
+    def __init__(self, connection: "CallerConnection") -> None:
         self._connection = connection
-        self._listener = listener
         self._waiting: deque[RequestCycle] = deque()
         self._refusal: TollkeeperError | None = None
-        self.tasks = listener.tasks
         self.current: RequestCycle | None = None
         """The request that is being answered."""
         self.latest: RequestCycle | None = None
@@ -59,7 +32,7 @@ class RequestQueue:
 
     def begin(self, head: RequestHead) -> RequestCycle:
         """Take a request, and answer it if it is its turn."""
-        self.latest = cycle = RequestCycle(self._connection, self, head, self._listener.name)
+        self.latest = cycle = RequestCycle(self._connection, self, head)
         if self.current is None:
             self._start(cycle)
         else:
@@ -69,9 +42,9 @@ class RequestQueue:
 
     def _start(self, cycle: RequestCycle) -> None:
         self.current = cycle
-        listener = self._listener
+        listener = self._connection.listener
         cycle.task = listener.loop.create_task(cycle.run(listener.app), name=_REQUEST)
-        self.tasks.add(cycle.task)
+        listener.tasks.add(cycle.task)
 
     def refuse(self, error: TollkeeperError) -> None:
         """Answer with an error once everything before it is answered. No further request may begin."""

@@ -168,6 +168,21 @@ async def test_an_answer_given_at_once_is_like_one_in_messages() -> None:
         assert heads == [b"HTTP/1.1 201 Created\r\ncontent-length: 2\r\n\r\n"] * 3
 
 
+async def test_a_part_that_comes_at_once_goes_out_behind_the_head() -> None:
+    async def app(scope: Message, receive: Receive, send: Send) -> None:
+        await start(send)
+        assert caller_of(scope).write_part(b"hi")
+        assert caller_of(scope).write_part(b"")
+        assert caller_of(scope).write_part(b"ho")
+        await part(send, b"", more=False)
+
+    async with served(app) as door:
+        line = await door.connect()
+        line.send(GET)
+        assert (await line.head()).endswith(b"transfer-encoding: chunked\r\n\r\n")
+        assert await line.reader.readexactly(19) == b"2\r\nhi\r\n2\r\nho\r\n0\r\n\r\n"
+
+
 async def test_what_a_request_held_is_gone_with_it() -> None:
     """Circles would be left to the garbage collector, which holds every request up."""
 

@@ -42,7 +42,7 @@ class Reading:
     error: TollkeeperError | None = None
 
     def __post_init__(self) -> None:
-        self.parser = RequestParser(self)
+        self.parser = RequestParser(self.begin)
 
     def begin(self, head: RequestHead) -> Got:
         """Take a request."""
@@ -170,6 +170,12 @@ def test_a_body_has_no_bound() -> None:
     )
     assert reading.error is None
     assert reading.got[0].body == piece * 4
+
+
+def test_a_head_counts_from_the_piece_in_which_it_began() -> None:
+    first, second = b"GET / HTTP/1.1\r\na: b\r\n\r\n", b"GET / HTTP/1.1\r\n\r\n"
+    sizes = [got.head.size for got in Reading().feed([first, second, first + second[:9], second[9:]]).got]
+    assert sizes == [len(first), len(second), len(first) + 9, len(first) + len(second)]
 
 
 def test_after_it_stopped_nothing_is_read() -> None:
