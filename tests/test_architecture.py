@@ -18,7 +18,7 @@ ROOMS: dict[str, set[str]] = {
     "errors": set(),
     "domain": set(),
     "telemetry": {"domain"},
-    "settings": set(),
+    "settings": {"domain"},
     "simulator": set(),
     "store": {"domain", "errors", "telemetry"},
     "ledger": {"domain", "errors", "telemetry", "store.ports"},
@@ -45,7 +45,14 @@ ROOMS: dict[str, set[str]] = {
         "providers",
         "snapshot.rules",
     },
-    "http1": {"domain", "errors", "providers", "snapshot.model", "dataplane"},
+    "http1": {
+        "domain",
+        "errors",
+        "providers.dialects.openai",
+        "snapshot.model",
+        "dataplane.caller",
+        "dataplane.transport",
+    },
     "doors": {"domain", "errors", "telemetry", "snapshot.model", "dataplane", "management", "http1"},
 }
 # These put the rest together and may import all of it.

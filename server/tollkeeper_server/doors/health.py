@@ -6,8 +6,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import grpc
-from grpc_health.v1 import health_pb2
-from grpc_health.v1._async import HealthServicer
+from grpc_health.v1 import health, health_pb2
 
 from tollkeeper_server.doors.ops import is_ready
 
@@ -18,7 +17,7 @@ _SERVING = health_pb2.HealthCheckResponse.SERVING
 _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
 
-class Health(HealthServicer):
+class Health(health.aio.HealthServicer):
     """Answers for the whole server and for each of its services alike."""
 
     def __init__(
@@ -26,18 +25,18 @@ class Health(HealthServicer):
         services: Sequence[str],
         ready: Callable[[], Awaitable[Mapping[str, str | None]]] | None,
     ) -> None:
-        """Takes what stands in the way by part; without it the server serves until it is closed."""
+        """`ready` returns the problem of each part; without it the server serves until it is closed."""
         super().__init__()
         self._services = ("", *services)
         self._ready = ready
         self._watch: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begins to tell those who watch of every change, within a second."""
+        """Begin to report every change to the clients that watch, within a second."""
         self._watch = asyncio.create_task(self._keep_watch())
 
     async def close(self) -> None:
-        """Tells everybody that this server serves no more."""
+        """Report that this server serves no more."""
         if self._watch is not None:
             self._watch.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -48,7 +47,7 @@ class Health(HealthServicer):
     async def Check(  # noqa: N802 - gRPC's name
         self, request: health_pb2.HealthCheckRequest, context: _Context
     ) -> health_pb2.HealthCheckResponse:
-        """Answers as of now."""
+        """Answer as of now."""
         await self._refresh()
         return await super().Check(request, context)
 
