@@ -74,7 +74,8 @@ def find_destination(
     if not name:
         return Destination(_unnamed(exchange, matched.endpoint, token, group or default_group), rule=rule)
     exchange.model_asked = name
-    route = exchange.snapshot.resolve(name)
+    snapshot = exchange.snapshot
+    route = snapshot.routes.get(name) or snapshot.resolve(name)  # only patterns need the call
     if route is None:
         group = group or default_group
         if not group:

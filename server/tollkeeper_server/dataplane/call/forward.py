@@ -84,5 +84,10 @@ def outgoing_url(exchange: Exchange, plan: Plan, leg: Leg) -> str:
     query = exchange.scope["query_string"].decode("latin-1")
     if matched.path_model:
         query = without_api_version(query)
-    model = leg.upstream_model or exchange.model_asked
-    return target.provider.url(target, matched.path, query, model, matched.endpoint.name)
+    if target.full_url:
+        mark = "&" if "?" in target.full_url else "?"
+        return f"{target.full_url}{mark}{query}" if query else target.full_url
+    if target.provider.url is not None:
+        model = leg.upstream_model or exchange.model_asked
+        return target.provider.url(target, matched.path, query, model, matched.endpoint.name)
+    return f"{target.base_url}{matched.path}?{query}" if query else f"{target.base_url}{matched.path}"

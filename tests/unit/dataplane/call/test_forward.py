@@ -41,6 +41,7 @@ FULL_URL = target("full", Provider.GENERIC, base_url="", full_url="http://full.t
             leg_to(target(), ""),
             "http://upstream.test/v1/files?api-version=1",
         ),
+        (("/v1/messages", b""), leg_to(ANTHROPIC, "claude"), "http://anthropic.test/v1/messages"),
         ((CHAT, b""), leg_to(FULL_URL, "m"), "http://full.test/run"),
         ((CHAT, b"a=b"), leg_to(FULL_URL, "m"), "http://full.test/run?a=b"),
         (
