@@ -74,7 +74,7 @@ def _target(**changes: Any) -> Target:
 def _served_by(snapshot: Snapshot, name: str) -> list[tuple[str, str]]:
     route = snapshot.resolve(name)
     assert route is not None
-    return [(leg.target.name, leg.upstream_model) for leg in route.pool.legs]
+    return [(member.target.name, member.upstream_model) for member in route.pool.members]
 
 
 def test_models_are_found_by_name_alias_and_pattern() -> None:
