@@ -15,14 +15,7 @@ from tollkeeper_server.simulator.faults import NONE, FaultError, Faults, Garbage
 from tollkeeper_server.simulator.faults import parse as parse_faults
 from tollkeeper_server.simulator.headers import answer_headers
 from tollkeeper_server.simulator.recorder import Record
-from tollkeeper_server.simulator.reply import (
-    Answer,
-    RefusalError,
-    Reply,
-    as_json,
-    error_body,
-    error_event,
-)
+from tollkeeper_server.simulator.reply import Answer, RefusalError, Reply, as_json, error_body, error_event
 from tollkeeper_server.simulator.request import Request
 from tollkeeper_server.simulator.state import State
 

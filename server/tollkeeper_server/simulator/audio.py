@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from tollkeeper_server.simulator import wording
-from tollkeeper_server.simulator.call import ApiCall
+from tollkeeper_server.simulator.call import ApiCall, missing_parameter
 from tollkeeper_server.simulator.reply import (
     Answer,
     EventStream,
@@ -69,9 +69,7 @@ def _listen(call: ApiCall) -> _Recording:
     form = call.form()
     uploads = form.uploads("file")
     if not uploads:
-        raise RefusalError(
-            400, "Missing required parameter: 'file'.", code="missing_required_parameter", param="file"
-        )
+        raise missing_parameter("file")
     seconds = max(1, -(-len(uploads[0].content) // BYTES_PER_SECOND))
     return _Recording(form, call.model(form.field("model")), seconds, call.compose())
 
@@ -124,10 +122,7 @@ def _written(recording: _Recording, usage: Json | None, task: str) -> Reply:
             return as_json(body | {"segments": [segment], **billed})
         case _:
             raise RefusalError(
-                400,
-                f"Invalid value: '{form}'.",
-                code="invalid_value",
-                param="response_format",
+                400, f"Invalid value: '{form}'.", code="invalid_value", param="response_format"
             )
 
 

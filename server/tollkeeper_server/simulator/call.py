@@ -89,3 +89,9 @@ Handler = Callable[[ApiCall], Reply]
 def not_found(kind: str, key: str) -> RefusalError:
     """Return the refusal for an object that does not exist."""
     return RefusalError(404, f"No {kind} found with id '{key}'.", code="not_found", param="id")
+
+
+def missing_parameter(name: str) -> RefusalError:
+    """Return the refusal of a request without a required parameter."""
+    message = f"Missing required parameter: '{name}'."
+    return RefusalError(400, message, code="missing_required_parameter", param=name)

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from tollkeeper_server.simulator import wording
-from tollkeeper_server.simulator.call import ApiCall
+from tollkeeper_server.simulator.call import ApiCall, missing_parameter
 from tollkeeper_server.simulator.reply import EventStream, Json, RefusalError, Reply, as_json, named_event
 from tollkeeper_server.simulator.state import now
 
@@ -55,9 +55,7 @@ def generate(call: ApiCall) -> Reply:
     """Answer POST /images/generations."""
     body = call.decode(_decoder)
     if not body.prompt:
-        raise RefusalError(
-            400, "Missing required parameter: 'prompt'.", code="missing_required_parameter", param="prompt"
-        )
+        raise missing_parameter("prompt")
     return _answer(call, body, body.model or call.deployment or "dall-e-2", 0, "image_generation")
 
 
@@ -65,9 +63,7 @@ def edit(call: ApiCall) -> Reply:
     """Answer POST /images/edits."""
     body, inputs = _from_form(call)
     if not body.prompt:
-        raise RefusalError(
-            400, "Missing required parameter: 'prompt'.", code="missing_required_parameter", param="prompt"
-        )
+        raise missing_parameter("prompt")
     return _answer(call, body, body.model or call.deployment or "gpt-image-1", inputs, "image_edit")
 
 
@@ -81,9 +77,7 @@ def _from_form(call: ApiCall) -> tuple[ImageRequest, int]:
     form = call.form()
     images = len(form.uploads("image"))
     if not images:
-        raise RefusalError(
-            400, "Missing required parameter: 'image'.", code="missing_required_parameter", param="image"
-        )
+        raise missing_parameter("image")
     fields = {
         name: values[0] for name, values in form.fields.items() if name in ImageRequest.__struct_fields__
     }

@@ -122,12 +122,8 @@ def cancel(call: ApiCall) -> Reply:
 def input_items(call: ApiCall) -> Reply:
     """Answer GET /responses/{id}/input_items."""
     items = _stored(call, call.params[0]).input_items
-    ends = (
-        {"first_id": items[0]["id"], "last_id": items[-1]["id"]}
-        if items
-        else {"first_id": None, "last_id": None}
-    )
-    return as_json({"object": "list", "data": items, **ends, "has_more": False})
+    first, last = (items[0]["id"], items[-1]["id"]) if items else (None, None)
+    return as_json({"object": "list", "data": items, "first_id": first, "last_id": last, "has_more": False})
 
 
 def count_tokens(call: ApiCall) -> Reply:
@@ -170,9 +166,8 @@ def _item(raw: Json) -> Item:
     try:
         return msgspec.convert(raw, Item)
     except msgspec.ValidationError as error:
-        raise RefusalError(
-            400, f"Invalid type or value: {error}", code="invalid_type", param="input"
-        ) from None
+        message = f"Invalid type or value: {error}"
+        raise RefusalError(400, message, code="invalid_type", param="input") from None
 
 
 def _input_items(call: ApiCall, body: ResponseRequest) -> list[Json]:
@@ -242,10 +237,8 @@ def _stream_events(response: Json, item: Json, words: Wording) -> Iterator[tuple
     yield "response.output_item.added", {"output_index": 0, "item": begun}
     if "arguments" in item:
         yield "response.function_call_arguments.delta", {**where, "delta": item["arguments"]}
-        yield (
-            "response.function_call_arguments.done",
-            {**where, "arguments": item["arguments"], "name": item["name"]},
-        )
+        done = {**where, "arguments": item["arguments"], "name": item["name"]}
+        yield "response.function_call_arguments.done", done
     else:
         where["content_index"] = 0
         part: Json = {"type": "output_text", "text": "", "annotations": [], "logprobs": []}
