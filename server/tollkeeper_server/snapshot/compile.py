@@ -1,4 +1,4 @@
-"""Turns stored configuration into a snapshot. Pure: the same input gives the same snapshot."""
+"""Compiles the stored configuration into a snapshot. Pure: the same input gives the same snapshot."""
 
 import base64
 from collections.abc import Callable, Iterable, Mapping
@@ -33,7 +33,7 @@ from tollkeeper_server.store.sealed import (
 )
 
 OpenSecret = Callable[[str, Context], str]
-"""Opens a sealed text for a context. Raises `UnsealError` if it can't."""
+"""Opens a text that is sealed for a context. Raises `UnsealError` if it can't be opened."""
 
 
 class CompileError(Exception):
@@ -54,10 +54,10 @@ def compile_snapshot(
     open_secret: OpenSecret,
     default_timeouts: Timeouts,
 ) -> Snapshot:
-    """Compiles a snapshot. Raises `CompileError` if a secret, a timeout or a rule can't be used.
+    """Compile a snapshot. Raises `CompileError` if a secret, a timeout or a rule can't be used.
 
-    Where two models claim a name, the name proper wins over an alias and the older model over the
-    younger: concurrent edits may let this arise, and every process must decide it alike.
+    Where two models claim a name, a model's own name wins over an alias, and the older model over the
+    younger. Concurrent edits can cause such a conflict, and every process must decide it alike.
     """
     active = [upstream for upstream in upstreams if upstream.is_active]
     targets = {upstream.name: compile_target(upstream, open_secret, default_timeouts) for upstream in active}
@@ -90,7 +90,7 @@ def compile_snapshot(
 
 
 def pool_of_one(target: Target) -> Pool:
-    """Returns the pool of a target by itself, called by the policy that is the default."""
+    """Return a pool with one target only, called by the default policy."""
     policy = TrafficPolicy()
     return make_pool(f"upstream/{target.name}", target.name, "", (make_leg(target, "", 1, policy),), policy)
 
@@ -139,7 +139,7 @@ def _deployment_leg(
 
 
 def make_pool(key: str, name: str, group: str, legs: tuple[Leg, ...], policy: TrafficPolicy) -> Pool:
-    """Returns legs as a policy chooses among them."""
+    """Return the pool of legs that a policy chooses among."""
     return Pool(
         key=key,
         name=name,
@@ -152,7 +152,7 @@ def make_pool(key: str, name: str, group: str, legs: tuple[Leg, ...], policy: Tr
 
 
 def make_leg(target: Target, upstream_model: str, weight: int, policy: TrafficPolicy) -> Leg:
-    """Returns a target as a policy has it called."""
+    """Return the leg that calls a target by a policy."""
     own = {name: policy.timeouts[name] for name in ("connect", "idle") if name in policy.timeouts}
     timeouts = msgspec.structs.replace(target.timeouts, **own)
     whole = timeouts
@@ -190,7 +190,7 @@ def _listener(listener: Listener) -> ListenerView:
 
 
 def compile_target(upstream: Upstream, open_secret: OpenSecret, defaults: Timeouts) -> Target:
-    """Makes an upstream ready to be called."""
+    """Return the target that calls an upstream."""
     key = _open(open_secret, upstream.api_key, upstream_api_key(upstream.name)) or ""
     headers: list[Header] = []
     fallback: list[Header] = []
@@ -260,7 +260,7 @@ def _generic_credential(upstream: Upstream, key: str) -> tuple[Header, ...]:
 
 
 def bearer(key: str) -> tuple[Header, ...]:
-    """Returns the header that presents a key as RFC 6750 says."""
+    """Return the header that presents a key as a bearer token (RFC 6750)."""
     return ((b"authorization", b"Bearer " + key.encode()),)
 
 

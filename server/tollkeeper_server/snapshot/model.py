@@ -1,4 +1,4 @@
-"""The picture of the configuration that the hot path reads. A request keeps the one it started with."""
+"""The snapshot of the configuration. A request keeps the snapshot that it started with."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ Header = tuple[bytes, bytes]
 
 @dataclass(frozen=True, slots=True)
 class ProjectView:
-    """What admission needs to know of a project. `api_key` is open: keep it out of logs."""
+    """The fields of a project that admission needs. `api_key` is not sealed: keep it out of logs."""
 
     id: str
     is_active: bool
@@ -137,7 +137,7 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class ListenerView:
-    """What a listener does with requests. `address` is `HOST:PORT`, `head_timeout` in seconds."""
+    """A listener, ready to route requests. `address` is `HOST:PORT`, `head_timeout` is in seconds."""
 
     name: str
     address: str
@@ -149,10 +149,10 @@ class ListenerView:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The whole of it. `routes` by name and alias; `patterns` the longest first.
+    """The configuration. `routes` are by name and alias; `patterns` are ordered by length, longest first.
 
-    `groups`, `listeners` and `targets` are by name, those that are active. `default` serves requests that
-    name no model.
+    `groups`, `listeners` and `targets` are by name; listeners and targets are the active ones. `default`
+    serves requests that name no model.
     """
 
     revision: int
@@ -165,7 +165,7 @@ class Snapshot:
     targets: Mapping[str, Target] = field(default_factory=dict)
 
     def resolve(self, name: str) -> Route | None:
-        """Returns the route for the name a caller asked for, or None if it is unknown."""
+        """Return the route for the model name in a request; None if no model has it."""
         route = self.routes.get(name)
         if route is not None:
             return route
