@@ -1,4 +1,4 @@
-"""Models: the names applications ask for, and the deployments that serve them."""
+"""Models: the names that applications ask for, and the deployments that serve them."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -24,7 +24,7 @@ class Capability(StrEnum):
 
 
 class Price(Struct, frozen=True, kw_only=True):
-    """What a model's tokens cost, in nano-dollars each. `cached` None is as `prompt`."""
+    """The prices of a model's tokens, in nano-dollars each. `cached` None is the same as `prompt`."""
 
     prompt: int = 0
     completion: int = 0
@@ -32,15 +32,15 @@ class Price(Struct, frozen=True, kw_only=True):
 
 
 class FallbackCause(StrEnum):
-    """What an upstream's answer must say for a model's fallbacks to be tried."""
+    """The errors of an upstream upon which a model's fallbacks are tried."""
 
     CONTEXT_LENGTH = "context_length"
     CONTENT = "content"
 
 
 class Deployment(Struct, frozen=True, kw_only=True):
-    """One place that serves a model. An empty `upstream_model` is the model's own name, or the one
-    that was asked for if that is a pattern. `weight` is from 1 to 65,535.
+    """An upstream that serves a model. An empty `upstream_model` is the model's own name or, if that is a
+    pattern, the name that was asked for. `weight` is from 1 to 65,535.
     """
 
     upstream: str
@@ -49,12 +49,12 @@ class Deployment(Struct, frozen=True, kw_only=True):
 
 
 class Model(Struct, frozen=True, kw_only=True):
-    """A name applications ask for. It identifies the model and never changes.
+    """A model. `name` identifies it and never changes.
 
-    A trailing `*` stands for any rest; such a model serves the names that no other one does, the
-    longest match first. Empty `capabilities` are all of them. Either `deployments`, called by `policy`, or
-    the members of `group`, called by that group's policy, serve it. `fallbacks` are models to try, in order,
-    when all of these are unavailable, or answer with one of `fallback_on`.
+    A trailing `*` stands for any rest: such a model serves the names that no other model serves, the longest
+    match first. Empty `capabilities` are all of them. The model is served either by `deployments`, called by
+    `policy`, or by the members of `group`, called by that group's policy. `fallbacks` are models to try, in
+    order, when all of these are unavailable, or answer with an error in `fallback_on`.
     """
 
     name: str
@@ -73,5 +73,5 @@ class Model(Struct, frozen=True, kw_only=True):
 
 
 def matches(pattern: str, name: str) -> bool:
-    """Tells whether `pattern`, a name or one with a trailing `*`, covers `name`."""
+    """Return whether `pattern`, a name or a prefix with a trailing `*`, matches `name`."""
     return name.startswith(pattern[:-1]) if pattern.endswith("*") else name == pattern
