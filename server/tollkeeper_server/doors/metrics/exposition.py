@@ -1,6 +1,6 @@
-"""`/metrics`: what telemetry/metrics.py counts, and what is read on the spot, in Prometheus's formats.
+"""`/metrics`: the counters of telemetry/metrics.py and the gauges, in Prometheus's formats.
 
-Names and labels are listed in the README.
+The README lists names and labels.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ _END = b"# EOF\n"
 
 
 class Exposition:
-    """Answers scrapes. The event loop goes on between slices of a scrape, each about a millisecond's work."""
+    """Answers scrapes, in slices of about a millisecond between which the event loop serves others."""
 
     def __init__(
         self,
@@ -38,7 +38,7 @@ class Exposition:
         *,
         llmproxy_names: bool = False,
     ) -> None:
-        """`gauges` is asked at every scrape; `llmproxy_names` adds the families of llmproxy.py."""
+        """Call `gauges` at every scrape. `llmproxy_names` adds the families of llmproxy.py."""
         self._metrics = metrics
         self._gauges = gauges
         self._version = version
@@ -49,14 +49,14 @@ class Exposition:
         GCCollector(registry=self._process)
 
     async def answer(self, accept: str) -> Response:
-        """Returns everything as of now: OpenMetrics 1.0 to those who accept it, else text 0.0.4."""
+        """Return all families: in OpenMetrics 1.0 if the scraper accepts it, else in text format 0.0.4."""
         is_open = _accepts_openmetrics(accept)
         encode = openmetrics.generate_latest if is_open else generate_latest
         parts: list[bytes] = []
         name = ""
         for piece in self._pieces():
             text = encode(_Alone(piece)).removesuffix(_END)
-            if piece.name == name:  # its HELP and TYPE are said
+            if piece.name == name:  # HELP and TYPE were written with its first piece
                 text = text.split(b"\n", 2)[2]
             name = piece.name
             parts.append(text)
@@ -67,7 +67,7 @@ class Exposition:
         return Response(200, b"".join(parts), {"content-type": content_type})
 
     def _pieces(self) -> Iterator[Metric]:
-        """Yields families, large ones in several pieces that follow each other."""
+        """Yield the families; a large one comes in several pieces, one after the other."""
         now = self._gauges()
         yield from self._requests()
         yield from self._upstreams()
@@ -224,7 +224,7 @@ class Exposition:
 
 
 class _Alone:
-    """A registry of one family, as the encoders read it."""
+    """A registry with one family, which is what the encoders take."""
 
     def __init__(self, family: Metric) -> None:
         self._family = family
