@@ -185,3 +185,8 @@ class StoreUnavailableError(TollkeeperError):
             f"{part} is not reachable at the moment; try again shortly",
             retry_after=1,
         )
+
+
+def invalid_argument(field: str, why: str) -> TollkeeperError:
+    """Return INVALID_ARGUMENT for a field; `why` is the reason and the remedy."""
+    return TollkeeperError(Reason.INVALID_ARGUMENT, f"{field}: {why}", field=field)

@@ -6,7 +6,7 @@ from typing import TypeVar
 import grpc
 import grpc.aio
 
-from tollkeeper.calls.call import Call
+from tollkeeper.calls.rpc import Rpc
 from tollkeeper.connection import Connection
 from tollkeeper.errors import TollkeeperError, from_status
 
@@ -24,7 +24,7 @@ class Channel:
             else grpc.secure_channel(connection.address, connection.credentials, connection.options)
         )
 
-    def send(self, call: Call[T]) -> T:
+    def send(self, call: Rpc[T]) -> T:
         """Makes the call and waits for its answer. Raises `TollkeeperError`."""
         method = self._channel.unary_unary(call.path, type(call.request).SerializeToString, bytes)
         try:
@@ -47,7 +47,7 @@ class AsyncChannel:
         self.connection = connection
         self._channel: grpc.aio.Channel | None = None
 
-    async def send(self, call: Call[T]) -> T:
+    async def send(self, call: Rpc[T]) -> T:
         """Makes the call. Raises `TollkeeperError`."""
         method = self._open().unary_unary(call.path, type(call.request).SerializeToString, bytes)
         try:

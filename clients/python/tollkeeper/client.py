@@ -6,7 +6,6 @@ from typing import Self
 
 from tollkeeper.calls import (
     configuration,
-    explain,
     groups,
     listeners,
     models,
@@ -27,7 +26,7 @@ from tollkeeper.methods import (
 )
 
 
-class Projects(Methods):
+class ProjectMethods(Methods):
     """Projects: who the tokens belong to. They are deactivated, never destroyed."""
 
     create = blocking(projects.create_project)
@@ -37,7 +36,7 @@ class Projects(Methods):
     revoke_tokens = blocking(projects.revoke_project_tokens)
 
 
-class Tokens(Methods):
+class TokenMethods(Methods):
     """Tokens: what applications present. A secret is shown once, at creation or rotation."""
 
     create = blocking(tokens.create_token)
@@ -48,7 +47,7 @@ class Tokens(Methods):
     rotate = blocking(tokens.rotate_token)
 
 
-class Upstreams(Methods):
+class UpstreamMethods(Methods):
     """Upstreams: the provider endpoints that requests are forwarded to, with their credentials."""
 
     create = blocking(upstreams.create_upstream)
@@ -58,7 +57,7 @@ class Upstreams(Methods):
     delete = blocking(upstreams.delete_upstream)
 
 
-class Groups(Methods):
+class GroupMethods(Methods):
     """Groups: upstreams that serve the same, and how requests are spread over them."""
 
     create = blocking(groups.create_group)
@@ -68,7 +67,7 @@ class Groups(Methods):
     delete = blocking(groups.delete_group)
 
 
-class Models(Methods):
+class ModelMethods(Methods):
     """Models: the names that applications ask for, and the deployments that serve them."""
 
     create = blocking(models.create_model)
@@ -78,7 +77,7 @@ class Models(Methods):
     delete = blocking(models.delete_model)
 
 
-class Listeners(Methods):
+class ListenerMethods(Methods):
     """Listeners: the data plane's ports, each with routing rules and limits of its own."""
 
     create = blocking(listeners.create_listener)
@@ -88,22 +87,22 @@ class Listeners(Methods):
     delete = blocking(listeners.delete_listener)
 
 
-class Usage(Methods):
+class UsageMethods(Methods):
     """Usage: one event a request, and sums of them."""
 
     events = blocking_pages(usage.list_usage_events)
     summary = blocking(usage.summarize_usage)
 
 
-class Configuration(Methods):
+class ConfigurationMethods(Methods):
     """The configuration as a whole."""
 
     apply = blocking(configuration.apply_configuration)
     export = blocking(configuration.export_configuration)
-    explain = blocking(explain.explain_request)
+    explain = blocking(configuration.explain_request)
 
 
-class AsyncProjects(AsyncMethods):
+class AsyncProjectMethods(AsyncMethods):
     """Projects: who the tokens belong to. They are deactivated, never destroyed."""
 
     create = awaiting(projects.create_project)
@@ -113,7 +112,7 @@ class AsyncProjects(AsyncMethods):
     revoke_tokens = awaiting(projects.revoke_project_tokens)
 
 
-class AsyncTokens(AsyncMethods):
+class AsyncTokenMethods(AsyncMethods):
     """Tokens: what applications present. A secret is shown once, at creation or rotation."""
 
     create = awaiting(tokens.create_token)
@@ -124,7 +123,7 @@ class AsyncTokens(AsyncMethods):
     rotate = awaiting(tokens.rotate_token)
 
 
-class AsyncUpstreams(AsyncMethods):
+class AsyncUpstreamMethods(AsyncMethods):
     """Upstreams: the provider endpoints that requests are forwarded to, with their credentials."""
 
     create = awaiting(upstreams.create_upstream)
@@ -134,7 +133,7 @@ class AsyncUpstreams(AsyncMethods):
     delete = awaiting(upstreams.delete_upstream)
 
 
-class AsyncGroups(AsyncMethods):
+class AsyncGroupMethods(AsyncMethods):
     """Groups: upstreams that serve the same, and how requests are spread over them."""
 
     create = awaiting(groups.create_group)
@@ -144,7 +143,7 @@ class AsyncGroups(AsyncMethods):
     delete = awaiting(groups.delete_group)
 
 
-class AsyncModels(AsyncMethods):
+class AsyncModelMethods(AsyncMethods):
     """Models: the names that applications ask for, and the deployments that serve them."""
 
     create = awaiting(models.create_model)
@@ -154,7 +153,7 @@ class AsyncModels(AsyncMethods):
     delete = awaiting(models.delete_model)
 
 
-class AsyncListeners(AsyncMethods):
+class AsyncListenerMethods(AsyncMethods):
     """Listeners: the data plane's ports, each with routing rules and limits of its own."""
 
     create = awaiting(listeners.create_listener)
@@ -164,19 +163,19 @@ class AsyncListeners(AsyncMethods):
     delete = awaiting(listeners.delete_listener)
 
 
-class AsyncUsage(AsyncMethods):
+class AsyncUsageMethods(AsyncMethods):
     """Usage: one event a request, and sums of them."""
 
     events = awaiting_pages(usage.list_usage_events)
     summary = awaiting(usage.summarize_usage)
 
 
-class AsyncConfiguration(AsyncMethods):
+class AsyncConfigurationMethods(AsyncMethods):
     """The configuration as a whole."""
 
     apply = awaiting(configuration.apply_configuration)
     export = awaiting(configuration.export_configuration)
-    explain = awaiting(explain.explain_request)
+    explain = awaiting(configuration.explain_request)
 
 
 class Client:
@@ -209,14 +208,14 @@ class Client:
                 timeout=timeout,
             )
         )
-        self.projects = Projects(self._channel)
-        self.tokens = Tokens(self._channel)
-        self.upstreams = Upstreams(self._channel)
-        self.groups = Groups(self._channel)
-        self.models = Models(self._channel)
-        self.listeners = Listeners(self._channel)
-        self.usage = Usage(self._channel)
-        self.configuration = Configuration(self._channel)
+        self.projects = ProjectMethods(self._channel)
+        self.tokens = TokenMethods(self._channel)
+        self.upstreams = UpstreamMethods(self._channel)
+        self.groups = GroupMethods(self._channel)
+        self.models = ModelMethods(self._channel)
+        self.listeners = ListenerMethods(self._channel)
+        self.usage = UsageMethods(self._channel)
+        self.configuration = ConfigurationMethods(self._channel)
 
     @property
     def address(self) -> str:
@@ -260,14 +259,14 @@ class AsyncClient:
                 timeout=timeout,
             )
         )
-        self.projects = AsyncProjects(self._channel)
-        self.tokens = AsyncTokens(self._channel)
-        self.upstreams = AsyncUpstreams(self._channel)
-        self.groups = AsyncGroups(self._channel)
-        self.models = AsyncModels(self._channel)
-        self.listeners = AsyncListeners(self._channel)
-        self.usage = AsyncUsage(self._channel)
-        self.configuration = AsyncConfiguration(self._channel)
+        self.projects = AsyncProjectMethods(self._channel)
+        self.tokens = AsyncTokenMethods(self._channel)
+        self.upstreams = AsyncUpstreamMethods(self._channel)
+        self.groups = AsyncGroupMethods(self._channel)
+        self.models = AsyncModelMethods(self._channel)
+        self.listeners = AsyncListenerMethods(self._channel)
+        self.usage = AsyncUsageMethods(self._channel)
+        self.configuration = AsyncConfigurationMethods(self._channel)
 
     @property
     def address(self) -> str:

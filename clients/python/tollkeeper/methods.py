@@ -1,15 +1,15 @@
 """Turns one definition of a call (`tollkeeper.calls`) into a method of either client.
 
-A builder such as `create_project(*, name) -> Call[Project]` becomes, with its parameters, types and
+A builder such as `create_project(*, name) -> Rpc[Project]` becomes, with its parameters, types and
 docstring, `create(*, name) -> Project` of the blocking client and `async create(*, name) -> Project` of
 the asynchronous one. So neither can have what the other lacks.
 """
 
 import inspect
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from typing import Concatenate, ParamSpec, Protocol, TypeVar, get_args
+from typing import Concatenate, ParamSpec, Protocol, TypeVar, get_args, get_type_hints
 
-from tollkeeper.calls.call import Call, Pages
+from tollkeeper.calls.rpc import Pages, Rpc
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -18,14 +18,14 @@ T = TypeVar("T")
 class Sender(Protocol):
     """Makes calls and waits for their answers."""
 
-    def send(self, call: Call[T]) -> T:
+    def send(self, call: Rpc[T]) -> T:
         """Makes the call. Raises `TollkeeperError`."""
 
 
 class AsyncSender(Protocol):
     """Makes calls without blocking."""
 
-    async def send(self, call: Call[T]) -> T:
+    async def send(self, call: Rpc[T]) -> T:
         """Makes the call. Raises `TollkeeperError`."""
 
 
@@ -43,7 +43,7 @@ class AsyncMethods:
         self._sender = sender
 
 
-def blocking(build: Callable[P, Call[T]]) -> Callable[Concatenate[Methods, P], T]:
+def blocking(build: Callable[P, Rpc[T]]) -> Callable[Concatenate[Methods, P], T]:
     """Makes a method that waits for the answer."""
 
     def method(self: Methods, /, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -63,7 +63,7 @@ def blocking_pages(build: Callable[P, Pages[T]]) -> Callable[Concatenate[Methods
     return method
 
 
-def awaiting(build: Callable[P, Call[T]]) -> Callable[Concatenate[AsyncMethods, P], Coroutine[None, None, T]]:
+def awaiting(build: Callable[P, Rpc[T]]) -> Callable[Concatenate[AsyncMethods, P], Coroutine[None, None, T]]:
     """Makes a method whose answer is awaited."""
 
     async def method(self: AsyncMethods, /, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -109,9 +109,19 @@ def _describe(method: Callable[..., object], build: Callable[..., object], many:
     (result,) = get_args(built.return_annotation)
     this = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)
     signature = built.replace(
-        parameters=[this, *built.parameters.values()],
+        parameters=[this, *(it for parameter in built.parameters.values() for it in _named(parameter))],
         return_annotation=many[result] if many else result,  # type: ignore[index]  # a generic class
     )
     method.__name__ = build.__name__
     method.__doc__ = build.__doc__
     method.__signature__ = signature  # type: ignore[attr-defined]  # what inspect looks for
+
+
+def _named(parameter: inspect.Parameter) -> Iterator[inspect.Parameter]:
+    """Yield a parameter, or of `**changes: Unpack[...]` one for each keyword."""
+    if parameter.kind is not inspect.Parameter.VAR_KEYWORD:
+        yield parameter
+        return
+    (keywords,) = get_args(parameter.annotation)
+    for name, kind in get_type_hints(keywords).items():
+        yield inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind)

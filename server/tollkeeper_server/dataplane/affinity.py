@@ -14,17 +14,8 @@ from msgspec import Raw, Struct
 from tollkeeper_server.coordination.ports import Placements
 from tollkeeper_server.dataplane.exchange import Exchange
 from tollkeeper_server.dataplane.reply.readahead import read_ahead
-from tollkeeper_server.dataplane.request.endpoint import Endpoint, Matched
+from tollkeeper_server.dataplane.request.endpoint import Matched
 from tollkeeper_server.dataplane.transport import Incoming
-from tollkeeper_server.snapshot.model import Snapshot
-
-KEEPING = frozenset(
-    {
-        "assistants", "batches", "containers", "conversations", "evals", "files", "fine_tunes", "fine_tuning",
-        "responses", "threads", "uploads", "vector_stores", "videos",
-    }
-)  # fmt: skip
-"""The endpoints whose upstreams keep what is made there."""
 
 _MAX_BYTES = 256 * 1024
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{3,255}")
@@ -124,11 +115,6 @@ class Affinity:
         if made is not None:
             await self._placements.remember(made, exchange.upstream, exchange.project_id)
         return answer
-
-
-def keeps(endpoint: Endpoint, snapshot: Snapshot) -> bool:
-    """Return whether requests are about things that upstreams keep, and more than one upstream could."""
-    return endpoint.name in KEEPING and len(snapshot.targets) > 1
 
 
 def _has_event(held: bytes) -> bool:

@@ -12,6 +12,8 @@ from tollkeeper_server.dataplane.request.limits import Limits
 from tollkeeper_server.domain.ids import Prefix, new_id
 from tollkeeper_server.domain.listener import CONSOLE
 from tollkeeper_server.domain.usage import Intent, Tokens, UsageEvent
+from tollkeeper_server.providers.dialect import Surface
+from tollkeeper_server.providers.dialects import anthropic
 from tollkeeper_server.snapshot.model import Snapshot
 from tollkeeper_server.telemetry.metrics import Ended
 
@@ -110,9 +112,11 @@ class Exchange:
         self.response_bytes = 0
 
     @property
-    def anthropic(self) -> bool:
-        """Whether the caller expects Anthropic's error shape."""
-        return self.endpoint.anthropic or b"anthropic-version" in self.headers
+    def surface(self) -> Surface:
+        """The API whose clients the caller uses: it decides how errors and listings look."""
+        if anthropic.SURFACE.marker in self.headers:
+            return anthropic.SURFACE
+        return self.endpoint.dialect.surface
 
     def intent(self) -> Intent:
         """Return the record of an admitted request that no upstream was called for yet."""

@@ -14,7 +14,7 @@ from tollkeeper_server.dataplane.caller import LISTENER
 from tollkeeper_server.dataplane.exchange import Exchange, Message
 from tollkeeper_server.dataplane.plan import OwnAnswer, Plan, Planner
 from tollkeeper_server.dataplane.request.authenticate import Authenticator, Identity
-from tollkeeper_server.dataplane.request.endpoint import Body, Matched, Meter
+from tollkeeper_server.dataplane.request.endpoint import Body, Matched
 from tollkeeper_server.dataplane.request.limits import Limits
 from tollkeeper_server.dataplane.request.peek import media_type
 from tollkeeper_server.dataplane.route import Destination
@@ -274,7 +274,7 @@ def _rule_words(rule: Rule) -> str:
 
 
 def _shown_headers(exchange: Exchange, plan: Plan, leg: Leg) -> tuple[tuple[str, str], ...]:
-    plain = exchange.endpoint.meter is not Meter.NONE
+    plain = exchange.endpoint.dialect.is_metered
     sent = outgoing(exchange, plan, leg, b"", plain=plain).headers
     secret = {name for name, _ in leg.target.credential} | {b"authorization"}
     return tuple(_shown(header, secret) for header in sent)

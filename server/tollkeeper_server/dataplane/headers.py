@@ -4,41 +4,21 @@ from collections.abc import Iterable, Mapping
 from itertools import chain
 
 from tollkeeper_server.dataplane.exchange import Exchange
+from tollkeeper_server.domain.headers import HOP_BY_HOP, Header
 from tollkeeper_server.domain.upstream import HeaderAction
 from tollkeeper_server.errors import Reason, TollkeeperError
-from tollkeeper_server.snapshot.model import Header, Target
+from tollkeeper_server.providers.registry import CREDENTIAL_HEADERS, SETTING_HEADERS
+from tollkeeper_server.snapshot.model import Target
 
-# RFC 9110, 7.6.1, and those of its predecessors that are still met.
-_HOP_BY_HOP = frozenset(
-    {
-        b"connection",
-        b"keep-alive",
-        b"proxy-authenticate",
-        b"proxy-authorization",
-        b"proxy-connection",
-        b"te",
-        b"trailer",
-        b"transfer-encoding",
-        b"upgrade",
-        b"http2-settings",
-    }
-)
-# What a caller may present its token in; the gateway's own framing; and what goes with the
-# provider's credential, and so is the administrator's to say.
-_OWN = frozenset(
-    {
-        b"authorization",
-        b"x-api-key",
-        b"api-key",
-        b"cookie",
-        b"host",
-        b"content-length",
-        b"expect",
-        b"x-request-id",
-        b"openai-organization",
-        b"openai-project",
-    }
-)
+_HOP_BY_HOP = frozenset(name.encode() for name in HOP_BY_HOP)
+# The caller's token, settings that go with the provider's credential and so are the administrator's to
+# make, and the gateway's own framing.
+_OWN = {name.encode() for name in CREDENTIAL_HEADERS | SETTING_HEADERS} | {
+    b"host",
+    b"content-length",
+    b"expect",
+    b"x-request-id",
+}
 _DROPPED = _HOP_BY_HOP | _OWN
 _DROPPED_FOR_PLAIN = _DROPPED | {b"accept-encoding"}
 # alt-svc speaks of the upstream's own address (RFC 7838), which the caller must not go round to.
@@ -52,7 +32,7 @@ _FORBIDDEN = bytes({*range(32), 127} - {9})
 
 
 def check_headers(received: Iterable[Header]) -> None:
-    """Raises HEADERS_TOO_LARGE, or INVALID_ARGUMENT if one has a line break or control character."""
+    """Raise HEADERS_TOO_LARGE, or INVALID_ARGUMENT if one has a line break or control character."""
     together = b"".join(chain.from_iterable(received))
     if len(together) > MAX_HEADER_BYTES:
         raise TollkeeperError(
@@ -68,7 +48,7 @@ def check_headers(received: Iterable[Header]) -> None:
 
 
 def check_framing(headers: Mapping[bytes, bytes]) -> None:
-    """Raises INVALID_ARGUMENT if the body's end is said in two ways.
+    """Raise INVALID_ARGUMENT if the body's end is said in two ways.
 
     A server in front of this one may have gone by the other, and seen two requests (RFC 9112, 6.3).
     """
@@ -81,12 +61,12 @@ def check_framing(headers: Mapping[bytes, bytes]) -> None:
 
 
 def framed_twice(headers: Mapping[bytes, bytes]) -> bool:
-    """Tells whether both headers that frame a body are there."""
+    """Return whether both headers that frame a body are there."""
     return b"transfer-encoding" in headers and b"content-length" in headers
 
 
 def named_by_connection(headers: Iterable[Header]) -> frozenset[bytes]:
-    """Returns the names that `Connection` declares to be hop-by-hop, beyond those that always are."""
+    """Return the names that `Connection` declares to be hop-by-hop, beyond those that always are."""
     values = [value for name, value in headers if name == b"connection"]
     if not values or values == _KEEP_ALIVE:
         return _NOTHING
@@ -94,7 +74,7 @@ def named_by_connection(headers: Iterable[Header]) -> frozenset[bytes]:
 
 
 def request_headers(exchange: Exchange, target: Target, *, plain: bool) -> list[Header]:
-    """Returns what to send upstream, but for host, length and credential.
+    """Return the headers to send upstream, but for host, length and credential.
 
     `plain` asks for an answer without content coding, so that it can be metered.
     """
@@ -115,7 +95,7 @@ def request_headers(exchange: Exchange, target: Target, *, plain: bool) -> list[
 
 
 def operate(headers: list[Header], operations: Iterable[tuple[HeaderAction, bytes, bytes]]) -> list[Header]:
-    """Returns the headers after an upstream's operations, one after the other."""
+    """Return the headers after an upstream's operations, one after the other."""
     for action, name, value in operations:
         if action is HeaderAction.INSERT:
             if all(header[0] != name for header in headers):
@@ -128,20 +108,20 @@ def operate(headers: list[Header], operations: Iterable[tuple[HeaderAction, byte
 
 
 def lowered(received: Iterable[Header]) -> list[Header]:
-    """Returns headers with their names in lower case."""
+    """Return headers with their names in lower case."""
     return [(name.lower(), value) for name, value in received]
 
 
 def response_headers(received: list[Header], request_id: str, *, drop_length: bool) -> list[Header]:
-    """Returns what to answer with: the upstream's end-to-end headers and the request's id.
+    """Return the headers to answer with: the upstream's end-to-end ones and the request's id.
 
     Names must be in lower case. The upstream's own request id becomes `x-upstream-request-id`.
     """
     dropped = _NOT_ANSWERED_STREAMED if drop_length else _NOT_ANSWERED
-    if named := named_by_connection(received):
-        dropped |= named
     headers = [header for header in received if header[0] not in dropped]
     if len(headers) != len(received):
+        if named := named_by_connection(received):
+            headers = [header for header in headers if header[0] not in named]
         theirs = [(b"x-upstream-request-id", value) for name, value in received if name == b"x-request-id"]
         headers.extend(theirs)
     headers.append((b"x-request-id", request_id.encode()))

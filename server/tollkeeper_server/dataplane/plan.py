@@ -8,7 +8,7 @@ from urllib.parse import unquote
 
 from msgspec import Struct
 
-from tollkeeper_server.dataplane.affinity import Affinity, keeps
+from tollkeeper_server.dataplane.affinity import Affinity
 from tollkeeper_server.dataplane.exchange import Exchange
 from tollkeeper_server.dataplane.headers import check_framing, check_headers
 from tollkeeper_server.dataplane.reply.listing import get_model, list_models
@@ -121,7 +121,8 @@ class Planner:
         if observe is not None:
             observe(Step.ROUTE, destination)
 
-        remembers, keeper = keeps(endpoint, exchange.snapshot), None
+        # Where there is one upstream, it has everything.
+        remembers, keeper = endpoint.keeps and len(exchange.snapshot.targets) > 1, None
         if remembers:
             keeper = await self._affinity.find(matched, body)
             if keeper is not None:
@@ -156,8 +157,8 @@ def _check_request(exchange: Exchange) -> None:
 def _models(exchange: Exchange, matched: Matched, token: Token) -> bytes:
     name = unquote(matched.path.removeprefix("/models").strip("/"))
     if name:
-        return get_model(exchange.snapshot, token, name, anthropic=exchange.anthropic)
-    return list_models(exchange.snapshot, token, anthropic=exchange.anthropic)
+        return get_model(exchange.snapshot, token, exchange.surface, name)
+    return list_models(exchange.snapshot, token, exchange.surface)
 
 
 def _pinned(exchange: Exchange, destination: Destination, keeper: str) -> Destination:

@@ -122,7 +122,7 @@ class DataPlane:
             try:
                 attempt = await self._dispatcher.send(exchange, plan)
             except asyncio.CancelledError:  # the caller left, or this process is going down
-                exchange.tokens = abandoned(exchange.endpoint.meter, plan.body)
+                exchange.tokens = abandoned(exchange.endpoint.dialect, plan.body)
                 raise
             await self._answer_with(exchange, plan, attempt)
 

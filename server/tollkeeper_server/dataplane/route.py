@@ -24,9 +24,6 @@ from tollkeeper_server.errors import Reason, TollkeeperError
 from tollkeeper_server.snapshot.compile import pool_of_one
 from tollkeeper_server.snapshot.model import ListenerView, Pool, Route, Snapshot, Target
 
-# Where a write that names no model runs none. Elsewhere one may: a batch by its file, a run by its
-# assistant, an endpoint that is not known here by its body.
-_RUNS_NO_MODEL = {"containers", "conversations", "files", "responses", "uploads", "vector_stores"}
 _NO_POOL_RETRY_SECONDS = 30
 
 
@@ -177,7 +174,7 @@ def _unnamed(exchange: Exchange, endpoint: Endpoint, token: Token, group: str) -
     if not group and endpoint.body in {Body.JSON, Body.FORM} and exchange.method == "POST":
         raise TollkeeperError(Reason.MODEL_REQUIRED, "the request names no model; set `model`", field="model")
     writes = exchange.method not in {"GET", "HEAD", "OPTIONS", "DELETE"}
-    if token.allowed_models and writes and endpoint.name not in _RUNS_NO_MODEL:
+    if token.allowed_models and writes and endpoint.runs_models:
         raise TollkeeperError(
             Reason.MODEL_NOT_ALLOWED,
             "the token is limited to some models, and this request may run one without naming it; "

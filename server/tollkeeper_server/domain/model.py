@@ -1,7 +1,10 @@
 """Models: the names that applications ask for, and the deployments that serve them."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
+from operator import attrgetter
+from typing import Generic, Protocol, TypeVar
 
 from msgspec import Struct
 
@@ -74,4 +77,49 @@ class Model(Struct, frozen=True, kw_only=True):
 
 def matches(pattern: str, name: str) -> bool:
     """Return whether `pattern`, a name or a prefix with a trailing `*`, matches `name`."""
-    return name.startswith(pattern[:-1]) if pattern.endswith("*") else name == pattern
+    return name.startswith(pattern[:-1]) if is_pattern(pattern) else name == pattern
+
+
+def is_pattern(name: str) -> bool:
+    """Return whether a model's name is a pattern: a prefix with a trailing `*`."""
+    return name.endswith("*")
+
+
+def owners(models: Iterable[Model]) -> dict[str, Model]:
+    """Return the model of each name and alias; patterns are left out.
+
+    Where two models claim a name, a model's own name wins over an alias, and the older model over the
+    younger. Concurrent edits can cause such a conflict, and every process must decide it alike.
+    """
+    eldest_first = sorted(models, key=attrgetter("created_at", "name"))
+    found = {model.name: model for model in eldest_first if not is_pattern(model.name)}
+    for model in eldest_first:
+        for alias in model.aliases:
+            found.setdefault(alias, model)
+    return found
+
+
+class _Named(Protocol):
+    @property
+    def name(self) -> str: ...
+
+
+N = TypeVar("N", bound=_Named)
+
+
+class Patterns(Generic[N]):
+    """Models or routes whose names are patterns, found by the names that the patterns match."""
+
+    __slots__ = ("_by_start", "_lengths")
+
+    def __init__(self, patterns: Iterable[N]) -> None:
+        self._by_start = {it.name[:-1]: it for it in patterns}
+        self._lengths = sorted({len(start) for start in self._by_start}, reverse=True)
+
+    def match(self, name: str) -> N | None:
+        """Return the one with the longest pattern that matches `name`; None if no pattern does."""
+        for length in self._lengths:
+            found = self._by_start.get(name[:length])
+            if found is not None:
+                return found
+        return None

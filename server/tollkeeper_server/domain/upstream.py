@@ -24,12 +24,6 @@ class AuthScheme(StrEnum):
     NONE = "none"
 
 
-DEFAULT_BASE_URL = {
-    Provider.OPENAI: "https://api.openai.com/v1",
-    Provider.ANTHROPIC: "https://api.anthropic.com/v1",
-}
-
-
 class Timeouts(Struct, frozen=True, kw_only=True):
     """Time limits of a call, in seconds: until connected, until the first byte, between bytes, in total."""
 

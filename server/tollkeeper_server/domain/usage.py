@@ -5,6 +5,14 @@ from enum import StrEnum
 
 from msgspec import Struct
 
+BYTES_PER_TOKEN = 4
+"""OpenAI's own rule for English text (help article "What are tokens and how to count them?")."""
+
+
+def estimated_tokens(size: int) -> int:
+    """Return how many tokens that many bytes of text are, about; each begun one counts."""
+    return -(-size // BYTES_PER_TOKEN)
+
 
 class Confidence(StrEnum):
     """Whether token counts are the upstream's own, estimated from the bytes that passed, or absent."""

@@ -4,12 +4,11 @@ from itertools import islice
 
 import msgspec
 
-from tollkeeper_server.domain.usage import Confidence, Intent, Tokens, UsageEvent
+from tollkeeper_server.domain.usage import BYTES_PER_TOKEN, Confidence, Intent, Tokens, UsageEvent
 from tollkeeper_server.ledger.directory import Claim
 from tollkeeper_server.ledger.segments import Reader
 
 INTERRUPTED = "gateway_interrupted"
-_BYTES_PER_TOKEN = 4
 
 
 def interrupted(intent: Intent) -> UsageEvent:
@@ -19,7 +18,7 @@ def interrupted(intent: Intent) -> UsageEvent:
     """
     tokens = Tokens()
     if intent.upstream:
-        prompt = intent.request_bytes // _BYTES_PER_TOKEN
+        prompt = intent.request_bytes // BYTES_PER_TOKEN
         tokens = Tokens(prompt=prompt, confidence=Confidence.ESTIMATED)
     known = msgspec.structs.asdict(intent)
     return UsageEvent(**known, status=500, error_code=INTERRUPTED, tokens=tokens)

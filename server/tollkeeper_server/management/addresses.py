@@ -2,7 +2,7 @@
 
 import ipaddress
 
-from tollkeeper_server.errors import Reason, TollkeeperError
+from tollkeeper_server.errors import invalid_argument
 
 _EVERY, _EVERY_IPV6 = "0.0.0.0", "[::]"  # noqa: S104 - they are compared with, not listened on
 _EXAMPLE = "expected HOST:PORT, such as 127.0.0.1:3001 or, for every interface, 0.0.0.0:3001"
@@ -15,7 +15,7 @@ def parse_address(address: str) -> str:
     """
     host, _, port = address.rpartition(":")
     if not 1 <= int(port) <= 65535:
-        raise _refusal("the port must be from 1 to 65535")
+        raise invalid_argument("address", "the port must be from 1 to 65535")
     return f"{_host(host.lower())}:{int(port)}"
 
 
@@ -30,8 +30,8 @@ def _host(host: str) -> str:
     except ValueError:
         pass
     if ":" in host:
-        raise _refusal("an IPv6 address stands in brackets, such as [::1]:3001")
-    raise _refusal(f"{host[:64]} is neither an IP address nor localhost; {_EXAMPLE}")
+        raise invalid_argument("address", "an IPv6 address stands in brackets, such as [::1]:3001")
+    raise invalid_argument("address", f"{host[:64]} is neither an IP address nor localhost; {_EXAMPLE}")
 
 
 def overlap(one: str, other: str) -> bool:
@@ -46,7 +46,3 @@ def overlap(one: str, other: str) -> bool:
 def _covers(host: str, other: str) -> bool:
     """Tells whether `host` is every host of a kind that the other is of. The IPv6 one is of both kinds."""
     return host == _EVERY_IPV6 or (host == _EVERY and not other.startswith("["))
-
-
-def _refusal(why: str) -> TollkeeperError:
-    return TollkeeperError(Reason.INVALID_ARGUMENT, f"address: {why}", field="address")

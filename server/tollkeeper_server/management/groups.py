@@ -1,8 +1,9 @@
 """GroupService: upstreams that serve the same, and how requests are spread over them."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import datetime
 from functools import partial
+from typing import Any
 
 import msgspec
 from tollkeeper.v1 import group_service_pb2 as pb
@@ -10,41 +11,48 @@ from tollkeeper.v1 import group_service_pb2 as pb
 from tollkeeper_server.coordination.ports import Change, Changes
 from tollkeeper_server.domain.listener import Listener
 from tollkeeper_server.domain.model import Model
-from tollkeeper_server.domain.traffic import Group, Member
+from tollkeeper_server.domain.traffic import Group
 from tollkeeper_server.domain.upstream import Upstream
 from tollkeeper_server.errors import Reason, TollkeeperError
 from tollkeeper_server.management.etags import check, edit, remove
-from tollkeeper_server.management.masks import fields_to_change
+from tollkeeper_server.management.masks import every_field, fields_to_change
+from tollkeeper_server.management.messages import fields_of, show
 from tollkeeper_server.management.paging import every, last_key, next_page, page_size, present
 from tollkeeper_server.management.references import of_group, refuse, refuse_users, users_of_group
-from tollkeeper_server.management.traffic_messages import group_message, policy_of
+from tollkeeper_server.management.refusals import Refusals
 from tollkeeper_server.store.ports import ConfigurationStore
 
 
 def build_group(request: pb.CreateGroupRequest, *, now: datetime, previous: Group | None = None) -> Group:
-    """Returns the group that a request describes, whole.
+    """Return the group that a request describes, whole.
 
     With `previous` it takes the place of that one: it has its times and revision. Raises INVALID_ARGUMENT.
     """
     group = previous or Group(name=request.name, members=(), created_at=now, updated_at=now)
-    return msgspec.structs.replace(group, members=_members(request.members), policy=policy_of(request.policy))
+    return msgspec.structs.replace(group, **_fields(request, every_field(request)))
 
 
-def _members(written: Iterable[pb.Member]) -> tuple[Member, ...]:
-    members: dict[str, Member] = {}
-    for position, it in enumerate(written):
-        if it.upstream in members:
-            field = f"members[{position}].upstream"
-            raise TollkeeperError(
-                Reason.INVALID_ARGUMENT,
-                f"{field}: {it.upstream!r} is a member already; give it a weight instead",
-                field=field,
+def _fields(
+    request: pb.CreateGroupRequest | pb.UpdateGroupRequest, changing: frozenset[str]
+) -> dict[str, Any]:
+    """Return what a request says of the fields that are changing."""
+    fields = fields_of(Group, request, only=changing)
+    refusals, members = Refusals(), fields.get("members")
+    if members == ():
+        refusals.add("members", "a group needs one or more")
+    seen: set[str] = set()
+    for position, member in enumerate(members or ()):
+        if member.upstream in seen:
+            refusals.add(
+                f"members[{position}].upstream",
+                f"{member.upstream!r} is a member already; give it a weight instead",
             )
-        members[it.upstream] = Member(upstream=it.upstream, weight=it.weight if it.HasField("weight") else 1)
-    return tuple(members.values())
+        seen.add(member.upstream)
+    refusals.raise_any()
+    return fields
 
 
-class Groups:
+class GroupService:
     """Implements `tollkeeper.v1.GroupService`.
 
     That upstreams exist, and that nobody uses a group, is checked before it is written. What edits at the
@@ -62,11 +70,11 @@ class Groups:
         await self._check_members(group)
         await self._store.add(group)
         await self._changes.publish(Change())
-        return pb.CreateGroupResponse(group=group_message(group))
+        return pb.CreateGroupResponse(group=show(group, pb.Group()))
 
     async def get_group(self, request: pb.GetGroupRequest) -> pb.GetGroupResponse:
         """Reads a group."""
-        return pb.GetGroupResponse(group=group_message(await self._find(request.name)))
+        return pb.GetGroupResponse(group=show(await self._find(request.name), pb.Group()))
 
     async def list_groups(self, request: pb.ListGroupsRequest) -> pb.ListGroupsResponse:
         """Reads a page of groups."""
@@ -74,21 +82,12 @@ class Groups:
         found = await self._store.list(Group, after=last_key(request), limit=size + 1)
         page, following = next_page(request, found, size, lambda group: group.name)
         return pb.ListGroupsResponse(
-            groups=[group_message(group) for group in page], next_page_token=following
+            groups=[show(group, pb.Group()) for group in page], next_page_token=following
         )
 
     async def update_group(self, request: pb.UpdateGroupRequest) -> pb.UpdateGroupResponse:
         """Changes a group."""
-        changing = fields_to_change(request, identity="name")
-        fields: dict[str, object] = {}
-        if "members" in changing:
-            if not request.members:
-                raise TollkeeperError(
-                    Reason.INVALID_ARGUMENT, "members: a group needs one or more", field="members"
-                )
-            fields["members"] = _members(request.members)
-        if "policy" in changing:
-            fields["policy"] = policy_of(request.policy)
+        fields = _fields(request, fields_to_change(request))
 
         async def change(group: Group) -> Group:
             changed = msgspec.structs.replace(group, **fields)
@@ -105,7 +104,7 @@ class Groups:
         )
         if group is not before:
             await self._changes.publish(Change())
-        return pb.UpdateGroupResponse(group=group_message(group))
+        return pb.UpdateGroupResponse(group=show(group, pb.Group()))
 
     async def delete_group(self, request: pb.DeleteGroupRequest) -> pb.DeleteGroupResponse:
         """Removes a group that neither a model nor a listener uses."""

@@ -1,24 +1,24 @@
-"""Which headers of a request an upstream's operations may change."""
+"""The headers of a request that an upstream's operations may change."""
 
 from collections.abc import Sequence
 
+from tollkeeper_server.domain.headers import FRAMING
 from tollkeeper_server.domain.upstream import HeaderAction, HeaderOperation
-from tollkeeper_server.errors import TollkeeperError
-from tollkeeper_server.management.upstream_rules import FRAMING_HEADERS, refusal
+from tollkeeper_server.errors import TollkeeperError, invalid_argument
+from tollkeeper_server.providers.registry import CREDENTIAL_HEADERS
 
-# What the data plane decides itself, or answers could not be read, and so not accounted for.
-_OWN = FRAMING_HEADERS | {"accept-encoding"}
-# Callers' credentials never pass, and an upstream's is kept secret, which an operation's value is not.
-_CREDENTIALS = frozenset({"authorization", "x-api-key", "api-key", "cookie", "proxy-authorization"})
+# The data plane sets these itself. With others, answers could not be read, and so not accounted for.
+OWN = FRAMING | {"accept-encoding"}
 
 
 def check_operations(operations: Sequence[HeaderOperation], auth_header: str) -> None:
-    """Refuses operations that would break a request or show a credential.
+    """Refuse operations that would break a request or show a credential.
 
     `auth_header` is the header that carries the upstream's credential, if it is of the administrator's
     choosing. Raises INVALID_ARGUMENT naming the field of the first one.
     """
-    credentials = _CREDENTIALS | {auth_header.lower()}
+    # Callers' credentials never pass, and an upstream's is kept secret, which an operation's value is not.
+    credentials = CREDENTIAL_HEADERS | {auth_header.lower()}
     for position, operation in enumerate(operations):
         _check(operation, credentials, f"header_operations[{position}]")
 
@@ -28,20 +28,24 @@ def _check(operation: HeaderOperation, credentials: frozenset[str], where: str) 
     removes = operation.action is HeaderAction.REMOVE
     if name in credentials:
         raise _credential(name, where, removes=removes)
-    if name in _OWN:
-        raise refusal(f"{where}.name", f"{name} is the gateway's own to set; leave this operation out")
+    if name in OWN:
+        raise invalid_argument(
+            f"{where}.name", f"{name} is the gateway's own to set; leave this operation out"
+        )
     if removes and operation.value:
-        raise refusal(f"{where}.value", "has no use with remove; leave it empty")
+        raise invalid_argument(f"{where}.value", "has no use with remove; leave it empty")
     if not removes and not operation.value:
-        raise refusal(f"{where}.value", f"required with {operation.action}; remove takes a header away")
+        raise invalid_argument(
+            f"{where}.value", f"required with {operation.action}; remove takes a header away"
+        )
 
 
 def _credential(name: str, where: str, *, removes: bool) -> TollkeeperError:
     if removes:
-        return refusal(
+        return invalid_argument(
             f"{where}.name", f"{name} never passes from callers to upstreams; leave this operation out"
         )
-    return refusal(
+    return invalid_argument(
         f"{where}.name",
         f"{name} carries a credential, and operations are not kept secret; give it as api_key, with "
         "auth_scheme and auth_header",

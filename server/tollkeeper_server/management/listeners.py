@@ -1,95 +1,65 @@
 """ListenerService: the data plane's ports, each with routing rules and limits of its own."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import datetime
 from functools import partial
+from typing import Any
 
 import msgspec
 from tollkeeper.v1 import listener_service_pb2 as pb
 
 from tollkeeper_server.coordination.ports import Change, Changes
-from tollkeeper_server.domain.listener import RESERVED_NAMES, IpLimit, Listener, Rule
+from tollkeeper_server.domain.listener import RESERVED_NAMES, Listener
 from tollkeeper_server.domain.traffic import Group
-from tollkeeper_server.errors import Reason, TollkeeperError
+from tollkeeper_server.errors import Reason, TollkeeperError, invalid_argument
 from tollkeeper_server.management.addresses import overlap, parse_address
-from tollkeeper_server.management.etags import check, edit, etag_of, remove
-from tollkeeper_server.management.masks import fields_to_change, require_values
-from tollkeeper_server.management.messages import duration, seconds, timestamp
+from tollkeeper_server.management.etags import check, edit, remove
+from tollkeeper_server.management.masks import every_field, fields_to_change, require_values
+from tollkeeper_server.management.messages import fields_of, show
 from tollkeeper_server.management.paging import every, last_key, next_page, page_size, present
 from tollkeeper_server.management.references import of_listener, refuse
+from tollkeeper_server.management.refusals import Refusals
 from tollkeeper_server.snapshot.rules import RuleError, compile_rules
 from tollkeeper_server.store.ports import ConfigurationStore
 
 PortCheck = Callable[[str], str | None]
 """Tells why an address, `IP:PORT`, can't be listened on; None if it can, or is already. It does not wait."""
 
-_HEAD_TIMEOUT = 10.0
-_RULE_FIELDS = ("group", "path", "header", "value", "pattern", "strip_prefix")
-
 
 def build_listener(
     request: pb.CreateListenerRequest, *, now: datetime, previous: Listener | None = None
 ) -> Listener:
-    """Returns the listener that a request describes, whole.
+    """Return the listener that a request describes, whole.
 
     With `previous` it takes the place of that one: it has its times and revision. Raises INVALID_ARGUMENT.
     """
+    refusals = Refusals()
     if request.name in RESERVED_NAMES:
-        raise TollkeeperError(
-            Reason.INVALID_ARGUMENT,
-            f"name: {request.name} is one of the gateway's own listeners; choose another name",
-            field="name",
-        )
+        refusals.add("name", f"{request.name} is one of the gateway's own listeners; choose another name")
     listener = previous or Listener(name=request.name, address="", created_at=now, updated_at=now)
-    return msgspec.structs.replace(
-        listener,
-        address=parse_address(request.address),
-        default_group=request.default_group,
-        rules=_rules(request.rules),
-        ip_limit=_ip_limit(request),
-        head_timeout_seconds=_head_timeout(request),
-        is_active=request.is_active if request.HasField("is_active") else True,
-    )
+    with refusals.collect():
+        listener = msgspec.structs.replace(listener, **_fields(request, every_field(request)))
+    refusals.raise_any()
+    return listener
 
 
-def _rules(written: Iterable[pb.Rule]) -> tuple[Rule, ...]:
-    rules = tuple(Rule(**{name: getattr(it, name) for name in _RULE_FIELDS}) for it in written)
+def _fields(
+    request: pb.CreateListenerRequest | pb.UpdateListenerRequest, changing: frozenset[str]
+) -> dict[str, Any]:
+    """Return what a request says of the fields that are changing."""
+    fields, refusals = fields_of(Listener, request, only=changing), Refusals()
+    with refusals.collect():
+        if "address" in fields:
+            fields["address"] = parse_address(fields["address"])
     try:
-        compile_rules(rules)
+        compile_rules(fields.get("rules", ()))
     except RuleError as error:
-        field = f"rules[{error.index}].{error.field}"
-        raise TollkeeperError(Reason.INVALID_ARGUMENT, f"{field}: {error.why}", field=field) from error
-    return rules
+        refusals.add(f"rules[{error.index}].{error.field}", error.why)
+    refusals.raise_any()
+    return fields
 
 
-def _ip_limit(request: pb.CreateListenerRequest | pb.UpdateListenerRequest) -> IpLimit | None:
-    if not request.HasField("ip_limit"):
-        return None
-    return IpLimit(**{field.name: value for field, value in request.ip_limit.ListFields()})
-
-
-def _head_timeout(request: pb.CreateListenerRequest | pb.UpdateListenerRequest) -> float:
-    return seconds(request.head_timeout) if request.HasField("head_timeout") else _HEAD_TIMEOUT
-
-
-def listener_message(listener: Listener) -> pb.Listener:
-    """Returns a listener as callers see it."""
-    limit = listener.ip_limit
-    return pb.Listener(
-        name=listener.name,
-        address=listener.address,
-        default_group=listener.default_group,
-        rules=[pb.Rule(**{name: getattr(it, name) for name in _RULE_FIELDS}) for it in listener.rules],
-        ip_limit=pb.IpLimit(per_second=limit.per_second, burst=limit.burst) if limit else None,
-        head_timeout=duration(listener.head_timeout_seconds),
-        is_active=listener.is_active,
-        created_at=timestamp(listener.created_at),
-        updated_at=timestamp(listener.updated_at),
-        etag=etag_of(listener),
-    )
-
-
-class Listeners:
+class ListenerService:
     """Implements `tollkeeper.v1.ListenerService`.
 
     That groups exist and addresses are free is checked before a listener is written. What edits at the
@@ -124,11 +94,11 @@ class Listeners:
             self._check_port(listener.address)
         await self._store.add(listener)
         await self._changes.publish(Change())
-        return pb.CreateListenerResponse(listener=listener_message(listener))
+        return pb.CreateListenerResponse(listener=show(listener, pb.Listener()))
 
     async def get_listener(self, request: pb.GetListenerRequest) -> pb.GetListenerResponse:
         """Reads a listener."""
-        return pb.GetListenerResponse(listener=listener_message(await self._find(request.name)))
+        return pb.GetListenerResponse(listener=show(await self._find(request.name), pb.Listener()))
 
     async def list_listeners(self, request: pb.ListListenersRequest) -> pb.ListListenersResponse:
         """Reads a page of listeners."""
@@ -136,26 +106,14 @@ class Listeners:
         found = await self._store.list(Listener, after=last_key(request), limit=size + 1)
         page, following = next_page(request, found, size, lambda listener: listener.name)
         return pb.ListListenersResponse(
-            listeners=[listener_message(listener) for listener in page], next_page_token=following
+            listeners=[show(listener, pb.Listener()) for listener in page], next_page_token=following
         )
 
     async def update_listener(self, request: pb.UpdateListenerRequest) -> pb.UpdateListenerResponse:
         """Changes a listener."""
-        changing = fields_to_change(request, identity="name")
+        changing = fields_to_change(request)
         require_values(request, changing, "address", "is_active")
-        fields: dict[str, object] = {}
-        if "address" in changing:
-            fields["address"] = parse_address(request.address)
-        if "default_group" in changing:
-            fields["default_group"] = request.default_group
-        if "rules" in changing:
-            fields["rules"] = _rules(request.rules)
-        if "ip_limit" in changing:
-            fields["ip_limit"] = _ip_limit(request)
-        if "head_timeout" in changing:
-            fields["head_timeout_seconds"] = _head_timeout(request)
-        if "is_active" in changing:
-            fields["is_active"] = request.is_active
+        fields = _fields(request, changing)
 
         async def change(listener: Listener) -> Listener:
             changed = msgspec.structs.replace(listener, **fields)
@@ -176,7 +134,7 @@ class Listeners:
         )
         if listener is not before:
             await self._changes.publish(Change())
-        return pb.UpdateListenerResponse(listener=listener_message(listener))
+        return pb.UpdateListenerResponse(listener=show(listener, pb.Listener()))
 
     async def delete_listener(self, request: pb.DeleteListenerRequest) -> pb.DeleteListenerResponse:
         """Removes a listener."""
@@ -201,4 +159,4 @@ class Listeners:
     def _check_port(self, address: str) -> None:
         problem = self._port_check(address)
         if problem is not None:
-            raise TollkeeperError(Reason.INVALID_ARGUMENT, f"address: {problem}", field="address")
+            raise invalid_argument("address", problem)

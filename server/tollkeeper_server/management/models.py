@@ -13,14 +13,8 @@ from tollkeeper_server.domain.traffic import Group, TrafficPolicy
 from tollkeeper_server.domain.upstream import Upstream
 from tollkeeper_server.errors import Reason, TollkeeperError
 from tollkeeper_server.management.etags import check, edit, remove
-from tollkeeper_server.management.masks import fields_to_change, require_values
-from tollkeeper_server.management.model_messages import (
-    capabilities_of,
-    causes_of,
-    deployments_of,
-    model_message,
-    price_of,
-)
+from tollkeeper_server.management.masks import every_field, fields_to_change, require_values
+from tollkeeper_server.management.messages import fields_of, show
 from tollkeeper_server.management.paging import every, last_key, next_page, page_size, present
 from tollkeeper_server.management.references import (
     Names,
@@ -30,90 +24,50 @@ from tollkeeper_server.management.references import (
     refuse_users,
     users_of_model,
 )
-from tollkeeper_server.management.traffic_messages import policy_of
+from tollkeeper_server.management.refusals import Refusals
 from tollkeeper_server.store.ports import ConfigurationStore
 
 _REFERENCES = frozenset({"aliases", "deployments", "group", "fallbacks"})
 
 
 def build_model(request: pb.CreateModelRequest, *, now: datetime, previous: Model | None = None) -> Model:
-    """Returns the model that a request describes, whole.
+    """Return the model that a request describes, whole.
 
     With `previous` it takes the place of that one: it has its times and revision. Raises INVALID_ARGUMENT.
     """
-    _refuse_both(request)
     model = previous or Model(name=request.name, created_at=now, updated_at=now)
-    return _checked(
-        msgspec.structs.replace(
-            model,
-            aliases=tuple(request.aliases),
-            capabilities=capabilities_of(request.capabilities),
-            deployments=deployments_of(request.deployments),
-            policy=policy_of(request.policy),
-            group=request.group,
-            fallbacks=tuple(request.fallbacks),
-            fallback_on=causes_of(request.fallback_on),
-            price=price_of(request.price) if request.HasField("price") else None,
-            is_active=request.is_active if request.HasField("is_active") else True,
-        )
-    )
+    return change_model(model, request, every_field(request))
 
 
-def change_model(model: Model, request: pb.UpdateModelRequest, changing: frozenset[str]) -> Model:
-    """Returns what a model becomes when the fields that are changing are as a request says.
+def change_model(
+    model: Model, request: pb.CreateModelRequest | pb.UpdateModelRequest, changing: frozenset[str]
+) -> Model:
+    """Return what a model becomes when the fields that are changing are as a request says.
 
     A group takes the place of deployments and their policy, deployments that of a group. Raises
     INVALID_ARGUMENT.
     """
-    _refuse_both(request)
-    fields: dict[str, object] = {}
-    if "is_active" in changing:
-        fields["is_active"] = request.is_active
-    if "aliases" in changing:
-        fields["aliases"] = tuple(request.aliases)
-    if "capabilities" in changing:
-        fields["capabilities"] = capabilities_of(request.capabilities)
-    if "fallbacks" in changing:
-        fields["fallbacks"] = tuple(request.fallbacks)
-    if "fallback_on" in changing:
-        fields["fallback_on"] = causes_of(request.fallback_on)
-    if "price" in changing:
-        fields["price"] = price_of(request.price) if request.HasField("price") else None
-    if "deployments" in changing:
-        fields["deployments"] = deployments_of(request.deployments)
-        if request.deployments:
-            fields["group"] = ""
-    if "group" in changing:
-        fields["group"] = request.group
-        if request.group:
-            fields |= {"deployments": (), "policy": TrafficPolicy()}
-    if "policy" in changing:
-        fields["policy"] = policy_of(request.policy)
-    return _checked(msgspec.structs.replace(model, **fields))
-
-
-def _refuse_both(request: pb.CreateModelRequest | pb.UpdateModelRequest) -> None:
+    fields, refusals = fields_of(Model, request, only=changing), Refusals()
     if request.group and request.deployments:
-        raise _refusal("group", "excludes deployments; give one and leave the other empty")
-
-
-def _checked(model: Model) -> Model:
+        refusals.add("group", "excludes deployments; give one and leave the other empty")
+    if fields.get("deployments"):
+        fields.setdefault("group", "")
+    if fields.get("group"):
+        fields = {"deployments": (), "policy": TrafficPolicy(), **fields}
+    model = msgspec.structs.replace(model, **fields)
     if not model.group and not model.deployments:
-        raise _refusal(
+        refusals.add(
             "deployments", "a model needs one or more, or a group; is_active takes it out of traffic"
         )
     if model.group and model.policy != TrafficPolicy():
-        raise _refusal("policy", f"group {model.group} has its own; leave it out, or change the group's")
+        refusals.add("policy", f"group {model.group} has its own; leave it out, or change the group's")
     if model.name in model.aliases:
-        raise _refusal("aliases", f"{model.name!r} is the model's own name; leave it out")
+        refusals.add("aliases", f"{model.name!r} is the model's own name; leave it out")
+    refusals.raise_any()
     return model
 
 
-def _refusal(field: str, why: str) -> TollkeeperError:
-    return TollkeeperError(Reason.INVALID_ARGUMENT, f"{field}: {why}", field=field)
-
-
-class Models:
+class ModelService:
     """Implements `tollkeeper.v1.ModelService`.
 
     That a name is free, that what serves a model exists, and that fallbacks end, is checked before it is
@@ -139,11 +93,11 @@ class Models:
         await self._check_references(model, models)
         await self._store.add(model)
         await self._changes.publish(Change())
-        return pb.CreateModelResponse(model=model_message(model))
+        return pb.CreateModelResponse(model=show(model, pb.Model()))
 
     async def get_model(self, request: pb.GetModelRequest) -> pb.GetModelResponse:
         """Reads a model."""
-        return pb.GetModelResponse(model=model_message(await self._find(request.name)))
+        return pb.GetModelResponse(model=show(await self._find(request.name), pb.Model()))
 
     async def list_models(self, request: pb.ListModelsRequest) -> pb.ListModelsResponse:
         """Reads a page of models."""
@@ -151,12 +105,12 @@ class Models:
         found = await self._store.list(Model, after=last_key(request), limit=size + 1)
         page, following = next_page(request, found, size, lambda model: model.name)
         return pb.ListModelsResponse(
-            models=[model_message(model) for model in page], next_page_token=following
+            models=[show(model, pb.Model()) for model in page], next_page_token=following
         )
 
     async def update_model(self, request: pb.UpdateModelRequest) -> pb.UpdateModelResponse:
         """Changes a model."""
-        changing = fields_to_change(request, identity="name")
+        changing = fields_to_change(request)
         require_values(request, changing, "is_active")
 
         async def change(model: Model) -> Model:
@@ -176,7 +130,7 @@ class Models:
         )
         if model is not before:
             await self._changes.publish(Change())
-        return pb.UpdateModelResponse(model=model_message(model))
+        return pb.UpdateModelResponse(model=show(model, pb.Model()))
 
     async def delete_model(self, request: pb.DeleteModelRequest) -> pb.DeleteModelResponse:
         """Removes a model that no other falls back to."""
@@ -206,8 +160,7 @@ class Models:
             partial(self._store.get, Upstream), {it.upstream for it in model.deployments}
         )
         groups = await present(partial(self._store.get, Group), {model.group} - {""})
-        refuse(of_model(model, upstreams, groups, names))
-        refuse(circle_from(model, names))
+        refuse([*of_model(model, upstreams, groups, names), *circle_from(model, names)])
 
     def _keep_fallbacks(self, before: Model, after: Model, models: dict[str, Model]) -> None:
         """Refuses to take away aliases by which others fall back to a model."""

@@ -7,50 +7,47 @@ import msgspec
 from tollkeeper.v1 import project_service_pb2 as pb
 
 from tollkeeper_server.coordination.ports import Change, Changes
-from tollkeeper_server.domain.ids import Prefix, new_id
 from tollkeeper_server.domain.project import Project
-from tollkeeper_server.domain.token import mask
-from tollkeeper_server.errors import Reason, TollkeeperError
+from tollkeeper_server.errors import Reason, TollkeeperError, invalid_argument
+from tollkeeper_server.management.editors import ProjectEditor, with_activity
 from tollkeeper_server.management.etags import edit
 from tollkeeper_server.management.masks import fields_to_change, require_values
-from tollkeeper_server.management.messages import project_message
+from tollkeeper_server.management.messages import show
 from tollkeeper_server.management.paging import last_key, next_page, page_size
-from tollkeeper_server.management.tokens import Tokens, find_project
+from tollkeeper_server.management.tokens import TokenService, find_project
 from tollkeeper_server.store.ports import ConfigurationStore
-from tollkeeper_server.store.sealed import Sealer, project_api_key
 
 _KEY_FIELDS = ("openai_api_key", "api_key")
 
 
-class Projects:
+class ProjectService:
     """Implements `tollkeeper.v1.ProjectService`."""
 
     def __init__(
         self,
         store: ConfigurationStore,
-        sealer: Sealer,
-        tokens: Tokens,
+        editor: ProjectEditor,
+        tokens: TokenService,
         changes: Changes,
         clock: Callable[[], datetime],
     ) -> None:
         self._store = store
-        self._sealer = sealer
+        self._editor = editor
         self._tokens = tokens
         self._changes = changes
         self._clock = clock
 
     async def create_project(self, request: pb.CreateProjectRequest) -> pb.CreateProjectResponse:
         """Makes a project."""
-        now = self._clock()
-        project = Project(id=new_id(Prefix.PROJECT), name=request.name, created_at=now, updated_at=now)
-        project = self._with_key(project, _one_key(request, _KEY_FIELDS))
+        project = self._editor.new(request.name, self._clock())
+        project = self._editor.with_key(project, _one_key(request, _KEY_FIELDS))
         await self._store.add(project)
         await self._changes.publish(Change())
-        return pb.CreateProjectResponse(project=project_message(project))
+        return pb.CreateProjectResponse(project=show(project, pb.Project()))
 
     async def get_project(self, request: pb.GetProjectRequest) -> pb.GetProjectResponse:
         """Reads a project."""
-        return pb.GetProjectResponse(project=project_message(await find_project(self._store, request.id)))
+        return pb.GetProjectResponse(project=show(await find_project(self._store, request.id), pb.Project()))
 
     async def list_projects(self, request: pb.ListProjectsRequest) -> pb.ListProjectsResponse:
         """Reads a page of projects."""
@@ -60,12 +57,12 @@ class Projects:
         )
         page, following = next_page(request, found, size, lambda project: project.id)
         return pb.ListProjectsResponse(
-            projects=[project_message(project) for project in page], next_page_token=following
+            projects=[show(project, pb.Project()) for project in page], next_page_token=following
         )
 
     async def update_project(self, request: pb.UpdateProjectRequest) -> pb.UpdateProjectResponse:
         """Changes a project and, if asked to, revokes its tokens."""
-        changing = fields_to_change(request, identity="id")
+        changing = fields_to_change(request)
         require_values(request, changing, "name", "is_active")
         key_fields = [name for name in _KEY_FIELDS if name in changing]
         key = _one_key(request, key_fields)
@@ -75,13 +72,9 @@ class Projects:
             if "name" in changing:
                 project = msgspec.structs.replace(project, name=request.name)
             if key_fields:
-                project = self._with_key(project, key)
-            if "is_active" in changing and request.is_active != project.is_active:
-                project = msgspec.structs.replace(
-                    project,
-                    is_active=request.is_active,
-                    deactivated_at=None if request.is_active else now,
-                )
+                project = self._editor.with_key(project, key)
+            if "is_active" in changing:
+                project = with_activity(project, request.is_active, now)
             return project
 
         before, project = await edit(
@@ -102,7 +95,7 @@ class Projects:
                     f"{revoked.total_tokens} tokens could not be revoked; try again",
                     retry_after=1,
                 )
-        return pb.UpdateProjectResponse(project=project_message(project))
+        return pb.UpdateProjectResponse(project=show(project, pb.Project()))
 
     async def revoke_project_tokens(
         self, request: pb.RevokeProjectTokensRequest
@@ -111,10 +104,6 @@ class Projects:
         await find_project(self._store, request.id)
         return await self._tokens.revoke_all(request.id)
 
-    def _with_key(self, project: Project, key: str) -> Project:
-        sealed = self._sealer.seal(key, project_api_key(project.id)) if key else None
-        return msgspec.structs.replace(project, api_key=sealed, api_key_hint=mask(key) if key else "")
-
 
 def _one_key(
     request: pb.CreateProjectRequest | pb.UpdateProjectRequest, names: tuple[str, ...] | list[str]
@@ -122,9 +111,7 @@ def _one_key(
     """Returns the key that the named fields give. Raises INVALID_ARGUMENT if they give two."""
     given = {key for name in names if (key := getattr(request, name))}
     if len(given) > 1:
-        raise TollkeeperError(
-            Reason.INVALID_ARGUMENT,
-            "api_key: differs from openai_api_key, which is another name for it; give one of them",
-            field="api_key",
+        raise invalid_argument(
+            "api_key", "differs from openai_api_key, which is another name for it; give one of them"
         )
     return given.pop() if given else ""

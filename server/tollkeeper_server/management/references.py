@@ -10,13 +10,15 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
+from operator import attrgetter
 
 from tollkeeper_server.domain.configuration import Kind
 from tollkeeper_server.domain.listener import Listener
-from tollkeeper_server.domain.model import Model
+from tollkeeper_server.domain.model import Model, Patterns, is_pattern, owners
 from tollkeeper_server.domain.traffic import Group
 from tollkeeper_server.errors import Reason, TollkeeperError
 from tollkeeper_server.management.addresses import overlap
+from tollkeeper_server.management.refusals import Refusals
 
 _SHOWN = 10
 
@@ -58,9 +60,11 @@ def problems(entities: Entities) -> Iterator[Problem]:
 
 
 def refuse(found: Iterable[Problem]) -> None:
-    """Raises the first of the problems, if there is one."""
+    """Raise the first problem's reason, naming every field, if there is one."""
+    refusals = Refusals()
     for problem in found:
-        raise TollkeeperError(problem.reason, f"{problem.field}: {problem.why}", field=problem.field)
+        refusals.add(problem.field, problem.why, problem.reason)
+    refusals.raise_any()
 
 
 def of_group(group: Group, upstreams: Collection[str]) -> Iterator[Problem]:
@@ -76,32 +80,26 @@ def of_group(group: Group, upstreams: Collection[str]) -> Iterator[Problem]:
 
 
 class Names:
-    """Who has which name: models by their own names, aliases and patterns."""
+    """Whose each name is: models by their own names, aliases and patterns, whether they are active or not."""
 
     def __init__(self, models: Iterable[Model]) -> None:
-        self._models: dict[str, Model] = {}
-        self._aliases: dict[str, list[Model]] = {}
-        for model in sorted(models, key=lambda it: (it.created_at, it.name)):
-            self._models[model.name] = model
+        self._models = {model.name: model for model in models}
+        self._owners = owners(self._models.values())
+        self._patterns = Patterns(it for it in self._models.values() if is_pattern(it.name))
+        self._aliases: defaultdict[str, list[Model]] = defaultdict(list)
+        for model in self._models.values():
             for alias in model.aliases:
-                self._aliases.setdefault(alias, []).append(model)
+                self._aliases[alias].append(model)
 
     def resolve(self, name: str) -> Model | None:
-        """Returns the model that serves a name, whether it is active or not, as a snapshot finds it."""
-        if name in self._models:
-            return self._models[name]
-        if name in self._aliases:
-            return self._aliases[name][0]
-        for end in range(len(name), -1, -1):
-            pattern = self._models.get(f"{name[:end]}*")
-            if pattern is not None:
-                return pattern
-        return None
+        """Return the model that serves a name, as a snapshot finds it."""
+        return self._owners.get(name) or self._patterns.match(name)
 
     def other_owner(self, name: str, model: Model) -> Model | None:
         """Returns another model that has the name, as its own or as an alias."""
-        owners = [*self._aliases.get(name, ()), *filter(None, [self._models.get(name)])]
-        return next((owner for owner in owners if owner.name != model.name), None)
+        claims = [*self._aliases.get(name, ()), *filter(None, [self._models.get(name)])]
+        others = (it for it in claims if it.name != model.name)
+        return min(others, key=attrgetter("created_at", "name"), default=None)
 
     def fallbacks(self, model: Model) -> list[Model]:
         """Returns the models that a model falls back to, as far as they are known."""

@@ -18,14 +18,16 @@ from tollkeeper_server.management.chain.interceptors import (
 )
 from tollkeeper_server.management.chain.registry import SERVICES, Handler, handlers_of
 from tollkeeper_server.management.configuration.explaining import Explainer
-from tollkeeper_server.management.configuration.service import Configurations
-from tollkeeper_server.management.groups import Groups
-from tollkeeper_server.management.listeners import Listeners, PortCheck
-from tollkeeper_server.management.models import Models
-from tollkeeper_server.management.projects import Projects
-from tollkeeper_server.management.tokens import Tokens
-from tollkeeper_server.management.upstreams import Upstreams
-from tollkeeper_server.management.usage import Usage
+from tollkeeper_server.management.configuration.service import ConfigurationService
+from tollkeeper_server.management.editors import ProjectEditor, TokenEditor
+from tollkeeper_server.management.groups import GroupService
+from tollkeeper_server.management.listeners import ListenerService, PortCheck
+from tollkeeper_server.management.models import ModelService
+from tollkeeper_server.management.projects import ProjectService
+from tollkeeper_server.management.tokens import TokenService
+from tollkeeper_server.management.upstream_builder import UpstreamBuilder
+from tollkeeper_server.management.upstreams import UpstreamService
+from tollkeeper_server.management.usage import UsageService
 from tollkeeper_server.store.ports import Store
 from tollkeeper_server.store.sealed import Sealer
 
@@ -47,18 +49,20 @@ def make_chain(
 
     `port_check` tells why a listener can't have an address; None if it can. `explain` explains requests.
     """
+    upstreams, projects = UpstreamBuilder(sealer), ProjectEditor(sealer)
+    edits = TokenEditor(store.tokens, digest_key, changes)
     configuration = store.configuration
-    tokens = Tokens(store.tokens, configuration, digest_key, changes, clock)
+    tokens = TokenService(store.tokens, configuration, edits, clock)
     implementations: dict[str, object] = {
-        "ProjectService": Projects(configuration, sealer, tokens, changes, clock),
+        "ProjectService": ProjectService(configuration, projects, tokens, changes, clock),
         "TokenService": tokens,
-        "UpstreamService": Upstreams(configuration, sealer, changes, clock),
-        "GroupService": Groups(configuration, changes, clock),
-        "ModelService": Models(configuration, changes, clock),
-        "ListenerService": Listeners(configuration, changes, clock, port_check),
-        "UsageService": Usage(store.usage),
-        "ConfigurationService": Configurations(
-            configuration, store.tokens, sealer, digest_key, changes, clock, port_check, explain
+        "UpstreamService": UpstreamService(configuration, upstreams, changes, clock),
+        "GroupService": GroupService(configuration, changes, clock),
+        "ModelService": ModelService(configuration, changes, clock),
+        "ListenerService": ListenerService(configuration, changes, clock, port_check),
+        "UsageService": UsageService(store.usage),
+        "ConfigurationService": ConfigurationService(
+            configuration, store.tokens, upstreams, projects, edits, changes, clock, port_check, explain
         ),
     }
     handlers: dict[str, Handler] = {}

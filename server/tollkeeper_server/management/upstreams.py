@@ -14,15 +14,14 @@ from tollkeeper_server.domain.upstream import Upstream
 from tollkeeper_server.errors import Reason, TollkeeperError
 from tollkeeper_server.management.etags import check, edit, remove
 from tollkeeper_server.management.masks import fields_to_change, require_values
+from tollkeeper_server.management.messages import show
 from tollkeeper_server.management.paging import every, last_key, next_page, page_size
 from tollkeeper_server.management.references import refuse_users, users_of_upstream
 from tollkeeper_server.management.upstream_builder import UpstreamBuilder
-from tollkeeper_server.management.upstream_messages import upstream_message
 from tollkeeper_server.store.ports import ConfigurationStore
-from tollkeeper_server.store.sealed import Sealer
 
 
-class Upstreams:
+class UpstreamService:
     """Implements `tollkeeper.v1.UpstreamService`.
 
     At most one upstream is the default. A new default is written before the one it replaces gives up;
@@ -32,10 +31,14 @@ class Upstreams:
     """
 
     def __init__(
-        self, store: ConfigurationStore, sealer: Sealer, changes: Changes, clock: Callable[[], datetime]
+        self,
+        store: ConfigurationStore,
+        builder: UpstreamBuilder,
+        changes: Changes,
+        clock: Callable[[], datetime],
     ) -> None:
         self._store = store
-        self._builder = UpstreamBuilder(sealer)
+        self._builder = builder
         self._changes = changes
         self._clock = clock
 
@@ -47,11 +50,11 @@ class Upstreams:
             upstream = msgspec.structs.replace(upstream, updated_at=await self._after_defaults(now))
         await self._store.add(upstream)
         await self._announce(upstream)
-        return pb.CreateUpstreamResponse(upstream=upstream_message(upstream))
+        return pb.CreateUpstreamResponse(upstream=show(upstream, pb.Upstream()))
 
     async def get_upstream(self, request: pb.GetUpstreamRequest) -> pb.GetUpstreamResponse:
         """Reads an upstream."""
-        return pb.GetUpstreamResponse(upstream=upstream_message(await self._find(request.name)))
+        return pb.GetUpstreamResponse(upstream=show(await self._find(request.name), pb.Upstream()))
 
     async def list_upstreams(self, request: pb.ListUpstreamsRequest) -> pb.ListUpstreamsResponse:
         """Reads a page of upstreams."""
@@ -59,12 +62,12 @@ class Upstreams:
         found = await self._store.list(Upstream, after=last_key(request), limit=size + 1)
         page, following = next_page(request, found, size, lambda upstream: upstream.name)
         return pb.ListUpstreamsResponse(
-            upstreams=[upstream_message(upstream) for upstream in page], next_page_token=following
+            upstreams=[show(upstream, pb.Upstream()) for upstream in page], next_page_token=following
         )
 
     async def update_upstream(self, request: pb.UpdateUpstreamRequest) -> pb.UpdateUpstreamResponse:
         """Changes an upstream."""
-        changing = fields_to_change(request, identity="name")
+        changing = fields_to_change(request)
         require_values(request, changing, "provider", "is_active", "is_default")
         now = self._clock()
 
@@ -84,7 +87,7 @@ class Upstreams:
         )
         if upstream is not before or upstream.is_default:
             await self._announce(upstream)
-        return pb.UpdateUpstreamResponse(upstream=upstream_message(upstream))
+        return pb.UpdateUpstreamResponse(upstream=show(upstream, pb.Upstream()))
 
     async def delete_upstream(self, request: pb.DeleteUpstreamRequest) -> pb.DeleteUpstreamResponse:
         """Removes an upstream that neither a model nor a group uses."""

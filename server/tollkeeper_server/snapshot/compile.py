@@ -1,6 +1,5 @@
 """Compiles the stored configuration into a snapshot. Pure: the same input gives the same snapshot."""
 
-import base64
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from operator import attrgetter
@@ -8,13 +7,13 @@ from operator import attrgetter
 import msgspec
 
 from tollkeeper_server.domain.listener import Listener
-from tollkeeper_server.domain.model import Deployment, Model
+from tollkeeper_server.domain.model import Deployment, Model, owners
 from tollkeeper_server.domain.project import Project
 from tollkeeper_server.domain.traffic import Group, TrafficPolicy
-from tollkeeper_server.domain.upstream import AuthScheme, Provider, Timeouts, Upstream
+from tollkeeper_server.domain.upstream import Timeouts, Upstream
+from tollkeeper_server.providers.registry import PROVIDERS
 from tollkeeper_server.snapshot.model import (
     Dial,
-    Header,
     Leg,
     ListenerView,
     Pool,
@@ -40,9 +39,6 @@ class CompileError(Exception):
     """The stored configuration can't be used; the message says why, and contains no secret."""
 
 
-ANTHROPIC_VERSION = "2023-06-01"
-
-
 def compile_snapshot(
     revision: int,
     *,
@@ -56,32 +52,24 @@ def compile_snapshot(
 ) -> Snapshot:
     """Compile a snapshot. Raises `CompileError` if a secret, a timeout or a rule can't be used.
 
-    Where two models claim a name, a model's own name wins over an alias, and the older model over the
-    younger. Concurrent edits can cause such a conflict, and every process must decide it alike.
+    Where two models claim a name, `domain.model.owners` decides.
     """
     active = [upstream for upstream in upstreams if upstream.is_active]
     targets = {upstream.name: compile_target(upstream, open_secret, default_timeouts) for upstream in active}
     defaults = sorted((u for u in active if u.is_default), key=attrgetter("updated_at", "name"))
     pools = {group.name: _group_pool(group, targets) for group in groups}
-    routes: dict[str, Route] = {}
-    patterns: list[Route] = []
-    aliases: list[tuple[str, Route]] = []
-    for model in sorted(models, key=attrgetter("created_at", "name")):
-        if not model.is_active:
-            continue
-        route = _route(model, targets, pools)
-        if route.is_pattern:
-            patterns.append(route)
-        else:
-            routes[model.name] = route
-        aliases.extend((alias, route) for alias in model.aliases)
-    for alias, route in aliases:
-        routes.setdefault(alias, route)
+    serving = [model for model in models if model.is_active]
+    made = {model.name: _route(model, targets, pools) for model in serving}
     return Snapshot(
         revision=revision,
         projects={project.id: _view(project, open_secret) for project in projects},
-        routes=routes,
-        patterns=tuple(sorted(patterns, key=lambda route: (-len(route.name), route.name))),
+        routes={name: made[model.name] for name, model in owners(serving).items()},
+        patterns=tuple(
+            sorted(
+                (route for route in made.values() if route.is_pattern),
+                key=lambda route: (-len(route.name), route.name),
+            )
+        ),
         default=pool_of_one(targets[defaults[-1].name]) if defaults else None,
         groups=pools,
         listeners={listener.name: _listener(listener) for listener in listeners if listener.is_active},
@@ -105,7 +93,7 @@ def _group_pool(group: Group, targets: Mapping[str, Target]) -> Pool:
 
 
 def _route(model: Model, targets: Mapping[str, Target], pools: Mapping[str, Pool]) -> Route:
-    # An alias is known here alone; only a pattern leaves the name to the caller.
+    # Upstreams know no alias; only a pattern leaves the name to the caller.
     own_name = "" if model.name.endswith("*") else model.name
     if model.group:
         pool = pools.get(model.group) or make_pool(
@@ -192,24 +180,16 @@ def _listener(listener: Listener) -> ListenerView:
 def compile_target(upstream: Upstream, open_secret: OpenSecret, defaults: Timeouts) -> Target:
     """Return the target that calls an upstream."""
     key = _open(open_secret, upstream.api_key, upstream_api_key(upstream.name)) or ""
-    headers: list[Header] = []
-    fallback: list[Header] = []
-    if upstream.provider is Provider.OPENAI:
-        if upstream.organization:
-            headers.append((b"openai-organization", upstream.organization.encode()))
-        if upstream.project:
-            headers.append((b"openai-project", upstream.project.encode()))
-    if upstream.provider is Provider.ANTHROPIC:
-        fallback.append((b"anthropic-version", (upstream.api_version or ANTHROPIC_VERSION).encode()))
+    provider = PROVIDERS[upstream.provider]
     return Target(
         name=upstream.name,
-        provider=upstream.provider,
+        provider=provider,
         base_url=upstream.base_url.rstrip("/"),
         full_url=upstream.full_url,
-        api_version=upstream.api_version if upstream.provider is Provider.AZURE else "",
-        credential=_credential(upstream, key),
-        headers=tuple(headers),
-        fallback_headers=tuple(fallback),
+        api_version=upstream.api_version,
+        credential=provider.credential(upstream, key),
+        headers=provider.headers(upstream),
+        fallback_headers=provider.default_headers(upstream),
         timeouts=_timeouts(upstream, defaults),
         operations=tuple(
             (operation.action, operation.name.lower().encode(), operation.value.encode())
@@ -230,38 +210,6 @@ def _timeouts(upstream: Upstream, defaults: Timeouts) -> Timeouts:
     except TypeError as error:
         names = ", ".join(sorted(upstream.timeouts))
         raise CompileError(f"the timeouts of upstream {upstream.name} ({names}) are not all known") from error
-
-
-def _credential(upstream: Upstream, key: str) -> tuple[Header, ...]:
-    if not key and upstream.auth_scheme is not AuthScheme.BASIC:
-        return ()
-    match upstream.provider:
-        case Provider.OPENAI:
-            return bearer(key)
-        case Provider.AZURE:
-            return ((b"api-key", key.encode()),)
-        case Provider.ANTHROPIC:
-            return ((b"x-api-key", key.encode()),)
-        case Provider.GENERIC:
-            return _generic_credential(upstream, key)
-
-
-def _generic_credential(upstream: Upstream, key: str) -> tuple[Header, ...]:
-    match upstream.auth_scheme:
-        case AuthScheme.BEARER:
-            return bearer(key)
-        case AuthScheme.BASIC:
-            pair = base64.b64encode(f"{upstream.username}:{key}".encode())
-            return ((b"authorization", b"Basic " + pair),)
-        case AuthScheme.HEADER:
-            return ((upstream.auth_header.lower().encode(), key.encode()),)
-        case AuthScheme.NONE:
-            return ()
-
-
-def bearer(key: str) -> tuple[Header, ...]:
-    """Return the header that presents a key as a bearer token (RFC 6750)."""
-    return ((b"authorization", b"Bearer " + key.encode()),)
 
 
 def _view(project: Project, open_secret: OpenSecret) -> ProjectView:

@@ -5,13 +5,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from tollkeeper_server.domain.headers import Header as Header
 from tollkeeper_server.domain.listener import IpLimit
-from tollkeeper_server.domain.model import Capability, FallbackCause, Price
+from tollkeeper_server.domain.model import Capability, FallbackCause, Patterns, Price, is_pattern
 from tollkeeper_server.domain.traffic import Retry, Strategy
-from tollkeeper_server.domain.upstream import Breaker, HeaderAction, Probe, Provider, Timeouts
+from tollkeeper_server.domain.upstream import Breaker, HeaderAction, Probe, Timeouts
+from tollkeeper_server.providers.provider import ProviderRecord
 from tollkeeper_server.snapshot.rules import Rules
-
-Header = tuple[bytes, bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +46,13 @@ class Dial:
 class Target:
     """An upstream, ready to be called. `credential` are the headers that carry its key.
 
-    `base_url` has no trailing slash; `full_url`, if set, is used whatever the path.
+    `base_url`, `full_url` and `api_version` are as a provider's `Address`.
     `headers` are sent in any case, `fallback_headers` if the caller sent none of that name.
     `operations` are done in order on what is sent, but for the credential.
     """
 
     name: str
-    provider: Provider
+    provider: ProviderRecord
     base_url: str
     full_url: str
     api_version: str
@@ -129,10 +129,11 @@ class Route:
     fallback_on: frozenset[FallbackCause] = frozenset()
     price: Price | None = None
 
-    @property
-    def is_pattern(self) -> bool:
-        """Whether the name ends in `*` and stands for any rest."""
-        return self.name.endswith("*")
+    is_pattern: bool = field(init=False)
+    """Whether the name ends in `*` and stands for any rest."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "is_pattern", is_pattern(self.name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,15 +165,15 @@ class Snapshot:
     listeners: Mapping[str, ListenerView] = field(default_factory=dict)
     targets: Mapping[str, Target] = field(default_factory=dict)
 
+    by_pattern: Patterns[Route] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "by_pattern", Patterns(self.patterns))
+
     def resolve(self, name: str) -> Route | None:
         """Return the route for the model name in a request; None if no model has it."""
         route = self.routes.get(name)
-        if route is not None:
-            return route
-        for pattern in self.patterns:
-            if name.startswith(pattern.name[:-1]):
-                return pattern
-        return None
+        return self.by_pattern.match(name) if route is None else route
 
 
 EMPTY = Snapshot(revision=0, projects={}, routes={}, patterns=(), default=None)

@@ -7,10 +7,9 @@ from typing import get_args, get_origin
 
 import pytest
 import tollkeeper
-from tollkeeper import client, errors, traffic, values
+from tollkeeper import changes, client, errors, traffic, values
 from tollkeeper.calls import (
     configuration,
-    explain,
     groups,
     listeners,
     models,
@@ -19,26 +18,26 @@ from tollkeeper.calls import (
     upstreams,
     usage,
 )
-from tollkeeper.calls.call import Call, Pages
+from tollkeeper.calls.rpc import Pages, Rpc
 from tollkeeper.connection import NOT_REPEATABLE, SERVICES
 
 PAIRS = [
-    (client.Projects, client.AsyncProjects),
-    (client.Tokens, client.AsyncTokens),
-    (client.Upstreams, client.AsyncUpstreams),
-    (client.Groups, client.AsyncGroups),
-    (client.Models, client.AsyncModels),
-    (client.Listeners, client.AsyncListeners),
-    (client.Usage, client.AsyncUsage),
-    (client.Configuration, client.AsyncConfiguration),
+    (client.ProjectMethods, client.AsyncProjectMethods),
+    (client.TokenMethods, client.AsyncTokenMethods),
+    (client.UpstreamMethods, client.AsyncUpstreamMethods),
+    (client.GroupMethods, client.AsyncGroupMethods),
+    (client.ModelMethods, client.AsyncModelMethods),
+    (client.ListenerMethods, client.AsyncListenerMethods),
+    (client.UsageMethods, client.AsyncUsageMethods),
+    (client.ConfigurationMethods, client.AsyncConfigurationMethods),
 ]
 BUILDERS = {
     name: value
-    for module in (projects, tokens, upstreams, groups, models, listeners, usage, configuration, explain)
+    for module in (projects, tokens, upstreams, groups, models, listeners, usage, configuration)
     for name, value in vars(module).items()
     if inspect.isfunction(value)
     and value.__module__ == module.__name__
-    and get_origin(inspect.signature(value).return_annotation) in (Call, Pages)
+    and get_origin(inspect.signature(value).return_annotation) in (Rpc, Pages)
 }
 
 
@@ -49,7 +48,7 @@ def public(kind: type) -> dict[str, object]:
 def test_all_is_sorted_and_holds_every_value_and_every_error() -> None:
     defined = [
         name
-        for module in (values, traffic, errors)
+        for module in (values, traffic, changes, errors)
         for name, value in vars(module).items()
         if inspect.isclass(value) and value.__module__ == module.__name__
     ]
@@ -110,8 +109,15 @@ def test_signatures_and_docstrings_are_shown() -> None:
     shown = inspect.signature(tollkeeper.Client(management_token="").tokens.rotate)
 
     assert str(shown) == "(token_id: str, /, *, etag: str = '') -> tollkeeper.values.RotatedToken"
-    assert (inspect.getdoc(client.Tokens.rotate) or "").startswith("Replaces a token's secret")
+    assert (inspect.getdoc(client.TokenMethods.rotate) or "").startswith("Replace a token's secret")
     assert all(value.__doc__ for value in BUILDERS.values())
+
+
+def test_keywords_are_shown_one_by_one() -> None:
+    shown = inspect.signature(client.GroupMethods.update).parameters
+
+    assert list(shown) == ["self", "name", "etag", "members", "policy"]
+    assert all(shown[it].kind is inspect.Parameter.KEYWORD_ONLY for it in ("etag", "members", "policy"))
 
 
 def test_the_methods_that_are_not_repeated_are_those_that_would_do_it_twice() -> None:

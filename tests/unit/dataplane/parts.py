@@ -31,6 +31,7 @@ from tollkeeper_server.domain.traffic import TrafficPolicy
 from tollkeeper_server.domain.upstream import Provider, Timeouts
 from tollkeeper_server.domain.usage import Intent, UsageEvent
 from tollkeeper_server.errors import TollkeeperError
+from tollkeeper_server.providers.registry import PROVIDERS
 from tollkeeper_server.snapshot.compile import make_leg, make_pool, pool_of_one
 from tollkeeper_server.snapshot.model import Header, Leg, Pool, ProjectView, Route, Snapshot, Target
 from tollkeeper_server.telemetry.metrics import Metrics
@@ -66,7 +67,7 @@ def target(name: str = "openai", provider: Provider = Provider.OPENAI, **changes
         "timeouts": Timeouts(),
         **changes,
     }
-    return Target(name=name, provider=provider, **fields)
+    return Target(name=name, provider=PROVIDERS[provider], **fields)
 
 
 AZURE = target(

@@ -1,10 +1,13 @@
-"""Answers as providers give them, by kind of endpoint, with what they used."""
+"""Answers as providers give them, by dialect, with what they used."""
 
 import json
 from dataclasses import dataclass
 
-from tollkeeper_server.dataplane.request.endpoint import Meter
 from tollkeeper_server.domain.usage import Confidence, Tokens
+from tollkeeper_server.providers.dialect import Dialect
+from tollkeeper_server.providers.dialects import anthropic, openai
+
+DIALECTS = [it for module in (openai, anthropic) for it in vars(module).values() if isinstance(it, Dialect)]
 
 
 def exact(**counts: int) -> Tokens:
@@ -16,7 +19,7 @@ def exact(**counts: int) -> Tokens:
 class Recording:
     """An answer of an endpoint, and its usage."""
 
-    kind: Meter
+    dialect: Dialect
     body: bytes
     tokens: Tokens
 
@@ -52,13 +55,13 @@ _MESSAGES_USAGE: dict[str, object] = {
 }
 
 
-def _recording(kind: Meter, document: object, tokens: Tokens) -> Recording:
-    return Recording(kind, json.dumps(document, indent=1).encode(), tokens)
+def _recording(dialect: Dialect, document: object, tokens: Tokens) -> Recording:
+    return Recording(dialect, json.dumps(document, indent=1).encode(), tokens)
 
 
 BODIES = {
     "chat": _recording(
-        Meter.CHAT,
+        openai.CHAT,
         {
             "id": "chatcmpl-1",
             "object": "chat.completion",
@@ -72,7 +75,7 @@ BODIES = {
         _CHAT_TOKENS,
     ),
     "completions": _recording(
-        Meter.COMPLETIONS,
+        openai.COMPLETIONS,
         {
             "object": "text_completion",
             "choices": [{"text": " ok", "index": 0, "logprobs": None, "finish_reason": "length"}],
@@ -81,7 +84,7 @@ BODIES = {
         exact(prompt=5, completion=7),
     ),
     "embeddings": _recording(
-        Meter.EMBEDDINGS,
+        openai.EMBEDDINGS,
         {
             "object": "list",
             "data": [{"object": "embedding", "index": 0, "embedding": [0.0023, -0.009]}],
@@ -90,7 +93,7 @@ BODIES = {
         exact(prompt=8),
     ),
     "responses": _recording(
-        Meter.RESPONSES,
+        openai.RESPONSES,
         {
             "id": "resp_1",
             "object": "response",
@@ -103,15 +106,15 @@ BODIES = {
         _RESPONSES_TOKENS,
     ),
     "gpt-image": _recording(
-        Meter.IMAGES,
+        openai.IMAGES,
         {"created": 1, "data": [{"b64_json": "aGk="}, {"b64_json": "aGk="}], "usage": _IMAGES_USAGE},
         exact(prompt=50, completion=50, images=2),
     ),
     "dall-e": _recording(
-        Meter.IMAGES, {"created": 1, "data": [{"url": "http://x"}, {"url": "http://y"}]}, Tokens(images=2)
+        openai.IMAGES, {"created": 1, "data": [{"url": "http://x"}, {"url": "http://y"}]}, Tokens(images=2)
     ),
     "transcription by tokens": _recording(
-        Meter.TRANSCRIPTION,
+        openai.TRANSCRIPTION,
         {
             "text": "Imagine",
             "usage": {
@@ -125,13 +128,13 @@ BODIES = {
         exact(prompt=14, completion=45),
     ),
     "transcription by duration": _recording(
-        Meter.TRANSCRIPTION,
+        openai.TRANSCRIPTION,
         {"text": "Imagine", "usage": {"type": "duration", "seconds": 9.5}},
         exact(audio_milliseconds=9500),
     ),
-    "transcription as text": Recording(Meter.TRANSCRIPTION, b"Imagine\n", Tokens()),
+    "transcription as text": Recording(openai.TRANSCRIPTION, b"Imagine\n", Tokens()),
     "messages": _recording(
-        Meter.MESSAGES,
+        anthropic.MESSAGES,
         {
             "id": "msg_1",
             "type": "message",
@@ -206,11 +209,11 @@ MESSAGES_EVENTS = [
     _named({"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 15}}),
     _named({"type": "message_stop"}),
 ]
-STREAMS: dict[str, tuple[Meter, list[bytes], Tokens]] = {
-    "chat": (Meter.CHAT, chat_events(), _CHAT_TOKENS),
-    "chat with CRLF": (Meter.CHAT, chat_events("\r\n"), _CHAT_TOKENS),
+STREAMS: dict[str, tuple[Dialect, list[bytes], Tokens]] = {
+    "chat": (openai.CHAT, chat_events(), _CHAT_TOKENS),
+    "chat with CRLF": (openai.CHAT, chat_events("\r\n"), _CHAT_TOKENS),
     "completions": (
-        Meter.COMPLETIONS,
+        openai.COMPLETIONS,
         [
             event({"choices": [{"text": "ok", "finish_reason": None}], "usage": None}),
             event({"choices": [{"text": "", "finish_reason": "stop"}], "usage": None}),
@@ -219,10 +222,10 @@ STREAMS: dict[str, tuple[Meter, list[bytes], Tokens]] = {
         ],
         exact(prompt=3, completion=2),
     ),
-    "responses": (Meter.RESPONSES, RESPONSES_EVENTS, _RESPONSES_TOKENS),
-    "messages": (Meter.MESSAGES, MESSAGES_EVENTS, exact(prompt=325, completion=15, cached=200)),
+    "responses": (openai.RESPONSES, RESPONSES_EVENTS, _RESPONSES_TOKENS),
+    "messages": (anthropic.MESSAGES, MESSAGES_EVENTS, exact(prompt=325, completion=15, cached=200)),
     "images": (
-        Meter.IMAGES,
+        openai.IMAGES,
         [
             _named({"type": "image_generation.partial_image", "b64_json": "aGk=", "partial_image_index": 0}),
             _named({"type": "image_generation.completed", "b64_json": "aGk=", "usage": _IMAGES_USAGE}),
@@ -230,7 +233,7 @@ STREAMS: dict[str, tuple[Meter, list[bytes], Tokens]] = {
         exact(prompt=50, completion=50, images=1),
     ),
     "transcription": (
-        Meter.TRANSCRIPTION,
+        openai.TRANSCRIPTION,
         [
             event({"type": "transcript.text.delta", "delta": "Imagine"}),
             event(
@@ -244,7 +247,7 @@ STREAMS: dict[str, tuple[Meter, list[bytes], Tokens]] = {
         exact(prompt=14, completion=31),
     ),
     "speech": (
-        Meter.SPEECH,
+        openai.SPEECH,
         [
             event({"type": "speech.audio.delta", "audio": "aGk="}),
             event({"type": "speech.audio.done", "usage": {"input_tokens": 14, "output_tokens": 101}}),

@@ -5,10 +5,10 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tollkeeper_server.dataplane.affinity import Affinity, keeps, referred
+from tollkeeper_server.dataplane.affinity import Affinity, referred
 from tollkeeper_server.dataplane.request.endpoint import match
 
-from tests.unit.dataplane.parts import Answer, Kept, exchange, leg_to, route, snapshot, target
+from tests.unit.dataplane.parts import Answer, Bench, Caller, Kept, exchange, leg_to, route, snapshot, target
 
 
 def _referred(path: str, body: object = None, method: str = "POST") -> list[str]:
@@ -116,12 +116,22 @@ async def test_the_first_that_is_known_decides() -> None:
     assert await Affinity(kept).find(match(b"/v1/threads/thread_1234/runs", "POST"), b"") is None
 
 
-def test_where_there_is_one_upstream_there_is_nothing_to_remember() -> None:
-    one, two = target("one"), target("two")
-    single = snapshot(route("m", leg_to(one)), targets={"one": one})
-    several = snapshot(route("m", leg_to(one)), targets={"one": one, "two": two})
+@pytest.mark.parametrize(
+    ("path", "upstreams", "kept"),
+    [
+        ("/v1/files", ("one",), set()),
+        ("/v1/files", ("one", "two"), {"file-abc123"}),
+        ("/v1/chat/completions", ("one", "two"), set()),
+    ],
+)
+async def test_where_there_is_one_upstream_there_is_nothing_to_remember(
+    path: str, upstreams: tuple[str, ...], kept: set[str]
+) -> None:
+    targets = {name: target(name) for name in upstreams}
+    configured = snapshot(route("m", leg_to(targets["one"])), targets=targets, default=targets["one"])
+    bench = Bench(configured)
+    bench.answers(b'{"id":"file-abc123"}')
 
-    files, chat = (match(path, "POST").endpoint for path in (b"/v1/files", b"/v1/chat/completions"))
-    assert not keeps(files, single)
-    assert keeps(files, several)
-    assert not keeps(chat, several)
+    await Caller("POST", path, b'{"model":"m"}').call(bench.plane)
+
+    assert bench.placements.upstreams.keys() == kept

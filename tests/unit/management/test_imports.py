@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 from tollkeeper.imports import Imported, import_llamakey, import_llamaxing, import_llmproxy
-from tollkeeper_server.management.header_rules import _CREDENTIALS, _OWN
+from tollkeeper_server.management.header_rules import OWN
+from tollkeeper_server.providers.registry import CREDENTIAL_HEADERS
 
 from tests.unit.clients.imports import test_llamakey, test_llamaxing
 from tests.unit.management.described import apply, told
@@ -55,7 +56,7 @@ async def test_llamakeys_environment_is_applied(plane: Plane) -> None:
     assert told(await apply(plane, configuration, prune=True)) == []
 
 
-@pytest.mark.parametrize("name", sorted(_OWN | _CREDENTIALS))
+@pytest.mark.parametrize("name", sorted(OWN | CREDENTIAL_HEADERS))
 @pytest.mark.parametrize("op", ["insert", "replace", "remove"])
 async def test_no_operation_is_imported_that_would_be_refused(plane: Plane, name: str, op: str) -> None:
     found = import_llmproxy(

@@ -93,6 +93,13 @@ async def test_what_can_not_be_is_told_by_field(plane: Plane, fields: dict[str, 
     assert plane.told == []
 
 
+async def test_everything_that_can_not_be_is_told_at_once(plane: Plane) -> None:
+    rules = [pb.Rule(group="all", header="x", pattern="(")]
+    request = pb.CreateListenerRequest(name="main", address="127.0.0.1:0", rules=rules)
+    error = await plane.refuse(request, Reason.INVALID_ARGUMENT, field="name")
+    assert [it.field for it in error.violations] == ["name", "address", "rules[0].pattern"]
+
+
 async def test_an_address_that_another_listener_has_is_refused(plane: Plane) -> None:
     await plane.listener("a", ADDRESS)
     await plane.listener("b", "127.0.0.1:3002")

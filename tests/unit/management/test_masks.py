@@ -11,7 +11,7 @@ ID = "tok_" + "0" * 26
 
 def changing(**fields: object) -> set[str]:
     """Returns what an update of a token would change."""
-    return set(fields_to_change(pb.UpdateTokenRequest(id=ID, **fields), identity="id"))  # type: ignore[arg-type]  # fields of the message
+    return set(fields_to_change(pb.UpdateTokenRequest(id=ID, **fields)))  # type: ignore[arg-type]  # fields of the message
 
 
 def test_without_a_mask_what_is_set_is_changed() -> None:

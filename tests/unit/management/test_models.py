@@ -151,6 +151,17 @@ async def test_what_can_not_be_is_told_by_field(plane: Plane, fields: dict[str, 
     assert plane.told == []
 
 
+async def test_everything_that_can_not_be_is_told_at_once(plane: Plane) -> None:
+    unknown = [pb.Deployment(upstream=name) for name in ("nope", "openai", "neither")]
+    request = pb.CreateModelRequest(name="m", deployments=unknown, fallbacks=["nothing"])
+    error = await plane.refuse(request, Reason.INVALID_ARGUMENT, field="deployments[0].upstream")
+    fields = ["deployments[0].upstream", "deployments[2].upstream", "fallbacks[0]"]
+    assert [it.field for it in error.violations] == fields
+    request = pb.CreateModelRequest(name="m", group="g", deployments=unknown, aliases=["m"])
+    error = await plane.refuse(request, Reason.INVALID_ARGUMENT, field="group")
+    assert [it.field for it in error.violations] == ["group", "aliases"]
+
+
 async def test_a_model_without_group_and_deployments_is_not_left(plane: Plane) -> None:
     await plane.group("all")
     await create(plane, name="m", group="all")

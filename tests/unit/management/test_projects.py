@@ -58,6 +58,13 @@ async def test_a_key_is_replaced_and_removed(plane: Plane) -> None:
     assert stored.api_key is None
 
 
+async def test_the_same_key_given_again_changes_nothing(plane: Plane) -> None:
+    made = await plane.project(api_key=KEY)
+    plane.told.clear()
+    assert await update(plane, id=made.id, openai_api_key=KEY, name=made.name, is_active=True) == made
+    assert plane.told == []
+
+
 async def test_deactivation_is_dated_and_undone(plane: Plane) -> None:
     made = await plane.project()
     inactive = await update(plane, id=made.id, is_active=False)

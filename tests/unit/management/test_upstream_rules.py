@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from tollkeeper_server.domain.upstream import AuthScheme, Provider
 from tollkeeper_server.errors import Reason, TollkeeperError
 from tollkeeper_server.management.upstream_rules import (
-    Draft,
     check_ca_certificates,
     check_proxy_url,
     complete,
     proxy_hint,
 )
+from tollkeeper_server.providers.provider import Draft
 
 from tests.contract.certificates import Authority
 
@@ -122,10 +122,6 @@ def test_a_full_url_keeps_its_path_to_the_letter() -> None:
 @pytest.mark.parametrize(
     ("draft", "field"),
     [
-        (Draft(provider=Provider.GENERIC), "base_url"),
-        (Draft(provider=Provider.GENERIC, base_url="https://a", full_url="https://b"), "full_url"),
-        (Draft(provider=Provider.AZURE, api_version="1"), "base_url"),
-        (Draft(provider=Provider.AZURE, base_url="https://a"), "api_version"),
         (Draft(provider=Provider.OPENAI, full_url="https://a"), "full_url"),
         (Draft(provider=Provider.OPENAI, auth_scheme=AuthScheme.BEARER), "auth_scheme"),
         (Draft(provider=Provider.OPENAI, auth_scheme=AuthScheme.NONE), "auth_scheme"),
@@ -134,67 +130,11 @@ def test_a_full_url_keeps_its_path_to_the_letter() -> None:
         (Draft(provider=Provider.ANTHROPIC, organization="o"), "organization"),
         (Draft(provider=Provider.ANTHROPIC, project="p"), "project"),
         (Draft(provider=Provider.OPENAI, api_version="1"), "api_version"),
+        (Draft(provider=Provider.AZURE), "base_url"),
     ],
     ids=str,
 )
 def test_what_a_provider_needs_or_has_no_use_for_is_told_by_field(draft: Draft, field: str) -> None:
-    assert field_of(draft) == field
-
-
-@pytest.mark.parametrize(
-    ("scheme", "has_key", "header", "username", "expected"),
-    [
-        (None, True, "", "", AuthScheme.BEARER),
-        (None, False, "", "", AuthScheme.NONE),
-        (AuthScheme.BEARER, True, "", "", AuthScheme.BEARER),
-        (AuthScheme.NONE, False, "", "", AuthScheme.NONE),
-        (AuthScheme.HEADER, True, "x-key", "", AuthScheme.HEADER),
-        (AuthScheme.BASIC, True, "", "user", AuthScheme.BASIC),
-        (AuthScheme.BASIC, True, "", "", AuthScheme.BASIC),
-        (AuthScheme.BASIC, False, "", "user", AuthScheme.BASIC),
-    ],
-)
-def test_a_credential_is_presented_as_asked_or_as_it_is_usual(
-    scheme: AuthScheme | None, has_key: bool, header: str, username: str, expected: AuthScheme
-) -> None:
-    draft = Draft(
-        provider=Provider.GENERIC,
-        base_url="https://a",
-        auth_scheme=scheme,
-        has_key=has_key,
-        auth_header=header,
-        username=username,
-    )
-    assert complete(draft).auth_scheme is expected
-
-
-@pytest.mark.parametrize(
-    ("scheme", "has_key", "header", "username", "field"),
-    [
-        (AuthScheme.NONE, True, "", "", "api_key"),
-        (AuthScheme.BEARER, False, "", "", "api_key"),
-        (AuthScheme.HEADER, False, "x-key", "", "api_key"),
-        (AuthScheme.HEADER, True, "", "", "auth_header"),
-        (AuthScheme.BEARER, True, "x-key", "", "auth_header"),
-        (AuthScheme.BEARER, True, "", "user", "username"),
-        (AuthScheme.BASIC, False, "", "", "username"),
-        *(
-            (AuthScheme.HEADER, True, name, "", "auth_header")
-            for name in ("host", "Content-Length", "transfer-encoding", "Connection", "te", "upgrade")
-        ),
-    ],
-)
-def test_a_credential_that_could_not_be_presented_is_told_by_field(
-    scheme: AuthScheme, has_key: bool, header: str, username: str, field: str
-) -> None:
-    draft = Draft(
-        provider=Provider.GENERIC,
-        base_url="https://a",
-        auth_scheme=scheme,
-        has_key=has_key,
-        auth_header=header,
-        username=username,
-    )
     assert field_of(draft) == field
 
 

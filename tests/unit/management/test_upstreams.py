@@ -153,6 +153,21 @@ async def test_what_can_not_be_is_told_by_field(plane: Plane, fields: dict[str, 
     assert plane.told == []
 
 
+async def test_everything_that_can_not_be_is_told_at_once(plane: Plane) -> None:
+    request = pb.CreateUpstreamRequest(
+        name="a",
+        provider=pb.PROVIDER_AZURE,
+        base_url="https://a",
+        header_operations=[pb.HeaderOperation(action=pb.HEADER_ACTION_INSERT, name="cookie", value="x")],
+        ca_certificates="none",
+        proxy_url="socks5://proxy",
+    )
+    error = await plane.refuse(request, Reason.INVALID_ARGUMENT, field="api_version")
+    fields = ["api_version", "header_operations[0].name", "ca_certificates", "proxy_url"]
+    assert [it.field for it in error.violations] == fields
+    assert all(f"{it.field}: {it.description}" in error.message for it in error.violations)
+
+
 async def test_the_same_secrets_given_again_change_nothing(plane: Plane) -> None:
     secrets = {"api_key": KEY, "proxy_url": "http://user:secret@proxy"}
     made = await create(plane, name="a", provider=pb.PROVIDER_OPENAI, **secrets)

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from tollkeeper_server.domain.model import Capability, Deployment, Model
 from tollkeeper_server.domain.project import Project
 from tollkeeper_server.domain.upstream import AuthScheme, Provider, Timeouts, Upstream
+from tollkeeper_server.providers.anthropic import DEFAULT_VERSION
 from tollkeeper_server.snapshot.compile import (
-    ANTHROPIC_VERSION,
     CompileError,
     compile_snapshot,
     compile_target,
@@ -246,12 +246,13 @@ def test_openai_is_told_organization_and_project_and_nobody_else_is() -> None:
     assert _target(provider=Provider.GENERIC, **named).headers == ()
 
 
-@pytest.mark.parametrize(("version", "expected"), [("", ANTHROPIC_VERSION), ("2024-01-01", "2024-01-01")])
+@pytest.mark.parametrize(("version", "expected"), [("", DEFAULT_VERSION), ("2024-01-01", "2024-01-01")])
 def test_anthropic_is_told_a_version(version: str, expected: str) -> None:
     target = _target(provider=Provider.ANTHROPIC, api_version=version)
 
     assert target.fallback_headers == ((b"anthropic-version", expected.encode()),)
-    assert target.api_version == ""
+    url = target.provider.url(target, "/messages", "", "claude", "messages")
+    assert url == "https://api.test/v1/messages"
 
 
 def test_azure_has_its_version_in_the_url() -> None:

@@ -1,51 +1,55 @@
 """The calls of ConfigurationService."""
 
-from tollkeeper.calls.call import Call, call
-from tollkeeper.calls.wire import word
+from collections.abc import Mapping
+
+from tollkeeper.calls.rpc import Rpc, rpc, rpc_with
+from tollkeeper.explanation import Explanation
+from tollkeeper.messages import fill
 from tollkeeper.v1 import configuration_service_pb2 as pb
-from tollkeeper.values import AppliedConfiguration, ChangeAction, ConfigurationChange, FieldChange
-
-SERVICE = "ConfigurationService"
-
-
-def _read_change(change: pb.ConfigurationChange) -> ConfigurationChange:
-    return ConfigurationChange(
-        kind=change.kind,
-        name=change.name,
-        action=word(pb.ChangeAction, ChangeAction, change.action),
-        fields=tuple(FieldChange(it.field, it.before, it.after) for it in change.fields),
-        secret=change.secret,
-    )
+from tollkeeper.values import AppliedConfiguration
 
 
 def apply_configuration(
     configuration: pb.Configuration, /, *, dry_run: bool = False, prune: bool = False
-) -> Call[AppliedConfiguration]:
-    """Makes what is configured as it is described, all of it or nothing, and tells the difference.
+) -> Rpc[AppliedConfiguration]:
+    """Make what is configured as it is described, all of it or nothing, and return the difference.
 
     `tollkeeper.configuration.read_document` makes a configuration of a file. With `dry_run` nothing is
     changed; with `prune` what is not named goes, of the kinds of which some are named, but for projects and
     tokens.
     """
     request = pb.ApplyConfigurationRequest(configuration=configuration, dry_run=dry_run, prune=prune)
-    return call(
-        SERVICE,
-        "ApplyConfiguration",
-        request,
-        pb.ApplyConfigurationResponse,
-        lambda answer: AppliedConfiguration(tuple(map(_read_change, answer.changes)), answer.revision),
-    )
+    return rpc(request, AppliedConfiguration)
 
 
-def export_configuration() -> Call[pb.Configuration]:
-    """Describes what is configured, but for secrets.
+def export_configuration() -> Rpc[pb.Configuration]:
+    """Describe what is configured, but for secrets.
 
     `tollkeeper.configuration.write_document` makes it a file.
     """
-    return call(
-        SERVICE,
-        "ExportConfiguration",
-        pb.ExportConfigurationRequest(),
-        pb.ExportConfigurationResponse,
-        lambda answer: answer.configuration,
+    return rpc_with(pb.ExportConfigurationRequest(), _configuration)
+
+
+def _configuration(response: pb.ExportConfigurationResponse) -> pb.Configuration:
+    return response.configuration
+
+
+def explain_request(
+    *,
+    token: str,
+    model: str = "",
+    path: str = "",
+    listener: str = "",
+    method: str = "",
+    headers: Mapping[str, str] | None = None,
+    streamed: bool = False,
+) -> Rpc[Explanation]:
+    """Return where a request would go, and why, without making it.
+
+    `token` is a secret or an id. Empty `method` and `path` are those of a chat completion, an empty
+    `listener` is the gateway's own data plane.
+    """
+    request = pb.ExplainRequestRequest(
+        listener=listener, method=method, path=path, model=model, token=token, streamed=streamed
     )
+    return rpc(fill(request, headers=(headers or {}).items()), Explanation)

@@ -11,11 +11,11 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 
-from tollkeeper.configuration.durations import write_duration
-from tollkeeper.configuration.fields import is_secret, words_of
 from tollkeeper.configuration.reading import fill
 from tollkeeper.configuration.references import escape, resolve
 from tollkeeper.configuration.tree import read_tree
+from tollkeeper.messages.fields import is_secret, words_of
+from tollkeeper.messages.lengths import write_duration
 from tollkeeper.v1.configuration_service_pb2 import Configuration
 
 Value = str | int | float | bool | list["Value"] | dict[str, "Value"]

@@ -9,11 +9,11 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 
-from tollkeeper.configuration.durations import EXPECTED, read_duration
 from tollkeeper.configuration.errors import ConfigurationError
-from tollkeeper.configuration.fields import INTEGERS, descriptor_of, is_secret, words_of
 from tollkeeper.configuration.references import references_in, unescape
 from tollkeeper.configuration.tree import Mapping, Node, Scalar, Sequence, printable
+from tollkeeper.messages.fields import INTEGERS, descriptor_of, is_secret, words_of
+from tollkeeper.messages.lengths import EXPECTED, read_duration
 
 _INTEGER = re.compile(r"[-+]?[0-9](?:_?[0-9]){0,18}")
 _NUMBER = re.compile(r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]{1,3})?")

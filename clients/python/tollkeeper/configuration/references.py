@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 
 from tollkeeper.configuration.errors import ConfigurationError
-from tollkeeper.configuration.fields import secrets_of
+from tollkeeper.messages.fields import secrets_of
 from tollkeeper.v1.configuration_service_pb2 import Configuration
 
 _MARK = re.compile(r"\$\$\{|\$\{(?:([A-Za-z_][A-Za-z0-9_]*)\})?")

@@ -4,9 +4,9 @@ from collections import ChainMap
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from tollkeeper.configuration.fields import secrets_of
 from tollkeeper.configuration.references import escape, references_in, resolve, settle
 from tollkeeper.imports.names import variable
+from tollkeeper.messages.fields import secrets_of
 from tollkeeper.v1.configuration_service_pb2 import Configuration
 
 

@@ -5,7 +5,6 @@ from collections import ChainMap
 from collections.abc import Mapping, Sequence
 
 from tollkeeper.configuration.errors import ConfigurationError
-from tollkeeper.configuration.fields import words_of
 from tollkeeper.configuration.references import references_in
 from tollkeeper.configuration.tree import Mapping as MappingNode
 from tollkeeper.configuration.tree import Node
@@ -15,6 +14,7 @@ from tollkeeper.imports.imported import Imported, as_secret
 from tollkeeper.imports.json_tree import read_json
 from tollkeeper.imports.names import Names
 from tollkeeper.imports.section import Section, sections, wrong
+from tollkeeper.messages.fields import words_of
 from tollkeeper.v1 import model_service_pb2, upstream_service_pb2
 from tollkeeper.v1.configuration_service_pb2 import Configuration
 

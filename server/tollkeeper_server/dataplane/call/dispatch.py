@@ -21,7 +21,6 @@ from tollkeeper_server.dataplane.call.attempt import (
     unserved,
 )
 from tollkeeper_server.dataplane.call.balance import Balancer
-from tollkeeper_server.dataplane.call.fallback import MAX_ERROR_BYTES, cause_of, may_tell, wanted
 from tollkeeper_server.dataplane.call.forward import asks_usage, outgoing, outgoing_body
 from tollkeeper_server.dataplane.call.health import Health
 from tollkeeper_server.dataplane.call.retry import (
@@ -33,7 +32,6 @@ from tollkeeper_server.dataplane.call.retry import (
 from tollkeeper_server.dataplane.exchange import Exchange
 from tollkeeper_server.dataplane.plan import Plan
 from tollkeeper_server.dataplane.reply.readahead import read_ahead
-from tollkeeper_server.dataplane.request.endpoint import Meter
 from tollkeeper_server.dataplane.route import Destination, find_fallback, record_model
 from tollkeeper_server.dataplane.transport import (
     ConnectError,
@@ -43,6 +41,7 @@ from tollkeeper_server.dataplane.transport import (
 )
 from tollkeeper_server.domain.traffic import Retry
 from tollkeeper_server.errors import Reason, TollkeeperError
+from tollkeeper_server.providers.causes import cause_of, may_name_cause
 from tollkeeper_server.snapshot.model import Leg, Pool, Route
 from tollkeeper_server.telemetry.metrics import Metrics
 
@@ -50,6 +49,8 @@ from tollkeeper_server.telemetry.metrics import Metrics
 _OTHERS = 2
 _BUDGET_PERCENT = Retry().budget_percent
 _NO_DEPLOYMENT_RETRY_SECONDS = 30
+# An error that is larger names no cause to fall back upon.
+_MAX_ERROR_BYTES = 64 * 1024
 
 
 class Dispatcher:
@@ -135,7 +136,7 @@ class Dispatcher:
 
     async def _serve(self, exchange: Exchange, plan: Plan, destination: Destination) -> Result:
         pool = destination.pool
-        session = session_of(exchange, pool)
+        session = session_of(exchange, pool) if pool.session_header else b""
         picked = self._balancer.choose(pool, (), session)
         if picked is None:
             return Failure(self._unavailable(destination), unsent=True)
@@ -188,10 +189,10 @@ class Dispatcher:
         return True
 
     def _send_one(self, exchange: Exchange, plan: Plan, pool: Pool, leg: Leg) -> Awaitable[Result]:
-        meter = exchange.endpoint.meter
-        ask_usage = asks_usage(plan.peek, leg, meter)
+        dialect = exchange.endpoint.dialect
+        ask_usage = asks_usage(plan.peek, leg, dialect)
         sent = outgoing_body(plan, leg, ask_usage=ask_usage)
-        request = outgoing(exchange, plan, leg, sent, plain=meter is not Meter.NONE)
+        request = outgoing(exchange, plan, leg, sent, plain=dialect.is_metered)
         first = not exchange.upstream
         exchange.upstream = leg.target.name
         if first:
@@ -285,11 +286,11 @@ def _elapsed(exchange: Exchange) -> float:
 
 
 async def _names_cause(result: Result, route: Route) -> bool:
-    if isinstance(result, Failure) or not route.fallback_on or not may_tell(result.incoming.status):
+    if isinstance(result, Failure) or not route.fallback_on or not may_name_cause(result.incoming.status):
         return False
     try:
-        answer = await read_ahead(result.incoming, MAX_ERROR_BYTES, lambda _: False)
+        answer = await read_ahead(result.incoming, _MAX_ERROR_BYTES, lambda _: False)
     except TransportError:
         return False
     result.incoming = answer
-    return wanted(cause_of(answer), route.fallback_on)
+    return cause_of(answer.held) in route.fallback_on

@@ -4,7 +4,6 @@ from tollkeeper_server.dataplane.exchange import Exchange
 from tollkeeper_server.dataplane.headers import lowered, response_headers
 from tollkeeper_server.dataplane.reply.meter import BodyMeter, StreamMeter
 from tollkeeper_server.dataplane.reply.relay import relay_body, relay_stream, relay_whole
-from tollkeeper_server.dataplane.request.endpoint import Meter
 from tollkeeper_server.dataplane.request.peek import media_type
 from tollkeeper_server.dataplane.transport import Incoming
 
@@ -12,11 +11,11 @@ _JSON = b"application/json"
 
 
 async def pass_on(exchange: Exchange, incoming: Incoming, body: bytes, *, hide_usage: bool) -> None:
-    """Answers with what an upstream answered to `body`, and notes the tokens that took.
+    """Answer with what an upstream answered to `body`, and record the tokens that it took.
 
-    `hide_usage` leaves out of a stream what says nothing but usage. Raises `BrokenAnswerError`.
+    `hide_usage` leaves out of a stream the chunk that says nothing but usage. Raises `BrokenAnswerError`.
     """
-    kind = exchange.endpoint.meter
+    dialect = exchange.endpoint.dialect
     answered = lowered(incoming.headers)
     received = dict(answered)
     coding = received.get(b"content-encoding", b"identity")
@@ -30,15 +29,14 @@ async def pass_on(exchange: Exchange, incoming: Incoming, body: bytes, *, hide_u
     if exchange.model_served.isascii() and exchange.model_served:
         headers.append((b"x-tollkeeper-model", exchange.model_served.encode()))
     if streamed:
-        stream = StreamMeter(kind)
+        stream = StreamMeter(dialect)
         try:
             await relay_stream(exchange, incoming, headers, stream, hide_usage=hide_usage)
         finally:
             exchange.tokens = stream.tokens(body)
         return
-    # Speech is sound, not JSON.
-    unmetered = incoming.status >= 400 or kind is Meter.NONE or kind is Meter.SPEECH
-    meter = None if unmetered else BodyMeter(kind, coding)
+    metered = incoming.status < 400 and dialect.whole_is_json
+    meter = BodyMeter(dialect, coding) if metered else None
     try:
         if not relay_whole(exchange, incoming, headers, meter):
             await relay_body(exchange, incoming, headers, meter)

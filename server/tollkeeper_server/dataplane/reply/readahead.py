@@ -1,4 +1,4 @@
-"""Looking at the beginning of an upstream's answer before any of it is passed on."""
+"""Reading the beginning of an upstream's answer before any of it is passed on."""
 
 from collections.abc import AsyncIterator, Callable
 
@@ -7,7 +7,7 @@ from tollkeeper_server.snapshot.model import Header
 
 
 class ReadAhead:
-    """An answer of which `held` was read already: an `Incoming` that begins with it."""
+    """An answer whose beginning, `held`, was read already: an `Incoming` that begins with it."""
 
     __slots__ = ("_ended", "_incoming", "_rest", "headers", "held", "status")
 
@@ -20,14 +20,14 @@ class ReadAhead:
         self._ended = ended
 
     def whole_body(self) -> bytes | None:
-        """Takes what was read if that is all; else None."""
+        """Return the answer if all of it was read, and hold it no longer; else None."""
         if not self._ended:
             return None
         held, self.held = self.held, b""
         return held
 
     def chunks(self) -> AsyncIterator[bytes]:
-        """Yields what was read, then the rest as it arrives."""
+        """Yield the beginning, then the rest as it arrives."""
         return self
 
     def __aiter__(self) -> AsyncIterator[bytes]:
@@ -42,19 +42,19 @@ class ReadAhead:
         return await anext(self._rest)
 
     async def pour(self, take: Callable[[bytes], bool]) -> bool:
-        """Hands over what was read, then the rest as it arrives."""
+        """Hand over the beginning, then the rest as it arrives."""
         held, self.held = self.held, b""
         if held and not take(held):
             return False
         return self._ended or await self._incoming.pour(take)
 
     def close(self) -> None:
-        """Lets go of the answer."""
+        """Let go of the answer."""
         self._incoming.close()
 
 
 async def read_ahead(incoming: Incoming, limit: int, enough: Callable[[bytes], bool]) -> ReadAhead:
-    """Reads until `enough` of it is there, the answer has ended, or `limit` bytes were read.
+    """Read until `enough` of the answer has arrived, it has ended, or `limit` bytes were read.
 
     Raises `TransportError`.
     """

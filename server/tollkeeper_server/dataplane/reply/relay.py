@@ -1,23 +1,15 @@
 """Relaying an answer: chunk by chunk as it arrives, metered on the side."""
 
 import asyncio
-import re
 import time
 
-import msgspec
-
 from tollkeeper_server.dataplane.exchange import Exchange
-from tollkeeper_server.dataplane.reply.meter import BodyMeter, StreamMeter, parse_event, says_usage
-from tollkeeper_server.dataplane.reply.respond import anthropic_type, error_object
+from tollkeeper_server.dataplane.reply.events import take_whole, without_usage_chunk
+from tollkeeper_server.dataplane.reply.meter import BodyMeter, StreamMeter
 from tollkeeper_server.dataplane.request.body import discard_body
-from tollkeeper_server.dataplane.request.endpoint import Meter
 from tollkeeper_server.dataplane.transport import Incoming, TransportError
 from tollkeeper_server.errors import Reason, TollkeeperError
 from tollkeeper_server.snapshot.model import Header
-
-# An event larger than this is relayed in parts.
-MAX_HELD = 16 * 1024 * 1024
-_BLANK_LINE = re.compile(rb"(\r?\n\r?\n)")
 
 
 class BrokenAnswerError(Exception):
@@ -27,7 +19,7 @@ class BrokenAnswerError(Exception):
 def relay_whole(
     exchange: Exchange, incoming: Incoming, headers: list[Header], meter: BodyMeter | None
 ) -> bool:
-    """Relays an answer that is no event stream at once, if all of it is there; tells whether it was."""
+    """Relay an answer that is no event stream at once, and return True, if all of it has arrived."""
     caller = exchange.caller
     if caller is None or not exchange.body_read or (whole := incoming.whole_body()) is None:
         return False
@@ -44,7 +36,7 @@ def relay_whole(
 async def relay_body(
     exchange: Exchange, incoming: Incoming, headers: list[Header], meter: BodyMeter | None
 ) -> None:
-    """Relays an answer that is no event stream, as it comes. Raises `BrokenAnswerError` if it breaks off."""
+    """Relay an answer that is no event stream, as it arrives. Raises `BrokenAnswerError` if it breaks off."""
     send = exchange.send
     await _start(exchange, incoming.status, headers)
     left = _length(headers)
@@ -71,7 +63,7 @@ async def relay_stream(
     *,
     hide_usage: bool,
 ) -> None:
-    """Relays an event stream, whole events at a time, as soon as they are whole.
+    """Relay an event stream, whole events at a time, as soon as they are whole.
 
     It ends as the upstream's did, or with an error event if that broke off. `hide_usage` leaves out
     the chunk that says nothing but usage, which the caller did not ask for.
@@ -82,11 +74,11 @@ async def relay_stream(
     problem: str | None = None
 
     def next_part(chunk: bytes) -> bytes:
-        whole = chunk if not held and chunk.endswith(b"\n\n") else _take_whole(held, chunk)
+        whole = chunk if not held and chunk.endswith(b"\n\n") else take_whole(held, chunk)
         if not whole:
             return b""
         if meter.feed(whole) and hide_usage:
-            whole = _without_usage_chunk(whole)
+            whole = without_usage_chunk(whole)
         exchange.response_bytes += len(whole)
         return whole
 
@@ -105,21 +97,21 @@ async def relay_stream(
                     await exchange.send({"type": "http.response.body", "body": part, "more_body": True})
         last = bytes(held)
     except TransportError as error:
-        # What breaks off after the last event has broken nothing.
+        # A break after the last event loses nothing.
         problem, last = (None if meter.closed else str(error)), b""
     except asyncio.CancelledError:  # the caller left, or this process is going down
         if exchange.caller is not None and not meter.closed:
             exchange.caller.write_part(stream_error(exchange, "the gateway stops", Reason.DRAINING))
         raise
     if problem is None:
-        # The last event may lack its blank line; whether it is whole shows in what it says.
+        # The last event may lack its blank line, and be whole all the same: the meter reads it.
         used = meter.feed(last)
         if not meter.ended:
             problem = "the upstream ended the stream without saying that it was complete"
         elif meter.in_pieces(last):
             problem = "the upstream ended the stream in the middle of an event"
         elif used and hide_usage:
-            last = _without_usage_chunk(last)
+            last = without_usage_chunk(last)
     if problem is not None:
         last = stream_error(exchange, problem)
     exchange.response_bytes += len(last)
@@ -127,32 +119,10 @@ async def relay_stream(
 
 
 def stream_error(exchange: Exchange, problem: str, reason: Reason = Reason.UPSTREAM_CUT) -> bytes:
-    """Returns the event that ends a broken stream, and notes it on the exchange."""
+    """Return the event that ends a broken stream, and record the error on the exchange."""
     error = TollkeeperError(reason, f"the answer is incomplete: {problem}; send the request again")
     exchange.error_code = str(error.reason)
-    match exchange.endpoint.meter:
-        case Meter.MESSAGES:
-            detail = {"type": anthropic_type(error.outcome), "message": error.message}
-            return _event(b"error", {"type": "error", "error": detail})
-        case Meter.RESPONSES:
-            # The shape of OpenAI's own "error" event in a responses stream.
-            return _event(
-                b"error",
-                {
-                    "type": "error",
-                    "code": str(error.reason),
-                    "message": error.message,
-                    "param": None,
-                    "sequence_number": 0,
-                },
-            )
-        case _:
-            return _event(None, {"error": error_object(error)})
-
-
-def _event(name: bytes | None, data: dict[str, object]) -> bytes:
-    head = b"event: " + name + b"\n" if name else b""
-    return head + b"data: " + msgspec.json.encode(data) + b"\n\n"
+    return exchange.endpoint.dialect.error_event(error)
 
 
 async def _start(exchange: Exchange, status: int, headers: list[Header]) -> None:
@@ -173,47 +143,3 @@ def _length(headers: list[Header]) -> int:
         if name == b"content-length" and value.isdigit():
             return int(value)
     return -1
-
-
-def _take_whole(held: bytearray, chunk: bytes) -> bytes:
-    """Adds the next chunk to what is held; takes from there all whole events and returns them."""
-    # A blank line begins two bytes before the chunk or later: else it would have been found.
-    overlap = bytes(held[-2:])
-    end = _whole(overlap + chunk if overlap else chunk) - len(overlap)
-    if len(held) + len(chunk) - max(end, 0) > MAX_HELD:
-        end = len(chunk)
-    if end <= 0:
-        held += chunk
-        return b""
-    if not held:
-        held += chunk[end:]
-        return chunk[:end]
-    held += chunk[:end]
-    whole = bytes(held)
-    held[:] = chunk[end:]
-    return whole
-
-
-def _whole(piece: bytes) -> int:
-    # Where the last whole event ends.
-    if piece.endswith((b"\n\n", b"\n\r\n")):
-        return len(piece)
-    plain = piece.rfind(b"\n\n")
-    crlf = piece.rfind(b"\n\r\n")
-    return max(plain + 2 if plain >= 0 else 0, crlf + 3 if crlf >= 0 else 0)
-
-
-def _without_usage_chunk(whole: bytes) -> bytes:
-    if b"\r" not in whole:  # as nearly all streams are
-        return b"\n\n".join([event for event in whole.split(b"\n\n") if not _says_only_usage(event)])
-    pieces = [*_BLANK_LINE.split(whole), b""]  # events and the blank lines after them, by turns
-    return b"".join(
-        event + blank
-        for event, blank in zip(pieces[::2], pieces[1::2], strict=True)
-        if not _says_only_usage(event)
-    )
-
-
-def _says_only_usage(event: bytes) -> bool:
-    carrier = parse_event(event) if says_usage(event) else None
-    return carrier is not None and carrier.usage is not None and carrier.choices == []

@@ -11,11 +11,12 @@ from tollkeeper_server.coordination.ports import Unknown
 from tollkeeper_server.dataplane.exchange import Exchange
 from tollkeeper_server.domain.token import MAX_SECRET_LENGTH, Token, digest_secret
 from tollkeeper_server.errors import Reason, StoreUnavailableError, TollkeeperError
+from tollkeeper_server.providers.registry import KEY_HEADERS
 from tollkeeper_server.snapshot.compile import CompileError
 from tollkeeper_server.snapshot.model import ProjectView, Snapshot
 
-# In the order in which they are looked at: OpenAI's clients, Anthropic's, Azure's.
-_BARE = (b"x-api-key", b"api-key")
+# The places of other clients' keys, after OpenAI's.
+_BARE = tuple(name.encode() for name in KEY_HEADERS if name != "authorization")
 _SECRET = re.compile(rb"[ -~]{1,%d}" % MAX_SECRET_LENGTH)
 _INVALID = (
     "the token is not valid: it is unknown, revoked or expired; "

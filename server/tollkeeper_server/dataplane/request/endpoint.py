@@ -1,4 +1,4 @@
-"""Which endpoint a path is: what it serves, how its body names the model, how it is metered."""
+"""Which endpoint a path is: what it serves, how its body names the model, the dialect that it speaks."""
 
 import re
 from dataclasses import dataclass, replace
@@ -9,6 +9,8 @@ from msgspec import Struct
 
 from tollkeeper_server.domain.model import Capability
 from tollkeeper_server.errors import Reason, TollkeeperError
+from tollkeeper_server.providers.dialect import Dialect
+from tollkeeper_server.providers.dialects import anthropic, openai
 
 
 class Body(Enum):
@@ -24,34 +26,22 @@ class Body(Enum):
     """Never names a model; forwarded as it arrives."""
 
 
-class Meter(Enum):
-    """Where an endpoint's usage stands (the OpenAI surface, compat.md)."""
-
-    CHAT = "chat"
-    COMPLETIONS = "completions"
-    EMBEDDINGS = "embeddings"
-    RESPONSES = "responses"
-    IMAGES = "images"
-    TRANSCRIPTION = "transcription"
-    SPEECH = "speech"
-    MESSAGES = "messages"
-    NONE = "none"
-
-
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A kind of endpoint. `name` is what usage events and logs call it."""
+    """A kind of endpoint. `name` stands in usage events, logs and metrics."""
 
     name: str
     body: Body
-    meter: Meter = Meter.NONE
+    dialect: Dialect = openai.UNMETERED
     capability: Capability | None = None
-    anthropic: bool = False
-    """Whether its clients expect Anthropic's error shape."""
+    keeps: bool = False
+    """Whether upstreams keep the things that are made there: later requests must reach the same one."""
+    runs_models: bool = True
+    """Whether a write that names no model may run one: a batch by its file, a run by its assistant."""
 
 
 class Matched(Struct, frozen=True, gc=False):
-    """A request's endpoint. `path` is what follows `/v1`, with its slash, as the caller wrote it.
+    """A request's endpoint. `path` is the rest after `/v1`, with its slash, as the caller wrote it.
 
     `path_model` is the model where the path names it, as Azure's clients do.
     """
@@ -62,22 +52,37 @@ class Matched(Struct, frozen=True, gc=False):
 
 
 _C = Capability
+_KEEPING = frozenset(
+    {
+        "assistants", "batches", "containers", "conversations", "evals", "files", "fine_tunes", "fine_tuning",
+        "responses", "threads", "uploads", "vector_stores", "videos",
+    }
+)  # fmt: skip
+_RUNNING_NO_MODELS = frozenset(
+    {"containers", "conversations", "files", "responses", "uploads", "vector_stores"}
+)
+
+
+def _family(name: str, body: Body = Body.ANY) -> Endpoint:
+    return Endpoint(name, body, keeps=name in _KEEPING, runs_models=name not in _RUNNING_NO_MODELS)
+
+
 UNKNOWN = Endpoint("", Body.ANY)
 """The endpoint of a request whose path was not looked at yet, or leads nowhere."""
 MODELS = Endpoint("models", Body.ANY)
-_CHAT = Endpoint("chat_completions", Body.JSON, Meter.CHAT, _C.CHAT_COMPLETIONS)
-_COMPLETIONS = Endpoint("completions", Body.JSON, Meter.COMPLETIONS, _C.COMPLETIONS)
-_EMBEDDINGS = Endpoint("embeddings", Body.JSON, Meter.EMBEDDINGS, _C.EMBEDDINGS)
-_RESPONSES = Endpoint("responses", Body.JSON, Meter.RESPONSES, _C.RESPONSES)
-_IMAGES = Endpoint("images_generations", Body.JSON, Meter.IMAGES, _C.IMAGES_GENERATIONS)
-_IMAGES_EDITS = Endpoint("images_edits", Body.FORM, Meter.IMAGES, _C.IMAGES_EDITS)
-_IMAGES_VARIATIONS = Endpoint("images_variations", Body.FORM, Meter.IMAGES, _C.IMAGES_EDITS)
-_TRANSCRIPTIONS = Endpoint("audio_transcriptions", Body.FORM, Meter.TRANSCRIPTION, _C.AUDIO_TRANSCRIPTIONS)
-_TRANSLATIONS = Endpoint("audio_translations", Body.FORM, Meter.TRANSCRIPTION, _C.AUDIO_TRANSCRIPTIONS)
-_SPEECH = Endpoint("audio_speech", Body.JSON, Meter.SPEECH, _C.AUDIO_SPEECH)
-_MODERATIONS = Endpoint("moderations", Body.ANY, Meter.NONE, _C.MODERATIONS)
-_MESSAGES = Endpoint("messages", Body.JSON, Meter.MESSAGES, _C.MESSAGES, anthropic=True)
-_COUNT_TOKENS = Endpoint("messages_count_tokens", Body.JSON, Meter.NONE, _C.MESSAGES, anthropic=True)
+_CHAT = Endpoint("chat_completions", Body.JSON, openai.CHAT, _C.CHAT_COMPLETIONS)
+_COMPLETIONS = Endpoint("completions", Body.JSON, openai.COMPLETIONS, _C.COMPLETIONS)
+_EMBEDDINGS = Endpoint("embeddings", Body.JSON, openai.EMBEDDINGS, _C.EMBEDDINGS)
+_RESPONSES = Endpoint("responses", Body.JSON, openai.RESPONSES, _C.RESPONSES, keeps=True, runs_models=False)
+_IMAGES = Endpoint("images_generations", Body.JSON, openai.IMAGES, _C.IMAGES_GENERATIONS)
+_IMAGES_EDITS = Endpoint("images_edits", Body.FORM, openai.IMAGES, _C.IMAGES_EDITS)
+_IMAGES_VARIATIONS = Endpoint("images_variations", Body.FORM, openai.IMAGES, _C.IMAGES_EDITS)
+_TRANSCRIPTIONS = Endpoint("audio_transcriptions", Body.FORM, openai.TRANSCRIPTION, _C.AUDIO_TRANSCRIPTIONS)
+_TRANSLATIONS = Endpoint("audio_translations", Body.FORM, openai.TRANSCRIPTION, _C.AUDIO_TRANSCRIPTIONS)
+_SPEECH = Endpoint("audio_speech", Body.JSON, openai.SPEECH, _C.AUDIO_SPEECH)
+_MODERATIONS = Endpoint("moderations", Body.ANY, openai.UNMETERED, _C.MODERATIONS)
+_MESSAGES = Endpoint("messages", Body.JSON, anthropic.MESSAGES, _C.MESSAGES)
+_COUNT_TOKENS = Endpoint("messages_count_tokens", Body.JSON, anthropic.UNMETERED, _C.MESSAGES)
 
 _EXACT: dict[str, Endpoint] = {
     "/chat/completions": _CHAT,
@@ -95,14 +100,14 @@ _EXACT: dict[str, Endpoint] = {
     "/messages/count_tokens": _COUNT_TOKENS,
 }
 
-# What else is known without /v1 before it, by first segment. The body of uploads is not looked at:
-# it may be large, and never names a model.
+# Further endpoints that are known without /v1 before them, by first segment. The body of uploads is not
+# looked into: it may be large, and never names a model.
 _FAMILIES: dict[str, Endpoint] = {
     "models": MODELS,
-    "files": Endpoint("files", Body.STREAM),
-    "uploads": Endpoint("uploads", Body.STREAM),
+    "files": _family("files", Body.STREAM),
+    "uploads": _family("uploads", Body.STREAM),
     **{
-        name.replace("-", "_"): Endpoint(name.replace("-", "_"), Body.ANY)
+        name.replace("-", "_"): _family(name.replace("-", "_"))
         for name in (
             "assistants",
             "audio",
@@ -125,12 +130,18 @@ _FAMILIES: dict[str, Endpoint] = {
     },
 }
 _FAMILIES["fine-tunes"] = _FAMILIES["fine_tunes"]
-_FAMILIES["messages"] = replace(_FAMILIES["messages"], anthropic=True)
-# What is read or deleted there was metered when it was made.
-_UNMETERED = {endpoint.name: replace(endpoint, meter=Meter.NONE) for endpoint in _EXACT.values()}
+_FAMILIES["messages"] = replace(_FAMILIES["messages"], dialect=anthropic.UNMETERED)
+# An answer that is read again or deleted was metered when it was made.
+_UNMETERED = {
+    endpoint.name: replace(
+        endpoint,
+        dialect=anthropic.UNMETERED if endpoint.dialect.surface is anthropic.SURFACE else openai.UNMETERED,
+    )
+    for endpoint in _EXACT.values()
+}
 _OTHER = Endpoint("other", Body.ANY)
 
-# What nearly every request is.
+# Nearly every request is one of these.
 _POSTED = {b"/v1" + path.encode("ascii"): Matched(endpoint, path) for path, endpoint in _EXACT.items()}
 
 _AZURE = re.compile(r"/openai/deployments/([^/]+)(/.+)")
@@ -142,7 +153,7 @@ MAX_PATH = 4096
 
 
 def match(raw_path: bytes, method: str, *, anywhere: bool = False) -> Matched:
-    """Returns which endpoint a path is, with or without `/v1`, or in Azure's form.
+    """Return which endpoint a path is, with or without `/v1`, or in Azure's form.
 
     Raises NOT_FOUND for a path that is none, unless paths may lead `anywhere`; INVALID_ARGUMENT for one that
     no upstream should see: dot segments, characters that a path can't have, over 4,096 bytes.
@@ -180,7 +191,7 @@ def match(raw_path: bytes, method: str, *, anywhere: bool = False) -> Matched:
 
 
 def check_query(query: bytes) -> None:
-    """Raises INVALID_ARGUMENT if a request line can't have the query."""
+    """Raise INVALID_ARGUMENT if a request line can't have the query."""
     if query and not _SAFE_QUERY.fullmatch(query):
         raise TollkeeperError(
             Reason.INVALID_ARGUMENT,

@@ -2,10 +2,10 @@
 
 import msgspec
 
-from tollkeeper_server.dataplane.reply.respond import error_object
 from tollkeeper_server.domain.ids import Prefix, new_id
 from tollkeeper_server.errors import Reason, TollkeeperError
 from tollkeeper_server.http1.server.head import encode_head
+from tollkeeper_server.providers.dialects import openai
 
 MAX_HEAD_BYTES = 256 * 1024
 """The most a caller may send without ending a head. What is within, the application judges."""
@@ -27,11 +27,12 @@ def late_head(seconds: float) -> TollkeeperError:
 
 def refusal(error: TollkeeperError) -> tuple[bytes, bytes]:
     """Returns the head and the body of the answer that says so, after which the connection ends."""
-    body = msgspec.json.encode({"error": error_object(error)})
+    request_id = new_id(Prefix.REQUEST)
+    body = msgspec.json.encode(openai.SURFACE.error(error, request_id))
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", b"%d" % len(body)),
-        (b"x-request-id", new_id(Prefix.REQUEST).encode()),
+        (b"x-request-id", request_id.encode()),
         (b"connection", b"close"),
     ]
     return encode_head(error.outcome.http, headers), body

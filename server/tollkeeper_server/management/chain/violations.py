@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 
 from protovalidate import Violation
+from tollkeeper.messages import Problem
 
-from tollkeeper_server.errors import FieldViolation, Reason, TollkeeperError
+from tollkeeper_server.errors import TollkeeperError
+from tollkeeper_server.management.refusals import refusal_of
 
-# More would not fit into the trailers of a gRPC call, which clients limit to 8 KiB.
-_MOST = 10
-# What the patterns say, of which nobody could see it at once.
+# What the patterns say, in words.
 _WORDS = {
     r"^[\x20-\x7e]*$": "must be printable ASCII, without line breaks",
     r"^[\x21-\x7e]*$": "must be printable ASCII, without spaces or line breaks",
@@ -22,16 +22,8 @@ _WORDS = {
 
 
 def refusal(violations: Sequence[Violation]) -> TollkeeperError:
-    """Returns INVALID_ARGUMENT naming the fields and the rules they broke, never their values."""
-    found = tuple(
-        FieldViolation(_path(violation), _description(violation)) for violation in violations[:_MOST]
-    )
-    sentences = [f"{it.field}: {it.description}" if it.field else it.description for it in found]
-    if len(violations) > _MOST:
-        sentences.append(f"and {len(violations) - _MOST} more")
-    return TollkeeperError(
-        Reason.INVALID_ARGUMENT, "; ".join(sentences), field=found[0].field or None, violations=found
-    )
+    """Return INVALID_ARGUMENT naming the fields and the rules they broke, never their values."""
+    return refusal_of(Problem(_path(violation), _description(violation)) for violation in violations)
 
 
 def _description(violation: Violation) -> str:
@@ -40,7 +32,7 @@ def _description(violation: Violation) -> str:
 
 
 def _path(violation: Violation) -> str:
-    """Returns the field's name, such as `deployments[0].upstream`; empty for the message as a whole."""
+    """Return the field's name, such as `deployments[0].upstream`; empty for the message as a whole."""
     if violation.proto.field is None:
         return ""
     names = []

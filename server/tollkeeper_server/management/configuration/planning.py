@@ -3,13 +3,12 @@
 What is wrong is told by path, such as `configuration.groups[2].members[0].upstream`.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Generic, Protocol, TypeVar
 
 import msgspec
-from google.protobuf.message import Message
 from tollkeeper.v1 import configuration_service_pb2 as pb
 
 from tollkeeper_server.domain.configuration import Batch, Configuration, Deletion, Entity, Kind
@@ -21,19 +20,13 @@ from tollkeeper_server.domain.upstream import Upstream
 from tollkeeper_server.errors import Reason, TollkeeperError
 from tollkeeper_server.management import references
 from tollkeeper_server.management.addresses import overlap
-from tollkeeper_server.management.configuration.described import (
-    describe_group,
-    describe_listener,
-    describe_model,
-    describe_project,
-    describe_upstream,
-)
+from tollkeeper_server.management.configuration.described import describe
 from tollkeeper_server.management.configuration.differences import differences
-from tollkeeper_server.management.configuration.projects import ProjectBuilder
-from tollkeeper_server.management.configuration.refusals import Refusals
+from tollkeeper_server.management.editors import ProjectEditor, with_activity
 from tollkeeper_server.management.groups import build_group
 from tollkeeper_server.management.listeners import build_listener
 from tollkeeper_server.management.models import build_model
+from tollkeeper_server.management.refusals import Refusals
 from tollkeeper_server.management.upstream_builder import UpstreamBuilder
 
 ROOT = "configuration"
@@ -89,12 +82,12 @@ class Planner:
     """Plans one application of a described configuration to the present one."""
 
     def __init__(
-        self, current: Configuration, *, now: datetime, upstreams: UpstreamBuilder, projects: ProjectBuilder
+        self, current: Configuration, *, now: datetime, upstreams: UpstreamBuilder, projects: ProjectEditor
     ) -> None:
         """Takes what there is, and the builders of what has secrets."""
         self._now = now
         self._build_upstream = upstreams.build
-        self._build_project = projects.build
+        self._project_editor = projects
         self._upstreams = _Kept(Kind.UPSTREAM, {it.name: it for it in current.upstreams})
         self._groups = _Kept(Kind.GROUP, {it.name: it for it in current.groups})
         self._models = _Kept(Kind.MODEL, {it.name: it for it in current.models})
@@ -107,18 +100,18 @@ class Planner:
 
     def plan(self, wanted: pb.Configuration, *, prune: bool) -> Plan:
         """Returns what is to change. Raises `TollkeeperError` naming all that is wrong."""
-        self._describe(self._upstreams, wanted.upstreams, self._build_upstream, describe_upstream)
+        self._describe(self._upstreams, wanted.upstreams, self._build_upstream)
         self._leave_one_default(wanted)
-        self._describe(self._groups, wanted.groups, build_group, describe_group)
-        self._describe(self._models, wanted.models, build_model, describe_model)
-        self._describe(self._listeners, wanted.listeners, build_listener, describe_listener)
+        self._describe(self._groups, wanted.groups, build_group)
+        self._describe(self._models, wanted.models, build_model)
+        self._describe(self._listeners, wanted.listeners, build_listener)
         projects = self._describe_projects(wanted)
         self._refusals.raise_any()
         if prune:
-            self._prune(self._listeners, describe_listener)
-            self._prune(self._models, describe_model)
-            self._prune(self._groups, describe_group)
-            self._prune(self._upstreams, describe_upstream)
+            self._prune(self._listeners)
+            self._prune(self._models)
+            self._prune(self._groups)
+            self._prune(self._upstreams)
             self._check_uses()
         self._check_references()
         return Plan(
@@ -133,7 +126,6 @@ class Planner:
         kept: _Kept[_E],
         described: Sequence[_R],
         build: _Build[_R, _E],
-        describe: Callable[[_E], Message],
     ) -> None:
         for index, request in enumerate(described):
             path = f"{ROOT}.{kept.kind}s[{index}]"
@@ -147,16 +139,14 @@ class Planner:
             except TollkeeperError as error:
                 self._refusals.add_error(path, error)
             else:
-                self._keep(kept, after, describe)
+                self._keep(kept, after)
 
-    def _keep(self, kept: _Kept[_E], after: _E, describe: Callable[[_E], Message]) -> None:
+    def _keep(self, kept: _Kept[_E], after: _E) -> None:
         before = kept.before.get(after.name)
         if after != before:
-            kept.after[after.name] = self._put(kept.kind, after.name, before, after, describe)
+            kept.after[after.name] = self._put(kept.kind, after.name, before, after)
 
-    def _put(
-        self, kind: Kind, key: str, before: _P | None, after: _P, describe: Callable[[_P], Message]
-    ) -> _P:
+    def _put(self, kind: Kind, key: str, before: _P | None, after: _P) -> _P:
         """Notes what becomes of an entity, and how that differs; returns it as it is to be stored."""
         if before is not None:
             after = msgspec.structs.replace(
@@ -184,9 +174,7 @@ class Planner:
             return
         for upstream in self._upstreams.before.values():
             if upstream.is_default and upstream.name not in self._upstreams.paths:
-                self._keep(
-                    self._upstreams, msgspec.structs.replace(upstream, is_default=False), describe_upstream
-                )
+                self._keep(self._upstreams, msgspec.structs.replace(upstream, is_default=False))
 
     def _describe_projects(self, wanted: pb.Configuration) -> list[Project]:
         named: dict[str, list[Project]] = {}
@@ -208,12 +196,17 @@ class Planner:
         return projects
 
     def _describe_project(self, described: pb.ConfiguredProject, before: Project | None) -> Project:
-        after = self._build_project(described, now=self._now, previous=before)
+        """Return what becomes of a project; what the description leaves out stays."""
+        after = before or self._project_editor.new(described.name, self._now)
+        if described.HasField("is_active"):
+            after = with_activity(after, described.is_active, self._now)
+        if described.api_key:
+            after = self._project_editor.with_key(after, described.api_key)
         if after == before:
             return after
-        return self._put(Kind.PROJECT, after.id, before, after, describe_project)
+        return self._put(Kind.PROJECT, after.id, before, after)
 
-    def _prune(self, kept: _Kept[_E], describe: Callable[[_E], Message]) -> None:
+    def _prune(self, kept: _Kept[_E]) -> None:
         if not kept.paths:
             return
         for name, entity in kept.before.items():

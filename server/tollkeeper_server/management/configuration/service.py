@@ -7,34 +7,30 @@ from datetime import datetime
 from functools import partial
 
 from tollkeeper.v1 import configuration_service_pb2 as pb
+from tollkeeper.v1.group_service_pb2 import CreateGroupRequest
+from tollkeeper.v1.listener_service_pb2 import CreateListenerRequest
+from tollkeeper.v1.model_service_pb2 import CreateModelRequest
+from tollkeeper.v1.upstream_service_pb2 import CreateUpstreamRequest
 
 from tollkeeper_server.coordination.ports import Change, Changes
 from tollkeeper_server.domain.project import Project
 from tollkeeper_server.errors import Reason, TollkeeperError
-from tollkeeper_server.management.configuration.described import (
-    export_group,
-    export_listener,
-    export_model,
-    export_project,
-    export_token,
-    export_upstream,
-)
+from tollkeeper_server.management.configuration.described import export
 from tollkeeper_server.management.configuration.explaining import Explainer, explain_request
 from tollkeeper_server.management.configuration.planning import Plan, Planner
-from tollkeeper_server.management.configuration.projects import ProjectBuilder
-from tollkeeper_server.management.configuration.refusals import Refusals
 from tollkeeper_server.management.configuration.tokens import ConfiguredTokens
+from tollkeeper_server.management.editors import ProjectEditor, TokenEditor
 from tollkeeper_server.management.listeners import PortCheck
 from tollkeeper_server.management.paging import every
+from tollkeeper_server.management.refusals import Refusals
 from tollkeeper_server.management.upstream_builder import UpstreamBuilder
 from tollkeeper_server.store.ports import ConfigurationStore, TokenStore
-from tollkeeper_server.store.sealed import Sealer
 
 _ATTEMPTS = 20
 _RACES = 3
 
 
-class Configurations:
+class ConfigurationService:
     """Implements `tollkeeper.v1.ConfigurationService`.
 
     All but tokens is written as one, if nobody wrote meanwhile; else it is planned again. Tokens are written
@@ -44,19 +40,20 @@ class Configurations:
     def __init__(
         self,
         store: ConfigurationStore,
-        tokens: TokenStore,
-        sealer: Sealer,
-        digest_key: bytes,
+        stored_tokens: TokenStore,
+        upstreams: UpstreamBuilder,
+        projects: ProjectEditor,
+        tokens: TokenEditor,
         changes: Changes,
         clock: Callable[[], datetime],
         port_check: PortCheck,
         explain: Explainer,
     ) -> None:
         self._store = store
-        self._stored_tokens = tokens
-        self._upstreams = UpstreamBuilder(sealer)
-        self._projects = ProjectBuilder(sealer)
-        self._tokens = ConfiguredTokens(tokens, digest_key, changes)
+        self._upstreams = upstreams
+        self._projects = projects
+        self._stored_tokens = stored_tokens
+        self._tokens = ConfiguredTokens(stored_tokens, tokens)
         self._changes = changes
         self._clock = clock
         self._port_check = port_check
@@ -91,10 +88,10 @@ class Configurations:
         projects = [await self._export_project(it) for it in current.projects if names[it.name] == 1]
         return pb.ExportConfigurationResponse(
             configuration=pb.Configuration(
-                upstreams=map(export_upstream, current.upstreams),
-                groups=map(export_group, current.groups),
-                models=map(export_model, current.models),
-                listeners=map(export_listener, current.listeners),
+                upstreams=[export(it, CreateUpstreamRequest()) for it in current.upstreams],
+                groups=[export(it, CreateGroupRequest()) for it in current.groups],
+                models=[export(it, CreateModelRequest()) for it in current.models],
+                listeners=[export(it, CreateListenerRequest()) for it in current.listeners],
                 projects=projects,
             ),
             revision=current.revision,
@@ -133,11 +130,13 @@ class Configurations:
         refusals.raise_any()
 
     async def _export_project(self, project: Project) -> pb.ConfiguredProject:
-        described = export_project(project)
+        described = export(project, pb.ConfiguredProject())
         read = partial(self._stored_tokens.list, project_id=project.id)
         tokens = [it async for it in every(read, lambda it: it.id) if it.is_active]
         names = Counter(token.name for token in tokens)
         described.tokens.extend(
-            export_token(it) for it in tokens if it.name and names[it.name] == 1 and it.expires_at is None
+            export(it, pb.ConfiguredToken())
+            for it in tokens
+            if it.name and names[it.name] == 1 and it.expires_at is None
         )
         return described

@@ -8,17 +8,16 @@ from functools import partial
 import msgspec
 from tollkeeper.v1 import configuration_service_pb2 as pb
 
-from tollkeeper_server.coordination.ports import Change, Changes
-from tollkeeper_server.domain.ids import Prefix, new_id
 from tollkeeper_server.domain.project import Project
-from tollkeeper_server.domain.token import Token, digest_secret, mask, new_secret
-from tollkeeper_server.errors import Reason, TollkeeperError
-from tollkeeper_server.management.configuration.described import describe_token
+from tollkeeper_server.domain.token import Token, new_secret
+from tollkeeper_server.errors import Reason
+from tollkeeper_server.management.configuration.described import describe
 from tollkeeper_server.management.configuration.differences import differences
 from tollkeeper_server.management.configuration.planning import ROOT
-from tollkeeper_server.management.configuration.refusals import Refusals
-from tollkeeper_server.management.etags import edit
+from tollkeeper_server.management.editors import TokenEditor, with_activity
+from tollkeeper_server.management.messages import fields_of
 from tollkeeper_server.management.paging import every
+from tollkeeper_server.management.refusals import Refusals
 from tollkeeper_server.store.ports import TokenStore
 
 
@@ -39,8 +38,8 @@ class TokenEdit:
             name=f"{self.project}/{self.after.name}",
             action=pb.CHANGE_ACTION_UPDATE if before else pb.CHANGE_ACTION_CREATE,
             fields=differences(
-                describe_token(before) if before else None,
-                describe_token(self.after),
+                describe(before) if before else None,
+                describe(self.after),
                 secrets=["secret"] if before and before.digest != self.after.digest else [],
             ),
             secret=self.secret if reveals else "",
@@ -50,10 +49,9 @@ class TokenEdit:
 class ConfiguredTokens:
     """Plans and makes the changes of tokens. Tokens are matched by name, of several the eldest active one."""
 
-    def __init__(self, store: TokenStore, digest_key: bytes, changes: Changes) -> None:
+    def __init__(self, store: TokenStore, editor: TokenEditor) -> None:
         self._store = store
-        self._digest_key = digest_key
-        self._changes = changes
+        self._editor = editor
 
     async def plan(
         self, described: Iterable[pb.ConfiguredProject], projects: Iterable[Project], now: datetime
@@ -86,15 +84,8 @@ class ConfiguredTokens:
         """Writes one, and tells everybody. Raises ALREADY_EXISTS if another got its secret meanwhile."""
         wanted, before = planned.after, planned.before
         if before is None:
-            await self._store.add(wanted)
-            await self._changes.publish(Change(token=wanted))
+            await self._editor.add(wanted)
             return
-
-        async def read() -> Token:
-            token = await self._store.get(wanted.id)
-            if token is None:
-                raise TollkeeperError(Reason.NOT_FOUND, f"there is no token {wanted.id} any more; try again")
-            return token
 
         async def change(token: Token) -> Token:
             return msgspec.structs.replace(
@@ -107,10 +98,7 @@ class ConfiguredTokens:
                 allowed_models=wanted.allowed_models,
             )
 
-        old, new = await edit(read, change, self._store.replace, etag="", now=now)
-        if new is not old:
-            retired = old.digest if old.digest != new.digest else ""
-            await self._changes.publish(Change(token=new, retired_digest=retired))
+        await self._editor.edit(wanted.id, change, now=now)
 
     async def _present(self, project: Project) -> dict[str, list[Token]]:
         found: dict[str, list[Token]] = {}
@@ -122,30 +110,18 @@ class ConfiguredTokens:
     def _edit(
         self, wanted: pb.ConfiguredToken, project: Project, present: list[Token], now: datetime
     ) -> TokenEdit:
-        digest = digest_secret(wanted.secret.encode(), self._digest_key) if wanted.secret else ""
+        digest = self._editor.digest(wanted.secret) if wanted.secret else ""
         before = min(present, key=lambda it: (it.digest != digest, not it.is_active, it.id), default=None)
         made = "" if before or wanted.secret else new_secret()
         secret = wanted.secret or made
-        after = before or Token(
-            id=new_id(Prefix.TOKEN),
-            project_id=project.id,
-            name=wanted.name,
-            digest="",
-            hint="",
-            created_at=now,
-            updated_at=now,
-        )
+        after = before or self._editor.new(project.id, wanted.name, secret, now)
+        if secret:
+            after = self._editor.with_secret(after, secret)
+        if wanted.HasField("is_active"):
+            after = with_activity(after, wanted.is_active, now)
         after = msgspec.structs.replace(
-            after, max_requests=wanted.max_requests, allowed_models=tuple(wanted.allowed_models)
+            after, **fields_of(Token, wanted, only=["max_requests", "allowed_models"])
         )
-        if wanted.HasField("is_active") and wanted.is_active != after.is_active:
-            after = msgspec.structs.replace(
-                after, is_active=wanted.is_active, deactivated_at=None if wanted.is_active else now
-            )
-        if secret and digest_secret(secret.encode(), self._digest_key) != after.digest:
-            after = msgspec.structs.replace(
-                after, digest=digest_secret(secret.encode(), self._digest_key), hint=mask(secret)
-            )
         return TokenEdit(before, after, project.name, made)
 
     async def _taken(self, planned: TokenEdit, owners: dict[str, str], path: str) -> str:

@@ -7,7 +7,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from hypothesis import strategies as st
-from tollkeeper.configuration.fields import words_of
+from tollkeeper.messages.fields import words_of
 from tollkeeper.v1.configuration_service_pb2 import Configuration
 
 # Also what YAML or references might take for something else.

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tollkeeper.configuration import ConfigurationError, parse_document, read_document
-from tollkeeper.configuration.fields import descriptor_of, is_secret
 from tollkeeper.configuration.references import escape, references_in, settle, unescape
+from tollkeeper.messages.fields import descriptor_of, is_secret
 from tollkeeper.v1 import configuration_service_pb2, upstream_service_pb2
 
 TEXTS = st.text("$${}AB_ ", max_size=12)

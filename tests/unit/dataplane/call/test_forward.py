@@ -5,11 +5,12 @@ from typing import Any
 
 import pytest
 from tollkeeper_server.dataplane.call.forward import asks_usage, outgoing, outgoing_body, outgoing_url
-from tollkeeper_server.dataplane.request.endpoint import Meter
 from tollkeeper_server.dataplane.request.form import FormModel
 from tollkeeper_server.dataplane.request.peek import Peek, peek_json
 from tollkeeper_server.dataplane.route import find_destination
 from tollkeeper_server.domain.upstream import Provider
+from tollkeeper_server.providers.dialect import Dialect
+from tollkeeper_server.providers.dialects import anthropic, openai
 from tollkeeper_server.snapshot.model import Dial, Leg, ProjectView, Snapshot, Target
 
 from tests.unit.dataplane.parts import (
@@ -44,12 +45,12 @@ FULL_URL = target("full", Provider.GENERIC, base_url="", full_url="http://full.t
         ((CHAT, b"a=b"), leg_to(FULL_URL, "m"), "http://full.test/run?a=b"),
         (
             (CHAT, b"a=b"),
-            leg_to(target(full_url="http://full.test/run?api-version=1"), "m"),
+            leg_to(target(provider=Provider.GENERIC, full_url="http://full.test/run?api-version=1"), "m"),
             "http://full.test/run?api-version=1&a=b",
         ),
         (
             ("/openai/deployments/m/chat/completions", b"api-version=2&a=b"),
-            leg_to(target(full_url="http://full.test/run?api-version=1"), "m"),
+            leg_to(target(provider=Provider.GENERIC, full_url="http://full.test/run?api-version=1"), "m"),
             "http://full.test/run?api-version=1&a=b",
         ),
         (
@@ -198,18 +199,18 @@ def test_what_is_neither_json_nor_form_is_left_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    ("peek", "leg", "meter", "expected"),
+    ("peek", "leg", "dialect", "expected"),
     [
-        (Peek("m", streamed=True, is_json=True), leg_to(target(), ""), Meter.CHAT, True),
-        (Peek("m", streamed=True, is_json=True), leg_to(AZURE, ""), Meter.COMPLETIONS, True),
-        (Peek("m", streamed=False, is_json=True), leg_to(target(), ""), Meter.CHAT, False),
-        (Peek("m", streamed=True, is_json=True, wants_usage=True), leg_to(target(), ""), Meter.CHAT, False),
-        (Peek("m", streamed=True, is_json=True), leg_to(target(), ""), Meter.RESPONSES, False),
-        (Peek("m", streamed=True, is_json=True), leg_to(ANTHROPIC, ""), Meter.CHAT, False),
-        (Peek("m", streamed=True, is_json=True), leg_to(target(), ""), Meter.MESSAGES, False),
+        (Peek("m", streamed=True, is_json=True), leg_to(target(), ""), openai.CHAT, True),
+        (Peek("m", streamed=True, is_json=True), leg_to(AZURE, ""), openai.COMPLETIONS, True),
+        (Peek("m", streamed=False, is_json=True), leg_to(target(), ""), openai.CHAT, False),
+        (Peek("m", streamed=True, is_json=True, wants_usage=True), leg_to(target(), ""), openai.CHAT, False),
+        (Peek("m", streamed=True, is_json=True), leg_to(target(), ""), openai.RESPONSES, False),
+        (Peek("m", streamed=True, is_json=True), leg_to(ANTHROPIC, ""), openai.CHAT, False),
+        (Peek("m", streamed=True, is_json=True), leg_to(target(), ""), anthropic.MESSAGES, False),
     ],
 )
 def test_usage_is_asked_for_where_a_stream_would_carry_none(
-    peek: Peek, leg: Leg, meter: Meter, expected: bool
+    peek: Peek, leg: Leg, dialect: Dialect, expected: bool
 ) -> None:
-    assert expected is asks_usage(peek, leg, meter)
+    assert expected is asks_usage(peek, leg, dialect)

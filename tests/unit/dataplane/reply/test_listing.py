@@ -7,6 +7,8 @@ import pytest
 from tollkeeper_server.dataplane.reply.listing import get_model, list_models
 from tollkeeper_server.domain.model import Capability
 from tollkeeper_server.errors import Reason, TollkeeperError
+from tollkeeper_server.providers.dialect import Surface
+from tollkeeper_server.providers.dialects import anthropic, openai
 
 from tests.unit.dataplane.parts import AZURE, NOW, leg_to, route, snapshot, target, token
 
@@ -19,8 +21,8 @@ CONFIGURED = snapshot(
 )
 
 
-def _listed(allowed: tuple[str, ...] = (), *, anthropic: bool = False) -> Any:
-    return json.loads(list_models(CONFIGURED, token(allowed_models=allowed), anthropic=anthropic))
+def _listed(allowed: tuple[str, ...] = (), *, surface: Surface = openai.SURFACE) -> Any:
+    return json.loads(list_models(CONFIGURED, token(allowed_models=allowed), surface))
 
 
 @pytest.mark.parametrize(
@@ -55,7 +57,7 @@ def test_an_entry_says_what_openais_does_and_what_the_model_serves() -> None:
 
 
 def test_anthropics_clients_get_their_own_shape() -> None:
-    listed = _listed(("claude", "gpt-4o"), anthropic=True)
+    listed = _listed(("claude", "gpt-4o"), surface=anthropic.SURFACE)
 
     assert {"data", "has_more", "first_id", "last_id"} == set(listed)
     assert (listed["first_id"], listed["last_id"], listed["has_more"]) == ("claude", "gpt-4o", False)
@@ -68,14 +70,14 @@ def test_anthropics_clients_get_their_own_shape() -> None:
 
 
 def test_an_empty_list_has_no_first() -> None:
-    listed = _listed(("nope",), anthropic=True)
+    listed = _listed(("nope",), surface=anthropic.SURFACE)
 
     assert listed == {"data": [], "has_more": False, "first_id": None, "last_id": None}
 
 
 @pytest.mark.parametrize("name", ["gpt-4o", "default", "llama-7b"])
 def test_one_model_is_returned_by_any_name_it_serves(name: str) -> None:
-    assert name == json.loads(get_model(CONFIGURED, token(), name, anthropic=False))["id"]
+    assert name == json.loads(get_model(CONFIGURED, token(), openai.SURFACE, name))["id"]
 
 
 @pytest.mark.parametrize(
@@ -83,5 +85,5 @@ def test_one_model_is_returned_by_any_name_it_serves(name: str) -> None:
 )
 def test_a_model_that_may_not_be_used_does_not_exist(allowed: tuple[str, ...], name: str) -> None:
     with pytest.raises(TollkeeperError) as caught:
-        get_model(CONFIGURED, token(allowed_models=allowed), name, anthropic=False)
+        get_model(CONFIGURED, token(allowed_models=allowed), openai.SURFACE, name)
     assert Reason.MODEL_NOT_FOUND is caught.value.reason

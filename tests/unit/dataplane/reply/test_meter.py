@@ -10,11 +10,13 @@ from hypothesis import strategies as st
 from tollkeeper_server.dataplane.reply import meter
 from tollkeeper_server.dataplane.reply import meter as meter_module
 from tollkeeper_server.dataplane.reply.meter import BodyMeter, StreamMeter, abandoned
-from tollkeeper_server.dataplane.request.endpoint import Meter
 from tollkeeper_server.domain.usage import Confidence, Tokens
+from tollkeeper_server.providers.dialect import Dialect
+from tollkeeper_server.providers.dialects import anthropic, openai
 
 from tests.unit.dataplane.recordings import (
     BODIES,
+    DIALECTS,
     MESSAGES_EVENTS,
     RESPONSES_EVENTS,
     STREAMS,
@@ -25,15 +27,15 @@ from tests.unit.dataplane.recordings import (
 ASKED = json.dumps({"model": "m", "messages": [{"role": "user", "content": "a" * 40}]}).encode()
 
 
-def _body(kind: Meter, *pieces: bytes, coding: bytes = b"identity", asked: bytes = ASKED) -> Tokens:
-    meter = BodyMeter(kind, coding)
+def _body(dialect: Dialect, *pieces: bytes, coding: bytes = b"identity", asked: bytes = ASKED) -> Tokens:
+    meter = BodyMeter(dialect, coding)
     for piece in pieces:
         meter.feed(piece)
     return meter.tokens(asked)
 
 
-def _stream(kind: Meter, events: list[bytes]) -> StreamMeter:
-    meter = StreamMeter(kind)
+def _stream(dialect: Dialect, events: list[bytes]) -> StreamMeter:
+    meter = StreamMeter(dialect)
     for one in events:
         meter.feed(one)
     return meter
@@ -43,7 +45,7 @@ def _stream(kind: Meter, events: list[bytes]) -> StreamMeter:
 def test_a_document_says_what_it_used(name: str) -> None:
     recording = BODIES[name]
 
-    assert _body(recording.kind, recording.body) == recording.tokens
+    assert _body(recording.dialect, recording.body) == recording.tokens
 
 
 @pytest.mark.parametrize("name", BODIES)
@@ -51,7 +53,7 @@ def test_it_says_the_same_in_pieces(name: str) -> None:
     recording = BODIES[name]
 
     pieces = [recording.body[at : at + 1] for at in range(len(recording.body))]
-    assert _body(recording.kind, *pieces) == recording.tokens
+    assert _body(recording.dialect, *pieces) == recording.tokens
 
 
 @pytest.mark.parametrize(
@@ -62,21 +64,21 @@ def test_it_says_the_same_compressed(coding: bytes, compress: object) -> None:
     recording = BODIES["chat"]
 
     assert callable(compress)
-    assert _body(Meter.CHAT, compress(recording.body), coding=coding) == recording.tokens
+    assert _body(openai.CHAT, compress(recording.body), coding=coding) == recording.tokens
 
 
 @pytest.mark.parametrize("coding", [b"gzip", b"br", b"zstd", b"nonsense"])
 def test_what_can_not_be_unpacked_is_estimated(coding: bytes) -> None:
-    assert _body(Meter.CHAT, b"\x1f\x8bnothing", coding=coding) == Tokens(
+    assert _body(openai.CHAT, b"\x1f\x8bnothing", coding=coding) == Tokens(
         prompt=10, confidence=Confidence.ESTIMATED
     )
 
 
 @pytest.mark.parametrize("name", STREAMS)
 def test_a_stream_says_what_it_used(name: str) -> None:
-    kind, events, expected = STREAMS[name]
+    dialect, events, expected = STREAMS[name]
 
-    meter = _stream(kind, events)
+    meter = _stream(dialect, events)
 
     assert meter.tokens(ASKED) == expected
     assert meter.ended
@@ -84,9 +86,9 @@ def test_a_stream_says_what_it_used(name: str) -> None:
 
 @pytest.mark.parametrize("name", STREAMS)
 def test_it_says_the_same_in_one_piece(name: str) -> None:
-    kind, events, expected = STREAMS[name]
+    dialect, events, expected = STREAMS[name]
 
-    assert _stream(kind, [b"".join(events)]).tokens(ASKED) == expected
+    assert _stream(dialect, [b"".join(events)]).tokens(ASKED) == expected
 
 
 @pytest.mark.parametrize(
@@ -106,13 +108,13 @@ def test_strange_numbers_stay_in_bounds(usage: str, prompt: int, completion: int
     body = f'{{"choices":[],"usage":{usage}}}'.encode()
     expected = Tokens(prompt=prompt, completion=completion, confidence=Confidence.EXACT)
 
-    assert _body(Meter.CHAT, body) == expected
-    assert _stream(Meter.CHAT, [b"data: " + body + b"\n\n", event("[DONE]")]).tokens(ASKED) == expected
+    assert _body(openai.CHAT, body) == expected
+    assert _stream(openai.CHAT, [b"data: " + body + b"\n\n", event("[DONE]")]).tokens(ASKED) == expected
 
 
 @pytest.mark.parametrize("seconds", ["-1", "-1e308", "1e308", "0.0004", "null"])
 def test_strange_durations_stay_in_bounds(seconds: str) -> None:
-    tokens = _body(Meter.TRANSCRIPTION, f'{{"text":"","usage":{{"seconds":{seconds}}}}}'.encode())
+    tokens = _body(openai.TRANSCRIPTION, f'{{"text":"","usage":{{"seconds":{seconds}}}}}'.encode())
 
     assert 0 <= tokens.audio_milliseconds <= 1 << 53
 
@@ -125,45 +127,45 @@ def test_usage_that_makes_no_sense_is_estimated(usage: str) -> None:
     body = f'{{"choices":[{{"message":{{"content":"12345678"}}}}],"usage":{usage}}}'.encode()
     expected = Tokens(prompt=10, completion=2, confidence=Confidence.ESTIMATED)
 
-    assert _body(Meter.CHAT, body) == expected
-    assert _stream(Meter.CHAT, [b"data: " + body + b"\n\n", event("[DONE]")]).tokens(ASKED) == expected
+    assert _body(openai.CHAT, body) == expected
+    assert _stream(openai.CHAT, [b"data: " + body + b"\n\n", event("[DONE]")]).tokens(ASKED) == expected
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"\x00", b"[" * 100_000, b'{"usage":' * 100_000])
 def test_what_is_no_document_is_estimated(body: bytes) -> None:
-    assert _body(Meter.CHAT, body) == Tokens(prompt=10, confidence=Confidence.ESTIMATED)
+    assert _body(openai.CHAT, body) == Tokens(prompt=10, confidence=Confidence.ESTIMATED)
 
 
 def test_members_of_other_kinds_do_not_hide_the_usage() -> None:
     body = b'{"message":"ok","response":"text","usage":{"prompt_tokens":1,"completion_tokens":2}}'
 
-    assert _body(Meter.CHAT, body) == Tokens(prompt=1, completion=2, confidence=Confidence.EXACT)
+    assert _body(openai.CHAT, body) == Tokens(prompt=1, completion=2, confidence=Confidence.EXACT)
 
 
-@pytest.mark.parametrize("kind", [Meter.SPEECH, Meter.TRANSCRIPTION, Meter.IMAGES])
-def test_what_has_no_text_is_not_estimated(kind: Meter) -> None:
-    assert _body(kind, b"\xff\xfb\x90") == Tokens()
-    assert abandoned(kind, ASKED) == Tokens()
+@pytest.mark.parametrize("dialect", [openai.SPEECH, openai.TRANSCRIPTION, openai.IMAGES])
+def test_what_has_no_text_is_not_estimated(dialect: Dialect) -> None:
+    assert _body(dialect, b"\xff\xfb\x90") == Tokens()
+    assert abandoned(dialect, ASKED) == Tokens()
 
 
 def test_embeddings_without_usage_are_estimated_by_their_input() -> None:
     asked = b'{"model":"m","input":["12345678","1234"]}'
 
-    assert _body(Meter.EMBEDDINGS, b"{}", asked=asked) == Tokens(prompt=3, confidence=Confidence.ESTIMATED)
+    assert _body(openai.EMBEDDINGS, b"{}", asked=asked) == Tokens(prompt=3, confidence=Confidence.ESTIMATED)
 
 
 def test_an_answer_that_never_began_is_estimated_by_its_prompt() -> None:
-    assert abandoned(Meter.CHAT, ASKED) == Tokens(prompt=10, confidence=Confidence.ESTIMATED)
+    assert abandoned(openai.CHAT, ASKED) == Tokens(prompt=10, confidence=Confidence.ESTIMATED)
 
 
 def test_a_document_too_large_to_keep_is_estimated(monkeypatch: pytest.MonkeyPatch) -> None:
     recording = BODIES["chat"]
     monkeypatch.setattr(meter_module, "MAX_KEPT", len(recording.body))
-    assert _body(Meter.CHAT, recording.body) == recording.tokens
+    assert _body(openai.CHAT, recording.body) == recording.tokens
 
     monkeypatch.setattr(meter_module, "MAX_KEPT", len(recording.body) - 1)
     half = len(recording.body) // 2
-    assert _body(Meter.CHAT, recording.body[:half], recording.body[half:]) == Tokens(
+    assert _body(openai.CHAT, recording.body[:half], recording.body[half:]) == Tokens(
         prompt=10, confidence=Confidence.ESTIMATED
     )
 
@@ -172,7 +174,7 @@ def test_what_unpacks_without_end_is_bounded(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(meter_module, "MAX_KEPT", 1 << 16)
     bomb = gzip.compress(b'{"x":"' + b"a" * (1 << 20))
 
-    assert _body(Meter.CHAT, bomb, coding=b"gzip").confidence is Confidence.ESTIMATED
+    assert _body(openai.CHAT, bomb, coding=b"gzip").confidence is Confidence.ESTIMATED
 
 
 @given(st.data())
@@ -180,7 +182,7 @@ def test_a_chat_stream_that_broke_off_is_estimated(data: st.DataObject) -> None:
     events = chat_events()
     kept = data.draw(st.integers(0, 5))
 
-    meter = _stream(Meter.CHAT, events[:kept])
+    meter = _stream(openai.CHAT, events[:kept])
 
     assert not meter.ended
     assert meter.tokens(ASKED).confidence is Confidence.ESTIMATED
@@ -188,7 +190,7 @@ def test_a_chat_stream_that_broke_off_is_estimated(data: st.DataObject) -> None:
 
 @pytest.mark.parametrize("kept", range(1, len(MESSAGES_EVENTS) - 2))
 def test_of_a_broken_messages_stream_the_input_is_known(kept: int) -> None:
-    meter = _stream(Meter.MESSAGES, MESSAGES_EVENTS[:kept])
+    meter = _stream(anthropic.MESSAGES, MESSAGES_EVENTS[:kept])
 
     tokens = meter.tokens(ASKED)
 
@@ -198,59 +200,59 @@ def test_of_a_broken_messages_stream_the_input_is_known(kept: int) -> None:
 
 
 def test_of_a_broken_responses_stream_each_text_counts_once() -> None:
-    assert _stream(Meter.RESPONSES, RESPONSES_EVENTS[:3]).tokens(ASKED) == Tokens(
+    assert _stream(openai.RESPONSES, RESPONSES_EVENTS[:3]).tokens(ASKED) == Tokens(
         prompt=10, completion=2, confidence=Confidence.ESTIMATED
     )
 
 
 @pytest.mark.parametrize(
-    ("kind", "text"),
+    ("dialect", "text"),
     [
-        (Meter.CHAT, "data: [DONE]"),
-        (Meter.CHAT, '{"finish_reason":"stop"}'),
-        (Meter.CHAT, 'x\ndata: {"error"'),
-        (Meter.RESPONSES, '"type":"response.completed"'),
-        (Meter.MESSAGES, '"type":"message_stop"'),
+        (openai.CHAT, "data: [DONE]"),
+        (openai.CHAT, '{"finish_reason":"stop"}'),
+        (openai.CHAT, 'x\ndata: {"error"'),
+        (openai.RESPONSES, '"type":"response.completed"'),
+        (anthropic.MESSAGES, '"type":"message_stop"'),
     ],
 )
-def test_a_model_that_writes_of_ends_does_not_end_its_stream(kind: Meter, text: str) -> None:
+def test_a_model_that_writes_of_ends_does_not_end_its_stream(dialect: Dialect, text: str) -> None:
     chunk = {"choices": [{"delta": {"content": text}}], "type": "content_block_delta", "delta": text}
 
-    assert not _stream(kind, [event(chunk)]).ended
+    assert not _stream(dialect, [event(chunk)]).ended
 
 
 @pytest.mark.parametrize(
-    ("kind", "last"),
+    ("dialect", "last"),
     [
-        (Meter.CHAT, b"data: [DONE]\n\n"),
-        (Meter.CHAT, b"data:[DONE]\r\n\r\n"),
-        (Meter.CHAT, b'data: {"error":{"message":"overloaded"}}\n\n'),
-        (Meter.COMPLETIONS, b"data: [DONE]\n\n"),
-        (Meter.RESPONSES, event({"type": "response.incomplete", "response": {}})),
-        (Meter.RESPONSES, event({"type": "response.failed", "response": {}})),
-        (Meter.RESPONSES, event({"type": "error", "message": "x"})),
-        (Meter.MESSAGES, event({"type": "message_stop"})),
-        (Meter.MESSAGES, event({"type": "error", "error": {}}, "error")),
+        (openai.CHAT, b"data: [DONE]\n\n"),
+        (openai.CHAT, b"data:[DONE]\r\n\r\n"),
+        (openai.CHAT, b'data: {"error":{"message":"overloaded"}}\n\n'),
+        (openai.COMPLETIONS, b"data: [DONE]\n\n"),
+        (openai.RESPONSES, event({"type": "response.incomplete", "response": {}})),
+        (openai.RESPONSES, event({"type": "response.failed", "response": {}})),
+        (openai.RESPONSES, event({"type": "error", "message": "x"})),
+        (anthropic.MESSAGES, event({"type": "message_stop"})),
+        (anthropic.MESSAGES, event({"type": "error", "error": {}}, "error")),
     ],
 )
-def test_the_last_event_closes_a_stream(kind: Meter, last: bytes) -> None:
-    meter = _stream(kind, [last])
+def test_the_last_event_closes_a_stream(dialect: Dialect, last: bytes) -> None:
+    meter = _stream(dialect, [last])
 
     assert (meter.ended, meter.closed) == (True, True)
 
 
 def test_a_finish_reason_ends_a_stream_but_does_not_close_it() -> None:
-    meter = _stream(Meter.CHAT, chat_events()[:6])
+    meter = _stream(openai.CHAT, chat_events()[:6])
 
     assert (meter.ended, meter.closed) == (True, False)
 
 
 @given(
     st.lists(st.binary(max_size=60) | st.sampled_from(chat_events()), max_size=6),
-    st.sampled_from(list(Meter)),
+    st.sampled_from(DIALECTS),
 )
-def test_any_stream_can_be_metered(pieces: list[bytes], kind: Meter) -> None:
-    tokens = _stream(kind, pieces).tokens(ASKED)
+def test_any_stream_can_be_metered(pieces: list[bytes], dialect: Dialect) -> None:
+    tokens = _stream(dialect, pieces).tokens(ASKED)
 
     assert tokens.prompt >= 0
     assert tokens.completion >= 0
@@ -258,7 +260,7 @@ def test_any_stream_can_be_metered(pieces: list[bytes], kind: Meter) -> None:
 
 @pytest.mark.parametrize("size", [1, meter.LAST_BYTES * 3])
 def test_an_end_is_seen_whatever_its_size_and_what_little_follows_it(size: int) -> None:
-    stream = StreamMeter(Meter.RESPONSES)
+    stream = StreamMeter(openai.RESPONSES)
     for number in range(100):
         stream.feed(b'data: {"type":"response.output_text.delta","delta":"%d"}\n\n' % number)
     assert not stream.ended

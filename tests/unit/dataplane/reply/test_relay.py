@@ -8,31 +8,32 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tollkeeper_server.dataplane.exchange import Exchange
-from tollkeeper_server.dataplane.reply import relay as relay_module
+from tollkeeper_server.dataplane.reply import events as events_module
 from tollkeeper_server.dataplane.reply.meter import BodyMeter, StreamMeter
 from tollkeeper_server.dataplane.reply.relay import BrokenAnswerError, relay_body, relay_stream, relay_whole
-from tollkeeper_server.dataplane.request.endpoint import Meter
 from tollkeeper_server.dataplane.transport import CutError, TimeoutExpiredError
 from tollkeeper_server.domain.usage import Confidence, Tokens
+from tollkeeper_server.providers.dialect import Dialect
+from tollkeeper_server.providers.dialects import anthropic, openai
 from tollkeeper_server.snapshot.model import Header
 
 from tests.unit.dataplane.parts import Answer, Reply, Step, Taker, exchange
 from tests.unit.dataplane.recordings import CHAT_USAGE_CHUNK, STREAMS, chat_events, event
 
 PATHS = {
-    Meter.CHAT: "/v1/chat/completions",
-    Meter.COMPLETIONS: "/v1/completions",
-    Meter.RESPONSES: "/v1/responses",
-    Meter.MESSAGES: "/v1/messages",
-    Meter.IMAGES: "/v1/images/generations",
-    Meter.TRANSCRIPTION: "/v1/audio/transcriptions",
-    Meter.SPEECH: "/v1/audio/speech",
-    Meter.NONE: "/v1/threads/runs",
+    openai.CHAT: "/v1/chat/completions",
+    openai.COMPLETIONS: "/v1/completions",
+    openai.RESPONSES: "/v1/responses",
+    anthropic.MESSAGES: "/v1/messages",
+    openai.IMAGES: "/v1/images/generations",
+    openai.TRANSCRIPTION: "/v1/audio/transcriptions",
+    openai.SPEECH: "/v1/audio/speech",
+    openai.UNMETERED: "/v1/threads/runs",
 }
 
 
-def _exchange(kind: Meter) -> tuple[Exchange, Reply]:
-    caller = exchange(PATHS[kind])
+def _exchange(dialect: Dialect) -> tuple[Exchange, Reply]:
+    caller = exchange(PATHS[dialect])
     sent: list[dict[str, object]] = []
 
     async def send(message: object) -> None:
@@ -44,20 +45,20 @@ def _exchange(kind: Meter) -> tuple[Exchange, Reply]:
 
 
 async def _relayed(
-    kind: Meter, steps: Sequence[Step], *, hide: bool = False, pushed: bool = False
+    dialect: Dialect, steps: Sequence[Step], *, hide: bool = False, pushed: bool = False
 ) -> tuple[Reply, StreamMeter, Exchange]:
-    caller, reply = _exchange(kind)
+    caller, reply = _exchange(dialect)
     if pushed:
         caller.caller = Taker(reply.messages)
-    meter = StreamMeter(kind)
+    meter = StreamMeter(dialect)
     await relay_stream(caller, Answer(steps), [], meter, hide_usage=hide)
     return reply, meter, caller
 
 
-def _stream(kind: Meter, steps: Sequence[Step], *, hide: bool = False) -> tuple[Reply, Tokens, Exchange]:
-    reply, meter, caller = asyncio.run(_relayed(kind, steps, hide=hide))
+def _stream(dialect: Dialect, steps: Sequence[Step], *, hide: bool = False) -> tuple[Reply, Tokens, Exchange]:
+    reply, meter, caller = asyncio.run(_relayed(dialect, steps, hide=hide))
     # As the data listener has it: chunks are pushed through.
-    pushed, its_meter, _ = asyncio.run(_relayed(kind, steps, hide=hide, pushed=True))
+    pushed, its_meter, _ = asyncio.run(_relayed(dialect, steps, hide=hide, pushed=True))
     assert pushed.chunks == reply.chunks
     assert pushed.ended == reply.ended
     assert its_meter.tokens(b"{}") == meter.tokens(b"{}")
@@ -68,10 +69,10 @@ def _stream(kind: Meter, steps: Sequence[Step], *, hide: bool = False) -> tuple[
 
 @pytest.mark.parametrize("name", STREAMS)
 def test_a_stream_split_anywhere_is_the_same_stream(name: str) -> None:
-    kind, events, tokens = STREAMS[name]
+    dialect, events, tokens = STREAMS[name]
     whole = b"".join(events)
     for at in range(1, len(whole)):
-        reply, used, _ = _stream(kind, [whole[:at], whole[at:]])
+        reply, used, _ = _stream(dialect, [whole[:at], whole[at:]])
         assert (reply.body, used) == (whole, tokens)
 
 
@@ -82,7 +83,7 @@ def test_the_usage_chunk_is_hidden_wherever_it_is_split(line: str) -> None:
     assert hidden in events
     expected = b"".join(one for one in events if one != hidden)
     for at in range(1, len(whole)):
-        reply, used, _ = _stream(Meter.CHAT, [whole[:at], whole[at:]], hide=True)
+        reply, used, _ = _stream(openai.CHAT, [whole[:at], whole[at:]], hide=True)
         assert (reply.body, used) == (expected, STREAMS["chat"][2])
 
 
@@ -103,7 +104,7 @@ def test_a_stream_in_any_pieces_loses_nothing_but_what_is_hidden(
         at += size
     pieces.append(whole[at:])
 
-    reply, _, caller = _stream(Meter.CHAT, pieces, hide=hide)
+    reply, _, caller = _stream(openai.CHAT, pieces, hide=hide)
 
     usage_chunk = event(CHAT_USAGE_CHUNK, line="\r\n")
     assert reply.body == b"".join(one for one in events if not (hide and one == usage_chunk))
@@ -115,7 +116,7 @@ def test_a_stream_in_any_pieces_loses_nothing_but_what_is_hidden(
 def test_events_are_sent_as_they_come() -> None:
     events = chat_events()
 
-    reply, _, _ = _stream(Meter.CHAT, events)
+    reply, _, _ = _stream(openai.CHAT, events)
 
     assert reply.chunks == events
 
@@ -125,10 +126,10 @@ async def test_an_event_is_sent_as_soon_as_it_is_whole(line: str) -> None:
     first, second, *_ = chat_events(line)
     for at in range(1, len(first)):
         go = asyncio.Event()
-        caller, reply = _exchange(Meter.CHAT)
+        caller, reply = _exchange(openai.CHAT)
         answer = Answer([first[:at], first[at:] + second[:9], go, second[9:], event("[DONE]")])
         relaying = asyncio.create_task(
-            relay_stream(caller, answer, [], StreamMeter(Meter.CHAT), hide_usage=False)
+            relay_stream(caller, answer, [], StreamMeter(openai.CHAT), hide_usage=False)
         )
         await answer.reached.wait()
         assert reply.body == first
@@ -149,7 +150,7 @@ async def test_an_event_is_sent_as_soon_as_it_is_whole(line: str) -> None:
 def test_only_what_says_nothing_but_usage_is_hidden(kept: object) -> None:
     stream = [event(kept), event("[DONE]")]
 
-    reply, _, _ = _stream(Meter.CHAT, stream, hide=True)
+    reply, _, _ = _stream(openai.CHAT, stream, hide=True)
 
     assert reply.body == b"".join(stream)
 
@@ -157,7 +158,7 @@ def test_only_what_says_nothing_but_usage_is_hidden(kept: object) -> None:
 def test_a_usage_chunk_at_the_very_end_is_hidden_without_its_blank_line() -> None:
     *before, _, _ = chat_events()
 
-    reply, used, caller = _stream(Meter.CHAT, [*before, event(CHAT_USAGE_CHUNK).rstrip()], hide=True)
+    reply, used, caller = _stream(openai.CHAT, [*before, event(CHAT_USAGE_CHUNK).rstrip()], hide=True)
 
     assert reply.body == b"".join(before)
     assert used == STREAMS["chat"][2]
@@ -176,11 +177,11 @@ CUTS: list[Step] = [CutError("the upstream closed the connection"), TimeoutExpir
 @pytest.mark.parametrize("failure", CUTS)
 @pytest.mark.parametrize("name", ["chat", "chat with CRLF", "completions", "responses", "messages", "images"])
 def test_a_stream_that_breaks_off_ends_in_an_error_event(name: str, failure: Step) -> None:
-    kind, events, _ = STREAMS[name]
+    dialect, events, _ = STREAMS[name]
     whole = b"".join(events[:-1])
     ends = [sum(map(len, events[:count])) for count in range(len(events))]
     for at in range(len(whole) + 1):
-        reply, _, caller = _stream(kind, [whole[:at], failure])
+        reply, _, caller = _stream(dialect, [whole[:at], failure])
         last_whole = whole[: max(end for end in ends if end <= at)]
         assert reply.body.startswith(last_whole)
         error_event = reply.body[len(last_whole) :]
@@ -192,8 +193,8 @@ def test_a_stream_that_breaks_off_ends_in_an_error_event(name: str, failure: Ste
 
 @pytest.mark.parametrize("name", ["chat", "completions", "responses", "messages"])
 def test_a_stream_that_ends_early_but_cleanly_is_no_whole_one(name: str) -> None:
-    kind, events, _ = STREAMS[name]
-    reply, used, caller = _stream(kind, [events[0]])
+    dialect, events, _ = STREAMS[name]
+    reply, used, caller = _stream(dialect, [events[0]])
 
     assert "without saying that it was complete" in json.dumps(_error(reply.body))
     assert used.confidence is Confidence.ESTIMATED
@@ -211,7 +212,7 @@ def test_a_stream_without_a_single_event_is_no_whole_one(name: str) -> None:
 def test_a_part_of_an_event_never_passes(part: bytes) -> None:
     finished = chat_events()[:6]
 
-    reply, _, _ = _stream(Meter.CHAT, [*finished, part])
+    reply, _, _ = _stream(openai.CHAT, [*finished, part])
 
     assert "in the middle of an event" in json.dumps(_error(reply.body))
     assert reply.body.startswith(b"".join(finished) + b'data: {"error"')
@@ -223,7 +224,7 @@ def test_a_part_of_an_event_never_passes(part: bytes) -> None:
 def test_the_last_event_may_lack_its_blank_line(last: bytes) -> None:
     finished = chat_events()[:6]
 
-    reply, _, caller = _stream(Meter.CHAT, [*finished, last])
+    reply, _, caller = _stream(openai.CHAT, [*finished, last])
 
     assert reply.body == b"".join(finished) + last
     assert caller.error_code == ""
@@ -232,18 +233,18 @@ def test_the_last_event_may_lack_its_blank_line(last: bytes) -> None:
 @pytest.mark.parametrize("failure", CUTS)
 @pytest.mark.parametrize("name", ["chat", "chat with CRLF", "completions", "responses", "messages"])
 def test_what_breaks_off_after_its_last_event_is_whole(name: str, failure: Step) -> None:
-    kind, events, tokens = STREAMS[name]
+    dialect, events, tokens = STREAMS[name]
 
-    reply, used, caller = _stream(kind, [*events, failure])
+    reply, used, caller = _stream(dialect, [*events, failure])
 
     assert (reply.body, used, caller.error_code) == (b"".join(events), tokens, "")
 
 
 def test_the_error_event_has_the_shape_its_readers_know() -> None:
     cut = CutError("gone")
-    chat = _error(_stream(Meter.CHAT, [cut])[0].body)
-    responses = _error(_stream(Meter.RESPONSES, [cut])[0].body)
-    messages = _stream(Meter.MESSAGES, [cut])[0].body
+    chat = _error(_stream(openai.CHAT, [cut])[0].body)
+    responses = _error(_stream(openai.RESPONSES, [cut])[0].body)
+    messages = _stream(anthropic.MESSAGES, [cut])[0].body
 
     assert isinstance(chat["error"], dict)
     assert {"message", "type", "param", "code"} == set(chat["error"])
@@ -253,11 +254,11 @@ def test_the_error_event_has_the_shape_its_readers_know() -> None:
 
 
 def test_an_event_too_large_to_hold_passes_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(relay_module, "MAX_HELD", 100)
+    monkeypatch.setattr(events_module, "MAX_HELD", 100)
     huge = event({"choices": [{"delta": {"content": "a" * 1000}}]})
     whole = huge + event("[DONE]")
 
-    reply, _, caller = _stream(Meter.CHAT, [whole[at : at + 64] for at in range(0, len(whole), 64)])
+    reply, _, caller = _stream(openai.CHAT, [whole[at : at + 64] for at in range(0, len(whole), 64)])
 
     assert reply.body == whole
     assert len(reply.chunks) > 5
@@ -267,17 +268,17 @@ def test_an_event_too_large_to_hold_passes_in_parts(monkeypatch: pytest.MonkeyPa
 def test_streams_of_other_endpoints_pass_as_they_are() -> None:
     pieces = [b"event: thread.run.created\ndata: {}\n", b"\nevent: done\ndata: [DO", b"NE]\n\nrest"]
 
-    reply, used, caller = _stream(Meter.NONE, pieces)
+    reply, used, caller = _stream(openai.UNMETERED, pieces)
 
     assert (reply.body, used, caller.error_code) == (b"".join(pieces), Tokens(), "")
 
 
 async def _whole(steps: Sequence[Step], headers: list[Header], *, listener: bool) -> Reply:
-    caller, reply = _exchange(Meter.CHAT)
+    caller, reply = _exchange(openai.CHAT)
     if listener:
         caller.caller = Taker(reply.messages)
         caller.body_read = True
-    meter = BodyMeter(Meter.CHAT, b"identity")
+    meter = BodyMeter(openai.CHAT, b"identity")
     answer = Answer(steps)
     if not relay_whole(caller, answer, headers, meter):
         await relay_body(caller, answer, headers, meter)
@@ -299,7 +300,7 @@ def test_a_body_passes_byte_for_byte(pieces: list[bytes], declared: bool, listen
 
 
 async def test_a_body_that_breaks_off_is_not_ended() -> None:
-    caller, reply = _exchange(Meter.CHAT)
+    caller, reply = _exchange(openai.CHAT)
 
     with pytest.raises(BrokenAnswerError, match="gone"):
         await relay_body(caller, Answer([b"half", CutError("gone")]), [(b"content-length", b"8")], None)
@@ -310,11 +311,11 @@ async def test_a_body_that_breaks_off_is_not_ended() -> None:
 
 
 async def test_the_first_byte_is_the_head() -> None:
-    caller, reply = _exchange(Meter.CHAT)
+    caller, reply = _exchange(openai.CHAT)
     waiting = asyncio.Event()
     answer = Answer([waiting])
     relaying = asyncio.create_task(
-        relay_stream(caller, answer, [], StreamMeter(Meter.CHAT), hide_usage=False)
+        relay_stream(caller, answer, [], StreamMeter(openai.CHAT), hide_usage=False)
     )
 
     await answer.reached.wait()

@@ -3,24 +3,25 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tollkeeper_server.dataplane.request.endpoint import MAX_PATH, Body, Meter, check_query, match
+from tollkeeper_server.dataplane.request.endpoint import MAX_PATH, Body, check_query, match
 from tollkeeper_server.domain.model import Capability
 from tollkeeper_server.errors import Reason, TollkeeperError
+from tollkeeper_server.providers.dialects import anthropic, openai
 
 METERED = {
-    "chat/completions": ("chat_completions", Meter.CHAT, Capability.CHAT_COMPLETIONS),
-    "completions": ("completions", Meter.COMPLETIONS, Capability.COMPLETIONS),
-    "embeddings": ("embeddings", Meter.EMBEDDINGS, Capability.EMBEDDINGS),
-    "responses": ("responses", Meter.RESPONSES, Capability.RESPONSES),
-    "images/generations": ("images_generations", Meter.IMAGES, Capability.IMAGES_GENERATIONS),
-    "images/edits": ("images_edits", Meter.IMAGES, Capability.IMAGES_EDITS),
-    "images/variations": ("images_variations", Meter.IMAGES, Capability.IMAGES_EDITS),
-    "audio/transcriptions": ("audio_transcriptions", Meter.TRANSCRIPTION, Capability.AUDIO_TRANSCRIPTIONS),
-    "audio/translations": ("audio_translations", Meter.TRANSCRIPTION, Capability.AUDIO_TRANSCRIPTIONS),
-    "audio/speech": ("audio_speech", Meter.SPEECH, Capability.AUDIO_SPEECH),
-    "moderations": ("moderations", Meter.NONE, Capability.MODERATIONS),
-    "messages": ("messages", Meter.MESSAGES, Capability.MESSAGES),
-    "messages/count_tokens": ("messages_count_tokens", Meter.NONE, Capability.MESSAGES),
+    "chat/completions": ("chat_completions", openai.CHAT, Capability.CHAT_COMPLETIONS),
+    "completions": ("completions", openai.COMPLETIONS, Capability.COMPLETIONS),
+    "embeddings": ("embeddings", openai.EMBEDDINGS, Capability.EMBEDDINGS),
+    "responses": ("responses", openai.RESPONSES, Capability.RESPONSES),
+    "images/generations": ("images_generations", openai.IMAGES, Capability.IMAGES_GENERATIONS),
+    "images/edits": ("images_edits", openai.IMAGES, Capability.IMAGES_EDITS),
+    "images/variations": ("images_variations", openai.IMAGES, Capability.IMAGES_EDITS),
+    "audio/transcriptions": ("audio_transcriptions", openai.TRANSCRIPTION, Capability.AUDIO_TRANSCRIPTIONS),
+    "audio/translations": ("audio_translations", openai.TRANSCRIPTION, Capability.AUDIO_TRANSCRIPTIONS),
+    "audio/speech": ("audio_speech", openai.SPEECH, Capability.AUDIO_SPEECH),
+    "moderations": ("moderations", openai.UNMETERED, Capability.MODERATIONS),
+    "messages": ("messages", anthropic.MESSAGES, Capability.MESSAGES),
+    "messages/count_tokens": ("messages_count_tokens", anthropic.UNMETERED, Capability.MESSAGES),
 }
 
 
@@ -29,10 +30,10 @@ METERED = {
 def test_every_metered_endpoint_is_known_in_every_form(prefix: str, path: str) -> None:
     matched = match(f"{prefix}{path}".encode(), "POST")
 
-    name, meter, capability = METERED[path]
-    assert (name, meter, capability) == (
+    name, dialect, capability = METERED[path]
+    assert (name, dialect, capability) == (
         matched.endpoint.name,
-        matched.endpoint.meter,
+        matched.endpoint.dialect,
         matched.endpoint.capability,
     )
     assert f"/{path}" == matched.path
@@ -65,7 +66,7 @@ def test_families_are_known_with_and_without_version(prefix: str, path: str, nam
 
     assert name == matched.endpoint.name
     assert f"/{path}" == matched.path
-    assert Meter.NONE is matched.endpoint.meter
+    assert not matched.endpoint.dialect.is_metered
 
 
 @pytest.mark.parametrize("path", ["files", "uploads/u/parts"])
@@ -103,7 +104,7 @@ def test_what_is_nothing_is_not_found(path: bytes) -> None:
 @pytest.mark.parametrize("method", ["GET", "HEAD", "DELETE", "PATCH"])
 @pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/chat/completions/", "/responses"])
 def test_reading_what_was_stored_is_not_metered_again(method: str, path: str) -> None:
-    assert Meter.NONE is match(path.encode(), method).endpoint.meter
+    assert match(path.encode(), method).endpoint.dialect is openai.UNMETERED
 
 
 @pytest.mark.parametrize(
@@ -120,7 +121,7 @@ def test_reading_what_was_stored_is_not_metered_again(method: str, path: str) ->
 def test_no_spelling_of_a_path_gets_round_its_meter(spelling: bytes) -> None:
     matched = match(spelling, "POST")
 
-    assert Meter.CHAT is matched.endpoint.meter
+    assert matched.endpoint.dialect is openai.CHAT
     assert spelling.removeprefix(b"/v1") == matched.path.encode()
 
 

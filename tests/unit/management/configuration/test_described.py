@@ -9,12 +9,7 @@ from tollkeeper.configuration import read_document, write_document
 from tollkeeper.v1 import group_service_pb2, listener_service_pb2, model_service_pb2, upstream_service_pb2
 from tollkeeper.v1 import traffic_pb2 as traffic
 from tollkeeper.v1.configuration_service_pb2 import Configuration
-from tollkeeper_server.management.configuration.described import (
-    export_group,
-    export_listener,
-    export_model,
-    export_upstream,
-)
+from tollkeeper_server.management.configuration.described import export
 from tollkeeper_server.management.groups import build_group
 from tollkeeper_server.management.listeners import build_listener
 from tollkeeper_server.management.models import build_model
@@ -70,7 +65,7 @@ def test_a_group_is_made_again(fields: dict[str, object], weight: dict[str, int]
     members = [group_service_pb2.Member(upstream="a", **weight), group_service_pb2.Member(upstream="b")]
     group = build_group(group_service_pb2.CreateGroupRequest(name="g", members=members, **fields), now=NOW)  # type: ignore[arg-type]
 
-    exported = export_group(group)
+    exported = export(group, group_service_pb2.CreateGroupRequest())
 
     assert build_group(exported, now=NOW, previous=group) == group
     assert read_document(write_document(Configuration(groups=[exported])), {}).groups[0] == exported
@@ -97,7 +92,9 @@ def test_a_model_is_made_again(fields: dict[str, object], weight: dict[str, int]
         now=NOW,
     )
 
-    assert build_model(export_model(model), now=NOW, previous=model) == model
+    assert (
+        build_model(export(model, model_service_pb2.CreateModelRequest()), now=NOW, previous=model) == model
+    )
 
 
 @given(
@@ -126,7 +123,12 @@ def test_a_listener_is_made_again(fields: dict[str, object]) -> None:
         now=NOW,
     )
 
-    assert build_listener(export_listener(listener), now=NOW, previous=listener) == listener
+    assert (
+        build_listener(
+            export(listener, listener_service_pb2.CreateListenerRequest()), now=NOW, previous=listener
+        )
+        == listener
+    )
 
 
 KINDS = st.sampled_from(
@@ -189,7 +191,7 @@ def test_an_upstream_is_made_again(kind: dict[str, str], fields: dict[str, objec
     described.MergeFrom(upstream_service_pb2.CreateUpstreamRequest(name="u", **fields))  # type: ignore[arg-type]
     upstream = UPSTREAMS.build(described, now=NOW)
 
-    exported = export_upstream(upstream)
+    exported = export(upstream, upstream_service_pb2.CreateUpstreamRequest())
 
     assert not exported.api_key
     assert not exported.proxy_url

@@ -1,15 +1,12 @@
-"""Whether an answer is one upon which a model's fallbacks are tried."""
+"""Why an upstream refused a request, as far as a model's fallbacks may do better with it."""
 
 import re
-from collections.abc import Set as AbstractSet
 
 import msgspec
 from msgspec import Struct
 
-from tollkeeper_server.dataplane.reply.readahead import ReadAhead
 from tollkeeper_server.domain.model import FallbackCause
 
-MAX_ERROR_BYTES = 64 * 1024
 _STATUSES = frozenset({400, 413, 422})
 # https://platform.openai.com/docs/guides/error-codes, and what Azure's content filter answers.
 _CODES = {
@@ -19,7 +16,7 @@ _CODES = {
     "content_policy_violation": FallbackCause.CONTENT,
     "moderation_blocked": FallbackCause.CONTENT,
 }
-# Anthropic and many a server of open models say it in words alone.
+# Anthropic and many servers of open models say it in words alone.
 _TOO_LONG = re.compile(
     r"maximum context length|context (?:length|window)|prompt is too long|too many (?:input )?tokens"
     r"|exceeds? the (?:model'?s )?maximum", re.IGNORECASE
@@ -41,15 +38,15 @@ class _Envelope(Struct):
 _decode = msgspec.json.Decoder(_Envelope).decode
 
 
-def may_tell(status: int) -> bool:
-    """Tells whether an answer with that status may name a cause in its body."""
+def may_name_cause(status: int) -> bool:
+    """Return whether an answer with that status may name a cause in its body."""
     return status in _STATUSES
 
 
-def cause_of(answer: ReadAhead) -> FallbackCause | None:
-    """Returns what an error answer names as its cause, if it is one upon which models may fall back."""
+def cause_of(body: bytes) -> FallbackCause | None:
+    """Return the cause that the body of an error names, None if it is none to fall back upon."""
     try:
-        envelope = _decode(answer.held)
+        envelope = _decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     error = envelope.error
@@ -62,8 +59,3 @@ def cause_of(answer: ReadAhead) -> FallbackCause | None:
     if _TOO_LONG.search(message):
         return FallbackCause.CONTEXT_LENGTH
     return FallbackCause.CONTENT if _FILTERED.search(message) else None
-
-
-def wanted(cause: FallbackCause | None, causes: AbstractSet[FallbackCause]) -> bool:
-    """Tells whether a model falls back upon such a cause."""
-    return cause is not None and cause in causes

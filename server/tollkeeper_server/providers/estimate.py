@@ -1,14 +1,15 @@
-"""Counting tokens where the provider did not: four bytes of text are one token.
+"""Counting the text of prompts and answers, for an estimate where the provider says no usage.
 
-The rule is OpenAI's own for English text (help article "What are tokens and how to count them?").
-It is crude, and every event counted by it says `estimated`.
+An estimate is crude, and every event that has one says `estimated`.
 """
 
 import re
 
 import msgspec
 
-_BYTES_PER_TOKEN = 4
+from tollkeeper_server.domain.usage import estimated_tokens
+
+# Whatever the endpoint: OpenRouter, for one, takes `prompt` in a chat.
 _PROMPT_MEMBERS = ("messages", "input", "prompt", "system", "instructions")
 # The inside of a JSON string, written so that each run of plain characters is one step.
 _STRING = rb'[^"\\]*(?:\\.[^"\\]*)*'
@@ -25,12 +26,12 @@ _MAX_DEPTH = 64
 
 
 def text_bytes(answer: bytes, start: int = 0) -> int:
-    """Returns how many bytes of generated text stand in an answer or a piece of a stream, from `start` on."""
+    """Return how many bytes of generated text stand in an answer or a piece of a stream, from `start` on."""
     return sum(map(len, _TEXT.findall(answer, start)))
 
 
 def chat_text_bytes(piece: bytes) -> int:
-    """Returns what `text_bytes` does, of a piece of a chat's stream, and sooner."""
+    """Return what `text_bytes` does of a piece of a chat's stream, and sooner."""
     start = piece.find(b'"delta"')
     if start < 0:
         return text_bytes(piece)
@@ -46,27 +47,22 @@ def chat_text_bytes(piece: bytes) -> int:
 
 
 def delta_bytes(piece: bytes) -> int:
-    """Returns how many bytes of generated text are new in a piece of a responses stream.
+    """Return how many bytes of generated text are new in a piece of a responses stream.
 
-    Its later events repeat what its deltas said.
+    Its later events repeat the text of its deltas.
     """
     return sum(map(len, _DELTA.findall(piece)))
 
 
-def tokens_of(size: int) -> int:
-    """Returns the estimate for that many bytes of text."""
-    return -(-size // _BYTES_PER_TOKEN)
-
-
 def prompt_tokens(body: bytes) -> int:
-    """Returns the estimate for a JSON request's prompt; media do not count as text."""
+    """Return the estimate for a JSON request's prompt; media do not count as text."""
     try:
         request = msgspec.json.decode(body)
     except (msgspec.DecodeError, RecursionError):
-        return tokens_of(len(body))
+        return estimated_tokens(len(body))
     if not isinstance(request, dict):
         return 0
-    return tokens_of(sum(_size(request[name], 0) for name in _PROMPT_MEMBERS if name in request))
+    return estimated_tokens(sum(_size(request[name], 0) for name in _PROMPT_MEMBERS if name in request))
 
 
 def _size(value: object, depth: int) -> int:

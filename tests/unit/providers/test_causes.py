@@ -5,17 +5,10 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tollkeeper_server.dataplane.call.fallback import cause_of, may_tell, wanted
-from tollkeeper_server.dataplane.reply.readahead import ReadAhead
 from tollkeeper_server.domain.model import FallbackCause
-
-from tests.unit.dataplane.parts import Answer
+from tollkeeper_server.providers.causes import cause_of, may_name_cause
 
 TOO_LONG, FILTERED = FallbackCause.CONTEXT_LENGTH, FallbackCause.CONTENT
-
-
-def _cause(body: bytes) -> FallbackCause | None:
-    return cause_of(ReadAhead(Answer((), 400, []), body, ended=True))
 
 
 @pytest.mark.parametrize(
@@ -37,27 +30,21 @@ def _cause(body: bytes) -> FallbackCause | None:
     ],
 )
 def test_causes_are_known_by_code_or_by_words(error: object, cause: FallbackCause | None) -> None:
-    assert _cause(json.dumps({"error": error}).encode()) is cause
+    assert cause_of(json.dumps({"error": error}).encode()) is cause
 
 
 def test_a_bare_message_is_looked_at() -> None:
-    assert _cause(b'{"object":"error","message":"maximum context length is 8192"}') is TOO_LONG
+    assert cause_of(b'{"object":"error","message":"maximum context length is 8192"}') is TOO_LONG
 
 
 @given(st.binary(max_size=60))
 def test_garbage_names_nothing(body: bytes) -> None:
-    assert _cause(body) is None
+    assert cause_of(body) is None
 
 
 def test_only_refusals_of_the_request_are_looked_into() -> None:
-    assert [status for status in (200, 400, 401, 404, 413, 422, 429, 500) if may_tell(status)] == [
+    assert [status for status in (200, 400, 401, 404, 413, 422, 429, 500) if may_name_cause(status)] == [
         400,
         413,
         422,
     ]
-
-
-def test_a_model_falls_back_on_what_it_names() -> None:
-    assert wanted(TOO_LONG, {TOO_LONG})
-    assert not wanted(FILTERED, {TOO_LONG})
-    assert not wanted(None, {TOO_LONG, FILTERED})

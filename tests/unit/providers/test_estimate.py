@@ -5,18 +5,13 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tollkeeper_server.dataplane.reply.estimate import (
-    chat_text_bytes,
-    delta_bytes,
-    prompt_tokens,
-    text_bytes,
-    tokens_of,
-)
+from tollkeeper_server.domain.usage import estimated_tokens
+from tollkeeper_server.providers.estimate import chat_text_bytes, delta_bytes, prompt_tokens, text_bytes
 
 
 @pytest.mark.parametrize(("size", "tokens"), [(0, 0), (1, 1), (4, 1), (5, 2), (400, 100)])
 def test_four_bytes_are_a_token(size: int, tokens: int) -> None:
-    assert tokens_of(size) == tokens
+    assert estimated_tokens(size) == tokens
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,49 @@
+"""What is wrong with the fields of a message, all of it at once."""
+
+from typing import NamedTuple
+
+_SHOWN = 64
+
+
+class Problem(NamedTuple):
+    """What is wrong with a field: its path, such as `deployments[2].upstream`, the reason and the remedy."""
+
+    path: str
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.why}" if self.path else self.why
+
+
+class MessageError(ValueError):
+    """Values do not fit a message, or a message no value. The text shows no value."""
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        super().__init__("; ".join(map(str, problems)))
+        self.problems = problems
+
+
+class Problems:
+    """Collects problems, so that they are told together."""
+
+    def __init__(self) -> None:
+        self._found: list[Problem] = []
+
+    def add(self, path: str, why: str) -> None:
+        """Note what is wrong with a field."""
+        self._found.append(Problem(path, why))
+
+    def raise_any(self) -> None:
+        """Raise `MessageError` with every problem, if there is one."""
+        if self._found:
+            raise MessageError(tuple(self._found))
+
+
+def printable(text: str) -> str:
+    """Return a name of a caller's choosing in a form, and length, that can stand in a message."""
+    return plain(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…")
+
+
+def plain(text: str) -> str:
+    """Return a text with characters that a terminal might obey, or not show, escaped."""
+    return "".join(it if it.isprintable() else it.encode("unicode_escape").decode() for it in text)

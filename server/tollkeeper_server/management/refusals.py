@@ -1,0 +1,73 @@
+"""Everything that is wrong with a request, told at once."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import islice
+
+from tollkeeper.messages import Problem
+
+from tollkeeper_server.errors import FieldViolation, Reason, TollkeeperError
+
+# More would not fit into the trailers of a gRPC call, which clients limit to 8 KiB, and which hold it thrice.
+_MOST = 10
+_ROOM = 1600
+_LONGEST = 400
+
+
+@dataclass(slots=True)
+class Refusals:
+    """Collects what is wrong, by path. `raise_any` ends the call if there is anything."""
+
+    _found: dict[tuple[Reason, FieldViolation], None] = field(default_factory=dict)
+
+    def add(self, path: str, why: str, reason: Reason = Reason.INVALID_ARGUMENT) -> None:
+        """Note what is wrong with the field at `path`, once."""
+        self._found[reason, FieldViolation(path, why)] = None
+
+    def add_error(self, path: str, error: TollkeeperError) -> None:
+        """Note an error about a value that stands at `path`, empty for the request itself."""
+        start = f"{path}." if path else ""
+        for it in error.violations or (FieldViolation(error.field or "", error.message),):
+            where = f"{start}{it.field}" if it.field else path
+            self.add(where, it.description.removeprefix(f"{it.field}: "), error.reason)
+
+    @contextmanager
+    def collect(self, path: str = "") -> Iterator[None]:
+        """Note an error that the block ends with, about a value that stands at `path`."""
+        try:
+            yield
+        except TollkeeperError as error:
+            self.add_error(path, error)
+
+    def raise_any(self) -> None:
+        """Raise `error`, if something was noted."""
+        if self._found:
+            raise self.error()
+
+    def error(self) -> TollkeeperError:
+        """Return the first one's reason, naming every field, as far as there is room. There is one."""
+        shown: list[FieldViolation] = []
+        room = _ROOM
+        for _, violation in islice(self._found, _MOST):
+            if shown and len(violation.field) + len(violation.description) > room:
+                break
+            shown.append(FieldViolation(violation.field, violation.description[:_LONGEST]))
+            room -= len(violation.field) + len(shown[-1].description)
+        sentences = [f"{it.field}: {it.description}" if it.field else it.description for it in shown]
+        if len(self._found) > len(shown):
+            sentences.append(f"and {len(self._found) - len(shown)} more")
+        return TollkeeperError(
+            next(iter(self._found))[0],
+            "; ".join(sentences),
+            field=shown[0].field or None,
+            violations=tuple(shown),
+        )
+
+
+def refusal_of(problems: Iterable[Problem]) -> TollkeeperError:
+    """Return INVALID_ARGUMENT naming the fields of problems, of which there is one at least."""
+    refusals = Refusals()
+    for problem in problems:
+        refusals.add(problem.path, problem.why)
+    return refusals.error()

@@ -1,0 +1,67 @@
+"""OpenAI's API, which most providers speak."""
+
+import re
+from collections.abc import Sequence
+
+from tollkeeper_server.errors import TollkeeperError
+from tollkeeper_server.providers.dialect import Dialect, Document, ListedModel, Surface, write_event
+from tollkeeper_server.providers.estimate import chat_text_bytes, delta_bytes, text_bytes
+
+_DONE = re.compile(rb"\ndata:\s*\[DONE\]")
+_RESPONSE_ENDS = re.compile(rb'"type"\s*:\s*"(?:response\.(?:completed|incomplete|failed)|error)"')
+_IMAGE_COMPLETED = re.compile(rb'"type"\s*:\s*"image_(?:generation|edit)\.completed"')
+
+
+def _error(error: TollkeeperError, _request_id: str = "") -> Document:
+    return {
+        "error": {
+            "message": error.message,
+            "type": str(error.outcome.openai_type),
+            "param": error.field,
+            "code": str(error.reason),
+        }
+    }
+
+
+def _error_event(error: TollkeeperError) -> bytes:
+    return write_event(_error(error))
+
+
+def _responses_error_event(error: TollkeeperError) -> bytes:
+    data: Document = {"type": "error", "code": str(error.reason), "message": error.message}
+    return write_event(data | {"param": None, "sequence_number": 0}, "error")
+
+
+def _model(model: ListedModel) -> Document:
+    return {
+        "id": model.name,
+        "object": "model",
+        "created": int(model.created_at.timestamp()),
+        "owned_by": model.owner,
+        "capabilities": sorted(model.capabilities),
+        "proxied_by": "tollkeeper",
+    }
+
+
+def _models(models: Sequence[ListedModel]) -> Document:
+    return {"object": "list", "data": [_model(model) for model in models]}
+
+
+SURFACE = Surface(_error, _model, _models)
+
+UNMETERED = Dialect(SURFACE, _error_event, is_metered=False, whole_is_json=False)
+"""Endpoints without usage, or with usage that is metered elsewhere."""
+CHAT = Dialect(
+    SURFACE, _error_event, usage_if_asked=True, has_prompt=True, text_bytes=chat_text_bytes, end=_DONE
+)
+COMPLETIONS = Dialect(
+    SURFACE, _error_event, usage_if_asked=True, has_prompt=True, text_bytes=text_bytes, end=_DONE
+)
+RESPONSES = Dialect(
+    SURFACE, _responses_error_event, has_prompt=True, text_bytes=delta_bytes, end=_RESPONSE_ENDS
+)
+EMBEDDINGS = Dialect(SURFACE, _error_event, has_prompt=True)
+IMAGES = Dialect(SURFACE, _error_event, image=_IMAGE_COMPLETED)
+TRANSCRIPTION = Dialect(SURFACE, _error_event)
+SPEECH = Dialect(SURFACE, _error_event, whole_is_json=False)
+"""A whole answer is sound."""
