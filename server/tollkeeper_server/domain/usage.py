@@ -10,7 +10,7 @@ BYTES_PER_TOKEN = 4
 
 
 def estimated_tokens(size: int) -> int:
-    """Return how many tokens that many bytes of text are, about; each begun one counts."""
+    """Return the estimated number of tokens in `size` bytes of text, rounded up."""
     return -(-size // BYTES_PER_TOKEN)
 
 

@@ -99,13 +99,13 @@ class Exposition:
         )
         yield from gauges(
             "tollkeeper_requests_in_flight",
-            "Requests that are being answered.",
+            "Requests under way.",
             ("listener",),
             [((listener,), count) for listener, count in metrics.in_flight.items()],
         )
         yield from counters(
             "tollkeeper_ratelimit",
-            "Requests that were refused for a listener's limit on an IP address.",
+            "Requests refused by a listener's limit on an IP address.",
             ("listener",),
             values(metrics.rate_limits),
         )
@@ -117,7 +117,7 @@ class Exposition:
         )
         yield from counters(
             "tollkeeper_fallbacks",
-            "Requests for a model that went on with another.",
+            "Requests for a model that fell back to another.",
             ("model", "to"),
             values(metrics.fallbacks),
         )
@@ -131,7 +131,7 @@ class Exposition:
         kinds = ("prompt", "completion", "cached", "reasoning")
         yield from counters(
             "tollkeeper_tokens",
-            "Tokens consumed; prompt has the cached in it, completion those of reasoning.",
+            "Tokens consumed; prompt includes cached, completion includes reasoning.",
             ("model", "upstream", "kind"),
             [((*labels, kind), getattr(series, kind)) for labels, series in served for kind in kinds],
         )
@@ -144,7 +144,7 @@ class Exposition:
             "tollkeeper_upstream_requests", "Calls of upstreams that ended.", labels, counts(calls)
         )
         yield from histograms(
-            "tollkeeper_upstream_duration_seconds", "How long calls of upstreams took.", labels, calls
+            "tollkeeper_upstream_duration_seconds", "Duration of calls of upstreams.", labels, calls
         )
         yield from counters(
             "tollkeeper_upstream_errors",
@@ -154,7 +154,7 @@ class Exposition:
         )
         yield from counters(
             "tollkeeper_upstream_retries",
-            "Calls of upstreams that repeat one that failed.",
+            "Calls of upstreams that repeat a failed call.",
             labels,
             values(metrics.retries),
         )
@@ -181,7 +181,7 @@ class Exposition:
         )
         yield from gauges(
             "tollkeeper_upstream_in_flight",
-            "Calls of an upstream that are under way.",
+            "Calls of an upstream under way.",
             ("upstream",),
             [((name,), count) for name, count in now.calls.items()],
         )
@@ -189,7 +189,7 @@ class Exposition:
     def _process_itself(self, now: Gauges) -> Iterator[Metric]:
         yield GaugeMetricFamily(
             "tollkeeper_snapshot_age_seconds",
-            "How long ago the configuration in force was last known to be the stored one.",
+            "Seconds since the store last confirmed the configuration in force.",
             now.snapshot_age,
         )
         yield GaugeMetricFamily(
@@ -199,7 +199,7 @@ class Exposition:
         )
         yield GaugeMetricFamily(
             "tollkeeper_usage_journal_waiting",
-            "Usage events in memory alone, since the journal can't be written.",
+            "Usage events only in memory, because the journal can't be written.",
             now.journal_waiting,
         )
         yield GaugeMetricFamily(
@@ -209,7 +209,7 @@ class Exposition:
         )
         yield GaugeMetricFamily(
             "tollkeeper_usage_drain_lag_seconds",
-            "How long ago all usage events there were had reached the store.",
+            "Seconds since all usage events had reached the store.",
             now.drain_lag,
         )
         yield from gauges(
