@@ -124,7 +124,7 @@ def tell(report: Report) -> str:
             parts.append(f"{scenario}\n{_table(rows)}")
     parts += [_tell_comparisons(report.comparisons), _tell_targets(report.targets)]
     if report.warnings:
-        parts.append("What makes figures doubtful\n" + "\n".join(f"- {text}" for text in report.warnings))
+        parts.append("Reasons to doubt the figures\n" + "\n".join(f"- {text}" for text in report.warnings))
     return "\n\n".join(parts)
 
 
