@@ -18,7 +18,7 @@ ROOMS: dict[str, set[str]] = {
     "errors": set(),
     "domain": set(),
     "telemetry": {"domain"},
-    "settings": set(),
+    "settings": {"domain"},
     "simulator": set(),
     "store": {"domain", "errors", "telemetry"},
     "ledger": {"domain", "errors", "telemetry", "store.ports"},
@@ -45,7 +45,14 @@ ROOMS: dict[str, set[str]] = {
         "providers",
         "snapshot.rules",
     },
-    "http1": {"domain", "errors", "providers", "snapshot.model", "dataplane"},
+    "http1": {
+        "domain",
+        "errors",
+        "providers.dialects.openai",
+        "snapshot.model",
+        "dataplane.caller",
+        "dataplane.transport",
+    },
     "doors": {"domain", "errors", "telemetry", "snapshot.model", "dataplane", "management", "http1"},
 }
 # These put the rest together and may import all of it.
@@ -174,10 +181,10 @@ def test_no_file_has_a_name_that_says_nothing() -> None:
 @pytest.mark.parametrize(
     ("path", "statement"),
     [
-        ("dataplane/reply/relay.py", "from tollkeeper_server.management import chain"),
-        ("dataplane/reply/relay.py", "import pymongo.errors"),
-        ("dataplane/reply/relay.py", "from google.protobuf import message"),
-        ("dataplane/reply/relay.py", "from tollkeeper_server.store import sqlite"),
+        ("dataplane/reply/stream.py", "from tollkeeper_server.management import chain"),
+        ("dataplane/reply/stream.py", "import pymongo.errors"),
+        ("dataplane/reply/stream.py", "from google.protobuf import message"),
+        ("dataplane/reply/stream.py", "from tollkeeper_server.store import sqlite"),
         ("domain/token.py", "from tollkeeper_server.errors import Reason"),
         ("domain/token.py", "import yaml"),
         ("providers/azure.py", "from tollkeeper_server.snapshot.model import Target"),

@@ -27,6 +27,8 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from tollkeeper_server.domain.address import EVERY_INTERFACE, split_address
+
 ENV_PREFIX = "TOLLKEEPER_"
 SETTINGS_FILE = f"{ENV_PREFIX}SETTINGS"
 MIN_MANAGEMENT_TOKEN = 16
@@ -68,10 +70,8 @@ class Tls(StrEnum):
 
 
 def _address(text: str) -> str:
-    host, colon, port = text.rpartition(":")
-    if not colon or not port.isdecimal() or int(port) > 65535:
-        raise ValueError("expected HOST:PORT, such as 127.0.0.1:3000")
-    return f"{host or '0.0.0.0'}:{int(port)}"  # noqa: S104 - ":3000" asks for every interface
+    host, port = split_address(text)
+    return f"{host or EVERY_INTERFACE}:{port}"
 
 
 def _store_url(text: str) -> str:

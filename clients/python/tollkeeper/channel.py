@@ -25,7 +25,7 @@ class Channel:
         )
 
     def send(self, call: Rpc[T]) -> T:
-        """Makes the call and waits for its answer. Raises `TollkeeperError`."""
+        """Make the call and wait for its answer. Raises `TollkeeperError`."""
         method = self._channel.unary_unary(call.path, type(call.request).SerializeToString, bytes)
         try:
             answer = method(call.request, timeout=self.connection.timeout, metadata=self.connection.metadata)
@@ -36,7 +36,7 @@ class Channel:
         return call.read(answer)
 
     def close(self) -> None:
-        """Closes the connection; calls under way fail."""
+        """Close the connection; calls under way fail."""
         self._channel.close()
 
 
@@ -48,7 +48,7 @@ class AsyncChannel:
         self._channel: grpc.aio.Channel | None = None
 
     async def send(self, call: Rpc[T]) -> T:
-        """Makes the call. Raises `TollkeeperError`."""
+        """Make the call. Raises `TollkeeperError`."""
         method = self._open().unary_unary(call.path, type(call.request).SerializeToString, bytes)
         try:
             answer = await method(
@@ -69,7 +69,7 @@ class AsyncChannel:
         return self._channel
 
     async def close(self) -> None:
-        """Closes the connection; calls under way fail."""
+        """Close the connection; calls under way fail."""
         if self._channel is not None:
             await self._channel.close()
 

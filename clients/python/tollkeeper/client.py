@@ -223,7 +223,7 @@ class Client:
         return self._channel.connection.address
 
     def close(self) -> None:
-        """Closes the connection; calls under way fail."""
+        """Close the connection; calls under way fail."""
         self._channel.close()
 
     def __enter__(self) -> Self:
@@ -274,7 +274,7 @@ class AsyncClient:
         return self._channel.connection.address
 
     async def close(self) -> None:
-        """Closes the connection; calls under way fail."""
+        """Close the connection; calls under way fail."""
         await self._channel.close()
 
     async def __aenter__(self) -> Self:

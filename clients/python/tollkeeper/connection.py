@@ -73,7 +73,7 @@ def resolve(
     timeout: float = DEFAULT_TIMEOUT,
     environment: Mapping[str, str] | None = None,
 ) -> Connection:
-    """Completes what was given from the environment and the defaults.
+    """Complete the given options from the environment and the defaults.
 
     Raises `ValueError` for a management token that no header can carry or a `timeout` that is not
     positive, and `OSError` or `ValueError` for a `ca_file` that can't be used.
@@ -102,7 +102,7 @@ def resolve(
 
 
 def reachable(address: str) -> str:
-    """Returns where to connect for `address`, which a server's settings may give as any interface."""
+    """Return where to connect for `address`, which a server's settings may give as any interface."""
     host, colon, port = address.rpartition(":")
     if colon and host in {"", "0.0.0.0", "[::]"}:  # noqa: S104 - recognised, not listened on
         return f"{'[::1]' if host == '[::]' else '127.0.0.1'}:{port}"

@@ -120,7 +120,7 @@ def from_status(
     address: str,
     timeout: float,
 ) -> TollkeeperError:
-    """Makes the error that a failed call's status and trailers stand for. `timeout` is in seconds."""
+    """Make the error that a failed call's status and trailers stand for. `timeout` is in seconds."""
     info = error_details_pb2.ErrorInfo()
     request = error_details_pb2.RequestInfo()
     bad = error_details_pb2.BadRequest()

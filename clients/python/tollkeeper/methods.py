@@ -19,14 +19,14 @@ class Sender(Protocol):
     """Makes calls and waits for their answers."""
 
     def send(self, call: Rpc[T]) -> T:
-        """Makes the call. Raises `TollkeeperError`."""
+        """Make the call. Raises `TollkeeperError`."""
 
 
 class AsyncSender(Protocol):
     """Makes calls without blocking."""
 
     async def send(self, call: Rpc[T]) -> T:
-        """Makes the call. Raises `TollkeeperError`."""
+        """Make the call. Raises `TollkeeperError`."""
 
 
 class Methods:
@@ -44,7 +44,7 @@ class AsyncMethods:
 
 
 def blocking(build: Callable[P, Rpc[T]]) -> Callable[Concatenate[Methods, P], T]:
-    """Makes a method that waits for the answer."""
+    """Make a method that waits for the answer."""
 
     def method(self: Methods, /, *args: P.args, **kwargs: P.kwargs) -> T:
         return self._sender.send(build(*args, **kwargs))
@@ -54,7 +54,7 @@ def blocking(build: Callable[P, Rpc[T]]) -> Callable[Concatenate[Methods, P], T]
 
 
 def blocking_pages(build: Callable[P, Pages[T]]) -> Callable[Concatenate[Methods, P], Iterator[T]]:
-    """Makes a method that iterates over all pages, each fetched when it is reached."""
+    """Make a method that iterates over all pages, each fetched when it is reached."""
 
     def method(self: Methods, /, *args: P.args, **kwargs: P.kwargs) -> Iterator[T]:
         return _iterate(self._sender, build(*args, **kwargs))
@@ -64,7 +64,7 @@ def blocking_pages(build: Callable[P, Pages[T]]) -> Callable[Concatenate[Methods
 
 
 def awaiting(build: Callable[P, Rpc[T]]) -> Callable[Concatenate[AsyncMethods, P], Coroutine[None, None, T]]:
-    """Makes a method whose answer is awaited."""
+    """Make a method whose answer is awaited."""
 
     async def method(self: AsyncMethods, /, *args: P.args, **kwargs: P.kwargs) -> T:
         return await self._sender.send(build(*args, **kwargs))
@@ -76,7 +76,7 @@ def awaiting(build: Callable[P, Rpc[T]]) -> Callable[Concatenate[AsyncMethods, P
 def awaiting_pages(
     build: Callable[P, Pages[T]],
 ) -> Callable[Concatenate[AsyncMethods, P], AsyncIterator[T]]:
-    """Makes a method that iterates over all pages, each fetched when it is reached."""
+    """Make a method that iterates over all pages, each fetched when it is reached."""
 
     def method(self: AsyncMethods, /, *args: P.args, **kwargs: P.kwargs) -> AsyncIterator[T]:
         return _iterate_async(self._sender, build(*args, **kwargs))
@@ -104,7 +104,7 @@ async def _iterate_async(sender: AsyncSender, pages: Pages[T]) -> AsyncIterator[
 
 
 def _describe(method: Callable[..., object], build: Callable[..., object], many: type | None = None) -> None:
-    """Gives `method` what help() shows: the builder's name, docstring and signature with its result."""
+    """Give `method` what help() shows: the builder's name, docstring and signature with its result."""
     built = inspect.signature(build)
     (result,) = get_args(built.return_annotation)
     this = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)

@@ -1,20 +1,28 @@
-"""What the data listener tells of a caller beyond ASGI, which saves the data plane tasks and timers."""
+"""The seam to callers: ASGI 3, and beyond it what the data listener adds to save tasks and timers."""
 
 import asyncio
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, Protocol
 
 from tollkeeper_server.snapshot.model import Header
 
+Message = MutableMapping[str, Any]  # as the ASGI specification types it
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Message, Receive, Send], Awaitable[None]]
+
+MAX_HEADER_BYTES = 64 * 1024
+"""The most that the names and values of a request's headers may come to."""
+
 EXTENSION = "tollkeeper.caller"
-"""Where a scope's `extensions` have it, if they do: other servers speak ASGI alone."""
+"""The name of the `Caller` in a scope's `extensions`. Other servers than the data listener have none."""
 
 LISTENER = "tollkeeper.listener"
-"""Where a scope has the name of the listener that a request came in by."""
+"""The key in a scope of the name of the listener that a request came in by."""
 
 
 class Caller(Protocol):
-    """Who waits for the answer to one request."""
+    """The caller that waits for the answer to one request."""
 
     @property
     def task(self) -> asyncio.Task[None]:
@@ -22,19 +30,19 @@ class Caller(Protocol):
 
     @property
     def headers_checked(self) -> bool:
-        """Whether the request's headers are known to be what `check_headers` lets pass."""
+        """Whether the request's headers are known to pass `check_headers`."""
 
     def whole_body(self) -> bytes | None:
-        """Takes the request's body if all of it is there and nothing of it was read; else None."""
+        """Take the request's body if all of it has arrived and nothing of it was read; else None."""
 
     def answer(self, status: int, headers: list[Header], body: bytes) -> None:
-        """Sends all of an answer at once. Whoever uses it sends nothing in another way."""
+        """Send a whole answer at once. Nothing else may be sent before or after it."""
 
     def write_part(self, part: bytes) -> bool:
-        """Sends a part of the answer's body at once; tells whether the caller takes more for now."""
+        """Send a part of the answer's body at once. Return whether the caller takes more for now."""
 
     async def ready(self) -> None:
-        """Returns when the caller takes more."""
+        """Return when the caller takes more."""
 
     def when_gone(self, call: Callable[[], None] | None) -> None:
-        """Has `call` called if the caller leaves before the answer has ended; None calls it off."""
+        """Have `call` called if the caller leaves before the answer has ended; None calls it off."""

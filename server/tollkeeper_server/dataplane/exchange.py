@@ -2,11 +2,9 @@
 
 import re
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
 from datetime import UTC, datetime
-from typing import Any
 
-from tollkeeper_server.dataplane.caller import EXTENSION, LISTENER, Caller
+from tollkeeper_server.dataplane.caller import EXTENSION, LISTENER, Caller, Message, Receive, Send
 from tollkeeper_server.dataplane.request.endpoint import UNKNOWN, Endpoint
 from tollkeeper_server.dataplane.request.limits import Limits
 from tollkeeper_server.domain.ids import Prefix, new_id
@@ -16,10 +14,6 @@ from tollkeeper_server.providers.dialect import Surface
 from tollkeeper_server.providers.dialects import anthropic
 from tollkeeper_server.snapshot.model import Snapshot
 from tollkeeper_server.telemetry.metrics import Ended
-
-Message = MutableMapping[str, Any]  # as the ASGI specification types it
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
 
 UNKNOWN_BYTES = 1 << 62
 """`declared_bytes` of a body whose length was not said."""

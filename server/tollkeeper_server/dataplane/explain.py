@@ -10,8 +10,8 @@ from tollkeeper_server.dataplane.call.balance import Balancer
 from tollkeeper_server.dataplane.call.dispatch import fallbacks, session_of, unavailable
 from tollkeeper_server.dataplane.call.forward import outgoing, outgoing_url
 from tollkeeper_server.dataplane.call.health import Health
-from tollkeeper_server.dataplane.caller import LISTENER
-from tollkeeper_server.dataplane.exchange import Exchange, Message
+from tollkeeper_server.dataplane.caller import LISTENER, Message
+from tollkeeper_server.dataplane.exchange import Exchange
 from tollkeeper_server.dataplane.plan import OwnAnswer, Plan, Planner
 from tollkeeper_server.dataplane.request.authenticate import Authenticator, Identity
 from tollkeeper_server.dataplane.request.endpoint import Body, Matched

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from itertools import chain
 
+from tollkeeper_server.dataplane.caller import MAX_HEADER_BYTES
 from tollkeeper_server.dataplane.exchange import Exchange
 from tollkeeper_server.domain.headers import HOP_BY_HOP, Header
 from tollkeeper_server.domain.upstream import HeaderAction
@@ -27,7 +28,6 @@ _NOT_ANSWERED_STREAMED = _NOT_ANSWERED | {b"content-length"}
 _NOTHING: frozenset[bytes] = frozenset()
 _KEEP_ALIVE = [b"keep-alive"]
 
-MAX_HEADER_BYTES = 64 * 1024
 _FORBIDDEN = bytes({*range(32), 127} - {9})
 
 

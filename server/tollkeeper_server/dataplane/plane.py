@@ -8,19 +8,13 @@ from typing import Protocol
 from tollkeeper_server.dataplane.affinity import Affinity
 from tollkeeper_server.dataplane.call.attempt import Attempt
 from tollkeeper_server.dataplane.call.dispatch import Dispatcher
-from tollkeeper_server.dataplane.exchange import (
-    UNKNOWN_BYTES,
-    ClientGoneError,
-    Exchange,
-    Message,
-    Receive,
-    Send,
-)
+from tollkeeper_server.dataplane.caller import Message, Receive, Send
+from tollkeeper_server.dataplane.exchange import UNKNOWN_BYTES, ClientGoneError, Exchange
 from tollkeeper_server.dataplane.plan import OwnAnswer, Plan, Planner
 from tollkeeper_server.dataplane.reply.answer import pass_on
 from tollkeeper_server.dataplane.reply.meter import abandoned
-from tollkeeper_server.dataplane.reply.relay import BrokenAnswerError
 from tollkeeper_server.dataplane.reply.respond import send_error, send_json
+from tollkeeper_server.dataplane.reply.sending import BrokenAnswerError
 from tollkeeper_server.dataplane.request.body import stream_body
 from tollkeeper_server.dataplane.request.disconnect import DisconnectWatch
 from tollkeeper_server.dataplane.request.endpoint import Body

@@ -9,7 +9,7 @@ from tollkeeper_server.domain.upstream import Timeouts
 from tollkeeper_server.snapshot.model import Dial, Header
 
 NO_DIAL = Dial()
-"""Connects directly, trusting whom the system trusts."""
+"""Connect directly, and trust the system's authorities."""
 
 
 class Outgoing(Struct, frozen=True):
@@ -27,7 +27,7 @@ class Outgoing(Struct, frozen=True):
     dial: Dial = NO_DIAL
 
     def __repr__(self) -> str:
-        """Leaves out what may hold secrets."""
+        """Leave out the parts that may hold secrets."""
         return f"Outgoing({self.method!r}, {self.url!r})"
 
 
@@ -38,33 +38,33 @@ class Incoming(Protocol):
     headers: list[Header]
 
     def whole_body(self) -> bytes | None:
-        """Takes the body if all of it is there and nothing of it was read; else None."""
+        """Take the body if all of it has arrived and nothing of it was read; else None."""
 
     def chunks(self) -> AsyncIterator[bytes]:
-        """Yields the body's bytes as they arrive. Raises `TransportError`."""
+        """Yield the body's bytes as they arrive, joined if several pieces have. Raises `TransportError`."""
 
     async def pour(self, take: Callable[[bytes], bool]) -> bool:
-        """Hands the body's bytes to `take` as soon as they arrive, until it returns False or they end.
+        """Hand the body's bytes to `take` as soon as they arrive, until it returns False or they end.
 
-        Tells whether they have ended. `take` is called by whoever reads from the upstream, which saves
-        a switch of tasks for each chunk; it must not block. Raises `TransportError`.
+        Return whether they have ended. `take` is called where the bytes are read from the upstream, which
+        saves a switch of tasks for each chunk; it must not block. Raises `TransportError`.
         """
 
     def close(self) -> None:
-        """Lets go of the answer; the connection is closed at once unless the body has ended."""
+        """Let go of the answer. The connection is closed at once unless the body has ended."""
 
 
 class Transport(Protocol):
     """Opens requests. Cancelling `open` or the reading of chunks closes the connection at once."""
 
     async def open(self, request: Outgoing) -> Incoming:
-        """Sends a request and returns the answer once its headers are there.
+        """Send a request, and return the answer once its headers have arrived.
 
         Raises `TransportError`; `ConnectError` also for a dial that can't be used.
         """
 
     async def close(self) -> None:
-        """Closes every connection."""
+        """Close every connection."""
 
 
 class TransportError(Exception):

@@ -8,6 +8,8 @@ MAIN = "main"
 """The name of the gateway's own listener, which exists without being configured."""
 CONSOLE = "console"
 """The listener name of requests that arrive at the console."""
+HEAD_TIMEOUT_SECONDS = 10.0
+"""The time limit for a request's head, unless a listener sets another."""
 RESERVED_NAMES = frozenset({MAIN, CONSOLE})
 
 
@@ -46,7 +48,7 @@ class Listener(Struct, frozen=True, kw_only=True):
     default_group: str = ""
     rules: tuple[Rule, ...] = ()
     ip_limit: IpLimit | None = None
-    head_timeout_seconds: float = 10.0
+    head_timeout_seconds: float = HEAD_TIMEOUT_SECONDS
     is_active: bool = True
     created_at: datetime
     updated_at: datetime

@@ -22,19 +22,18 @@ from tollkeeper_server.dataplane.headers import framed_twice
 from tollkeeper_server.dataplane.plane import DataPlane
 from tollkeeper_server.doors.rest.door import error_response
 from tollkeeper_server.errors import Reason, TollkeeperError
-from tollkeeper_server.http1.server.listener import QUIET_SECONDS
+from tollkeeper_server.http1.server.limits import KEEP_ALIVE_SECONDS, QUIET_SECONDS
+from tollkeeper_server.http1.server.listener import BACKLOG
 from tollkeeper_server.management.chain.chain import request_id
 
 _DATA_PATHS = ("/v1/", "/openai/")
-_KEEP_ALIVE_SECONDS = 75
-_BACKLOG = 2048
 _CUT_SECONDS = 5.0
-# Until the connection has taken note that an answer has ended.
+# How long the connection may take to learn that an answer has ended.
 _MOMENT = 0.02
 
 
 def front(plane: DataPlane, console: ASGIFramework) -> ASGIFramework:
-    """Returns the application that gives `/v1` to the data plane and the rest to the console."""
+    """Return the application that gives `/v1` to the data plane and the rest to the console."""
 
     async def application(
         scope: Scope, receive: Callable[[], Awaitable[object]], send: Callable[[object], Awaitable[None]]
@@ -53,8 +52,8 @@ def front(plane: DataPlane, console: ASGIFramework) -> ASGIFramework:
 
 
 async def _refuse_framing(send: Callable[[object], Awaitable[None]]) -> None:
-    # The data plane refuses it as well; only the end of the connection keeps the rest from being read
-    # as another request (RFC 9112, 6.1).
+    # As the data plane does. Unless the connection ends, the rest might be read as another request
+    # (RFC 9112, 6.1).
     error = TollkeeperError(
         Reason.INVALID_ARGUMENT,
         "content-length and transfer-encoding contradict each other; send one of them",
@@ -68,12 +67,12 @@ async def _refuse_framing(send: Callable[[object], Awaitable[None]]) -> None:
 
 
 class _Connection(TCPServer):
-    """Hypercorn's connection, which would be kept for the whole keep-alive time after its caller has left."""
+    """Hypercorn's connection, which otherwise stays for the keep-alive time after its caller has left."""
 
     _left = False
 
     async def protocol_send(self, event: Event) -> None:
-        """Does what the protocol says, but does not wait for requests of a caller who has left."""
+        """Do what the protocol says, but do not wait for requests of a caller that has left."""
         if not (self._left and isinstance(event, Updated) and event.idle):
             await super().protocol_send(event)
 
@@ -107,7 +106,7 @@ class ConsoleListener:
         config.errorlog = None
         config.include_date_header = False
         config.include_server_header = False
-        config.keep_alive_timeout = _KEEP_ALIVE_SECONDS
+        config.keep_alive_timeout = KEEP_ALIVE_SECONDS
         config.keep_alive_max_requests = 1 << 62  # its default of 1,000 cuts busy clients off
         config.h2_max_concurrent_streams = 1000
         if certificate is not None:
@@ -127,7 +126,7 @@ class ConsoleListener:
         self._used_at = 0.0
 
     async def serve(self) -> None:
-        """Serves until told to stop, and until every connection has ended or the drain time has."""
+        """Serve until told to stop, and until every connection has ended or the drain time has."""
         loop, config = asyncio.get_running_loop(), self._config
         app = wrap_app(cast("ASGIFramework", self._serve_request), config.wsgi_max_body_size, "asgi")
         state: LifespanState = {}
@@ -146,7 +145,7 @@ class ConsoleListener:
         server = await asyncio.start_server(
             serve_connection,
             sock=self.bound,
-            backlog=_BACKLOG,
+            backlog=BACKLOG,
             ssl=config.create_ssl_context() if config.ssl_enabled else None,
             ssl_handshake_timeout=config.ssl_handshake_timeout if config.ssl_enabled else None,
         )
@@ -158,16 +157,16 @@ class ConsoleListener:
         await asyncio.wait({living})
 
     def leave(self) -> None:
-        """Has every connection end with its next answer; new ones are still accepted."""
+        """Have every connection end with its next answer. New ones are still accepted."""
         self._leaving = True
         self._used_at = asyncio.get_running_loop().time()
 
     async def unused(self) -> None:
-        """Returns when no request is under way."""
+        """Return when no request is under way."""
         await self._unused.wait()
 
     def stop(self, seconds: float | None = None) -> None:
-        """Accepts nothing more. What is under way has `seconds` to end, or the drain time."""
+        """Accept nothing more. Requests under way have `seconds` to end, or the drain time."""
         if seconds is not None:
             self._drain_seconds = seconds
         self.leave()
@@ -191,7 +190,7 @@ class ConsoleListener:
             task.cancel()
         if self._connections:
             await asyncio.wait(self._connections, timeout=_CUT_SECONDS)
-        for connection in self._connections.values():  # what a caller does not take holds nothing up
+        for connection in self._connections.values():  # a caller that does not read holds nothing up
             connection.writer.transport.abort()
 
     async def _serve_request(
@@ -216,9 +215,9 @@ class ConsoleListener:
                 asyncio.get_running_loop().call_later(_MOMENT, self._part)
 
     def _part(self) -> None:
-        """Tells those on HTTP/2 who ask for nothing that a stream they open now is not served.
+        """Tell the idle callers on HTTP/2 that a stream they open now is not served.
 
-        The others are told later: there are clients that give up their open streams when they hear of it.
+        The others are told later: some clients give up their open streams when they are told.
         """
         for connection in self._connections.values():
             wrapper: ProtocolWrapper | None = getattr(connection, "protocol", None)  # it is none at first
@@ -231,7 +230,7 @@ class ConsoleListener:
     def _parting(
         self, scope: Scope, send: Callable[[object], Awaitable[None]]
     ) -> Callable[[object], Awaitable[None]]:
-        """Returns a `send` that ends the connection of HTTP/1.1 with the answer, if it is time."""
+        """Return a `send` that ends a connection of HTTP/1.1 with the answer, once the listener leaves."""
         if scope["type"] != "http" or scope["http_version"] != "1.1":
             return send
 

@@ -10,6 +10,7 @@ from google.protobuf.message import DecodeError, Message
 from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from tollkeeper_server.domain.address import split_address
 from tollkeeper_server.doors.health import Health
 from tollkeeper_server.doors.sockets import ListenError, bind
 from tollkeeper_server.doors.status import status_of
@@ -39,7 +40,7 @@ class GrpcListener:
         ready: Readiness | None = None,
         shared: bool = False,
     ) -> None:
-        """Takes `HOST:PORT`, port 0 being any free one, and what the health service asks about us.
+        """Take `HOST:PORT`, port 0 being any free one; `ready` is asked by the health service.
 
         `shared`: another process has the port, and is about to leave it to this one.
         """
@@ -53,7 +54,7 @@ class GrpcListener:
         """Where it listens; after `start` with the port that was chosen."""
 
     async def start(self) -> None:
-        """Listens and serves. Raises `ListenError` if the address can't be had."""
+        """Listen and serve. Raises `ListenError` if the address can't be had."""
         server = grpc.aio.server(
             options=(
                 # A process that takes over binds the port while this one has it still.
@@ -67,24 +68,24 @@ class GrpcListener:
         names = [service.full_name for service in SERVICES]
         reflection.enable_server_reflection([*names, health.SERVICE_NAME, reflection.SERVICE_NAME], server)
         port = self._listen(server)
-        self.address = f"{self._asked.rpartition(':')[0]}:{port}"
+        self.address = f"{split_address(self._asked)[0]}:{port}"
         await server.start()
         self._server = server
         self._health.start()
 
     async def stop(self, grace: float) -> None:
-        """Accepts nothing more; calls under way have `grace` seconds to end."""
+        """Accept nothing more. Calls under way have `grace` seconds to end."""
         await self._health.close()
         if self._server is not None:
             await self._server.stop(grace)
 
     async def close(self) -> None:
-        """Ends at once whatever is still going on."""
+        """End every call at once."""
         await self.stop(0)
 
     def _listen(self, server: grpc.aio.Server) -> int:
         if not self._shared:
-            # gRPC would share the port with any other process of this user, unnoticed.
+            # gRPC would silently share the port with any other process of this user.
             bind(self._asked, "gRPC listener", _SETTING).close()
         try:
             if self._certificate is None:
@@ -146,7 +147,7 @@ async def _abort(context: _Context, error: TollkeeperError, call_id: str) -> Non
 
 
 def decode(method: MethodDescriptor, data: bytes) -> Message:
-    """Returns the request that protobuf's binary form says. Raises INVALID_ARGUMENT if it is none."""
+    """Return the request in protobuf's binary form. Raises INVALID_ARGUMENT if it can't be read."""
     request = new_request(method)
     try:
         request.ParseFromString(data)

@@ -6,8 +6,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import grpc
-from grpc_health.v1 import health_pb2
-from grpc_health.v1._async import HealthServicer
+from grpc_health.v1 import health, health_pb2
 
 from tollkeeper_server.doors.ops import is_ready
 
@@ -18,7 +17,7 @@ _SERVING = health_pb2.HealthCheckResponse.SERVING
 _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
 
-class Health(HealthServicer):
+class Health(health.aio.HealthServicer):
     """Reports one status for the whole server and for each of its services."""
 
     def __init__(

@@ -6,14 +6,16 @@ import socket
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
+from tollkeeper_server.dataplane.caller import App
+from tollkeeper_server.domain.address import SocketAddress, parse_address
 from tollkeeper_server.domain.listener import MAIN
-from tollkeeper_server.doors.sockets import ListenError, Place, bind_place, place, place_of
-from tollkeeper_server.http1.server.call import App
-from tollkeeper_server.http1.server.listener import HEAD_SECONDS, DataListener
+from tollkeeper_server.doors.sockets import ListenError, address_of, bind_address
+from tollkeeper_server.http1.server.limits import TimeLimits
+from tollkeeper_server.http1.server.listener import DataListener
 from tollkeeper_server.snapshot.model import ListenerView, Snapshot
 
 _log = logging.getLogger("tollkeeper.http")
-# When what could not be opened is tried again: soon, for a port may just be closing, and then less often.
+# When a port that could not be opened is tried again: soon, as it may just be closing, then less often.
 _FIRST_RETRY_SECONDS = 0.005
 _LAST_RETRY_SECONDS = 5.0
 
@@ -21,7 +23,7 @@ _LAST_RETRY_SECONDS = 5.0
 @dataclass(frozen=True, slots=True)
 class _Wanted:
     name: str
-    head_timeout: float
+    limits: TimeLimits
 
 
 class Listeners:
@@ -40,14 +42,14 @@ class Listeners:
         drain_seconds: float,
         inherited: Iterable[socket.socket] = (),
     ) -> None:
-        """Takes the gateway's own port, bound; and ports that another process had open, to go on with."""
+        """Take the gateway's own port, bound, and the ports that another process had open."""
         self._app = app
-        self._own = place_of(own)
+        self._own = address_of(own)
         self._drain_seconds = drain_seconds
-        self._bound: dict[Place, socket.socket] = {self._own: own}
-        self._inherited = {place_of(bound): bound for bound in inherited}
-        self._wanted: dict[Place, _Wanted] = {}
-        self._open: dict[Place, DataListener] = {}
+        self._bound: dict[SocketAddress, socket.socket] = {self._own: own}
+        self._inherited = {address_of(bound): bound for bound in inherited}
+        self._wanted: dict[SocketAddress, _Wanted] = {}
+        self._open: dict[SocketAddress, DataListener] = {}
         self._serving: set[asyncio.Task[None]] = set()
         self._retrying: asyncio.Task[None] | None = None
         self._started = False
@@ -57,7 +59,7 @@ class Listeners:
         """Why a listener's port is not open, by the listener's name."""
 
     def follow(self, snapshot: Snapshot) -> None:
-        """Opens, changes and closes ports until they are as the snapshot says."""
+        """Open, change and close ports until they are as the snapshot says."""
         if self._stopped.is_set():
             return
         self._told, self.problems = self.problems, {}
@@ -74,18 +76,18 @@ class Listeners:
             self._retrying = asyncio.create_task(self._retry())
 
     def check(self, address: str) -> str | None:
-        """Returns why `HOST:PORT` can't be listened on; None if it can be, or is already."""
+        """Return why `HOST:PORT` can't be listened on; None if it can be, or is already."""
         try:
-            where = place(address)
+            where = _parse(address)
             if where not in self._bound and not where.covers(self._own):
-                bind_place(where, listening=False).close()
+                bind_address(where, listening=False).close()
         except ListenError as error:
             return str(error)
         return None
 
     def sockets(self) -> list[socket.socket]:
-        """Returns the ports that are open; the gateway's own is the first."""
-        return sorted(self._bound.values(), key=lambda bound: place_of(bound) != self._own)
+        """Return the ports that are open, the gateway's own first."""
+        return sorted(self._bound.values(), key=lambda bound: address_of(bound) != self._own)
 
     @property
     def problem(self) -> str | None:
@@ -93,11 +95,11 @@ class Listeners:
         return "; ".join(f"{name}: {why}" for name, why in sorted(self.problems.items())) or None
 
     def connections(self) -> dict[str, int]:
-        """Returns how many connections are open, by the listener's name."""
+        """Return how many connections are open, by the listener's name."""
         return {listener.name: listener.connections for listener in self._open.values()}
 
     async def serve(self) -> None:
-        """Serves until told to stop, and until every connection has ended or the drain time has."""
+        """Serve until told to stop, and until every connection has ended or the drain time has."""
         self._started = True
         for where, bound in self._bound.items():
             self._serve(where, bound)
@@ -108,7 +110,7 @@ class Listeners:
             await asyncio.wait(self._serving)
 
     def stop(self, *, shared: bool = False) -> None:
-        """Accepts nothing more. `shared`: another process goes on with the ports."""
+        """Accept nothing more. `shared`: another process goes on with the ports."""
         self._stopped.set()
         if self._retrying is not None:
             self._retrying.cancel()
@@ -116,15 +118,15 @@ class Listeners:
             listener.stop(shared=shared)
 
     def close(self) -> None:
-        """Lets go of every port."""
+        """Close every port."""
         for bound in (*self._bound.values(), *self._inherited.values()):
             bound.close()
 
-    def _wanted_by(self, views: Mapping[str, ListenerView]) -> dict[Place, _Wanted]:
-        wanted: dict[Place, _Wanted] = {}
+    def _wanted_by(self, views: Mapping[str, ListenerView]) -> dict[SocketAddress, _Wanted]:
+        wanted: dict[SocketAddress, _Wanted] = {}
         for name, view in sorted(views.items()):
             try:
-                where = place(view.address)
+                where = _parse(view.address)
             except ListenError as error:
                 self._complain(name, str(error))
                 continue
@@ -133,18 +135,18 @@ class Listeners:
                     name, f"{where} is the listener {wanted[where].name}'s; give one of them another address"
                 )
             else:
-                wanted[where] = _Wanted(name, view.head_timeout)
+                wanted[where] = _Wanted(name, TimeLimits(head=view.head_timeout))
         if not any(where.covers(self._own) for where in wanted):
-            wanted.setdefault(self._own, _Wanted(MAIN, HEAD_SECONDS))
+            wanted.setdefault(self._own, _Wanted(MAIN, TimeLimits()))
         return wanted
 
-    def _open_wanted(self, given_up: Collection[Place] = ()) -> None:
+    def _open_wanted(self, given_up: Collection[SocketAddress] = ()) -> None:
         for where, wanted in self._wanted.items():
             if where not in self._bound:
                 try:
-                    bound = self._inherited.pop(where, None) or bind_place(where)
+                    bound = self._inherited.pop(where, None) or bind_address(where)
                 except ListenError as error:
-                    in_the_way = next((it for it in given_up if it.covers(where) or where.covers(it)), None)
+                    in_the_way = next((it for it in given_up if it.overlaps(where)), None)
                     if in_the_way is None:
                         self._complain(wanted.name, str(error))
                     else:  # nothing to complain about, unless it still is when this is tried again
@@ -157,22 +159,18 @@ class Listeners:
                     self._serve(where, bound)
             listener = self._open.get(where)
             if listener is not None:
-                listener.name, listener.head_timeout = wanted.name, wanted.head_timeout
+                listener.name, listener.limits = wanted.name, wanted.limits
 
-    def _serve(self, where: Place, bound: socket.socket) -> None:
+    def _serve(self, where: SocketAddress, bound: socket.socket) -> None:
         wanted = self._wanted[where]
         listener = self._open[where] = DataListener(
-            self._app,
-            bound,
-            name=wanted.name,
-            head_timeout=wanted.head_timeout,
-            drain_seconds=self._drain_seconds,
+            self._app, bound, name=wanted.name, limits=wanted.limits, drain_seconds=self._drain_seconds
         )
         task = asyncio.create_task(listener.serve())
         self._serving.add(task)
         task.add_done_callback(self._serving.discard)
 
-    def _close(self, where: Place) -> None:
+    def _close(self, where: SocketAddress) -> None:
         _log.info("the port %s is closed", where)
         bound = self._bound.pop(where)
         listener = self._open.pop(where, None)
@@ -193,3 +191,10 @@ class Listeners:
         if problem not in {self._told.get(name), self.problems.get(name)}:
             _log.error("the listener %s is not open: %s", name, problem)
         self.problems[name] = problem
+
+
+def _parse(address: str) -> SocketAddress:
+    try:
+        return parse_address(address)
+    except ValueError as error:
+        raise ListenError(f"{address} is not an address to listen on: {error}") from None

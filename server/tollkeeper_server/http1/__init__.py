@@ -1,1 +1,1 @@
-"""HTTP/1.1 on httptools: the data listener's side and the upstreams'."""
+"""HTTP/1.1 on httptools: the server side toward callers, and the client side toward upstreams."""

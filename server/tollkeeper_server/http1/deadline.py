@@ -1,66 +1,68 @@
-"""Time limits that cost one timer for a connection's whole life."""
+"""A time limit that costs one timer for a connection's whole life."""
 
 import asyncio
+from collections.abc import Callable
 from math import inf
 
-from tollkeeper_server.domain.upstream import Timeouts
-
-# Loops count time in milliseconds: a timer may fire so much early.
-_EARLY = 0.002
+EARLY_SECONDS = 0.002
+"""How early a timer may fire: loops count time in milliseconds."""
 
 
-class Limited:
-    """Expires when the upstream is silent for too long, or takes too long in all.
+class Deadline:
+    """The time of the loop by which the peer must have shown a sign of life.
 
-    Each sign of life moves a deadline, which costs no more than an assignment; the timer looks at it
-    when it fires. Where limits differ, the timer follows the shortest.
+    Moving it costs an assignment and two comparisons: the timer stays where it is unless that is too late,
+    and looks at the deadline when it fires.
     """
 
-    __slots__ = ("_deadline", "_end", "_idle", "_loop", "_timer", "_timer_at")
+    __slots__ = ("_end", "_expire", "_loop", "_timer", "_timer_at", "at")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, expire: Callable[[], None]) -> None:
+        """`expire` is called once for a deadline that has passed. It may move the deadline."""
         self._loop = loop
+        self._expire = expire
         self._timer: asyncio.TimerHandle | None = None
-        self._timer_at = self._deadline = self._end = self._idle = inf
+        self._timer_at = self._end = inf
+        self.at = inf
+        """When it expires. It stays when it has passed, until it is moved."""
 
-    def _is_waiting(self) -> bool:
-        raise NotImplementedError
+    @property
+    def is_final(self) -> bool:
+        """Whether the deadline is as late as it may ever be."""
+        return self.at >= self._end
 
-    def _is_held_up(self) -> bool:
-        """Tells whether it is this side that lets the upstream wait."""
-        raise NotImplementedError
+    def start(self, first: float, following: float, now: float, end: float) -> None:
+        """Give `first` seconds from `now`. Neither this nor a later move goes past `end`, a time of the loop.
 
-    def _expire(self) -> None:
-        raise NotImplementedError
-
-    def _limit(self, timeouts: Timeouts, now: float, end: float) -> None:
-        """Begins to watch, for the first byte; `end` is the loop's time by which all must be over."""
+        Later moves will give `following` seconds. If that is less, the timer is set for it at once.
+        """
         self._end = end
-        self._idle = idle = timeouts.idle
-        deadline = now + timeouts.first_byte
-        if deadline > end:
-            deadline = end
-        self._deadline = deadline
-        soonest = now + idle
-        if soonest > deadline:
-            soonest = deadline
+        at = now + first
+        if at > end:
+            at = end
+        self.at = at
+        soonest = now + following
+        if soonest > at:
+            soonest = at
         if soonest < self._timer_at:
             self._watch(soonest)
 
-    def _unlimit(self) -> None:
-        """Ends the watch for good."""
+    def give(self, seconds: float) -> None:
+        """Give so many seconds from now, but no more than to the end."""
+        at = self._loop.time() + seconds
+        if at > self._end:
+            at = self._end
+        self.at = at
+        if at < self._timer_at:
+            self._watch(at)
+
+    def close(self) -> None:
+        """Stop watching for good, and let go of the owner."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-
-    def _expect(self, seconds: float) -> None:
-        """Gives the upstream so long for its next sign of life."""
-        deadline = self._loop.time() + seconds
-        if deadline > self._end:
-            deadline = self._end
-        self._deadline = deadline
-        if deadline < self._timer_at:
-            self._watch(deadline)
+        self._timer_at = -inf  # no move sets a timer any more
+        self._expire = _do_nothing
 
     def _watch(self, when: float) -> None:
         if self._timer is not None:
@@ -70,12 +72,11 @@ class Limited:
 
     def _look(self) -> None:
         self._timer, self._timer_at = None, inf
-        if not self._is_waiting():
-            return
-        now = self._loop.time()
-        if self._is_held_up():
-            self._deadline = min(now + self._idle, self._end)
-        if now + _EARLY >= self._deadline:
+        if self._loop.time() + EARLY_SECONDS >= self.at:
             self._expire()
-        else:
-            self._watch(self._deadline)
+        elif self.at < inf:
+            self._watch(self.at)
+
+
+def _do_nothing() -> None:
+    """Stand for the owner of a closed deadline, which would otherwise be part of a reference circle."""

@@ -1,56 +1,23 @@
-"""What an answer's headers say about its end, and about the connection's."""
+"""How messages of HTTP/1.1 are written, on both sides."""
 
-from tollkeeper_server.dataplane.transport import GarbageError
-from tollkeeper_server.snapshot.model import Header
+FRAMING = frozenset({b"content-length", b"transfer-encoding"})
+"""The headers that say where a body ends (RFC 9112, 6)."""
+LAST_CHUNK = b"0\r\n\r\n"
+JOINED_BYTES = 16 * 1024
+"""Below this size, copying a body behind its head costs less than handing over two pieces."""
+HELD_BYTES = 256 * 1024
+"""How much of a body is held for a slow reader before its sender is made to wait."""
 
-MAX_HEAD_BYTES = 64 * 1024
-"""The most an upstream may send that is neither the end of a head nor part of a body."""
-
-# Each name has a colon and a space after it, each value a line break.
-_AROUND = 4
 _BREAK = b"\r\n"
 _BREAKING = b"\r\n\0"
 
 
 def join_head(lines: list[bytes]) -> bytes:
-    """Returns the first line and the headers of a message, with the blank line after them.
+    """Return the first line and the headers of a message, with the blank line after them.
 
-    Raises ValueError if one of them would be read as more than one line, or holds a NUL.
+    Raises ValueError if a line would be read as more than one, or holds a NUL.
     """
     head = _BREAK.join(lines) + b"\r\n\r\n"
     if len(head.translate(None, _BREAKING)) != len(head) - len(_BREAK) * (len(lines) + 1):
         raise ValueError("a header has a line break or NUL")
     return head
-
-
-def head_size(headers: list[Header]) -> int:
-    """Returns how many bytes headers take."""
-    return sum(len(name) + len(value) + _AROUND for name, value in headers)
-
-
-def persists(headers: list[Header], version: str) -> bool:
-    """Tells whether the upstream keeps the connection open (RFC 9112, 9.3)."""
-    options = _tokens(headers, b"connection")
-    return b"close" not in options and (version == "1.1" or b"keep-alive" in options)
-
-
-def ends_with_connection(status: int, headers: list[Header]) -> bool:
-    """Tells whether only the connection's end ends the body (RFC 9112, 6.3)."""
-    if status in {204, 304}:
-        return False
-    codings = _tokens(headers, b"transfer-encoding")
-    if codings:
-        return codings[-1] != b"chunked"
-    return not any(name.lower() == b"content-length" for name, _ in headers)
-
-
-def _tokens(headers: list[Header], wanted: bytes) -> list[bytes]:
-    values = [value for name, value in headers if name.lower() == wanted]
-    return [token.strip().lower() for value in values for token in value.split(b",") if token.strip()]
-
-
-def garbage(error: Exception) -> GarbageError:
-    """Returns what to raise for a parser's error: what a callback of the parser raised, if one did."""
-    if isinstance(error.__context__, GarbageError):
-        return error.__context__
-    return GarbageError("what the upstream sent is not a valid HTTP response")

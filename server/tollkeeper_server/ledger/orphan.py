@@ -4,7 +4,7 @@ from itertools import islice
 
 import msgspec
 
-from tollkeeper_server.domain.usage import BYTES_PER_TOKEN, Confidence, Intent, Tokens, UsageEvent
+from tollkeeper_server.domain.usage import Confidence, Intent, Tokens, UsageEvent, estimated_tokens
 from tollkeeper_server.ledger.directory import Claim
 from tollkeeper_server.ledger.segments import Reader
 
@@ -18,7 +18,7 @@ def interrupted(intent: Intent) -> UsageEvent:
     """
     tokens = Tokens()
     if intent.upstream:
-        prompt = intent.request_bytes // BYTES_PER_TOKEN
+        prompt = estimated_tokens(intent.request_bytes)
         tokens = Tokens(prompt=prompt, confidence=Confidence.ESTIMATED)
     known = msgspec.structs.asdict(intent)
     return UsageEvent(**known, status=500, error_code=INTERRUPTED, tokens=tokens)

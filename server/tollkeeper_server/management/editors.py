@@ -19,7 +19,7 @@ E = TypeVar("E", Project, Token)
 
 
 def with_activity(entity: E, is_active: bool, now: datetime) -> E:
-    """Return a project or token that is active or not; what it was already stays as it is."""
+    """Return a project or token that is active or not; if it was so already, it is equal."""
     if is_active == entity.is_active:
         return entity
     return msgspec.structs.replace(entity, is_active=is_active, deactivated_at=None if is_active else now)
@@ -79,7 +79,7 @@ class TokenEditor:
         return msgspec.structs.replace(token, digest=self.digest(secret), hint=mask(secret))
 
     def digest(self, secret: str) -> str:
-        """Return what a secret is known by."""
+        """Return the digest by which a secret is known."""
         return digest_secret(secret.encode(), self._digest_key)
 
     async def find(self, token_id: str) -> Token:

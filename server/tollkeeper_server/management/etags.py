@@ -22,7 +22,7 @@ AnyEntity = Project | Token | Upstream | Group | Model | Listener
 
 
 def etag_of(entity: AnyEntity) -> str:
-    """Returns the etag. The time of creation tells an entity from an earlier one of the same name."""
+    """Return the etag. The time of creation tells an entity from an earlier one of the same name."""
     created = (entity.created_at - _EPOCH) // datetime.resolution
     return f"{created:x}-{entity.revision:x}"
 
@@ -35,7 +35,7 @@ async def edit(
     etag: str,
     now: datetime,
 ) -> tuple[Entity, Entity]:
-    """Changes an entity and returns it as it was and as it is; unchanged, it is not written.
+    """Change an entity and return it as it was and as it is; unchanged, it is not written.
 
     Raises ETAG_MISMATCH if `etag` is given and not the current one, and what `read` and `change` raise.
     """
@@ -61,7 +61,7 @@ async def remove(
     *,
     etag: str,
 ) -> None:
-    """Deletes the entity with that name. Raises as `edit` does."""
+    """Remove the entity with that name. Raises as `edit` does."""
     for _ in range(_ATTEMPTS):
         current = await read()
         check(current, etag)
@@ -73,7 +73,7 @@ async def remove(
 
 
 def check(entity: AnyEntity, etag: str) -> None:
-    """Raises ETAG_MISMATCH if `etag` is given and is not the entity's."""
+    """Raise ETAG_MISMATCH if `etag` is given and is not the entity's."""
     if etag and etag != etag_of(entity):
         raise TollkeeperError(
             Reason.ETAG_MISMATCH,

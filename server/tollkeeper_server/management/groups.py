@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from datetime import datetime
-from functools import partial
 from typing import Any
 
 import msgspec
@@ -13,11 +12,10 @@ from tollkeeper_server.domain.listener import Listener
 from tollkeeper_server.domain.model import Model
 from tollkeeper_server.domain.traffic import Group
 from tollkeeper_server.domain.upstream import Upstream
-from tollkeeper_server.errors import Reason, TollkeeperError
-from tollkeeper_server.management.etags import check, edit, remove
+from tollkeeper_server.management import named
+from tollkeeper_server.management.etags import check
 from tollkeeper_server.management.masks import every_field, fields_to_change
 from tollkeeper_server.management.messages import fields_of, show
-from tollkeeper_server.management.paging import every, last_key, next_page, page_size, present
 from tollkeeper_server.management.references import of_group, refuse, refuse_users, users_of_group
 from tollkeeper_server.management.refusals import Refusals
 from tollkeeper_server.store.ports import ConfigurationStore
@@ -55,8 +53,8 @@ def _fields(
 class GroupService:
     """Implements `tollkeeper.v1.GroupService`.
 
-    That upstreams exist, and that nobody uses a group, is checked before it is written. What edits at the
-    same time may let through is in `references.py`.
+    Upstreams must exist to be members, and a group that is used is not deleted; `references.py` says what
+    edits at the same time may let through.
     """
 
     def __init__(self, store: ConfigurationStore, changes: Changes, clock: Callable[[], datetime]) -> None:
@@ -65,7 +63,7 @@ class GroupService:
         self._clock = clock
 
     async def create_group(self, request: pb.CreateGroupRequest) -> pb.CreateGroupResponse:
-        """Adds a group."""
+        """Add a group."""
         group = build_group(request, now=self._clock())
         await self._check_members(group)
         await self._store.add(group)
@@ -73,20 +71,18 @@ class GroupService:
         return pb.CreateGroupResponse(group=show(group, pb.Group()))
 
     async def get_group(self, request: pb.GetGroupRequest) -> pb.GetGroupResponse:
-        """Reads a group."""
-        return pb.GetGroupResponse(group=show(await self._find(request.name), pb.Group()))
+        """Read a group."""
+        return pb.GetGroupResponse(group=show(await named.find(self._store, Group, request.name), pb.Group()))
 
     async def list_groups(self, request: pb.ListGroupsRequest) -> pb.ListGroupsResponse:
-        """Reads a page of groups."""
-        size = page_size(request)
-        found = await self._store.list(Group, after=last_key(request), limit=size + 1)
-        page, following = next_page(request, found, size, lambda group: group.name)
+        """Read a page of groups."""
+        page, following = await named.page(self._store, Group, request)
         return pb.ListGroupsResponse(
             groups=[show(group, pb.Group()) for group in page], next_page_token=following
         )
 
     async def update_group(self, request: pb.UpdateGroupRequest) -> pb.UpdateGroupResponse:
-        """Changes a group."""
+        """Change a group."""
         fields = _fields(request, fields_to_change(request))
 
         async def change(group: Group) -> Group:
@@ -95,38 +91,28 @@ class GroupService:
                 await self._check_members(changed)
             return changed
 
-        before, group = await edit(
-            lambda: self._find(request.name),
-            change,
-            self._store.replace,
-            etag=request.etag,
-            now=self._clock(),
+        before, group = await named.edit(
+            self._store, Group, request.name, change, etag=request.etag, now=self._clock()
         )
         if group is not before:
             await self._changes.publish(Change())
         return pb.UpdateGroupResponse(group=show(group, pb.Group()))
 
     async def delete_group(self, request: pb.DeleteGroupRequest) -> pb.DeleteGroupResponse:
-        """Removes a group that neither a model nor a listener uses."""
-        check(await self._find(request.name), request.etag)
+        """Remove a group that neither a model nor a listener uses."""
+        check(await named.find(self._store, Group, request.name), request.etag)
         refuse_users(
             f"group {request.name}",
             users_of_group(
                 request.name,
-                [it async for it in every(partial(self._store.list, Model), lambda it: it.name)],
-                [it async for it in every(partial(self._store.list, Listener), lambda it: it.name)],
+                await named.every(self._store, Model),
+                await named.every(self._store, Listener),
             ),
         )
-        await remove(lambda: self._find(request.name), partial(self._store.delete, Group), etag=request.etag)
+        await named.remove(self._store, Group, request.name, etag=request.etag)
         await self._changes.publish(Change())
         return pb.DeleteGroupResponse()
 
-    async def _find(self, name: str) -> Group:
-        group = await self._store.get(Group, name)
-        if group is None:
-            raise TollkeeperError(Reason.NOT_FOUND, f"name: there is no group {name!r}", field="name")
-        return group
-
     async def _check_members(self, group: Group) -> None:
-        named = {member.upstream for member in group.members}
-        refuse(of_group(group, await present(partial(self._store.get, Upstream), named)))
+        upstreams = {member.upstream for member in group.members}
+        refuse(of_group(group, await named.present(self._store, Upstream, upstreams)))

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from datetime import datetime
-from functools import partial
 from typing import Any
 
 import msgspec
@@ -12,18 +11,18 @@ from tollkeeper_server.coordination.ports import Change, Changes
 from tollkeeper_server.domain.listener import RESERVED_NAMES, Listener
 from tollkeeper_server.domain.traffic import Group
 from tollkeeper_server.errors import Reason, TollkeeperError, invalid_argument
+from tollkeeper_server.management import named
 from tollkeeper_server.management.addresses import overlap, parse_address
-from tollkeeper_server.management.etags import check, edit, remove
+from tollkeeper_server.management.etags import check
 from tollkeeper_server.management.masks import every_field, fields_to_change, require_values
 from tollkeeper_server.management.messages import fields_of, show
-from tollkeeper_server.management.paging import every, last_key, next_page, page_size, present
 from tollkeeper_server.management.references import of_listener, refuse
 from tollkeeper_server.management.refusals import Refusals
 from tollkeeper_server.snapshot.rules import RuleError, compile_rules
 from tollkeeper_server.store.ports import ConfigurationStore
 
 PortCheck = Callable[[str], str | None]
-"""Tells why an address, `IP:PORT`, can't be listened on; None if it can, or is already. It does not wait."""
+"""Returns why an address, `IP:PORT`, can't be listened on; None if it can, or is already. Does not wait."""
 
 
 def build_listener(
@@ -62,9 +61,8 @@ def _fields(
 class ListenerService:
     """Implements `tollkeeper.v1.ListenerService`.
 
-    That groups exist and addresses are free is checked before a listener is written. What edits at the
-    same time may let through is in `references.py`; a port that was taken meanwhile is told by whoever
-    opens it.
+    Groups must exist and addresses be free before a listener is written; `references.py` says what edits at
+    the same time may let through. A port that was taken meanwhile is told when it is opened.
     """
 
     def __init__(
@@ -80,7 +78,7 @@ class ListenerService:
         self._port_check = port_check
 
     async def create_listener(self, request: pb.CreateListenerRequest) -> pb.CreateListenerResponse:
-        """Adds a listener."""
+        """Add a listener."""
         listener = build_listener(request, now=self._clock())
         # Before its address: that may well be the one that the present one listens on.
         if await self._store.get(Listener, listener.name) is not None:
@@ -97,20 +95,20 @@ class ListenerService:
         return pb.CreateListenerResponse(listener=show(listener, pb.Listener()))
 
     async def get_listener(self, request: pb.GetListenerRequest) -> pb.GetListenerResponse:
-        """Reads a listener."""
-        return pb.GetListenerResponse(listener=show(await self._find(request.name), pb.Listener()))
+        """Read a listener."""
+        return pb.GetListenerResponse(
+            listener=show(await named.find(self._store, Listener, request.name), pb.Listener())
+        )
 
     async def list_listeners(self, request: pb.ListListenersRequest) -> pb.ListListenersResponse:
-        """Reads a page of listeners."""
-        size = page_size(request)
-        found = await self._store.list(Listener, after=last_key(request), limit=size + 1)
-        page, following = next_page(request, found, size, lambda listener: listener.name)
+        """Read a page of listeners."""
+        page, following = await named.page(self._store, Listener, request)
         return pb.ListListenersResponse(
             listeners=[show(listener, pb.Listener()) for listener in page], next_page_token=following
         )
 
     async def update_listener(self, request: pb.UpdateListenerRequest) -> pb.UpdateListenerResponse:
-        """Changes a listener."""
+        """Change a listener."""
         changing = fields_to_change(request)
         require_values(request, changing, "address", "is_active")
         fields = _fields(request, changing)
@@ -125,36 +123,24 @@ class ListenerService:
                 self._check_port(changed.address)
             return changed
 
-        before, listener = await edit(
-            lambda: self._find(request.name),
-            change,
-            self._store.replace,
-            etag=request.etag,
-            now=self._clock(),
+        before, listener = await named.edit(
+            self._store, Listener, request.name, change, etag=request.etag, now=self._clock()
         )
         if listener is not before:
             await self._changes.publish(Change())
         return pb.UpdateListenerResponse(listener=show(listener, pb.Listener()))
 
     async def delete_listener(self, request: pb.DeleteListenerRequest) -> pb.DeleteListenerResponse:
-        """Removes a listener."""
-        check(await self._find(request.name), request.etag)
-        await remove(
-            lambda: self._find(request.name), partial(self._store.delete, Listener), etag=request.etag
-        )
+        """Remove a listener."""
+        check(await named.find(self._store, Listener, request.name), request.etag)
+        await named.remove(self._store, Listener, request.name, etag=request.etag)
         await self._changes.publish(Change())
         return pb.DeleteListenerResponse()
 
-    async def _find(self, name: str) -> Listener:
-        listener = await self._store.get(Listener, name)
-        if listener is None:
-            raise TollkeeperError(Reason.NOT_FOUND, f"name: there is no listener {name!r}", field="name")
-        return listener
-
     async def _check_references(self, listener: Listener) -> None:
-        named = {rule.group for rule in listener.rules} | {listener.default_group} - {""}
-        others = [it async for it in every(partial(self._store.list, Listener), lambda it: it.name)]
-        refuse(of_listener(listener, await present(partial(self._store.get, Group), named), others))
+        groups = {rule.group for rule in listener.rules} | {listener.default_group} - {""}
+        others = await named.every(self._store, Listener)
+        refuse(of_listener(listener, await named.present(self._store, Group, groups), others))
 
     def _check_port(self, address: str) -> None:
         problem = self._port_check(address)

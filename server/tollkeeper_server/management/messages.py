@@ -11,24 +11,23 @@ from tollkeeper.v1 import usage_service_pb2
 from tollkeeper_server.domain.model import Model
 from tollkeeper_server.domain.project import Project
 from tollkeeper_server.domain.token import Token
-from tollkeeper_server.domain.upstream import Provider, Upstream
+from tollkeeper_server.domain.upstream import Upstream
 from tollkeeper_server.domain.usage import UsageEvent, UsageRow
 from tollkeeper_server.management.etags import AnyEntity, etag_of
 from tollkeeper_server.management.refusals import refusal_of
+from tollkeeper_server.providers.registry import PROVIDERS
 
 M = TypeVar("M", bound=Message)
 
 
-def fields_of(
-    kind: type, request: Message, *, only: Collection[str] | None = None, without: Collection[str] = ()
-) -> dict[str, Any]:
+def fields_of(kind: type, request: Message, *, only: Collection[str] | None = None) -> dict[str, Any]:
     """Return a request's fields, or `only` some of them, as the attributes of a domain class.
 
     What is not set is the attribute's default. Raises INVALID_ARGUMENT naming every field that no value
     can hold, such as a fraction of the least unit.
     """
     try:
-        return read_fields(kind, request, only=only, without=without)
+        return read_fields(kind, request, only=only)
     except MessageError as error:
         raise refusal_of(error.problems) from error
 
@@ -36,8 +35,8 @@ def fields_of(
 def show(entity: AnyEntity, message: M) -> M:
     """Fill a message with what callers see of an entity, and return it.
 
-    Hints stand in the place of secrets. A model has a policy unless a group, which has one, serves it; only
-    a generic upstream has a scheme.
+    Hints stand in the place of secrets. A model has a policy unless a group, which has one, serves it; an
+    upstream has a scheme if its provider leaves the choice.
     """
     shown: dict[str, object] = {"etag": etag_of(entity)}
     match entity:
@@ -47,7 +46,7 @@ def show(entity: AnyEntity, message: M) -> M:
             shown |= {"token": entity.hint, "secret": entity.hint}
         case Upstream():
             shown |= {"api_key": entity.api_key_hint, "proxy_url": entity.proxy_hint}
-            if entity.provider is not Provider.GENERIC:
+            if "auth_scheme" not in PROVIDERS[entity.provider].settings:
                 shown["auth_scheme"] = None
         case Model() if entity.group:
             shown["policy"] = None

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from datetime import datetime
-from functools import partial
 
 import msgspec
 from tollkeeper.v1 import model_service_pb2 as pb
@@ -12,10 +11,10 @@ from tollkeeper_server.domain.model import Model
 from tollkeeper_server.domain.traffic import Group, TrafficPolicy
 from tollkeeper_server.domain.upstream import Upstream
 from tollkeeper_server.errors import Reason, TollkeeperError
-from tollkeeper_server.management.etags import check, edit, remove
+from tollkeeper_server.management import named
+from tollkeeper_server.management.etags import check
 from tollkeeper_server.management.masks import every_field, fields_to_change, require_values
 from tollkeeper_server.management.messages import fields_of, show
-from tollkeeper_server.management.paging import every, last_key, next_page, page_size, present
 from tollkeeper_server.management.references import (
     Names,
     circle_from,
@@ -81,7 +80,7 @@ class ModelService:
         self._clock = clock
 
     async def create_model(self, request: pb.CreateModelRequest) -> pb.CreateModelResponse:
-        """Adds a model."""
+        """Add a model."""
         model = build_model(request, now=self._clock())
         models = await self._read_models()
         if model.name in models:
@@ -96,20 +95,18 @@ class ModelService:
         return pb.CreateModelResponse(model=show(model, pb.Model()))
 
     async def get_model(self, request: pb.GetModelRequest) -> pb.GetModelResponse:
-        """Reads a model."""
-        return pb.GetModelResponse(model=show(await self._find(request.name), pb.Model()))
+        """Read a model."""
+        return pb.GetModelResponse(model=show(await named.find(self._store, Model, request.name), pb.Model()))
 
     async def list_models(self, request: pb.ListModelsRequest) -> pb.ListModelsResponse:
-        """Reads a page of models."""
-        size = page_size(request)
-        found = await self._store.list(Model, after=last_key(request), limit=size + 1)
-        page, following = next_page(request, found, size, lambda model: model.name)
+        """Read a page of models."""
+        page, following = await named.page(self._store, Model, request)
         return pb.ListModelsResponse(
             models=[show(model, pb.Model()) for model in page], next_page_token=following
         )
 
     async def update_model(self, request: pb.UpdateModelRequest) -> pb.UpdateModelResponse:
-        """Changes a model."""
+        """Change a model."""
         changing = fields_to_change(request)
         require_values(request, changing, "is_active")
 
@@ -121,49 +118,34 @@ class ModelService:
                 await self._check_references(changed, models)
             return changed
 
-        before, model = await edit(
-            lambda: self._find(request.name),
-            change,
-            self._store.replace,
-            etag=request.etag,
-            now=self._clock(),
+        before, model = await named.edit(
+            self._store, Model, request.name, change, etag=request.etag, now=self._clock()
         )
         if model is not before:
             await self._changes.publish(Change())
         return pb.UpdateModelResponse(model=show(model, pb.Model()))
 
     async def delete_model(self, request: pb.DeleteModelRequest) -> pb.DeleteModelResponse:
-        """Removes a model that no other falls back to."""
-        check(await self._find(request.name), request.etag)
+        """Remove a model that no other falls back to."""
+        check(await named.find(self._store, Model, request.name), request.etag)
         users = users_of_model(request.name, (await self._read_models()).values())
         refuse_users(f"model {request.name}", users)
-        await remove(lambda: self._find(request.name), partial(self._store.delete, Model), etag=request.etag)
+        await named.remove(self._store, Model, request.name, etag=request.etag)
         await self._changes.publish(Change())
         return pb.DeleteModelResponse()
 
-    async def _find(self, name: str) -> Model:
-        model = await self._store.get(Model, name)
-        if model is None:
-            shown = name.encode("ascii", "backslashreplace").decode()
-            raise TollkeeperError(Reason.NOT_FOUND, f"name: there is no model {shown!r}", field="name")
-        return model
-
     async def _read_models(self) -> dict[str, Model]:
-        return {
-            model.name: model async for model in every(partial(self._store.list, Model), lambda it: it.name)
-        }
+        return {model.name: model for model in await named.every(self._store, Model)}
 
     async def _check_references(self, model: Model, models: dict[str, Model]) -> None:
-        """Refuses a model that does not fit among the others."""
+        """Refuse a model that does not fit among the others."""
         names = Names((models | {model.name: model}).values())
-        upstreams = await present(
-            partial(self._store.get, Upstream), {it.upstream for it in model.deployments}
-        )
-        groups = await present(partial(self._store.get, Group), {model.group} - {""})
+        upstreams = await named.present(self._store, Upstream, {it.upstream for it in model.deployments})
+        groups = await named.present(self._store, Group, {model.group} - {""})
         refuse([*of_model(model, upstreams, groups, names), *circle_from(model, names)])
 
     def _keep_fallbacks(self, before: Model, after: Model, models: dict[str, Model]) -> None:
-        """Refuses to take away aliases by which others fall back to a model."""
+        """Refuse to take away aliases by which others fall back to a model."""
         gone = set(before.aliases) - set(after.aliases)
         names = Names((models | {after.name: after}).values())
         users = [

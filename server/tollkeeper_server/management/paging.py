@@ -2,7 +2,7 @@
 
 import base64
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Protocol, TypeVar
 
 from google.protobuf.message import Message
@@ -17,26 +17,19 @@ _ALL = 500
 _T = TypeVar("_T")
 
 
-class Paged(Protocol):
-    """A request for a page."""
-
-    page_size: int
-    page_token: str
-
-
-def page_size(request: Paged) -> int:
-    """Returns how many entries the request asks for."""
-    return request.page_size or DEFAULT_PAGE
+def page_size(request: Message) -> int:
+    """Return how many entries the request asks for."""
+    return request.page_size or DEFAULT_PAGE  # type: ignore[attr-defined]  # every list request has it
 
 
 def page_token(request: Message, last_key: str) -> str:
-    """Returns the token for the page after `last_key` of the same list with the same filters."""
+    """Return the token for the page after `last_key` of the same list with the same filters."""
     raw = _VERSION + _binding(request) + last_key.encode()
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
 def last_key(request: Message) -> str:
-    """Returns the key after which the requested page begins, empty for the first.
+    """Return the key after which the requested page begins, empty for the first.
 
     Raises INVALID_ARGUMENT for a token that is malformed, or of another list or filter.
     """
@@ -60,14 +53,14 @@ def last_key(request: Message) -> str:
 def next_page(
     request: Message, entries: list[_T], size: int, key: Callable[[_T], str]
 ) -> tuple[list[_T], str]:
-    """Returns the page and the token of the next one, given one entry more than fits if there is one."""
+    """Return the page and the token of the next one, given one entry more than fits if there is one."""
     if len(entries) <= size:
         return entries, ""
     return entries[:size], page_token(request, key(entries[size - 1]))
 
 
 def _binding(request: Message) -> bytes:
-    """Returns what ties a token to a list and its filters. The size of its pages may change."""
+    """Return what ties a token to a list and its filters. The size of its pages may change."""
     filters = type(request)()
     filters.CopyFrom(request)
     filters.ClearField("page_size")
@@ -80,11 +73,11 @@ class Read(Protocol[_T]):
     """A store's method that lists entries of one kind."""
 
     def __call__(self, *, after: str, limit: int) -> Awaitable[list[_T]]:
-        """Returns up to `limit` entries after a key."""
+        """Return up to `limit` entries after a key."""
 
 
 async def every(read: Read[_T], key: Callable[[_T], str]) -> AsyncIterator[_T]:
-    """Yields all entries, a page at a time."""
+    """Yield all entries, a page at a time."""
     after = ""
     while True:
         page = await read(after=after, limit=_ALL)
@@ -93,8 +86,3 @@ async def every(read: Read[_T], key: Callable[[_T], str]) -> AsyncIterator[_T]:
         if len(page) < _ALL:
             return
         after = key(page[-1])
-
-
-async def present(read: Callable[[str], Awaitable[object | None]], names: Iterable[str]) -> frozenset[str]:
-    """Returns those of the names of which a store has an entry."""
-    return frozenset([name for name in names if await read(name) is not None])

@@ -38,7 +38,7 @@ class ProjectService:
         self._clock = clock
 
     async def create_project(self, request: pb.CreateProjectRequest) -> pb.CreateProjectResponse:
-        """Makes a project."""
+        """Make a project."""
         project = self._editor.new(request.name, self._clock())
         project = self._editor.with_key(project, _one_key(request, _KEY_FIELDS))
         await self._store.add(project)
@@ -46,11 +46,11 @@ class ProjectService:
         return pb.CreateProjectResponse(project=show(project, pb.Project()))
 
     async def get_project(self, request: pb.GetProjectRequest) -> pb.GetProjectResponse:
-        """Reads a project."""
+        """Read a project."""
         return pb.GetProjectResponse(project=show(await find_project(self._store, request.id), pb.Project()))
 
     async def list_projects(self, request: pb.ListProjectsRequest) -> pb.ListProjectsResponse:
-        """Reads a page of projects."""
+        """Read a page of projects."""
         size = page_size(request)
         found = await self._store.list(
             Project, after=last_key(request), limit=size + 1, active_only=request.active_only
@@ -61,7 +61,7 @@ class ProjectService:
         )
 
     async def update_project(self, request: pb.UpdateProjectRequest) -> pb.UpdateProjectResponse:
-        """Changes a project and, if asked to, revokes its tokens."""
+        """Change a project and, if asked to, revokes its tokens."""
         changing = fields_to_change(request)
         require_values(request, changing, "name", "is_active")
         key_fields = [name for name in _KEY_FIELDS if name in changing]
@@ -100,7 +100,7 @@ class ProjectService:
     async def revoke_project_tokens(
         self, request: pb.RevokeProjectTokensRequest
     ) -> pb.RevokeProjectTokensResponse:
-        """Deactivates every token of a project."""
+        """Deactivate every token of a project."""
         await find_project(self._store, request.id)
         return await self._tokens.revoke_all(request.id)
 
@@ -108,7 +108,7 @@ class ProjectService:
 def _one_key(
     request: pb.CreateProjectRequest | pb.UpdateProjectRequest, names: tuple[str, ...] | list[str]
 ) -> str:
-    """Returns the key that the named fields give. Raises INVALID_ARGUMENT if they give two."""
+    """Return the key that the named fields give. Raises INVALID_ARGUMENT if they give two."""
     given = {key for name in names if (key := getattr(request, name))}
     if len(given) > 1:
         raise invalid_argument(

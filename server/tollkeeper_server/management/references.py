@@ -45,7 +45,7 @@ class Entities:
 
 
 def problems(entities: Entities) -> Iterator[Problem]:
-    """Yields what is wrong with a configuration as a whole."""
+    """Yield what is wrong with a configuration as a whole."""
     for group in entities.groups.values():
         yield from of_group(group, entities.upstreams)
     names = Names(entities.models.values())
@@ -68,7 +68,7 @@ def refuse(found: Iterable[Problem]) -> None:
 
 
 def of_group(group: Group, upstreams: Collection[str]) -> Iterator[Problem]:
-    """Yields the members that are unknown."""
+    """Yield the members that are unknown."""
     for position, member in enumerate(group.members):
         if member.upstream not in upstreams:
             yield Problem(
@@ -96,20 +96,20 @@ class Names:
         return self._owners.get(name) or self._patterns.match(name)
 
     def other_owner(self, name: str, model: Model) -> Model | None:
-        """Returns another model that has the name, as its own or as an alias."""
+        """Return another model that has the name, as its own or as an alias."""
         claims = [*self._aliases.get(name, ()), *filter(None, [self._models.get(name)])]
         others = (it for it in claims if it.name != model.name)
         return min(others, key=attrgetter("created_at", "name"), default=None)
 
     def fallbacks(self, model: Model) -> list[Model]:
-        """Returns the models that a model falls back to, as far as they are known."""
+        """Return the models that a model falls back to, as far as they are known."""
         return [found for name in model.fallbacks if (found := self.resolve(name))]
 
 
 def of_model(
     model: Model, upstreams: Collection[str], groups: Collection[str], names: Names
 ) -> Iterator[Problem]:
-    """Yields unknown upstreams, groups and fallbacks, and names that others have. The model is in `names`."""
+    """Yield unknown upstreams, groups and fallbacks, and names that others have. The model is in `names`."""
 
     def problem(field: str, why: str, reason: Reason = Reason.INVALID_ARGUMENT) -> Problem:
         return Problem(Kind.MODEL, model.name, field, why, reason)
@@ -135,7 +135,7 @@ def of_model(
 
 
 def circle_from(model: Model, names: Names) -> Iterator[Problem]:
-    """Yields the problem of a model whose fallbacks lead into a circle."""
+    """Yield the problem of a model whose fallbacks lead into a circle."""
     reached = {model.name: model}
     waiting = [model]
     while waiting:
@@ -166,7 +166,7 @@ def _in_a_circle(models: Iterable[Model], names: Names) -> Iterator[Problem]:
 
 
 def of_listener(listener: Listener, groups: Collection[str], others: Iterable[Listener]) -> Iterator[Problem]:
-    """Yields unknown groups, and an address that another listener has. The listener may be in `others`."""
+    """Yield unknown groups, and an address that another listener has. The listener may be in `others`."""
 
     def problem(field: str, why: str, reason: Reason = Reason.INVALID_ARGUMENT) -> Problem:
         return Problem(Kind.LISTENER, listener.name, field, why, reason)
@@ -186,7 +186,7 @@ def of_listener(listener: Listener, groups: Collection[str], others: Iterable[Li
 
 
 def users_of_upstream(name: str, models: Iterable[Model], groups: Iterable[Group]) -> dict[str, list[str]]:
-    """Returns the names of those that use an upstream, by kind."""
+    """Return the names of those that use an upstream, by kind."""
     return {
         "models": [it.name for it in models if any(name == part.upstream for part in it.deployments)],
         "groups": [it.name for it in groups if any(name == part.upstream for part in it.members)],
@@ -194,7 +194,7 @@ def users_of_upstream(name: str, models: Iterable[Model], groups: Iterable[Group
 
 
 def users_of_group(name: str, models: Iterable[Model], listeners: Iterable[Listener]) -> dict[str, list[str]]:
-    """Returns the names of those that use a group, by kind."""
+    """Return the names of those that use a group, by kind."""
     return {
         "models": [it.name for it in models if it.group == name],
         "listeners": [
@@ -206,7 +206,7 @@ def users_of_group(name: str, models: Iterable[Model], listeners: Iterable[Liste
 
 
 def users_of_model(name: str, models: Collection[Model]) -> dict[str, list[str]]:
-    """Returns the names of those that fall back to a model, by kind."""
+    """Return the names of those that fall back to a model, by kind."""
     names = Names(models)
     return {
         "models": [
@@ -218,7 +218,7 @@ def users_of_model(name: str, models: Collection[Model]) -> dict[str, list[str]]
 
 
 def refuse_users(what: str, users: Mapping[str, list[str]], *, field: str = "name") -> None:
-    """Raises IN_USE, naming the users by kind, if there are any."""
+    """Raise IN_USE, naming the users by kind, if there are any."""
     used = [f"{kind} {_shown(names)}" for kind, names in users.items() if names]
     if used:
         raise TollkeeperError(

@@ -45,9 +45,9 @@ def make_chain(
     port_check: PortCheck,
     explain: Explainer,
 ) -> Chain:
-    """Returns the management plane. `clock` returns the present as an aware UTC datetime.
+    """Return the management plane. `clock` returns the present as an aware UTC datetime.
 
-    `port_check` tells why a listener can't have an address; None if it can. `explain` explains requests.
+    `port_check` returns why a listener can't have an address, None if it can. `explain` explains requests.
     """
     upstreams, projects = UpstreamBuilder(sealer), ProjectEditor(sealer)
     edits = TokenEditor(store.tokens, digest_key, changes)

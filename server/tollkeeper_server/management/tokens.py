@@ -25,7 +25,7 @@ _AT_ONCE = 100
 
 
 async def find_project(store: ConfigurationStore, project_id: str, field: str = "id") -> Project:
-    """Returns a project. Raises NOT_FOUND naming `field` if there is none of that id."""
+    """Return a project. Raises NOT_FOUND naming `field` if there is none of that id."""
     project = await store.get(Project, project_id)
     if project is None:
         raise TollkeeperError(Reason.NOT_FOUND, f"{field}: there is no project {project_id}", field=field)
@@ -48,7 +48,7 @@ class TokenService:
         self._clock = clock
 
     async def create_token(self, request: pb.CreateTokenRequest) -> pb.CreateTokenResponse:
-        """Mints a token. Its secret is in the answer, and nowhere else.
+        """Mint a token. Its secret is in the answer, and nowhere else.
 
         Raises ALREADY_EXISTS if another token has the secret that was given.
         """
@@ -64,11 +64,11 @@ class TokenService:
         return write(token, pb.CreateTokenResponse(), token=secret, etag=etag_of(token))
 
     async def get_token(self, request: pb.GetTokenRequest) -> pb.GetTokenResponse:
-        """Reads a token."""
+        """Read a token."""
         return pb.GetTokenResponse(token=show(await self._editor.find(request.id), pb.Token()))
 
     async def list_tokens(self, request: pb.ListTokensRequest) -> pb.ListTokensResponse:
-        """Reads a page of tokens."""
+        """Read a page of tokens."""
         size = page_size(request)
         found = await self._store.list(
             after=last_key(request),
@@ -82,7 +82,7 @@ class TokenService:
         )
 
     async def update_token(self, request: pb.UpdateTokenRequest) -> pb.UpdateTokenResponse:
-        """Changes a token."""
+        """Change a token."""
         changing = fields_to_change(request)
         require_values(request, changing, "is_active", "duration_minutes")
         if {"duration_minutes", "expires_at"} <= changing:
@@ -106,12 +106,12 @@ class TokenService:
         return pb.UpdateTokenResponse(token=show(token, pb.Token()))
 
     async def revoke_token(self, request: pb.RevokeTokenRequest) -> pb.RevokeTokenResponse:
-        """Deactivates a token; one that is inactive already stays as it is."""
+        """Deactivate a token; one that is inactive already stays as it is."""
         await self._revoke(request.id)
         return pb.RevokeTokenResponse()
 
     async def rotate_token(self, request: pb.RotateTokenRequest) -> pb.RotateTokenResponse:
-        """Gives a token another secret. It is in the answer, and nowhere else."""
+        """Give a token another secret. It is in the answer, and nowhere else."""
         secret = new_secret()
 
         async def change(token: Token) -> Token:
@@ -122,7 +122,7 @@ class TokenService:
         return write(token, pb.RotateTokenResponse(), token=secret, etag=etag_of(token))
 
     async def revoke_all(self, project_id: str) -> project_service_pb2.RevokeProjectTokensResponse:
-        """Deactivates every token of a project and tells how many there were.
+        """Deactivate every token of a project and return how many there were.
 
         One that can't be deactivated is counted as failed and does not keep the others.
         """

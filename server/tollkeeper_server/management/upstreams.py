@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from datetime import datetime
-from functools import partial
 
 import msgspec
 from tollkeeper.v1 import upstream_service_pb2 as pb
@@ -12,10 +11,10 @@ from tollkeeper_server.domain.model import Model
 from tollkeeper_server.domain.traffic import Group
 from tollkeeper_server.domain.upstream import Upstream
 from tollkeeper_server.errors import Reason, TollkeeperError
-from tollkeeper_server.management.etags import check, edit, remove
+from tollkeeper_server.management import named
+from tollkeeper_server.management.etags import check
 from tollkeeper_server.management.masks import fields_to_change, require_values
 from tollkeeper_server.management.messages import show
-from tollkeeper_server.management.paging import every, last_key, next_page, page_size
 from tollkeeper_server.management.references import refuse_users, users_of_upstream
 from tollkeeper_server.management.upstream_builder import UpstreamBuilder
 from tollkeeper_server.store.ports import ConfigurationStore
@@ -43,7 +42,7 @@ class UpstreamService:
         self._clock = clock
 
     async def create_upstream(self, request: pb.CreateUpstreamRequest) -> pb.CreateUpstreamResponse:
-        """Adds an upstream."""
+        """Add an upstream."""
         now = self._clock()
         upstream = self._builder.build(request, now=now)
         if upstream.is_default:
@@ -53,20 +52,20 @@ class UpstreamService:
         return pb.CreateUpstreamResponse(upstream=show(upstream, pb.Upstream()))
 
     async def get_upstream(self, request: pb.GetUpstreamRequest) -> pb.GetUpstreamResponse:
-        """Reads an upstream."""
-        return pb.GetUpstreamResponse(upstream=show(await self._find(request.name), pb.Upstream()))
+        """Read an upstream."""
+        return pb.GetUpstreamResponse(
+            upstream=show(await named.find(self._store, Upstream, request.name), pb.Upstream())
+        )
 
     async def list_upstreams(self, request: pb.ListUpstreamsRequest) -> pb.ListUpstreamsResponse:
-        """Reads a page of upstreams."""
-        size = page_size(request)
-        found = await self._store.list(Upstream, after=last_key(request), limit=size + 1)
-        page, following = next_page(request, found, size, lambda upstream: upstream.name)
+        """Read a page of upstreams."""
+        page, following = await named.page(self._store, Upstream, request)
         return pb.ListUpstreamsResponse(
             upstreams=[show(upstream, pb.Upstream()) for upstream in page], next_page_token=following
         )
 
     async def update_upstream(self, request: pb.UpdateUpstreamRequest) -> pb.UpdateUpstreamResponse:
-        """Changes an upstream."""
+        """Change an upstream."""
         changing = fields_to_change(request)
         require_values(request, changing, "provider", "is_active", "is_default")
         now = self._clock()
@@ -78,58 +77,44 @@ class UpstreamService:
                 changed = msgspec.structs.replace(changed, updated_at=after)
             return changed
 
-        before, upstream = await edit(
-            lambda: self._find(request.name),
-            change,
-            self._store.replace,
-            etag=request.etag,
-            now=now,
+        before, upstream = await named.edit(
+            self._store, Upstream, request.name, change, etag=request.etag, now=now
         )
         if upstream is not before or upstream.is_default:
             await self._announce(upstream)
         return pb.UpdateUpstreamResponse(upstream=show(upstream, pb.Upstream()))
 
     async def delete_upstream(self, request: pb.DeleteUpstreamRequest) -> pb.DeleteUpstreamResponse:
-        """Removes an upstream that neither a model nor a group uses."""
-        check(await self._find(request.name), request.etag)
+        """Remove an upstream that neither a model nor a group uses."""
+        check(await named.find(self._store, Upstream, request.name), request.etag)
         refuse_users(
             f"upstream {request.name}",
             users_of_upstream(
                 request.name,
-                [it async for it in every(partial(self._store.list, Model), lambda it: it.name)],
-                [it async for it in every(partial(self._store.list, Group), lambda it: it.name)],
+                await named.every(self._store, Model),
+                await named.every(self._store, Group),
             ),
         )
-        await remove(
-            lambda: self._find(request.name), partial(self._store.delete, Upstream), etag=request.etag
-        )
+        await named.remove(self._store, Upstream, request.name, etag=request.etag)
         await self._changes.publish(Change())
         return pb.DeleteUpstreamResponse()
 
-    async def _find(self, name: str) -> Upstream:
-        upstream = await self._store.get(Upstream, name)
-        if upstream is None:
-            raise TollkeeperError(Reason.NOT_FOUND, f"name: there is no upstream {name!r}", field="name")
-        return upstream
-
     async def _after_defaults(self, now: datetime) -> datetime:
-        """Returns a time after every default was last changed, whatever clock it was changed by."""
+        """Return a time after every default was last changed, whatever clock it was changed by."""
         changed = [
             upstream.updated_at + datetime.resolution
-            async for upstream in every(partial(self._store.list, Upstream), lambda it: it.name)
+            for upstream in await named.every(self._store, Upstream)
             if upstream.is_default
         ]
         return max([now, *changed])
 
     async def _announce(self, written: Upstream) -> None:
-        """Leaves one default, if what was written is one, and tells everybody."""
+        """Leave one default, if the written upstream is one, and publish the change."""
         if written.is_default:
             every_default = [
-                upstream
-                async for upstream in every(partial(self._store.list, Upstream), lambda it: it.name)
-                if upstream.is_default
+                upstream for upstream in await named.every(self._store, Upstream) if upstream.is_default
             ]
-            # Of several that were made the default at the same time the latest stays, whoever of
+            # Of several that were made the default at the same time the latest stays, whichever of
             # their writers comes here last.
             latest = max(every_default, key=_age, default=written)
             for upstream in every_default:
@@ -144,7 +129,7 @@ class UpstreamService:
             return msgspec.structs.replace(upstream, is_default=False)
 
         try:
-            await edit(lambda: self._find(name), change, self._store.replace, etag="", now=self._clock())
+            await named.edit(self._store, Upstream, name, change, now=self._clock())
         except TollkeeperError as error:
             if error.reason is not Reason.NOT_FOUND:  # deleted meanwhile: it gave up in its own way
                 raise

@@ -30,7 +30,7 @@ class UsageService:
         self._store = store
 
     async def list_usage_events(self, request: pb.ListUsageEventsRequest) -> pb.ListUsageEventsResponse:
-        """Reads a page of events, newest first."""
+        """Read a page of events, newest first."""
         size = page_size(request)
         where = _filter(request, request.request_id)
         found = await self._store.list(where, before=last_key(request), limit=size + 1)
@@ -40,7 +40,7 @@ class UsageService:
         )
 
     async def summarize_usage(self, request: pb.SummarizeUsageRequest) -> pb.SummarizeUsageResponse:
-        """Sums events by group."""
+        """Sum events by group."""
         groups = [UsageGroup(_GROUPS[it]) for it in request.group_by]
         rows = await self._store.sum(_filter(request), group_by=groups, limit=_MOST_ROWS)
         return pb.SummarizeUsageResponse(rows=[row_message(row) for row in rows])

@@ -1,15 +1,11 @@
 """What is asked of the gateway is what was given."""
 
 from datetime import datetime, timedelta
-from typing import get_type_hints
 
 import pytest
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.field_mask_pb2 import FieldMask
-from google.protobuf.message import Message
-from tollkeeper import changes
 from tollkeeper.calls import listeners, models, projects, tokens, upstreams, usage
-from tollkeeper.messages.fields import descriptor_of
 from tollkeeper.traffic import (
     Breaker,
     Deployment,
@@ -21,7 +17,6 @@ from tollkeeper.traffic import (
     TrafficPolicy,
 )
 from tollkeeper.v1 import (
-    group_service_pb2,
     listener_service_pb2,
     model_service_pb2,
     project_service_pb2,
@@ -75,28 +70,6 @@ def test_the_mask_names_what_is_given_even_if_it_is_empty() -> None:
         is_active=False,
         update_mask=mask(full_url=1, is_active=1, header_operations=1),
     )
-
-
-# The fields that are no keywords: what identifies the entity, and what has a parameter of its own.
-KEYWORDS: list[tuple[type, type[Message], set[str]]] = [
-    (changes.ProjectChanges, project_service_pb2.UpdateProjectRequest, {"id", "api_key"}),
-    (changes.TokenChanges, token_service_pb2.UpdateTokenRequest, {"id"}),
-    (changes.TokenSettings, token_service_pb2.CreateTokenRequest, {"project_id", "secret"}),
-    (changes.UpstreamChanges, upstream_service_pb2.UpdateUpstreamRequest, {"name"}),
-    (changes.UpstreamSettings, upstream_service_pb2.CreateUpstreamRequest, {"name", "provider"}),
-    (changes.GroupChanges, group_service_pb2.UpdateGroupRequest, {"name"}),
-    (changes.ModelChanges, model_service_pb2.UpdateModelRequest, {"name"}),
-    (changes.ModelChanges, model_service_pb2.CreateModelRequest, {"name"}),
-    (changes.ListenerChanges, listener_service_pb2.UpdateListenerRequest, {"name"}),
-    (changes.ListenerSettings, listener_service_pb2.CreateListenerRequest, {"name", "address"}),
-]
-
-
-@pytest.mark.parametrize(("keywords", "request_type", "others"), KEYWORDS)
-def test_every_field_can_be_given(keywords: type, request_type: type[Message], others: set[str]) -> None:
-    fields = {*descriptor_of(request_type).fields_by_name} - {"update_mask", "etag"}
-
-    assert set(get_type_hints(keywords)) == fields - others
 
 
 def test_an_update_leaves_alone_what_is_not_given() -> None:

@@ -105,6 +105,29 @@ def test_every_rpc_is_a_method() -> None:
     assert used == set(BUILDERS)
 
 
+METHODS = {method.name: method for service in SERVICES for method in service.methods}
+# `api_key` is another name for `openai_api_key`; masks and tokens of pages are the client's own to make.
+NO_PARAMETERS = {"update_mask", "page_token"}
+OTHER_NAMES = {"CreateProject": {"api_key"}, "UpdateProject": {"api_key"}}
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_field_of_every_request_can_be_given(name: str) -> None:
+    fields = {it.name for it in METHODS[name].input_type.fields}
+    built = {"".join(word.title() for word in it.split("_")): it for it in BUILDERS}
+    (shown,) = [
+        inspect.signature(value).parameters
+        for kind, _ in PAIRS
+        for value in public(kind).values()
+        if inspect.isfunction(value) and value.__name__ == built[name]
+    ]
+    given = {it for it in shown if it != "self"}
+    if "id" in fields:
+        given = {"id" if it == f"{built[name].split('_')[1]}_id" else it for it in given}
+
+    assert given == fields - NO_PARAMETERS - OTHER_NAMES.get(name, set())
+
+
 def test_signatures_and_docstrings_are_shown() -> None:
     shown = inspect.signature(tollkeeper.Client(management_token="").tokens.rotate)
 

@@ -3,8 +3,8 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tollkeeper_server.dataplane.caller import MAX_HEADER_BYTES
 from tollkeeper_server.dataplane.headers import (
-    MAX_HEADER_BYTES,
     check_framing,
     check_headers,
     lowered,

@@ -9,8 +9,9 @@ from contextlib import asynccontextmanager
 
 import pytest
 from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, Scope
+from tollkeeper_server.domain.address import SocketAddress
 from tollkeeper_server.doors.front import ConsoleListener
-from tollkeeper_server.doors.sockets import Place, bind_place, name_of
+from tollkeeper_server.doors.sockets import bind_address, name_of
 
 from tests.integration.h2wire import H2Wire
 
@@ -39,7 +40,7 @@ class App:
 @asynccontextmanager
 async def serving(quiet: float) -> AsyncIterator[tuple[ConsoleListener, App, str, asyncio.Task[None]]]:
     """A listener with the application behind it."""
-    bound, app = bind_place(Place("127.0.0.1", 0)), App()
+    bound, app = bind_address(SocketAddress("127.0.0.1", 0)), App()
     address = name_of(bound)
     listener = ConsoleListener(app, bound, certificate=None, drain_seconds=20 * PATIENCE_SECONDS, quiet=quiet)
     task = asyncio.create_task(listener.serve())

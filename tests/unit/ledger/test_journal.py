@@ -60,7 +60,7 @@ async def test_an_intent_whose_process_died_becomes_an_estimated_failure(tmp_pat
     assert store.statuses() == {"dispatched": 500, "done": 200, "not-dispatched": 500}
     dispatched = store.events["dispatched"]
     assert dispatched.error_code == "gateway_interrupted"
-    assert dispatched.tokens == Tokens(prompt=100, confidence=Confidence.ESTIMATED)
+    assert dispatched.tokens == Tokens(prompt=101, confidence=Confidence.ESTIMATED)
     assert dispatched.request_id == "caller-dispatched"
     assert store.events["not-dispatched"].tokens == Tokens(confidence=Confidence.NONE)
     assert store.events["done"] == settled("done")

@@ -9,19 +9,20 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from tollkeeper_server.doors.sockets import Place, bind_place, name_of
+from tollkeeper_server.domain.address import SocketAddress
+from tollkeeper_server.doors.sockets import bind_address, name_of
 from tollkeeper_server.process import takeover
 from tollkeeper_server.process.takeover import Handover, Port, TakeoverError, Use, take_over
 from tollkeeper_server.process.unix_socket import peer_uid
 
 PATIENCE_SECONDS = 20.0
-ANY = Place("127.0.0.1", 0)
+ANY = SocketAddress("127.0.0.1", 0)
 
 
 @asynccontextmanager
 async def offered(directory: Path, listeners: int = 0) -> AsyncIterator[tuple[Handover, list[str]]]:
     """A process that offers ports, and their addresses: the data plane's, the console's, and others."""
-    bound = [bind_place(ANY) for _ in range(2 + listeners)]
+    bound = [bind_address(ANY) for _ in range(2 + listeners)]
     uses = [Port(Use.DATA, "127.0.0.1:0"), Port(Use.CONSOLE, ":8080"), *[Port(Use.LISTENER)] * listeners]
     handover = Handover(directory, lambda: list(zip(uses, bound, strict=True)), "127.0.0.1:0", "127.0.0.1:9")
     handover.start(None)

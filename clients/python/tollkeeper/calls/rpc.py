@@ -1,4 +1,4 @@
-"""A remote procedure call that is ready to be made, whoever makes it."""
+"""A remote procedure call that is ready to be made, by either client."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
 """The management part of the command line: what the `tollkeeper` command offers beside the server.
 
-`COMMANDS` are click groups that stand on their own; whoever composes them passes them nothing.
+`COMMANDS` are click groups that stand on their own; a command line that has them passes them nothing.
 """
 
 from collections.abc import Sequence

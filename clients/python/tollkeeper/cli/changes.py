@@ -1,6 +1,7 @@
 """Telling people what a configuration changed."""
 
-from tollkeeper.cli.output import Output, plain
+from tollkeeper.cli.output import Output
+from tollkeeper.messages.problems import plain
 from tollkeeper.values import AppliedConfiguration, ChangeAction, ConfigurationChange
 
 _SIGNS = {ChangeAction.CREATE: "+", ChangeAction.UPDATE: "~", ChangeAction.DELETE: "-"}
@@ -8,7 +9,7 @@ _LONGEST = 200
 
 
 def show_changes(output: Output, applied: AppliedConfiguration, *, dry_run: bool) -> None:
-    """Prints the changes, a line each and one more for each field of what was there before."""
+    """Print the changes: a line each, and one for each field of an entity that was there before."""
     if output.as_json:
         output.item(applied)
         return
@@ -22,7 +23,7 @@ def show_changes(output: Output, applied: AppliedConfiguration, *, dry_run: bool
 
 
 def describe(change: ConfigurationChange) -> list[str]:
-    """Returns the lines that tell of a change."""
+    """Return the lines that tell of a change."""
     lines = [f"{_SIGNS.get(change.action, '?')} {change.kind} {plain(change.name)}"]
     if change.action is ChangeAction.UPDATE:
         lines += [f"    {it.field}: {_shown(it.before)} -> {_shown(it.after)}" for it in change.fields]

@@ -65,7 +65,7 @@ def export(client: Client, output: Output, target: Path | None) -> None:
 
 @contextmanager
 def places() -> Iterator[None]:
-    """Has a gateway's refusal name the places as they are in a file."""
+    """Have a gateway's refusal name the places as they are in a file."""
     try:
         yield
     except TollkeeperError as error:
@@ -75,7 +75,7 @@ def places() -> Iterator[None]:
 
 
 def refused(file: Path, error: ConfigurationError) -> Failure:
-    """Returns what people are told of a file that can't be used."""
+    """Return the failure that tells people of a file that can't be used."""
     name = "standard input" if str(file) == "-" else str(file)
     first, *more = (
         error.problems if len(error.problems) == 1 else (f"{name} can't be used:", *str(error).split("\n"))

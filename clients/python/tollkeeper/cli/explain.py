@@ -2,10 +2,11 @@
 
 import click
 
-from tollkeeper.cli.output import Output, plain
+from tollkeeper.cli.output import Output
 from tollkeeper.cli.session import manages
 from tollkeeper.client import Client
 from tollkeeper.explanation import Explanation
+from tollkeeper.messages.problems import plain
 
 
 def _header(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:

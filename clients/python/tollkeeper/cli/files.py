@@ -12,7 +12,7 @@ FILE = click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
 
 
 def read_file(path: Path) -> str:
-    """Returns the text of a file, or of standard input for `-`.
+    """Return the text of a file, or of standard input for `-`.
 
     Raises `click.UsageError` if it can't be read, and `ConfigurationError` if it is too large or not UTF-8.
     """
@@ -33,7 +33,7 @@ def read_file(path: Path) -> str:
 
 
 def write_file(path: Path, text: str) -> None:
-    """Writes a file that only its owner may read. Raises `click.UsageError` if it can't be written."""
+    """Write a file that only its owner may read. Raises `click.UsageError` if it can't be written."""
     try:
         path.touch(mode=0o600)
         path.write_text(text, encoding="utf-8")

@@ -1,24 +1,26 @@
 """`tollkeeper group`: upstreams that serve the same."""
 
 import re
+from typing import Any
 
 import click
 
+from tollkeeper.cli.options import settings_of, to_update, whole
 from tollkeeper.cli.output import Output
-from tollkeeper.cli.policy import changed_policy, changes_policy, policy_options
-from tollkeeper.cli.session import manages, require_change
+from tollkeeper.cli.policy import NO_RETRY, policy_options
+from tollkeeper.cli.session import manages
 from tollkeeper.client import Client
-from tollkeeper.traffic import Member, TrafficPolicy
+from tollkeeper.traffic import Member
 
 
 def split_weight(text: str) -> tuple[str, int]:
-    """Splits `TEXT*WEIGHT`; the weight is 1 if there is none."""
+    """Split `TEXT*WEIGHT`; the weight is 1 if there is none."""
     found = re.fullmatch(r"(.*)\*([0-9]{1,9})", text, re.DOTALL)
     return (found[1], int(found[2])) if found else (text, 1)
 
 
 def member(text: str) -> Member:
-    """Reads `UPSTREAM` or `UPSTREAM*WEIGHT`. Raises `ValueError`."""
+    """Read `UPSTREAM` or `UPSTREAM*WEIGHT`. Raises `ValueError`."""
     upstream, weight = split_weight(text)
     if not upstream:
         raise ValueError(f"{text!r} is not a member; expected UPSTREAM or UPSTREAM*WEIGHT")
@@ -74,7 +76,7 @@ def get(client: Client, output: Output, name: str) -> None:
 )
 @policy_options
 @manages
-def create(client: Client, output: Output, name: str, members: tuple[Member, ...]) -> None:
+def create(client: Client, output: Output, /, name: str, **given: Any) -> None:
     """Add a group.
 
     \b
@@ -82,7 +84,7 @@ def create(client: Client, output: Output, name: str, members: tuple[Member, ...
       tollkeeper group create chat --member openai --member azure-eu --strategy failover
       tollkeeper group create chat --member openai --member azure-eu --retries 3 --retry-max 5s
     """
-    output.item(client.groups.create(name=name, members=members, policy=changed_policy(TrafficPolicy())))
+    output.item(client.groups.create(name=name, **whole(settings_of(given, no_retry=NO_RETRY))))
 
 
 @group.command()
@@ -98,7 +100,7 @@ def create(client: Client, output: Output, name: str, members: tuple[Member, ...
 @click.option("--etag", default="", help="Fail if the group was changed since it had this etag.")
 @policy_options
 @manages
-def update(client: Client, output: Output, name: str, members: tuple[Member, ...], etag: str) -> None:
+def update(client: Client, output: Output, /, name: str, etag: str, **given: Any) -> None:
     """Change a group; what is not given stays.
 
     \b
@@ -106,13 +108,8 @@ def update(client: Client, output: Output, name: str, members: tuple[Member, ...
       tollkeeper group update chat --member openai --member azure-us
       tollkeeper group update chat --request-timeout 2m --no-retry
     """
-    require_change(members or changes_policy())
-    policy = None
-    if changes_policy():
-        # The gateway replaces a policy as a whole: the rest is kept, unless somebody changes it.
-        present = client.groups.get(name)
-        policy, etag = changed_policy(present.policy), etag or present.etag
-    output.item(client.groups.update(name, members=members or None, policy=policy, etag=etag))
+    changes = settings_of(given, no_retry=NO_RETRY)
+    output.item(client.groups.update(name, **to_update(changes, etag, lambda: client.groups.get(name))))
 
 
 @group.command()

@@ -41,7 +41,7 @@ _ENDS = (
 
 
 def _ends(command: F) -> F:
-    """Gives a command what all imports have in common, and says how to reach a gateway."""
+    """Give a command the options of all imports, and those that say how to reach a gateway."""
     for option in reversed((*_ENDS, *OPTIONS)):
         command = option(command)
     return command

@@ -3,21 +3,16 @@
 import re
 from datetime import UTC, datetime, timedelta
 
-UNITS = {
-    "w": timedelta(weeks=1),
-    "d": timedelta(days=1),
-    "h": timedelta(hours=1),
-    "m": timedelta(minutes=1),
-    "s": timedelta(seconds=1),
-    "ms": timedelta(milliseconds=1),
-}
+from tollkeeper.messages.lengths import NANOS
+
+UNITS = {unit: timedelta(microseconds=nanos // 1_000) for unit, nanos in NANOS.items()}
 MAX_MINUTES = 52_560_000  # a hundred years, the longest that the gateway takes
 WHOLE = re.compile(r"(?:[0-9]+(?:ms|[wdhms]))+", re.ASCII)
 PART = re.compile(r"([0-9]+)(ms|[wdhms])", re.ASCII)
 
 
 def parse_length(text: str) -> timedelta:
-    """Reads `90m`, `24h`, `1d12h` or `500ms`. Raises `ValueError`."""
+    """Read `90m`, `24h`, `1d12h` or `500ms`. Raises `ValueError`."""
     if not WHOLE.fullmatch(text):
         raise ValueError(f"{text!r} is not a length of time; expected one such as 90m, 24h, 7d or 1d12h")
     try:
@@ -27,7 +22,7 @@ def parse_length(text: str) -> timedelta:
 
 
 def minutes(text: str) -> int:
-    """Reads a length of time, or a plain number of minutes, as whole minutes. Raises `ValueError`."""
+    """Read a length of time, or a plain number of minutes, as whole minutes. Raises `ValueError`."""
     if text.isascii() and text.isdecimal():
         length = parse_length(f"{text}m")
     else:
@@ -39,12 +34,12 @@ def minutes(text: str) -> int:
 
 
 def seconds(text: str) -> timedelta:
-    """Reads a length of time, or a plain number of seconds. Raises `ValueError`."""
+    """Read a length of time, or a plain number of seconds. Raises `ValueError`."""
     return parse_length(f"{text}s" if text.isascii() and text.isdecimal() else text)
 
 
 def moment(text: str) -> datetime:
-    """Reads a time such as `2026-03-01`, `2026-03-01T12:00Z` or `2026-03-01T12:00+01:00`.
+    """Read a time such as `2026-03-01`, `2026-03-01T12:00Z` or `2026-03-01T12:00+01:00`.
 
     Without an offset it is UTC. Raises `ValueError`.
     """
@@ -56,7 +51,7 @@ def moment(text: str) -> datetime:
 
 
 def past(text: str) -> datetime:
-    """Reads a time, or how long ago it was, such as `24h`. Raises `ValueError`."""
+    """Read a time, or how long ago it was, such as `24h`. Raises `ValueError`."""
     if not WHOLE.fullmatch(text):
         return moment(text)
     try:
@@ -66,7 +61,7 @@ def past(text: str) -> datetime:
 
 
 def relative(then: datetime, now: datetime) -> str:
-    """Says how far `then` is from `now` in its largest unit: `5m ago`, `in 3d`."""
+    """Say how far `then` is from `now` in its largest unit: `5m ago`, `in 3d`."""
     distance = abs(then - now)
     for unit in ("d", "h", "m", "s"):
         if distance >= UNITS[unit]:

@@ -1,13 +1,14 @@
 """`tollkeeper listener`: the data plane's ports."""
 
 import re
-from datetime import timedelta
+from typing import Any
 
 import click
 
 from tollkeeper.cli.lengths import seconds
+from tollkeeper.cli.options import settings_of, to_update
 from tollkeeper.cli.output import Output
-from tollkeeper.cli.session import manages, require_change
+from tollkeeper.cli.session import manages
 from tollkeeper.client import Client
 from tollkeeper.traffic import IpLimit, Removal, Rule
 
@@ -22,7 +23,7 @@ _RULE = re.compile(
 
 
 def rule(text: str) -> Rule:
-    """Reads `PATH=GROUP`, `NAME:VALUE=GROUP` or `PATH NAME:VALUE=GROUP`, with ` strip PREFIX` behind or not.
+    """Read `PATH=GROUP`, `NAME:VALUE=GROUP` or `PATH NAME:VALUE=GROUP`, with ` strip PREFIX` behind or not.
 
     A value between slashes is a pattern; without one the header only has to be there. Raises `ValueError`.
     """
@@ -40,7 +41,7 @@ def rule(text: str) -> Rule:
 
 
 def ip_limit(text: str) -> IpLimit:
-    """Reads `PER_SECOND` or `PER_SECOND/BURST`. Raises `ValueError`."""
+    """Read `PER_SECOND` or `PER_SECOND/BURST`. Raises `ValueError`."""
     per_second, slash, burst = text.partition("/")
     numbers = (per_second, burst) if slash else (per_second,)
     if not all(it.isascii() and it.isdecimal() and len(it) < 10 for it in numbers):
@@ -108,17 +109,7 @@ def get(client: Client, output: Output, name: str) -> None:
 @click.option("--head-timeout", type=seconds, metavar="LENGTH", help="To send a request's head.")
 @click.option("--inactive", is_flag=True, help="Do not open its port yet.")
 @manages
-def create(
-    client: Client,
-    output: Output,
-    name: str,
-    listen: str,
-    default_group: str,
-    rules: tuple[Rule, ...],
-    ip_limit: IpLimit | None,
-    head_timeout: timedelta | None,
-    inactive: bool,
-) -> None:
+def create(client: Client, output: Output, /, name: str, inactive: bool, **given: Any) -> None:
     """Add a listener and open its port.
 
     \b
@@ -127,17 +118,9 @@ def create(
       tollkeeper listener create edge --listen '[::]:3002' --rule '/v1/embeddings=embed' \\
           --rule 'user-agent:/curl.*/=tests' --rule '/a/* x-team:search=search strip /a'
     """
-    output.item(
-        client.listeners.create(
-            name=name,
-            address=listen,
-            default_group=default_group,
-            rules=rules,
-            ip_limit=ip_limit,
-            head_timeout=head_timeout,
-            is_active=not inactive,
-        )
-    )
+    given["address"] = given.pop("listen")  # `address` is the gateway's own
+    settings = settings_of(given)
+    output.item(client.listeners.create(name=name, is_active=not inactive, **settings))
 
 
 @listener.command()
@@ -152,27 +135,14 @@ def create(
     multiple=True,
     help="Where requests go, as in create; repeat for more. They replace all present ones.",
 )
-@click.option("--no-rules", is_flag=True, help="Take all rules away.")
+@click.option("--no-rules", is_flag=True, default=None, help="Take all rules away.")
 @click.option("--ip-limit", type=ip_limit, metavar="PER_SECOND/BURST", help="Of each IP address.")
-@click.option("--no-ip-limit", is_flag=True, help="Limit no IP address.")
+@click.option("--no-ip-limit", is_flag=True, default=None, help="Limit no IP address.")
 @click.option("--head-timeout", type=seconds, metavar="LENGTH", help="To send a request's head.")
 @click.option("--activate/--deactivate", "is_active", default=None, help="Open its port, or close it.")
 @click.option("--etag", default="", help="Fail if the listener was changed since it had this etag.")
 @manages
-def update(
-    client: Client,
-    output: Output,
-    name: str,
-    listen: str | None,
-    default_group: str | None,
-    rules: tuple[Rule, ...],
-    no_rules: bool,
-    ip_limit: IpLimit | None,
-    no_ip_limit: bool,
-    head_timeout: timedelta | None,
-    is_active: bool | None,
-    etag: str,
-) -> None:
+def update(client: Client, output: Output, /, name: str, etag: str, **given: Any) -> None:
     """Change a listener; what is not given stays. Requests under way end as they began.
 
     \b
@@ -180,24 +150,9 @@ def update(
       tollkeeper listener update tenant-a --listen 0.0.0.0:3005
       tollkeeper listener update tenant-a --no-rules --default-group chat
     """
-    if rules and no_rules:
-        raise click.UsageError("give rules or --no-rules, not both")
-    if ip_limit and no_ip_limit:
-        raise click.UsageError("give --ip-limit or --no-ip-limit, not both")
-    settings = (listen, default_group, ip_limit, head_timeout, is_active)
-    require_change(rules or no_rules or no_ip_limit or any(it is not None for it in settings))
-    output.item(
-        client.listeners.update(
-            name,
-            address=listen,
-            default_group=default_group,
-            rules=() if no_rules else rules or None,
-            ip_limit=Removal.REMOVE if no_ip_limit else ip_limit,
-            head_timeout=head_timeout,
-            is_active=is_active,
-            etag=etag,
-        )
-    )
+    given["address"] = given.pop("listen")  # `address` is the gateway's own
+    changes = settings_of(given, no_rules=("rules", ()), no_ip_limit=("ip_limit", Removal.REMOVE))
+    output.item(client.listeners.update(name, **to_update(changes, etag, lambda: client.listeners.get(name))))
 
 
 @listener.command()

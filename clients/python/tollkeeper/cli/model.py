@@ -2,26 +2,33 @@
 
 import re
 from decimal import Decimal
+from typing import Any
 
 import click
 
 from tollkeeper.cli.group import split_weight
+from tollkeeper.cli.options import Words, settings_of, to_update, whole
 from tollkeeper.cli.output import Output
-from tollkeeper.cli.policy import changed_policy, changes_policy, policy_options
-from tollkeeper.cli.session import manages, require_change
+from tollkeeper.cli.policy import NO_RETRY, policy_options
+from tollkeeper.cli.session import manages
 from tollkeeper.client import Client
-from tollkeeper.traffic import Deployment, FallbackCause, Price, Removal, TrafficPolicy
+from tollkeeper.traffic import Deployment, FallbackCause, Price, Removal
 from tollkeeper.values import Capability
 
-CAUSES = click.Choice([it.value for it in FallbackCause if it is not FallbackCause.UNKNOWN])
-CAPABILITIES = click.Choice([it.value for it in Capability if it is not Capability.UNKNOWN])
-
+CAUSES = Words(FallbackCause)
+CAPABILITIES = Words(Capability)
+_REMOVALS: dict[str, tuple[str, object]] = {
+    "no_aliases": ("aliases", ()),
+    "all_capabilities": ("capabilities", ()),
+    "no_fallbacks": ("fallbacks", ()),
+    "no_price": ("price", Removal.REMOVE),
+}
 _DOLLARS = r"([0-9]{1,9}(?:\.[0-9]{1,3})?)"
 _PRICE = re.compile(f"{_DOLLARS}/{_DOLLARS}(?:/{_DOLLARS})?", re.ASCII)
 
 
 def deployment(text: str) -> Deployment:
-    """Reads `UPSTREAM[=UPSTREAM_MODEL][*WEIGHT]`. Raises `ValueError`."""
+    """Read `UPSTREAM[=UPSTREAM_MODEL][*WEIGHT]`. Raises `ValueError`."""
     place, weight = split_weight(text)
     upstream, equals, upstream_model = place.partition("=")
     if not upstream or (equals and not upstream_model):
@@ -30,7 +37,7 @@ def deployment(text: str) -> Deployment:
 
 
 def price(text: str) -> Price:
-    """Reads `PROMPT/COMPLETION` or `PROMPT/COMPLETION/CACHED`, in dollars for a million tokens.
+    """Read `PROMPT/COMPLETION` or `PROMPT/COMPLETION/CACHED`, in dollars for a million tokens.
 
     Raises `ValueError`, also for what is not whole nano-dollars a token.
     """
@@ -120,19 +127,7 @@ def get(client: Client, output: Output, name: str) -> None:
 @click.option("--inactive", is_flag=True, help="Give it no traffic yet.")
 @policy_options
 @manages
-def create(
-    client: Client,
-    output: Output,
-    name: str,
-    deployments: tuple[Deployment, ...],
-    group: str,
-    aliases: tuple[str, ...],
-    capabilities: tuple[str, ...],
-    fallbacks: tuple[str, ...],
-    fallback_on: tuple[str, ...],
-    price: Price | None,
-    inactive: bool,
-) -> None:
+def create(client: Client, output: Output, /, name: str, inactive: bool, **given: Any) -> None:
     """Add a model. A trailing * in NAME stands for any rest.
 
     \b
@@ -142,22 +137,10 @@ def create(
       tollkeeper model create embed --deployment openai=text-embedding-3-small --capability embeddings
       tollkeeper model create large --group chat --fallback gpt-4o-mini --fallback-on context_length
     """
-    if bool(deployments) == bool(group):
+    if bool(given["deployments"]) == bool(given["group"]):
         raise click.UsageError("give --deployment or --group")
-    output.item(
-        client.models.create(
-            name=name,
-            deployments=deployments,
-            aliases=aliases,
-            capabilities=tuple(map(Capability, capabilities)),
-            is_active=not inactive,
-            policy=changed_policy(TrafficPolicy()),
-            group=group,
-            fallbacks=fallbacks,
-            fallback_on=tuple(map(FallbackCause, fallback_on)),
-            price=price,
-        )
-    )
+    settings = whole(settings_of(given, no_retry=NO_RETRY))
+    output.item(client.models.create(name=name, is_active=not inactive, **settings))
 
 
 @model.command()
@@ -172,15 +155,19 @@ def create(
 )
 @click.option("--group", metavar="NAME", help="A group that serves it, instead of deployments.")
 @click.option("--alias", "aliases", metavar="NAME", multiple=True, help="They replace the present ones.")
-@click.option("--no-aliases", is_flag=True, help="Take all aliases away.")
+@click.option("--no-aliases", is_flag=True, default=None, help="Take all aliases away.")
 @click.option(
-    "--capability", "capabilities", type=CAPABILITIES, multiple=True, help="They replace the present ones."
+    "--capability",
+    "capabilities",
+    type=CAPABILITIES,
+    multiple=True,
+    help="They replace the present ones.",
 )
-@click.option("--all-capabilities", is_flag=True, help="Serve all endpoints.")
+@click.option("--all-capabilities", is_flag=True, default=None, help="Serve all endpoints.")
 @click.option(
     "--fallback", "fallbacks", metavar="MODEL", multiple=True, help="They replace the present ones."
 )
-@click.option("--no-fallbacks", is_flag=True, help="Take all fallbacks away.")
+@click.option("--no-fallbacks", is_flag=True, default=None, help="Take all fallbacks away.")
 @click.option("--fallback-on", type=CAUSES, multiple=True, help="They replace the present ones.")
 @click.option(
     "--price",
@@ -188,31 +175,14 @@ def create(
     metavar="PROMPT/COMPLETION[/CACHED]",
     help="In dollars for a million tokens, such as 0.15/0.60.",
 )
-@click.option("--no-price", is_flag=True, help="Take the price away.")
+@click.option("--no-price", is_flag=True, default=None, help="Take the price away.")
 @click.option(
     "--activate/--deactivate", "is_active", default=None, help="Put it into traffic, or take it out."
 )
 @click.option("--etag", default="", help="Fail if the model was changed since it had this etag.")
 @policy_options
 @manages
-def update(
-    client: Client,
-    output: Output,
-    name: str,
-    deployments: tuple[Deployment, ...],
-    group: str | None,
-    aliases: tuple[str, ...],
-    no_aliases: bool,
-    capabilities: tuple[str, ...],
-    all_capabilities: bool,
-    fallbacks: tuple[str, ...],
-    no_fallbacks: bool,
-    fallback_on: tuple[str, ...],
-    price: Price | None,
-    no_price: bool,
-    is_active: bool | None,
-    etag: str,
-) -> None:
+def update(client: Client, output: Output, /, name: str, etag: str, **given: Any) -> None:
     """Change a model; what is not given stays.
 
     \b
@@ -220,41 +190,12 @@ def update(
       tollkeeper model update fast --deployment openai=gpt-4o-mini
       tollkeeper model update fast --no-aliases --deactivate
     """
-    for given, option, removed, removal in (
-        (aliases, "--alias", no_aliases, "--no-aliases"),
-        (capabilities, "--capability", all_capabilities, "--all-capabilities"),
-        (fallbacks, "--fallback", no_fallbacks, "--no-fallbacks"),
-        (price, "--price", no_price, "--no-price"),
-        (deployments, "--deployment", group, "--group"),
-    ):
-        if given and removed:
-            raise click.UsageError(f"give {option} or {removal}, not both")
-    changes = (deployments, aliases, no_aliases, capabilities, all_capabilities, fallbacks, no_fallbacks)
-    require_change(
-        any((*changes, fallback_on, price, no_price, changes_policy()))
-        or group is not None
-        or is_active is not None
-    )
-    policy = None
-    if changes_policy():
-        # The gateway replaces a policy as a whole: the rest is kept, unless somebody changes it.
-        present = client.models.get(name)
-        policy, etag = changed_policy(present.policy or TrafficPolicy()), etag or present.etag
-    output.item(
-        client.models.update(
-            name,
-            deployments=deployments or None,
-            aliases=() if no_aliases else aliases or None,
-            capabilities=() if all_capabilities else tuple(map(Capability, capabilities)) or None,
-            is_active=is_active,
-            policy=policy,
-            group=group,
-            fallbacks=() if no_fallbacks else fallbacks or None,
-            fallback_on=() if no_fallbacks else tuple(map(FallbackCause, fallback_on)) or None,
-            price=Removal.REMOVE if no_price else price,
-            etag=etag,
-        )
-    )
+    if given["deployments"] and given["group"]:
+        raise click.UsageError("give --deployment or --group, not both")
+    changes = settings_of(given, no_retry=NO_RETRY, **_REMOVALS)
+    if given["no_fallbacks"]:
+        changes["fallback_on"] = ()
+    output.item(client.models.update(name, **to_update(changes, etag, lambda: client.models.get(name))))
 
 
 @model.command()

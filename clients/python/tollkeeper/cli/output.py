@@ -11,6 +11,8 @@ import click
 from tabulate import tabulate
 
 from tollkeeper.cli.lengths import relative
+from tollkeeper.messages.lengths import rfc3339, seconds
+from tollkeeper.messages.problems import plain
 
 T = TypeVar("T")
 Json = str | int | float | bool | None | Mapping[str, "Json"] | Sequence["Json"]
@@ -23,7 +25,7 @@ class Output:
     as_json: bool
 
     def item(self, value: object) -> None:
-        """Prints one value, a dataclass: a line for each field."""
+        """Print one value, a dataclass: a line for each field."""
         if self.as_json:
             return print_json(to_json(value))
         now = datetime.now(UTC)
@@ -38,7 +40,7 @@ class Output:
         none: str,
         right: Sequence[str] = (),
     ) -> None:
-        """Prints a list: a table with those columns, the ones in `right` aligned there.
+        """Print a list: a table with those columns, the ones in `right` aligned there.
 
         Of an empty list, people are told `none`.
         """
@@ -52,19 +54,19 @@ class Output:
         return _print_rows(cells, tuple(columns), right)
 
     def done(self, message: str) -> None:
-        """Says that what was asked is done, where there is nothing else to show."""
+        """Say that a command has done its work, where there is nothing else to show."""
         if self.as_json:
             print_json({})
         else:
             click.echo(message)
 
     def note(self, message: str) -> None:
-        """Tells people something that is not part of the result."""
+        """Tell people something that is not part of the result."""
         click.echo(message, err=True)
 
 
 def to_json(value: object) -> Json:
-    """Returns what a result looks like in JSON.
+    """Return a result as JSON.
 
     Names are snake_case, enums short words, times RFC 3339 UTC, lengths of time seconds such as
     `"0.5s"`, unset ones null. Raises `TypeError` for what is not a result.
@@ -76,25 +78,15 @@ def to_json(value: object) -> Json:
     if isinstance(value, datetime):
         return rfc3339(value)
     if isinstance(value, timedelta):
-        return f"{_seconds(value)}s"
+        return seconds(value)
     if isinstance(value, tuple | list):
         return [to_json(it) for it in value]
     return {name: to_json(part) for name, part in _fields(value)}
 
 
 def print_json(document: Json) -> None:
-    """Prints one JSON document, in ASCII, which no terminal or locale misreads."""
+    """Print one JSON document, in ASCII, which no terminal or locale misreads."""
     click.echo(json.dumps(document, indent=2))
-
-
-def rfc3339(moment: datetime) -> str:
-    """Writes an aware time in UTC, with microseconds if it has any."""
-    return moment.astimezone(UTC).isoformat().removesuffix("+00:00") + "Z"
-
-
-def plain(text: str) -> str:
-    """Returns `text` with what a terminal might obey, or not show, escaped."""
-    return "".join(it if it.isprintable() else it.encode("unicode_escape").decode() for it in text)
 
 
 def _fields(value: object) -> list[tuple[str, object]]:
@@ -114,7 +106,7 @@ def _cell(value: object, now: datetime, *, short: bool = False) -> str:
         whole = rfc3339(value.replace(microsecond=0))
         return relative(value, now) if short else f"{whole} ({relative(value, now)})"
     if isinstance(value, timedelta):
-        return f"{_seconds(value)}s"
+        return seconds(value)
     if isinstance(value, tuple):
         return ",".join(_cell(it, now, short=short) for it in value)
     if dataclasses.is_dataclass(value) and type(value).__str__ is object.__str__:
@@ -122,11 +114,6 @@ def _cell(value: object, now: datetime, *, short: bool = False) -> str:
         shown = [(name, f"({cell})" if within else cell) for name, cell, within in cells if cell != "-"]
         return ",".join(f"{name}={cell}" for name, cell in shown) or "-"
     return plain(str(value))
-
-
-def _seconds(length: timedelta) -> str:
-    whole, micro = divmod(length // timedelta(microseconds=1), 1_000_000)
-    return f"{whole}.{micro:06}".rstrip("0") if micro else str(whole)
 
 
 def _print_rows(rows: Sequence[Sequence[str]], headers: Sequence[str], right: Sequence[str]) -> None:

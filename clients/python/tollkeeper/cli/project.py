@@ -1,9 +1,12 @@
 """`tollkeeper project`: who the tokens belong to."""
 
+from typing import Any
+
 import click
 
+from tollkeeper.cli.options import settings_of, to_update
 from tollkeeper.cli.output import Output
-from tollkeeper.cli.session import manages, read_secret, require_change
+from tollkeeper.cli.session import manages, read_secret
 from tollkeeper.client import Client
 
 
@@ -84,19 +87,10 @@ def create(
     help="A new OpenAI key; - reads it from stdin.",
 )
 @click.option("--api-key-env", metavar="NAME", help="Take the key from this environment variable.")
-@click.option("--remove-openai-api-key", is_flag=True, help="Use the upstream's key again.")
+@click.option("--remove-openai-api-key", is_flag=True, default=None, help="Use the upstream's key again.")
 @click.option("--etag", default="", help="Fail if the project was changed since it had this etag.")
 @manages
-def update(
-    client: Client,
-    output: Output,
-    project_id: str,
-    name: str | None,
-    openai_api_key: str | None,
-    api_key_env: str | None,
-    remove_openai_api_key: bool,
-    etag: str,
-) -> None:
+def update(client: Client, output: Output, /, project_id: str, etag: str, **given: Any) -> None:
     """Change a project; what is not given stays.
 
     \b
@@ -104,13 +98,10 @@ def update(
       tollkeeper project update prj_… --name support
       tollkeeper project update prj_… --openai-api-key - < key.txt
     """
-    key = read_secret("--openai-api-key", openai_api_key, api_key_env)
-    if remove_openai_api_key:
-        if key is not None:
-            raise click.UsageError("give a key or --remove-openai-api-key, not both")
-        key = ""
-    require_change(name is not None or key is not None)
-    output.item(client.projects.update(project_id, name=name, openai_api_key=key, etag=etag))
+    key = read_secret("--openai-api-key", given["openai_api_key"], given.pop("api_key_env"))
+    changes = settings_of({**given, "openai_api_key": key}, remove_openai_api_key=("openai_api_key", ""))
+    settings = to_update(changes, etag, lambda: client.projects.get(project_id))
+    output.item(client.projects.update(project_id, **settings))
 
 
 @project.command()

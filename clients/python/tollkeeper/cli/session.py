@@ -11,7 +11,7 @@ from typing import Concatenate, ParamSpec
 
 import click
 
-from tollkeeper.cli.output import Output, plain
+from tollkeeper.cli.output import Output
 from tollkeeper.client import Client
 from tollkeeper.connection import (
     ADDRESS_VARIABLE,
@@ -21,6 +21,7 @@ from tollkeeper.connection import (
     TOKEN_VARIABLES,
 )
 from tollkeeper.errors import TollkeeperError, Unauthenticated, Unavailable
+from tollkeeper.messages.problems import plain
 
 P = ParamSpec("P")
 
@@ -41,7 +42,7 @@ class Failure(click.ClickException):
     """A command failed: a line on stderr, more of them where there is more to say, and exit code 1."""
 
     def show(self, file: object = None) -> None:  # noqa: ARG002 - click's signature
-        """Prints the failure."""
+        """Print the failure."""
         click.echo(f"tollkeeper: {self.message}", err=True)
 
 
@@ -107,7 +108,7 @@ OPTIONS = (
 
 
 def manages(command: Callable[Concatenate[Client, Output, P], None]) -> Callable[P, None]:
-    """Gives a command the shared options, and runs it with a client, and something to print with.
+    """Give a command the shared options, and run it with a client and an output.
 
     Goes next to the function, below its own options, so that `--help` shows those first.
     """
@@ -125,7 +126,7 @@ def manages(command: Callable[Concatenate[Client, Output, P], None]) -> Callable
 
 @contextmanager
 def connect(session: Session) -> Iterator[Client]:
-    """Makes the client that the options ask for. Raises `click.UsageError` if they can't be used."""
+    """Make the client that the options ask for. Raises `click.UsageError` if they can't be used."""
     try:
         client = Client(
             session.address,
@@ -142,7 +143,7 @@ def connect(session: Session) -> Iterator[Client]:
 
 @contextmanager
 def failures() -> Iterator[None]:
-    """Turns what a gateway refuses, or what can't be sent to it, into what people read."""
+    """Turn refusals of a gateway, and arguments that can't be sent to it, into messages for people."""
     try:
         yield
     except TollkeeperError as error:
@@ -152,7 +153,7 @@ def failures() -> Iterator[None]:
 
 
 def explain(error: TollkeeperError) -> str:
-    """Says what went wrong and what to do about it: a line, and more where that line leaves something out."""
+    """Say what went wrong and what to do about it: a line, and more where that line leaves something out."""
     lines = [plain(error.message)]
     lines += [
         "  " + plain(": ".join(filter(None, (it.field, it.description))))
@@ -179,7 +180,7 @@ def read_secret(
     env_option: str = "--api-key-env",
     prompt: str = "API key",
 ) -> str | None:
-    """Returns the secret that an option gives: itself, stdin's first for `-`, or a variable's content.
+    """Return the secret that an option gives: itself, stdin's first for `-`, or a variable's content.
 
     `env_option` is the option that names the variable; `prompt` is what a person at stdin is asked for.
     None if it was not given. Raises `click.UsageError` for one that is empty, and if both are given.
@@ -199,9 +200,3 @@ def read_secret(
     if given == "":
         raise click.UsageError(f"{option}: is empty")
     return given
-
-
-def require_change(changes: object) -> None:
-    """Raises `click.UsageError` if none of an update's options was given."""
-    if not changes:
-        raise click.UsageError("nothing to change: give at least one of the options that --help lists")

@@ -1,16 +1,19 @@
 """`tollkeeper token`: what applications present."""
 
-from datetime import datetime
+from typing import Any
 
 import click
 
 from tollkeeper.cli.lengths import MAX_MINUTES, minutes, moment
-from tollkeeper.cli.output import Output, rfc3339
-from tollkeeper.cli.session import manages, read_secret, require_change
+from tollkeeper.cli.options import settings_of, to_update
+from tollkeeper.cli.output import Output
+from tollkeeper.cli.session import manages, read_secret
 from tollkeeper.client import Client
+from tollkeeper.messages.lengths import rfc3339
 from tollkeeper.values import Expiry, MintedToken, RotatedToken, Token
 
 MAX_REQUESTS = 2**53 - 1
+_EXPIRIES = ("duration", "duration_minutes", "expires_at", "never_expires")
 
 
 @click.group(no_args_is_help=True)
@@ -100,15 +103,11 @@ def get(client: Client, output: Output, token_id: str) -> None:
 def create(
     client: Client,
     output: Output,
+    /,
     project_id: str,
-    name: str,
-    duration: int | None,
-    duration_minutes: int | None,
-    expires_at: datetime | None,
-    max_requests: int,
-    allowed_models: tuple[str, ...],
     secret: str | None,
     secret_env: str | None,
+    **given: Any,
 ) -> None:
     """Mint a token, and print its secret, which is not shown again.
 
@@ -120,17 +119,9 @@ def create(
       tollkeeper token create --project-id prj_… --allowed-model 'gpt-4*' --max-requests 1000
       export OPENAI_API_KEY=$(tollkeeper token create --project-id prj_…)
     """
-    _one_expiry(duration, duration_minutes, expires_at)
-    minted = client.tokens.create(
-        project_id=project_id,
-        name=name,
-        duration_minutes=duration or duration_minutes,
-        expires_at=expires_at,
-        max_requests=max_requests,
-        allowed_models=allowed_models,
-        secret=read_secret("--secret", secret, secret_env, env_option="--secret-env", prompt="Secret") or "",
-    )
-    _show_secret(output, minted)
+    secret = read_secret("--secret", secret, secret_env, env_option="--secret-env", prompt="Secret") or ""
+    settings = _settings(given)
+    _show_secret(output, client.tokens.create(project_id=project_id, secret=secret, **settings))
 
 
 @token.command()
@@ -145,7 +136,7 @@ def create(
     "--duration-minutes", type=click.IntRange(1, MAX_MINUTES), metavar="N", help="The same in minutes."
 )
 @click.option("--expires-at", type=moment, metavar="TIME", help="Expire at 2026-03-01T12:00Z.")
-@click.option("--never-expires", is_flag=True, help="Take the expiry away.")
+@click.option("--never-expires", is_flag=True, default=None, help="Take the expiry away.")
 @click.option(
     "--allowed-model",
     "allowed_models",
@@ -153,24 +144,10 @@ def create(
     multiple=True,
     help="A model it may use; repeat for more. They replace the present ones.",
 )
-@click.option("--all-models", is_flag=True, help="Allow all models.")
+@click.option("--all-models", is_flag=True, default=None, help="Allow all models.")
 @click.option("--etag", default="", help="Fail if the token was changed since it had this etag.")
 @manages
-def update(
-    client: Client,
-    output: Output,
-    token_id: str,
-    name: str | None,
-    is_active: bool | None,
-    max_requests: int | None,
-    duration: int | None,
-    duration_minutes: int | None,
-    expires_at: datetime | None,
-    never_expires: bool,
-    allowed_models: tuple[str, ...],
-    all_models: bool,
-    etag: str,
-) -> None:
+def update(client: Client, output: Output, /, token_id: str, etag: str, **given: Any) -> None:
     """Change a token; what is not given stays.
 
     \b
@@ -178,24 +155,9 @@ def update(
       tollkeeper token update tok_… --duration 7d
       tollkeeper token update tok_… --never-expires --all-models
     """
-    _one_expiry(duration, duration_minutes, expires_at, never_expires or None)
-    if allowed_models and all_models:
-        raise click.UsageError("give --allowed-model or --all-models, not both")
-    models = () if all_models else allowed_models or None
-    expiry = Expiry.NEVER if never_expires else expires_at
-    length = duration or duration_minutes
-    require_change(any(it is not None for it in (name, is_active, max_requests, length, expiry, models)))
+    changes = _settings(given)
     output.item(
-        client.tokens.update(
-            token_id,
-            name=name,
-            is_active=is_active,
-            max_requests=max_requests,
-            duration_minutes=length,
-            expires_at=expiry,
-            allowed_models=models,
-            etag=etag,
-        )
+        client.tokens.update(token_id, **to_update(changes, etag, lambda: client.tokens.get(token_id)))
     )
 
 
@@ -229,8 +191,12 @@ def _show_secret(output: Output, minted: MintedToken | RotatedToken) -> None:
     output.note(f"token {minted.id}, {expiry}. Keep the secret: it is not shown again.")
 
 
-def _one_expiry(*given: object) -> None:
-    if sum(it is not None for it in given) > 1:
+def _settings(given: dict[str, Any]) -> dict[str, Any]:
+    if sum(given.get(name) is not None for name in _EXPIRIES) > 1:
         raise click.UsageError(
             "give one of --duration, --duration-minutes, --expires-at and, to update, --never-expires"
         )
+    length = given.pop("duration")
+    if length is not None:
+        given["duration_minutes"] = length
+    return settings_of(given, never_expires=("expires_at", Expiry.NEVER), all_models=("allowed_models", ()))

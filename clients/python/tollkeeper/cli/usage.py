@@ -8,9 +8,10 @@ from typing import ParamSpec
 import click
 
 from tollkeeper.cli.lengths import past
-from tollkeeper.cli.output import Output, rfc3339
+from tollkeeper.cli.output import Output
 from tollkeeper.cli.session import manages
 from tollkeeper.client import Client
+from tollkeeper.messages.lengths import rfc3339
 from tollkeeper.values import UsageEvent, UsageGroup, UsageRow
 
 P = ParamSpec("P")
@@ -38,7 +39,7 @@ GROUPS: dict[UsageGroup, Callable[[UsageRow], object]] = {
 
 
 def groups(text: str) -> tuple[UsageGroup, ...]:
-    """Reads groups with commas between them. Raises `ValueError`."""
+    """Read groups with commas between them. Raises `ValueError`."""
     try:
         return tuple(UsageGroup(it.strip()) for it in text.split(","))
     except ValueError:

@@ -14,7 +14,7 @@ from google.protobuf.message import Message
 from tollkeeper.configuration.reading import fill
 from tollkeeper.configuration.references import escape, resolve
 from tollkeeper.configuration.tree import read_tree
-from tollkeeper.messages.fields import is_secret, words_of
+from tollkeeper.messages.fields import is_secret, numbers_of
 from tollkeeper.messages.lengths import write_duration
 from tollkeeper.v1.configuration_service_pb2 import Configuration
 
@@ -23,7 +23,7 @@ _Text = Callable[[FieldDescriptor, str], str]
 
 
 def read_document(text: str, environment: Mapping[str, str]) -> Configuration:
-    """Returns the configuration that a file describes, its references replaced by what `environment` holds.
+    """Return the configuration that a file describes, its references replaced by what `environment` holds.
 
     Raises `ConfigurationError` naming every place that is wrong.
     """
@@ -31,7 +31,7 @@ def read_document(text: str, environment: Mapping[str, str]) -> Configuration:
 
 
 def parse_document(text: str) -> Configuration:
-    """Returns the configuration that a file describes; secrets stay as they are written, for `resolve`.
+    """Return the configuration that a file describes; secrets stay as they are written, for `resolve`.
 
     Raises `ConfigurationError` naming every place that is wrong.
     """
@@ -43,7 +43,7 @@ def parse_document(text: str) -> Configuration:
 
 
 def write_document(configuration: Configuration, *, resolved: bool = True) -> str:
-    """Returns a file that describes the configuration.
+    """Return a file that describes the configuration.
 
     `resolved` says that its secrets are what they are; else they are as `parse_document` leaves them.
     """
@@ -60,7 +60,7 @@ def write_document(configuration: Configuration, *, resolved: bool = True) -> st
 
 
 def as_values(message: Message) -> dict[str, Value]:
-    """Returns what is set in a message, as a file has it."""
+    """Return the fields that are set in a message, as a file has them."""
     return _plain(message, lambda _, value: value)
 
 
@@ -79,7 +79,8 @@ def _item(field: FieldDescriptor, value: object, text: _Text) -> Value:
     if isinstance(value, Message):
         return _plain(value, text)
     if field.enum_type is not None:
-        return next(word for word, number in words_of(field.enum_type).items() if number == value)
+        assert isinstance(value, int)
+        return numbers_of(field.enum_type)[value]
     if isinstance(value, str):
         return text(field, value)
     assert isinstance(value, bool | int | float), "descriptors of other kinds are not read either"

@@ -18,5 +18,5 @@ class ConfigurationError(ValueError):
 
 
 def in_file(text: str) -> str:
-    """Returns what a gateway says of a request to apply a file, with the places as they are in the file."""
+    """Return a gateway's message about a file that is applied, with the places as they are in the file."""
     return _ROOT.sub("", text)

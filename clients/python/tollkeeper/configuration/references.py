@@ -15,19 +15,19 @@ _ESCAPED = "$${"
 
 
 def escape(text: str) -> str:
-    """Returns what has to stand in a file for `text`."""
+    """Return `text` as it is written in a file."""
     return text.replace("${", _ESCAPED)
 
 
 def unescape(text: str) -> str:
-    """Returns what a text without references stands for. Raises `ValueError` if it has some."""
+    """Return the text that a file's text without references means. Raises `ValueError` if it has some."""
     if any(it[0] != _ESCAPED for it in _MARK.finditer(text)):
         raise ValueError("may not refer to the environment, only secrets may; write $${ for a ${ of its own")
     return text.replace(_ESCAPED, "${")
 
 
 def references_in(text: str) -> list[str]:
-    """Returns the variables that a secret refers to. Raises `ValueError` for a `${` that is no reference."""
+    """Return the variables that a secret refers to. Raises `ValueError` for a `${` that is no reference."""
     found = [it for it in _MARK.finditer(text) if it[0] != _ESCAPED]
     if any(it[1] is None for it in found):
         raise ValueError("has a ${ that is no reference such as ${NAME}; write $${ for a ${ of its own")
@@ -35,12 +35,12 @@ def references_in(text: str) -> list[str]:
 
 
 def settle(text: str, environment: Mapping[str, str]) -> str:
-    """Returns a secret with what `environment` has in the place of references to it; it may keep others."""
+    """Return a secret with what `environment` has in the place of references to it; it may keep others."""
     return _MARK.sub(lambda it: escape(environment[it[1]]) if it[1] in environment else it[0], text)
 
 
 def resolve(configuration: Configuration, environment: Mapping[str, str]) -> Configuration:
-    """Returns the configuration with what its secrets refer to in their place.
+    """Return the configuration with what its secrets refer to in their place.
 
     Raises `ConfigurationError` naming the fields and variables that are not set, or empty.
     """

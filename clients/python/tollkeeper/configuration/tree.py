@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import yaml
 
 from tollkeeper.configuration.errors import ConfigurationError
+from tollkeeper.messages.problems import printable
 
 MAX_BYTES = 10_000_000
 MAX_DEPTH = 64
@@ -49,7 +50,7 @@ class Mapping:
     merged: list["Mapping"] = field(default_factory=list)
 
     def items(self) -> Iterator[tuple[str, "Node"]]:
-        """Yields the names with what they are; its own come before those of merged mappings."""
+        """Yield the names with their nodes; its own come before those of merged mappings."""
         seen = set(self.entries)
         yield from self.entries.items()
         for source in self.merged:
@@ -63,7 +64,7 @@ Node = Scalar | Sequence | Mapping
 
 
 def read_tree(text: str) -> Node | None:
-    """Returns the one document of a YAML file, or None if it holds none.
+    """Return the one document of a YAML file, or None if it holds none.
 
     Raises `ConfigurationError` for what is not valid, what is too large or nested too deeply, names given
     twice, and tags.
@@ -137,7 +138,7 @@ class _Composer:
             self._stack.append(_Open(Sequence(line) if is_sequence else Mapping(line), event.anchor))
 
     def _add(self, node: Node, nodes: int, depth: int, anchor: str | None, line: int) -> None:
-        """Puts a finished node where it belongs. `nodes` are in it, up to `depth` levels deep."""
+        """Put a finished node where it belongs. `nodes` are in it, up to `depth` levels deep."""
         if anchor is not None:
             self._anchors[anchor] = node, nodes, depth
         if not self._stack:
@@ -182,11 +183,3 @@ def _sources(node: Node, line: int) -> list[Mapping]:
     if len(found) < len(wanted):
         raise ConfigurationError(f"line {line}: << takes a mapping, or a list of them")
     return found
-
-
-def printable(text: str) -> str:
-    """Returns a name that stands in a file in a form, and length, that can stand in a message."""
-    shown = text if len(text) <= 64 else f"{text[:64]}…"
-    return "".join(
-        it if it.isprintable() else it.encode("unicode_escape", "replace").decode() for it in shown
-    )

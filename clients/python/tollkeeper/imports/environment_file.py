@@ -9,7 +9,7 @@ from tollkeeper.configuration.tree import MAX_BYTES
 
 
 def read_environment(text: str) -> dict[str, str]:
-    """Returns the variables that a file sets to something. Raises `ConfigurationError`."""
+    """Return the variables that a file sets to something. Raises `ConfigurationError`."""
     if len(text) > MAX_BYTES:
         raise ConfigurationError(f"the file has more than {MAX_BYTES:,} bytes")
     found = dotenv_values(stream=io.StringIO(text), interpolate=False)

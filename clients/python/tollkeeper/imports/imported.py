@@ -23,7 +23,7 @@ class Imported:
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def resolved(self, environment: Mapping[str, str]) -> Configuration:
-        """Returns what to apply: references mean `environment`, then the imported files' variables.
+        """Return what to apply: references mean `environment`, then the imported files' variables.
 
         Raises `ConfigurationError` naming the variables that are not set.
         """
@@ -31,7 +31,7 @@ class Imported:
 
 
 def settled(imported: Imported) -> Imported:
-    """Returns the import with what the imported files' variables hold in the place of references to them."""
+    """Return the import with what the imported files' variables hold in the place of references to them."""
     configuration = Configuration()
     configuration.CopyFrom(imported.configuration)
     for message, descriptor, _ in secrets_of(configuration):
@@ -41,7 +41,7 @@ def settled(imported: Imported) -> Imported:
 
 
 def without_secrets(imported: Imported) -> Imported:
-    """Returns the import with a reference in the place of every secret, and a note on each to set."""
+    """Return the import with a reference in the place of every secret, and a note on each to set."""
     configuration = Configuration()
     configuration.CopyFrom(imported.configuration)
     chosen: dict[str, str] = {}
@@ -60,7 +60,7 @@ def without_secrets(imported: Imported) -> Imported:
 
 
 def as_secret(text: str) -> str:
-    """Returns a secret of another system's file as ours has it: references stay, other `${` are escaped."""
+    """Return a secret of another system's file as ours has it: references stay, other `${` are escaped."""
     try:
         references_in(text)
     except ValueError:
@@ -69,7 +69,7 @@ def as_secret(text: str) -> str:
 
 
 def _variable(configuration: Configuration, path: str) -> str:
-    """Names a variable after who has the secret: OPENAI_API_KEY for the api_key of upstream openai."""
+    """Name a variable after who has the secret: OPENAI_API_KEY for the api_key of upstream openai."""
     words: list[str] = []
     here: object = configuration
     for part in path.split("."):

@@ -9,7 +9,7 @@ _Json = str | int | float | bool | None | list["_Json"] | dict[str, "_Json"]
 
 
 def read_json(text: str) -> Node:
-    """Returns what a JSON document holds. Raises `ConfigurationError`."""
+    """Return a JSON document's content. Raises `ConfigurationError`."""
     if len(text) > MAX_BYTES:
         raise ConfigurationError(f"the file has more than {MAX_BYTES:,} bytes")
     try:

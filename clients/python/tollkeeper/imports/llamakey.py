@@ -56,7 +56,7 @@ _VECTARA = "VECTARA_"
 
 
 def import_llamakey(text: str) -> Imported:
-    """Reads an environment file, of lines such as `export OPENAI_API_KEY=…`. Raises `ConfigurationError`."""
+    """Read an environment file, of lines such as `export OPENAI_API_KEY=…`. Raises `ConfigurationError`."""
     variables = read_environment(text)
     names = {_ALIASES.get(name, name): name for name in variables}
     configuration, notes = Configuration(), []
@@ -96,7 +96,7 @@ def import_llamakey(text: str) -> Imported:
 
 
 def _address(base_url: str) -> str:
-    """Returns where LlamaKey listened: where its BASE_URL says."""
+    """Return where LlamaKey listened: where its BASE_URL says."""
     try:
         parts = urlsplit(base_url)
         return f"{parts.hostname}:{parts.port}" if parts.hostname and parts.port else _ADDRESS

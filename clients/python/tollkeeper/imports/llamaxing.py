@@ -25,7 +25,7 @@ _KEY_HEADERS = frozenset({"authorization", "api-key", "x-api-key"})
 
 
 def import_llamaxing(texts: Sequence[str], environment: Mapping[str, str]) -> Imported:
-    """Reads files in any order: what is in them tells models, identities and settings apart.
+    """Read files in any order: what is in them tells models, identities and settings apart.
 
     Raises `ConfigurationError` for files that Llamaxing could not have used, and for a variable that is not
     set where its value is needed.
@@ -64,7 +64,7 @@ class _Import:
                 self._model(section)
 
     def settings(self) -> None:
-        """Says what Llamaxing's settings ask for that the configuration can't."""
+        """Say what Llamaxing's settings ask for that the configuration can't."""
         variables = self._variables
         header = variables.get("AUTH_METHOD_APIKEY_HEADER_NAME", "")
         if header and header.lower() not in _KEY_HEADERS:
@@ -133,7 +133,7 @@ class _Import:
         return model_service_pb2.Deployment(upstream=self._upstreams[key], upstream_model=upstream_model)
 
     def _value(self, section: Section, name: str, *, required: bool = False) -> str:
-        """Takes a text, with what its references mean: only secrets may have any in our files."""
+        """Take a text, with what its references mean: only secrets may have any in our files."""
         text = section.required(name) if required else section.text(name)
         try:
             variables = references_in(text)

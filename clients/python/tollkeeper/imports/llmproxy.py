@@ -29,7 +29,7 @@ _LONGEST_WAIT = 8  # seconds between attempts, unless a policy says otherwise
 
 
 def import_llmproxy(text: str, environment: Mapping[str, str]) -> Imported:
-    """Reads a config.yaml, overridden by variables such as LLMPROXY_UPSTREAMS__0__AUTH__TOKEN.
+    """Read a config.yaml, overridden by variables such as LLMPROXY_UPSTREAMS__0__AUTH__TOKEN.
 
     Raises `ConfigurationError` for a file that llmproxy could not have used.
     """
@@ -132,7 +132,7 @@ class _Import:
         group.members.extend(found.values())
 
     def _behind(self, name: str, proxy: str, group: str) -> str:
-        """Returns the upstream reached through that proxy: itself, or a copy if it has another proxy."""
+        """Return the upstream reached through that proxy: itself, or a copy if it has another proxy."""
         upstream = self._upstreams.get(name)
         if upstream is None:  # one that is not in this file may be configured already
             if proxy:

@@ -1,8 +1,8 @@
 """llmproxy's header operations: those that can be ours, and what becomes of the others."""
 
-from tollkeeper.configuration.tree import printable
 from tollkeeper.imports.imported import as_secret
 from tollkeeper.imports.section import Section, wrong
+from tollkeeper.messages.problems import printable
 from tollkeeper.v1 import upstream_service_pb2 as pb
 
 _ACTIONS = {
@@ -24,7 +24,7 @@ _BEARER = "bearer "
 
 
 def read_headers(section: Section, upstream: pb.CreateUpstreamRequest) -> list[str]:
-    """Gives the upstream the operations, and returns what there is to say. Raises `ConfigurationError`."""
+    """Give the upstream the operations, and return notes about them. Raises `ConfigurationError`."""
     notes = []
     for header in section.sections("headers"):
         op, name, value = header.required("op").lower(), header.required("key"), header.text("value")
@@ -44,7 +44,7 @@ def read_headers(section: Section, upstream: pb.CreateUpstreamRequest) -> list[s
 
 
 def _credential(upstream: pb.CreateUpstreamRequest, op: str, name: str, value: str) -> str:
-    """Makes an operation's credential the upstream's if it has none, and returns what became of it."""
+    """Make an operation's credential the upstream's if it has none, and return a note about it."""
     if op == "remove":
         return f"{name.lower()} of callers never passes; left out"
     if not value:

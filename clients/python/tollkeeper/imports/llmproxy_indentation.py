@@ -13,7 +13,7 @@ _BLANK = re.compile(r"\s*(?:#.*)?")
 
 
 def indent_strays(text: str) -> tuple[str, list[int]]:
-    """Returns the text with such names, and what is below them, moved into the entry; and their lines."""
+    """Return the text with such names, and what is below them, moved into the entry; and their lines."""
     lines = text.split("\n")
     moved = []
     for at, line in enumerate(lines):
@@ -25,7 +25,7 @@ def indent_strays(text: str) -> tuple[str, list[int]]:
 
 
 def _is_stray(lines: list[str], at: int, depth: int) -> bool:
-    """Tells whether a name stands where the entries of a list before it do that is inside of something."""
+    """Return whether a name stands where the entries of a list before it do that is inside of something."""
     saw_entry = False
     for line in reversed(lines[:at]):
         here = len(line) - len(line.lstrip(" "))

@@ -9,7 +9,7 @@ _SECRETS = frozenset({"token", "password"})
 
 
 def override(root: Node | None, environment: Variables[str, str]) -> list[str]:
-    """Puts into the tree what the environment says, secrets as references, and returns notes about it."""
+    """Put the environment's settings into the tree, secrets as references, and return notes about them."""
     notes = []
     for variable in sorted(environment):
         steps = variable.removeprefix(_PREFIX).lower().split("__")

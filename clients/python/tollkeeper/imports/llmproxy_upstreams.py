@@ -16,7 +16,7 @@ _ENDPOINTS = (
 
 
 def read_upstream(section: Section, name: str) -> tuple[pb.CreateUpstreamRequest, list[str]]:
-    """Returns the upstream and what there is to say of it. Raises `ConfigurationError`."""
+    """Return the upstream and notes about it. Raises `ConfigurationError`."""
     notes: list[str] = []
     upstream = pb.CreateUpstreamRequest(name=name, provider=pb.PROVIDER_GENERIC)
     parts = _url(section, notes)
@@ -50,7 +50,7 @@ def _url(section: Section, notes: list[str]) -> SplitResult:
 
 
 def _place(upstream: pb.CreateUpstreamRequest, parts: SplitResult) -> None:
-    """Sets the URL: full if its path ends in an endpoint, else the base, `/v1` if it has no path."""
+    """Set the URL: full if its path ends in an endpoint, else the base, `/v1` if it has no path."""
     host = parts.netloc.rpartition("@")[2]
     path = parts.path.rstrip("/")
     if path.lower().endswith(_ENDPOINTS):

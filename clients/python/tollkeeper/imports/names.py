@@ -13,7 +13,7 @@ class Names:
         self._taken: set[str] = set()
 
     def new(self, wanted: str) -> str:
-        """Returns a name that was not given before."""
+        """Return a name that was not given before."""
         base = _OTHER.sub("-", wanted).strip("-._")[:_LONGEST] or "unnamed"
         name, count = base, 1
         while name in self._taken:
@@ -25,6 +25,6 @@ class Names:
 
 
 def variable(*words: str) -> str:
-    """Returns the name of an environment variable made of those words."""
+    """Return the name of an environment variable made of those words."""
     name = "_".join(re.sub(r"[^A-Za-z0-9]+", "_", word).strip("_").upper() for word in words)
     return f"_{name}" if name[:1].isdigit() else name

@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterator
 
 from tollkeeper.configuration.errors import ConfigurationError
-from tollkeeper.configuration.tree import Mapping, Node, Scalar, Sequence, printable
+from tollkeeper.configuration.tree import Mapping, Node, Scalar, Sequence
+from tollkeeper.messages.problems import printable
 
 _INTEGER = re.compile(r"-?[0-9]{1,12}")
 _NUMBER = re.compile(r"-?[0-9]{1,12}(?:\.[0-9]{1,12})?")
@@ -13,13 +14,13 @@ _FALSE = frozenset({"false", "no", "off", "0"})
 
 
 class Section:
-    """A mapping in the file. Each name is taken once; `left` are those that nobody took.
+    """A mapping in the file. Each name is taken once; `left` are those that were not taken.
 
     Every method raises `ConfigurationError`, naming the place, for a value of another form.
     """
 
     def __init__(self, node: Node | None, path: str = "") -> None:
-        """Takes the mapping, None for one that is not there, and where it stands."""
+        """Take the mapping, None for one that is not there, and where it stands."""
         if node is not None and not isinstance(node, Mapping):
             raise wrong(path or "the file", "must be a mapping of names to values")
         self.path = path
@@ -31,11 +32,11 @@ class Section:
                 self._values[name] = value
 
     def where(self, name: str) -> str:
-        """Returns the path of a name in here."""
+        """Return the path of a name in here."""
         return f"{self.path}.{printable(name)}" if self.path else printable(name)
 
     def text(self, name: str, default: str = "") -> str:
-        """Takes a text."""
+        """Take a text."""
         node = self._values.pop(name, None)
         if node is None:
             return default
@@ -44,35 +45,35 @@ class Section:
         return node.text
 
     def required(self, name: str) -> str:
-        """Takes a text that must be there."""
+        """Take a text that must be there."""
         found = self.text(name)
         if not found:
             raise wrong(self.where(name), "is required")
         return found
 
     def integer(self, name: str) -> int | None:
-        """Takes a whole number, None if it is not there."""
+        """Take a whole number, None if it is not there."""
         text = self.text(name)
         if text and not _INTEGER.fullmatch(text):
             raise wrong(self.where(name), "must be a whole number")
         return int(text) if text else None
 
     def number(self, name: str) -> float | None:
-        """Takes a number, None if it is not there."""
+        """Take a number, None if it is not there."""
         text = self.text(name)
         if text and not _NUMBER.fullmatch(text):
             raise wrong(self.where(name), "must be a number")
         return float(text) if text else None
 
     def flag(self, name: str) -> bool | None:
-        """Takes true or false, None if it is not there."""
+        """Take true or false, None if it is not there."""
         text = self.text(name).lower()
         if text and text not in _TRUE | _FALSE:
             raise wrong(self.where(name), "must be true or false")
         return text in _TRUE if text else None
 
     def texts(self, name: str) -> list[str]:
-        """Takes a list of texts; one alone is a list, too."""
+        """Take a list of texts; one alone is a list, too."""
         node = self._values.pop(name, None)
         if node is None:
             return []
@@ -82,26 +83,26 @@ class Section:
         return [it.text for it in items if isinstance(it, Scalar)]
 
     def section(self, name: str) -> "Section":
-        """Takes a mapping; one that is not there is empty."""
+        """Take a mapping; one that is not there is empty."""
         part = Section(self._values.pop(name, None), self.where(name))
         self._parts.append(part)
         return part
 
     def sections(self, name: str) -> list["Section"]:
-        """Takes a list of mappings."""
+        """Take a list of mappings."""
         parts = sections(self._values.pop(name, None), self.where(name))
         self._parts += parts
         return parts
 
     def left(self) -> Iterator[str]:
-        """Yields the paths of what was not taken, here and in what was taken from here."""
+        """Yield the paths of the names that were not taken, here and in the sections taken from here."""
         yield from map(self.where, self._values)
         for part in self._parts:
             yield from part.left()
 
 
 def sections(node: Node | None, path: str) -> list[Section]:
-    """Returns the mappings of a list; none if there is none. Raises as `Section` does."""
+    """Return the mappings of a list; none if there is none. Raises as `Section` does."""
     if node is None:
         return []
     if not isinstance(node, Sequence):
@@ -110,5 +111,5 @@ def sections(node: Node | None, path: str) -> list[Section]:
 
 
 def wrong(path: str, problem: str) -> ConfigurationError:
-    """Returns the error for a place in the file."""
+    """Return the error for a place in the file."""
     return ConfigurationError(f"{path}: {problem}")

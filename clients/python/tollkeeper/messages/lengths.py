@@ -20,13 +20,13 @@ _WHOLE = re.compile(rf"(?:{_NUMBER}(?:ms|[wdhms]))+|{_NUMBER}")
 _PART = re.compile(rf"({_NUMBER})(ms|[wdhms])?")
 _WRITTEN = ("h", "m", "s", "ms")
 _MAX_SECONDS = 315_576_000_000  # protobuf's, of ten thousand years
-EXPECTED = "a length of time, such as 30s, 1m30s, 500ms, or a number of seconds"
+_EXPECTED = "must be a length of time, such as 30s, 1m30s, 500ms, or a number of seconds"
 
 
 def read_duration(text: str) -> Duration:
     """Read a length of time, to the nanosecond. Raises `ValueError`."""
     if not _WHOLE.fullmatch(text):
-        raise ValueError(f"must be {EXPECTED}")
+        raise ValueError(_EXPECTED)
     nanos = sum((Decimal(number) * NANOS[unit or "s"] for number, unit in _PART.findall(text)), Decimal())
     seconds, rest = divmod(int(nanos), NANOS["s"])
     if seconds > _MAX_SECONDS:

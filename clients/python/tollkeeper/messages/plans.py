@@ -25,8 +25,8 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from tollkeeper.messages.lengths import NANOS
 
-TIMESTAMP: Final = "google.protobuf.Timestamp"
-DURATION: Final = "google.protobuf.Duration"
+_TIMESTAMP: Final = "google.protobuf.Timestamp"
+_DURATION: Final = "google.protobuf.Duration"
 _UNITS = {"": NANOS["s"], "_seconds": NANOS["s"], "_ms": NANOS["ms"]}
 _SCALARS: dict[int, tuple[type, ...]] = {
     FieldDescriptor.CPPTYPE_STRING: (str,),
@@ -94,7 +94,7 @@ def _plan(kind: type, message: Descriptor) -> Plan:
         field.name: _part(field, attributes[f"{field.name}{suffix}"], unit)
         for field in message.fields
         for suffix, unit in _UNITS.items()
-        if f"{field.name}{suffix}" in attributes and (not suffix or _is(field, DURATION))
+        if f"{field.name}{suffix}" in attributes and (not suffix or _is(field, _DURATION))
     }
     return Plan(kind, parts, frozenset(it.name for it in message.fields) - parts.keys())
 
@@ -120,15 +120,15 @@ def _part(field: FieldDescriptor, attribute: inspect.Parameter, unit: int) -> Pa
         kind,
         unit,
         default,
-        zero_is_unset=_is(field, DURATION) and default == 0,
+        zero_is_unset=_is(field, _DURATION) and default == 0,
         is_plain=field.message_type is None and field.enum_type is None and not field.is_repeated,
     )
 
 
 def _can_hold(kind: Any, field: FieldDescriptor) -> bool:
-    if _is(field, TIMESTAMP):
+    if _is(field, _TIMESTAMP):
         return kind is datetime
-    if _is(field, DURATION):
+    if _is(field, _DURATION):
         return kind in {timedelta, int, float}
     if field.message_type is not None:
         is_value = hasattr(kind, "__dataclass_fields__") or hasattr(kind, "__struct_fields__")

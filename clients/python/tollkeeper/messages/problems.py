@@ -27,16 +27,16 @@ class Problems:
     """Collects problems, so that they are told together."""
 
     def __init__(self) -> None:
-        self._found: list[Problem] = []
+        self.found: list[Problem] = []
 
     def add(self, path: str, why: str) -> None:
         """Note what is wrong with a field."""
-        self._found.append(Problem(path, why))
+        self.found.append(Problem(path, why))
 
     def raise_any(self) -> None:
         """Raise `MessageError` with every problem, if there is one."""
-        if self._found:
-            raise MessageError(tuple(self._found))
+        if self.found:
+            raise MessageError(tuple(self.found))
 
 
 def printable(text: str) -> str:

@@ -39,19 +39,17 @@ def read(kind: type[T], message: Message) -> T:
     return value  # type: ignore[no-any-return]  # the class made it
 
 
-def read_fields(
-    kind: type, message: Message, *, only: Collection[str] | None = None, without: Collection[str] = ()
-) -> dict[str, Any]:
+def read_fields(kind: type, message: Message, *, only: Collection[str] | None = None) -> dict[str, Any]:
     """Return a message's fields, or `only` some of them, as the attributes of a class. Raises as `read`."""
     plan = plan_of(kind, descriptor_of(message))
     wanted = plan.parts.keys() | plan.missing if only is None else set(only)
-    if left := (wanted - set(without)) - plan.parts.keys():
+    if left := wanted - plan.parts.keys():
         raise TypeError(f"{kind.__name__} has no attribute for {', '.join(sorted(left))}")
     problems = Problems()
     found = {
         part.attribute: _read_part(part, message, "", problems)
         for name, part in plan.parts.items()
-        if name in wanted and name not in without
+        if name in wanted
     }
     problems.raise_any()
     return found

@@ -1,11 +1,15 @@
-"""Passing an upstream's answer on: its head, and its body by the relay that fits it."""
+"""Passing an upstream's answer on: its head, and its body whole, as it arrives, or as a stream of events."""
+
+import time
 
 from tollkeeper_server.dataplane.exchange import Exchange
 from tollkeeper_server.dataplane.headers import lowered, response_headers
 from tollkeeper_server.dataplane.reply.meter import BodyMeter, StreamMeter
-from tollkeeper_server.dataplane.reply.relay import relay_body, relay_stream, relay_whole
+from tollkeeper_server.dataplane.reply.sending import BrokenAnswerError, finish_answer, start_answer
+from tollkeeper_server.dataplane.reply.stream import relay_stream
 from tollkeeper_server.dataplane.request.peek import media_type
-from tollkeeper_server.dataplane.transport import Incoming
+from tollkeeper_server.dataplane.transport import Incoming, TransportError
+from tollkeeper_server.snapshot.model import Header
 
 _JSON = b"application/json"
 
@@ -38,8 +42,54 @@ async def pass_on(exchange: Exchange, incoming: Incoming, body: bytes, *, hide_u
     metered = incoming.status < 400 and dialect.whole_is_json
     meter = BodyMeter(dialect, coding) if metered else None
     try:
-        if not relay_whole(exchange, incoming, headers, meter):
+        if not send_whole(exchange, incoming, headers, meter):
             await relay_body(exchange, incoming, headers, meter)
     finally:
         if meter is not None:
             exchange.tokens = meter.tokens(body)
+
+
+def send_whole(
+    exchange: Exchange, incoming: Incoming, headers: list[Header], meter: BodyMeter | None
+) -> bool:
+    """Relay an answer that is no event stream at once, and return True, if all of it has arrived."""
+    caller = exchange.caller
+    if caller is None or not exchange.body_read or (whole := incoming.whole_body()) is None:
+        return False
+    exchange.status = incoming.status
+    exchange.first_byte = time.perf_counter_ns()
+    exchange.response_bytes = len(whole)
+    if meter is not None:
+        meter.feed(whole)
+    exchange.finished = True
+    caller.answer(incoming.status, headers, whole)
+    return True
+
+
+async def relay_body(
+    exchange: Exchange, incoming: Incoming, headers: list[Header], meter: BodyMeter | None
+) -> None:
+    """Relay an answer that is no event stream, as it arrives. Raises `BrokenAnswerError` if it breaks off."""
+    send = exchange.send
+    await start_answer(exchange, incoming.status, headers)
+    left = _length(headers)
+    try:
+        async for chunk in incoming.chunks():
+            exchange.response_bytes += len(chunk)
+            if meter is not None:
+                meter.feed(chunk)
+            left -= len(chunk)
+            if left == 0:
+                await finish_answer(exchange, chunk)
+                return
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+    except TransportError as error:
+        raise BrokenAnswerError(str(error)) from error
+    await finish_answer(exchange, b"")
+
+
+def _length(headers: list[Header]) -> int:
+    for name, value in headers:
+        if name == b"content-length" and value.isdigit():
+            return int(value)
+    return -1

@@ -4,13 +4,14 @@ from collections.abc import Mapping
 from functools import partial
 
 from google.protobuf.message import Message
+from tollkeeper.messages.fields import changeable, descriptor_of
 
 from tollkeeper_server.doors.http import Request, Response, json_response, media_type
-from tollkeeper_server.doors.rest.json import Json, descriptor_of, from_json, parse_object, to_json, wrong
+from tollkeeper_server.doors.rest.json import Json, from_json, parse_object, to_json
 from tollkeeper_server.doors.rest.query import read_query
 from tollkeeper_server.doors.rest.routes import Route, routes
 from tollkeeper_server.doors.status import to_rest
-from tollkeeper_server.errors import Reason, TollkeeperError
+from tollkeeper_server.errors import Reason, TollkeeperError, invalid_argument
 from tollkeeper_server.management.chain.chain import REQUEST_ID, Call, Chain, request_id
 from tollkeeper_server.management.chain.registry import new_request, policy_of
 
@@ -28,7 +29,7 @@ class Rest:
         self._routes = routes()
 
     async def serve(self, request: Request) -> Response:
-        """Answers a request; every error is an answer, too."""
+        """Answer a request; every error is an answer, too."""
         this_id = request_id(request.headers.get(REQUEST_ID))
         try:
             return (await self._serve(request, this_id)).with_headers({REQUEST_ID: this_id})
@@ -36,7 +37,7 @@ class Rest:
             return error_response(error, this_id)
 
     def allowed(self, path: str) -> str:
-        """Returns the methods that a path has, as the header `Allow` lists them; empty for no such path."""
+        """Return the methods that a path has, as the header `Allow` lists them; empty for no such path."""
         return ", ".join(sorted({route.verb for route in self._routes if route.pattern.fullmatch(path)}))
 
     async def _serve(self, request: Request, this_id: str) -> Response:
@@ -56,7 +57,7 @@ class Rest:
 
 
 def error_response(error: TollkeeperError, this_id: str) -> Response:
-    """Returns the answer that says what went wrong, as google.rpc.Status in JSON."""
+    """Return the answer that says what went wrong, as google.rpc.Status in JSON."""
     headers = {REQUEST_ID: this_id}
     if error.retry_after is not None:
         headers["retry-after"] = str(error.retry_after)
@@ -66,13 +67,13 @@ def error_response(error: TollkeeperError, this_id: str) -> Response:
 
 
 def method_not_allowed(method: str, allowed: str, this_id: str) -> Response:
-    """Returns the answer to a method that a path does not have. `allowed` lists those it has."""
+    """Return the answer to a method that a path does not have. `allowed` lists those it has."""
     error = TollkeeperError(Reason.METHOD_NOT_ALLOWED, f"{method} is not possible here; use {allowed}")
     return error_response(error, this_id).with_headers({"allow": allowed})
 
 
 def decode(route: Route, variables: Mapping[str, str], request: Request) -> Message:
-    """Returns the request message that path, query, headers and body amount to.
+    """Return the request message that path, query, headers and body amount to.
 
     Raises INVALID_ARGUMENT, INVALID_JSON or UNSUPPORTED_MEDIA_TYPE.
     """
@@ -82,14 +83,14 @@ def decode(route: Route, variables: Mapping[str, str], request: Request) -> Mess
         content = _body(request)
         if route.verb == "PATCH" and _MASK in fields and content.get(_MASK) is None:
             # Who sends {"expires_at": null} means to clear it: the members present are the mask.
-            content[_MASK] = _mask(content, {*variables, _ETAG, _MASK}, fields)
+            content[_MASK] = [name for name in changeable(descriptor_of(message)) if name in content]
     elif request.body:
         raise TollkeeperError(Reason.INVALID_ARGUMENT, "the body: this call takes none")
     else:
         content = {}
     for name, value in variables.items():
         if content.setdefault(name, value) != value:
-            raise wrong(name, "differs from the one in the path")
+            raise invalid_argument(name, "differs from the one in the path")
     read_query(request.query, content, descriptor_of(message), {*variables}, has_body=bool(route.body))
     _apply_if_match(request, content, has_etag=_ETAG in fields)
     from_json(content, message)
@@ -115,19 +116,15 @@ def _body(request: Request) -> dict[str, Json]:
     return parse_object(request.body)
 
 
-def _mask(content: Mapping[str, Json], fixed: set[str], fields: Mapping[str, object]) -> list[Json]:
-    return [name for name in content if name not in fixed and name in fields]
-
-
 def _apply_if_match(request: Request, content: dict[str, Json], *, has_etag: bool) -> None:
     condition = request.headers.get("if-match", "").strip()
     if not condition or condition == "*" or request.method in {"GET", "HEAD"}:
         return
     if not has_etag:
-        raise wrong("if-match", "this call can't be made conditional; leave the header out")
+        raise invalid_argument("if-match", "this call can't be made conditional; leave the header out")
     etag = condition[1:-1] if len(condition) > 1 and condition[0] == condition[-1] == '"' else condition
     if content.get(_ETAG, etag) != etag:
-        raise wrong("if-match", "differs from etag; give one of them")
+        raise invalid_argument("if-match", "differs from etag; give one of them")
     content[_ETAG] = etag
 
 

@@ -39,14 +39,14 @@ _ETAG = "etag"
 
 
 def descriptions() -> dict[str, str]:
-    """Returns what the comments of `proto/` say, by full name (`proto/generate.py` collects them)."""
+    """Return what the comments of `proto/` say, by full name (`proto/generate.py` collects them)."""
     text = files("tollkeeper_server.doors.rest").joinpath("descriptions.json").read_text(encoding="utf-8")
     found: dict[str, str] = json.loads(text)
     return found
 
 
 def make_document(version: str) -> Schema:
-    """Returns the description of every route."""
+    """Return the description of every route."""
     comments = descriptions()
     schemas = Schemas(comments)
     paths: dict[str, dict[str, Schema]] = {}

@@ -3,9 +3,12 @@
 from urllib.parse import parse_qsl
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from tollkeeper.messages.problems import printable
+from tollkeeper.messages.trees import unknown
 
-from tollkeeper_server.doors.rest.json import Json, printable, unknown, wrong
-from tollkeeper_server.errors import Reason, TollkeeperError
+from tollkeeper_server.doors.rest.json import Json
+from tollkeeper_server.errors import Reason, TollkeeperError, invalid_argument
+from tollkeeper_server.management.refusals import Refusals
 
 _MOST = 100
 _TRUE, _FALSE = {"true", "1"}, {"false", "0"}
@@ -15,9 +18,9 @@ _WELL_KNOWN = "google.protobuf."
 def read_query(
     query: str, content: dict[str, Json], descriptor: Descriptor, bound: set[str], *, has_body: bool
 ) -> None:
-    """Adds the parameters to `content`: `a.b` is the field `b` of `a`, a repeated field is given repeatedly.
+    """Add the parameters to `content`: `a.b` is the field `b` of `a`, a repeated field is given repeatedly.
 
-    `bound` are the fields that the path gives. Raises INVALID_ARGUMENT naming the parameter.
+    `bound` are the fields that the path gives. Raises INVALID_ARGUMENT naming the parameters.
     """
     try:
         pairs = parse_qsl(
@@ -27,12 +30,16 @@ def read_query(
         raise TollkeeperError(
             Reason.INVALID_ARGUMENT, "the query can't be read; write it as name=value&name=value, in UTF-8"
         ) from None
+    refusals = Refusals()
     for name, text in pairs:
         if has_body:
-            raise wrong(printable(name), "can't stand in the query of this call; give it in the body")
-        if name in bound:
-            raise wrong(name, "is in the path already; leave it out of the query")
-        _add(content, descriptor, name, text)
+            refusals.add(printable(name), "can't stand in the query of this call; give it in the body")
+        elif name in bound:
+            refusals.add(name, "is in the path already; leave it out of the query")
+        else:
+            with refusals.collect():
+                _add(content, descriptor, name, text)
+    refusals.raise_any()
 
 
 def _add(content: dict[str, Json], descriptor: Descriptor, name: str, text: str) -> None:
@@ -41,21 +48,21 @@ def _add(content: dict[str, Json], descriptor: Descriptor, name: str, text: str)
     for parent in parents:
         field = descriptor.fields_by_name.get(parent)
         if field is None or field.message_type is None or not _has_fields(field):
-            raise unknown(path, name.removeprefix(path), descriptor.fields_by_name)
+            raise _unknown(path, name.removeprefix(path), descriptor)
         inner = content.setdefault(parent, {})
         assert isinstance(inner, dict), "only this function puts values here"
         content, descriptor, path = inner, field.message_type, f"{path}{parent}."
     field = descriptor.fields_by_name.get(last)
     if field is None:
-        raise unknown(path, last, descriptor.fields_by_name)
+        raise _unknown(path, last, descriptor)
     if _has_fields(field):
-        raise wrong(name, f"can't be given as a whole; give its fields, such as {name}.…")
+        raise invalid_argument(name, f"can't be given as a whole; give its fields, such as {name}.…")
     if field.is_repeated:
         values = content.setdefault(last, [])
         assert isinstance(values, list), "only this function puts values here"
         values.extend(_value(field, part, name) for part in _parts(field, text))
     elif last in content:
-        raise wrong(name, "is given twice")
+        raise invalid_argument(name, "is given twice")
     else:
         content[last] = _value(field, text, name)
 
@@ -74,5 +81,9 @@ def _value(field: FieldDescriptor, text: str, name: str) -> Json:
     if field.cpp_type != FieldDescriptor.CPPTYPE_BOOL:
         return text
     if text.lower() not in _TRUE | _FALSE:
-        raise wrong(name, "must be true or false")
+        raise invalid_argument(name, "must be true or false")
     return text.lower() in _TRUE
+
+
+def _unknown(path: str, name: str, descriptor: Descriptor) -> TollkeeperError:
+    return invalid_argument(path + printable(name), unknown(name, descriptor.fields_by_name))

@@ -32,7 +32,7 @@ class Route:
     variables: tuple[str, ...]
 
     def match(self, path: str) -> Mapping[str, str] | None:
-        """Returns the variables' values, percent-decoded, or None if the path is another.
+        """Return the variables' values, percent-decoded, or None if the path is another.
 
         Raises INVALID_ARGUMENT if one is not UTF-8.
         """
@@ -52,7 +52,7 @@ def _decode(name: str, value: str) -> str:
 
 
 def compile_template(template: str) -> tuple[re.Pattern[str], tuple[str, ...]]:
-    """Returns the pattern that a path template stands for, and the variables its groups hold.
+    """Return the pattern that a path template stands for, and the variables its groups hold.
 
     A variable stands for one segment, `{name=**}` for one or more. Raises ValueError for a template of
     any other form.
@@ -72,7 +72,7 @@ def compile_template(template: str) -> tuple[re.Pattern[str], tuple[str, ...]]:
 
 
 def routes() -> tuple[Route, ...]:
-    """Returns every route of the management plane, those with more fixed segments first.
+    """Return every route of the management plane, those with more fixed segments first.
 
     Raises ValueError for an annotation that can't be served: such a server does not start.
     """

@@ -6,8 +6,7 @@ from typing import Any
 
 from buf.validate import validate_pb2
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
-
-from tollkeeper_server.doors.rest.json import INTEGERS, short_name
+from tollkeeper.messages.fields import INTEGERS, words_of
 
 Schema = dict[str, Any]  # JSON, whose shape OpenAPI defines
 
@@ -33,19 +32,19 @@ class Schemas:
     """Makes schemas and collects those that have names."""
 
     def __init__(self, comments: Mapping[str, str]) -> None:
-        """Takes the comments of what is described, by full name."""
+        """Take the comments of what is described, by full name."""
         self._comments = comments
         self.named: dict[str, Schema] = {}
 
     def of_message(self, message: Descriptor) -> Schema:
-        """Returns a reference to a message's schema."""
+        """Return a reference to a message's schema."""
         if message.name not in self.named:
             self.named[message.name] = {}  # a message within itself finds it
             self.named[message.name] = self._object(message, ())
         return {"$ref": f"#/components/schemas/{message.name}"}
 
     def of_body(self, message: Descriptor, without: Collection[str]) -> Schema:
-        """Returns the schema of a request's body, which lacks the fields that the path has."""
+        """Return the schema of a request's body, which lacks the fields that the path has."""
         schema = {**self._object(message, without), "additionalProperties": False}
         required = [
             field.name for field in message.fields if field.name not in without and _is_required(field)
@@ -55,7 +54,7 @@ class Schemas:
         return schema
 
     def of_field(self, field: FieldDescriptor, *, nullable: bool = True) -> Schema:
-        """Returns the schema of a field; `nullable` says that it may be null."""
+        """Return the schema of a field; `nullable` says that it may be null."""
         rules = field.GetOptions().Extensions[validate_pb2.field]
         if field.is_repeated:
             items = self._value(field)
@@ -105,7 +104,7 @@ class Schemas:
             {
                 "type": "string",
                 "description": self._comments.get(enum.full_name, ""),
-                "enum": [short_name(enum, value.name) for value in enum.values if value.number],
+                "enum": list(words_of(enum)),
             },
         )
         return {"$ref": f"#/components/schemas/{enum.name}"}
@@ -122,7 +121,7 @@ def _limits(rules: Any) -> Schema:  # rules of any kind of field
 
 
 def _is_required(field: FieldDescriptor) -> bool:
-    """Tells whether leaving a field out breaks a rule."""
+    """Return whether leaving a field out breaks a rule."""
     rules = field.GetOptions().Extensions[validate_pb2.field]
     if rules.required or rules.repeated.min_items:
         return True

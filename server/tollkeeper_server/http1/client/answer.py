@@ -1,52 +1,35 @@
-"""An upstream's answer while it comes in: what has arrived, and who waits for more."""
+"""An upstream's answer while it comes in: the part that has arrived, and the reader that waits for more."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from typing import Protocol
 
 from tollkeeper_server.dataplane.transport import CutError, TransportError
+from tollkeeper_server.http1.framing import HELD_BYTES
 from tollkeeper_server.snapshot.model import Header
-
-# So much is held for a reader that is slow before the upstream is made to wait.
-HELD_BYTES = 256 * 1024
 
 
 class Source(Protocol):
-    """The connection an answer comes from."""
+    """The connection that an answer comes from (connection.py)."""
 
-    def pause(self) -> None:
-        """Stops reading until `resume`."""
-
-    def resume(self) -> None:
-        """Reads on."""
-
-    def drop(self) -> None:
-        """Closes the connection at once and forgets the answer."""
+    def pause_reading(self) -> None: ...
+    def resume_reading(self) -> None: ...
+    def drop(self) -> None: ...
 
 
 class Answer:
-    """An `Incoming`, and the iterator over its own body. `status` is 0 until its headers are there."""
+    """An `Incoming`, and the iterator over its own body. `status` is 0 until the headers have arrived."""
 
     __slots__ = (
-        "_ended",
-        "_error",
-        "_held",
-        "_loop",
-        "_paused",
-        "_size",
-        "_source",
-        "_waiter",
-        "begun",
-        "headers",
-        "push",
-        "status",
-    )
+        "_ended", "_error", "_held", "_loop", "_paused", "_size", "_source", "_waiter", "begun", "headers",
+        "push", "status",
+    )  # fmt: skip
 
     def __init__(self, source: Source, loop: asyncio.AbstractEventLoop) -> None:
         self.status = 0
         self.headers: list[Header] = []
         self.begun = False
-        """Whether a byte of it has come."""
+        """Whether a byte of it has arrived."""
         self._source: Source | None = source
         self._loop = loop
         self._held: list[bytes] = []
@@ -55,22 +38,20 @@ class Answer:
         self._ended = False
         self._error: TransportError | None = None
         self.push: Callable[[bytes], bool] | None = None
-        """Who is handed what comes, if anybody is; nobody needs to be woken then."""
+        """Takes the body's bytes as they arrive, if set. Nothing waits for them then."""
         self._waiter: asyncio.Future[None] | None = None
 
     async def head(self) -> None:
-        """Returns once status and headers are there. Raises `TransportError`."""
+        """Return once status and headers have arrived. Raises `TransportError`."""
         while self.status == 0:
             if self._error is not None:
                 raise self._error
             await self._wait()
 
     def whole_body(self) -> bytes | None:
-        """Takes the body if all of it is there; else None."""
         return self._take_held() if self._ended else None
 
     def chunks(self) -> AsyncIterator[bytes]:
-        """Yields the body's bytes as they arrive, joined if several pieces have."""
         return self
 
     def __aiter__(self) -> AsyncIterator[bytes]:
@@ -87,7 +68,6 @@ class Answer:
         return self._take_held()
 
     async def pour(self, take: Callable[[bytes], bool]) -> bool:
-        """Hands the body's bytes to `take` as they arrive; tells whether they have ended."""
         while True:
             if self._held and not take(self._take_held()):
                 return False
@@ -111,23 +91,22 @@ class Answer:
         if self._paused:
             self._paused = False
             if self._source is not None:
-                self._source.resume()
+                self._source.resume_reading()
         return chunk
 
     def close(self) -> None:
-        """Lets go of the answer; the connection is closed at once unless the body has ended."""
         if self._source is not None:
             self._source.drop()
             self._held.clear()
             self.fail(CutError("the answer was let go of before it had ended"))
 
     def take(self, piece: bytes) -> None:
-        """Adds a piece of the body. `wake` is the caller's to call, once all that came is in."""
+        """Add a piece of the body. The connection calls `wake` once all that arrived is in."""
         if self.push is not None:
             try:
                 if not self.push(piece):
                     self.push = None
-            except Exception as error:  # noqa: BLE001 - it is for whoever pours, not for whoever reads
+            except Exception as error:  # noqa: BLE001 - it is for the reader that pours, not for the connection
                 self.push = None
                 waiter, self._waiter = self._waiter, None
                 if waiter is not None and not waiter.done():
@@ -137,22 +116,22 @@ class Answer:
         self._size += len(piece)
         if self._size > HELD_BYTES and not self._paused and self._source is not None:
             self._paused = True
-            self._source.pause()
+            self._source.pause_reading()
 
     def end(self) -> None:
-        """Says that the body is whole; the connection may serve others from now on."""
+        """Record that the body is whole. The connection may serve other requests from now on."""
         self._ended = True
         self._source = None
         self.wake()
 
     def fail(self, error: TransportError) -> None:
-        """Says why no more will come. What has come can still be read."""
+        """Record why no more will come. The bytes that have arrived can still be read."""
         self._error = error
         self._source = None
         self.wake()
 
     def wake(self) -> None:
-        """Lets whoever waits look again."""
+        """Have the reader look again."""
         waiter = self._waiter
         if waiter is not None:
             self._waiter = None

@@ -1,4 +1,4 @@
-"""Establishing connections: names, addresses, TLS, and the way through a proxy."""
+"""Establishing connections: names, addresses, TLS, and tunnels through a proxy."""
 
 import asyncio
 import socket
@@ -7,7 +7,7 @@ import ssl
 import aiohappyeyeballs
 
 from tollkeeper_server.dataplane.transport import ConnectError
-from tollkeeper_server.http1.client.connection import Connection
+from tollkeeper_server.http1.client.connection import UpstreamConnection
 from tollkeeper_server.http1.client.request import Address
 from tollkeeper_server.http1.client.tls import client_context
 from tollkeeper_server.http1.client.tunnel import Proxy, Tunnel
@@ -15,7 +15,7 @@ from tollkeeper_server.snapshot.model import Dial
 
 # RFC 8305, 5: how long one address may take before the next is tried beside it.
 _NEXT_ADDRESS_SECONDS = 0.25
-# Networks forget connections that are silent, and a model may think for minutes.
+# Networks forget silent connections, and a model may think for minutes.
 _PROBE_AFTER_SECONDS = 60
 
 
@@ -35,8 +35,8 @@ class Connector:
             raise ConnectError(str(error)) from None
         self._probe_after = dial.keep_alive or _PROBE_AFTER_SECONDS
 
-    async def connect(self, address: Address, connection: Connection) -> None:
-        """Gives `connection` a transport to `address`. Raises `ConnectError`.
+    async def connect(self, address: Address, connection: UpstreamConnection) -> None:
+        """Give `connection` a transport to `address`. Raises `ConnectError`.
 
         It sets no time limit of its own.
         """
@@ -69,7 +69,7 @@ class Connector:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, self._probe_after)
         return sock
 
-    async def _tunnel(self, proxy: Proxy, address: Address, connection: Connection) -> None:
+    async def _tunnel(self, proxy: Proxy, address: Address, connection: UpstreamConnection) -> None:
         tunnel = Tunnel(self._loop)
         try:
             await self._establish(proxy.address, tunnel)

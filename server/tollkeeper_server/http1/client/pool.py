@@ -1,36 +1,27 @@
-"""The connections to one upstream: those in use, and those that wait for the next request."""
+"""The connections to one upstream: those in use, and those kept for the next request."""
 
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
 
 from tollkeeper_server.dataplane.transport import ConnectError
-from tollkeeper_server.http1.client.connection import Connection
+from tollkeeper_server.http1.client.connection import UpstreamConnection
 from tollkeeper_server.http1.client.request import Address
 
-Connect = Callable[[Address, Connection], Awaitable[None]]
+Connect = Callable[[Address, UpstreamConnection], Awaitable[None]]
 """Establishes a connection to an address. Raises `ConnectError`."""
 
 
-class Pool:
-    """Keeps connections to `address` for reuse, the last one used first. `limit` 0 means none.
+class ConnectionPool:
+    """Keeps connections to `address` for reuse, the last one used first. `limit` 0 is none.
 
-    One that has been idle for `keepalive` seconds is not used again.
+    A connection that has been idle for `keepalive` seconds is not used again.
     """
 
     __slots__ = (
-        "_connect",
-        "_connecting",
-        "_connections",
-        "_idle",
-        "_keepalive",
-        "_limit",
-        "_loop",
-        "_queue",
-        "_shut",
-        "_when_closed",
-        "address",
-    )
+        "_connect", "_connecting", "_connections", "_idle", "_keepalive", "_limit", "_loop", "_queue",
+        "_shut", "_when_closed", "address",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -47,19 +38,19 @@ class Pool:
         self._keepalive = keepalive
         self._loop = loop
         self._connecting = 0
-        self._connections: set[Connection] = set()
-        self._idle: list[Connection] = []
+        self._connections: set[UpstreamConnection] = set()
+        self._idle: list[UpstreamConnection] = []
         self._queue: deque[asyncio.Future[None]] = deque()
         self._shut = False
         self._when_closed: asyncio.Future[None] | None = None
 
     @property
     def is_unused(self) -> bool:
-        """Whether it holds no connection, and nobody waits for one."""
+        """Whether it holds no connection, and no request waits for one."""
         return not (self._connections or self._connecting or self._queue)
 
-    def take(self) -> Connection | None:
-        """Returns a kept connection, or None if there is none."""
+    def take(self) -> UpstreamConnection | None:
+        """Return a kept connection, or None if there is none."""
         idle = self._idle
         while idle:
             connection = idle.pop()
@@ -68,8 +59,8 @@ class Pool:
             connection.drop()
         return None
 
-    async def get(self, timeout: float, *, fresh: bool = False) -> Connection:  # noqa: ASYNC109 - no scope of its own
-        """Returns a connection, new if `fresh` or if none is kept, within `timeout` seconds.
+    async def get(self, timeout: float, *, fresh: bool = False) -> UpstreamConnection:  # noqa: ASYNC109 - no scope of its own
+        """Return a connection, new if `fresh` or if none is kept, within `timeout` seconds.
 
         Raises `ConnectError`.
         """
@@ -90,8 +81,8 @@ class Pool:
     def _is_full(self) -> bool:
         return 0 < self._limit <= len(self._connections) + self._connecting and not self._shut
 
-    async def _open_new(self) -> Connection:
-        connection = Connection(self, self._loop)
+    async def _open_new(self) -> UpstreamConnection:
+        connection = UpstreamConnection(self, self._loop)
         self._connecting += 1
         try:
             if not self._shut:
@@ -120,7 +111,7 @@ class Pool:
             if turn in self._queue:
                 self._queue.remove(turn)
             else:
-                self._next()  # it was this one's turn
+                self._next()  # the turn was this request's
             raise
 
     def _next(self) -> None:
@@ -130,15 +121,15 @@ class Pool:
                 turn.set_result(None)
                 return
 
-    def give_back(self, connection: Connection) -> None:
-        """Keeps a connection for the next request."""
+    def give_back(self, connection: UpstreamConnection) -> None:
+        """Keep a connection for the next request."""
         connection.idle_since = self._loop.time()
         self._idle.append(connection)
         if self._queue:
             self._next()
 
-    def lost(self, connection: Connection) -> None:
-        """Forgets a connection that is closed."""
+    def lost(self, connection: UpstreamConnection) -> None:
+        """Forget a connection that is closed."""
         if connection not in self._connections:
             return
         self._connections.remove(connection)
@@ -149,19 +140,19 @@ class Pool:
             self._when_closed.set_result(None)
 
     def sweep(self) -> None:
-        """Closes the connections that have been idle for too long."""
+        """Close the connections that have been idle for too long."""
         since = self._loop.time() - self._keepalive
         for connection in [one for one in self._idle if one.idle_since <= since]:
             connection.drop()
 
     def shut(self) -> None:
-        """Opens no more connections, and lets nobody wait for one."""
+        """Open no more connections, and refuse the requests that wait for one."""
         self._shut = True
         while self._queue:
             self._next()
 
     async def close(self) -> None:
-        """Closes every connection, and returns when they are closed."""
+        """Close every connection, and return when they are closed."""
         self.shut()
         for connection in list(self._connections):
             connection.cut()

@@ -1,25 +1,25 @@
-"""A request as it goes over the wire: its target, and its head in bytes."""
+"""A request on the wire: its target, and its head as bytes."""
 
 import re
-from functools import lru_cache
 from urllib.parse import urlsplit
 
 from tollkeeper_server.dataplane.transport import ConnectError, Outgoing
-from tollkeeper_server.http1.framing import join_head
+from tollkeeper_server.http1.framing import FRAMING, join_head
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _ANNOUNCE_NO_BODY = frozenset({"POST", "PUT", "PATCH"})
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _TOKEN_BYTES = b"!#$%&'*+.^_`|~-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _NOT_IN_A_TARGET = re.compile(r"[\x00-\x20\x7f#]")
-_FRAMING = frozenset({b"host", b"content-length", b"transfer-encoding"})
+# The transport writes these itself.
+_OWN = FRAMING | {b"host"}
 _PORTS = {"http": 80, "https": 443}
 # "https://" is this long: the first slash after it begins the path.
 _PAST_SCHEME = 8
 
 
 class Address:
-    """Where an upstream listens: `host` as a resolver takes it, `authority` as `Host` says it."""
+    """Where an upstream listens: `host` for the resolver, `authority` for the header `host`."""
 
     __slots__ = ("authority", "host", "port", "tls")
 
@@ -33,7 +33,7 @@ class Address:
 
 
 def split_url(url: str) -> tuple[str, str]:
-    """Returns the part of a URL before its path, and the target to ask for there."""
+    """Return the part of a URL before its path, and the target to ask for there."""
     at = url.find("/", _PAST_SCHEME)
     mark = url.find("?", 0, at if at >= 0 else len(url))
     if mark >= 0:
@@ -42,7 +42,7 @@ def split_url(url: str) -> tuple[str, str]:
 
 
 def parse_base(base: str) -> Address:
-    """Returns the address in the part of a URL before its path. Raises `ConnectError`."""
+    """Return the address in the part of a URL before its path. Raises `ConnectError`."""
     try:
         parts = urlsplit(base)
         port, host = parts.port, (parts.hostname or "").encode("idna").decode("ascii")
@@ -58,14 +58,13 @@ def _unusable_url() -> ConnectError:
     return ConnectError("the upstream's URL can't be used")
 
 
-@lru_cache(maxsize=1024)
 def _is_method(method: str) -> bool:
-    # CONNECT asks for a tunnel, which is no request to an upstream.
+    # CONNECT asks for a tunnel, which only the transport itself does.
     return method in _METHODS or (method != "CONNECT" and _TOKEN.fullmatch(method) is not None)
 
 
 def request_head(request: Outgoing, target: str, authority: bytes) -> bytes:
-    """Returns the request line and the headers, with the blank line after them.
+    """Return the request line and the headers, with the blank line after them.
 
     Raises `ConnectError` if anything in them would be read as more than it is: a line break or NUL, a
     name that is none, a space in the target, a framing of the caller's own.
@@ -76,7 +75,7 @@ def request_head(request: Outgoing, target: str, authority: bytes) -> bytes:
         _check_target(target)
     headers = request.headers
     names = [header[0] for header in headers]
-    if b"".join(names).translate(None, _TOKEN_BYTES) or b"" in names or not _FRAMING.isdisjoint(names):
+    if b"".join(names).translate(None, _TOKEN_BYTES) or b"" in names or not _OWN.isdisjoint(names):
         raise ConnectError("the request has a header name that can't be sent")
     lines = [
         b"%b %b HTTP/1.1" % (request.method.encode(), target.encode("latin-1")),

@@ -1,10 +1,10 @@
-"""Whom to trust, and what to ask for, when an upstream is spoken to through TLS."""
+"""TLS toward upstreams: which authorities are trusted, and which protocol is asked for."""
 
 import ssl
 
 
 def client_context(ca_certificates: str = "") -> ssl.SSLContext:
-    """Returns a context that trusts the system's authorities or, if given as PEM text, those alone.
+    """Return a context that trusts the system's authorities or, if given as PEM text, those alone.
 
     Certificates and host names are verified. Raises ValueError if the text can't be used.
     """

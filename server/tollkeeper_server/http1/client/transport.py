@@ -1,12 +1,12 @@
-"""The transport on httptools."""
+"""The data plane's transport, on connections that are kept."""
 
 import asyncio
 
 from tollkeeper_server.dataplane.transport import CutError, Incoming, Outgoing
 from tollkeeper_server.http1.client.answer import Answer
 from tollkeeper_server.http1.client.connect import Connector
-from tollkeeper_server.http1.client.connection import Connection
-from tollkeeper_server.http1.client.pool import Pool
+from tollkeeper_server.http1.client.connection import UpstreamConnection
+from tollkeeper_server.http1.client.pool import ConnectionPool
 from tollkeeper_server.http1.client.request import parse_base, request_head, split_url
 from tollkeeper_server.http1.client.tls import client_context
 from tollkeeper_server.snapshot.model import Dial
@@ -27,14 +27,13 @@ class Http1Transport:
         self._tls = client_context()
         self._limit = limit
         self._keepalive = keepalive
-        # By the base of the URL, with the key of the dial unless that is the default.
-        self._pools: dict[str | tuple[str, str], Pool] = {}
+        # The key is the base of the URL, with the key of the dial unless that is the default.
+        self._pools: dict[str | tuple[str, str], ConnectionPool] = {}
         self._connectors: dict[str, Connector] = {}
         self._sweeper: asyncio.TimerHandle | None = None
         self._closed = False
 
     async def open(self, request: Outgoing) -> Incoming:
-        """Sends a request and returns the answer once its headers are there."""
         base, target = split_url(request.url)
         key = request.dial.key
         pool = self._pools.get((base, key) if key else base) or self._pool(base, request.dial)
@@ -54,24 +53,20 @@ class Http1Transport:
                 raise
         else:
             return answer
-        # A kept connection may have died while idle, which shows only now. Once is enough, and the
-        # others that are kept have been idle for longer.
+        # The kept connection died while idle, which shows only now. The others that are kept have been idle
+        # for longer, so the request is sent once more, on a new one.
         connection = await pool.get(min(timeouts.connect, end - self._loop.time()), fresh=True)
         answer = connection.begin(request, head, self._loop.time(), end)
         await answer.head()
         return answer
 
-    def _pool(self, base: str, dial: Dial) -> Pool:
+    def _pool(self, base: str, dial: Dial) -> ConnectionPool:
         address = parse_base(base)
         connector = self._connectors.get(dial.key)
         if connector is None:
             connector = self._connectors[dial.key] = Connector(self._loop, self._tls, dial)
-        pool = Pool(
-            address,
-            connector.connect,
-            limit=self._limit,
-            keepalive=self._keepalive,
-            loop=self._loop,
+        pool = ConnectionPool(
+            address, connector.connect, limit=self._limit, keepalive=self._keepalive, loop=self._loop
         )
         if self._closed:
             pool.shut()
@@ -91,12 +86,11 @@ class Http1Transport:
         self._sweeper = self._loop.call_later(self._keepalive, self._sweep) if self._pools else None
 
     async def close(self) -> None:
-        """Closes every connection."""
         self._closed = True
         if self._sweeper is not None:
             self._sweeper.cancel()
         await asyncio.gather(*(pool.close() for pool in self._pools.values()))
 
 
-def _died_idle(connection: Connection, answer: Answer) -> bool:
+def _died_idle(connection: UpstreamConnection, answer: Answer) -> bool:
     return connection.served > 1 and not answer.begun

@@ -1,4 +1,4 @@
-"""A way through an outbound proxy, by CONNECT (RFC 9110, 9.3.6)."""
+"""Tunnels through an outbound proxy, by CONNECT (RFC 9110, 9.3.6)."""
 
 import asyncio
 import base64
@@ -7,8 +7,8 @@ from typing import cast
 from urllib.parse import unquote, urlsplit
 
 from tollkeeper_server.dataplane.transport import ConnectError
+from tollkeeper_server.http1.client.head import MAX_RESPONSE_HEAD_BYTES
 from tollkeeper_server.http1.client.request import Address, parse_base
-from tollkeeper_server.http1.framing import MAX_HEAD_BYTES
 
 _STATUS = re.compile(rb"HTTP/1\.[01] ([0-9]{3})[ \r]")
 
@@ -37,7 +37,7 @@ class Proxy:
             self._authorization = b"proxy-authorization: Basic " + base64.b64encode(credentials) + b"\r\n"
 
     def request(self, address: Address) -> bytes:
-        """Returns what asks the proxy for a tunnel to `address`."""
+        """Return the request for a tunnel to `address`."""
         host = f"[{address.host}]" if ":" in address.host else address.host
         authority = f"{host}:{address.port}".encode("ascii")
         return b"CONNECT %b HTTP/1.1\r\nhost: %b\r\n%b\r\n" % (authority, authority, self._authorization)
@@ -52,7 +52,7 @@ class Tunnel(asyncio.Protocol):
         self.transport: asyncio.Transport | None = None
 
     async def ask(self, request: bytes) -> None:
-        """Returns when the proxy has agreed. Raises `ConnectError`."""
+        """Return when the proxy has agreed. Raises `ConnectError`."""
         assert self.transport is not None
         self.transport.write(request)
         problem = await self._answered
@@ -60,15 +60,14 @@ class Tunnel(asyncio.Protocol):
             raise ConnectError(problem)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Takes the transport."""
         self.transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
-        """Reads the proxy's answer, which ends with its headers."""
+        """Read the proxy's answer, which ends with its headers."""
         self._received += data
         head, blank, rest = self._received.partition(b"\r\n\r\n")
         if not blank:
-            if len(self._received) > MAX_HEAD_BYTES:
+            if len(self._received) > MAX_RESPONSE_HEAD_BYTES:
                 self._settle("the outbound proxy's headers are too large")
             return
         match = _STATUS.match(head + b"\r")
@@ -76,7 +75,7 @@ class Tunnel(asyncio.Protocol):
         if 100 <= status < 200:
             self._received = b""
             self.data_received(rest)
-        elif 200 <= status < 300 and not rest:  # who speaks first through a tunnel is this side
+        elif 200 <= status < 300 and not rest:  # through a tunnel, this side speaks first
             self._settle("")
         elif status == 407:
             self._settle("the outbound proxy did not accept the credentials configured for it")
@@ -86,7 +85,6 @@ class Tunnel(asyncio.Protocol):
             self._settle("what the outbound proxy sent is not a valid HTTP response")
 
     def connection_lost(self, _exc: Exception | None) -> None:
-        """Takes note that the proxy has closed the connection."""
         self._settle("the outbound proxy closed the connection")
 
     def _settle(self, problem: str) -> None:

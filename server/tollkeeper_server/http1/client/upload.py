@@ -4,23 +4,21 @@ from collections.abc import AsyncIterator
 from typing import Protocol
 
 from tollkeeper_server.dataplane.transport import CutError
+from tollkeeper_server.http1.framing import LAST_CHUNK
 
 
 class Sink(Protocol):
-    """The connection a body goes out on."""
+    """The connection that a body goes out on (connection.py)."""
 
-    def write(self, *pieces: bytes) -> None:
-        """Writes a part of the body."""
-
-    async def drain(self) -> None:
-        """Returns when more may be written."""
+    def write(self, *pieces: bytes) -> None: ...
+    async def drain(self) -> None: ...
 
 
 async def send_stream(sink: Sink, body: AsyncIterator[bytes], length: int | None) -> None:
-    """Sends a body, in chunks if its length is not known.
+    """Send a body, in chunks if its length is not known.
 
     Raises `CutError` if the body fails or is not as long as it was said to be: the upstream must not
-    take what was sent for all of it, nor what is over for another request.
+    take a part for the whole body, nor the surplus for another request.
     """
     left = length
     try:
@@ -42,6 +40,6 @@ async def send_stream(sink: Sink, body: AsyncIterator[bytes], length: int | None
         if close is not None:
             await close()
     if left is None:
-        sink.write(b"0\r\n\r\n")
+        sink.write(LAST_CHUNK)
     elif left:
         raise CutError("the request's body is not as long as announced")

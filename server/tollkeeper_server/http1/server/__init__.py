@@ -1,1 +1,1 @@
-"""The server side of HTTP/1.1, on httptools: an ASGI server that does what the data listener needs."""
+"""The server side of HTTP/1.1: the ASGI server of the data listener."""

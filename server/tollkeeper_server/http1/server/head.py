@@ -1,4 +1,4 @@
-"""The head of an answer in bytes, and the target in that of a request."""
+"""The head of an answer as bytes, and the target in the head of a request."""
 
 from collections.abc import Iterable
 from http import HTTPStatus
@@ -19,7 +19,7 @@ CLOSE = b"connection: close"
 
 
 def encode_head(status: int, headers: Iterable[_Header], *more: bytes) -> bytes:
-    """Returns the status line, the headers and the lines in `more`, with the blank line after them.
+    """Return the status line, the headers and the lines in `more`, with the blank line after them.
 
     Raises ValueError if a header would be read as more than one, or the status is not one of an answer.
     """
@@ -30,7 +30,7 @@ def encode_head(status: int, headers: Iterable[_Header], *more: bytes) -> bytes:
 
 
 def split_target(target: bytes) -> tuple[bytes, bytes]:
-    """Returns the path and the query of a request's target (RFC 9112, 3.2)."""
+    """Return the path and the query of a request's target (RFC 9112, 3.2)."""
     if not target.startswith(b"/"):
         try:
             parsed = httptools.parse_url(target)

@@ -1,28 +1,24 @@
-"""The data listener: HTTP/1.1 on one port, the data plane and nothing else behind it."""
+"""The data listener: HTTP/1.1 on one port, for the data plane alone."""
 
 import asyncio
 import contextlib
 import logging
 import socket
+from functools import partial
 
+from tollkeeper_server.dataplane.caller import App
 from tollkeeper_server.domain.listener import MAIN
-from tollkeeper_server.http1.server.call import App
-from tollkeeper_server.http1.server.connection import Connection
+from tollkeeper_server.http1.server.connection import CallerConnection
+from tollkeeper_server.http1.server.limits import TimeLimits
 
 _log = logging.getLogger("tollkeeper.http")
-_KEEP_ALIVE_SECONDS = 75.0
-_BACKLOG = 2048
-QUIET_SECONDS = 5.0
-"""How long a connection may go without a request once its listener stops, before it is closed."""
-HEAD_SECONDS = 10.0
-"""How long a caller may take for a request's head unless a listener says otherwise."""
+BACKLOG = 2048
+"""How many connections the kernel holds for a listener until it accepts them."""
+_LIMITS = TimeLimits()
 
 
 class DataListener:
-    """Serves an ASGI application on a bound socket. Implements the connections' `Owner`.
-
-    `name` and `head_timeout` may be changed while it serves.
-    """
+    """Serves an ASGI application on a bound socket. `name` and `limits` may be changed while it serves."""
 
     def __init__(
         self,
@@ -31,42 +27,35 @@ class DataListener:
         *,
         drain_seconds: float,
         name: str = MAIN,
-        head_timeout: float = HEAD_SECONDS,
-        keep_alive: float = _KEEP_ALIVE_SECONDS,
-        quiet: float = QUIET_SECONDS,
+        limits: TimeLimits = _LIMITS,
     ) -> None:
-        """Takes times in seconds.
-
-        `keep_alive` is how long a connection may go without a request under way, `quiet` how long once the
-        listener stops.
-        """
+        """`drain_seconds` is how long requests under way may take once the listener stops."""
         self.app = app
         self.name = name
-        self.head_timeout = head_timeout
-        self.keep_alive = keep_alive
-        self.quiet = quiet
+        self.limits = limits
         self.loop: asyncio.AbstractEventLoop
         self.bound = bound
         self._drain_seconds = drain_seconds
         self._stopped = asyncio.Event()
         self._shared = False
-        self._connections: set[Connection] = set()
+        self._connections: set[CallerConnection] = set()
         self.tasks: set[asyncio.Task[None]] = set()
         """The requests that are being answered."""
         self._empty = asyncio.Event()
         self._empty.set()
 
     async def serve(self) -> None:
-        """Serves until told to stop, and until every connection has ended or the drain time has."""
+        """Serve until told to stop, and until every connection has ended or the drain time has."""
         self.loop = asyncio.get_running_loop()
-        server = await self.loop.create_server(lambda: Connection(self), sock=self.bound, backlog=_BACKLOG)
+        accept = partial(CallerConnection, self)
+        server = await self.loop.create_server(accept, sock=self.bound, backlog=BACKLOG)
         await self._stopped.wait()
         if not self._shared:
             await self._accept_rest()
         server.close()
         for connection in list(self._connections):
             connection.shut()
-        for _ in range(3):  # what the loop had accepted becomes a connection
+        for _ in range(3):  # the loop makes connections of what it had accepted
             await asyncio.sleep(0)
         try:
             async with asyncio.timeout(self._drain_seconds):
@@ -78,18 +67,18 @@ class DataListener:
                 task.cancel()
         if self.tasks:
             await asyncio.wait(self.tasks)
-        for connection in list(self._connections):  # what a caller does not take holds nothing up
-            connection.cut()
+        for connection in list(self._connections):  # a caller that does not read holds nothing up
+            connection.abort()
         await self._empty.wait()
         await server.wait_closed()
 
     def stop(self, *, shared: bool = False) -> None:
-        """Accepts nothing more. `shared`: another process accepts on the socket."""
+        """Accept nothing more. `shared`: another process accepts on the socket."""
         self._shared = shared
         self._stopped.set()
 
     async def _accept_rest(self) -> None:
-        """Takes those who have connected already: closing the socket would reset their connections."""
+        """Accept the callers that have connected: closing the socket would reset their connections."""
         while True:
             try:
                 connected, _ = self.bound.accept()
@@ -97,22 +86,22 @@ class DataListener:
                 return
             connected.setblocking(False)
             with contextlib.suppress(OSError):
-                await self.loop.connect_accepted_socket(lambda: Connection(self), connected)
+                await self.loop.connect_accepted_socket(partial(CallerConnection, self), connected)
 
     @property
     def connections(self) -> int:
         """How many connections are open."""
         return len(self._connections)
 
-    def made(self, connection: Connection) -> None:
-        """Takes note of a connection."""
+    def made(self, connection: CallerConnection) -> None:
+        """Record that a connection is open."""
         self._connections.add(connection)
         self._empty.clear()
         if self._stopped.is_set():  # it was accepted a moment before
             connection.shut()
 
-    def lost(self, connection: Connection) -> None:
-        """Takes note that a connection is closed."""
+    def lost(self, connection: CallerConnection) -> None:
+        """Record that a connection is closed."""
         self._connections.discard(connection)
         if not self._connections:
             self._empty.set()

@@ -1,4 +1,4 @@
-"""What is said of requests that are none, before the application hears of them."""
+"""Answers to requests that the application never sees."""
 
 import msgspec
 
@@ -7,26 +7,30 @@ from tollkeeper_server.errors import Reason, TollkeeperError
 from tollkeeper_server.http1.server.head import encode_head
 from tollkeeper_server.providers.dialects import openai
 
-MAX_HEAD_BYTES = 256 * 1024
-"""The most a caller may send without ending a head. What is within, the application judges."""
+MAX_REQUEST_HEAD_BYTES = 256 * 1024
+"""The most that a caller may send without ending a head.
+
+More than the data plane lets pass, whose refusal of a complete head is in the caller's own shape.
+"""
 
 NOT_HTTP = TollkeeperError(
     Reason.INVALID_ARGUMENT, "the request is not valid HTTP/1.1; check its first line, headers and framing"
 )
 ENDLESS_HEAD = TollkeeperError(
-    Reason.HEADERS_TOO_LARGE, f"the request's head does not end within {MAX_HEAD_BYTES:,} bytes; send less"
+    Reason.HEADERS_TOO_LARGE,
+    f"the request's head does not end within {MAX_REQUEST_HEAD_BYTES:,} bytes; send less",
 )
 
 
 def late_head(seconds: float) -> TollkeeperError:
-    """Returns the error for a head that takes longer than it may."""
+    """Return the error for a head that took longer than it may."""
     return TollkeeperError(
         Reason.REQUEST_TIMEOUT, f"the request's head did not end within {seconds:g} seconds; send it whole"
     )
 
 
 def refusal(error: TollkeeperError) -> tuple[bytes, bytes]:
-    """Returns the head and the body of the answer that says so, after which the connection ends."""
+    """Return the head and the body of the answer that reports an error and ends the connection."""
     request_id = new_id(Prefix.REQUEST)
     body = msgspec.json.encode(openai.SURFACE.error(error, request_id))
     headers = [

@@ -27,7 +27,7 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 
 def request_id(offered: str | None) -> str:
-    """Returns the caller's request id if it is well-formed, else a new one."""
+    """Return the caller's request id if it is well-formed, else a new one."""
     if offered is not None and _REQUEST_ID.fullmatch(offered):
         return offered
     return new_id(Prefix.REQUEST)
@@ -66,13 +66,13 @@ class Chain:
     """The ordered interceptors before the handlers."""
 
     def __init__(self, interceptors: Sequence[Interceptor], handler: Next) -> None:
-        """Takes the interceptors, the outermost first."""
+        """Take the interceptors, the outermost first."""
         self._enter = handler
         for interceptor in reversed(interceptors):
             self._enter = _link(interceptor, self._enter)
 
     async def invoke(self, call: Call, decode: Callable[[], Message]) -> Message:
-        """Answers a call whose request `decode` returns. Raises `TollkeeperError` and nothing else."""
+        """Answer a call whose request `decode` returns. Raises `TollkeeperError` and nothing else."""
         return await self._enter(Invocation(call, decode))
 
 

@@ -23,7 +23,7 @@ _SCHEME = "bearer "
 
 
 async def map_errors(invocation: Invocation, proceed: Next) -> Message:
-    """Turns a fault of ours into INTERNAL: the log has its details under an id, the caller has the id."""
+    """Turn a fault of ours into INTERNAL: the log has its details under an id, the caller has the id."""
     try:
         return await proceed(invocation)
     except TollkeeperError:
@@ -37,7 +37,7 @@ async def map_errors(invocation: Invocation, proceed: Next) -> Message:
 
 
 async def log(invocation: Invocation, proceed: Next) -> Message:
-    """Writes one line about the call: method, request id, outcome, duration."""
+    """Write one line about the call: method, request id, outcome, duration."""
     began = time.perf_counter()
     outcome: str = Reason.INTERNAL
     try:
@@ -61,7 +61,7 @@ async def log(invocation: Invocation, proceed: Next) -> Message:
 
 
 async def deadline(invocation: Invocation, proceed: Next) -> Message:
-    """Stops waiting when the caller does, and after a minute in any case."""
+    """Stop waiting when the caller does, and after a minute in any case."""
     limit = invocation.call.deadline
     left = _LONGEST_SECONDS if limit is None else min(limit - time.monotonic(), _LONGEST_SECONDS)
     message = "no answer in time; whether the call took effect is not known"
@@ -75,7 +75,7 @@ async def deadline(invocation: Invocation, proceed: Next) -> Message:
 
 
 def authenticate(management_token: str) -> Interceptor:
-    """Returns the interceptor that gives the admin's role to whoever presents the management token."""
+    """Return the interceptor that gives the admin's role to a caller with the management token."""
     expected = _digest(management_token)
 
     async def interceptor(invocation: Invocation, proceed: Next) -> Message:
@@ -109,7 +109,7 @@ def _digest(token: str) -> bytes:
 
 
 def validate(validator: Validator) -> Interceptor:
-    """Returns the interceptor that decodes the request and holds it to the protos' rules."""
+    """Return the interceptor that decodes the request and holds it to the protos' rules."""
 
     async def interceptor(invocation: Invocation, proceed: Next) -> Message:
         request = invocation.decode()
@@ -123,7 +123,7 @@ def validate(validator: Validator) -> Interceptor:
 
 
 async def authorise(invocation: Invocation, proceed: Next) -> Message:
-    """Lets pass whoever has the method's role; nobody passes to a method that names none."""
+    """Let a caller pass who has the method's role; no caller passes to a method that names none."""
     role = policy_of(invocation.call.method).role
     if role == options_pb2.ROLE_UNSPECIFIED or role not in invocation.roles:
         raise TollkeeperError(
@@ -144,7 +144,7 @@ class Handle:
         self._running: set[asyncio.Task[Message]] = set()
 
     async def __call__(self, invocation: Invocation) -> Message:
-        """Returns the handler's answer."""
+        """Return the handler's answer."""
         assert invocation.request is not None, "validate comes before the handler"
         task = asyncio.ensure_future(self._handlers[invocation.call.method.full_name](invocation.request))
         self._running.add(task)
@@ -154,4 +154,4 @@ class Handle:
     def _finished(self, task: asyncio.Task[Message]) -> None:
         self._running.discard(task)
         if not task.cancelled():
-            task.exception()  # whoever still waits is told; that nobody does is no fault
+            task.exception()  # a caller that still waits gets it; that none does is no fault

@@ -33,23 +33,23 @@ SERVICES: tuple[ServiceDescriptor, ...] = (
 
 
 def methods() -> Iterator[MethodDescriptor]:
-    """Returns every method of every service, in the order of the protos."""
+    """Return every method of every service, in the order of the protos."""
     for service in SERVICES:
         yield from service.methods
 
 
 def policy_of(method: MethodDescriptor) -> options_pb2.MethodPolicy:
-    """Returns who may call a method and how its success looks; the empty policy if it declares none."""
+    """Return who may call a method and how its success looks; the empty policy if it declares none."""
     return method.GetOptions().Extensions[options_pb2.policy]
 
 
 def new_request(method: MethodDescriptor) -> Message:
-    """Returns an empty request of a method."""
+    """Return an empty request of a method."""
     return GetMessageClass(method.input_type)()
 
 
 def handlers_of(service: ServiceDescriptor, implementation: object) -> dict[str, Handler]:
-    """Returns the implementation's methods by full RPC name: `CreateToken` is its `create_token`.
+    """Return the implementation's methods by full RPC name: `CreateToken` is its `create_token`.
 
     Raises AttributeError if it lacks one: a server that can't answer a method does not start.
     """

@@ -11,7 +11,7 @@ from tollkeeper.v1 import configuration_service_pb2 as pb
 def differences(
     before: Message | None, after: Message | None, *, secrets: Sequence[str] = ()
 ) -> list[pb.FieldChange]:
-    """Returns the fields that differ, by their paths; None describes what is not there.
+    """Return the fields that differ, by their paths; None describes what is not there.
 
     `secrets` are fields that differ although they look alike: what is shown of secrets is not all of them.
     """
@@ -47,7 +47,7 @@ def _of(path: str, old: Value | None, new: Value | None) -> Iterator[_Difference
 
 
 def _of_lists(path: str, old: list[Value], new: list[Value]) -> Iterator[_Difference]:
-    """Yields the entries between what both begin with and what both end with."""
+    """Yield the entries between what both begin with and what both end with."""
     shorter = min(len(old), len(new))
     start = next((at for at in range(shorter) if old[at] != new[at]), shorter)
     end = next((at for at in range(shorter - start) if old[-1 - at] != new[-1 - at]), shorter - start)

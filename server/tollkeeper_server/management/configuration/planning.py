@@ -84,7 +84,7 @@ class Planner:
     def __init__(
         self, current: Configuration, *, now: datetime, upstreams: UpstreamBuilder, projects: ProjectEditor
     ) -> None:
-        """Takes what there is, and the builders of what has secrets."""
+        """Take the present configuration, and the builders of entities that have secrets."""
         self._now = now
         self._build_upstream = upstreams.build
         self._project_editor = projects
@@ -99,7 +99,7 @@ class Planner:
         self._deletions: list[Deletion] = []
 
     def plan(self, wanted: pb.Configuration, *, prune: bool) -> Plan:
-        """Returns what is to change. Raises `TollkeeperError` naming all that is wrong."""
+        """Return the changes. Raises `TollkeeperError` naming all that is wrong."""
         self._describe(self._upstreams, wanted.upstreams, self._build_upstream)
         self._leave_one_default(wanted)
         self._describe(self._groups, wanted.groups, build_group)
@@ -147,7 +147,7 @@ class Planner:
             kept.after[after.name] = self._put(kept.kind, after.name, before, after)
 
     def _put(self, kind: Kind, key: str, before: _P | None, after: _P) -> _P:
-        """Notes what becomes of an entity, and how that differs; returns it as it is to be stored."""
+        """Note an entity's new value and the difference; return it as it is to be stored."""
         if before is not None:
             after = msgspec.structs.replace(
                 after, updated_at=max(self._now, after.updated_at), revision=before.revision + 1
@@ -166,7 +166,7 @@ class Planner:
         return after
 
     def _leave_one_default(self, wanted: pb.Configuration) -> None:
-        """Takes from the default upstream what a described one gets."""
+        """Take the default from the present upstream if a described one gets it."""
         named = [f"{ROOT}.upstreams[{index}]" for index, it in enumerate(wanted.upstreams) if it.is_default]
         for path in named[1:]:
             self._refusals.add(f"{path}.is_default", f"{named[0]} is the default, and there is but one")
@@ -227,7 +227,7 @@ class Planner:
             )
 
     def _check_uses(self) -> None:
-        """Refuses to remove what others use that stay."""
+        """Refuse to remove what others use that stay."""
         models, groups = self._models.after.values(), self._groups.after.values()
         for deletion in self._deletions:
             users: dict[str, list[str]] = {}
@@ -242,7 +242,7 @@ class Planner:
         self._refusals.raise_any()
 
     def _check_references(self) -> None:
-        """Refuses what would not fit together, in the descriptions or because of them."""
+        """Refuse what would not fit together, in the descriptions or because of them."""
         found = list(references.problems(self._entities(after=True)))
         paths = {
             (kept.kind.value, name): path
@@ -264,7 +264,7 @@ class Planner:
         self._refusals.raise_any()
 
     def _check_circles(self) -> None:
-        """Refuses descriptions that lead into a circle, wherever that was seen first."""
+        """Refuse descriptions that lead into a circle, wherever that was seen first."""
         names = references.Names(self._models.after.values())
         for name, path in self._models.paths.items():
             for problem in references.circle_from(self._models.after[name], names):
@@ -279,7 +279,7 @@ class Planner:
         )
 
     def _opening(self) -> dict[str, str]:
-        """Returns what is newly listened on, but for what a listener gives up at the same time."""
+        """Return the addresses newly listened on, but for those that a listener gives up at the same time."""
         before, after = _open(self._listeners.before.values()), _open(self._listeners.after.values())
         given_up = [address for name, address in before.items() if after.get(name) != address]
         return {
@@ -294,7 +294,7 @@ def _open(listeners: Iterable[Listener]) -> dict[str, str]:
 
 
 def _secrets(before: Entity | None, after: Entity) -> list[str]:
-    """Returns the secrets that differ."""
+    """Return the secrets that differ."""
     return [
         name
         for name in _SECRETS

@@ -33,8 +33,8 @@ _RACES = 3
 class ConfigurationService:
     """Implements `tollkeeper.v1.ConfigurationService`.
 
-    All but tokens is written as one, if nobody wrote meanwhile; else it is planned again. Tokens are written
-    after it, one by one: should that break off, applying the same again does the rest.
+    All but tokens is written as one, if no other caller wrote meanwhile; else it is planned again. Tokens
+    are written after it, one by one: should that break off, applying the same again does the rest.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class ConfigurationService:
     async def apply_configuration(
         self, request: pb.ApplyConfigurationRequest
     ) -> pb.ApplyConfigurationResponse:
-        """Makes what is configured as it is described."""
+        """Make the configuration as it is described."""
         async with self._applying:
             for attempt in range(_ATTEMPTS):
                 try:
@@ -82,7 +82,7 @@ class ConfigurationService:
         )
 
     async def export_configuration(self, _: pb.ExportConfigurationRequest) -> pb.ExportConfigurationResponse:
-        """Describes what is configured."""
+        """Describe the configuration."""
         current = await self._store.read()
         names = Counter(project.name for project in current.projects)
         projects = [await self._export_project(it) for it in current.projects if names[it.name] == 1]
@@ -98,11 +98,11 @@ class ConfigurationService:
         )
 
     async def explain_request(self, request: pb.ExplainRequestRequest) -> pb.ExplainRequestResponse:
-        """Tells where a request would go."""
+        """Return where a request would go."""
         return await explain_request(self._explain, request)
 
     async def _apply(self, request: pb.ApplyConfigurationRequest) -> pb.ApplyConfigurationResponse | None:
-        """Applies what is described; returns None if somebody wrote meanwhile."""
+        """Apply the described configuration; return None if another caller wrote meanwhile."""
         wanted, now = request.configuration, self._clock()
         current = await self._store.read()
         planner = Planner(current, now=now, upstreams=self._upstreams, projects=self._projects)

@@ -31,7 +31,7 @@ class TokenEdit:
     secret: str
 
     def change(self, *, reveals: bool) -> pb.ConfigurationChange:
-        """Returns what is told of it, with the secret that was made if it `reveals` that."""
+        """Return the change that callers see, with the secret that was made if it `reveals` that."""
         before = self.before
         return pb.ConfigurationChange(
             kind="token",
@@ -56,7 +56,7 @@ class ConfiguredTokens:
     async def plan(
         self, described: Iterable[pb.ConfiguredProject], projects: Iterable[Project], now: datetime
     ) -> list[TokenEdit]:
-        """Returns what is to be written, given the projects that the described ones become.
+        """Return the tokens to write, given the projects that the described ones become.
 
         Raises ALREADY_EXISTS for a secret that another token has, INVALID_ARGUMENT for a name given twice.
         """
@@ -81,7 +81,7 @@ class ConfiguredTokens:
         return edits
 
     async def write(self, planned: TokenEdit, now: datetime) -> None:
-        """Writes one, and tells everybody. Raises ALREADY_EXISTS if another got its secret meanwhile."""
+        """Write one, and publish the change. Raises ALREADY_EXISTS if another got its secret meanwhile."""
         wanted, before = planned.after, planned.before
         if before is None:
             await self._editor.add(wanted)
@@ -125,7 +125,7 @@ class ConfiguredTokens:
         return TokenEdit(before, after, project.name, made)
 
     async def _taken(self, planned: TokenEdit, owners: dict[str, str], path: str) -> str:
-        """Returns why a token can't have its secret, empty if it can, and notes whose it is."""
+        """Return why a token can't have its secret, empty if it can, and note whose it is."""
         digest = planned.after.digest
         if digest in owners:
             return f"{owners[digest]} has the same; give each one of its own"

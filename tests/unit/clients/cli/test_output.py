@@ -24,7 +24,9 @@ from tollkeeper import (
     TrafficTimeouts,
     UsageEvent,
 )
-from tollkeeper.cli.output import Output, plain, rfc3339, to_json
+from tollkeeper.cli.output import Output, to_json
+from tollkeeper.messages.lengths import rfc3339
+from tollkeeper.messages.problems import plain
 
 MOMENTS = st.none() | st.datetimes(timezones=st.just(UTC))
 EVENTS = st.builds(UsageEvent, **{it.name: MOMENTS for it in fields(UsageEvent) if it.name == "started_at"})

@@ -1,7 +1,8 @@
 """Reading, streaming and discarding a request's body, within bounds."""
 
 import pytest
-from tollkeeper_server.dataplane.exchange import UNKNOWN_BYTES, ClientGoneError, Exchange, Message
+from tollkeeper_server.dataplane.caller import Message
+from tollkeeper_server.dataplane.exchange import UNKNOWN_BYTES, ClientGoneError, Exchange
 from tollkeeper_server.dataplane.request.body import discard_body, read_body, stream_body
 from tollkeeper_server.dataplane.request.limits import Limits
 from tollkeeper_server.errors import Reason, TollkeeperError

@@ -3,7 +3,8 @@
 import asyncio
 
 import pytest
-from tollkeeper_server.dataplane.exchange import ClientGoneError, Exchange, Message
+from tollkeeper_server.dataplane.caller import Message
+from tollkeeper_server.dataplane.exchange import ClientGoneError, Exchange
 from tollkeeper_server.dataplane.request.disconnect import DisconnectWatch
 
 from tests.unit.dataplane.parts import exchange

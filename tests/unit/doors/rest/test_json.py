@@ -180,11 +180,25 @@ def test_a_wrong_value_within_is_told_by_its_path(content: Any, field: str) -> N
     assert CANARY not in caught.value.message
 
 
+def test_everything_that_is_wrong_is_told_at_once() -> None:
+    content: Any = {
+        "nam": 1,
+        "provider": "x",
+        "header_operations": [{"value": 5}, 7],
+        "timeouts": {"idle": "x"},
+    }
+    with pytest.raises(TollkeeperError) as caught:
+        from_json(content, upstream_service_pb2.CreateUpstreamRequest())
+    fields = ["nam", "provider", "header_operations[0].value", "header_operations[1]", "timeouts.idle"]
+    assert [it.field for it in caught.value.violations] == fields
+    assert all(f"{it.field}: {it.description}" in caught.value.message for it in caught.value.violations)
+
+
 def test_an_unknown_field_is_told_with_the_one_that_was_meant() -> None:
     request = model_service_pb2.CreateModelRequest()
-    with pytest.raises(TollkeeperError, match=r"deployments\[0\]\.upstraem: .* deployments\[0\]\.upstream\?"):
+    with pytest.raises(TollkeeperError, match=r"^deployments\[0\]\.upstraem: .* did you mean upstream\?$"):
         from_json({"deployments": [{"upstraem": "x"}]}, request)
-    with pytest.raises(TollkeeperError, match=r"zzz: .* known: group_by, project_id"):
+    with pytest.raises(TollkeeperError, match=r"^zzz: is not known here; these are: group_by, project_id"):
         from_json({"zzz": 1}, usage_service_pb2.SummarizeUsageRequest())
 
 

@@ -1,4 +1,5 @@
 import asyncio
+import gc
 from dataclasses import dataclass, field
 from itertools import pairwise
 from math import inf
@@ -8,9 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tollkeeper_server.dataplane.transport import CutError, Outgoing, TransportError
 from tollkeeper_server.domain.upstream import Timeouts
-from tollkeeper_server.http1.client.answer import HELD_BYTES, Answer
-from tollkeeper_server.http1.client.connection import Connection
+from tollkeeper_server.http1.client.answer import Answer
+from tollkeeper_server.http1.client.connection import UpstreamConnection
+from tollkeeper_server.http1.framing import HELD_BYTES
 from tollkeeper_server.snapshot.model import Header
+
+from tests.unit.http1.loop import FakeLoop
 
 REQUEST = Outgoing("POST", "", [], b"", Timeouts())
 
@@ -49,26 +53,28 @@ class Wire(asyncio.Transport):
 class Owner:
     """Who is given connections back."""
 
-    kept: list[Connection] = field(default_factory=list)
+    kept: list[UpstreamConnection] = field(default_factory=list)
 
-    def give_back(self, connection: Connection) -> None:
+    def give_back(self, connection: UpstreamConnection) -> None:
         """Takes note."""
         self.kept.append(connection)
 
-    def lost(self, connection: Connection) -> None:
+    def lost(self, connection: UpstreamConnection) -> None:
         """Nothing to do."""
 
 
 class Case:
     """A connection on which a request was just sent."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self, request: Outgoing = REQUEST, total: float = inf, loop: asyncio.AbstractEventLoop | None = None
+    ) -> None:
         self.owner = Owner()
         self.wire = Wire()
-        loop = asyncio.get_running_loop()
-        self.connection = Connection(self.owner, loop)
+        loop = loop or asyncio.get_running_loop()
+        self.connection = UpstreamConnection(self.owner, loop)
         self.connection.connection_made(self.wire)
-        self.answer: Answer = self.connection.begin(REQUEST, b"", loop.time(), inf)
+        self.answer: Answer = self.connection.begin(request, b"", loop.time(), loop.time() + total)
 
     def feed(self, data: bytes) -> None:
         """Lets bytes arrive, unless the connection was closed."""
@@ -229,3 +235,78 @@ async def test_a_connection_lost_before_it_is_used_is_told() -> None:
 
     with pytest.raises(CutError):
         await answer.head()
+
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 9999999\r\n\r\n"
+
+
+@dataclass
+class Limited:
+    """A request that has 10 seconds to the first byte, 5 from one byte to the next, and 60 in all."""
+
+    def __post_init__(self) -> None:
+        self.loop = FakeLoop()
+        timeouts = Timeouts(first_byte=10, idle=5, total=60)
+        self.case = Case(Outgoing("POST", "", [], b"", timeouts), timeouts.total, self.loop.loop)
+
+    def lives_for(self, seconds: float) -> bool:
+        """Let time go by; return whether the request is under way still."""
+        self.loop.move_on(seconds)
+        return not self.case.wire.closed
+
+
+async def test_the_first_byte_the_next_and_the_last_have_their_times() -> None:
+    silent, stuck, slow = Limited(), Limited(), Limited()
+    assert silent.lives_for(9.9)
+    assert not silent.lives_for(0.2)
+    assert stuck.lives_for(9.9)
+    stuck.case.feed(HEAD)
+    assert stuck.lives_for(4.9)
+    assert not stuck.lives_for(0.2)
+    for _ in range(14):
+        slow.case.feed(HEAD if slow.case.answer.status == 0 else b"x")
+        assert slow.lives_for(4)
+    slow.case.feed(b"x")
+    assert slow.lives_for(3.9)
+    assert not slow.lives_for(0.2)
+    for one in (silent, stuck, slow):
+        assert (await _read(one.case.answer))[3] == "TimeoutExpiredError: the upstream did not answer in time"
+
+
+async def test_a_slow_reader_costs_the_upstream_no_time_but_of_the_whole() -> None:
+    limited, other = Limited(), Limited()
+    for one in (limited, other):
+        one.case.feed(HEAD + b"x" * (HELD_BYTES + 1))
+        assert one.case.wire.paused
+        assert one.lives_for(50)
+    assert not limited.lives_for(10.1)
+    other.case.answer.whole_body()
+    await anext(other.case.answer)
+    assert not other.case.wire.paused
+    assert other.lives_for(4.9)
+    assert not other.lives_for(0.2)
+
+
+async def test_a_connection_that_is_kept_has_no_time_limit() -> None:
+    limited = Limited()
+    limited.case.feed(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+    assert limited.lives_for(10_000)
+    assert limited.loop.pending() == []
+
+
+async def test_a_connection_that_has_ended_is_not_left_to_the_garbage_collector() -> None:
+    def made() -> int:
+        return sum(isinstance(it, UpstreamConnection) for it in gc.get_objects())
+
+    gc.collect()
+    gc.disable()
+    try:
+        case = Case()
+        case.feed(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+        assert made() == 1
+        case.end()
+        case.owner.kept.clear()
+        del case
+        assert made() == 0
+    finally:
+        gc.enable()

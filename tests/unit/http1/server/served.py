@@ -7,10 +7,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from tollkeeper_server.dataplane.caller import EXTENSION, Caller
-from tollkeeper_server.dataplane.exchange import Message, Receive, Send
+from tollkeeper_server.dataplane.caller import EXTENSION, App, Caller, Message, Receive, Send
 from tollkeeper_server.doors.sockets import bind
-from tollkeeper_server.http1.server.call import App
+from tollkeeper_server.http1.server.limits import TimeLimits
 from tollkeeper_server.http1.server.listener import DataListener
 
 PATIENCE_SECONDS = 20.0
@@ -88,6 +87,7 @@ async def served(
     keep_alive: float = 75.0,
     head_timeout: float = PATIENCE_SECONDS,
     quiet: float = 0.05,
+    linger: float = PATIENCE_SECONDS,
 ) -> AsyncIterator[Served]:
     """A listener on a port of its own. Every wait within is bounded."""
     bound = bind("127.0.0.1:0", "test", "TEST")
@@ -96,9 +96,7 @@ async def served(
         bound,
         name="test",
         drain_seconds=drain_seconds,
-        keep_alive=keep_alive,
-        head_timeout=head_timeout,
-        quiet=quiet,
+        limits=TimeLimits(head=head_timeout, keep_alive=keep_alive, quiet=quiet, linger=linger),
     )
     serving = asyncio.create_task(listener.serve())
     door = Served(listener, serving, bound.getsockname())

@@ -4,11 +4,8 @@ import asyncio
 
 import msgspec
 import pytest
-from tollkeeper_server.dataplane.caller import EXTENSION
-from tollkeeper_server.dataplane.exchange import Message, Receive, Send
-from tollkeeper_server.dataplane.headers import MAX_HEADER_BYTES
-from tollkeeper_server.http1.server import connection
-from tollkeeper_server.http1.server.refusal import MAX_HEAD_BYTES
+from tollkeeper_server.dataplane.caller import EXTENSION, MAX_HEADER_BYTES, Message, Receive, Send
+from tollkeeper_server.http1.server.refusal import MAX_REQUEST_HEAD_BYTES
 
 from tests.unit.http1.server.served import GET, Line, echo, part, post, read_body, served, start, whole
 
@@ -157,10 +154,7 @@ async def test_what_was_asked_before_is_answered_before_the_refusal(garbage: byt
         await expect_refusal(line, 400, "invalid_argument")
 
 
-async def test_a_body_that_breaks_its_framing_is_refused_and_the_application_told(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(connection, "_LINGER_SECONDS", 1000.0)
+async def test_a_body_that_breaks_its_framing_is_refused_and_the_application_told() -> None:
     said: list[str] = []
     reached, told = asyncio.Event(), asyncio.Event()
 
@@ -175,7 +169,7 @@ async def test_a_body_that_breaks_its_framing_is_refused_and_the_application_tol
         line = await door.connect()
         line.send(CHUNKED + b"1\r\nh\r\n")
         await reached.wait()
-        line.send(b"zz\r\n" + b"x" * 16 * MAX_HEAD_BYTES)
+        line.send(b"zz\r\n" + b"x" * 16 * MAX_REQUEST_HEAD_BYTES)
         await told.wait()
         await line.writer.drain()
         await expect_refusal(line, 400, "invalid_argument")
@@ -212,8 +206,8 @@ async def test_a_body_that_breaks_its_framing_after_the_answer_ends_the_connecti
 async def test_a_head_that_never_ends_is_refused_and_the_caller_reads_so() -> None:
     async with served(echo) as door:
         line = await door.connect()
-        line.send(b"GET / HTTP/1.1\r\na: " + b"x" * (MAX_HEAD_BYTES - 100))
-        line.send(b"x" * 16 * MAX_HEAD_BYTES)  # an answer that came with a reset would be lost
+        line.send(b"GET / HTTP/1.1\r\na: " + b"x" * (MAX_REQUEST_HEAD_BYTES - 100))
+        line.send(b"x" * 16 * MAX_REQUEST_HEAD_BYTES)  # an answer that came with a reset would be lost
         await line.writer.drain()
         await expect_refusal(line, 431, "headers_too_large")
 
@@ -222,7 +216,7 @@ async def test_a_head_within_the_bound_is_served() -> None:
     async with served(echo) as door:
         line = await door.connect()
         for _ in range(2):
-            line.send(GET[:-2] + b"a: " + b"x" * (MAX_HEAD_BYTES - 100) + b"\r\n\r\n")
+            line.send(GET[:-2] + b"a: " + b"x" * (MAX_REQUEST_HEAD_BYTES - 100) + b"\r\n\r\n")
             assert await line.answer() == b"/:"
 
 
@@ -268,7 +262,7 @@ async def test_only_heads_that_are_surely_small_count_as_checked(over: bool) -> 
 async def test_framing_that_never_ends_is_refused_like_a_head(beginning: bytes) -> None:
     async with served(echo) as door:
         line = await door.connect()
-        line.send(CHUNKED + beginning + b"x" * 4 * MAX_HEAD_BYTES)
+        line.send(CHUNKED + beginning + b"x" * 4 * MAX_REQUEST_HEAD_BYTES)
         await expect_refusal(line, 431, "headers_too_large")
 
 
@@ -284,11 +278,8 @@ async def test_a_caller_that_still_sends_reads_the_last_answer() -> None:
         assert await line.rest() == b""
 
 
-async def test_a_caller_that_does_not_close_is_not_listened_to_for_ever(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(connection, "_LINGER_SECONDS", 0.05)
-    async with served(echo) as door:
+async def test_a_caller_that_does_not_close_is_not_listened_to_for_ever() -> None:
+    async with served(echo, linger=0.05) as door:
         line = await door.connect()
         line.send(b"garbage\r\n\r\n")
         assert (await line.head()).startswith(b"HTTP/1.1 400 ")

@@ -1,11 +1,15 @@
 """When connections end: idle ones after a while, all of them when the listener stops."""
 
 import asyncio
+import gc
 import json
 import socket
 
 import pytest
-from tollkeeper_server.dataplane.exchange import Message, Receive, Send
+from tollkeeper_server.dataplane.caller import Message, Receive, Send
+from tollkeeper_server.http1.server.connection import CallerConnection
+from tollkeeper_server.http1.server.parse import RequestParser
+from tollkeeper_server.http1.server.queue import RequestQueue
 
 from tests.unit.http1.server.served import (
     GET,
@@ -58,6 +62,27 @@ async def test_a_connection_that_is_idle_again_is_closed() -> None:
         line.send(GET)
         assert await line.answer() == b"/:"
         assert await line.rest() == b""
+
+
+async def test_a_connection_that_has_ended_is_not_left_to_the_garbage_collector() -> None:
+    def made() -> int:
+        return sum(isinstance(it, CallerConnection | RequestQueue | RequestParser) for it in gc.get_objects())
+
+    gc.collect()
+    gc.disable()
+    try:
+        async with served(echo) as door:
+            line = await door.connect()
+            line.send(GET)
+            assert await line.answer() == b"/:"
+            assert made() == 3
+            line.leave()
+            await door.listener._empty.wait()
+            for _ in range(2):  # the loop lets go of the connection
+                await asyncio.sleep(0)
+            assert made() == 0
+    finally:
+        gc.enable()
 
 
 async def test_a_head_that_drips_does_not_keep_a_connection() -> None:

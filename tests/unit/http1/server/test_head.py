@@ -3,8 +3,8 @@
 import asyncio
 
 import pytest
-from tollkeeper_server.dataplane.exchange import Message, Receive, Send
-from tollkeeper_server.http1.server.connection import Connection
+from tollkeeper_server.dataplane.caller import Message, Receive, Send
+from tollkeeper_server.http1.server.connection import CallerConnection
 from tollkeeper_server.http1.server.head import encode_head
 
 from tests.unit.http1.server.served import GET, Header, part, served, start, whole
@@ -50,13 +50,13 @@ async def test_a_head_that_is_refused_never_reaches_the_caller() -> None:
 
 async def test_a_head_and_the_first_part_go_out_together(monkeypatch: pytest.MonkeyPatch) -> None:
     writes: list[tuple[bytes, ...]] = []
-    write = Connection.write
+    write = CallerConnection.write
 
-    def observed(connection: Connection, *pieces: bytes) -> None:
+    def observed(connection: CallerConnection, *pieces: bytes) -> None:
         writes.append(pieces)
         write(connection, *pieces)
 
-    monkeypatch.setattr(Connection, "write", observed)
+    monkeypatch.setattr(CallerConnection, "write", observed)
 
     async def app(scope: Message, receive: Receive, send: Send) -> None:
         await whole(send, b"hi")

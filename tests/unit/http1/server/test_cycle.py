@@ -5,7 +5,7 @@ import gc
 import weakref
 
 import pytest
-from tollkeeper_server.dataplane.exchange import Message, Receive, Send
+from tollkeeper_server.dataplane.caller import Message, Receive, Send
 
 from tests.unit.http1.server.served import GET, caller_of, echo, part, post, read_body, served, start, whole
 
@@ -119,8 +119,8 @@ async def test_an_application_that_does_not_read_holds_the_body_up_and_nothing_i
         while connection._reading:  # noqa: ASYNC110 - the kernel tells nobody that a buffer is full
             await asyncio.sleep(0)
         assert not draining.done()
-        assert connection._call is not None
-        assert connection._call._size < 1 << 20
+        assert connection._queue.current is not None
+        assert connection._queue.current._size < 1 << 20
         may_read.set()
         await draining
         assert await line.answer() == b"1"
@@ -166,6 +166,21 @@ async def test_an_answer_given_at_once_is_like_one_in_messages() -> None:
             heads.append(await line.head())
             assert await line.reader.readexactly(2) == b"hi"
         assert heads == [b"HTTP/1.1 201 Created\r\ncontent-length: 2\r\n\r\n"] * 3
+
+
+async def test_a_part_that_comes_at_once_goes_out_behind_the_head() -> None:
+    async def app(scope: Message, receive: Receive, send: Send) -> None:
+        await start(send)
+        assert caller_of(scope).write_part(b"hi")
+        assert caller_of(scope).write_part(b"")
+        assert caller_of(scope).write_part(b"ho")
+        await part(send, b"", more=False)
+
+    async with served(app) as door:
+        line = await door.connect()
+        line.send(GET)
+        assert (await line.head()).endswith(b"transfer-encoding: chunked\r\n\r\n")
+        assert await line.reader.readexactly(19) == b"2\r\nhi\r\n2\r\nho\r\n0\r\n\r\n"
 
 
 async def test_what_a_request_held_is_gone_with_it() -> None:

@@ -1,4 +1,4 @@
-"""Relaying answers: every byte in order, whatever the chunks, and an end that tells the truth."""
+"""Relaying streams: every byte in order, whatever the chunks, and an end that tells the truth."""
 
 import asyncio
 import json
@@ -9,13 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tollkeeper_server.dataplane.exchange import Exchange
 from tollkeeper_server.dataplane.reply import events as events_module
-from tollkeeper_server.dataplane.reply.meter import BodyMeter, StreamMeter
-from tollkeeper_server.dataplane.reply.relay import BrokenAnswerError, relay_body, relay_stream, relay_whole
+from tollkeeper_server.dataplane.reply.meter import StreamMeter
+from tollkeeper_server.dataplane.reply.stream import relay_stream
 from tollkeeper_server.dataplane.transport import CutError, TimeoutExpiredError
 from tollkeeper_server.domain.usage import Confidence, Tokens
 from tollkeeper_server.providers.dialect import Dialect
 from tollkeeper_server.providers.dialects import anthropic, openai
-from tollkeeper_server.snapshot.model import Header
 
 from tests.unit.dataplane.parts import Answer, Reply, Step, Taker, exchange
 from tests.unit.dataplane.recordings import CHAT_USAGE_CHUNK, STREAMS, chat_events, event
@@ -271,43 +270,6 @@ def test_streams_of_other_endpoints_pass_as_they_are() -> None:
     reply, used, caller = _stream(openai.UNMETERED, pieces)
 
     assert (reply.body, used, caller.error_code) == (b"".join(pieces), Tokens(), "")
-
-
-async def _whole(steps: Sequence[Step], headers: list[Header], *, listener: bool) -> Reply:
-    caller, reply = _exchange(openai.CHAT)
-    if listener:
-        caller.caller = Taker(reply.messages)
-        caller.body_read = True
-    meter = BodyMeter(openai.CHAT, b"identity")
-    answer = Answer(steps)
-    if not relay_whole(caller, answer, headers, meter):
-        await relay_body(caller, answer, headers, meter)
-    assert caller.response_bytes == len(reply.body)
-    assert caller.finished
-    assert caller.status == 200
-    return reply
-
-
-@given(st.lists(st.binary(min_size=1, max_size=20), max_size=6), st.booleans(), st.booleans())
-def test_a_body_passes_byte_for_byte(pieces: list[bytes], declared: bool, listener: bool) -> None:
-    size = sum(map(len, pieces))
-    headers = [(b"content-length", str(size).encode())] if declared else []
-
-    reply = asyncio.run(_whole(pieces, headers, listener=listener))
-
-    assert reply.body == b"".join(pieces)
-    assert reply.ended
-
-
-async def test_a_body_that_breaks_off_is_not_ended() -> None:
-    caller, reply = _exchange(openai.CHAT)
-
-    with pytest.raises(BrokenAnswerError, match="gone"):
-        await relay_body(caller, Answer([b"half", CutError("gone")]), [(b"content-length", b"8")], None)
-
-    assert reply.body == b"half"
-    assert not reply.ended
-    assert not caller.finished
 
 
 async def test_the_first_byte_is_the_head() -> None:

@@ -1,0 +1,117 @@
+"""Messages out of trees of names and values, whatever the format that they were written in."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from difflib import get_close_matches
+from typing import Any, Generic, TypeVar
+
+from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.message import Message
+
+from tollkeeper.messages.fields import descriptor_of
+from tollkeeper.messages.problems import Problems, printable
+
+N = TypeVar("N")
+Scalar = str | int | float | bool
+
+_WELL_KNOWN = "google.protobuf."
+
+
+class TreeReader(ABC, Generic[N]):
+    """Fills messages from trees of nodes; a format says what its nodes are. A null node leaves a field unset.
+
+    `problems` has everything that is wrong: fields that are unknown, and values of the wrong form. No problem
+    shows a value.
+    """
+
+    not_a_mapping = "must be a mapping of names to values"
+
+    def __init__(self) -> None:
+        self.problems = Problems()
+
+    @abstractmethod
+    def is_null(self, node: N) -> bool:
+        """Return whether a node stands for no value."""
+
+    @abstractmethod
+    def names(self, node: N) -> Iterable[tuple[str, N]] | None:
+        """Return the names of a mapping with what they are, None of another node."""
+
+    @abstractmethod
+    def items(self, node: N) -> Iterable[N] | None:
+        """Return the items of a list, None of another node."""
+
+    @abstractmethod
+    def scalar(self, node: N, field: FieldDescriptor) -> Scalar:
+        """Return a value, not a list or mapping. Raises `ValueError` saying what it must be."""
+
+    @abstractmethod
+    def well_known(self, node: N, message: Any) -> None:
+        """Fill a Timestamp, Duration or FieldMask. Raises `ValueError` saying what it must be."""
+
+    @abstractmethod
+    def wrong(self, path: str, node: N, why: str) -> None:
+        """Add a problem with a node."""
+
+    def fill(self, message: Message, node: N, path: str = "") -> None:
+        """Fill an empty message, which stands at `path`."""
+        if descriptor_of(message).full_name.startswith(_WELL_KNOWN):
+            self._attempt(path, node, lambda: self.well_known(node, message))
+            return
+        named = self.names(node)
+        if named is None:
+            self.wrong(path, node, self.not_a_mapping)
+            return
+        fields = {field.name: field for field in descriptor_of(message).fields}
+        for name, value in named:
+            where = f"{path}.{printable(name)}" if path else printable(name)
+            field = fields.get(name)
+            if field is None:
+                self.wrong(where, value, unknown(name, fields))
+            elif not self.is_null(value):
+                self._field(message, field, value, where)
+
+    def _field(self, message: Message, field: FieldDescriptor, node: N, where: str) -> None:
+        target: Any = getattr(message, field.name)
+        if field.is_repeated:
+            items = self.items(node)
+            if items is None:
+                self.wrong(where, node, "must be a list")
+            for index, item in enumerate(items or ()):
+                if field.message_type is not None:
+                    self.fill(target.add(), item, f"{where}[{index}]")
+                else:
+                    self._scalar(item, field, f"{where}[{index}]", target.append)
+        elif field.message_type is not None:
+            target.SetInParent()
+            self.fill(target, node, where)
+        else:
+            self._scalar(node, field, where, lambda value: setattr(message, field.name, value))
+
+    def _scalar(self, node: N, field: FieldDescriptor, where: str, keep: Any) -> None:
+        if self.names(node) is not None or self.items(node) is not None:
+            self.wrong(where, node, "must be one value, not a list or mapping")
+            return
+
+        def read() -> None:
+            value = self.scalar(node, field)
+            try:
+                keep(value)
+            except (ValueError, TypeError, OverflowError):  # protobuf's; its message shows the value
+                raise ValueError("has a value that is out of range") from None
+
+        self._attempt(where, node, read)
+
+    def _attempt(self, where: str, node: N, read: Any) -> None:
+        try:
+            read()
+        except ValueError as error:
+            self.wrong(where, node, str(error))
+
+
+def unknown(name: str, known: Iterable[str]) -> str:
+    """Return what is wrong with a name that means nothing, with the one that may have been meant."""
+    names = list(known)
+    meant = get_close_matches(name[:64], names, n=1)
+    hint = f"did you mean {meant[0]}?" if meant else f"these are: {', '.join(names) or 'none'}"
+    return f"is not known here; {hint}"

@@ -1,0 +1,24 @@
+"""How long a caller may take for what."""
+
+from dataclasses import dataclass
+
+from tollkeeper_server.domain.listener import HEAD_TIMEOUT_SECONDS
+
+KEEP_ALIVE_SECONDS = 75.0
+QUIET_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class TimeLimits:
+    """Times in seconds that the connections of a listener keep to.
+
+    `head` is for a request's head, from its first byte; for the first head, from connecting. `keep_alive` is
+    how long a connection may go without a request, `quiet` is the same once its listener stops. `linger` is
+    how long a caller that still sends is listened to after the last answer: closing at once would reset the
+    connection, and the answer would be lost (RFC 9112, 9.6).
+    """
+
+    head: float = HEAD_TIMEOUT_SECONDS
+    keep_alive: float = KEEP_ALIVE_SECONDS
+    quiet: float = QUIET_SECONDS
+    linger: float = 5.0
