@@ -1,1 +1,1 @@
-"""The load bench: what the gateway adds to a request, measured beside what it is compared with."""
+"""The load bench: it measures the cost that the gateway adds to a request, beside other servers."""

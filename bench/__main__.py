@@ -1,4 +1,4 @@
-"""`python -m bench`: one run, its tables on standard output and its JSON in a file."""
+"""`python -m bench` makes one run. It writes tables to standard output, and JSON to a file."""
 
 import argparse
 import signal
@@ -33,7 +33,7 @@ _LATEST = Path(__file__).with_name("results") / "latest.json"
 
 
 def main() -> None:
-    """Runs the bench as the command line says; ends with status 1 and a reason if it can't."""
+    """Run the bench by the command line; exit with status 1 and the reason if it fails."""
     options = _options()
     signal.signal(signal.SIGTERM, _leave)
     try:
@@ -50,14 +50,16 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m bench", description="The load bench; see bench/README.md."
     )
-    parser.add_argument("--short", action="store_true", help="prove that it works, in half a minute")
+    parser.add_argument("--short", action="store_true", help="test the bench itself, in half a minute")
     parser.add_argument("--peers", action="store_true", help="compare with LiteLLM's proxy, too")
-    parser.add_argument("--rounds", type=int, help="how often everything is measured")
-    parser.add_argument("--seconds", type=float, help="how long each measurement takes")
-    parser.add_argument("--soak", type=int, help="over how many requests memory is watched")
-    parser.add_argument("--only", metavar="WORD", action="append", help="scenarios with this in their names")
+    parser.add_argument("--rounds", type=int, help="number of times that everything is measured")
+    parser.add_argument("--seconds", type=float, help="seconds for each measurement")
+    parser.add_argument("--soak", type=int, help="number of requests over which memory is measured")
+    parser.add_argument(
+        "--only", metavar="WORD", action="append", help="run only scenarios with this word in their names"
+    )
     parser.add_argument("--transport", default=CHOSEN, help="http1 or MODULE:CLASS")
-    parser.add_argument("--output", type=Path, default=_LATEST, help="where the JSON goes")
+    parser.add_argument("--output", type=Path, default=_LATEST, help="file for the JSON")
     return parser.parse_args()
 
 
@@ -66,7 +68,9 @@ def _plan(options: argparse.Namespace) -> Plan:
     if options.only:
         wanted = {s for s in Scenario if any(word.lower() in s.lower() for word in options.only)}
         if not wanted:
-            raise BenchError("no scenario has that in its name: " + "; ".join(Scenario))
+            raise BenchError(
+                "no scenario has that word in its name; the scenarios are: " + "; ".join(Scenario)
+            )
         plan = replace(plan, scenarios=frozenset(wanted))
     given = {name: value for name in ("rounds", "seconds", "soak") if (value := getattr(options, name))}
     return replace(plan, **given)
@@ -79,7 +83,7 @@ def _run(options: argparse.Namespace, plan: Plan) -> None:
     cores = share_cores()
     machine = describe_machine(cores)
     began, clock = datetime.now(UTC), time.monotonic()
-    cache = ROOT / ".cache"  # on a disk, where a journal lies in earnest
+    cache = ROOT / ".cache"  # on a disk, like the journal in production
     cache.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=cache, prefix="bench-") as name, Processes(Path(name)) as processes:
         directory = Path(name)

@@ -1,4 +1,4 @@
-"""The CPU time that a load costs: its subject's and its upstream's."""
+"""The CPU time that a load costs the subject and the upstream."""
 
 import time
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ _PATIENCE_SECONDS = 15.0
 
 
 def settle(processes: Sequence[Process]) -> float:
-    """Waits until these processes are idle; returns the seconds that it took."""
+    """Wait until these processes are idle; return the seconds waited."""
     began = time.monotonic()
     while time.monotonic() - began < _PATIENCE_SECONDS:
         before = sum(process.cpu().total for process in processes)
@@ -23,9 +23,9 @@ def settle(processes: Sequence[Process]) -> float:
 
 
 class Account:
-    """What a load costs, from the making of this until `close`.
+    """Measures the CPU time of a load, from the construction until `close`.
 
-    The subject's time includes what it puts off until after the load.
+    The subject's time includes work that it defers until after the load.
     """
 
     def __init__(self, contestant: Contestant, traffic: Traffic, upstreams: Upstreams) -> None:
@@ -37,7 +37,7 @@ class Account:
         self.user = self.system = self.upstream = self.catching_up = self.busy = 0.0
 
     def close(self) -> None:
-        """Sets seconds of CPU time, seconds of catching up, and the busy share under load."""
+        """Set the seconds of CPU time, the seconds of deferred work, and the busy share under load."""
         self.upstream = (self._upstream.cpu() - self._upstream_before).total
         if self._subject is None or self._subject_before is None:
             return

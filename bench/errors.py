@@ -1,5 +1,5 @@
-"""What keeps a run from going on."""
+"""The error that ends a run."""
 
 
 class BenchError(Exception):
-    """The bench can't go on; the message says why and what to do."""
+    """The bench can't continue; the message has the reason and the remedy."""

@@ -1,6 +1,6 @@
-"""The gateway with another transport than its own, as a program.
+"""Runs the gateway with another transport than its own.
 
-`python -m bench.gateway TRANSPORT serve ...` is `tollkeeper serve ...`; the gateway knows nothing of it.
+`python -m bench.gateway TRANSPORT serve ...` is `tollkeeper serve ...` with the transport replaced.
 """
 
 import sys

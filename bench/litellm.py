@@ -1,4 +1,4 @@
-"""LiteLLM's proxy, in an environment of its own below .cache."""
+"""LiteLLM's proxy, in its own virtual environment below .cache."""
 
 import subprocess
 import sys
@@ -18,7 +18,7 @@ _START_SECONDS = 90.0
 
 
 def install() -> Path:
-    """Returns the command of the pinned version, which is installed if need be. Raises `BenchError`."""
+    """Return the command of the pinned version, after installing it if needed. Raises `BenchError`."""
     installed = _ENVIRONMENT / f".installed-{VERSION}"
     command = _ENVIRONMENT / "bin" / "litellm"
     if installed.exists():
@@ -44,9 +44,9 @@ def _run(command: list[str]) -> None:
 def start(
     processes: Processes, cores: tuple[int, ...], models: Mapping[str, str], directory: Path
 ) -> tuple[Process, str]:
-    """Starts the proxy with one worker, its models served at those URLs; returns it and its `HOST:PORT`.
+    """Start the proxy with one worker and models at those URLs; return its process and its `HOST:PORT`.
 
-    It has no database: no keys but the master's, and no spend. Raises `BenchError`.
+    It has no database, so it has only the master key and records no usage. Raises `BenchError`.
     """
     command = install()
     settings = {

@@ -16,7 +16,7 @@ _REQUESTS = re.compile(r"(\d+) succeeded, (\d+) failed, (\d+) errored, (\d+) tim
 
 @dataclass(frozen=True, slots=True)
 class H2Figures:
-    """What h2load reports. `bad` are the requests without a good answer."""
+    """h2load's report. `bad` is the number of requests without a good answer."""
 
     requests: int
     bad: int
@@ -34,7 +34,7 @@ def run_h2load(
     streams: int,
     seconds: float,
 ) -> H2Figures:
-    """Posts over that many connections, so many requests at a time on each. Raises `BenchError`."""
+    """Post requests, `streams` at a time on each of `connections` connections. Raises `BenchError`."""
     command = [
         *(path_of(Program.H2LOAD), "--threads", "1", "--duration", str(max(1, round(seconds)))),
         *("--clients", str(connections), "--max-concurrent-streams", str(streams)),
@@ -44,7 +44,7 @@ def run_h2load(
     written = processes.run("h2load", command, cores, seconds + _PATIENCE_SECONDS)
     rate, answers, requests = _RATE.search(written), _ANSWERS.search(written), _REQUESTS.search(written)
     if rate is None or answers is None or requests is None:
-        raise BenchError(f"h2load reported nothing that is known: {written[-500:]}")
+        raise BenchError(f"h2load's report could not be read: {written[-500:]}")
     good = int(answers[1])
     done = good + sum(int(number) for number in answers.groups()[1:])
     lost = sum(int(number) for number in requests.groups()[1:])

@@ -1,8 +1,8 @@
-"""Load of streams: so many at a time, every event of them checked. A program of its own.
+"""A load of many streams at a time, as a program; it checks every event.
 
-Each of the streams at a time is a connection that asks again as soon as its stream has ended. They begin
-spread over the length of one stream. Or they begin at random times, so many at a time on average, whatever
-becomes of those before. When the time is up no more are begun, and those under way end.
+By default, each connection asks for the next stream as soon as its stream has ended, and the first streams
+begin spread over the length of one stream. With `at_random`, streams begin at random times, independent of
+the streams before them. When the time is up, no more streams begin, and those under way end.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ _SEED = 1
 
 
 class _Tally:
-    """Counts, for all streams; times, from `settle` on."""
+    """Counts of all streams, and times of the events since `settle`."""
 
     def __init__(self) -> None:
         self.streams = self.failed = self.lost = self.out_of_order = self.late = 0
@@ -41,13 +41,13 @@ class _Tally:
         self.stretches: array[int] = array("q")
 
     def settle(self) -> None:
-        """Takes the load to be as planned from now on: the first streams are under way, connections made."""
+        """Measure times from now on: connections are made, and the first streams are under way."""
         self.before = len(self.delays)
         for times in (self.first, self.delays, self.stretches):
             del times[:]
 
     def figures(self, seconds: float, events: int, streams: int) -> StreamFigures:
-        """Returns what it all comes to; the rates are those of `events` and `streams` in `seconds`."""
+        """Return the figures; the rates are `events` and `streams` divided by `seconds`."""
         first, delays = percentiles(self.first), percentiles(self.delays)
         stretches = percentiles(self.stretches)
         return StreamFigures(
@@ -70,7 +70,7 @@ class _Tally:
 
 
 def percentiles(values: Sequence[int]) -> list[float]:
-    """Returns the 1st to 99th percentile; zeros if there is nothing to tell."""
+    """Return the 1st to 99th percentile; zeros if there are no values."""
     if len(values) < 2:
         return [float(values[0]) if values else 0.0] * 99
     return statistics.quantiles(values, n=100, method="inclusive")
@@ -80,7 +80,7 @@ class _Slot(asyncio.Protocol):
     """A connection, and the stream it receives."""
 
     def __init__(self, tally: _Tally, request: bytes, next_of: "Callable[[_Slot], None]") -> None:
-        """`next_of` is called when a stream has ended: the connection may be asked again, or closed."""
+        """Call `next_of` when a stream has ended; it asks for another stream or closes the connection."""
         self._tally = tally
         self._request = request
         self._next_of = next_of
@@ -98,16 +98,16 @@ class _Slot(asyncio.Protocol):
         self._done = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Asks for the first stream."""
-        self._transport = cast("asyncio.Transport", transport)  # uvloop's are no subclasses
+        """Ask for the first stream."""
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's transports are no subclasses
         self.ask()
 
     def close(self) -> None:
-        """Closes the connection."""
+        """Close the connection."""
         self._transport.close()
 
     def ask(self) -> None:
-        """Asks for a stream."""
+        """Ask for a stream."""
         self._receiving = True
         self._seen = self._next = self._stretch = self._status = 0
         self._tail = b""
@@ -116,7 +116,7 @@ class _Slot(asyncio.Protocol):
         self._transport.write(self._request)
 
     def data_received(self, data: bytes) -> None:
-        """Takes what has arrived."""
+        """Parse received bytes."""
         self._now = time.monotonic_ns()
         try:
             self._parser.feed_data(data)
@@ -124,11 +124,11 @@ class _Slot(asyncio.Protocol):
             self._transport.abort()
 
     def on_status(self, _: bytes) -> None:
-        """The answer's status is there."""
+        """Keep the answer's status."""
         self._status = self._parser.get_status_code()
 
     def on_body(self, piece: bytes) -> None:
-        """A part of the stream is there."""
+        """Check the events in a part of the stream."""
         if self._tail:
             piece = self._tail + piece
         tally, now, end = self._tally, self._now, 0
@@ -155,13 +155,13 @@ class _Slot(asyncio.Protocol):
             self._done = True
 
     def on_message_complete(self) -> None:
-        """The answer has ended."""
+        """Count the ended stream, and ask for the next."""
         if not self._receiving:
             return
         self._account()
         if self._status == 200:
             self._next_of(self)
-        else:  # whoever refuses is not asked again at once
+        else:  # after a refusal, the next request waits
             asyncio.get_running_loop().call_later(_PAUSE_SECONDS, self._transport.close)
 
     def _account(self) -> None:
@@ -174,7 +174,7 @@ class _Slot(asyncio.Protocol):
         tally.stretches.append(self._stretch)
 
     def connection_lost(self, _: Exception | None) -> None:
-        """Counts what did not come before it broke."""
+        """Count the stream that broke off, if one was under way."""
         if self._receiving:
             self._account()
         if not self.ended.done():
@@ -182,7 +182,7 @@ class _Slot(asyncio.Protocol):
 
 
 class _Load:
-    """The connections that ask, and when."""
+    """The connections of the load, and the times at which they ask for streams."""
 
     def __init__(self, plan: StreamPlan, tally: _Tally) -> None:
         self._plan = plan
@@ -198,7 +198,7 @@ class _Load:
         self.tasks: set[asyncio.Task[None]] = set()
 
     def start(self) -> None:
-        """Begins to ask."""
+        """Start to ask for streams."""
         if self._plan.at_random:
             self.tasks.add(asyncio.create_task(self._ask_at_random()))
             return
@@ -207,7 +207,7 @@ class _Load:
             self.tasks.add(asyncio.create_task(self._keep_asking(number * step)))
 
     def stop(self) -> None:
-        """Lets no more streams begin."""
+        """Start no more streams."""
         self._stopping = True
         for slot in self._idle:
             slot.close()
@@ -218,7 +218,7 @@ class _Load:
             await self._connect()
 
     async def _ask_at_random(self) -> None:
-        loop, chance = asyncio.get_running_loop(), random.Random(_SEED)  # noqa: S311 - the same for all
+        loop, chance = asyncio.get_running_loop(), random.Random(_SEED)  # noqa: S311 - repeatable on purpose
         due = loop.time()
         while True:
             due += chance.expovariate(self._plan.at_a_time / self._plan.spread)
@@ -239,7 +239,7 @@ class _Load:
             slot.ask()
 
     async def _connect(self) -> None:
-        """Asks on a new connection; returns when that is closed."""
+        """Ask on a new connection; return when it is closed."""
         assert self._url.hostname is not None
         try:
             _, slot = await asyncio.get_running_loop().create_connection(

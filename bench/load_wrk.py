@@ -10,11 +10,11 @@ from bench.programs import Program, path_of
 
 _SCRIPT = Path(__file__).with_name("wrk.lua")
 _PATIENCE_SECONDS = 15.0
-_TIMEOUT_SECONDS = 10  # who is slow shows in the latencies; this is for who hangs
+_TIMEOUT_SECONDS = 10  # for subjects that hang; slow ones show in the latencies
 
 
 class WrkFigures(msgspec.Struct, frozen=True):
-    """What wrk's script reports. Latencies are in microseconds, of every answer whatever its status."""
+    """The report of wrk's script. Latencies are in microseconds, of answers with any status."""
 
     requests: int
     microseconds: int
@@ -26,12 +26,12 @@ class WrkFigures(msgspec.Struct, frozen=True):
 
     @property
     def per_second(self) -> float:
-        """Requests per second."""
+        """The number of requests per second."""
         return self.requests / (self.microseconds / 1e6)
 
 
 class WrkPlan(msgspec.Struct, frozen=True):
-    """What to ask. `body` is a file; `pause_ms` lies between two requests of a connection."""
+    """The plan of a load. `body` is a file; `pause_ms` is the pause between a connection's requests."""
 
     url: str
     token: str
@@ -42,12 +42,12 @@ class WrkPlan(msgspec.Struct, frozen=True):
 
 
 def start_wrk(processes: Processes, cores: tuple[int, ...], plan: WrkPlan) -> Process:
-    """Starts the load; `read_figures` waits for it."""
+    """Start the load; `read_figures` waits for it."""
     command = [
         path_of(Program.WRK),
         *("--threads", str(min(plan.connections, len(cores)))),
         *("--connections", str(plan.connections)),
-        *("--duration", f"{max(1, round(plan.seconds))}s"),  # it knows no fractions
+        *("--duration", f"{max(1, round(plan.seconds))}s"),  # wrk takes no fractions
         *("--timeout", f"{_TIMEOUT_SECONDS}s"),
         *("--header", f"Authorization: Bearer {plan.token}"),
         *("--script", str(_SCRIPT), plan.url, "--", str(plan.body), str(plan.pause_ms)),
@@ -56,14 +56,14 @@ def start_wrk(processes: Processes, cores: tuple[int, ...], plan: WrkPlan) -> Pr
 
 
 def read_figures(process: Process, plan: WrkPlan) -> WrkFigures:
-    """Waits for the load to end, and returns what came of it. Raises `BenchError`."""
+    """Wait for the load to end, and return what came of it. Raises `BenchError`."""
     last = process.wait(plan.seconds + _PATIENCE_SECONDS).strip().rpartition("\n")[2]
     try:
         return msgspec.json.decode(last, type=WrkFigures)
     except msgspec.DecodeError:
-        raise BenchError(f"wrk did not report: {process.written()[-500:]}") from None
+        raise BenchError(f"wrk wrote no report: {process.written()[-500:]}") from None
 
 
 def run_wrk(processes: Processes, cores: tuple[int, ...], plan: WrkPlan) -> WrkFigures:
-    """Puts somebody under load, and returns what came of it."""
+    """Run a load to its end; return its figures."""
     return read_figures(start_wrk(processes, cores, plan), plan)

@@ -14,7 +14,7 @@ _BUSY_LOAD = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What figures depend on. `load_before` is the load average of the minute before the run."""
+    """The facts that figures depend on. `load_before` is the load average of the minute before the run."""
 
     processor: str
     cores: int
@@ -27,7 +27,7 @@ class Machine:
 
 
 def describe_machine(cores: Cores) -> Machine:
-    """Looks at the machine."""
+    """Return the facts of this machine."""
     model = re.search(r"model name\s*:\s*(.*)", Path("/proc/cpuinfo").read_text())
     return Machine(
         processor=model[1] if model else platform.machine(),
@@ -42,7 +42,7 @@ def describe_machine(cores: Cores) -> Machine:
 
 
 def doubts(machine: Machine, cores: Cores) -> list[str]:
-    """Says what about a machine makes its figures doubtful."""
+    """Return the reasons why figures of a machine are doubtful."""
     found = []
     if not cores.apart:
         found.append("there is one core only: gateway, load and upstreams take each other's time")

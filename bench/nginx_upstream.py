@@ -1,4 +1,4 @@
-"""The upstream of everything but streams: nginx, serving a fixed answer."""
+"""The upstream of all loads but streams: nginx with a fixed answer."""
 
 from pathlib import Path
 
@@ -10,9 +10,9 @@ ANSWER = "/v1"
 ERRORS = "/errors/v1"
 BODIES = "/bodies/v1"
 
-# `return` answers before the body is read, which providers don't do, and with a large body some
-# clients mind: there, mirroring makes nginx read all of it first, and what it answers instead of
-# the file that it then does not find is a file, too.
+# `return` answers before the body is read. Providers don't do that, and some clients fail on it with a
+# large body. For bodies, mirroring therefore makes nginx read all of it first; the file that nginx then
+# looks for does not exist, and another file is its answer instead.
 _CONFIGURATION = """
 daemon off;
 master_process off;
@@ -54,9 +54,9 @@ http {{
 
 
 def start_nginx(processes: Processes, cores: tuple[int, ...], directory: Path) -> tuple[Process, str]:
-    """Starts it, and returns it with its `HOST:PORT`.
+    """Start nginx; return its process and its `HOST:PORT`.
 
-    Requests below `ERRORS` fail half of the time; below `BODIES` their bodies are read to the end.
+    Half of the requests below `ERRORS` fail; below `BODIES` the body is read to its end.
     """
     directory.mkdir()
     port = free_port()

@@ -1,7 +1,7 @@
-"""What is sent and answered: chat completions, plain and streamed.
+"""The requests and answers of the loads: chat completions, plain and streamed.
 
-An event of a stream carries its number and when it was sent, so that whoever receives it can tell
-whether it was lost, out of order or late. The clock is the machine's monotonic one, in nanoseconds.
+An event of a stream carries its number and the time when it was sent, so that the receiver can find lost,
+misordered and late events. Times are nanoseconds of the machine's monotonic clock.
 """
 
 import re
@@ -9,15 +9,15 @@ import re
 import msgspec
 
 EVENTS = 50
-"""How many numbered events a stream has."""
+"""The number of numbered events in a stream."""
 
 INTERVAL_MS = 5
-"""How far apart they are."""
+"""The time between two events."""
 
 _TEXT = "The quick brown fox jumps over the lazy dog, and the dog does not mind at all. "
 
 EVENT = re.compile(rb'"content": ?"(\d{4}) (\d{20})"')
-"""Finds an event's number and time, also after somebody has written its JSON anew."""
+"""Finds an event's number and time, also if a subject has re-encoded its JSON."""
 
 _CHUNK = (
     b'data: {"id":"chatcmpl-bench","object":"chat.completion.chunk","created":1700000000,"model":"bench",'
@@ -35,7 +35,7 @@ _DONE = b"data: [DONE]\n\n"
 
 
 def chat_request(model: str, size: int, *, stream: bool = False) -> bytes:
-    """Returns a chat request of `size` bytes, or of the least that it needs."""
+    """Return a chat request of `size` bytes, or of the least possible size if that is larger."""
     bare = _request(model, "", stream=stream)
     wanted = max(size - len(bare), 1)
     return _request(model, (_TEXT * (wanted // len(_TEXT) + 1))[:wanted], stream=stream)
@@ -48,7 +48,7 @@ def _request(model: str, text: str, *, stream: bool) -> bytes:
 
 
 def chat_answer() -> bytes:
-    """Returns a chat completion as OpenAI answers it, some 700 bytes."""
+    """Return a chat completion in OpenAI's form, about 700 bytes."""
     message: dict[str, object] = {
         "role": "assistant",
         "content": _TEXT * 4,
@@ -69,18 +69,18 @@ def chat_answer() -> bytes:
 
 
 def error_answer() -> bytes:
-    """Returns a provider's error."""
+    """Return a provider's error."""
     error = {"message": "The server had an error", "type": "server_error", "param": None, "code": None}
     return msgspec.json.encode({"error": error})
 
 
 def event(number: int, sent: int) -> bytes:
-    """Returns one numbered event, sent at `sent`, as a chunk of HTTP's chunked coding."""
+    """Return a numbered event with the time `sent`, as a chunk of HTTP's chunked coding."""
     return _in_chunk % (number, sent)
 
 
 def stream_end(*, usage: bool) -> bytes:
-    """Returns what follows the last numbered event, and the end of the answer."""
+    """Return the bytes after the last numbered event, to the end of the answer."""
     last = _STOP + (_USAGE if usage else b"") + _DONE
     return b"%x\r\n%b\r\n0\r\n\r\n" % (len(last), last)
 

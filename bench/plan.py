@@ -1,4 +1,4 @@
-"""What a run measures, and for how long."""
+"""The plan of a run: the scenarios to measure, and for how long."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -31,29 +31,29 @@ class Scenario(StrEnum):
 
 
 CHAT = {Scenario.CHAT_1: 1, Scenario.CHAT_32: 32, Scenario.CHAT_256: 256}
-"""Connections."""
+"""Numbers of connections."""
 
 STREAMS = {Scenario.STREAMS_200: 200, Scenario.STREAMS_400: 400, Scenario.STREAMS_800: 800}
-"""Streams at a time."""
+"""Numbers of streams at a time."""
 
 BODIES = {Scenario.BODY_1: 1_000, Scenario.BODY_100: 100_000, Scenario.BODY_1000: 1_000_000}
-"""Bytes."""
+"""Sizes in bytes."""
 
 CONSOLE = (Scenario.HTTP1_CONSOLE, Scenario.HTTP2_CONSOLE)
 SOAK = (Scenario.SOAK_BEGIN, Scenario.SOAK_100K, Scenario.SOAK_END)
 RULES = 1_000
 SMALL_REQUEST = 200
-"""Bytes of a chat request, unless its size is what is measured."""
+"""Bytes of a chat request, unless the scenario sets the size."""
 
 BASELINE = 100_000
-"""The request from which on memory must not grow."""
+"""The number of requests after which memory must not grow."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A run: how often everything is measured, for how many seconds each, and what.
+    """A run: the number of rounds, the seconds of each measurement, and the loads.
 
-    `soak` is how many requests memory is watched over.
+    `soak` is the number of requests over which memory is measured.
     """
 
     rounds: int
@@ -81,4 +81,4 @@ SHORT = Plan(
     soak=0,
     warm_up=False,
 )
-"""Proves that the bench works, and measures nothing that could be relied on."""
+"""A plan that tests the bench itself; its figures mean nothing."""

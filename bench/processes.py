@@ -1,4 +1,4 @@
-"""The processes of a run: pinned to cores, measured from /proc, and ended with it whatever happens.
+"""The processes of a run: pinned to cores, measured from /proc, and ended with the run in any case.
 
 Only for Linux.
 """
@@ -27,33 +27,33 @@ _CONFIGURES = re.compile(r"TOLLKEEPER_|MANAGEMENT_TOKEN|OPENAI_|LITELLM_|.*_PROX
 
 @dataclass(frozen=True, slots=True)
 class Cores:
-    """Where processes run: what is measured on one core, load and upstreams on the others."""
+    """The cores of a run: one for the measured process, the others for load and upstreams."""
 
     gateway: tuple[int, ...]
     load: tuple[int, ...]
 
     @property
     def apart(self) -> bool:
-        """Whether load and gateway don't take each other's time."""
+        """Whether load and gateway have different cores."""
         return not set(self.gateway) & set(self.load)
 
 
 def share_cores() -> Cores:
-    """Returns the last core that this process may use for the gateway, and the others for the load."""
+    """Return the last core that this process may use for the gateway, and the others for the load."""
     allowed = sorted(os.sched_getaffinity(0))
     return Cores(tuple(allowed[-1:]), tuple(allowed[:-1] or allowed))
 
 
 @dataclass(frozen=True, slots=True)
 class Cpu:
-    """CPU time that a process has used so far, all its threads, in seconds."""
+    """The CPU time of a process so far, of all its threads, in seconds."""
 
     user: float
     system: float
 
     @property
     def total(self) -> float:
-        """User and system time."""
+        """The sum of user and system time."""
         return self.user + self.system
 
     def __sub__(self, other: "Cpu") -> "Cpu":
@@ -61,7 +61,7 @@ class Cpu:
 
 
 class Process:
-    """A process that was started, and what it writes."""
+    """A process, and its output."""
 
     def __init__(self, name: str, popen: "subprocess.Popen[bytes]", log: Path) -> None:
         self.name = name
@@ -71,11 +71,11 @@ class Process:
 
     @property
     def running(self) -> bool:
-        """Whether it has not ended."""
+        """Whether the process has not ended."""
         return self._popen.poll() is None
 
     def wait_for(self, pattern: str, seconds: float = _START_SECONDS) -> re.Match[str]:
-        """Returns the first match in what it has written. Raises `BenchError` if it ends or dawdles."""
+        """Return the first match in the output. Raises `BenchError` if the process ends or is too slow."""
         deadline = time.monotonic() + seconds
         while True:
             ended = not self.running
@@ -85,7 +85,7 @@ class Process:
             self._check(ended, deadline)
 
     def wait_listening(self, port: int, seconds: float = _START_SECONDS) -> None:
-        """Waits until it accepts connections on 127.0.0.1. Raises `BenchError` if it ends or dawdles."""
+        """Wait until 127.0.0.1 accepts connections. Raises `BenchError` if it ends or is too slow."""
         deadline = time.monotonic() + seconds
         while True:
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
@@ -99,7 +99,7 @@ class Process:
         time.sleep(0.02)
 
     def wait(self, seconds: float) -> str:
-        """Waits for it to end by itself, and returns what it wrote. Raises `BenchError` if it fails."""
+        """Wait for the process to end by itself; return its output. Raises `BenchError` if it fails."""
         try:
             status = self._popen.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -110,31 +110,31 @@ class Process:
         return self.written()
 
     def written(self) -> str:
-        """Returns what it wrote so far, to either output."""
+        """Return its output so far, standard output and standard error."""
         return self.log.read_text(errors="replace")
 
     def cpu(self) -> Cpu:
-        """Returns the CPU time it has used so far."""
+        """Return its CPU time so far."""
         after_name = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
         user, system = after_name[11:13]
         return Cpu(int(user) / _TICKS, int(system) / _TICKS)
 
     def resident(self) -> int:
-        """Returns its memory in RAM, in bytes."""
+        """Return its memory in RAM, in bytes."""
         return int(Path(f"/proc/{self.pid}/statm").read_text().split()[1]) * _PAGE
 
     def kill(self) -> None:
-        """Ends it, and waits until it has."""
+        """End the process, and wait for its end."""
         if self.running:
             self._popen.kill()
         self._popen.wait()
 
 
 class Processes:
-    """Every process of a run. Leaving the context ends them all; if this process is killed, so are they."""
+    """The processes of a run. They end when the context is left, or when this process is killed."""
 
     def __init__(self, directory: Path) -> None:
-        """Takes the folder of their logs."""
+        """Take the folder for their logs."""
         self._directory = directory
         self._started: list[Process] = []
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -145,7 +145,7 @@ class Processes:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for process in self._started:  # what they would tidy up is thrown away with the run's folder
+        for process in self._started:  # without their clean-up: the run's folder is deleted
             process.kill()
 
     def start(
@@ -155,7 +155,7 @@ class Processes:
         cores: Sequence[int],
         environment: Mapping[str, str] | None = None,
     ) -> Process:
-        """Starts a command on some cores, in the folder of the repository."""
+        """Start a command on some cores, in the folder of the repository."""
         log = self._directory / f"{name}-{len(self._started)}.log"
         pinned = [
             *(path_of(Program.SETPRIV), "--pdeathsig", "KILL", "--"),
@@ -176,7 +176,7 @@ class Processes:
         return process
 
     def run(self, name: str, command: Sequence[str], cores: Sequence[int], seconds: float) -> str:
-        """Runs a command on some cores, and returns what it writes.
+        """Run a command on some cores, and return its output.
 
         Raises `BenchError` if it fails or takes longer than `seconds`.
         """
@@ -190,12 +190,12 @@ class Processes:
 
 
 def clean_environment() -> dict[str, str]:
-    """Returns this process's environment without what would configure what is measured."""
+    """Return this process's environment without variables that configure the subjects."""
     return {name: value for name, value in os.environ.items() if not _CONFIGURES.match(name)}
 
 
 def free_port() -> int:
-    """Returns a port of 127.0.0.1 that was free a moment ago."""
+    """Return a port of 127.0.0.1 that was free a moment ago."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port: int = listening.getsockname()[1]
         return port

@@ -1,4 +1,4 @@
-"""The programs of the system that a run needs, and where they come from."""
+"""The system's programs that a run needs, and the packages that have them."""
 
 import shutil
 from enum import StrEnum
@@ -28,13 +28,13 @@ REQUIRED = (Program.WRK, Program.NGINX, Program.TASKSET, Program.SETPRIV)
 
 
 def find(program: Program) -> str | None:
-    """Returns the path of a program, None if it is not installed."""
-    # Debian keeps nginx in a folder that is not on everybody's PATH.
+    """Return the path of a program; None if it is not installed."""
+    # Debian installs nginx in a folder that is not on every PATH.
     return shutil.which(program) or shutil.which(program, path="/usr/sbin:/usr/local/sbin")
 
 
 def path_of(program: Program) -> str:
-    """Returns the path of a program. Raises `BenchError` saying how to install it."""
+    """Return the path of a program. Raises `BenchError` with the way to install it."""
     path = find(program)
     if path is None:
         raise BenchError(f"{program} is not installed; {remedy([program])}")
@@ -42,11 +42,11 @@ def path_of(program: Program) -> str:
 
 
 def missing(programs: tuple[Program, ...] = REQUIRED) -> list[Program]:
-    """Returns which of these programs are not installed."""
+    """Return those of these programs that are not installed."""
     return [program for program in programs if find(program) is None]
 
 
 def remedy(programs: list[Program]) -> str:
-    """Says how to install programs."""
+    """Return the way to install programs, for a message."""
     packages = sorted({_PACKAGES[program] for program in programs})
     return f"install it (Debian, Ubuntu): apt-get install -y --no-install-recommends {' '.join(packages)}"

@@ -1,4 +1,4 @@
-"""From what a load reports to the figures of a run."""
+"""Turns the reports of loads into the figures of a run."""
 
 from collections.abc import Mapping
 
@@ -12,13 +12,13 @@ from bench.subjects import Subject
 
 
 class Recorder:
-    """Adds figures to results, and warns of requests that failed."""
+    """Adds figures to the results, and warnings about failed requests."""
 
     def __init__(self, results: Results) -> None:
         self._results = results
 
     def add(self, scenario: Scenario, subject: Subject, values: Mapping[Metric, float]) -> None:
-        """Adds the figures of one measurement."""
+        """Add the figures of one measurement."""
         for metric, value in values.items():
             self._results.add(scenario, subject, metric, value)
         if values.get(Metric.BAD):
@@ -27,7 +27,7 @@ class Recorder:
     def add_requests(
         self, scenario: Scenario, subject: Subject, figures: WrkFigures, account: Account, *, errors: bool
     ) -> None:
-        """Adds what wrk measured; `errors` says that half of the answers are meant to be errors."""
+        """Add wrk's figures; with `errors`, half of the answers are errors on purpose."""
         values = {
             Metric.REQUESTS_PER_SECOND: figures.per_second,
             **_costs(account, figures.requests, Metric.REQUESTS_PER_CPU_SECOND),
@@ -41,7 +41,7 @@ class Recorder:
             self._results.warn(f"{scenario}: {share:.0%} of {subject}'s answers were errors")
 
     def add_h2(self, scenario: Scenario, subject: Subject, figures: H2Figures, account: Account) -> None:
-        """Adds what h2load measured."""
+        """Add h2load's figures."""
         values = {
             Metric.REQUESTS_PER_SECOND: figures.per_second,
             **_costs(account, figures.requests, Metric.REQUESTS_PER_CPU_SECOND),
@@ -52,7 +52,7 @@ class Recorder:
     def add_streams(
         self, scenario: Scenario, subject: Subject, at_a_time: int, figures: StreamFigures, account: Account
     ) -> None:
-        """Adds what the load of streams measured."""
+        """Add the figures of a load of streams."""
         values = {
             Metric.AT_A_TIME: at_a_time,
             Metric.EVENTS_PER_SECOND: figures.events_per_second,
@@ -74,7 +74,7 @@ def _costs(account: Account, units: int, per_cpu_second: Metric) -> dict[Metric,
     micro = 1e6 / max(units, 1)
     costs = {Metric.UPSTREAM_CPU: account.upstream * micro}
     cpu = account.user + account.system
-    if cpu:  # the upstreams themselves have no subject's process
+    if cpu:  # without a subject, the load goes to the upstreams themselves
         costs[per_cpu_second] = units / cpu
         costs[Metric.CPU_USER] = account.user * micro
         costs[Metric.CPU_SYSTEM] = account.system * micro

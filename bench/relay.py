@@ -1,6 +1,6 @@
-"""The bare relay: uvicorn, a raw ASGI application and the transport, and nothing else.
+"""The bare relay, a program of uvicorn, a raw ASGI application and the transport, and nothing else.
 
-What the gateway would reach if it had no features. A program of its own.
+It shows the speed that a gateway without features would have.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from tollkeeper_server.snapshot.model import Header
 
 from bench.transports import CHOSEN, load_transport
 
-_Message = MutableMapping[str, Any]  # as ASGI has it
+_Message = MutableMapping[str, Any]  # ASGI's type
 _HOP_BY_HOP = {b"connection", b"keep-alive", b"te", b"trailer", b"transfer-encoding", b"upgrade"}
 _OF_THE_TRANSPORT = _HOP_BY_HOP | {b"host", b"content-length"}
 _TIMEOUTS = Timeouts(connect=10, first_byte=600, idle=300, total=3600)
@@ -24,10 +24,10 @@ _BACKLOG = 4096
 
 
 class Relay:
-    """Sends every request to one of two upstreams, and its answer back."""
+    """Forwards every request to one of two upstreams, and returns the answer."""
 
     def __init__(self, transport: Transport, plain: str, streams: str) -> None:
-        """Takes the URLs of the upstreams of streams, which have paths of their own, and of the rest."""
+        """Take the URLs of the upstream of streams, which has its own paths, and of the other upstream."""
         self._transport = transport
         self._plain = plain
         self._streams = streams
@@ -38,7 +38,7 @@ class Relay:
         receive: Callable[[], Awaitable[_Message]],
         send: Callable[[_Message], Awaitable[None]],
     ) -> None:
-        """Serves one request, as ASGI 3 says."""
+        """Serve one request by ASGI 3."""
         message = await receive()
         body: bytes = message["body"]
         while message.get("more_body"):
@@ -94,7 +94,7 @@ async def _main(transport: str, plain: str, streams: str) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="A relay without features.")
     parser.add_argument("--transport", default=CHOSEN)
-    parser.add_argument("--plain", required=True, help="URL of the upstream of everything but streams")
+    parser.add_argument("--plain", required=True, help="URL of the upstream of all requests but streams")
     parser.add_argument("--streams", required=True, help="URL of the upstream of streams")
     options = parser.parse_args()
     uvloop.run(_main(options.transport, options.plain, options.streams))

@@ -36,7 +36,7 @@ class Row(msgspec.Struct, frozen=True):
 
 
 class Comparison(msgspec.Struct, frozen=True):
-    """Tollkeeper's figure beside another's: divided by it, or (`added`) less it, paired by round."""
+    """Tollkeeper's figure divided by another subject's or, if `added`, minus that; paired by round."""
 
     scenario: Scenario
     metric: Metric
@@ -47,7 +47,7 @@ class Comparison(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct, frozen=True):
-    """All that a run tells."""
+    """All results of a run."""
 
     schema: int
     began: datetime
@@ -65,7 +65,7 @@ class Report(msgspec.Struct, frozen=True):
 def make_report(
     results: Results, plan: Plan, machine: Machine, *, transport: str, began: datetime, seconds: float
 ) -> Report:
-    """Puts together what a run tells."""
+    """Return the report of a run."""
     return Report(
         schema=SCHEMA,
         began=began,
@@ -103,12 +103,12 @@ def _comparison(
 
 
 def encode(report: Report) -> bytes:
-    """Returns the report as JSON."""
+    """Return the report as JSON."""
     return msgspec.json.format(msgspec.json.encode(report), indent=1) + b"\n"
 
 
 def tell(report: Report) -> str:
-    """Returns the report as tables."""
+    """Return the report as tables."""
     machine = report.machine
     heading = (
         f"Tollkeeper {machine.revision}, transport {report.transport}, Python {machine.python}\n"
@@ -124,7 +124,7 @@ def tell(report: Report) -> str:
             parts.append(f"{scenario}\n{_table(rows)}")
     parts += [_tell_comparisons(report.comparisons), _tell_targets(report.targets)]
     if report.warnings:
-        parts.append("What makes figures doubtful\n" + "\n".join(f"- {text}" for text in report.warnings))
+        parts.append("Reasons to doubt the figures\n" + "\n".join(f"- {text}" for text in report.warnings))
     return "\n\n".join(parts)
 
 

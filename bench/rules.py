@@ -1,7 +1,7 @@
-"""`python -m bench.rules`: what it takes to find the rule that counts, among few and among many.
+"""`python -m bench.rules` measures the time to find a request's rule, among few and among many rules.
 
-Rules are of every kind in equal parts; of each kind, what some of its rules match is asked for in turn.
-Microseconds are the least of some repetitions: what disturbs a measurement only ever adds to it.
+There are as many rules of each kind; for each kind, requests that match some of its rules are asked in turn.
+Microseconds are the least of several repetitions, because disturbances can only add to a measurement.
 """
 
 import time
@@ -16,7 +16,7 @@ from bench.errors import BenchError
 _COUNTS = (10, 1_000, 10_000)
 _REPETITIONS = 7
 _ASKED = 50
-"""How many of a kind's rules are asked for in turn."""
+"""The number of rules of a kind that are asked for in turn."""
 _LOOPS = 40
 
 _HEADERS = {
@@ -30,7 +30,7 @@ _HEADERS = {
 
 _Request = tuple[str, Mapping[bytes, bytes]]
 
-# For a number, a rule of the kind and a request that it matches.
+# Functions that return, for a number, a rule of the kind and a request that it matches.
 _KINDS: dict[str, tuple[Callable[[int], Rule], Callable[[int], _Request]]] = {
     "static": (
         lambda n: Rule(group=f"s{n}", path=f"/static/t{n}/v1/chat/completions"),
@@ -81,7 +81,7 @@ def _cost(rules: Rules, requests: list[_Request]) -> float:
 
 
 def measure(count: int) -> tuple[float, dict[str, float]]:
-    """Returns milliseconds for compiling so many rules, and microseconds for each `find` by kind."""
+    """Return the milliseconds to compile `count` rules, and the microseconds of a `find` by kind."""
     given = _rules(count)
     began = time.perf_counter()
     rules = compile_rules(given)
@@ -99,7 +99,7 @@ def measure(count: int) -> tuple[float, dict[str, float]]:
 
 
 def main() -> None:
-    """Prints what the module's text says, and the time that compiling takes."""
+    """Print the time of a `find` by kind, and the time to compile the rules."""
     measured = [measure(count) for count in _COUNTS]
     rows = [["compiling, ms", *(compiling for compiling, _ in measured)]]
     rows += [[kind, *(costs[kind] for _, costs in measured)] for kind in measured[0][1]]

@@ -1,4 +1,4 @@
-"""The scenarios: each puts the subjects under one kind of load, one after the other."""
+"""The scenarios: each puts one subject after the other under one kind of load."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -30,12 +30,12 @@ _MB = 1e6
 _OWN_CORE_PERCENT = 90
 _STREAM_ROOM = 1.2
 
-# What LiteLLM's proxy is slow at would only make wrk time out.
+# The scenarios for LiteLLM's proxy; in others it is so slow that wrk times out.
 _PEERS_TAKE = {Scenario.CHAT_1, Scenario.CHAT_32, Scenario.STREAMS_200, Scenario.ERRORS}
 
 
 class Bench:
-    """One run over subjects that are there."""
+    """One run, over subjects that were started."""
 
     def __init__(
         self,
@@ -48,7 +48,7 @@ class Bench:
         directory: Path,
         say: Callable[[str], None],
     ) -> None:
-        """`directory` is for bodies; `say` is told what is going on."""
+        """Take a `directory` for bodies, and `say`, which is called with messages on the progress."""
         self._plan = plan
         self._processes = processes
         self._cores = cores
@@ -64,7 +64,7 @@ class Bench:
         self._recorder = Recorder(self.results)
 
     def run(self) -> Results:
-        """Measures everything that the plan says."""
+        """Measure everything in the plan."""
         if self._plan.warm_up:
             self._warm_up()
         if Scenario.OPEN_STREAMS in self._plan.scenarios:
@@ -112,7 +112,7 @@ class Bench:
             case _:
                 return
         self._say(f"round {number + 1}: {scenario}")
-        # Whoever comes first finds another machine than whoever comes last.
+        # The order changes from round to round: the first subject finds the machine in another state.
         order = [subject for subject in Subject if subject in self._subjects and subject != Subject.CONSOLE]
         order = order[number % len(order) :] + order[: number % len(order)]
         for subject in order:
@@ -214,7 +214,7 @@ class Bench:
             self.results.warn(f"{scenario}: {contestant.subject} did not serve the bodies well: {sent}")
 
     def _find_half_load(self) -> int:
-        # As many streams as make half of the events that the gateway carried when it had too many.
+        # The number of streams that make half of the events that the gateway carried under full load.
         for scenario in reversed(STREAMS):
             carried = self.results.get(scenario, Subject.TOLLKEEPER, Metric.EVENTS_PER_SECOND)
             if carried is not None:

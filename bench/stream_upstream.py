@@ -1,7 +1,7 @@
-"""The upstream of streams: numbered events, so many milliseconds apart. A program of its own.
+"""The upstream of streams, a program that sends numbered events at intervals.
 
-`POST /every-5ms/v1/chat/completions` is answered with `payloads.EVENTS` events 5 ms apart. It sends a
-usage chunk to those who ask, as providers do.
+It answers `POST /every-5ms/v1/chat/completions` with `payloads.EVENTS` events 5 ms apart. Like providers,
+it sends a usage chunk if the request asks for one.
 """
 
 import asyncio
@@ -20,13 +20,13 @@ _INTERVAL = re.compile(rb"/every-(\d+)ms/")
 _HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
 _NOT_FOUND = b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n"
 _BACKLOG = 4096
-# Streams of many servers do not send all at once, as those would that wait for the same millisecond.
+# Ticks are finer than a millisecond, so that streams do not all send at the same time: real ones don't.
 _TICKS_OF_MS = 4
 _TICK_NS = 1_000_000 // _TICKS_OF_MS
 
 
 class _Wheel:
-    """Runs every stream that is due, one tick after the other; it never skips one."""
+    """Runs the streams that are due, tick by tick; it never skips a tick."""
 
     def __init__(self) -> None:
         self._due: dict[int, list[_Stream]] = {}
@@ -34,11 +34,11 @@ class _Wheel:
         self._tick = 0
 
     def add(self, stream: "_Stream") -> None:
-        """Lets a stream's next event be sent one interval from now."""
+        """Schedule a stream's next event, one interval from now."""
         self._due.setdefault(self._tick + stream.interval, []).append(stream)
 
     def turn(self) -> None:
-        """Runs what is due by now."""
+        """Run the streams that are due by now."""
         now = (time.monotonic_ns() - self._began) // _TICK_NS
         while self._tick <= now:
             for stream in self._due.pop(self._tick, ()):
@@ -48,7 +48,7 @@ class _Wheel:
 
 
 class _Stream(asyncio.Protocol):
-    """A connection, and the stream it is being answered with."""
+    """A connection, and the stream that is sent on it."""
 
     def __init__(self, wheel: _Wheel) -> None:
         self._wheel = wheel
@@ -59,31 +59,31 @@ class _Stream(asyncio.Protocol):
         self._number = 0
         self._end = b""
         self.interval = 0
-        """Ticks from one event to the next."""
+        """The number of ticks from one event to the next."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Takes a new connection."""
-        self._transport = cast("asyncio.Transport", transport)  # uvloop's are no subclasses
+        """Take a new connection."""
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's transports are no subclasses
 
     def data_received(self, data: bytes) -> None:
-        """Takes what was sent."""
+        """Parse received bytes."""
         self._parser.feed_data(data)
 
     def on_message_begin(self) -> None:
-        """A request begins."""
+        """Begin a request."""
         self._url = b""
         self._body.clear()
 
     def on_url(self, url: bytes) -> None:
-        """A part of its URL is there."""
+        """Take a part of the request's URL."""
         self._url += url
 
     def on_body(self, body: bytes) -> None:
-        """A part of its body is there."""
+        """Take a part of the request's body."""
         self._body += body
 
     def on_message_complete(self) -> None:
-        """It is there as a whole: the first event is sent at once."""
+        """Answer the complete request: send the first event at once."""
         interval = _INTERVAL.match(self._url)
         if interval is None:
             self._transport.write(_NOT_FOUND)
@@ -95,7 +95,7 @@ class _Stream(asyncio.Protocol):
         self._wheel.add(self)
 
     def send_next(self) -> bool:
-        """Sends the next event; tells whether there are more."""
+        """Send the next event; return whether more follow."""
         if self._transport.is_closing():
             return False
         number = self._number

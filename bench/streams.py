@@ -1,4 +1,4 @@
-"""Load of streams, as the bench asks for it: the program is `load_streams.py`."""
+"""Starts a load of streams, which the program `load_streams.py` makes, and reads its figures."""
 
 import sys
 
@@ -7,14 +7,13 @@ import msgspec
 from bench.processes import Process, Processes
 
 PATIENCE_SECONDS = 20.0
-"""How long streams may take to end after no more begin."""
+"""The longest time that streams may take to end after the last one began."""
 
 
 class StreamPlan(msgspec.Struct, frozen=True):
-    """What to ask. `spread` is the seconds over which the first streams begin.
+    """The plan of a load. `spread` is the seconds over which the first streams begin.
 
-    With `at_random`, a stream begins whenever chance has it, as often as makes `at_a_time` if each takes
-    `spread` seconds.
+    With `at_random`, streams begin at random times, `at_a_time` of them in `spread` seconds on average.
     """
 
     url: str
@@ -27,12 +26,12 @@ class StreamPlan(msgspec.Struct, frozen=True):
 
 
 class StreamFigures(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of it.
+    """The figures of a load.
 
-    Rates are those of the time from when the first streams have begun until no more are begun; times are
-    of all that comes after the same moment, counts of all there is. `delay_…` is what an event took from
-    the upstream, `first_…` the time from asking to the first event, `stretch_…` by how much the gap
-    between two events was longer here than at the upstream, the worst of each stream.
+    Rates are measured from the time when the first streams have begun until no more begin; times are of all
+    events after the first streams have begun; counts are of all events. `delay_…` is the time of an event
+    from the upstream, `first_…` the time from the request to the first event, `stretch_…` the most by which
+    a gap between two events of a stream was longer here than at the upstream.
     """
 
     streams: int
@@ -53,12 +52,12 @@ class StreamFigures(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def start_streams(processes: Processes, cores: tuple[int, ...], plan: StreamPlan) -> Process:
-    """Starts the load; `read_figures` waits for it."""
+    """Start the load; `read_figures` waits for it."""
     encoded = msgspec.json.encode(plan).decode()
     return processes.start("load-streams", [sys.executable, "-m", "bench.load_streams", encoded], cores)
 
 
 def read_figures(process: Process, plan: StreamPlan) -> StreamFigures:
-    """Waits for the load to end, and returns what came of it. Raises `BenchError`."""
+    """Wait for the load to end, and return what came of it. Raises `BenchError`."""
     written = process.wait(plan.spread + plan.seconds + PATIENCE_SECONDS + 20)
     return msgspec.json.decode(written.splitlines()[-1], type=StreamFigures)

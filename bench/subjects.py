@@ -1,4 +1,4 @@
-"""What is compared: the upstreams themselves, the bare relay, the gateway, and LiteLLM's proxy."""
+"""The subjects to compare: the upstreams themselves, the bare relay, the gateway, LiteLLM's proxy."""
 
 import secrets
 import sys
@@ -15,12 +15,12 @@ from bench.processes import Cores, Process, Processes
 from bench.transports import CHOSEN
 
 _SLOW_INTERVAL_MS = 100
-_NO_TOKEN = "none"  # noqa: S105 - what is sent to those who ask for no token
+_NO_TOKEN = "none"  # noqa: S105 - for subjects that need no token
 _COMPLETIONS = "/chat/completions"
 
 
 class Subject(StrEnum):
-    """Who is measured."""
+    """The measured servers."""
 
     DIRECT = "direct"
     RELAY = "bare relay"
@@ -31,34 +31,34 @@ class Subject(StrEnum):
 
 
 class Traffic(StrEnum):
-    """What is asked for. The names of models end in these."""
+    """The kinds of traffic. The names of models end in these."""
 
     CHAT = "chat"
     ERRORS = "errors"
     """Half of the answers are errors."""
     BODIES = "bodies"
-    """The upstream reads what it is sent, to the end, before it answers."""
+    """The upstream reads a body to its end before it answers."""
     STREAM = "stream"
     SLOW_STREAM = "slow-stream"
-    """Events come so far apart that many streams can be open at once."""
+    """The intervals of events are long, so that many streams can be open at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Upstreams:
-    """Where the upstreams are, `http://HOST:PORT` and a path; the processes that serve them."""
+    """The URLs of the upstreams, `http://HOST:PORT` and a path, and the processes that serve them."""
 
     urls: dict[Traffic, str]
     plain: Process
     streams: Process
 
     def serving(self, traffic: Traffic) -> Process:
-        """Returns the process that answers such traffic."""
+        """Return the process of the upstream for a kind of traffic."""
         return self.streams if traffic in {Traffic.STREAM, Traffic.SLOW_STREAM} else self.plain
 
 
 @dataclass(frozen=True, slots=True)
 class Contestant:
-    """One that can be put under load. `process` is None for the upstreams themselves."""
+    """A subject that can be put under load. `process` is None for the upstreams themselves."""
 
     subject: Subject
     token: str
@@ -66,17 +66,17 @@ class Contestant:
     process: Process | None
 
     def url(self, traffic: Traffic) -> str:
-        """Returns where to post such a request."""
+        """Return the URL to post a request to."""
         return self.urls[traffic] + _COMPLETIONS
 
 
 def model_of(traffic: Traffic) -> str:
-    """Returns the model by which a gateway finds the upstream of such traffic."""
+    """Return the model by which a gateway finds the upstream for a kind of traffic."""
     return f"bench-{traffic}"
 
 
 def start_upstreams(processes: Processes, cores: Cores, directory: Path) -> Upstreams:
-    """Starts the upstreams, beside the load."""
+    """Start the upstreams, on the cores of the load."""
     plain, address = nginx_upstream.start_nginx(processes, cores.load, directory / "nginx")
     streams = processes.start("streams", [sys.executable, "-m", "bench.stream_upstream"], cores.load)
     numbered = streams.wait_for(r"ready: (\S+)")[1]
@@ -91,12 +91,12 @@ def start_upstreams(processes: Processes, cores: Cores, directory: Path) -> Upst
 
 
 def direct(upstreams: Upstreams) -> Contestant:
-    """Returns the upstreams themselves."""
+    """Return the upstreams themselves as a subject."""
     return Contestant(Subject.DIRECT, _NO_TOKEN, upstreams.urls, None)
 
 
 def start_relay(processes: Processes, cores: Cores, upstreams: Upstreams, transport: str) -> Contestant:
-    """Starts the bare relay."""
+    """Start the bare relay."""
     origins = {traffic: url[: url.index("/", len("http://"))] for traffic, url in upstreams.urls.items()}
     process = processes.start(
         "relay",
@@ -114,7 +114,7 @@ def start_relay(processes: Processes, cores: Cores, upstreams: Upstreams, transp
 def start_tollkeeper(
     processes: Processes, cores: Cores, upstreams: Upstreams, directory: Path, transport: str
 ) -> tuple[Contestant, Contestant]:
-    """Starts the gateway, everything on, and configures it; returns its data plane and its console."""
+    """Start and configure the gateway with all features; return its data plane and its console."""
     management_token = secrets.token_urlsafe(32)
     built_in = transport == CHOSEN
     module = ("tollkeeper_server",) if built_in else ("bench.gateway", transport)
@@ -147,7 +147,7 @@ def _configure(grpc: str, management_token: str, upstreams: Upstreams) -> str:
                 base_url=url,
                 api_key="sk-bench-provider-key",
                 timeouts=Timeouts(connect=timedelta(seconds=10)),
-                # Errors are asked for, and to be answered.
+                # Errors are part of the load: the breaker must not stop the calls.
                 breaker=Breaker(min_calls=100_000),
             )
             client.models.create(name=model_of(traffic), deployments=[Deployment(str(traffic))])
@@ -156,7 +156,7 @@ def _configure(grpc: str, management_token: str, upstreams: Upstreams) -> str:
 
 
 def start_litellm(processes: Processes, cores: Cores, upstreams: Upstreams, directory: Path) -> Contestant:
-    """Starts LiteLLM's proxy. Raises `BenchError` if it can't be installed."""
+    """Start LiteLLM's proxy. Raises `BenchError` if it can't be installed."""
     models = {model_of(traffic): url for traffic, url in upstreams.urls.items()}
     process, address = litellm.start(processes, cores.gateway, models, directory)
     urls = dict.fromkeys(Traffic, f"http://{address}/v1")

@@ -1,4 +1,4 @@
-"""The targets, and whether a run met them. All are ratios and differences within that run."""
+"""The targets, and whether a run met them. All targets are ratios and differences within a run."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -11,7 +11,7 @@ _UPSTREAM_FACTOR = 5.0
 
 
 class Verdict(StrEnum):
-    """What became of a target."""
+    """The result of a target."""
 
     MET = "met"
     MISSED = "NOT met"
@@ -20,7 +20,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What is wanted, and what was measured: the median of the rounds, and their range in percent of it."""
+    """A target, and the measured figure: the median of the rounds, and their range in percent of it."""
 
     what: str
     wanted: str
@@ -30,7 +30,7 @@ class Target:
 
 
 def judge(results: Results) -> list[Target]:
-    """Compares a run with the targets."""
+    """Return the results of a run's targets."""
     rate, ours = Metric.REQUESTS_PER_SECOND, Subject.TOLLKEEPER
     of_litellm = results.ratio(Scenario.CHAT_32, rate, ours, Subject.LITELLM)
     return [

@@ -20,7 +20,7 @@ class _Times(ctypes.Structure):
 
 
 def tick(loop: asyncio.AbstractEventLoop, nanoseconds: int, call: Callable[[], None]) -> None:
-    """Has the loop call `call` every so many nanoseconds; once, if it comes late to several."""
+    """Make the loop call `call` every `nanoseconds`; several missed ticks cause one call."""
     libc = ctypes.CDLL(None, use_errno=True)
     timer: int = libc.timerfd_create(time.CLOCK_MONOTONIC, os.O_NONBLOCK | os.O_CLOEXEC)
     every = _Time(*divmod(nanoseconds, _NANOSECONDS))
@@ -29,7 +29,7 @@ def tick(loop: asyncio.AbstractEventLoop, nanoseconds: int, call: Callable[[], N
         raise OSError(number, os.strerror(number))
 
     def ticked() -> None:
-        os.read(timer, 8)  # how often it has ticked
+        os.read(timer, 8)  # the number of ticks
         call()
 
     loop.add_reader(timer, ticked)

@@ -1,4 +1,4 @@
-"""The transports that can be measured, by name."""
+"""The names of the transports that can be measured."""
 
 import importlib
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from tollkeeper_server.dataplane.transport import Transport
 from bench.errors import BenchError
 
 CHOSEN = "http1"
-"""The one that the gateway is built with."""
+"""The gateway's own transport."""
 
 _NAMED = {
     "http1": "tollkeeper_server.http1.client.transport:Http1Transport",
@@ -16,9 +16,9 @@ _NAMED = {
 
 
 def load_transport(name: str) -> Callable[[], Transport]:
-    """Returns what makes a transport: one of the names above, or `MODULE:CLASS`. Raises `BenchError`."""
-    place = _NAMED.get(name, name)
-    module, _, attribute = place.partition(":")
+    """Return the factory of a transport, `http1` or `MODULE:CLASS`. Raises `BenchError`."""
+    path = _NAMED.get(name, name)
+    module, _, attribute = path.partition(":")
     try:
         made: Callable[[], Transport] = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError, ValueError) as error:

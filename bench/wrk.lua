@@ -1,4 +1,4 @@
--- What wrk posts, and what it reports: one line of JSON. Arguments: file of the body, milliseconds between requests.
+-- wrk's request and report (one line of JSON). Arguments: file of the body, milliseconds between requests.
 local pause = 0
 
 function init(args)

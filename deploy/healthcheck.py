@@ -1,6 +1,6 @@
-"""Asks the gateway in this container whether it is alive: exits with 0 if `/health` answers 200.
+"""Checks the health of the gateway in this container: exits with 0 if `/health` answers 200.
 
-With TLS the certificate is not verified: it is for the outside's names, and this call stays inside.
+With TLS the certificate is not verified: it has public names, and this call stays in the container.
 """
 
 import os
@@ -13,7 +13,7 @@ TIMEOUT_SECONDS = 3.0
 
 
 def main() -> int:
-    """Asks; returns the exit status."""
+    """Ask `/health`; return the exit status."""
     port = os.environ.get("TOLLKEEPER_CONSOLE_ADDRESS", ":8080").rpartition(":")[2]
     tls = os.environ.get("TOLLKEEPER_TLS", "off") != "off" or "TOLLKEEPER_TLS_CERT" in os.environ
     context = ssl.create_default_context()

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Lints proto/ and compares it with the latest release (a tag v*), else with the parent commit: what a
-# program was built against must go on working. Wants buf and python on PATH.
+# Lints proto/, and checks it for breaking changes since the latest release (a tag v*), else since the parent
+# commit: programs built against that must still work. Needs buf and python on PATH.
 set -eu
 cd "$(dirname "$0")/.."
 scratch=$(mktemp -d)

@@ -1,12 +1,12 @@
 """Generates the Python stubs of `proto/` into `clients/python/`.
 
-    python proto/generate.py             writes them, and the descriptions that /openapi.json shows
-    python proto/generate.py --check     fails if the committed ones differ
-    python proto/generate.py --image F   writes a descriptor image with source information to F
-                                         (--proto DIR: of another tree), which is what buf reads
+    python proto/generate.py             writes the stubs, and the descriptions for /openapi.json
+    python proto/generate.py --check     fails if the committed files differ
+    python proto/generate.py --image F   writes a descriptor image with source information to F, for buf
+                                         (--proto DIR: of another tree)
 
-The imports of `proto/` come from installed packages; buf itself could only fetch them from its
-registry. The stubs of `buf.validate` are generated too: protovalidate ships its descriptor only in
+The imports of `proto/` come from installed packages, because buf itself can only fetch them from its
+registry. The stubs of `buf.validate` are generated too, because protovalidate ships its descriptor only in
 a form that protoc's Python code does not import.
 """
 
@@ -32,7 +32,7 @@ PLUGINS = Path(sys.executable).parent
 
 
 def write_validate_descriptors(target: Path) -> None:
-    """Writes a FileDescriptorSet of protovalidate's rules and of what they import."""
+    """Write a FileDescriptorSet of protovalidate's rules and their imports."""
     described = descriptor_pb2.FileDescriptorSet()
     for name in ("descriptor", "duration", "field_mask", "timestamp"):
         module = __import__(f"google.protobuf.{name}_pb2", fromlist=["DESCRIPTOR"])
@@ -42,7 +42,7 @@ def write_validate_descriptors(target: Path) -> None:
 
 
 def protoc(tree: Path, scratch: Path, sources: list[str], *outputs: str) -> None:
-    """Runs protoc on `sources`, relative to `tree`, with the imports that installed packages hold."""
+    """Run protoc on `sources`, paths relative to `tree`, with the imports from installed packages."""
     descriptors = scratch / "validate.binpb"
     write_validate_descriptors(descriptors)
     wellknown = Path(grpc_tools.__file__).parent / "_proto"
@@ -63,12 +63,12 @@ def protoc(tree: Path, scratch: Path, sources: list[str], *outputs: str) -> None
 
 
 def own_sources(tree: Path) -> list[str]:
-    """Returns the .proto files of `tree`, relative to it."""
+    """Return the paths of the .proto files in `tree`, relative to it."""
     return [str(path.relative_to(tree)) for path in sorted(tree.rglob("*.proto"))]
 
 
 def write_stubs(target: Path, scratch: Path) -> None:
-    """Writes messages, their types, and the typed gRPC stubs below `target`."""
+    """Write messages, their types, and the typed gRPC stubs below `target`."""
     tree = ROOT / "proto"
     messages = (f"--python_out={target}", f"--mypy_out=quiet:{target}")
     protoc(tree, scratch, [VALIDATE], *messages)
@@ -83,7 +83,7 @@ def write_stubs(target: Path, scratch: Path) -> None:
 
 
 def write_image(tree: Path, target: Path, scratch: Path) -> None:
-    """Writes what buf reads: descriptors of `tree`, with imports and source information."""
+    """Write the descriptors of `tree` with imports and source information, for buf."""
     protoc(
         tree,
         scratch,
@@ -95,7 +95,7 @@ def write_image(tree: Path, target: Path, scratch: Path) -> None:
 
 
 def write_descriptions(target: Path, scratch: Path) -> None:
-    """Writes what the comments say, by full name: the stubs leave comments out."""
+    """Write the comments of the .proto files by full name, because the stubs leave comments out."""
     image = scratch / "image.binpb"
     write_image(ROOT / "proto", image, scratch)
     described = descriptor_pb2.FileDescriptorSet.FromString(image.read_bytes())
@@ -105,7 +105,7 @@ def write_descriptions(target: Path, scratch: Path) -> None:
 
 
 def comments_of(file: descriptor_pb2.FileDescriptorProto) -> Iterator[tuple[str, str]]:
-    """Yields the full names of what is defined in a file and the comments above them."""
+    """Yield the full name and the comment of each definition in a file."""
     for location in file.source_code_info.location:
         text = " ".join(location.leading_comments.split())
         if not text:
@@ -120,7 +120,7 @@ def comments_of(file: descriptor_pb2.FileDescriptorProto) -> Iterator[tuple[str,
 
 
 def differences(fresh: Path, committed: Path) -> list[str]:
-    """Returns the stubs that are missing, superfluous or other than generated, by path."""
+    """Return the paths of stubs that are missing, superfluous or different from the generated ones."""
     generated = {path.relative_to(fresh) for path in fresh.rglob("*_pb2*") if path.is_file()}
     present = {
         path.relative_to(committed)
@@ -138,7 +138,7 @@ def differences(fresh: Path, committed: Path) -> list[str]:
 
 
 def main() -> int:
-    """Does what the command line asks; returns the exit status."""
+    """Run the command line; return the exit status."""
     parser = argparse.ArgumentParser(description="Generate the Python stubs of proto/.")
     parser.add_argument("--check", action="store_true", help="fail if the committed stubs differ")
     parser.add_argument("--image", type=Path, help="write a descriptor image instead")

@@ -1,7 +1,7 @@
-"""Every way in which Tollkeeper refuses or fails a call, and how each door says so.
+"""All errors of Tollkeeper, and how each door reports them.
 
-`Reason` is the whole list. `TABLE` maps each reason to a gRPC code, an HTTP status, and the type and
-code that an OpenAI client sees. A message names the field, the reason and the remedy, and never
+`Reason` lists the reasons. `TABLE` maps each reason to a gRPC code, an HTTP status, the `type` of OpenAI's
+error object, and the hint whether to retry. A message names the field, the reason and the remedy, and never
 contains a secret.
 """
 
@@ -29,7 +29,7 @@ class GrpcCode(IntEnum):
 
 
 class OpenAIType(StrEnum):
-    """The `type` of an error object, as OpenAI's clients know it."""
+    """The `type` of an error object in OpenAI's API."""
 
     INVALID_REQUEST = "invalid_request_error"
     AUTHENTICATION = "authentication_error"
@@ -41,33 +41,33 @@ class OpenAIType(StrEnum):
     SERVER = "server_error"
 
 
-class Retry(Enum):
-    """What a client is told in `x-should-retry`."""
+class ShouldRetry(Enum):
+    """The value of the header `x-should-retry`; UNSTATED sends none."""
 
-    UNSAID = None
+    UNSTATED = None
     YES = "true"
     NO = "false"
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How one reason looks at each door."""
+    """How each door reports one reason."""
 
     grpc: GrpcCode
     http: int
     openai_type: OpenAIType
-    retry: Retry = Retry.UNSAID
+    should_retry: ShouldRetry = ShouldRetry.UNSTATED
 
 
 class Reason(StrEnum):
-    """Why a call was refused or failed. The value is the `code` of OpenAI's error and of ErrorInfo."""
+    """Why a call failed. The value is the `code` of OpenAI's error object and the `reason` of ErrorInfo."""
 
-    # who is calling
+    # the caller
     INVALID_API_KEY = "invalid_api_key"
     PROJECT_INACTIVE = "project_inactive"
     MODEL_NOT_ALLOWED = "model_not_allowed"
     PERMISSION_DENIED = "permission_denied"
-    # what is asked
+    # the request
     INVALID_ARGUMENT = "invalid_argument"
     INVALID_JSON = "invalid_json"
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
@@ -80,13 +80,13 @@ class Reason(StrEnum):
     ENDPOINT_NOT_SUPPORTED = "endpoint_not_supported"
     METHOD_NOT_ALLOWED = "method_not_allowed"
     UNIMPLEMENTED = "unimplemented"
-    # what is so
+    # the state of the configuration and of limits
     ALREADY_EXISTS = "already_exists"
     IN_USE = "in_use"
     ETAG_MISMATCH = "etag_mismatch"
     REQUEST_LIMIT_EXCEEDED = "request_limit_exceeded"
     RATE_LIMIT_EXCEEDED = "rate_limit_exceeded"
-    # who does not answer
+    # upstreams, the store, the gateway itself
     UPSTREAM_UNREACHABLE = "upstream_unreachable"
     UPSTREAM_CREDENTIALS = "upstream_credentials_rejected"
     UPSTREAM_INVALID = "upstream_invalid_response"
@@ -104,36 +104,36 @@ _T = OpenAIType
 _G = GrpcCode
 
 TABLE: dict[Reason, Outcome] = {
-    Reason.INVALID_API_KEY: Outcome(_G.UNAUTHENTICATED, 401, _T.AUTHENTICATION, Retry.NO),
-    Reason.PROJECT_INACTIVE: Outcome(_G.PERMISSION_DENIED, 403, _T.PERMISSION, Retry.NO),
-    Reason.MODEL_NOT_ALLOWED: Outcome(_G.PERMISSION_DENIED, 403, _T.PERMISSION, Retry.NO),
-    Reason.PERMISSION_DENIED: Outcome(_G.PERMISSION_DENIED, 403, _T.PERMISSION, Retry.NO),
-    Reason.INVALID_ARGUMENT: Outcome(_G.INVALID_ARGUMENT, 400, _T.INVALID_REQUEST, Retry.NO),
-    Reason.INVALID_JSON: Outcome(_G.INVALID_ARGUMENT, 400, _T.INVALID_REQUEST, Retry.NO),
-    Reason.UNSUPPORTED_MEDIA_TYPE: Outcome(_G.INVALID_ARGUMENT, 415, _T.INVALID_REQUEST, Retry.NO),
-    Reason.BODY_TOO_LARGE: Outcome(_G.RESOURCE_EXHAUSTED, 413, _T.INVALID_REQUEST, Retry.NO),
-    Reason.HEADERS_TOO_LARGE: Outcome(_G.RESOURCE_EXHAUSTED, 431, _T.INVALID_REQUEST, Retry.NO),
+    Reason.INVALID_API_KEY: Outcome(_G.UNAUTHENTICATED, 401, _T.AUTHENTICATION, ShouldRetry.NO),
+    Reason.PROJECT_INACTIVE: Outcome(_G.PERMISSION_DENIED, 403, _T.PERMISSION, ShouldRetry.NO),
+    Reason.MODEL_NOT_ALLOWED: Outcome(_G.PERMISSION_DENIED, 403, _T.PERMISSION, ShouldRetry.NO),
+    Reason.PERMISSION_DENIED: Outcome(_G.PERMISSION_DENIED, 403, _T.PERMISSION, ShouldRetry.NO),
+    Reason.INVALID_ARGUMENT: Outcome(_G.INVALID_ARGUMENT, 400, _T.INVALID_REQUEST, ShouldRetry.NO),
+    Reason.INVALID_JSON: Outcome(_G.INVALID_ARGUMENT, 400, _T.INVALID_REQUEST, ShouldRetry.NO),
+    Reason.UNSUPPORTED_MEDIA_TYPE: Outcome(_G.INVALID_ARGUMENT, 415, _T.INVALID_REQUEST, ShouldRetry.NO),
+    Reason.BODY_TOO_LARGE: Outcome(_G.RESOURCE_EXHAUSTED, 413, _T.INVALID_REQUEST, ShouldRetry.NO),
+    Reason.HEADERS_TOO_LARGE: Outcome(_G.RESOURCE_EXHAUSTED, 431, _T.INVALID_REQUEST, ShouldRetry.NO),
     Reason.REQUEST_TIMEOUT: Outcome(_G.DEADLINE_EXCEEDED, 408, _T.INVALID_REQUEST),
-    Reason.NOT_FOUND: Outcome(_G.NOT_FOUND, 404, _T.NOT_FOUND, Retry.NO),
-    Reason.MODEL_NOT_FOUND: Outcome(_G.NOT_FOUND, 404, _T.INVALID_REQUEST, Retry.NO),
-    Reason.MODEL_REQUIRED: Outcome(_G.INVALID_ARGUMENT, 400, _T.INVALID_REQUEST, Retry.NO),
-    Reason.ENDPOINT_NOT_SUPPORTED: Outcome(_G.UNIMPLEMENTED, 405, _T.INVALID_REQUEST, Retry.NO),
-    Reason.METHOD_NOT_ALLOWED: Outcome(_G.UNIMPLEMENTED, 405, _T.INVALID_REQUEST, Retry.NO),
-    Reason.UNIMPLEMENTED: Outcome(_G.UNIMPLEMENTED, 404, _T.NOT_FOUND, Retry.NO),
-    Reason.ALREADY_EXISTS: Outcome(_G.ALREADY_EXISTS, 409, _T.INVALID_REQUEST, Retry.NO),
-    Reason.IN_USE: Outcome(_G.FAILED_PRECONDITION, 409, _T.INVALID_REQUEST, Retry.NO),
-    Reason.ETAG_MISMATCH: Outcome(_G.ABORTED, 412, _T.INVALID_REQUEST, Retry.NO),
-    Reason.REQUEST_LIMIT_EXCEEDED: Outcome(_G.RESOURCE_EXHAUSTED, 429, _T.QUOTA, Retry.NO),
+    Reason.NOT_FOUND: Outcome(_G.NOT_FOUND, 404, _T.NOT_FOUND, ShouldRetry.NO),
+    Reason.MODEL_NOT_FOUND: Outcome(_G.NOT_FOUND, 404, _T.INVALID_REQUEST, ShouldRetry.NO),
+    Reason.MODEL_REQUIRED: Outcome(_G.INVALID_ARGUMENT, 400, _T.INVALID_REQUEST, ShouldRetry.NO),
+    Reason.ENDPOINT_NOT_SUPPORTED: Outcome(_G.UNIMPLEMENTED, 405, _T.INVALID_REQUEST, ShouldRetry.NO),
+    Reason.METHOD_NOT_ALLOWED: Outcome(_G.UNIMPLEMENTED, 405, _T.INVALID_REQUEST, ShouldRetry.NO),
+    Reason.UNIMPLEMENTED: Outcome(_G.UNIMPLEMENTED, 404, _T.NOT_FOUND, ShouldRetry.NO),
+    Reason.ALREADY_EXISTS: Outcome(_G.ALREADY_EXISTS, 409, _T.INVALID_REQUEST, ShouldRetry.NO),
+    Reason.IN_USE: Outcome(_G.FAILED_PRECONDITION, 409, _T.INVALID_REQUEST, ShouldRetry.NO),
+    Reason.ETAG_MISMATCH: Outcome(_G.ABORTED, 412, _T.INVALID_REQUEST, ShouldRetry.NO),
+    Reason.REQUEST_LIMIT_EXCEEDED: Outcome(_G.RESOURCE_EXHAUSTED, 429, _T.QUOTA, ShouldRetry.NO),
     Reason.RATE_LIMIT_EXCEEDED: Outcome(_G.RESOURCE_EXHAUSTED, 429, _T.RATE_LIMIT),
     Reason.UPSTREAM_UNREACHABLE: Outcome(_G.UNAVAILABLE, 502, _T.UPSTREAM),
-    Reason.UPSTREAM_CREDENTIALS: Outcome(_G.UNAVAILABLE, 502, _T.UPSTREAM, Retry.NO),
+    Reason.UPSTREAM_CREDENTIALS: Outcome(_G.UNAVAILABLE, 502, _T.UPSTREAM, ShouldRetry.NO),
     Reason.UPSTREAM_INVALID: Outcome(_G.UNAVAILABLE, 502, _T.UPSTREAM),
     Reason.UPSTREAM_CUT: Outcome(_G.UNAVAILABLE, 502, _T.UPSTREAM),
-    Reason.UPSTREAM_TIMEOUT: Outcome(_G.DEADLINE_EXCEEDED, 504, _T.UPSTREAM, Retry.NO),
+    Reason.UPSTREAM_TIMEOUT: Outcome(_G.DEADLINE_EXCEEDED, 504, _T.UPSTREAM, ShouldRetry.NO),
     Reason.NO_UPSTREAM: Outcome(_G.UNAVAILABLE, 503, _T.SERVER),
-    Reason.STORE_UNAVAILABLE: Outcome(_G.UNAVAILABLE, 503, _T.SERVER, Retry.YES),
-    Reason.DRAINING: Outcome(_G.UNAVAILABLE, 503, _T.SERVER, Retry.YES),
-    Reason.DEADLINE_EXCEEDED: Outcome(_G.DEADLINE_EXCEEDED, 504, _T.SERVER, Retry.NO),
+    Reason.STORE_UNAVAILABLE: Outcome(_G.UNAVAILABLE, 503, _T.SERVER, ShouldRetry.YES),
+    Reason.DRAINING: Outcome(_G.UNAVAILABLE, 503, _T.SERVER, ShouldRetry.YES),
+    Reason.DEADLINE_EXCEEDED: Outcome(_G.DEADLINE_EXCEEDED, 504, _T.SERVER, ShouldRetry.NO),
     Reason.CLIENT_GONE: Outcome(_G.CANCELLED, 499, _T.INVALID_REQUEST),
     Reason.INTERNAL: Outcome(_G.INTERNAL, 500, _T.SERVER),
 }
@@ -141,17 +141,17 @@ TABLE: dict[Reason, Outcome] = {
 
 @dataclass(frozen=True, slots=True)
 class FieldViolation:
-    """One field of a request that broke a rule."""
+    """A field of a request that breaks a rule."""
 
     field: str
     description: str
 
 
 class TollkeeperError(Exception):
-    """A refusal or failure that callers are told about.
+    """A refusal or failure that is reported to the caller.
 
-    `field` names the offending input; `retry_after` is in whole seconds; `violations` lists several
-    offending fields at once.
+    `field` names the field that is wrong; `violations` lists several such fields at once; `retry_after` is in
+    whole seconds.
     """
 
     def __init__(
@@ -172,17 +172,17 @@ class TollkeeperError(Exception):
 
     @property
     def outcome(self) -> Outcome:
-        """How this error looks at each door."""
+        """How each door reports this error."""
         return TABLE[self.reason]
 
 
 class StoreUnavailableError(TollkeeperError):
-    """The store, or what stands before it, did not answer; nothing is known about what was asked."""
+    """The store, or a service in front of it such as Redis, did not answer a look-up."""
 
-    def __init__(self, what: str) -> None:
+    def __init__(self, part: str) -> None:
         super().__init__(
             Reason.STORE_UNAVAILABLE,
-            f"{what} is not reachable at the moment; try again shortly",
+            f"{part} is not reachable at the moment; try again shortly",
             retry_after=1,
         )
 

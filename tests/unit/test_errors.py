@@ -6,7 +6,7 @@ from tollkeeper_server.errors import (
     GrpcCode,
     OpenAIType,
     Reason,
-    Retry,
+    ShouldRetry,
     StoreUnavailableError,
     TollkeeperError,
 )
@@ -55,13 +55,13 @@ def test_what_will_not_change_is_not_tried_again(reason: Reason) -> None:
     lasting = outcome.http < 500 and outcome.http not in {408, 499}
     lasting = lasting and outcome.openai_type is not OpenAIType.RATE_LIMIT
 
-    assert outcome.retry is not Retry.YES or outcome.http == 503
+    assert outcome.should_retry is not ShouldRetry.YES or outcome.http == 503
     if lasting:
-        assert outcome.retry is Retry.NO
+        assert outcome.should_retry is ShouldRetry.NO
 
 
 def test_an_upstream_that_is_slow_is_not_asked_three_times() -> None:
-    assert TABLE[Reason.UPSTREAM_TIMEOUT].retry is Retry.NO
+    assert TABLE[Reason.UPSTREAM_TIMEOUT].should_retry is ShouldRetry.NO
 
 
 def test_a_missing_store_never_looks_like_a_bad_token() -> None:
@@ -69,7 +69,7 @@ def test_a_missing_store_never_looks_like_a_bad_token() -> None:
 
     assert error.outcome.http == 503
     assert error.outcome.grpc is GrpcCode.UNAVAILABLE
-    assert error.outcome.retry is Retry.YES
+    assert error.outcome.should_retry is ShouldRetry.YES
     assert error.retry_after == 1
 
 

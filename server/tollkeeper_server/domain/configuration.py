@@ -1,4 +1,4 @@
-"""The configuration as a whole, and changes of several entities that are made as one."""
+"""The configuration as a whole, and batches of changes that are made in one step."""
 
 from enum import StrEnum
 
@@ -14,7 +14,7 @@ Entity = Project | Upstream | Group | Model | Listener
 
 
 class Kind(StrEnum):
-    """What is configured, tokens aside."""
+    """The kinds of configured entities, without tokens."""
 
     PROJECT = "project"
     UPSTREAM = "upstream"
@@ -33,7 +33,7 @@ KINDS: dict[type[Struct], Kind] = {
 
 
 class Configuration(Struct, frozen=True, kw_only=True):
-    """All that was configured when the store was at `revision`, each kind by id or name."""
+    """All configured entities at a `revision` of the store; each kind is sorted by id or name."""
 
     revision: int
     projects: tuple[Project, ...] = ()
@@ -44,15 +44,15 @@ class Configuration(Struct, frozen=True, kw_only=True):
 
 
 class Deletion(Struct, frozen=True):
-    """What is deleted: a kind, and an id or name. That there is none is no error."""
+    """The deletion of an entity; `key` is its id or name. An entity that does not exist is no error."""
 
     kind: Kind
     key: str
 
 
 class Batch(Struct, frozen=True, kw_only=True):
-    """Changes that are made as one. `puts` are written as they are, revision and times included, in place
-    of what has their id or name, if anything. Raises ValueError if it names an entity twice.
+    """Changes that are made in one step. `puts` are written as they are, including revision and times; each
+    replaces the entity with its id or name, if there is one. Raises ValueError if an entity is named twice.
     """
 
     puts: tuple[Entity, ...] = ()
@@ -66,5 +66,5 @@ class Batch(Struct, frozen=True, kw_only=True):
 
 
 def key_of(entity: Entity) -> str:
-    """Returns what identifies an entity among those of its kind."""
+    """Return the id or name that identifies an entity among those of its kind."""
     return entity.id if isinstance(entity, Project) else entity.name

@@ -1,4 +1,4 @@
-"""What the gateway would make of a request, told without making it."""
+"""The explanation of a request: where the gateway would send it, without sending it."""
 
 from enum import StrEnum
 
@@ -8,7 +8,7 @@ from tollkeeper_server.domain.model import Price
 
 
 class Step(StrEnum):
-    """A step that a request passes, in the order of the steps."""
+    """The steps that a request passes, in order."""
 
     LISTENER = "listener"
     ENDPOINT = "endpoint"
@@ -32,7 +32,7 @@ class Query(Struct, frozen=True, kw_only=True):
 
 
 class Verdict(Struct, frozen=True, kw_only=True):
-    """What a step says of the request; `code` is the error's that the caller would see."""
+    """The result of a step; `code` is the code of the error that the caller would get."""
 
     step: Step
     passed: bool
@@ -41,7 +41,7 @@ class Verdict(Struct, frozen=True, kw_only=True):
 
 
 class ExplainedMember(Struct, frozen=True, kw_only=True):
-    """An upstream that could serve the request, and how it is. `average_seconds` is of whole answers."""
+    """An upstream that could serve the request, and its health. `average_seconds` is of whole answers."""
 
     upstream: str
     upstream_model: str
@@ -57,7 +57,7 @@ class ExplainedMember(Struct, frozen=True, kw_only=True):
 
 
 class Explanation(Struct, frozen=True, kw_only=True):
-    """Where the request would go, and why. `headers` are those for the chosen member, credentials masked."""
+    """Where a request would go, and why. `headers` would go to the chosen member; credentials are masked."""
 
     admitted: bool
     verdicts: tuple[Verdict, ...]

@@ -1,4 +1,4 @@
-"""Header names with a meaning of their own on the way through a gateway, in lower case."""
+"""Names of headers that a gateway treats specially, in lower case."""
 
 Header = tuple[bytes, bytes]
 """A header's name and value as they are sent."""
@@ -9,7 +9,7 @@ HOP_BY_HOP = frozenset(
         "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade",
     }
 )  # fmt: skip
-"""Headers that end at the next server (RFC 9110, 7.6.1, and those of its predecessors that are still met)."""
+"""Headers for one connection only (RFC 9110, 7.6.1, and those of its predecessors that are still in use)."""
 
 FRAMING = HOP_BY_HOP | {"content-encoding", "content-length", "content-type", "expect", "host"}
 """Headers that decide how a message is read or where it goes: a wrong one breaks the request."""

@@ -8,9 +8,11 @@ from functools import lru_cache
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: no i, l, o, u
 _PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
-_RANDOM = (_ALPHABET * 8).encode("ascii")  # five bits of each byte count
+_RANDOM = (_ALPHABET * 8).encode(
+    "ascii"
+)  # a table that maps each byte to a character, by its lower five bits
 _RANDOM_LENGTH = 16
-# Asking the system for randomness takes longer than all the rest: it is asked for many ids at a time.
+# Asking the system for random bytes takes longer than all the rest, so one call serves many ids.
 _MADE_AHEAD = 256
 _made: list[str] = []
 if sys.platform != "win32":

@@ -1,24 +1,24 @@
-"""Listeners: the data plane's ports, each with rules of its own."""
+"""Listeners: the ports of the data plane, each with its own rules."""
 
 from datetime import datetime
 
 from msgspec import Struct
 
 MAIN = "main"
-"""The name of the gateway's own listener, which is there without being configured."""
+"""The name of the gateway's own listener, which exists without being configured."""
 CONSOLE = "console"
-"""What stands for a listener's name where requests come in by the console."""
+"""The listener name of requests that arrive at the console."""
 HEAD_TIMEOUT_SECONDS = 10.0
-"""How long a caller may take for a request's head, unless a listener says otherwise."""
+"""The time limit for a request's head, unless a listener sets another."""
 RESERVED_NAMES = frozenset({MAIN, CONSOLE})
 
 
 class Rule(Struct, frozen=True, kw_only=True):
     """Sends the requests it matches to a group.
 
-    `path` is a pattern (snapshot/paths.py), empty for any. `header` is a header's name that must be there;
-    with `value` it must have that value, with `pattern` one that the whole regular expression matches.
-    `strip_prefix` is taken off the front of the path before it is forwarded.
+    `path` is a pattern (snapshot/paths.py), empty for any. `header` is the name of a header that the request
+    must have; its whole value must equal `value`, or match the regular expression `pattern`, if one is set.
+    `strip_prefix` is removed from the front of the path before the request is forwarded.
     """
 
     group: str
@@ -30,7 +30,7 @@ class Rule(Struct, frozen=True, kw_only=True):
 
 
 class IpLimit(Struct, frozen=True, kw_only=True):
-    """How many requests an IP address may make: `per_second` on average, `burst` at once."""
+    """The limit on requests of one IP address: `per_second` on average, `burst` at once."""
 
     per_second: int = 100
     burst: int = 200
@@ -39,8 +39,8 @@ class IpLimit(Struct, frozen=True, kw_only=True):
 class Listener(Struct, frozen=True, kw_only=True):
     """A port of the data plane. `name` identifies it and never changes; `address` is `HOST:PORT`.
 
-    `default_group` serves what neither a rule nor a model does. `head_timeout_seconds` is how long a caller
-    may take from connecting, or from its last answer's end and the first byte after it, to a request's head.
+    `default_group` serves requests that match no rule and no model. `head_timeout_seconds` is the time limit
+    for a request's head, from connecting or, for later requests, from the head's first byte.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Models: the names applications ask for, and the deployments that serve them."""
+"""Models: the names that applications ask for, and the deployments that serve them."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -27,7 +27,7 @@ class Capability(StrEnum):
 
 
 class Price(Struct, frozen=True, kw_only=True):
-    """What a model's tokens cost, in nano-dollars each. `cached` None is as `prompt`."""
+    """The prices of a model's tokens, in nano-dollars each. `cached` None is the same as `prompt`."""
 
     prompt: int = 0
     completion: int = 0
@@ -35,15 +35,15 @@ class Price(Struct, frozen=True, kw_only=True):
 
 
 class FallbackCause(StrEnum):
-    """What an upstream's answer must say for a model's fallbacks to be tried."""
+    """The errors of an upstream upon which a model's fallbacks are tried."""
 
     CONTEXT_LENGTH = "context_length"
     CONTENT = "content"
 
 
 class Deployment(Struct, frozen=True, kw_only=True):
-    """One place that serves a model. An empty `upstream_model` is the model's own name, or the one
-    that was asked for if that is a pattern. `weight` is from 1 to 65,535.
+    """An upstream that serves a model. An empty `upstream_model` is the model's own name or, if that is a
+    pattern, the name that was asked for. `weight` is from 1 to 65,535.
     """
 
     upstream: str
@@ -52,12 +52,12 @@ class Deployment(Struct, frozen=True, kw_only=True):
 
 
 class Model(Struct, frozen=True, kw_only=True):
-    """A name applications ask for. It identifies the model and never changes.
+    """A model. `name` identifies it and never changes.
 
-    A trailing `*` stands for any rest; such a model serves the names that no other one does, the
-    longest match first. Empty `capabilities` are all of them. Either `deployments`, called by `policy`, or
-    the members of `group`, called by that group's policy, serve it. `fallbacks` are models to try, in order,
-    when all of these are unavailable, or answer with one of `fallback_on`.
+    A trailing `*` stands for any rest: such a model serves the names that no other model serves, the longest
+    match first. Empty `capabilities` are all of them. The model is served either by `deployments`, called by
+    `policy`, or by the members of `group`, called by that group's policy. `fallbacks` are models to try, in
+    order, when all of these are unavailable, or answer with an error in `fallback_on`.
     """
 
     name: str
@@ -76,20 +76,20 @@ class Model(Struct, frozen=True, kw_only=True):
 
 
 def matches(pattern: str, name: str) -> bool:
-    """Return whether `pattern`, a name or one with a trailing `*`, covers `name`."""
+    """Return whether `pattern`, a name or a prefix with a trailing `*`, matches `name`."""
     return name.startswith(pattern[:-1]) if is_pattern(pattern) else name == pattern
 
 
 def is_pattern(name: str) -> bool:
-    """Return whether a model's name stands for any rest."""
+    """Return whether a model's name is a pattern: a prefix with a trailing `*`."""
     return name.endswith("*")
 
 
 def owners(models: Iterable[Model]) -> dict[str, Model]:
-    """Return whose each name and alias is, patterns aside.
+    """Return the model of each name and alias; patterns are left out.
 
-    Of several that claim one, a name proper wins over an alias and the elder model over the younger:
-    concurrent edits may let this arise, and every process must decide it alike.
+    Where two models claim a name, a model's own name wins over an alias, and the older model over the
+    younger. Concurrent edits can cause such a conflict, and every process must decide it alike.
     """
     eldest_first = sorted(models, key=attrgetter("created_at", "name"))
     found = {model.name: model for model in eldest_first if not is_pattern(model.name)}
@@ -108,7 +108,7 @@ N = TypeVar("N", bound=_Named)
 
 
 class Patterns(Generic[N]):
-    """What has a pattern for a name, found by the names that it covers."""
+    """Models or routes whose names are patterns, found by the names that the patterns match."""
 
     __slots__ = ("_by_start", "_lengths")
 
@@ -117,7 +117,7 @@ class Patterns(Generic[N]):
         self._lengths = sorted({len(start) for start in self._by_start}, reverse=True)
 
     def match(self, name: str) -> N | None:
-        """Return what covers a name that no model has, the longest pattern's first; None if nothing does."""
+        """Return the one with the longest pattern that matches `name`; None if no pattern does."""
         for length in self._lengths:
             found = self._by_start.get(name[:length])
             if found is not None:

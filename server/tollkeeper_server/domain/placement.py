@@ -1,4 +1,4 @@
-"""Placements: which upstream keeps a file, a batch, a response or whatever else has an id there."""
+"""Placements: which upstream keeps a file, a batch, a response or another object with an id."""
 
 from datetime import datetime
 
@@ -6,9 +6,9 @@ from msgspec import Struct
 
 
 class Placement(Struct, frozen=True, kw_only=True):
-    """Says that `upstream` keeps what it calls `id`, made for a project.
+    """The object `id`, which `upstream` keeps for a project.
 
-    `used_at` is when it was made or, to within a week, last asked for.
+    `used_at` is when the object was made or, to within a week, last asked for.
     """
 
     id: str

@@ -1,4 +1,4 @@
-"""Projects: who tokens belong to."""
+"""Projects: the owners of tokens."""
 
 from datetime import datetime
 
@@ -6,7 +6,7 @@ from msgspec import Struct
 
 
 class Project(Struct, frozen=True, kw_only=True):
-    """A project. `api_key` is sealed (store/sealed.py); `api_key_hint` is what people are shown."""
+    """A project. `api_key` is sealed (store/sealed.py); `api_key_hint` is the masked key that people see."""
 
     id: str
     name: str

@@ -1,4 +1,4 @@
-"""Tokens: what applications present."""
+"""Tokens: the credentials of applications."""
 
 import hashlib
 import secrets
@@ -15,10 +15,10 @@ _OUTER = bytes(byte ^ 0x5C for byte in range(256))
 
 
 class Token(Struct, frozen=True, kw_only=True):
-    """A token. Its secret is known only as `digest`, 64 hexadecimal digits (`digest_secret`).
+    """A token. Of its secret only the `digest` is stored, 64 hexadecimal digits (`digest_secret`).
 
-    `max_requests` 0 is unlimited; empty `allowed_models` allows all, a trailing `*` any rest.
-    `request_count` and `last_used_at` move with traffic and leave `revision` alone.
+    `max_requests` 0 is unlimited. Empty `allowed_models` allows all models; a trailing `*` matches any rest.
+    Traffic changes `request_count` and `last_used_at` without changing `revision`.
     """
 
     id: str
@@ -39,12 +39,12 @@ class Token(Struct, frozen=True, kw_only=True):
 
 
 def new_secret() -> str:
-    """Returns a new token secret with 256 random bits."""
+    """Return a new token secret with 256 random bits."""
     return SECRET_PREFIX + secrets.token_urlsafe(32)
 
 
 def digest_secret(secret: bytes, key: bytes) -> str:
-    """Returns the keyed digest (HMAC-SHA-256) under which a secret is stored and looked up."""
+    """Return the keyed digest (HMAC-SHA-256) under which a secret is stored and looked up."""
     begun, around = _keyed(key)
     inner, outer = begun.copy(), around.copy()
     inner.update(secret)
@@ -54,13 +54,13 @@ def digest_secret(secret: bytes, key: bytes) -> str:
 
 @lru_cache(maxsize=4)
 def _keyed(key: bytes) -> tuple["hashlib._Hash", "hashlib._Hash"]:
-    """Returns what HMAC goes on with (RFC 2104, 2): the module `hmac` takes twice as long to copy it."""
+    """Return HMAC's two hashes, begun with the key (RFC 2104, 2); copies of `hmac`'s take twice as long."""
     block = (hashlib.sha256(key).digest() if len(key) > _BLOCK_BYTES else key).ljust(_BLOCK_BYTES, b"\0")
     return hashlib.sha256(block.translate(_INNER)), hashlib.sha256(block.translate(_OUTER))
 
 
 def mask(secret: str) -> str:
-    """Returns what people may see of a secret: enough to recognise it, too little to use it."""
+    """Return the masked secret for people: enough to recognise it, too little to use it."""
     if len(secret) < 24:
         return "****"
     return f"{secret[:8]}...{secret[-4:]}"

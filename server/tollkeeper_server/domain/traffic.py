@@ -1,4 +1,4 @@
-"""How requests are spread over upstreams: members with weights, and the policy they are called by."""
+"""How requests are spread over upstreams: members with weights, and the policy by which they are called."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -7,27 +7,27 @@ from msgspec import Struct
 
 
 class Strategy(StrEnum):
-    """How the next member is chosen."""
+    """The rule by which the next member is chosen."""
 
     ROUND_ROBIN = "round_robin"
-    """Each in turn."""
+    """Each member in turn."""
     WEIGHTED_ROUND_ROBIN = "weighted_round_robin"
-    """Each in proportion to its weight, spread evenly."""
+    """Each member in proportion to its weight, spread evenly."""
     RANDOM = "random"
-    """Any, in proportion to its weight."""
+    """A random member, in proportion to its weight."""
     RESPONSE_AWARE = "response_aware"
-    """The one with the least average duration x (calls under way + 1) / share of successes."""
+    """The member with the least average duration x (calls under way + 1) / share of successes."""
     FAILOVER = "failover"
-    """The first, unless it is unavailable."""
+    """The first member that is available."""
 
 
 class Retry(Struct, frozen=True, kw_only=True):
     """How often, and when, a failed call is made again.
 
-    `attempts` are those after the first. The wait before the n-th round is between half of and the whole of
-    `initial_ms` x 2^(n-1), at most `max_ms`. Nothing is begun `total_seconds` after the request came.
-    `only_safe` excludes requests that an upstream may have acted on (RFC 9110, 9.2.2). No more than
-    `budget_percent` of recent requests may be attempts after the first.
+    `attempts` is the number of calls after the first. The wait before the n-th round is random, between half
+    and all of `initial_ms` x 2^(n-1), at most `max_ms`. No call begins later than `total_seconds` after the
+    request arrived. `only_safe` excludes requests that an upstream may have acted on (RFC 9110, 9.2.2). The
+    calls after the first are at most `budget_percent` of recent requests.
     """
 
     attempts: int = 2
@@ -41,11 +41,11 @@ class Retry(Struct, frozen=True, kw_only=True):
 class TrafficPolicy(Struct, frozen=True, kw_only=True):
     """How the members of a group, or the deployments of a model, are called.
 
-    `timeouts` holds those that differ from the upstream's, in seconds, by name: `connect`, `request` (a whole
-    answer that is not streamed) and `idle`. `keep_alive_seconds` is the silence after which TCP probes a
-    connection, 0 leaves it to the gateway's default. Without `retry` a failed call goes to members that were
-    not tried yet, at once, and never twice to the same one. `session_header` names a request header whose
-    value pins a caller to a member for as long as that is available.
+    `timeouts` holds the limits that differ from the upstream's, in seconds, by name: `connect`, `request`
+    (for a whole answer that is not streamed) and `idle`. `keep_alive_seconds` is the silence after which TCP
+    probes a connection; 0 is the gateway's default. Without `retry`, a failed call is repeated at once, at
+    up to two members that were not tried yet. `session_header` names a request header; its value pins a
+    caller to one member as long as that member is available.
     """
 
     strategy: Strategy = Strategy.ROUND_ROBIN
@@ -64,7 +64,7 @@ class Member(Struct, frozen=True, kw_only=True):
 
 
 class Group(Struct, frozen=True, kw_only=True):
-    """Upstreams that serve the same. `name` identifies it and never changes."""
+    """Upstreams that can serve the same requests. `name` identifies the group and never changes."""
 
     name: str
     members: tuple[Member, ...]

@@ -7,7 +7,7 @@ from msgspec import Struct
 
 
 class Provider(StrEnum):
-    """How an upstream wants to be spoken to."""
+    """The API that an upstream speaks."""
 
     OPENAI = "openai"
     AZURE = "azure"
@@ -25,7 +25,7 @@ class AuthScheme(StrEnum):
 
 
 class Timeouts(Struct, frozen=True, kw_only=True):
-    """Time limits of a call, in seconds: to connect, to the first byte, of silence, in all."""
+    """Time limits of a call, in seconds: until connected, until the first byte, between bytes, in total."""
 
     connect: float = 10.0
     first_byte: float = 600.0
@@ -34,12 +34,12 @@ class Timeouts(Struct, frozen=True, kw_only=True):
 
 
 class HeaderAction(StrEnum):
-    """What is done to a header."""
+    """The kinds of changes to a header."""
 
     INSERT = "insert"
-    """Set it if it is absent."""
+    """Set the header if it is absent."""
     REPLACE = "replace"
-    """Set it, whatever it was."""
+    """Set the header, in place of any former value."""
     REMOVE = "remove"
 
 
@@ -52,7 +52,7 @@ class HeaderOperation(Struct, frozen=True, kw_only=True):
 
 
 class Breaker(Struct, frozen=True, kw_only=True):
-    """When an upstream is left alone: of the calls of the last `window_seconds`, at least `min_calls`, the
+    """When an upstream gets no more calls: if, of at least `min_calls` in the last `window_seconds`, the
     share `threshold` (0.01 to 1) has failed. After `cooldown_seconds` one call at a time tries it again.
     """
 
@@ -63,9 +63,9 @@ class Breaker(Struct, frozen=True, kw_only=True):
 
 
 class Probe(Struct, frozen=True, kw_only=True):
-    """Asks an upstream how it is: a GET of `path` below its base URL, every `interval_seconds`.
+    """A health check: a GET of `path` below the upstream's base URL, every `interval_seconds`.
 
-    An answer below 500 within `timeout_seconds` is a success.
+    An answer with a status below 500 within `timeout_seconds` is a success.
     """
 
     path: str
@@ -76,10 +76,10 @@ class Probe(Struct, frozen=True, kw_only=True):
 class Upstream(Struct, frozen=True, kw_only=True):
     """A provider endpoint. `name` identifies it and never changes. Either `base_url` or `full_url` is set.
 
-    `api_key` is sealed (store/sealed.py); `api_key_hint` is what people are shown.
+    `api_key` is sealed (store/sealed.py); `api_key_hint` is the masked key that people see.
     `timeouts` holds only those that differ from the defaults, by field name, in seconds.
     `header_operations` are done in order. `ca_certificates` is PEM text with the authorities to trust instead
-    of the system's. `proxy_url` is sealed, as it may hold a password; `proxy_hint` is what people are shown.
+    of the system's. `proxy_url` is sealed, as it may hold a password; `proxy_hint` is the masked URL.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Usage: one event for every request that was authenticated."""
+"""Usage: one event for every authenticated request."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -10,12 +10,12 @@ BYTES_PER_TOKEN = 4
 
 
 def estimated_tokens(size: int) -> int:
-    """Return how many tokens that many bytes of text are, about; each begun one counts."""
+    """Return the estimated number of tokens in `size` bytes of text, rounded up."""
     return -(-size // BYTES_PER_TOKEN)
 
 
 class Confidence(StrEnum):
-    """How sure a token count is: the upstream said so, counted from what passed, or nothing to count."""
+    """Whether token counts are the upstream's own, estimated from the bytes that passed, or absent."""
 
     EXACT = "exact"
     ESTIMATED = "estimated"
@@ -23,7 +23,7 @@ class Confidence(StrEnum):
 
 
 class TokenCounts(Struct, frozen=True, kw_only=True, gc=False):
-    """What a request consumed. Prompt includes cached, completion includes reasoning."""
+    """The consumption of a request. `prompt` includes `cached`, `completion` includes `reasoning`."""
 
     prompt: int = 0
     completion: int = 0
@@ -35,10 +35,10 @@ class TokenCounts(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class UsageEvent(Struct, frozen=True, kw_only=True, gc=False):
-    """What one request was and used. `id` is unique, and makes writing it twice harmless.
+    """One request and its consumption. `id` is unique, so that writing an event twice counts it once.
 
-    `request_id` is what the caller was answered, which the caller may have chosen and repeated.
-    Times are aware UTC; durations are microseconds.
+    `request_id` is the `x-request-id` of the answer; a caller may choose it, and use one more than once.
+    Times are aware UTC; durations are in microseconds.
     """
 
     id: str
@@ -61,7 +61,7 @@ class UsageEvent(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Intent(Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
-    """What is known of a request that is about to be dispatched. Its event has the same `id`."""
+    """The facts known about a request before it is dispatched. Its event has the same `id`."""
 
     id: str
     request_id: str
@@ -76,7 +76,7 @@ class Intent(Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
 
 
 class UsageGroup(StrEnum):
-    """What sums may be grouped by."""
+    """The fields by which sums can be grouped."""
 
     PROJECT = "project"
     TOKEN = "token"  # noqa: S105 - a field's name
@@ -87,7 +87,7 @@ class UsageGroup(StrEnum):
 
 
 class UsageFilter(Struct, frozen=True, kw_only=True):
-    """Which events to read. Empty fields do not filter; `start` is inclusive, `end` exclusive."""
+    """A filter of events. Empty fields do not filter; `start` is inclusive, `end` exclusive."""
 
     project_id: str = ""
     token_id: str = ""
@@ -99,7 +99,7 @@ class UsageFilter(Struct, frozen=True, kw_only=True):
 
 
 class UsageRow(Struct, frozen=True, kw_only=True):
-    """The sum over one group. Fields that were not grouped by are empty."""
+    """The sums of one group. Fields that the sums are not grouped by are empty."""
 
     project_id: str = ""
     token_id: str = ""

@@ -24,7 +24,7 @@ _GZIP = 31  # zlib's number for a gzip header and trailer
 _UNREADABLE_FIELD = re.compile(r"Failed to parse (\w+) field")
 _UNKNOWN_FIELD = re.compile(r'has no field named "([^"]*)"')
 
-# The protocol fixes these; they differ from REST's here and there.
+# The protocol defines these statuses; some differ from REST's.
 _HTTP_STATUS = {
     GrpcCode.CANCELLED: 499,
     GrpcCode.UNKNOWN: 500,
@@ -44,14 +44,14 @@ _HTTP_STATUS = {
 
 
 class Connect:
-    """Answers `POST /tollkeeper.v1.ProjectService/ListProjects` and its like."""
+    """Answers `POST /SERVICE/METHOD`, such as `/tollkeeper.v1.ProjectService/ListProjects`."""
 
     def __init__(self, chain: Chain) -> None:
         self._chain = chain
-        self._methods = method_paths()
+        self._methods = {f"/{it.containing_service.full_name}/{it.name}": it for it in methods()}
 
     async def serve(self, request: Request) -> Response:
-        """Answers a request; every error is an answer, too."""
+        """Return the answer to a request; an error is an answer, too."""
         this_id = request_id(request.headers.get(REQUEST_ID))
         try:
             return (await self._serve(request, this_id)).with_headers({REQUEST_ID: this_id})
@@ -62,7 +62,7 @@ class Connect:
         method = self._methods.get(request.path)
         if method is None:
             raise TollkeeperError(Reason.UNIMPLEMENTED, "there is no such service or method")
-        # As the protocol says, these two are told by their status alone.
+        # For these two the protocol prescribes a status without a body.
         if request.method != "POST":
             return Response(405, headers={"allow": "POST"})
         codec = media_type(request.headers)
@@ -77,13 +77,8 @@ class Connect:
         return Response(200, json_format.MessageToJson(answer, indent=None).encode(), {"content-type": _JSON})
 
 
-def method_paths() -> dict[str, MethodDescriptor]:
-    """Returns every method by its path."""
-    return {f"/{method.containing_service.full_name}/{method.name}": method for method in methods()}
-
-
 def error_response(error: TollkeeperError, this_id: str) -> Response:
-    """Returns the answer that says what went wrong, as the protocol has it."""
+    """Return the answer that reports an error in the protocol's form."""
     details = [
         {
             "type": detail.DESCRIPTOR.full_name,
@@ -100,7 +95,7 @@ def error_response(error: TollkeeperError, this_id: str) -> Response:
 
 
 def _word(error: TollkeeperError) -> str:
-    # gRPC spells it with two l, Connect with one.
+    # gRPC spells "cancelled" with two l, Connect with one.
     return code_name(error).lower().replace("cancelled", "canceled")
 
 
@@ -141,13 +136,13 @@ def _decode(method: MethodDescriptor, codec: str, request: Request) -> Message:
 
 
 def _unreadable(problem: str) -> TollkeeperError:
-    """Returns the error for JSON that is not the request. Of protobuf's words, which may quote values,
-    only the field's name and the place are repeated.
+    """Return the error for JSON that does not fit the request. Protobuf's message may quote values, so only
+    the field's name and the position are taken from it.
     """
     if problem.startswith("Failed to load JSON"):
-        place = re.search(r"line \d+ column \d+", problem)
+        position = re.search(r"line \d+ column \d+", problem)
         return TollkeeperError(
-            Reason.INVALID_JSON, f"the body is not valid JSON{f': {place.group()}' if place else ''}"
+            Reason.INVALID_JSON, f"the body is not valid JSON{f': {position.group()}' if position else ''}"
         )
     unknown = _UNKNOWN_FIELD.search(problem)
     if unknown:
@@ -169,7 +164,7 @@ def _uncompressed(request: Request) -> bytes:
     if encoding != "gzip":
         raise TollkeeperError(
             Reason.UNIMPLEMENTED,
-            "content-encoding: only gzip and identity are taken",
+            "content-encoding: only gzip and identity are accepted",
             field="content-encoding",
         )
     unpacker = zlib.decompressobj(_GZIP)
@@ -179,10 +174,10 @@ def _uncompressed(request: Request) -> bytes:
         body = b""
     if len(body) > MAX_BODY:
         raise TollkeeperError(
-            Reason.BODY_TOO_LARGE, f"the body, unpacked, is larger than the {MAX_BODY:,} bytes taken here"
+            Reason.BODY_TOO_LARGE, f"the body, unpacked, is larger than the {MAX_BODY:,} bytes allowed"
         )
     if not unpacker.eof or unpacker.unused_data:
         raise TollkeeperError(
-            Reason.INVALID_ARGUMENT, "the body is not what gzip writes", field="content-encoding"
+            Reason.INVALID_ARGUMENT, "the body is not in gzip's format", field="content-encoding"
         )
     return body

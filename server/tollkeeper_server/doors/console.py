@@ -1,4 +1,4 @@
-"""The console's Quart application: REST, Connect, the API's description, and what operators ask."""
+"""The console's Quart application: REST, Connect, the API's description, health and metrics."""
 
 import logging
 from collections.abc import Callable
@@ -26,7 +26,7 @@ _REASONS = {
     404: (Reason.NOT_FOUND, "there is nothing at this path; /openapi.json lists what there is"),
     405: (Reason.METHOD_NOT_ALLOWED, "this method is not possible here"),
     408: (Reason.REQUEST_TIMEOUT, f"the body did not arrive within {_BODY_SECONDS} seconds"),
-    413: (Reason.BODY_TOO_LARGE, f"the body is larger than the {MAX_BODY:,} bytes taken here"),
+    413: (Reason.BODY_TOO_LARGE, f"the body is larger than the {MAX_BODY:,} bytes allowed"),
 }
 _SECURITY_HEADERS = {
     "cache-control": "no-store",
@@ -38,7 +38,7 @@ _SECURITY_HEADERS = {
 
 
 def make_console(chain: Chain, ready: ops.Readiness, exposition: Exposition, version: str) -> Quart:
-    """Returns the application. `ready` tells what is wrong, by part; `exposition` answers scrapes."""
+    """Return the application. `ready` returns problems by part; `exposition` answers scrapes."""
     app = Quart("tollkeeper", static_folder=None)
     app.config.update(
         MAX_CONTENT_LENGTH=MAX_BODY, BODY_TIMEOUT=_BODY_SECONDS, RESPONSE_TIMEOUT=_ANSWER_SECONDS
@@ -61,7 +61,7 @@ def make_console(chain: Chain, ready: ops.Readiness, exposition: Exposition, ver
 def _add_doors(app: Quart, chain: Chain) -> None:
     rest_door, connect_door = rest.Rest(chain), connect.Connect(chain)
 
-    async def serve_rest(path: str) -> quart.Response:  # noqa: ARG001 - the door reads it undecoded
+    async def serve_rest(path: str) -> quart.Response:  # noqa: ARG001 - the door reads the undecoded path
         return _written(await rest_door.serve(await _received()))
 
     async def serve_connect(path: str) -> quart.Response:  # noqa: ARG001 - as above

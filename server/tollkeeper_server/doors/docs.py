@@ -1,11 +1,11 @@
-"""`/docs`: Swagger UI, from the files of an installed package, showing `/openapi.json`."""
+"""`/docs`: Swagger UI for `/openapi.json`, from the files of an installed package."""
 
 import importlib.util
 from pathlib import Path
 
 from tollkeeper_server.doors.http import Response
 
-# The package brings a whole editor as well; these are what a page needs.
+# The files that the page needs; the package contains a whole editor as well.
 _FILES = {
     "swagger-ui.css": "text/css; charset=utf-8",
     "swagger-ui-bundle.js": "text/javascript; charset=utf-8",
@@ -45,7 +45,7 @@ _POLICY = (
 
 
 def page() -> Response:
-    """Returns the page."""
+    """Return the page."""
     return Response(
         200,
         _PAGE.encode(),
@@ -54,7 +54,7 @@ def page() -> Response:
 
 
 def file(name: str) -> Response | None:
-    """Returns one of the files that the page needs, or None if it needs none of that name."""
+    """Return a file that the page needs; None for any other name."""
     if name == "start.js":
         return Response(200, _START.encode(), {"content-type": "text/javascript; charset=utf-8"})
     media = _FILES.get(name)
@@ -65,7 +65,7 @@ def file(name: str) -> Response | None:
 
 
 def _folder() -> Path:
-    # Found, not imported: its code knows every web framework there is, and none of it is needed.
+    # The package is located without an import: its code, for many web frameworks, is not needed.
     found = importlib.util.find_spec("swagger_ui")
     assert found is not None, "swagger-ui-py is among the dependencies"
     assert found.submodule_search_locations is not None, "it is a package"

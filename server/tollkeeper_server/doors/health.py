@@ -1,4 +1,4 @@
-"""gRPC's health service: serving while nothing stands in the way (`/ready` says the same over HTTP)."""
+"""gRPC's health service. It reports SERVING as long as `/ready` answers 200 over HTTP."""
 
 import asyncio
 import contextlib
@@ -18,25 +18,25 @@ _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
 
 class Health(health.aio.HealthServicer):
-    """Answers for the whole server and for each of its services alike."""
+    """Reports one status for the whole server and for each of its services."""
 
     def __init__(
         self,
         services: Sequence[str],
         ready: Callable[[], Awaitable[Mapping[str, str | None]]] | None,
     ) -> None:
-        """`ready` returns the problem of each part; without it the server serves until it is closed."""
+        """Take `ready`, which returns problems by part; without it the status is SERVING until `close`."""
         super().__init__()
         self._services = ("", *services)
         self._ready = ready
         self._watch: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin to report every change to the clients that watch, within a second."""
+        """Start to report every change to clients that watch, within a second."""
         self._watch = asyncio.create_task(self._keep_watch())
 
     async def close(self) -> None:
-        """Report that this server serves no more."""
+        """Report NOT_SERVING for every service from now on."""
         if self._watch is not None:
             self._watch.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -47,7 +47,7 @@ class Health(health.aio.HealthServicer):
     async def Check(  # noqa: N802 - gRPC's name
         self, request: health_pb2.HealthCheckRequest, context: _Context
     ) -> health_pb2.HealthCheckResponse:
-        """Answer as of now."""
+        """Answer with the present status."""
         await self._refresh()
         return await super().Check(request, context)
 
@@ -55,8 +55,8 @@ class Health(health.aio.HealthServicer):
         while True:
             try:
                 await self._refresh()
-            except Exception:  # noqa: BLE001 - the next look may succeed; until then the last answer stands
-                _log.exception("the server's health could not be told")
+            except Exception:  # noqa: BLE001 - the next check may succeed; until then the last status stands
+                _log.exception("the server's health could not be checked")
             await asyncio.sleep(_INTERVAL)
 
     async def _refresh(self) -> None:

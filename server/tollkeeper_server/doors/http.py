@@ -1,4 +1,4 @@
-"""HTTP as the management doors see it, apart from any framework."""
+"""Requests and answers of the management doors, independent of any framework."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ MAX_BODY = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request. `path` is still percent-encoded, `query` is without its `?`, header names are lower case."""
+    """A request. `path` is percent-encoded, `query` is without its `?`, header names are in lower case."""
 
     method: str
     path: str
@@ -23,19 +23,19 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """An answer. Header names are lower case."""
+    """An answer. Header names are in lower case."""
 
     status: int
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
 
     def with_headers(self, headers: Mapping[str, str]) -> "Response":
-        """Returns the same answer with more headers."""
+        """Return the same answer with more headers."""
         return Response(self.status, self.body, {**self.headers, **headers})
 
 
 def json_response(status: int, content: object, headers: Mapping[str, str] | None = None) -> Response:
-    """Returns an answer in JSON."""
+    """Return an answer in JSON."""
     return Response(
         status,
         msgspec.json.encode(content),
@@ -44,5 +44,5 @@ def json_response(status: int, content: object, headers: Mapping[str, str] | Non
 
 
 def media_type(headers: Mapping[str, str]) -> str:
-    """Returns the content type without parameters, in lower case; empty if there is none."""
+    """Return the content type without parameters, in lower case; empty if there is none."""
     return headers.get("content-type", "").partition(";")[0].strip().lower()

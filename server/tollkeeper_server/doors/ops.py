@@ -1,4 +1,4 @@
-"""What operators and their machines ask of a server: is it alive, is it ready, which version."""
+"""The answers for operators and load balancers: `/health`, `/live` and `/ready`."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
@@ -6,34 +6,34 @@ from datetime import UTC, datetime
 from tollkeeper_server.doors.http import Response, json_response
 
 Readiness = Callable[[], Awaitable[Mapping[str, str | None]]]
-"""Returns what is wrong, by part; None where nothing is."""
+"""Returns the problem of each part; None for a part without one."""
 
-_STAND_IN_THE_WAY = {"snapshot", "draining"}
+_BLOCKING_PARTS = {"snapshot", "draining"}
 
 _UNCACHED = {"cache-control": "no-store"}
 
 
 def is_ready(problems: Mapping[str, str | None]) -> bool:
-    """Tells whether traffic should be sent here in spite of these problems."""
-    return not any(problem for part, problem in problems.items() if part in _STAND_IN_THE_WAY)
+    """Return whether this server should get traffic in spite of these problems."""
+    return not any(problem for part, problem in problems.items() if part in _BLOCKING_PARTS)
 
 
 def health(version: str) -> Response:
-    """Answers that the process is alive, in the form that sofatutor's callers know."""
+    """Answer that the process is alive, in the form of sofatutor's gateway."""
     now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     return json_response(200, {"status": "ok", "timestamp": now, "version": version}, _UNCACHED)
 
 
 def live() -> Response:
-    """Answers that the process is alive; a process that is not should be replaced."""
+    """Answer that the process is alive; a process that does not answer should be replaced."""
     return json_response(200, {"status": "ok"}, _UNCACHED)
 
 
 async def readiness(ready: Readiness) -> Response:
-    """Answers whether traffic should be sent here, 200 or 503, and what is wrong.
+    """Answer 200 if this server should get traffic, else 503, with the problems by part.
 
-    That the store is away, say, is told and keeps no traffic away, which goes on for who is known; if every
-    gateway gave up at once, it could not. When that time is over, the snapshot stands in the way.
+    A store that is not reachable is reported but does not cause a 503: known tokens still work, and a 503
+    from every gateway at once would stop them. When known tokens expire, `snapshot` has a problem: 503.
     """
     problems = await ready()
     served = is_ready(problems)

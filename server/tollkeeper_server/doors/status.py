@@ -12,7 +12,7 @@ DOMAIN = "tollkeeper"
 
 
 def details_of(error: TollkeeperError, request_id: str) -> list[Message]:
-    """Returns what programs may read of an error: reason, request id, fields, and when to try again."""
+    """Return an error's details for programs: reason, request id, wrong fields, and when to retry."""
     details: list[Message] = [
         error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN),
         error_details_pb2.RequestInfo(request_id=request_id),
@@ -34,7 +34,7 @@ def details_of(error: TollkeeperError, request_id: str) -> list[Message]:
 
 
 def status_of(error: TollkeeperError, request_id: str) -> status_pb2.Status:
-    """Returns the whole error as one message."""
+    """Return an error as one message."""
     status = status_pb2.Status(code=error.outcome.grpc, message=error.message)
     for detail in details_of(error, request_id):
         status.details.add().Pack(detail)
@@ -42,12 +42,12 @@ def status_of(error: TollkeeperError, request_id: str) -> status_pb2.Status:
 
 
 def code_name(error: TollkeeperError) -> str:
-    """Returns the canonical code's name, such as NOT_FOUND."""
+    """Return the name of an error's gRPC code, such as NOT_FOUND."""
     return code_pb2.Code.Name(error.outcome.grpc)
 
 
 def to_rest(error: TollkeeperError, request_id: str) -> dict[str, object]:
-    """Returns the error as JSON: google.rpc.Status, with the code's name beside its number."""
+    """Return an error as REST's JSON: google.rpc.Status, with the code's name beside its number."""
     written = json_format.MessageToDict(status_of(error, request_id), preserving_proto_field_name=True)
     return {
         "code": int(error.outcome.grpc),

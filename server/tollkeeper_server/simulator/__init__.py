@@ -1,8 +1,8 @@
-"""A provider that is not one: answers as OpenAI, Azure OpenAI and Anthropic do, for demos and tests.
+"""A simulated provider for demos and tests. It answers as OpenAI, Azure OpenAI and Anthropic do.
 
-`config.py` says how it behaves towards every request, `faults.py` what a single request can ask for in
-`x-simulate`, `wording.py` how tokens are counted, `control.py` what a test can ask it afterwards. It knows
-nothing of the rest of Tollkeeper.
+`config.py` has the settings for all requests, `faults.py` the directives that one request can give in
+`x-simulate`, `wording.py` the texts and how their tokens are counted, `control.py` the endpoints for tests.
+The package imports nothing else of Tollkeeper.
 """
 
 from tollkeeper_server.simulator.app import make_app

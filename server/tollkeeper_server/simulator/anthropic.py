@@ -1,4 +1,4 @@
-"""Anthropic's messages and its count of their tokens."""
+"""Anthropic's endpoints: messages, the count of their tokens, and models."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Struct
 
 from tollkeeper_server.simulator import wording
-from tollkeeper_server.simulator.call import Call
+from tollkeeper_server.simulator.call import ApiCall
 from tollkeeper_server.simulator.chat import Part, count_content
 from tollkeeper_server.simulator.reply import EventStream, Json, RefusalError, Reply, as_json, named_event
 from tollkeeper_server.simulator.wording import Ending, Wording
@@ -16,28 +16,28 @@ MODELS = ("claude-sonnet-4-5", "claude-haiku-4-5")
 
 
 class Message(Struct, frozen=True):
-    """A message, as far as it counts."""
+    """The fields of a message that the token count needs."""
 
     role: str
     content: str | list[Part]
 
 
 class Tool(Struct, frozen=True):
-    """A tool that may be used."""
+    """A tool that the model may call."""
 
     name: str
     input_schema: Json | None = None
 
 
 class ToolChoice(Struct, frozen=True):
-    """How tools may be used."""
+    """Whether the model may or must call a tool, and which one."""
 
     type: str = "auto"
     name: str = ""
 
 
 class MessagesRequest(Struct, frozen=True):
-    """The body of a request, as far as the answer depends on it."""
+    """The fields of a request's body that the answer depends on."""
 
     messages: list[Message]
     model: str = ""
@@ -57,8 +57,8 @@ _STOP_REASONS = {
 }
 
 
-def create(call: Call) -> Reply:
-    """POST /messages."""
+def create(call: ApiCall) -> Reply:
+    """Answer POST /messages."""
     body = _decode(call)
     if body.max_tokens is None:
         raise RefusalError(400, "max_tokens: Field required")
@@ -93,19 +93,19 @@ def create(call: Call) -> Reply:
     return EventStream(events, named_event("message_stop", {"type": "message_stop"}))
 
 
-def count_tokens(call: Call) -> Reply:
-    """POST /messages/count_tokens."""
+def count_tokens(call: ApiCall) -> Reply:
+    """Answer POST /messages/count_tokens."""
     return as_json({"input_tokens": _count(_decode(call))})
 
 
-def list_models(_call: Call) -> Reply:
-    """GET /models, for Anthropic's clients."""
+def list_models(_call: ApiCall) -> Reply:
+    """Answer GET /models, for Anthropic's clients."""
     data = [_model(name) for name in MODELS]
     return as_json({"data": data, "first_id": MODELS[0], "last_id": MODELS[-1], "has_more": False})
 
 
-def retrieve_model(call: Call) -> Reply:
-    """GET /models/{id}, for Anthropic's clients."""
+def retrieve_model(call: ApiCall) -> Reply:
+    """Answer GET /models/{id}, for Anthropic's clients."""
     return as_json(_model(call.model(call.params[0])))
 
 
@@ -114,7 +114,7 @@ def _model(name: str) -> Json:
     return {"type": "model", "id": name, "display_name": name, "created_at": created, "lifecycle": "active"}
 
 
-def _decode(call: Call) -> MessagesRequest:
+def _decode(call: ApiCall) -> MessagesRequest:
     if not call.request.header(b"anthropic-version"):
         raise RefusalError(400, "anthropic-version: header is required")
     body = call.decode(_decoder)
@@ -124,7 +124,7 @@ def _decode(call: Call) -> MessagesRequest:
     return body
 
 
-def _chosen(call: Call, body: MessagesRequest) -> Tool | None:
+def _chosen(call: ApiCall, body: MessagesRequest) -> Tool | None:
     choice = body.tool_choice or ToolChoice()
     if not body.tools or choice.type == "none":
         return None
@@ -138,7 +138,7 @@ def _count(body: MessagesRequest) -> int:
     return system + sum(count_content(message.content) + wording.PER_MESSAGE for message in body.messages)
 
 
-def _input_usage(call: Call, body: MessagesRequest) -> Json:
+def _input_usage(call: ApiCall, body: MessagesRequest) -> Json:
     total = _count(body)
     read = min(call.faults.cached, total)
     written = min(call.faults.cache_creation, total - read)
@@ -152,7 +152,7 @@ def _input_usage(call: Call, body: MessagesRequest) -> Json:
 
 
 def _events(
-    call: Call, message: Json, block: Json, words: Wording, ending: Json, spent: Json, output: int
+    call: ApiCall, message: Json, block: Json, words: Wording, ending: Json, spent: Json, output: int
 ) -> Iterator[bytes]:
     counted = not call.faults.no_usage
     opening = message | {"usage": spent | {"output_tokens": min(1, output)}} if counted else message

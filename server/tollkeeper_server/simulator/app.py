@@ -1,4 +1,4 @@
-"""The simulator as an ASGI application: from the head of a request to the end of its answer."""
+"""The simulator as an ASGI application: it takes a request from its head to the end of its answer."""
 
 import asyncio
 import hashlib
@@ -6,29 +6,24 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from tollkeeper_server.simulator import control, delivery, faults, routes
-from tollkeeper_server.simulator.call import Call
+from tollkeeper_server.simulator import control, delivery, routes
+from tollkeeper_server.simulator.admission import check_key, check_rate
+from tollkeeper_server.simulator.call import ApiCall
 from tollkeeper_server.simulator.config import SimulatorConfig
 from tollkeeper_server.simulator.exchange import ClientLeftError, Exchange, Message, Receive, Send
-from tollkeeper_server.simulator.faults import FaultError, Faults, Garbage
-from tollkeeper_server.simulator.manners import greeting, refuse_key, refuse_rate
+from tollkeeper_server.simulator.faults import NONE, FaultError, Faults, Garbage
+from tollkeeper_server.simulator.faults import parse as parse_faults
+from tollkeeper_server.simulator.headers import answer_headers
 from tollkeeper_server.simulator.recorder import Record
-from tollkeeper_server.simulator.reply import (
-    Answer,
-    RefusalError,
-    Reply,
-    as_json,
-    error_body,
-    error_event,
-)
+from tollkeeper_server.simulator.reply import Answer, RefusalError, Reply, as_json, error_body, error_event
 from tollkeeper_server.simulator.request import Request
 from tollkeeper_server.simulator.state import State
 
 
 def make_app(config: SimulatorConfig, clock: Callable[[], float] = time.monotonic) -> "Simulator":
-    """Returns an ASGI application that answers as OpenAI, Azure OpenAI and Anthropic do.
+    """Return an ASGI application that answers as OpenAI, Azure OpenAI and Anthropic do.
 
-    `clock` gives the seconds by which the rate limit goes.
+    `clock` returns seconds; the rate limit is measured by it.
     """
     return Simulator(State(config, clock))
 
@@ -40,12 +35,12 @@ class Simulator:
         self._state = state
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        """Serves one request; WebSockets are turned away."""
+        """Serve one request; close a WebSocket with code 1008."""
         match scope["type"]:
             case "http":
                 await self._serve(scope, receive, send)
             case "lifespan":
-                await _live(receive, send)
+                await _serve_lifespan(receive, send)
             case _:
                 await receive()
                 await send({"type": "websocket.close", "code": 1008})
@@ -85,67 +80,67 @@ class Simulator:
             answer = await control.answer(request, self._state)
         except RefusalError as refusal:
             answer = as_json({"error": {"message": refusal.message, "param": refusal.param}}, refusal.status)
-        await delivery.send_answer(exchange, answer, faults.NONE, ())
+        await delivery.send_answer(exchange, answer, NONE, ())
 
     async def _exchange(self, exchange: Exchange, request: Request) -> None:
         started = self._state.clock()
-        asked, refusal = _parse_faults(request)
-        if not asked.early:
+        faults, refusal = _parse_faults(request)
+        if not faults.early:
             body = await exchange.read_body()
             self._state.recorder.receive(exchange.record, body)
             request = replace(request, body=body)
-        if asked.early_hints:
+        if faults.early_hints:
             exchange.early_hints()
-        latency = self._state.config.latency_ms if asked.latency is None else asked.latency
+        latency = self._state.config.latency_ms if faults.latency is None else faults.latency
         if latency:
             await exchange.pause(latency)
-        if await _misbehave(exchange, asked):
+        if await _misbehave(exchange, faults):
             return
-        place = routes.locate(request)
-        call = Call(request, asked, self._state, place.dialect, place.deployment)
+        path = routes.parse_path(request)
+        call = ApiCall(request, faults, self._state, path.dialect, path.deployment)
         request_id = self._state.new_id("req_")
         try:
             if refusal is not None:
                 raise refusal
-            reply = self._reply(call, place)
+            reply = self._reply(call, path)
         except RefusalError as refused:
-            answer = as_json(error_body(place.dialect, refused, request_id), refused.status)
+            answer = as_json(error_body(path.dialect, refused, request_id), refused.status)
             reply = replace(answer, headers=refused.headers)
         elapsed = self._state.clock() - started
-        headers = (*greeting(call, request_id, elapsed), *reply.headers, *asked.headers)
-        if asked.retry_after:
-            headers = (*headers, (b"retry-after", asked.retry_after.encode("latin-1")))
-        if asked.gzip:
+        headers = (*answer_headers(call, request_id, elapsed), *reply.headers, *faults.headers)
+        if faults.retry_after:
+            headers = (*headers, (b"retry-after", faults.retry_after.encode("latin-1")))
+        if faults.gzip:
             headers = (*headers, (b"content-encoding", b"gzip"))
         if isinstance(reply, Answer):
-            await delivery.send_answer(exchange, reply, asked, headers)
+            await delivery.send_answer(exchange, reply, faults, headers)
         else:
-            event = error_event(place.dialect, _failure(500, asked.code), request_id)
-            await delivery.send_stream(exchange, reply, asked, self._state, headers, event)
+            event = error_event(path.dialect, _failure(500, faults.code), request_id)
+            await delivery.send_stream(exchange, reply, faults, self._state, headers, event)
 
-    def _reply(self, call: Call, place: routes.Place) -> Reply:
-        state, asked = self._state, call.faults
-        refuse_key(call)
-        refuse_rate(state.allowance)
-        if asked.echo_headers:
+    def _reply(self, call: ApiCall, path: routes.EndpointPath) -> Reply:
+        state, faults = self._state, call.faults
+        check_key(call)
+        check_rate(state.allowance)
+        if faults.echo_headers:
             return _echo(call.request)
-        if asked.echo_body:
+        if faults.echo_body:
             kind = call.request.header(b"content-type") or "application/octet-stream"
             return Answer(call.request.body, content_type=kind.encode("latin-1"))
-        if asked.status is not None and asked.status >= 400:
-            raise _failure(asked.status, asked.code)
-        if asked.status is not None and (asked.status >= 300 or asked.status == 204):
-            return Answer(b"", asked.status)
-        if state.dice.random() < state.config.error_rate:
+        if faults.status is not None and faults.status >= 400:
+            raise _failure(faults.status, faults.code)
+        if faults.status is not None and (faults.status >= 300 or faults.status == 204):
+            return Answer(b"", faults.status)
+        if state.random.random() < state.config.error_rate:
             raise _failure(state.config.error_status, "")
-        handler, params = routes.find(call.request, place)
+        handler, params = routes.find(call.request, path)
         reply = handler(replace(call, params=params))
-        if asked.status is not None and isinstance(reply, Answer):
-            return replace(reply, status=asked.status)
+        if faults.status is not None and isinstance(reply, Answer):
+            return replace(reply, status=faults.status)
         return reply
 
 
-async def _live(receive: Receive, send: Send) -> None:
+async def _serve_lifespan(receive: Receive, send: Send) -> None:
     while True:
         message = await receive()
         await send({"type": f"{message['type']}.complete"})
@@ -162,17 +157,17 @@ def _request(scope: Message) -> Request:
 
 def _parse_faults(request: Request) -> tuple[Faults, RefusalError | None]:
     try:
-        return faults.parse(request.headers), None
+        return parse_faults(request.headers), None
     except FaultError as error:
-        return faults.NONE, RefusalError(400, str(error), code="invalid_directive", param="x-simulate")
+        return NONE, RefusalError(400, str(error), code="invalid_directive", param="x-simulate")
 
 
-async def _misbehave(exchange: Exchange, asked: Faults) -> bool:
-    if asked.reset or asked.drop:
-        await exchange.drop(reset=asked.reset)
-    elif asked.garbage is Garbage.WIRE:
+async def _misbehave(exchange: Exchange, faults: Faults) -> bool:
+    if faults.reset or faults.drop:
+        await exchange.drop(reset=faults.reset)
+    elif faults.garbage is Garbage.WIRE:
         await exchange.write_garbage()
-    elif asked.hang == -1:
+    elif faults.hang == -1:
         await exchange.fall_silent()
     else:
         return False

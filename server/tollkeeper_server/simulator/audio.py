@@ -1,4 +1,4 @@
-"""Audio: transcriptions, translations and speech. Every recording says what the simulator says."""
+"""Audio: transcriptions, translations and speech. Every recording is transcribed as the simulator's reply."""
 
 import base64
 import struct
@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from tollkeeper_server.simulator import wording
-from tollkeeper_server.simulator.call import Call
+from tollkeeper_server.simulator.call import ApiCall, missing_parameter
 from tollkeeper_server.simulator.reply import (
     Answer,
     EventStream,
@@ -23,7 +23,7 @@ from tollkeeper_server.simulator.request import Form
 from tollkeeper_server.simulator.wording import Wording
 
 BYTES_PER_SECOND = 32_000
-"""A recording lasts one second for each so many bytes begun: 16-bit mono at 16 kHz."""
+"""Bytes of a recording's second (16-bit mono at 16 kHz); a second that is begun counts as a whole one."""
 
 TOKENS_PER_SECOND = 10
 _SPEECH_PIECE = 4096
@@ -39,59 +39,57 @@ _SPEECH_TYPES = {
 
 
 @dataclass(frozen=True, slots=True)
-class _Heard:
+class _Recording:
     form: Form
     model: str
     seconds: int
     words: Wording
 
 
-def transcribe(call: Call) -> Reply:
-    """POST /audio/transcriptions."""
-    heard = _listen(call)
-    duration_billed = heard.model.startswith("whisper")
-    if heard.form.field("stream") == "true" and not duration_billed:
-        last: Json = {"type": "transcript.text.done", "text": heard.words.text}
+def transcribe(call: ApiCall) -> Reply:
+    """Answer POST /audio/transcriptions."""
+    recording = _listen(call)
+    duration_billed = recording.model.startswith("whisper")
+    if recording.form.field("stream") == "true" and not duration_billed:
+        last: Json = {"type": "transcript.text.done", "text": recording.words.text}
         if not call.faults.no_usage:
-            last["usage"] = _token_usage(heard)
-        deltas = ({"type": "transcript.text.delta", "delta": piece} for piece in heard.words.pieces)
+            last["usage"] = _token_usage(recording)
+        deltas = ({"type": "transcript.text.delta", "delta": piece} for piece in recording.words.pieces)
         return EventStream((data_event(delta) for delta in deltas), data_event(last))
-    usage = {"type": "duration", "seconds": heard.seconds} if duration_billed else _token_usage(heard)
-    return _written(heard, None if call.faults.no_usage else usage, "transcribe")
+    usage = {"type": "duration", "seconds": recording.seconds} if duration_billed else _token_usage(recording)
+    return _written(recording, None if call.faults.no_usage else usage, "transcribe")
 
 
-def translate(call: Call) -> Reply:
-    """POST /audio/translations."""
+def translate(call: ApiCall) -> Reply:
+    """Answer POST /audio/translations."""
     return _written(_listen(call), None, "translate")
 
 
-def _listen(call: Call) -> _Heard:
+def _listen(call: ApiCall) -> _Recording:
     form = call.form()
     uploads = form.uploads("file")
     if not uploads:
-        raise RefusalError(
-            400, "Missing required parameter: 'file'.", code="missing_required_parameter", param="file"
-        )
+        raise missing_parameter("file")
     seconds = max(1, -(-len(uploads[0].content) // BYTES_PER_SECOND))
-    return _Heard(form, call.model(form.field("model")), seconds, call.compose())
+    return _Recording(form, call.model(form.field("model")), seconds, call.compose())
 
 
-def _token_usage(heard: _Heard) -> Json:
-    audio, text = heard.seconds * TOKENS_PER_SECOND, wording.count(heard.form.field("prompt"))
+def _token_usage(recording: _Recording) -> Json:
+    audio, text = recording.seconds * TOKENS_PER_SECOND, wording.count(recording.form.field("prompt"))
     return {
         "type": "tokens",
         "input_tokens": audio + text,
         "input_token_details": {"audio_tokens": audio, "text_tokens": text},
-        "output_tokens": heard.words.tokens,
-        "total_tokens": audio + text + heard.words.tokens,
+        "output_tokens": recording.words.tokens,
+        "total_tokens": audio + text + recording.words.tokens,
     }
 
 
-def _written(heard: _Heard, usage: Json | None, task: str) -> Reply:
-    text = heard.words.text
+def _written(recording: _Recording, usage: Json | None, task: str) -> Reply:
+    text = recording.words.text
     billed = {} if usage is None else {"usage": usage}
-    form = heard.form.field("response_format") or "json"
-    end = f"00:00:{heard.seconds % 60:02}"
+    form = recording.form.field("response_format") or "json"
+    end = f"00:00:{recording.seconds % 60:02}"
     match form:
         case "json":
             return as_json({"text": text, **billed})
@@ -102,11 +100,12 @@ def _written(heard: _Heard, usage: Json | None, task: str) -> Reply:
         case "vtt":
             return _plain(f"WEBVTT\n\n00:00:00.000 --> {end}.000\n{text}\n\n")
         case "verbose_json":
+            duration = float(recording.seconds)
             segment: Json = {
                 "id": 0,
                 "seek": 0,
                 "start": 0.0,
-                "end": float(heard.seconds),
+                "end": duration,
                 "text": text,
                 "tokens": [],
                 "temperature": 0.0,
@@ -114,14 +113,16 @@ def _written(heard: _Heard, usage: Json | None, task: str) -> Reply:
                 "compression_ratio": 1.0,
                 "no_speech_prob": 0.0,
             }
-            told: Json = {"task": task, "language": "english", "duration": float(heard.seconds), "text": text}
-            return as_json(told | {"segments": [segment], **billed})
+            body: Json = {
+                "task": task,
+                "language": "english",
+                "duration": float(recording.seconds),
+                "text": text,
+            }
+            return as_json(body | {"segments": [segment], **billed})
         case _:
             raise RefusalError(
-                400,
-                f"Invalid value: '{form}'.",
-                code="invalid_value",
-                param="response_format",
+                400, f"Invalid value: '{form}'.", code="invalid_value", param="response_format"
             )
 
 
@@ -130,7 +131,7 @@ def _plain(text: str) -> Answer:
 
 
 class SpeechRequest(Struct, frozen=True):
-    """The body of a request, as far as the answer depends on it."""
+    """The fields of a request's body that the answer depends on."""
 
     input: str
     voice: str | Json
@@ -142,8 +143,8 @@ class SpeechRequest(Struct, frozen=True):
 _decoder = msgspec.json.Decoder(SpeechRequest)
 
 
-def speak(call: Call) -> Reply:
-    """POST /audio/speech."""
+def speak(call: ApiCall) -> Reply:
+    """Answer POST /audio/speech."""
     body = call.decode(_decoder)
     call.model(body.model)
     kind = _SPEECH_TYPES.get(body.response_format)
@@ -164,7 +165,7 @@ def speak(call: Call) -> Reply:
 
 
 def speech(form: str) -> Iterator[bytes]:
-    """Returns a silence in pieces: a valid file for `wav` and `pcm`, a right beginning for the others."""
+    """Yield silence in pieces: a valid file for `wav` and `pcm`, a valid beginning for other formats."""
     silence = bytes(_SPEECH_PIECE)
     if form == "wav":
         size = _SPEECH_PIECE * _SPEECH_PIECES

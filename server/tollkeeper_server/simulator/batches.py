@@ -1,4 +1,4 @@
-"""Batches: validating when created, completed when looked at next, unless cancelled in between."""
+"""Batches. A new batch is `validating`; the first GET completes it, unless it was cancelled before."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Struct
 
 from tollkeeper_server.simulator import chat, completions, embeddings, files, responses
-from tollkeeper_server.simulator.call import Call, Handler, not_found
+from tollkeeper_server.simulator.call import ApiCall, Handler, not_found
 from tollkeeper_server.simulator.faults import NONE
 from tollkeeper_server.simulator.reply import Answer, Json, RefusalError, Reply, as_json, error_body
 from tollkeeper_server.simulator.request import Request
@@ -39,8 +39,8 @@ class Line(Struct, frozen=True):
     method: str = "POST"
 
 
-class Spent(Struct, frozen=True):
-    """The usage of one line, under either of its names."""
+class LineUsage(Struct, frozen=True):
+    """The usage of one line, under the field names of either API."""
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
@@ -48,19 +48,19 @@ class Spent(Struct, frozen=True):
     output_tokens: int = 0
 
 
-class Answered(Struct, frozen=True):
-    """As much of a line's answer as is summed up."""
+class LineAnswer(Struct, frozen=True):
+    """The part of a line's answer that the batch's usage is summed from."""
 
-    usage: Spent | None = None
+    usage: LineUsage | None = None
 
 
 _decoder = msgspec.json.Decoder(BatchRequest)
 _line_decoder = msgspec.json.Decoder(Line)
-_answered_decoder = msgspec.json.Decoder(Answered)
+_answer_decoder = msgspec.json.Decoder(LineAnswer)
 
 
-def create(call: Call) -> Reply:
-    """POST /batches."""
+def create(call: ApiCall) -> Reply:
+    """Answer POST /batches."""
     body = call.decode(_decoder)
     stored = call.state.files.get(body.input_file_id)
     if stored is None:
@@ -95,25 +95,25 @@ def create(call: Call) -> Reply:
     return as_json(batch)
 
 
-def list_all(call: Call) -> Reply:
-    """GET /batches, newest first."""
+def list_all(call: ApiCall) -> Reply:
+    """Answer GET /batches, newest first."""
     return as_json(files.page(call, [batch for _, batch in call.state.batches.newest_first()]))
 
 
-def retrieve(call: Call) -> Reply:
-    """GET /batches/{id}; the first time, the batch is worked off."""
+def retrieve(call: ApiCall) -> Reply:
+    """Answer GET /batches/{id}; the first call runs the batch."""
     batch = _stored(call)
     match batch["status"]:
         case "validating":
-            batch = _worked_off(call, batch)
+            batch = _completed(call, batch)
         case "cancelling":
             batch = batch | {"status": "cancelled", "cancelled_at": now()}
     call.state.batches.put(call.params[0], batch)
     return as_json(batch)
 
 
-def cancel(call: Call) -> Reply:
-    """POST /batches/{id}/cancel."""
+def cancel(call: ApiCall) -> Reply:
+    """Answer POST /batches/{id}/cancel."""
     batch = _stored(call)
     if batch["status"] != "validating":
         raise RefusalError(409, f"Cannot cancel a batch with status '{batch['status']}'.")
@@ -122,14 +122,14 @@ def cancel(call: Call) -> Reply:
     return as_json(batch)
 
 
-def _stored(call: Call) -> Json:
+def _stored(call: ApiCall) -> Json:
     batch = call.state.batches.get(call.params[0])
     if batch is None:
         raise not_found("batch", call.params[0])
     return batch
 
 
-def _worked_off(call: Call, batch: Json) -> Json:
+def _completed(call: ApiCall, batch: Json) -> Json:
     at = now()
     stored = call.state.files.get(str(batch["input_file_id"]))
     try:
@@ -144,7 +144,7 @@ def _worked_off(call: Call, batch: Json) -> Json:
     failed: list[bytes] = []
     for line in lines:
         status, body = _answer(call, handler, line)
-        usage = _answered_decoder.decode(body).usage or Spent()
+        usage = _answer_decoder.decode(body).usage or LineUsage()
         prompt += usage.prompt_tokens + usage.input_tokens
         completion += usage.completion_tokens + usage.output_tokens
         (done if status == 200 else failed).append(_output_line(call, line, status, body))
@@ -166,7 +166,7 @@ def _worked_off(call: Call, batch: Json) -> Json:
     }
 
 
-def _answer(call: Call, handler: Handler, line: Line) -> tuple[int, bytes]:
+def _answer(call: ApiCall, handler: Handler, line: Line) -> tuple[int, bytes]:
     headers = [(b"content-type", b"application/json")]
     request = Request("POST", call.request.path, call.request.target, b"", headers, bytes(line.body))
     try:
@@ -179,7 +179,7 @@ def _answer(call: Call, handler: Handler, line: Line) -> tuple[int, bytes]:
     return streamed.status, msgspec.json.encode(error_body(call.dialect, streamed, ""))
 
 
-def _output_line(call: Call, line: Line, status: int, body: bytes) -> bytes:
+def _output_line(call: ApiCall, line: Line, status: int, body: bytes) -> bytes:
     request_id = call.state.new_id("req_")
     return msgspec.json.encode(
         {
@@ -191,7 +191,7 @@ def _output_line(call: Call, line: Line, status: int, body: bytes) -> bytes:
     )
 
 
-def _output_file(call: Call, batch: Json, lines: list[bytes], kind: str) -> object:
+def _output_file(call: ApiCall, batch: Json, lines: list[bytes], kind: str) -> object:
     if not lines:
         return None
     content = b"".join(line + b"\n" for line in lines)

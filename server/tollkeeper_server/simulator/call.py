@@ -1,4 +1,4 @@
-"""A request on its way into an endpoint."""
+"""A call of one of the simulator's endpoints, with all that the endpoint needs to answer it."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,10 +19,10 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
-    """A request, the parameters of its path, and what it is answered from.
+class ApiCall:
+    """A request, the parameters of its path, its faults, and the simulator's state.
 
-    `deployment` is the one an Azure path names, else empty.
+    `deployment` is the deployment in an Azure path, else empty.
     """
 
     request: Request
@@ -33,7 +33,7 @@ class Call:
     params: tuple[str, ...] = ()
 
     def decode(self, decoder: msgspec.json.Decoder[T]) -> T:
-        """Returns the JSON body. Raises `RefusalError`, as the provider would word it."""
+        """Return the JSON body. Raises `RefusalError` with the provider's message."""
         kind = self.request.media_type
         if kind != "application/json":
             raise RefusalError(
@@ -58,14 +58,14 @@ class Call:
             ) from None
 
     def form(self) -> Form:
-        """Returns the multipart body. Raises `RefusalError`."""
+        """Return the multipart body. Raises `RefusalError`."""
         try:
             return parse_form(self.request.header(b"content-type"), self.request.body)
         except ValueError as error:
             raise RefusalError(400, f"Could not parse multipart form: {error}") from None
 
     def model(self, named: str) -> str:
-        """Returns the model to answer as: what the body names, else the deployment. Raises `RefusalError`."""
+        """Return `named`, the body's model, or else the deployment. Raises `RefusalError` without either."""
         model = named or self.deployment
         if not model:
             raise RefusalError(400, "you must provide a model parameter", param="model")
@@ -78,14 +78,20 @@ class Call:
         return model
 
     def compose(self, limit: int | None = None, stops: Sequence[str] = (), text: str = "") -> Wording:
-        """Returns the reply to this call (`wording.compose`)."""
+        """Return the reply to this call (`wording.compose`)."""
         words = self.state.config.reply_words if self.faults.events is None else self.faults.events
         return wording.compose(words, limit=limit, stops=stops, pad=self.faults.pad, text=text)
 
 
-Handler = Callable[[Call], Reply]
+Handler = Callable[[ApiCall], Reply]
 
 
-def not_found(what: str, key: str) -> RefusalError:
-    """Returns the refusal for an object that does not exist."""
-    return RefusalError(404, f"No {what} found with id '{key}'.", code="not_found", param="id")
+def not_found(kind: str, key: str) -> RefusalError:
+    """Return the refusal for an object that does not exist."""
+    return RefusalError(404, f"No {kind} found with id '{key}'.", code="not_found", param="id")
+
+
+def missing_parameter(name: str) -> RefusalError:
+    """Return the refusal of a request without a required parameter."""
+    message = f"Missing required parameter: '{name}'."
+    return RefusalError(400, message, code="missing_required_parameter", param=name)

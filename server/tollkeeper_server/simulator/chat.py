@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Struct
 
 from tollkeeper_server.simulator import wording
-from tollkeeper_server.simulator.call import Call
+from tollkeeper_server.simulator.call import ApiCall
 from tollkeeper_server.simulator.faults import Faults
 from tollkeeper_server.simulator.reply import (
     DONE,
@@ -26,35 +26,35 @@ _MAX_CHOICES = 128
 
 
 class Part(Struct, frozen=True):
-    """A part of a message; `text` is empty if it is not text."""
+    """A part of a message; `text` is empty in a part of another type."""
 
     type: str = "text"
     text: str = ""
 
 
 class Message(Struct, frozen=True):
-    """A message, as far as it counts."""
+    """The fields of a message that the token count needs."""
 
     role: str
     content: str | list[Part] | None = None
 
 
 class Function(Struct, frozen=True):
-    """A function that may be called."""
+    """A function that the model may call."""
 
     name: str
     parameters: Json | None = None
 
 
 class Tool(Struct, frozen=True):
-    """A tool; only functions are called."""
+    """A tool; the simulator calls functions only."""
 
     type: str = "function"
     function: Function | None = None
 
 
 class StreamOptions(Struct, frozen=True):
-    """What a stream shall carry."""
+    """Options of a stream."""
 
     include_usage: bool = False
 
@@ -66,14 +66,14 @@ class JsonSchema(Struct, frozen=True):
 
 
 class ResponseFormat(Struct, frozen=True):
-    """The form an answer shall have."""
+    """The form that the answer must have."""
 
     type: str = "text"
     json_schema: JsonSchema | None = None
 
 
 class ChatRequest(Struct, frozen=True):
-    """The body of a request, as far as the answer depends on it."""
+    """The fields of a request's body that the answer depends on."""
 
     messages: list[Message]
     model: str = ""
@@ -92,7 +92,7 @@ _decoder = msgspec.json.Decoder(ChatRequest)
 
 
 def count_content(content: str | Sequence[Part] | None) -> int:
-    """Returns how many tokens the content of a message is."""
+    """Return the number of tokens in the content of a message."""
     if content is None:
         return 0
     if isinstance(content, str):
@@ -101,7 +101,7 @@ def count_content(content: str | Sequence[Part] | None) -> int:
 
 
 def usage(prompt: int, completion: int, faults: Faults) -> Json:
-    """Returns a usage object; `completion` comes without reasoning tokens."""
+    """Return a usage object; `completion` is without the reasoning tokens, which are added here."""
     completion += faults.reasoning
     return {
         "prompt_tokens": prompt,
@@ -118,12 +118,12 @@ def usage(prompt: int, completion: int, faults: Faults) -> Json:
 
 
 def stops_of(stop: str | list[str] | None) -> list[str]:
-    """Returns the stop sequences asked for."""
+    """Return the stop sequences of a request as a list."""
     return [stop] if isinstance(stop, str) else stop or []
 
 
 def choose_function(tools: Sequence[Tool] | None, choice: str | Json | None, wanted: bool) -> Function | None:
-    """Returns the function to call: the one chosen, the first if any must be, else none."""
+    """Return the chosen function; the first one if a call is required or `wanted`; else None."""
     functions = [tool.function for tool in tools or () if tool.function is not None]
     if not functions or choice == "none":
         return None
@@ -132,8 +132,8 @@ def choose_function(tools: Sequence[Tool] | None, choice: str | Json | None, wan
     return functions[0] if wanted or choice == "required" else None
 
 
-def complete(call: Call) -> Reply:
-    """POST /chat/completions."""
+def complete(call: ApiCall) -> Reply:
+    """Answer POST /chat/completions."""
     body = call.decode(_decoder)
     model = call.model(body.model)
     if not body.messages:
@@ -178,7 +178,7 @@ def complete(call: Call) -> Reply:
     return EventStream(_chain(opening, events, closing), DONE)
 
 
-# Azure opens a stream with its content filter's verdict: no choices, and no usage either.
+# Azure's first event is the verdict of its content filter, without choices and usage.
 _PROMPT_FILTER: Json = {
     "choices": [],
     "created": 0,

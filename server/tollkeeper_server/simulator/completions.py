@@ -1,4 +1,4 @@
-"""Completions, the older kind."""
+"""Completions, the API before chat completions."""
 
 from collections.abc import Iterator
 
@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Struct
 
 from tollkeeper_server.simulator import wording
-from tollkeeper_server.simulator.call import Call
+from tollkeeper_server.simulator.call import ApiCall
 from tollkeeper_server.simulator.chat import FINGERPRINT, StreamOptions, stops_of, usage
 from tollkeeper_server.simulator.reply import DONE, EventStream, Json, Reply, as_json, data_event
 from tollkeeper_server.simulator.state import now
@@ -14,7 +14,7 @@ from tollkeeper_server.simulator.wording import Ending, Wording
 
 
 class CompletionRequest(Struct, frozen=True):
-    """The body of a request, as far as the answer depends on it."""
+    """The fields of a request's body that the answer depends on."""
 
     prompt: str | list[str | int | list[int]] | None = None
     model: str = ""
@@ -29,7 +29,7 @@ _decoder = msgspec.json.Decoder(CompletionRequest)
 
 
 def count_inputs(inputs: str | list[str | int | list[int]] | None) -> list[int]:
-    """Returns how many tokens each input is: a text, a list of texts, of tokens or of lists of tokens."""
+    """Return the token count of each input. `inputs` is a text or a list of texts, tokens or token lists."""
     if inputs is None:
         return [0]
     if isinstance(inputs, str):
@@ -42,8 +42,8 @@ def count_inputs(inputs: str | list[str | int | list[int]] | None) -> list[int]:
     ]
 
 
-def complete(call: Call) -> Reply:
-    """POST /completions."""
+def complete(call: ApiCall) -> Reply:
+    """Answer POST /completions."""
     body = call.decode(_decoder)
     model = call.model(body.model)
     prompts = count_inputs(body.prompt)

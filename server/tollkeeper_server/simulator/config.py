@@ -1,4 +1,4 @@
-"""How a simulator behaves towards every request."""
+"""The settings of a simulator, which hold for every request."""
 
 from msgspec import Struct
 
@@ -6,11 +6,11 @@ from msgspec import Struct
 class SimulatorConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The behaviour of one simulator; a request may ask for more with `x-simulate` (faults.py).
 
-    `latency_ms` passes before the first byte, `token_interval_ms` between the events of a stream.
-    `error_rate` of all requests are answered with `error_status`, `cut_rate` of all streams break off
-    midway; which ones, `seed` decides. `rate_limit_per_minute` 0 is unlimited; an empty `api_key`
-    accepts any caller. `reply_words` is the length of an answer, `recorded_requests` how many of the
-    last requests are remembered. Raises `ValueError` naming the field that is out of range.
+    `latency_ms` is the wait before the first byte, `token_interval_ms` the wait between events of a stream.
+    `error_rate` is the share (0 to 1) of requests answered with `error_status`; `cut_rate` is the share of
+    streams that break off midway; `seed` decides which ones. `rate_limit_per_minute` 0 is unlimited. An
+    empty `api_key` accepts any caller. `reply_words` is the length of an answer, `recorded_requests` the
+    number of last requests that are remembered. Raises `ValueError` naming the field that is out of range.
     """
 
     latency_ms: float = 0.0
@@ -25,7 +25,7 @@ class SimulatorConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     recorded_requests: int = 1000
 
     def __post_init__(self) -> None:
-        """Refuses what is out of range."""
+        """Refuse values that are out of range."""
         for name in ("error_rate", "cut_rate"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must lie between 0 and 1")

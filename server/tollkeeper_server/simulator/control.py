@@ -1,14 +1,14 @@
-"""What tests ask the simulator itself, under `/_simulator/`.
+"""The endpoints under `/_simulator/`, by which tests read what the simulator has received.
 
     GET    /_simulator/health                               {"status": "ok", "requests": N, "in_flight": N}
     GET    /_simulator/requests                             {"requests": [...]}, the last ones, oldest first
-    DELETE /_simulator/requests                             forgets them
+    DELETE /_simulator/requests                             forgets the requests
     GET    /_simulator/requests/next?timeout=SECONDS        waits for a request to arrive in full
     GET    /_simulator/requests/next-cancel?timeout=SECONDS waits for a client to leave before the end
     GET    /_simulator/image.png                            the image that image URLs lead to
 
-The two that wait return every request once, oldest first, and answer 204 when the time (5 seconds
-unless told, at most 60) is over. None of these is recorded or needs a key.
+The two that wait return every request once, oldest first. They answer 204 when the time-out is over: 5
+seconds by default, at most 60. These endpoints need no key, and their requests are not recorded.
 """
 
 from tollkeeper_server.simulator.images import IMAGE_PATH, PNG
@@ -22,7 +22,7 @@ _MAX_WAIT_SECONDS = 60.0
 
 
 async def answer(request: Request, state: State) -> Answer:
-    """Returns the answer to a request below `PREFIX`. Raises `RefusalError`."""
+    """Return the answer to a request below `PREFIX`. Raises `RefusalError`."""
     recorder = state.recorder
     match (request.method, request.path):
         case ("GET", "/_simulator/health"):

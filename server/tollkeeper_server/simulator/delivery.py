@@ -1,4 +1,4 @@
-"""How a reply goes out: its pace, its form, and where it breaks off."""
+"""Sending a reply: its pace, the form of its bytes, and the point at which a fault breaks it off."""
 
 import zlib
 from collections.abc import Iterable, Iterator
@@ -15,7 +15,7 @@ _GARBAGE_EVENT = b"data: {this is not JSON\n\n"
 
 
 async def send_answer(exchange: Exchange, answer: Answer, faults: Faults, headers: HeaderPairs) -> None:
-    """Sends a whole answer, unless a fault ends it."""
+    """Send an answer, as a whole unless a fault breaks it off."""
     body = _GARBAGE_BODY if faults.garbage is Garbage.BODY else answer.body
     if faults.gzip:
         body = zlib.compress(body, wbits=_GZIP)
@@ -50,13 +50,13 @@ async def send_stream(
     headers: HeaderPairs,
     error: bytes,
 ) -> None:
-    """Sends a stream at its pace, unless a fault ends it; `error` is what `error-event` sends."""
+    """Send a stream at its pace until its end or a fault; `error` is the event that `error-event` sends."""
     config = state.config
     interval = config.token_interval_ms if faults.interval is None else faults.interval
     stop = next((n for n in (faults.cut, faults.hang, faults.error_event) if n is not None), None)
     cut = faults.cut is not None
-    if stop is None and state.dice.random() < config.cut_rate:
-        stop, cut = state.dice.randint(1, max(1, config.reply_words)), True
+    if stop is None and state.random.random() < config.cut_rate:
+        stop, cut = state.random.randint(1, max(1, config.reply_words)), True
     headers = (*headers, (b"content-type", stream.content_type), (b"cache-control", b"no-cache"))
     if faults.garbage is Garbage.BODY:
         stream = EventStream((_GARBAGE_BODY,), content_type=stream.content_type)
@@ -97,7 +97,7 @@ def _events(stream: EventStream, faults: Faults, *, last: bool) -> Iterator[byte
 
 
 class _Form:
-    """The form of a stream's bytes."""
+    """Turns events into the bytes to send, as the faults ask: line ends, comments, gzip, pieces."""
 
     def __init__(self, faults: Faults, content_type: bytes) -> None:
         events = content_type == EVENT_STREAM
@@ -108,7 +108,7 @@ class _Form:
         self.plain = not (self._crlf or self._comments or self._split or self._deflate)
 
     def apply(self, event: bytes) -> Iterable[bytes]:
-        """Returns the pieces in which an event goes out."""
+        """Return an event's bytes in the pieces to write."""
         if self._comments:
             event = b": keep-alive\n\n" + event
         if self._crlf:
@@ -118,7 +118,7 @@ class _Form:
         return _split(event, self._split)
 
     def finish(self) -> bytes:
-        """Returns what ends the body."""
+        """Return the last bytes of the body."""
         return b"" if self._deflate is None else self._deflate.flush()
 
 

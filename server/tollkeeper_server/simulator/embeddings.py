@@ -1,4 +1,4 @@
-"""Embeddings: vectors of length 1 that depend on the input alone."""
+"""Embeddings: vectors of length 1 that depend only on the input."""
 
 import array
 import base64
@@ -9,7 +9,7 @@ import sys
 import msgspec
 from msgspec import Struct
 
-from tollkeeper_server.simulator.call import Call
+from tollkeeper_server.simulator.call import ApiCall
 from tollkeeper_server.simulator.completions import count_inputs
 from tollkeeper_server.simulator.reply import Json, RefusalError, Reply, as_json
 
@@ -18,7 +18,7 @@ _LARGE_DIMENSIONS = 3072
 
 
 class EmbeddingRequest(Struct, frozen=True):
-    """The body of a request, as far as the answer depends on it."""
+    """The fields of a request's body that the answer depends on."""
 
     input: str | list[str | int | list[int]]
     model: str = ""
@@ -29,8 +29,8 @@ class EmbeddingRequest(Struct, frozen=True):
 _decoder = msgspec.json.Decoder(EmbeddingRequest)
 
 
-def embed(call: Call) -> Reply:
-    """POST /embeddings."""
+def embed(call: ApiCall) -> Reply:
+    """Answer POST /embeddings."""
     body = call.decode(_decoder)
     model = call.model(body.model)
     if not body.input:

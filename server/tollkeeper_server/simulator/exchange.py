@@ -1,4 +1,4 @@
-"""One request and its answer on the wire, including the ways an answer can go wrong."""
+"""One request and its answer on the wire, with the transport faults an answer can have."""
 
 import asyncio
 import socket
@@ -11,7 +11,7 @@ from tollkeeper_server.simulator.recorder import Record
 from tollkeeper_server.simulator.reply import HeaderPairs
 
 TRANSPORT = "tollkeeper.simulator.transport"
-"""The ASGI extension under which `server.py` hands over the connection: `{"transport": …}`."""
+"""The ASGI extension in which `server.py` passes the connection: `{"transport": …}`."""
 
 Message = MutableMapping[str, Any]  # ASGI's messages are untyped mappings
 Receive = Callable[[], Awaitable[Message]]
@@ -21,7 +21,7 @@ Send = Callable[[Message], Awaitable[None]]
 def _phrase(status: int) -> bytes:
     try:
         return HTTPStatus(status).phrase.encode()
-    except ValueError:  # a status of a provider's own, such as Anthropic's 529
+    except ValueError:  # a status that HTTP does not define, such as Anthropic's 529
         return b""
 
 
@@ -32,9 +32,9 @@ class ClientLeftError(Exception):
 class Exchange:
     """Reads a request, writes its answer, and notices when the client leaves.
 
-    A client that leaves while an answer is under way cancels the task that writes it; `left` then says why.
-    What ASGI can't express (`drop`, early hints, framing by the end of the connection) goes to
-    the connection itself, and needs the server of `server.py`.
+    When the client leaves before the answer's end, the task that writes the answer is cancelled and `left` is
+    true. ASGI can't express `drop`, early hints and a body that ends with the connection: these write to the
+    connection itself, and need the server of `server.py`.
     """
 
     def __init__(self, scope: Message, receive: Receive, send: Send, record: Record) -> None:
@@ -49,7 +49,7 @@ class Exchange:
         self._transport: asyncio.Transport | None = extension.get("transport")
 
     async def read_body(self) -> bytes:
-        """Returns the whole body. Raises `ClientLeftError`."""
+        """Return the whole body. Raises `ClientLeftError`."""
         parts: list[bytes] = []
         more = True
         while more:
@@ -62,7 +62,7 @@ class Exchange:
         return b"".join(parts)
 
     def watch(self) -> None:
-        """Starts to notice when the client leaves."""
+        """Start watching for the client to leave."""
         if self._watcher is None:
             task = asyncio.current_task()
             assert task is not None
@@ -76,22 +76,22 @@ class Exchange:
             task.cancel()
 
     async def pause(self, milliseconds: float) -> None:
-        """Waits, unless the client leaves meanwhile."""
+        """Wait; the task is cancelled if the client leaves meanwhile."""
         self.watch()
         await asyncio.sleep(milliseconds / 1000)
 
     async def fall_silent(self) -> None:
-        """Does nothing until the client leaves."""
+        """Send nothing more until the client leaves."""
         self.watch()
         await asyncio.Event().wait()
 
     def early_hints(self) -> None:
-        """Sends a 103 before the answer."""
+        """Send a 103 before the answer."""
         if self._transport is not None:
             self._transport.write(b"HTTP/1.1 103 Early Hints\r\nlink: </style.css>; rel=preload\r\n\r\n")
 
     async def start(self, status: int, headers: HeaderPairs, *, close_framed: bool = False) -> None:
-        """Sends the head. With `close_framed`, the end of the connection will end the body."""
+        """Send the head. With `close_framed`, the end of the connection ends the body."""
         self.record.status = status
         if close_framed and self._transport is not None:
             self._raw = True
@@ -102,14 +102,14 @@ class Exchange:
             await self._send({"type": "http.response.start", "status": status, "headers": headers})
 
     async def write(self, data: bytes) -> None:
-        """Sends a part of the body."""
+        """Send a part of the body."""
         if self._raw and self._transport is not None:
             self._transport.write(data)
         else:
             await self._send({"type": "http.response.body", "body": data, "more_body": True})
 
     async def end(self, data: bytes = b"") -> None:
-        """Sends the last part of the body."""
+        """Send the last part of the body."""
         self._ending = True
         if self._raw:
             await self.write(data)
@@ -118,13 +118,13 @@ class Exchange:
             await self._send({"type": "http.response.body", "body": data, "more_body": False})
 
     async def write_garbage(self) -> None:
-        """Sends what no HTTP client understands, and closes."""
+        """Send bytes that are not HTTP, and close the connection."""
         if self._transport is not None:
             self._transport.write(b"\x00\x01SIMULATED GARBAGE\xff\xfe\r\n\r\n")
         await self.drop()
 
     async def drop(self, *, reset: bool = False) -> None:
-        """Closes the connection as it is; with `reset`, by a reset and without what was still to be sent."""
+        """Close the connection; with `reset`, send a reset (RST) and discard unsent bytes."""
         self._ending = True
         if self._transport is None:
             return
@@ -139,7 +139,7 @@ class Exchange:
         await self._watcher
 
     def close(self) -> None:
-        """Stops noticing; call it once, when the answer is done or given up."""
+        """Stop watching; call it once, when the answer has ended or was given up."""
         self._ending = True
         if self._watcher is not None:
             self._watcher.cancel()

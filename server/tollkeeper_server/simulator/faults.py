@@ -1,7 +1,7 @@
-"""What one request asks of the simulator in its `x-simulate` header.
+"""The directives that one request gives the simulator in its `x-simulate` header.
 
 The header holds directives separated by commas, `name` or `name=value`; several such headers add up.
-An unknown or malformed directive is refused with 400, so that a typing error in a test shows.
+An unknown or malformed directive is refused with 400, so that a typing error in a test is found.
 
     latency=MS          wait before the first byte
     interval=MS         wait between the events of a stream
@@ -16,19 +16,19 @@ An unknown or malformed directive is refused with 400, so that a typing error in
 
     no-usage            leave the usage out
     no-done             leave out the stream's last event ([DONE], message_stop, response.completed)
-    cached=N            so many of the prompt's tokens were read from the cache
-    cache-creation=N    so many were written to it (Anthropic)
-    reasoning=N         so many completion tokens more were spent on reasoning
+    cached=N            report N of the prompt's tokens as read from the cache
+    cache-creation=N    report N of the prompt's tokens as written to the cache (Anthropic)
+    reasoning=N         add N completion tokens for reasoning
     message-deltas=N    send N message_delta events with growing counts (Anthropic)
     tool-call           answer with a call of the first tool
-    failed              end a response as failed (responses)
+    failed              end with the status "failed" (responses)
 
     cut=N               drop the connection after N events, or after N bytes of a plain body
     drop                drop the connection without an answer
     reset               reset the connection (RST) without an answer
     hang=headers        never answer; hang=body: send the head only; hang=N: fall silent after N events
-    garbage             answer with something that is not HTTP
-    garbage=body        answer with a body that is not what its content type says
+    garbage             answer with bytes that are not HTTP
+    garbage=body        answer with a body that does not fit its content type
     garbage=event       send an event that is not JSON after the first one
     early               answer without reading the body
 
@@ -38,8 +38,8 @@ An unknown or malformed directive is refused with 400, so that a typing error in
     comments            send a comment line before every event
     close-framed        send no length: the end of the connection ends the body
     1xx                 send a 103 before the answer
-    echo-headers        answer with what was received: method, path, headers, length and SHA-256 of the body
-    echo-body           answer with the body received, under its own content type
+    echo-headers        answer with the request's method, path, headers, and its body's length and SHA-256
+    echo-body           answer with the request's body and content type
 """
 
 from collections.abc import Callable, Iterable
@@ -51,11 +51,11 @@ HEADER = b"x-simulate"
 
 
 class FaultError(ValueError):
-    """A directive that is unknown or malformed; the message names it."""
+    """A directive is unknown or malformed; the message names it."""
 
 
 class Garbage(StrEnum):
-    """Where the answer stops making sense."""
+    """The part of the answer that is replaced with nonsense."""
 
     WIRE = "wire"
     BODY = "body"
@@ -63,9 +63,10 @@ class Garbage(StrEnum):
 
 
 class Faults(Struct, frozen=True, kw_only=True):
-    """The directives of one request. `None` leaves the decision to the configuration.
+    """The directives of one request. `None` means that the configuration decides.
 
-    `hang` counts events: -1 is before the head, 0 right after it. Times are milliseconds.
+    `hang` is the number of events before the silence: -1 is before the head, 0 right after it. Times are in
+    milliseconds.
     """
 
     latency: float | None = None
@@ -160,7 +161,7 @@ _DIRECTIVES: dict[str, tuple[str, Callable[[str], object]]] = {
 
 
 def parse(headers: Iterable[tuple[bytes, bytes]]) -> Faults:
-    """Returns what the `x-simulate` headers among `headers` ask for. Raises `FaultError`."""
+    """Return the directives of the `x-simulate` headers among `headers`. Raises `FaultError`."""
     values = [value for name, value in headers if name == HEADER]
     if not values:
         return NONE

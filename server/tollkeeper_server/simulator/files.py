@@ -1,14 +1,14 @@
 """Files, kept in memory."""
 
-from tollkeeper_server.simulator.call import Call, not_found
+from tollkeeper_server.simulator.call import ApiCall, not_found
 from tollkeeper_server.simulator.reply import Answer, Json, RefusalError, Reply, as_json
 from tollkeeper_server.simulator.state import State, StoredFile, now
 
 PURPOSES = frozenset({"assistants", "batch", "fine-tune", "vision", "user_data", "evals"})
 
 
-def create(call: Call) -> Reply:
-    """POST /files."""
+def create(call: ApiCall) -> Reply:
+    """Answer POST /files."""
     form = call.form()
     uploads = form.uploads("file")
     if not uploads:
@@ -19,32 +19,32 @@ def create(call: Call) -> Reply:
     return as_json(keep(call.state, uploads[0].name, purpose, uploads[0].content))
 
 
-def list_all(call: Call) -> Reply:
-    """GET /files, newest first."""
+def list_all(call: ApiCall) -> Reply:
+    """Answer GET /files, newest first."""
     purpose = call.request.query("purpose")
     data = [stored.about for _, stored in call.state.files.newest_first()]
     return as_json(page(call, [about for about in data if not purpose or about["purpose"] == purpose]))
 
 
-def retrieve(call: Call) -> Reply:
-    """GET /files/{id}."""
+def retrieve(call: ApiCall) -> Reply:
+    """Answer GET /files/{id}."""
     return as_json(_stored(call).about)
 
 
-def content(call: Call) -> Reply:
-    """GET /files/{id}/content."""
+def content(call: ApiCall) -> Reply:
+    """Answer GET /files/{id}/content."""
     return Answer(_stored(call).content, content_type=b"application/octet-stream")
 
 
-def delete(call: Call) -> Reply:
-    """DELETE /files/{id}."""
+def delete(call: ApiCall) -> Reply:
+    """Answer DELETE /files/{id}."""
     _stored(call)
     call.state.files.remove(call.params[0])
     return as_json({"id": call.params[0], "object": "file", "deleted": True})
 
 
 def keep(state: State, name: str, purpose: str, data: bytes) -> Json:
-    """Keeps a file, and returns what is said about it."""
+    """Store a file, and return the object that describes it."""
     about: Json = {
         "id": state.new_id("file-", 22),
         "object": "file",
@@ -60,8 +60,8 @@ def keep(state: State, name: str, purpose: str, data: bytes) -> Json:
     return about
 
 
-def page(call: Call, data: list[Json]) -> Json:
-    """Returns the page of `data` that the query's `after` and `limit` ask for. Raises `RefusalError`."""
+def page(call: ApiCall, data: list[Json]) -> Json:
+    """Return the page of `data` that the query selects by `after` and `limit`. Raises `RefusalError`."""
     limit = call.request.query("limit") or "100"
     if not limit.isdecimal() or not 1 <= int(limit) <= 10_000:
         raise RefusalError(400, f"Invalid 'limit': {limit}.", code="invalid_value", param="limit")
@@ -80,7 +80,7 @@ def page(call: Call, data: list[Json]) -> Json:
     }
 
 
-def _stored(call: Call) -> StoredFile:
+def _stored(call: ApiCall) -> StoredFile:
     stored = call.state.files.get(call.params[0])
     if stored is None:
         raise not_found("file", call.params[0])

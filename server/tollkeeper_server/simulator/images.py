@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from tollkeeper_server.simulator import wording
-from tollkeeper_server.simulator.call import Call
+from tollkeeper_server.simulator.call import ApiCall, missing_parameter
 from tollkeeper_server.simulator.reply import EventStream, Json, RefusalError, Reply, as_json, named_event
 from tollkeeper_server.simulator.state import now
 
@@ -36,7 +36,7 @@ _PNG_BASE64 = base64.b64encode(PNG).decode()
 
 
 class ImageRequest(Struct, frozen=True):
-    """What is asked for, in a JSON body or a form."""
+    """The fields of a request, from a JSON body or a form."""
 
     prompt: str = ""
     model: str = ""
@@ -51,39 +51,33 @@ class ImageRequest(Struct, frozen=True):
 _decoder = msgspec.json.Decoder(ImageRequest)
 
 
-def generate(call: Call) -> Reply:
-    """POST /images/generations."""
+def generate(call: ApiCall) -> Reply:
+    """Answer POST /images/generations."""
     body = call.decode(_decoder)
     if not body.prompt:
-        raise RefusalError(
-            400, "Missing required parameter: 'prompt'.", code="missing_required_parameter", param="prompt"
-        )
+        raise missing_parameter("prompt")
     return _answer(call, body, body.model or call.deployment or "dall-e-2", 0, "image_generation")
 
 
-def edit(call: Call) -> Reply:
-    """POST /images/edits."""
+def edit(call: ApiCall) -> Reply:
+    """Answer POST /images/edits."""
     body, inputs = _from_form(call)
     if not body.prompt:
-        raise RefusalError(
-            400, "Missing required parameter: 'prompt'.", code="missing_required_parameter", param="prompt"
-        )
+        raise missing_parameter("prompt")
     return _answer(call, body, body.model or call.deployment or "gpt-image-1", inputs, "image_edit")
 
 
-def vary(call: Call) -> Reply:
-    """POST /images/variations."""
+def vary(call: ApiCall) -> Reply:
+    """Answer POST /images/variations."""
     body, inputs = _from_form(call)
     return _answer(call, body, body.model or call.deployment or "dall-e-2", inputs, "image_variation")
 
 
-def _from_form(call: Call) -> tuple[ImageRequest, int]:
+def _from_form(call: ApiCall) -> tuple[ImageRequest, int]:
     form = call.form()
     images = len(form.uploads("image"))
     if not images:
-        raise RefusalError(
-            400, "Missing required parameter: 'image'.", code="missing_required_parameter", param="image"
-        )
+        raise missing_parameter("image")
     fields = {
         name: values[0] for name, values in form.fields.items() if name in ImageRequest.__struct_fields__
     }
@@ -93,7 +87,7 @@ def _from_form(call: Call) -> tuple[ImageRequest, int]:
         raise RefusalError(400, f"Invalid type or value: {error}", code="invalid_type") from None
 
 
-def _answer(call: Call, body: ImageRequest, model: str, inputs: int, event: str) -> Reply:
+def _answer(call: ApiCall, body: ImageRequest, model: str, inputs: int, event: str) -> Reply:
     model = call.model(model)
     count = 1 if body.n is None else body.n
     if not 1 <= count <= _MAX_IMAGES:

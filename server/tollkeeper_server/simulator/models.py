@@ -1,7 +1,7 @@
-"""The models the simulator owns up to. It answers as any other, too, but for `MISSING_MODEL`."""
+"""The models that the simulator lists. It answers for every other name, too, except `MISSING_MODEL`."""
 
 from tollkeeper_server.simulator import anthropic
-from tollkeeper_server.simulator.call import Call
+from tollkeeper_server.simulator.call import ApiCall
 from tollkeeper_server.simulator.reply import Json, Reply, as_json
 
 MODELS = (
@@ -21,15 +21,15 @@ MODELS = (
 _CREATED = 1_715_367_049
 
 
-def list_all(call: Call) -> Reply:
-    """GET /models."""
+def list_all(call: ApiCall) -> Reply:
+    """Answer GET /models."""
     if call.request.header(b"anthropic-version"):
         return anthropic.list_models(call)
     return as_json({"object": "list", "data": [_model(name) for name in MODELS]})
 
 
-def retrieve(call: Call) -> Reply:
-    """GET /models/{id}."""
+def retrieve(call: ApiCall) -> Reply:
+    """Answer GET /models/{id}."""
     if call.request.header(b"anthropic-version"):
         return anthropic.retrieve_model(call)
     return as_json(_model(call.model(call.params[0])))

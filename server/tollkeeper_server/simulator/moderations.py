@@ -1,9 +1,9 @@
-"""Moderations: a text that contains "violence" is flagged, any other is not."""
+"""Moderations: only a text that contains "violence" is flagged."""
 
 import msgspec
 from msgspec import Struct
 
-from tollkeeper_server.simulator.call import Call
+from tollkeeper_server.simulator.call import ApiCall
 from tollkeeper_server.simulator.chat import Part
 from tollkeeper_server.simulator.reply import Json, Reply, as_json
 
@@ -25,7 +25,7 @@ _CATEGORIES = (
 
 
 class ModerationRequest(Struct, frozen=True):
-    """The body of a request, as far as the answer depends on it."""
+    """The fields of a request's body that the answer depends on."""
 
     input: str | list[str | Part]
     model: str = "omni-moderation-latest"
@@ -34,8 +34,8 @@ class ModerationRequest(Struct, frozen=True):
 _decoder = msgspec.json.Decoder(ModerationRequest)
 
 
-def moderate(call: Call) -> Reply:
-    """POST /moderations."""
+def moderate(call: ApiCall) -> Reply:
+    """Answer POST /moderations."""
     body = call.decode(_decoder)
     model = call.model(body.model)
     inputs = [body.input] if isinstance(body.input, str) else body.input

@@ -1,4 +1,4 @@
-"""What the simulator received: the last requests, and who left before the end."""
+"""The record of the last requests, with those whose client left before the end of the answer."""
 
 import asyncio
 import hashlib
@@ -11,10 +11,10 @@ KEPT_BODY = 64 * 1024
 
 @dataclass(slots=True, eq=False)
 class Record:
-    """One request. `path` is raw, with its query; `body` is kept if it is text of at most `KEPT_BODY` bytes.
+    """One request. `path` is raw, with its query; `body` is None unless it is text up to `KEPT_BODY` bytes.
 
-    `cancelled` says that the client left before the end of the answer, `finished` that the answer went
-    out whole or was ended by the simulator itself. `events` counts the events of a stream so far.
+    `cancelled` is true if the client left before the end of the answer, `finished` if the simulator sent the
+    whole answer or ended it on purpose. `events` is the number of events sent so far of a stream.
     """
 
     id: int
@@ -32,7 +32,7 @@ class Record:
 
 @dataclass(slots=True)
 class _Mailbox:
-    """Records to be collected one by one; the oldest fall out."""
+    """Records that tests collect one by one. Beyond `limit` the oldest are dropped."""
 
     limit: int
     _records: deque[Record] = field(init=False)
@@ -60,7 +60,7 @@ class _Mailbox:
 
 
 class Recorder:
-    """Remembers the last `limit` requests."""
+    """Records requests, and remembers the last `limit` of them."""
 
     def __init__(self, limit: int) -> None:
         self._records: deque[Record] = deque(maxlen=limit)
@@ -70,7 +70,7 @@ class Recorder:
         self.in_flight = 0
 
     def begin(self, method: str, path: str, headers: Iterable[tuple[bytes, bytes]]) -> Record:
-        """Opens the record of a request whose head has arrived; `finish` or `cancel` must follow."""
+        """Return a new record for a request whose head has arrived; `finish` or `cancel` must follow."""
         self.total += 1
         self.in_flight += 1
         texts = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers]
@@ -79,7 +79,7 @@ class Recorder:
         return record
 
     def receive(self, record: Record, body: bytes) -> None:
-        """Notes that the whole body has arrived."""
+        """Record the body, which has arrived in full."""
         record.body_bytes = len(body)
         record.body_sha256 = hashlib.sha256(body).hexdigest()
         if len(body) <= KEPT_BODY:
@@ -90,30 +90,30 @@ class Recorder:
         self._received.put(record)
 
     def finish(self, record: Record) -> None:
-        """Closes a record: the simulator did all it meant to."""
+        """Record that the simulator ended the answer."""
         self.in_flight -= 1
         record.finished = True
 
     def cancel(self, record: Record) -> None:
-        """Closes a record: the client left before the end."""
+        """Record that the client left before the end of the answer."""
         self.in_flight -= 1
         record.cancelled = True
         self._cancelled.put(record)
 
     def all(self) -> list[Record]:
-        """Returns the remembered requests, oldest first."""
+        """Return the remembered requests, oldest first."""
         return list(self._records)
 
     def clear(self) -> None:
-        """Forgets every request, also those not yet collected."""
+        """Forget every request, including those that were not collected yet."""
         self._records.clear()
         self._received.clear()
         self._cancelled.clear()
 
     async def next_received(self, timeout_seconds: float) -> Record | None:
-        """Returns the oldest request, fully arrived, that no call returned yet; None after the time."""
+        """Return the oldest complete request that no call has returned yet; None after the time-out."""
         return await self._received.take(timeout_seconds)
 
     async def next_cancelled(self, timeout_seconds: float) -> Record | None:
-        """Returns the oldest cancelled request that no call returned yet; None after the time."""
+        """Return the oldest cancelled request that no call has returned yet; None after the time-out."""
         return await self._cancelled.take(timeout_seconds)

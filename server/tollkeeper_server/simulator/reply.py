@@ -1,4 +1,4 @@
-"""What an endpoint answers with, before faults are applied to it."""
+"""The answers and errors of endpoints, before faults are applied."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ DONE = b"data: [DONE]\n\n"
 
 
 class Dialect(Enum):
-    """Whose manners an answer has."""
+    """The provider whose formats and headers an answer has."""
 
     OPENAI = auto()
     AZURE = auto()
@@ -24,7 +24,7 @@ class Dialect(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A whole answer."""
+    """An answer with one whole body."""
 
     body: bytes
     status: int = 200
@@ -34,7 +34,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class EventStream:
-    """An answer that comes bit by bit. `last` is the event that tells the client it was complete."""
+    """An answer sent event by event. `last` is the event that marks its end."""
 
     events: Iterable[bytes]
     last: bytes = b""
@@ -46,7 +46,7 @@ Reply = Answer | EventStream
 
 
 class RefusalError(Exception):
-    """An endpoint refuses a request; the dialect decides how that looks."""
+    """An endpoint refuses a request; `error_body` words it in the dialect."""
 
     def __init__(
         self,
@@ -68,17 +68,17 @@ class RefusalError(Exception):
 
 
 def as_json(value: object, status: int = 200, headers: HeaderPairs = ()) -> Answer:
-    """Returns `value` as a JSON answer."""
+    """Return `value` as a JSON answer."""
     return Answer(msgspec.json.encode(value), status, headers=headers)
 
 
 def data_event(value: object) -> bytes:
-    """Returns an event without a name, as chat completions send them."""
+    """Return an event without a name, as chat completions send."""
     return b"data: " + msgspec.json.encode(value) + b"\n\n"
 
 
 def named_event(name: str, value: object) -> bytes:
-    """Returns an event with a name, as responses and messages send them."""
+    """Return an event with a name, as responses and messages send."""
     return b"event: " + name.encode() + b"\ndata: " + msgspec.json.encode(value) + b"\n\n"
 
 
@@ -100,7 +100,7 @@ _ANTHROPIC_KINDS = {
 
 
 def error_body(dialect: Dialect, refusal: RefusalError, request_id: str) -> Json:
-    """Returns the error object that a provider of that dialect would send."""
+    """Return the error object that a provider of that dialect sends."""
     server_side = refusal.status >= 500
     if dialect is Dialect.ANTHROPIC:
         fallback = "api_error" if server_side else "invalid_request_error"
@@ -121,6 +121,6 @@ def error_body(dialect: Dialect, refusal: RefusalError, request_id: str) -> Json
 
 
 def error_event(dialect: Dialect, refusal: RefusalError, request_id: str) -> bytes:
-    """Returns the event with which a stream of that dialect reports an error."""
+    """Return the event with which a stream of that dialect reports an error."""
     body = error_body(dialect, refusal, request_id)
     return named_event("error", body) if dialect is Dialect.ANTHROPIC else data_event(body)

@@ -1,4 +1,4 @@
-"""A request as the simulator's endpoints see it."""
+"""A request to the simulator, and the reading of multipart forms."""
 
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl
@@ -22,11 +22,11 @@ class Request:
     body: bytes = b""
 
     def header(self, name: bytes) -> str:
-        """Returns the first header of that name, or an empty text."""
+        """Return the first header of that name, or an empty text."""
         return next((value.decode("latin-1") for key, value in self.headers if key == name), "")
 
     def query(self, name: str) -> str:
-        """Returns the query parameter of that name, or an empty text."""
+        """Return the query parameter of that name, or an empty text."""
         return dict(parse_qsl(self.query_string.decode("latin-1"), keep_blank_values=True)).get(name, "")
 
     @property
@@ -52,11 +52,11 @@ class Form:
     files: dict[str, list[Upload]]
 
     def field(self, name: str) -> str:
-        """Returns the first field of that name, or an empty text."""
+        """Return the first field of that name, or an empty text."""
         return self.fields.get(name, [""])[0]
 
     def uploads(self, name: str) -> list[Upload]:
-        """Returns the files of that name, also those sent as `name[]`."""
+        """Return the files of that name, including those sent as `name[]`."""
         return [*self.files.get(name, []), *self.files.get(f"{name}[]", [])]
 
 
@@ -67,7 +67,7 @@ class _Part:
 
 
 class _Collector:
-    """Gathers the parts a parser finds."""
+    """Collects the parts that the parser reports."""
 
     def __init__(self) -> None:
         self.parts: list[_Part] = []
@@ -96,7 +96,7 @@ class _Collector:
 
 
 def parse_form(content_type: str, body: bytes) -> Form:
-    """Returns the form in `body`. Raises `ValueError` if it is not a complete multipart form."""
+    """Return the form in `body`. Raises `ValueError` if it is not a complete multipart form."""
     kind, options = parse_options_header(content_type)
     boundary = options.get(b"boundary")
     if kind != b"multipart/form-data" or not boundary:

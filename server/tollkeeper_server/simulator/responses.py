@@ -1,4 +1,4 @@
-"""Responses: created, streamed, kept, read again, cancelled and deleted."""
+"""Responses: create, stream, store, retrieve, cancel and delete."""
 
 from collections.abc import Iterator
 
@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Struct
 
 from tollkeeper_server.simulator import wording
-from tollkeeper_server.simulator.call import Call
+from tollkeeper_server.simulator.call import ApiCall
 from tollkeeper_server.simulator.chat import Function, Part, Tool, choose_function, count_content
 from tollkeeper_server.simulator.reply import EventStream, Json, RefusalError, Reply, as_json, named_event
 from tollkeeper_server.simulator.state import StoredResponse, now
@@ -14,14 +14,14 @@ from tollkeeper_server.simulator.wording import Ending, Wording
 
 
 class Item(Struct, frozen=True):
-    """An input item, as far as it counts."""
+    """The fields of an input item that the token count needs."""
 
     type: str = "message"
     content: str | list[Part] | None = None
 
 
 class ResponseTool(Struct, frozen=True):
-    """A tool; unlike in chat, a function's fields lie on the tool itself."""
+    """A tool; unlike in chat, a function's fields are fields of the tool itself."""
 
     type: str = "function"
     name: str = ""
@@ -29,7 +29,7 @@ class ResponseTool(Struct, frozen=True):
 
 
 class ResponseRequest(Struct, frozen=True):
-    """The body of a request, as far as the answer depends on it."""
+    """The fields of a request's body that the answer depends on."""
 
     model: str = ""
     input: str | list[Json] | None = None
@@ -47,8 +47,8 @@ class ResponseRequest(Struct, frozen=True):
 _decoder = msgspec.json.Decoder(ResponseRequest)
 
 
-def create(call: Call) -> Reply:
-    """POST /responses."""
+def create(call: ApiCall) -> Reply:
+    """Answer POST /responses."""
     body = call.decode(_decoder)
     model = call.model(body.model)
     if body.previous_response_id is not None:
@@ -88,7 +88,7 @@ def create(call: Call) -> Reply:
         stored = StoredResponse(done, _input_items(call, body), bool(body.background))
         call.state.responses.put(str(done["id"]), stored)
     if body.stream:
-        events = list(_happenings(response, item, words))
+        events = list(_stream_events(response, item, words))
         last = _event(f"response.{done['status']}", {"response": done}, len(events))
         numbered = (_event(name, fields, sequence) for sequence, (name, fields) in enumerate(events))
         return EventStream(numbered, last)
@@ -97,20 +97,20 @@ def create(call: Call) -> Reply:
     return as_json(done)
 
 
-def retrieve(call: Call) -> Reply:
-    """GET /responses/{id}."""
+def retrieve(call: ApiCall) -> Reply:
+    """Answer GET /responses/{id}."""
     return as_json(_stored(call, call.params[0]).response)
 
 
-def delete(call: Call) -> Reply:
-    """DELETE /responses/{id}."""
+def delete(call: ApiCall) -> Reply:
+    """Answer DELETE /responses/{id}."""
     _stored(call, call.params[0])
     call.state.responses.remove(call.params[0])
     return as_json({"id": call.params[0], "object": "response", "deleted": True})
 
 
-def cancel(call: Call) -> Reply:
-    """POST /responses/{id}/cancel."""
+def cancel(call: ApiCall) -> Reply:
+    """Answer POST /responses/{id}/cancel."""
     stored = _stored(call, call.params[0])
     if not stored.background:
         raise RefusalError(400, "Cannot cancel a synchronous response.", code="invalid_request_error")
@@ -119,32 +119,28 @@ def cancel(call: Call) -> Reply:
     return as_json(cancelled)
 
 
-def input_items(call: Call) -> Reply:
-    """GET /responses/{id}/input_items."""
+def input_items(call: ApiCall) -> Reply:
+    """Answer GET /responses/{id}/input_items."""
     items = _stored(call, call.params[0]).input_items
-    ends = (
-        {"first_id": items[0]["id"], "last_id": items[-1]["id"]}
-        if items
-        else {"first_id": None, "last_id": None}
-    )
-    return as_json({"object": "list", "data": items, **ends, "has_more": False})
+    first, last = (items[0]["id"], items[-1]["id"]) if items else (None, None)
+    return as_json({"object": "list", "data": items, "first_id": first, "last_id": last, "has_more": False})
 
 
-def count_tokens(call: Call) -> Reply:
-    """POST /responses/input_tokens."""
+def count_tokens(call: ApiCall) -> Reply:
+    """Answer POST /responses/input_tokens."""
     body = call.decode(_decoder)
     call.model(body.model)
     return as_json({"object": "response.input_tokens", "input_tokens": _count(body)})
 
 
-def _stored(call: Call, key: str) -> StoredResponse:
+def _stored(call: ApiCall, key: str) -> StoredResponse:
     stored = call.state.responses.get(key)
     if stored is None:
         raise RefusalError(404, f"Response with id '{key}' not found.", param="id")
     return stored
 
 
-def _function(call: Call, body: ResponseRequest) -> Function | None:
+def _function(call: ApiCall, body: ResponseRequest) -> Function | None:
     tools = [
         Tool(function=Function(tool.name, tool.parameters))
         for tool in body.tools or ()
@@ -170,23 +166,22 @@ def _item(raw: Json) -> Item:
     try:
         return msgspec.convert(raw, Item)
     except msgspec.ValidationError as error:
-        raise RefusalError(
-            400, f"Invalid type or value: {error}", code="invalid_type", param="input"
-        ) from None
+        message = f"Invalid type or value: {error}"
+        raise RefusalError(400, message, code="invalid_type", param="input") from None
 
 
-def _input_items(call: Call, body: ResponseRequest) -> list[Json]:
+def _input_items(call: ApiCall, body: ResponseRequest) -> list[Json]:
     if body.input is None:
         return []
     if isinstance(body.input, str):
         text = {"type": "input_text", "text": body.input}
-        given: list[Json] = [{"type": "message", "role": "user", "content": [text]}]
+        items: list[Json] = [{"type": "message", "role": "user", "content": [text]}]
     else:
-        given = [{"type": "message", **item} for item in body.input]
-    return [{"id": call.state.new_id("msg_", 48), "status": "completed", **item} for item in given]
+        items = [{"type": "message", **item} for item in body.input]
+    return [{"id": call.state.new_id("msg_", 48), "status": "completed", **item} for item in items]
 
 
-def _usage(call: Call, prompt: int, completion: int) -> Json:
+def _usage(call: ApiCall, prompt: int, completion: int) -> Json:
     completion += call.faults.reasoning
     return {
         "input_tokens": prompt,
@@ -197,7 +192,7 @@ def _usage(call: Call, prompt: int, completion: int) -> Json:
     }
 
 
-def _response(call: Call, body: ResponseRequest, model: str) -> Json:
+def _response(call: ApiCall, body: ResponseRequest, model: str) -> Json:
     return {
         "id": call.state.new_id("resp_", 48),
         "object": "response",
@@ -233,7 +228,7 @@ def _event(name: str, fields: Json, sequence: int) -> bytes:
     return named_event(name, {"type": name, "sequence_number": sequence} | fields)
 
 
-def _happenings(response: Json, item: Json, words: Wording) -> Iterator[tuple[str, Json]]:
+def _stream_events(response: Json, item: Json, words: Wording) -> Iterator[tuple[str, Json]]:
     where: Json = {"item_id": item["id"], "output_index": 0}
     yield "response.created", {"response": response}
     yield "response.in_progress", {"response": response}
@@ -242,10 +237,8 @@ def _happenings(response: Json, item: Json, words: Wording) -> Iterator[tuple[st
     yield "response.output_item.added", {"output_index": 0, "item": begun}
     if "arguments" in item:
         yield "response.function_call_arguments.delta", {**where, "delta": item["arguments"]}
-        yield (
-            "response.function_call_arguments.done",
-            {**where, "arguments": item["arguments"], "name": item["name"]},
-        )
+        done = {**where, "arguments": item["arguments"], "name": item["name"]}
+        yield "response.function_call_arguments.done", done
     else:
         where["content_index"] = 0
         part: Json = {"type": "output_text", "text": "", "annotations": [], "logprobs": []}

@@ -1,4 +1,4 @@
-"""Which endpoint answers which method and path, in each provider's spelling."""
+"""The table of endpoints by method and path, and the reading of each provider's paths."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -58,41 +58,41 @@ _ROUTES: Mapping[str, Mapping[str, Handler]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where a path leads: the endpoint's segments, and what its prefix says.
+class EndpointPath:
+    """A request's path: the segments of the endpoint, and the provider and deployment from its prefix.
 
-    `versioned` says that Azure wants an `api-version` there.
+    `needs_api_version` is true for Azure's paths that require the query parameter `api-version`.
     """
 
     dialect: Dialect
     segments: tuple[str, ...]
     deployment: str = ""
-    versioned: bool = False
+    needs_api_version: bool = False
 
 
-def locate(request: Request) -> Place:
-    """Returns where the path leads: with or without `/v1`, or under Azure's `/openai`."""
+def parse_path(request: Request) -> EndpointPath:
+    """Return the path in its parts; it may begin with `/v1`, with Azure's `/openai`, or with neither."""
     segments = tuple(request.path.strip("/").split("/"))
     match segments:
         case ("openai", "deployments", deployment, *rest):
-            return Place(Dialect.AZURE, tuple(rest), deployment, versioned=True)
+            return EndpointPath(Dialect.AZURE, tuple(rest), deployment, needs_api_version=True)
         case ("openai", "v1", *rest):
-            return Place(Dialect.AZURE, tuple(rest))
+            return EndpointPath(Dialect.AZURE, tuple(rest))
         case ("openai", *rest):
-            return Place(Dialect.AZURE, tuple(rest), versioned=True)
+            return EndpointPath(Dialect.AZURE, tuple(rest), needs_api_version=True)
         case ("v1", *rest):
             segments = tuple(rest)
-    anthropic_spoken = segments[:1] == ("messages",) or request.header(b"anthropic-version")
-    return Place(Dialect.ANTHROPIC if anthropic_spoken else Dialect.OPENAI, segments)
+    is_anthropic = segments[:1] == ("messages",) or request.header(b"anthropic-version")
+    return EndpointPath(Dialect.ANTHROPIC if is_anthropic else Dialect.OPENAI, segments)
 
 
-def find(request: Request, place: Place) -> tuple[Handler, tuple[str, ...]]:
-    """Returns the endpoint and the parameters of its path. Raises `RefusalError` 404 or 405."""
-    if place.versioned and not request.query("api-version"):
+def find(request: Request, path: EndpointPath) -> tuple[Handler, tuple[str, ...]]:
+    """Return the endpoint's handler and the parameters of its path. Raises `RefusalError` 404 or 405."""
+    if path.needs_api_version and not request.query("api-version"):
         raise RefusalError(404, "Resource not found")
-    methods, params = _match(place.segments)
+    methods, params = _match(path.segments)
     if methods is None:
-        if place.dialect is Dialect.AZURE:
+        if path.dialect is Dialect.AZURE:
             raise RefusalError(404, "Resource not found")
         raise RefusalError(404, f"Invalid URL ({request.method} {request.path})")
     handler = methods.get(request.method)

@@ -17,7 +17,7 @@ _KEEP_ALIVE_SECONDS = 75
 
 
 class _Protocol(HttpToolsProtocol):
-    """HTTP/1.1 that lets the application have the connection, for faults ASGI can't express."""
+    """HTTP/1.1 that passes the connection to the application, for faults that ASGI can't express."""
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -27,14 +27,14 @@ class _Protocol(HttpToolsProtocol):
 async def serve(
     host: str, port: int, config: SimulatorConfig, ready: Callable[[int], None] | None = None
 ) -> None:
-    """Serves a simulator until cancelled; then every connection is closed at once.
+    """Serve a simulator until the task is cancelled; then close every connection at once.
 
-    Port 0 takes a free one; `ready` is called with the real port as soon as connections are accepted.
-    Signals are left to the caller, and so is the event loop; uvloop is much the faster one.
-    Raises `OSError` if the address can't be had.
+    Port 0 takes a free port; `ready` is called with the real port as soon as connections are accepted.
+    The caller handles signals and chooses the event loop; uvloop is much faster than asyncio's own.
+    Raises `OSError` if the address can't be bound.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # asyncio turns Nagle's algorithm off only for sockets that say they are TCP.
+    # asyncio turns Nagle's algorithm off only for sockets whose protocol is given as TCP.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -54,7 +54,7 @@ async def serve(
     settings.load()
     state = ServerState()
 
-    # uvicorn's own server installs signal handlers and takes tenths of seconds to stop.
+    # uvicorn's own server installs signal handlers, and takes tenths of a second to stop.
     server = await asyncio.get_running_loop().create_server(
         lambda: _Protocol(config=settings, server_state=state, app_state={}), sock=listener, backlog=_BACKLOG
     )

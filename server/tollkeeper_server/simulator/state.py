@@ -1,4 +1,4 @@
-"""What one simulator keeps: its configuration, its dice and what was uploaded to it."""
+"""The state of one simulator: configuration, random numbers, rate limit, recorded and stored objects."""
 
 import random
 import time
@@ -17,35 +17,35 @@ _WINDOW_SECONDS = 60.0
 T = TypeVar("T")
 
 
-class Shelf(Generic[T]):
-    """Objects by id, in the order of their creation; the oldest make way for the newest."""
+class RecentObjects(Generic[T]):
+    """Objects by id, in the order of their creation. Beyond `limit` the oldest are dropped."""
 
     def __init__(self, limit: int = _KEPT_OBJECTS) -> None:
         self._objects: OrderedDict[str, T] = OrderedDict()
         self._limit = limit
 
     def put(self, key: str, value: T) -> None:
-        """Keeps `value` under `key`, in place of what was there."""
+        """Store `value` under `key`, in place of a former one."""
         self._objects[key] = value
         if len(self._objects) > self._limit:
             self._objects.popitem(last=False)
 
     def get(self, key: str) -> T | None:
-        """Returns what is kept under `key`."""
+        """Return the object under `key`; None if there is none."""
         return self._objects.get(key)
 
     def remove(self, key: str) -> T | None:
-        """Forgets and returns what is kept under `key`."""
+        """Remove and return the object under `key`; None if there is none."""
         return self._objects.pop(key, None)
 
     def newest_first(self) -> list[tuple[str, T]]:
-        """Returns everything kept."""
+        """Return all ids and objects."""
         return list(reversed(self._objects.items()))
 
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """An uploaded file: what is said about it, and its content."""
+    """An uploaded file: the object that describes it, and its content."""
 
     about: Json
     content: bytes
@@ -53,7 +53,7 @@ class StoredFile:
 
 @dataclass(frozen=True, slots=True)
 class StoredResponse:
-    """A response that can be read again, and the items it answered."""
+    """A response that clients can retrieve, and its input items."""
 
     response: Json
     input_items: list[Json]
@@ -61,7 +61,7 @@ class StoredResponse:
 
 
 class Allowance:
-    """How many requests are left in the rolling minute. `limit` 0 is unlimited."""
+    """The rate limit: `limit` requests within any 60 seconds; 0 is unlimited."""
 
     def __init__(self, limit: int, clock: Callable[[], float]) -> None:
         self.limit = limit
@@ -69,7 +69,7 @@ class Allowance:
         self._times: deque[float] = deque()
 
     def take(self) -> float:
-        """Takes one request; returns 0, or how many seconds to wait if none is left."""
+        """Take one request from the allowance; return 0, or the seconds to wait if none is left."""
         if not self.limit:
             return 0.0
         now = self._clock()
@@ -82,29 +82,29 @@ class Allowance:
 
     @property
     def remaining(self) -> int:
-        """How many requests are left."""
+        """The number of requests that are left."""
         return max(0, self.limit - len(self._times))
 
 
 class State:
-    """Everything that outlives a request."""
+    """The state that all requests share."""
 
     def __init__(self, config: SimulatorConfig, clock: Callable[[], float] = time.monotonic) -> None:
         self.config = config
         self.clock = clock
-        self.dice = random.Random(config.seed)  # noqa: S311 - repeatable on purpose, guards nothing
+        self.random = random.Random(config.seed)  # noqa: S311 - repeatable on purpose, guards nothing
         self.recorder = Recorder(config.recorded_requests)
         self.allowance = Allowance(config.rate_limit_per_minute, clock)
-        self.files: Shelf[StoredFile] = Shelf()
-        self.batches: Shelf[Json] = Shelf()
-        self.responses: Shelf[StoredResponse] = Shelf()
-        self.vector_stores: Shelf[Json] = Shelf()
+        self.files: RecentObjects[StoredFile] = RecentObjects()
+        self.batches: RecentObjects[Json] = RecentObjects()
+        self.responses: RecentObjects[StoredResponse] = RecentObjects()
+        self.vector_stores: RecentObjects[Json] = RecentObjects()
 
     def new_id(self, prefix: str, digits: int = 32) -> str:
-        """Returns an identifier that this simulator has not given out before."""
-        return f"{prefix}{self.dice.getrandbits(4 * digits):0{digits}x}"
+        """Return a new random identifier; `seed` decides the sequence."""
+        return f"{prefix}{self.random.getrandbits(4 * digits):0{digits}x}"
 
 
 def now() -> int:
-    """Returns the time as providers state it: whole seconds of the Unix epoch."""
+    """Return the time in providers' form: whole seconds of the Unix epoch."""
     return int(time.time())

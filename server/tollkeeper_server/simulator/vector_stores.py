@@ -1,9 +1,9 @@
-"""Vector stores: created, listed, changed and deleted; nothing is ever searched."""
+"""Vector stores: create, list, change, delete, and attach files. There is no search."""
 
 import msgspec
 from msgspec import Struct
 
-from tollkeeper_server.simulator.call import Call, not_found
+from tollkeeper_server.simulator.call import ApiCall, not_found
 from tollkeeper_server.simulator.files import page
 from tollkeeper_server.simulator.reply import Json, Reply, as_json
 from tollkeeper_server.simulator.state import now
@@ -18,7 +18,7 @@ class VectorStoreRequest(Struct, frozen=True):
 
 
 class FileRequest(Struct, frozen=True):
-    """The body of a request to attach a file."""
+    """The body of a request that attaches a file."""
 
     file_id: str
 
@@ -27,8 +27,8 @@ _decoder = msgspec.json.Decoder(VectorStoreRequest)
 _file_decoder = msgspec.json.Decoder(FileRequest)
 
 
-def create(call: Call) -> Reply:
-    """POST /vector_stores."""
+def create(call: ApiCall) -> Reply:
+    """Answer POST /vector_stores."""
     body = call.decode(_decoder)
     files = len(body.file_ids or ())
     store: Json = {
@@ -48,18 +48,18 @@ def create(call: Call) -> Reply:
     return as_json(store)
 
 
-def list_all(call: Call) -> Reply:
-    """GET /vector_stores, newest first."""
+def list_all(call: ApiCall) -> Reply:
+    """Answer GET /vector_stores, newest first."""
     return as_json(page(call, [store for _, store in call.state.vector_stores.newest_first()]))
 
 
-def retrieve(call: Call) -> Reply:
-    """GET /vector_stores/{id}."""
+def retrieve(call: ApiCall) -> Reply:
+    """Answer GET /vector_stores/{id}."""
     return as_json(_stored(call))
 
 
-def update(call: Call) -> Reply:
-    """POST /vector_stores/{id}."""
+def update(call: ApiCall) -> Reply:
+    """Answer POST /vector_stores/{id}."""
     body = call.decode(_decoder)
     changes: Json = {"name": body.name, "metadata": body.metadata}
     store = _stored(call) | {name: value for name, value in changes.items() if value is not None}
@@ -67,15 +67,15 @@ def update(call: Call) -> Reply:
     return as_json(store)
 
 
-def delete(call: Call) -> Reply:
-    """DELETE /vector_stores/{id}."""
+def delete(call: ApiCall) -> Reply:
+    """Answer DELETE /vector_stores/{id}."""
     _stored(call)
     call.state.vector_stores.remove(call.params[0])
     return as_json({"id": call.params[0], "object": "vector_store.deleted", "deleted": True})
 
 
-def attach(call: Call) -> Reply:
-    """POST /vector_stores/{id}/files."""
+def attach(call: ApiCall) -> Reply:
+    """Answer POST /vector_stores/{id}/files."""
     body = call.decode(_file_decoder)
     stored = call.state.files.get(body.file_id)
     if stored is None:
@@ -93,7 +93,7 @@ def attach(call: Call) -> Reply:
     )
 
 
-def _stored(call: Call) -> Json:
+def _stored(call: ApiCall) -> Json:
     store = call.state.vector_stores.get(call.params[0])
     if store is None:
         raise not_found("vector store", call.params[0])

@@ -1,9 +1,9 @@
-"""What the simulator says, and how its tokens are counted.
+"""The texts that the simulator answers with, and the rule by which it counts tokens.
 
 One whitespace-separated word is one token. A prompt counts the words of every message's text, plus
 `PER_MESSAGE` for each message and `PER_ATTACHMENT` for each part that is not text. A completion counts
-the words of the reply, for a tool call those of the name and the arguments, and any reasoning tokens
-that were asked for. So a test can tell every usage figure beforehand.
+the words of the reply (of a tool call: of its name and arguments), plus the reasoning tokens that
+`x-simulate` asks for. So a test can compute every usage figure beforehand.
 """
 
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ _TYPE_DEFAULTS: dict[str, object] = {
 
 
 class Ending(Enum):
-    """Why a reply ended."""
+    """The reason why a reply ended."""
 
     NATURAL = auto()
     LENGTH = auto()
@@ -40,7 +40,7 @@ class Ending(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """A reply: `pieces` joined are its text, one word each. `stop` is the sequence that ended it."""
+    """A reply's text. `pieces` are its words; `stop` is the stop sequence that ended it, else empty."""
 
     pieces: tuple[str, ...]
     ending: Ending = Ending.NATURAL
@@ -53,17 +53,17 @@ class Wording:
 
     @property
     def tokens(self) -> int:
-        """How many tokens it counts."""
+        """The number of tokens."""
         return len(self.pieces)
 
 
 def count(text: str) -> int:
-    """Returns how many tokens `text` is."""
+    """Return the number of tokens in `text`."""
     return len(text.split())
 
 
 def in_pieces(text: str) -> tuple[str, ...]:
-    """Returns the words of `text`, each but the first with one space before it."""
+    """Return the words of `text`; each word after the first begins with a space."""
     words = text.split()
     return tuple(word if index == 0 else f" {word}" for index, word in enumerate(words))
 
@@ -71,7 +71,7 @@ def in_pieces(text: str) -> tuple[str, ...]:
 def compose(
     words: int, *, limit: int | None = None, stops: Sequence[str] = (), pad: int = 0, text: str = ""
 ) -> Wording:
-    """Returns a reply of `words` words (or `text`), cut to `limit` words and before the first of `stops`.
+    """Return a reply of `words` words (or `text`), cut to `limit` words and before the first of `stops`.
 
     `pad` is the least length of the first word.
     """
@@ -93,7 +93,7 @@ def compose(
 
 
 def example(schema: object) -> object:
-    """Returns a value that fits a plain JSON schema: every property is there, each with a fixed value."""
+    """Return a value that fits a plain JSON schema: all its properties, each with a fixed value."""
     if not isinstance(schema, dict):
         return {}
     if isinstance(choices := schema.get("enum"), list) and choices:
@@ -110,5 +110,5 @@ def example(schema: object) -> object:
 
 
 def example_json(schema: object) -> str:
-    """Returns `example(schema)` as JSON."""
+    """Return `example(schema)` as JSON."""
     return msgspec.json.encode(example(schema)).decode()

@@ -1,1 +1,1 @@
-"""What the hot path reads: an immutable picture of the configuration."""
+"""The snapshot: an immutable form of the configuration that the hot path reads."""

@@ -1,4 +1,4 @@
-"""Turning stored configuration into a snapshot. Pure: the same input gives the same snapshot."""
+"""Compiles the stored configuration into a snapshot. Pure: the same input gives the same snapshot."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
@@ -32,7 +32,7 @@ from tollkeeper_server.store.sealed import (
 )
 
 OpenSecret = Callable[[str, Context], str]
-"""Opens a sealed text for a context. Raises `UnsealError`."""
+"""Opens a text that is sealed for a context. Raises `UnsealError` if it can't be opened."""
 
 
 class CompileError(Exception):
@@ -78,7 +78,7 @@ def compile_snapshot(
 
 
 def pool_of_one(target: Target) -> Pool:
-    """Return the pool of a target by itself, called by the policy that is the default."""
+    """Return a pool with one target only, called by the default policy."""
     policy = TrafficPolicy()
     return make_pool(
         f"upstream/{target.name}", target.name, "", (make_member(target, "", 1, policy),), policy
@@ -133,7 +133,7 @@ def _deployment_leg(
 def make_pool(
     key: str, name: str, group: str, members: tuple[PoolMember, ...], policy: TrafficPolicy
 ) -> Pool:
-    """Return members as a policy chooses among them."""
+    """Return the pool of members that a policy chooses among."""
     return Pool(
         key=key,
         name=name,
@@ -146,7 +146,7 @@ def make_pool(
 
 
 def make_member(target: Target, upstream_model: str, weight: int, policy: TrafficPolicy) -> PoolMember:
-    """Return a target as a policy has it called."""
+    """Return the member that calls a target by a policy."""
     own = {name: policy.timeouts[name] for name in ("connect", "idle") if name in policy.timeouts}
     timeouts = msgspec.structs.replace(target.timeouts, **own)
     whole = timeouts
@@ -184,7 +184,7 @@ def _listener(listener: Listener) -> ListenerView:
 
 
 def compile_target(upstream: Upstream, open_secret: OpenSecret, defaults: Timeouts) -> Target:
-    """Make an upstream ready to be called."""
+    """Return the target that calls an upstream."""
     key = _open(open_secret, upstream.api_key, upstream_api_key(upstream.name)) or ""
     provider = PROVIDERS[upstream.provider]
     return Target(

@@ -1,4 +1,4 @@
-"""The picture of the configuration that the hot path reads. A request keeps the one it started with."""
+"""The snapshot of the configuration. A request keeps the snapshot that it started with."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from tollkeeper_server.snapshot.rules import Rules
 
 @dataclass(frozen=True, slots=True)
 class ProjectView:
-    """What admission needs to know of a project. `api_key` is open: keep it out of logs."""
+    """The fields of a project that admission needs. `api_key` is not sealed: keep it out of logs."""
 
     id: str
     is_active: bool
@@ -138,7 +138,7 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class ListenerView:
-    """What a listener does with requests. `address` is `HOST:PORT`, `head_timeout` in seconds."""
+    """A listener, ready to route requests. `address` is `HOST:PORT`, `head_timeout` is in seconds."""
 
     name: str
     address: str
@@ -150,10 +150,10 @@ class ListenerView:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The whole of it. `routes` by name and alias; `patterns` the longest first.
+    """The configuration. `routes` are by name and alias; `patterns` are ordered by length, longest first.
 
-    `groups`, `listeners` and `targets` are by name, those that are active. `default` serves requests that
-    name no model.
+    `groups`, `listeners` and `targets` are by name; listeners and targets are the active ones. `default`
+    serves requests that name no model.
     """
 
     revision: int
@@ -171,7 +171,7 @@ class Snapshot:
         object.__setattr__(self, "by_pattern", Patterns(self.patterns))
 
     def resolve(self, name: str) -> Route | None:
-        """Return the route for the name a caller asked for, or None if it is unknown."""
+        """Return the route for the model name in a request; None if no model has it."""
         route = self.routes.get(name)
         return self.by_pattern.match(name) if route is None else route
 

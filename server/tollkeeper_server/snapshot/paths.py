@@ -1,8 +1,8 @@
-"""Path patterns: how they are written, which of two is more specific, and how a path is read for them.
+"""Path patterns: their syntax, their order from specific to general, and the normal form of paths.
 
-A pattern is a path whose segments are static text, `:name` (any segment), `{name:regex}` (a segment all of
-which the regular expression matches), `*` (any segment) or, as the last, `*` (the rest, which may be empty:
-`/files/*` matches `/files/` and `/files/a/b`, but not `/files`). A slash at the end makes no difference else.
+A pattern is a path whose segments are static text, `:name` (any segment), `{name:regex}` (a segment that the
+regular expression matches as a whole) or `*` (any segment). A `*` at the end is the rest, which may be empty:
+`/files/*` matches `/files/` and `/files/a/b`, but not `/files`. Otherwise a slash at the end is ignored.
 """
 
 import re
@@ -13,12 +13,12 @@ from urllib.parse import unquote
 MAX_SEGMENTS = 64
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-# What matters to the balance of braces: an escape, a class of characters, a brace.
+# The parts that the check for balanced braces reads: an escape, a class of characters, a brace.
 _BRACES = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|[{}]")
 
 
 class Kind(Enum):
-    """What a segment of a pattern stands for."""
+    """The kind of a pattern's segment."""
 
     STATIC = "static"
     CONSTRAINED = "constrained"
@@ -28,7 +28,7 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """One segment. `text` is what a static one is, or the regular expression of a constrained one."""
+    """One segment. `text` is the text of a static one, or the regular expression of a constrained one."""
 
     kind: Kind
     text: str = ""
@@ -36,22 +36,22 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """A pattern, read. `has_rest` tells whether a `*` at the end stands for any more segments."""
+    """A parsed pattern. `has_rest` is true if it ends in a `*`, which matches any further segments."""
 
     segments: tuple[Segment, ...]
     has_rest: bool
 
     @property
     def is_static(self) -> bool:
-        """Whether it matches one path only."""
+        """Whether the pattern matches one path only."""
         return not self.has_rest and self._count(Kind.STATIC) == len(self.segments)
 
     @property
     def order(self) -> tuple[int, ...]:
-        """Less for what comes first.
+        """The sort key: the more specific of two patterns sorts first.
 
-        A static pattern before any other, then the one with more static segments, more constrained
-        parameters, more named ones, more segments, more static text.
+        A static pattern sorts before any other. Then the pattern sorts first that has more static segments,
+        more constrained parameters, more named ones, more segments, more static text.
         """
         return (
             not self.is_static,
@@ -67,10 +67,10 @@ class Pattern:
 
 
 def read_path(path: str) -> str:
-    """Returns a path as patterns see it: percent-decoded once, without doubled slashes.
+    """Return a path in the form that patterns match: percent-decoded once, without doubled slashes.
 
-    Most servers take these spellings for the same path, so that none of them gets a request round a rule;
-    an encoded slash therefore parts segments. Case matters, and a slash at the end stays.
+    Most servers treat these spellings as the same path, so a request must not evade a rule by one of them.
+    An encoded slash therefore separates segments. Case matters, and a slash at the end stays.
     """
     if "%" in path:
         path = unquote(path, errors="replace")
@@ -80,19 +80,19 @@ def read_path(path: str) -> str:
 
 
 def check_text(text: str) -> None:
-    """Raises ValueError if there are control characters."""
+    """Raise ValueError if a text has control characters."""
     if _CONTROL.search(text):
-        raise ValueError("has control characters, such as a line break; take them out")
+        raise ValueError("has control characters, such as a line break; remove them")
 
 
 def parse_pattern(text: str) -> Pattern:
-    """Reads a pattern. Raises ValueError saying what is wrong; regular expressions are not checked."""
+    """Return the parsed pattern. Raises ValueError; regular expressions are not checked."""
     check_text(text)
     if not text.startswith("/"):
         raise ValueError("must begin with a slash")
     parts = text[1:].removesuffix("/").split("/") if text != "/" else []
     if len(parts) > MAX_SEGMENTS:
-        raise ValueError(f"has {len(parts)} segments; {MAX_SEGMENTS} are the most")
+        raise ValueError(f"has {len(parts)} segments; at most {MAX_SEGMENTS} are allowed")
     has_rest = parts[-1:] == ["*"]
     if has_rest:
         parts.pop()
@@ -138,7 +138,7 @@ def _add_name(name: str, part: str, names: set[str]) -> None:
 
 def _static(part: str) -> str:
     if "*" in part:
-        raise ValueError(f"{part!r}: a * must be a whole segment, alone")
+        raise ValueError(f"{part!r}: a * must be a whole segment")
     if "{" in part or "}" in part:
         raise ValueError(f"{part!r}: braces are not balanced, or begin within a segment")
     if "?" in part or "#" in part or "\\" in part:
@@ -150,5 +150,5 @@ def _static(part: str) -> str:
     if plain in {".", ".."}:
         raise ValueError(f"{part!r}: requests with dot segments are refused, so it would never match")
     if "/" in plain:
-        raise ValueError(f"{part!r}: an encoded slash parts segments; write a slash")
+        raise ValueError(f"{part!r}: an encoded slash separates segments; write a slash")
     return plain

@@ -1,17 +1,17 @@
-"""Regular expressions of RE2's: the time they take is linear, and all of a set are asked at once."""
+"""RE2's regular expressions: matching takes linear time, and a set is matched in one pass."""
 
 import re2
 
-# RE2 takes some 24 bytes for each instruction. The sum bounds what the rules of a listener take.
+# RE2 uses about 24 bytes for each instruction. The sum limits the memory of a listener's rules.
 _REGEX_BYTES = 1 << 18
 _MAX_INSTRUCTIONS = 500_000
-# So much that the states of a set of regular expressions always fit.
+# Enough memory for all the states of a set of regular expressions.
 _SET_BYTES = 1 << 20
 _SET_BYTES_EACH = 512
 
 
 class Regexes:
-    """Regular expressions that are asked at once, in time that does not depend on their number."""
+    """Regular expressions that are matched in one pass, in time that does not depend on their number."""
 
     __slots__ = ("_patterns", "_set")
 
@@ -20,16 +20,16 @@ class Regexes:
         self._set: re2.Set | None = None
 
     def add(self, pattern: str) -> int:
-        """Returns the number by which `matching` tells of it."""
+        """Add a regular expression, unless it was added before; return its number for `matching`."""
         return self._patterns.setdefault(pattern, len(self._patterns))
 
     def seal(self, compiler: "Compiler") -> None:
-        """Compiles them."""
+        """Compile the regular expressions; call this once, after the last `add`."""
         if self._patterns:
             self._set = compiler.make_set(tuple(self._patterns))
 
     def matching(self, text: str) -> list[int]:
-        """Returns the numbers of those that match all of a text, the least first."""
+        """Return the numbers of those that match the whole text, in ascending order."""
         if self._set is None:
             return []
         found: list[int] | None = self._set.Match(text)
@@ -37,7 +37,7 @@ class Regexes:
 
 
 class Compiler:
-    """Compiles regular expressions, each once."""
+    """Compiles the regular expressions of one listener, each once."""
 
     def __init__(self) -> None:
         self._sizes: dict[str, int] = {}
@@ -45,7 +45,7 @@ class Compiler:
         self._sets: dict[tuple[str, ...], re2.Set] = {}
 
     def check(self, pattern: str) -> None:
-        """Raises ValueError if a regular expression can't be used."""
+        """Raise ValueError if a regular expression can't be used."""
         if pattern in self._sizes:
             return
         try:
@@ -53,14 +53,14 @@ class Compiler:
         except re2.error as error:
             why = error.args[0]
             text = why.decode("utf-8", "replace") if isinstance(why, bytes) else str(why)
-            raise ValueError(f"not a regular expression of RE2's: {text}") from error
+            raise ValueError(f"not a regular expression that RE2 accepts: {text}") from error
         self._total += size
         if self._total > _MAX_INSTRUCTIONS:
-            raise ValueError("with those before it, regular expressions are too large; use simpler ones")
+            raise ValueError("the listener's regular expressions are too large together; use simpler ones")
         self._sizes[pattern] = size
 
     def make_set(self, patterns: tuple[str, ...]) -> re2.Set:
-        """Returns the set of some that were checked."""
+        """Return the set of these regular expressions, which were checked before."""
         found = self._sets.get(patterns)
         if found is None:
             size = sum(self._sizes[pattern] for pattern in patterns)
@@ -77,5 +77,5 @@ def _options(max_mem: int) -> re2.Options:
     options.max_mem = max_mem
     options.log_errors = False
     options.never_capture = True
-    options.dot_nl = True  # a line break, percent-encoded, must not get a segment round `.+`
+    options.dot_nl = True  # a percent-encoded line break must not evade `.+`
     return options

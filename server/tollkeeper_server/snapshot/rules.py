@@ -1,8 +1,7 @@
-"""Which of a listener's rules a request matches: path patterns and headers, compiled.
+"""The rules of a listener, compiled into an index that finds the rule for a request.
 
-Of the rules that match, the one counts that comes first by this order: those with a path before those
-without, then as patterns are ordered (paths.py), then those with a header before those without, then as
-they were given.
+Of the rules that match, the first one in this order applies: rules with a path before rules without, then
+by the order of patterns (paths.py), then rules with a header before rules without, then the earlier rule.
 """
 
 import re
@@ -17,7 +16,7 @@ _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
 class RuleError(Exception):
-    """A rule can't be used. `index` is its place in the list, `field` the offending one of its fields."""
+    """A rule can't be used. `index` is its index in the list, `field` the field that is wrong."""
 
     def __init__(self, index: int, field: str, why: str) -> None:
         super().__init__(f"rules[{index}].{field}: {why}")
@@ -28,7 +27,7 @@ class RuleError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """Compiled rules; `find` returns the one that counts. Raises `RuleError`."""
+    """Compiled rules; `find` returns the rule that applies. Raises `RuleError`."""
 
     rules: tuple[Rule, ...] = ()
     _index: "_Index" = field(init=False, repr=False, compare=False)
@@ -37,20 +36,23 @@ class Rules:
         object.__setattr__(self, "_index", _Index(self.rules))
 
     def find(self, path: str, headers: Mapping[bytes, bytes]) -> Rule | None:
-        """Returns the rule that counts for an undecoded path and headers by lower-case name, or None.
+        """Return the rule that applies, or None. The names of `headers` are lower-case.
 
-        The path begins with a slash, has no query, and is read as `read_path` says.
+        The path begins with a slash, is still percent-encoded, and has no query.
         """
         return self._index.find(path, headers)
 
 
 def compile_rules(rules: Sequence[Rule]) -> Rules:
-    """Compiles rules. Raises `RuleError`."""
+    """Compile rules. Raises `RuleError`."""
     return Rules(tuple(rules))
 
 
-class _Values:
-    """What rules of the same path want of one header. Rules go by their ranks here, the first being 0."""
+class _HeaderValues:
+    """The conditions that rules of one path set for one header.
+
+    A rule is known by its rank, its index in the order of all rules: the least rank applies.
+    """
 
     __slots__ = ("_exact", "_present", "_ranks", "_regexes")
 
@@ -61,7 +63,7 @@ class _Values:
         self._regexes = Regexes()
 
     def add(self, rank: int, rule: Rule) -> None:
-        """Adds a rule; ranks only grow."""
+        """Add a rule; call this in the order of ranks."""
         if rule.pattern:
             if self._regexes.add(rule.pattern) == len(self._ranks):
                 self._ranks.append(rank)
@@ -71,11 +73,11 @@ class _Values:
             self._present = min(self._present, rank)
 
     def seal(self, compiler: Compiler) -> None:
-        """Must be called once, after the last rule."""
+        """Compile the regular expressions; call this once, after the last rule."""
         self._regexes.seal(compiler)
 
     def first(self, value: bytes) -> int:
-        """Returns the least rank of those that a value suits."""
+        """Return the least rank of the rules that match a value."""
         best = min(self._present, self._exact.get(value, self._present))
         if self._ranks:
             found = self._regexes.matching(value.decode("utf-8", "replace"))
@@ -84,31 +86,31 @@ class _Values:
         return best
 
 
-class _Choice:
-    """Rules of the same path, told apart by headers."""
+class _PathRules:
+    """The rules of one path, by the header that they require."""
 
     __slots__ = ("_none", "_otherwise", "_values")
 
     def __init__(self, none: int) -> None:
         self._none = none
         self._otherwise = none
-        self._values: dict[bytes, _Values] = {}
+        self._values: dict[bytes, _HeaderValues] = {}
 
     def add(self, rank: int, rule: Rule) -> None:
-        """Adds a rule; ranks only grow."""
+        """Add a rule; call this in the order of ranks."""
         if rule.header:
             name = rule.header.lower().encode()
-            self._values.setdefault(name, _Values(self._none)).add(rank, rule)
+            self._values.setdefault(name, _HeaderValues(self._none)).add(rank, rule)
         else:
             self._otherwise = min(self._otherwise, rank)
 
     def seal(self, compiler: Compiler) -> None:
-        """Must be called once, after the last rule."""
+        """Compile the regular expressions; call this once, after the last rule."""
         for values in self._values.values():
             values.seal(compiler)
 
     def first(self, headers: Mapping[bytes, bytes]) -> int:
-        """Returns the least rank of those that the headers suit."""
+        """Return the least rank of the rules that match the headers."""
         best = self._otherwise
         wanted = self._values
         if wanted:
@@ -120,9 +122,13 @@ class _Choice:
 
 
 class _Node:
-    """What may follow after some segments of a path. `best` is the least rank of all below."""
+    """A node of the tree of patterns: its children by the next segment of the path.
 
-    __slots__ = ("any", "best", "constrained", "ends", "goes_on", "regexes", "static")
+    `exact` are the rules of the pattern that ends here, `rest` those of the pattern that ends here in a `*`
+    for the rest. `best` is the least rank in this node and below.
+    """
+
+    __slots__ = ("any", "best", "constrained", "exact", "regexes", "rest", "static")
 
     def __init__(self, best: int) -> None:
         self.best = best
@@ -130,11 +136,11 @@ class _Node:
         self.regexes = Regexes()
         self.constrained: list[_Node] = []
         self.any: _Node | None = None
-        self.ends: _Choice | None = None
-        self.goes_on: _Choice | None = None
+        self.exact: _PathRules | None = None
+        self.rest: _PathRules | None = None
 
     def child(self, kind: Kind, text: str, rank: int) -> "_Node":
-        """Returns the node after another segment."""
+        """Return the child for a segment, which is made if it is new."""
         match kind:
             case Kind.STATIC:
                 return self.static.setdefault(text, _Node(rank))
@@ -148,19 +154,19 @@ class _Node:
                 return self.any
 
     def seal(self, compiler: Compiler) -> None:
-        """Must be called once, after the last rule."""
+        """Compile the regular expressions; call this once, after the last rule."""
         self.regexes.seal(compiler)
-        for choice in (self.ends, self.goes_on):
-            if choice is not None:
-                choice.seal(compiler)
+        for path_rules in (self.exact, self.rest):
+            if path_rules is not None:
+                path_rules.seal(compiler)
         for node in (*self.static.values(), *self.constrained, *([self.any] if self.any else [])):
             node.seal(compiler)
 
 
 class _Index:
-    """Rules by rank, and how to come to them: static paths by name, all others from segment to segment."""
+    """Finds rules: static paths in a dictionary, all others in a tree of segments."""
 
-    __slots__ = ("_anywhere", "_none", "_ordered", "_root", "_static")
+    __slots__ = ("_none", "_ordered", "_pathless", "_root", "_static")
 
     def __init__(self, rules: tuple[Rule, ...]) -> None:
         compiler = Compiler()
@@ -168,65 +174,65 @@ class _Index:
         ranked = sorted(range(len(rules)), key=lambda number: _order(rules[number], patterns[number]))
         self._none = len(rules)
         self._ordered = tuple(rules[number] for number in ranked)
-        self._static: dict[str, _Choice] = {}
+        self._static: dict[str, _PathRules] = {}
         self._root = _Node(self._none)
-        self._anywhere = _Choice(self._none)
+        self._pathless = _PathRules(self._none)
         for rank, number in enumerate(ranked):
-            self._choice(patterns[number], rank).add(rank, rules[number])
-        for choice in (*self._static.values(), self._anywhere):
-            choice.seal(compiler)
+            self._path_rules(patterns[number], rank).add(rank, rules[number])
+        for path_rules in (*self._static.values(), self._pathless):
+            path_rules.seal(compiler)
         self._root.seal(compiler)
 
-    def _choice(self, pattern: Pattern | None, rank: int) -> _Choice:
+    def _path_rules(self, pattern: Pattern | None, rank: int) -> _PathRules:
         if pattern is None:
-            return self._anywhere
+            return self._pathless
         if pattern.is_static:
             path = "".join(f"/{segment.text}" for segment in pattern.segments)
-            return self._static.setdefault(path, _Choice(self._none))
+            return self._static.setdefault(path, _PathRules(self._none))
         node = self._root
         node.best = min(node.best, rank)
         for segment in pattern.segments:
             node = node.child(segment.kind, segment.text, rank)
         if pattern.has_rest:
-            node.goes_on = node.goes_on or _Choice(self._none)
-            return node.goes_on
-        node.ends = node.ends or _Choice(self._none)
-        return node.ends
+            node.rest = node.rest or _PathRules(self._none)
+            return node.rest
+        node.exact = node.exact or _PathRules(self._none)
+        return node.exact
 
     def find(self, path: str, headers: Mapping[bytes, bytes]) -> Rule | None:
-        """Returns the rule that counts."""
+        """Return the rule that applies, or None."""
         if "%" in path or "//" in path:
             path = read_path(path)
         none = self._none
         rank = none
         end = path.rstrip("/")
-        choice = self._static.get(end)
-        if choice is not None:
-            rank = choice.first(headers)
+        path_rules = self._static.get(end)
+        if path_rules is not None:
+            rank = path_rules.first(headers)
         if rank == none and self._root.best < none:
-            rank = self._walk(end.split("/"), headers, goes_on=path.endswith("/"))
+            rank = self._walk(end.split("/"), headers, trailing_slash=path.endswith("/"))
         if rank == none:
-            rank = self._anywhere.first(headers)
+            rank = self._pathless.first(headers)
         return self._ordered[rank] if rank < none else None
 
-    def _walk(self, segments: list[str], headers: Mapping[bytes, bytes], *, goes_on: bool) -> int:
+    def _walk(self, segments: list[str], headers: Mapping[bytes, bytes], *, trailing_slash: bool) -> int:
         best = self._none
-        # The first is what stands before the slash: nothing.
+        # The first of the segments is the empty text before the leading slash.
         last = len(segments) - 1
         waiting = [(self._root, 0)]
         while waiting:
             node, at = waiting.pop()
             if node.best >= best:
                 continue
-            if node.goes_on is not None and (at < last or goes_on):
-                best = min(best, node.goes_on.first(headers))
+            if node.rest is not None and (at < last or trailing_slash):
+                best = min(best, node.rest.first(headers))
             if at == last:
-                if node.ends is not None:
-                    best = min(best, node.ends.first(headers))
+                if node.exact is not None:
+                    best = min(best, node.exact.first(headers))
                 continue
             at += 1
             segment = segments[at]
-            # The last to be put down is the first to be taken up.
+            # The node that is pushed last is visited first: it has the most specific segment.
             if node.any is not None:
                 waiting.append((node.any, at))
             if node.constrained:
@@ -243,7 +249,7 @@ def _order(rule: Rule, pattern: Pattern | None) -> tuple[bool, tuple[int, ...], 
 
 
 def _check(number: int, rule: Rule, compiler: Compiler) -> Pattern | None:
-    """Returns a rule's path, read. Raises `RuleError`."""
+    """Return the parsed path of a rule. Raises `RuleError`."""
     name = "path"
     try:
         pattern = _check_path(rule, compiler)
@@ -263,7 +269,7 @@ def _check(number: int, rule: Rule, compiler: Compiler) -> Pattern | None:
 def _check_path(rule: Rule, compiler: Compiler) -> Pattern | None:
     if not rule.path:
         if not rule.header:
-            raise ValueError("give path or header")
+            raise ValueError("give a path or a header")
         return None
     pattern = parse_pattern(rule.path)
     for segment in pattern.segments:

@@ -1,4 +1,4 @@
-"""Keeps the snapshot up to date: a change swaps one reference."""
+"""Keeps the current snapshot up to date. A change swaps one reference."""
 
 import asyncio
 import logging
@@ -18,7 +18,7 @@ Subscriber = Callable[[Snapshot], None]
 
 
 class SnapshotWatch:
-    """Holds the current snapshot. What does not compile leaves the last good one in place."""
+    """Holds the current snapshot. A configuration that does not compile leaves the last good one in place."""
 
     def __init__(
         self,
@@ -28,7 +28,7 @@ class SnapshotWatch:
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Takes a clock that counts seconds."""
+        """Take a clock that returns seconds."""
         self._store = store
         self._open_secret = open_secret
         self._default_timeouts = default_timeouts
@@ -39,25 +39,22 @@ class SnapshotWatch:
         self.problem: str | None = None
         """Why the stored configuration is not the current one; None if it is."""
         self.loaded_at = -math.inf
-        """When the store last said that the current snapshot is what it holds, by the clock."""
+        """The clock's time when the store last confirmed the revision of the current snapshot."""
 
     def subscribe(self, subscriber: Subscriber) -> None:
-        """Calls `subscriber` with the current snapshot, and with each that takes its place, at once.
+        """Call `subscriber` with the current snapshot now, and with each new one as soon as it is current.
 
-        One that fails is logged; the others are still called.
+        An exception that a subscriber raises is logged; the others are still called.
         """
         self._subscribers.append(subscriber)
-        self._tell(subscriber)
+        self._notify(subscriber)
 
     def age(self) -> float:
-        """Returns for how many seconds the store has not said that the snapshot is what it holds.
-
-        Infinite if it never did.
-        """
+        """Return the seconds since the store last confirmed the snapshot; infinite if it never did."""
         return self._clock() - self.loaded_at
 
     def confirm(self, revision: int) -> bool:
-        """Takes note that the store is at `revision`; tells whether that is the current snapshot's."""
+        """Record that the store is at `revision`; return whether the current snapshot has that revision."""
         is_current = self.loaded_at > -math.inf and revision == self.current.revision
         if is_current:
             self.loaded_at = self._clock()
@@ -65,7 +62,7 @@ class SnapshotWatch:
         return is_current
 
     async def load(self) -> Snapshot:
-        """Returns the snapshot of what is stored now, which becomes the current one if it is not already.
+        """Load the stored configuration, if it is newer, as the current snapshot; return that snapshot.
 
         Raises StoreUnavailableError or CompileError, and keeps the reason as `problem`.
         """
@@ -94,9 +91,9 @@ class SnapshotWatch:
     def _swap(self, snapshot: Snapshot) -> None:
         self.current, self.problem, self.loaded_at = snapshot, None, self._clock()
         for subscriber in self._subscribers:
-            self._tell(subscriber)
+            self._notify(subscriber)
 
-    def _tell(self, subscriber: Subscriber) -> None:
+    def _notify(self, subscriber: Subscriber) -> None:
         try:
             subscriber(self.current)
         except Exception:

@@ -1,1 +1,1 @@
-"""Names, logs and what else makes a running server visible."""
+"""Logs and metrics of a running server."""

@@ -1,4 +1,4 @@
-"""Log lines, as text for people or JSON for programs, with whatever looks like a secret struck out."""
+"""Log lines, as text for people or JSON for programs. Text that looks like a secret is masked."""
 
 import logging
 import re
@@ -7,28 +7,28 @@ from datetime import UTC, datetime
 
 import msgspec
 
-# The code logs no secrets; this is for what libraries and tracebacks may say.
+# Our own code logs no secrets; these patterns are for the messages of libraries and for tracebacks.
 _SECRETS = re.compile(
     r"(?:\b(?:sk|pk|rk)-[A-Za-z0-9_-]{6,}"
     r"|(?i:(?<=bearer )[^\s\"',]+)"
     r"|(?i:(?<=basic )[A-Za-z0-9+/=]{6,})"
     r"|(?<=://)[^\s/@]*:[^\s/@]+(?=@))",
 )
-# What stands after a header's or setting's name, however it is written or quoted.
+# The value after the name of a secret header or setting, in any spelling and quoting.
 _NAMED = re.compile(r"(?i)((?:api[-_]?key|password)[\"']?\s*[=:,]\s*b?[\"']?)[^\s\"',)}\]]+")
 _MASK = "****"
 
 
 def redact(text: str) -> str:
-    """Returns the text with everything struck out that looks like a token, a key or a password."""
+    """Return the text with everything masked that looks like a token, a key or a password."""
     return _NAMED.sub(rf"\1{_MASK}", _SECRETS.sub(_MASK, text))
 
 
 class TextFormatter(logging.Formatter):
-    """`2026-01-31T12:00:00.000Z INFO tollkeeper.room: message`."""
+    """Formats a record as `2026-01-31T12:00:00.000Z INFO tollkeeper.room: message`."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Returns the line of a record, followed by its traceback if it has one."""
+        """Return the line of a record, followed by its traceback if it has one."""
         line = f"{_time(record)} {record.levelname} {record.name}: {record.getMessage()}"
         if record.exc_info:
             line += "\n" + self.formatException(record.exc_info)
@@ -36,10 +36,10 @@ class TextFormatter(logging.Formatter):
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line: time, level, logger, message, and traceback if there is one."""
+    """Formats a record as a line with one JSON object: time, level, logger, message, and any traceback."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Returns the line of a record."""
+        """Return the line of a record."""
         line = {
             "time": _time(record),
             "level": record.levelname.lower(),
@@ -48,21 +48,21 @@ class JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             line["traceback"] = redact(self.formatException(record.exc_info))
-        # Texts from the operating system may have surrogates (PEP 383), which JSON can't have.
+        # Texts from the operating system may contain surrogates (PEP 383), which JSON can't contain.
         printable = {name: value.encode(errors="backslashreplace").decode() for name, value in line.items()}
         return msgspec.json.encode(printable).decode()
 
 
 def set_up_logging(level: str, *, as_json: bool) -> None:
-    """Sends what is logged at `level` and above to standard error."""
+    """Write our log messages of `level` and above, and warnings of libraries, to standard error."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if as_json else TextFormatter())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
     logging.getLogger("tollkeeper").setLevel(level.upper())
-    # It says "ASGI callable returned without completing response" whenever an answer is broken off
-    # on purpose; the data plane says why.
+    # uvicorn logs "ASGI callable returned without completing response" for every answer that is broken off
+    # on purpose; the data plane logs the reason.
     logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
 
 

@@ -1,7 +1,7 @@
-"""What a process counts of its traffic; doors/metrics/exposition.py writes it out.
+"""The counters and histograms of a process's traffic; doors/metrics/exposition.py writes them out.
 
 Every request is counted, so counting is cheap. Labels are names from the configuration or from fixed sets,
-never a caller's words, and their number is bounded all the same.
+never text from a caller; their number is bounded nevertheless.
 """
 
 from bisect import bisect_left
@@ -17,26 +17,26 @@ from tollkeeper_server.domain.usage import TokenCounts
 Labels = tuple[str | int, ...]
 
 OTHER = "other"
-"""Stands for what is not told apart."""
+"""The label for values that are not counted apart."""
 
 MOST_COUNTERS = 10_000
 MOST_HISTOGRAMS = 1_000
-"""How many combinations of labels one family has. One more is counted as OTHER throughout."""
+"""The most combinations of labels in one family. Further ones are counted with OTHER as every label."""
 
 BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
 """The upper bounds of a histogram's buckets, in seconds; a duration on a bound is within it."""
 
 UPSTREAM_STATUS = "upstream_status"
-"""The error of a request that was answered with the upstream's own failure."""
+"""The `error` of a request that was answered with an upstream's own error."""
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
 class Ended(Struct, frozen=True, kw_only=True, gc=False):
-    """A request that came to its end.
+    """A request that has ended.
 
-    `status` is 0 without an answer; `first_byte_seconds` is 0 without one that was streamed. A status from
-    400 on without an `error` is the upstream's own answer.
+    `status` is 0 if there was no answer; `first_byte_seconds` is 0 unless the answer was streamed. A status
+    of 400 or more without an `error` is the upstream's own answer.
     """
 
     listener: str
@@ -61,7 +61,7 @@ class Counter:
 
 
 class Histogram:
-    """How many durations lie in each bucket of BOUNDS, the last for longer ones, and their sum in seconds."""
+    """Durations counted by bucket of BOUNDS, with a last bucket for longer ones, and their sum in seconds."""
 
     __slots__ = ("buckets", "seconds")
 
@@ -70,22 +70,22 @@ class Histogram:
         self.seconds = 0.0
 
     def add(self, seconds: float) -> None:
-        """Counts one duration."""
+        """Count one duration, in seconds."""
         self.buckets[bisect_left(BOUNDS, seconds)] += 1
         self.seconds += seconds
 
     @property
     def count(self) -> int:
-        """How many there are."""
+        """The number of durations."""
         return sum(self.buckets)
 
     def cumulated(self) -> list[int]:
-        """Returns how many are within each bound, and in all."""
+        """Return the number of durations within each bound, and the total."""
         return list(accumulate(self.buckets))
 
 
 class Served:
-    """What one upstream did for one model: tokens by kind, and the time to the first byte of streams."""
+    """The totals of one upstream for one model: tokens by kind, and the time to the first byte of streams."""
 
     __slots__ = ("cached", "completion", "first_bytes", "prompt", "reasoning")
 
@@ -101,9 +101,9 @@ _Series = TypeVar("_Series", Counter, Histogram, Served)
 
 
 class Family(dict[Labels, _Series], Generic[_Series]):
-    """What is counted alike, by labels; whoever asks for labels gets their series, old or new.
+    """The series of one family by labels; a look-up of new labels makes their series.
 
-    When there are `most`, new labels share the series of OTHER.
+    When there are `most` series, new labels share the series of OTHER.
     """
 
     __slots__ = ("_most", "_new")
@@ -120,21 +120,21 @@ class Family(dict[Labels, _Series], Generic[_Series]):
 
 
 def counters(most: int = MOST_COUNTERS) -> Family[Counter]:
-    """Returns a family of counters."""
+    """Return a family of counters."""
     return Family(Counter, most)
 
 
 def histograms(most: int = MOST_HISTOGRAMS) -> Family[Histogram]:
-    """Returns a family of histograms."""
+    """Return a family of histograms."""
     return Family(Histogram, most)
 
 
 class Metrics:
-    """Everything that is counted as it happens. Belongs to one thread, the event loop's.
+    """All counters and histograms. They belong to the thread of the event loop.
 
-    A `listener`, `group`, `upstream` or `model` is the name in the configuration (of a pattern, the pattern),
-    empty for none; an `endpoint` one of dataplane/request/endpoint.py, empty for none; an `error` a `Reason`,
-    or the kind of a failed call of an upstream, empty for none.
+    A `listener`, `group`, `upstream` or `model` is the name in the configuration (of a pattern, the pattern).
+    An `endpoint` is one of dataplane/request/endpoint.py. An `error` is a `Reason`, or the kind of a failed
+    call of an upstream. All of these are empty for none.
     """
 
     __slots__ = (
@@ -182,11 +182,11 @@ class Metrics:
         """By upstream and result."""
 
     def began(self, listener: str) -> None:
-        """A request came; `ended` must follow."""
+        """Count a request that has begun; `ended` must follow."""
         self.in_flight[listener] = self.in_flight.get(listener, 0) + 1
 
     def ended(self, request: Ended) -> None:
-        """A request that had begun came to its end."""
+        """Count the end of a request that `began` counted."""
         listener, endpoint, status, error = request.listener, request.endpoint, request.status, request.error
         self.in_flight[listener] -= 1
         method = request.method if request.method in _METHODS else OTHER
@@ -205,44 +205,45 @@ class Metrics:
         served.reasoning += tokens.reasoning
 
     def rate_limited(self, listener: str) -> None:
-        """A request was refused for its listener's limit on an IP address."""
+        """Count a request that was refused by its listener's limit on IP addresses."""
         self.rate_limits[(listener,)].value += 1
 
     def matched(self, listener: str, group: str) -> None:
-        """A listener's rule, or its default, sent a request to a group."""
+        """Count a request that a listener's rule or default sent to a group."""
         self.matches[listener, group].value += 1
 
     def called(self, group: str, upstream: str, seconds: float, error: str) -> None:
-        """An attempt at an upstream ended after `seconds`, with an `error` or without one."""
+        """Count a call of an upstream that ended after `seconds`; an empty `error` is a success."""
         self.upstream_durations[group, upstream].add(seconds)
         if error:
             self.upstream_errors[group, upstream, error].value += 1
 
     def retried(self, group: str, upstream: str) -> None:
-        """A request is tried again, at this upstream."""
+        """Count a call that repeats a failed one, at this upstream."""
         self.retries[group, upstream].value += 1
 
     def fell_back(self, model: str, to: str) -> None:
-        """A request for a model goes on with another."""
+        """Count a request for a model that falls back to the model `to`."""
         self.fallbacks[model, to].value += 1
 
     def breaker_changed(self, upstream: str, before: str, after: str) -> None:
-        """An upstream's breaker went from one state to another."""
+        """Count a change of state of an upstream's breaker."""
         self.breaker_changes[upstream, before, after].value += 1
 
     def breaker_result(self, upstream: str, result: str) -> None:
-        """A call through an upstream's breaker was a `success`, a `failure`, or `rejected`."""
+        """Count a call through an upstream's breaker: a `success`, a `failure`, or `rejected`."""
         self.breaker_calls[upstream, result].value += 1
 
 
 @dataclass(frozen=True, slots=True)
 class Gauges:
-    """What is read when somebody asks.
+    """The values that are read for each scrape.
 
-    `snapshot_age` is how many seconds ago the configuration in force was last known to be the stored one.
-    `journal_waiting` usage events are in memory alone, `journal_skipped` lines of the journal could not be
-    read; `drain_lag` is how many seconds ago everything settled was stored. By upstream: `breakers` are
-    states, `calls` those under way, `urls` base URLs. By listener: `connections` that are open.
+    `snapshot_age` is the seconds since the store last confirmed the configuration in force.
+    `journal_waiting` is the number of usage events that are only in memory, `journal_skipped` the number of
+    journal lines that could not be read. `drain_lag` is the seconds since all settled usage was stored.
+    By upstream: `breakers` has the states, `calls` the number of calls under way, `urls` the base URLs.
+    By listener: `connections` has the number of open connections.
     """
 
     snapshot_revision: int

@@ -59,7 +59,7 @@ def table() -> list[str]:
 
 def test_the_readme_has_the_table_of_the_settings() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    section = text.partition("\n## Configuration\n")[2].partition("\n## ")[0]
+    section = text.partition("\n## Settings\n")[2].partition("\n## ")[0]
     if [line for line in section.splitlines() if line.startswith("|")] != table():
         pytest.fail("make this the README's table of settings:\n\n" + "\n".join(table()), pytrace=False)
 

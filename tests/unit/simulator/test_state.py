@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from hypothesis import given
 from hypothesis import strategies as st
 from tollkeeper_server.simulator.config import SimulatorConfig
-from tollkeeper_server.simulator.state import Allowance, Shelf, State
+from tollkeeper_server.simulator.state import Allowance, RecentObjects, State
 
 
 @dataclass
@@ -45,7 +45,7 @@ def test_after_the_wait_there_is_one_again() -> None:
 
 
 def test_the_oldest_object_makes_way() -> None:
-    shelf: Shelf[int] = Shelf(limit=2)
+    shelf: RecentObjects[int] = RecentObjects(limit=2)
     for number in range(3):
         shelf.put(str(number), number)
     assert shelf.newest_first() == [("2", 2), ("1", 1)]

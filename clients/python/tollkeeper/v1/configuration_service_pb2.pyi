@@ -32,27 +32,27 @@ class _ChangeActionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ChangeAc
     DESCRIPTOR: _descriptor.EnumDescriptor
     CHANGE_ACTION_UNSPECIFIED: _ChangeAction.ValueType  # 0
     CHANGE_ACTION_CREATE: _ChangeAction.ValueType  # 1
-    """CHANGE_ACTION_CREATE added it."""
+    """CHANGE_ACTION_CREATE: the entity was added."""
     CHANGE_ACTION_UPDATE: _ChangeAction.ValueType  # 2
-    """CHANGE_ACTION_UPDATE changed it."""
+    """CHANGE_ACTION_UPDATE: the entity was changed."""
     CHANGE_ACTION_DELETE: _ChangeAction.ValueType  # 3
-    """CHANGE_ACTION_DELETE removed it."""
+    """CHANGE_ACTION_DELETE: the entity was removed."""
 
 class ChangeAction(_ChangeAction, metaclass=_ChangeActionEnumTypeWrapper):
-    """ChangeAction says what became of an entity."""
+    """ChangeAction is the kind of a change."""
 
 CHANGE_ACTION_UNSPECIFIED: ChangeAction.ValueType  # 0
 CHANGE_ACTION_CREATE: ChangeAction.ValueType  # 1
-"""CHANGE_ACTION_CREATE added it."""
+"""CHANGE_ACTION_CREATE: the entity was added."""
 CHANGE_ACTION_UPDATE: ChangeAction.ValueType  # 2
-"""CHANGE_ACTION_UPDATE changed it."""
+"""CHANGE_ACTION_UPDATE: the entity was changed."""
 CHANGE_ACTION_DELETE: ChangeAction.ValueType  # 3
-"""CHANGE_ACTION_DELETE removed it."""
+"""CHANGE_ACTION_DELETE: the entity was removed."""
 Global___ChangeAction: _TypeAlias = ChangeAction  # noqa: Y015
 
 @_typing.final
 class Configuration(_message.Message):
-    """Configuration describes what is configured. Entities are known by their names."""
+    """Configuration describes the configured entities. Each is identified by its name and described in full."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -63,23 +63,23 @@ class Configuration(_message.Message):
     PROJECTS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def upstreams(self) -> _containers.RepeatedCompositeFieldContainer[_upstream_service_pb2.CreateUpstreamRequest]:
-        """upstreams, each whole; one whose api_key or proxy_url is empty keeps what it has."""
+        """upstreams are the upstreams; an empty api_key or proxy_url leaves the present one in place."""
 
     @_builtins.property
     def groups(self) -> _containers.RepeatedCompositeFieldContainer[_group_service_pb2.CreateGroupRequest]:
-        """groups, each whole."""
+        """groups are the groups."""
 
     @_builtins.property
     def models(self) -> _containers.RepeatedCompositeFieldContainer[_model_service_pb2.CreateModelRequest]:
-        """models, each whole."""
+        """models are the models."""
 
     @_builtins.property
     def listeners(self) -> _containers.RepeatedCompositeFieldContainer[_listener_service_pb2.CreateListenerRequest]:
-        """listeners, each whole."""
+        """listeners are the listeners."""
 
     @_builtins.property
     def projects(self) -> _containers.RepeatedCompositeFieldContainer[Global___ConfiguredProject]:
-        """projects, each whole."""
+        """projects are the projects."""
 
     def __init__(
         self,
@@ -100,7 +100,7 @@ Global___Configuration: _TypeAlias = Configuration  # noqa: Y015
 
 @_typing.final
 class ConfiguredProject(_message.Message):
-    """ConfiguredProject is a project, known by its name, and some of its tokens."""
+    """ConfiguredProject is a project, identified by its name, and some or all of its tokens."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -109,14 +109,14 @@ class ConfiguredProject(_message.Message):
     IS_ACTIVE_FIELD_NUMBER: _builtins.int
     TOKENS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """name of the project; no other may have it."""
+    """name is the name of the project; it must be unique."""
     api_key: _builtins.str
-    """api_key is an OpenAI key of the project's own; if empty, it keeps what it has."""
+    """api_key is the project's own OpenAI key; empty leaves the present one in place."""
     is_active: _builtins.bool
-    """is_active false lets none of its tokens in; if unset, it keeps what it has."""
+    """is_active false refuses all of the project's tokens; unset leaves the present value in place."""
     @_builtins.property
     def tokens(self) -> _containers.RepeatedCompositeFieldContainer[Global___ConfiguredToken]:
-        """tokens of the project; others are left as they are."""
+        """tokens are tokens of the project; tokens that are not named stay as they are."""
 
     def __init__(
         self,
@@ -138,7 +138,7 @@ Global___ConfiguredProject: _TypeAlias = ConfiguredProject  # noqa: Y015
 
 @_typing.final
 class ConfiguredToken(_message.Message):
-    """ConfiguredToken is a token, known by its name within its project."""
+    """ConfiguredToken is a token, identified by its name within its project."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -148,16 +148,16 @@ class ConfiguredToken(_message.Message):
     ALLOWED_MODELS_FIELD_NUMBER: _builtins.int
     IS_ACTIVE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """name of the token."""
+    """name is the name of the token."""
     secret: _builtins.str
-    """secret that callers present. One is made, and shown once, if it is empty and the token is new."""
+    """secret is the secret that callers present. If it is empty, a new token gets a random one, which is shown once."""
     max_requests: _builtins.int
-    """max_requests is how many requests it admits in its life; unlimited if 0."""
+    """max_requests is the number of requests that the token admits in total; 0 is unlimited."""
     is_active: _builtins.bool
-    """is_active false revokes it; if unset, it keeps what it has."""
+    """is_active false revokes the token; unset leaves the present value in place."""
     @_builtins.property
     def allowed_models(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """allowed_models are the models it may use, by name; a trailing * stands for any rest. All if empty."""
+        """allowed_models are the names of the models that the token may use; a trailing * matches any rest. Empty allows all."""
 
     def __init__(
         self,
@@ -188,12 +188,12 @@ class ApplyConfigurationRequest(_message.Message):
     DRY_RUN_FIELD_NUMBER: _builtins.int
     PRUNE_FIELD_NUMBER: _builtins.int
     dry_run: _builtins.bool
-    """dry_run tells the difference and changes nothing."""
+    """dry_run true returns the changes without making them."""
     prune: _builtins.bool
-    """prune removes what the configuration does not name, of the kinds of which it names any; never projects or tokens."""
+    """prune true removes entities that the configuration does not name, of the kinds that it names, but no projects or tokens."""
     @_builtins.property
     def configuration(self) -> Global___Configuration:
-        """configuration that is wanted. What it does not name is left as it is, unless prune says otherwise."""
+        """configuration is the wanted configuration. Entities that it does not name stay as they are, unless prune is true."""
 
     def __init__(
         self,
@@ -212,7 +212,7 @@ Global___ApplyConfigurationRequest: _TypeAlias = ApplyConfigurationRequest  # no
 
 @_typing.final
 class FieldChange(_message.Message):
-    """FieldChange is one field that differs. Secrets are masked."""
+    """FieldChange is the change of one field. Secrets are masked."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -220,11 +220,11 @@ class FieldChange(_message.Message):
     BEFORE_FIELD_NUMBER: _builtins.int
     AFTER_FIELD_NUMBER: _builtins.int
     field: _builtins.str
-    """field by its path, such as policy.strategy."""
+    """field is the path of the field, such as policy.strategy."""
     before: _builtins.str
-    """before is its value so far, as JSON; empty if it had none."""
+    """before is the field's former value as JSON; it is empty if there was none."""
     after: _builtins.str
-    """after is its value from now on, as JSON; empty if it has none."""
+    """after is the field's new value as JSON; it is empty if there is none."""
     def __init__(
         self,
         *,
@@ -242,7 +242,7 @@ Global___FieldChange: _TypeAlias = FieldChange  # noqa: Y015
 
 @_typing.final
 class ConfigurationChange(_message.Message):
-    """ConfigurationChange is one entity that differs."""
+    """ConfigurationChange is the change of one entity."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -252,16 +252,16 @@ class ConfigurationChange(_message.Message):
     FIELDS_FIELD_NUMBER: _builtins.int
     SECRET_FIELD_NUMBER: _builtins.int
     kind: _builtins.str
-    """kind of the entity: upstream, group, model, listener, project or token."""
+    """kind is the kind of entity: upstream, group, model, listener, project or token."""
     name: _builtins.str
-    """name of the entity; of a token, PROJECT/TOKEN."""
+    """name is the name of the entity; for a token it is PROJECT/TOKEN."""
     action: Global___ChangeAction.ValueType
-    """action says what became of it."""
+    """action is the kind of change."""
     secret: _builtins.str
-    """secret of a token that was made. It is shown here and never again."""
+    """secret is the secret of a new token. It is shown here and never again."""
     @_builtins.property
     def fields(self) -> _containers.RepeatedCompositeFieldContainer[Global___FieldChange]:
-        """fields that differ."""
+        """fields are the changed fields."""
 
     def __init__(
         self,
@@ -289,10 +289,10 @@ class ApplyConfigurationResponse(_message.Message):
     CHANGES_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
     revision: _builtins.int
-    """revision of the configuration after it."""
+    """revision is the revision of the configuration after the changes."""
     @_builtins.property
     def changes(self) -> _containers.RepeatedCompositeFieldContainer[Global___ConfigurationChange]:
-        """changes that were made, or with dry_run would be; empty if all was as described."""
+        """changes are the changes that were made or, with dry_run, would be made."""
 
     def __init__(
         self,
@@ -334,10 +334,10 @@ class ExportConfigurationResponse(_message.Message):
     CONFIGURATION_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
     revision: _builtins.int
-    """revision of it."""
+    """revision is the revision of that configuration."""
     @_builtins.property
     def configuration(self) -> Global___Configuration:
-        """configuration as it is, without secrets."""
+        """configuration is the present configuration without secrets."""
 
     def __init__(
         self,
@@ -362,9 +362,9 @@ class RequestHeader(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     VALUE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """name of the header."""
+    """name is the name of the header."""
     value: _builtins.str
-    """value of the header."""
+    """value is the value of the header."""
     def __init__(
         self,
         *,
@@ -393,20 +393,20 @@ class ExplainRequestRequest(_message.Message):
     HEADERS_FIELD_NUMBER: _builtins.int
     STREAMED_FIELD_NUMBER: _builtins.int
     listener: _builtins.str
-    """listener by name; the gateway's own data plane if empty."""
+    """listener is the name of the listener; empty is the gateway's own data plane."""
     method: _builtins.str
-    """method of the request; POST if empty."""
+    """method is the method of the request; empty is POST."""
     path: _builtins.str
-    """path of the request; /v1/chat/completions if empty."""
+    """path is the path of the request; empty is /v1/chat/completions."""
     model: _builtins.str
-    """model that it names; none if empty."""
+    """model is the model that the request names; empty is none."""
     token: _builtins.str
-    """token that it presents: its secret, or its id."""
+    """token is the secret or the id of the token that the request presents."""
     streamed: _builtins.bool
-    """streamed asks for an event stream."""
+    """streamed is true if the request asks for an event stream."""
     @_builtins.property
     def headers(self) -> _containers.RepeatedCompositeFieldContainer[Global___RequestHeader]:
-        """headers of the request, beside the token."""
+        """headers are the headers of the request, without the token."""
 
     def __init__(
         self,
@@ -429,7 +429,7 @@ Global___ExplainRequestRequest: _TypeAlias = ExplainRequestRequest  # noqa: Y015
 
 @_typing.final
 class Verdict(_message.Message):
-    """Verdict is what one step says of the request."""
+    """Verdict is the result of one step."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -438,13 +438,13 @@ class Verdict(_message.Message):
     DETAIL_FIELD_NUMBER: _builtins.int
     CODE_FIELD_NUMBER: _builtins.int
     step: _builtins.str
-    """step of the data plane: listener, endpoint, token, rule, model, group, limit or member."""
+    """step is the step of the data plane: listener, endpoint, token, route, affinity, limit or member."""
     passed: _builtins.bool
-    """passed is false where the request would be refused."""
+    """passed is false if the step would refuse the request."""
     detail: _builtins.str
-    """detail says why, in words."""
+    """detail is the reason in words."""
     code: _builtins.str
-    """code of the error that the caller would see; empty if it passed."""
+    """code is the code of the error that the caller would get; it is empty if the step passed."""
     def __init__(
         self,
         *,
@@ -479,28 +479,28 @@ class ExplainedMember(_message.Message):
     IS_CHOSEN_FIELD_NUMBER: _builtins.int
     URL_FIELD_NUMBER: _builtins.int
     upstream: _builtins.str
-    """upstream by name."""
+    """upstream is the name of the upstream."""
     upstream_model: _builtins.str
-    """upstream_model is the name the model has there."""
+    """upstream_model is the model's name at the upstream."""
     weight: _builtins.int
-    """weight of the member."""
+    """weight is the weight of the member."""
     score: _builtins.float
-    """score by which RESPONSE_AWARE chooses; less is better."""
+    """score is the number by which RESPONSE_AWARE chooses; the least is best."""
     in_flight: _builtins.int
-    """in_flight calls under way."""
+    """in_flight is the number of calls under way."""
     success_share: _builtins.float
-    """success_share of recent calls, 0 to 1."""
+    """success_share is the share of recent calls that succeeded, 0 to 1."""
     breaker: _builtins.str
-    """breaker state: closed, open or half_open."""
+    """breaker is the state of the breaker: closed, open or half_open."""
     is_available: _builtins.bool
-    """is_available says whether it may be chosen."""
+    """is_available is true if the member may be chosen."""
     is_chosen: _builtins.bool
-    """is_chosen says whether it would be called first."""
+    """is_chosen is true if the member would be called first."""
     url: _builtins.str
-    """url that would be called."""
+    """url is the URL that would be called."""
     @_builtins.property
     def average_duration(self) -> _duration_pb2.Duration:
-        """average_duration of recent calls."""
+        """average_duration is the average duration of recent calls."""
 
     def __init__(
         self,
@@ -546,42 +546,42 @@ class ExplainRequestResponse(_message.Message):
     PRICE_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
     admitted: _builtins.bool
-    """admitted says whether the request would be sent to an upstream."""
+    """admitted is true if the request would be sent to an upstream."""
     listener: _builtins.str
-    """listener that would take it."""
+    """listener is the listener that would take the request."""
     rule: _builtins.str
-    """rule that would match: its path or header; empty if none."""
+    """rule is the path or header of the rule that would match; it is empty if none would."""
     group: _builtins.str
-    """group that would serve it; empty if a model's own deployments do."""
+    """group is the group that would serve the request; it is empty if a model's own deployments would."""
     model: _builtins.str
-    """model that would serve it."""
+    """model is the model that would serve the request."""
     strategy: _builtins.str
-    """strategy by which a member is chosen."""
+    """strategy is the strategy by which a member is chosen."""
     project_id: _builtins.str
-    """project of the token."""
+    """project_id is the project of the token."""
     token_id: _builtins.str
-    """token_id of the token."""
+    """token_id is the id of the token."""
     revision: _builtins.int
-    """revision of the configuration that was asked."""
+    """revision is the revision of the configuration that the explanation is based on."""
     @_builtins.property
     def verdicts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Verdict]:
-        """verdicts of the steps, in order."""
+        """verdicts are the results of the steps, in order."""
 
     @_builtins.property
     def fallbacks(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """fallbacks of that model."""
+        """fallbacks are the fallbacks of that model."""
 
     @_builtins.property
     def members(self) -> _containers.RepeatedCompositeFieldContainer[Global___ExplainedMember]:
-        """members that could serve it."""
+        """members are the upstreams that could serve the request."""
 
     @_builtins.property
     def headers(self) -> _containers.RepeatedCompositeFieldContainer[Global___RequestHeader]:
-        """headers that would be sent to the chosen member, credentials masked."""
+        """headers are the headers that the chosen member would get; credentials are masked."""
 
     @_builtins.property
     def price(self) -> _model_service_pb2.Price:
-        """price of the model's tokens; unset if none is configured."""
+        """price is the price of the model's tokens; it is unset if none is configured."""
 
     def __init__(
         self,

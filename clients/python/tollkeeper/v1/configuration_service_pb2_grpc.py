@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class ConfigurationServiceStub:
-    """ConfigurationService reads and changes the configuration as a whole, and tells what it makes of a request.
+    """ConfigurationService reads and changes the configuration as a whole, and explains how the gateway routes a request.
     """
 
     def __init__(self, channel):
@@ -53,26 +53,26 @@ class ConfigurationServiceStub:
 
 
 class ConfigurationServiceServicer:
-    """ConfigurationService reads and changes the configuration as a whole, and tells what it makes of a request.
+    """ConfigurationService reads and changes the configuration as a whole, and explains how the gateway routes a request.
     """
 
     def ApplyConfiguration(self, request, context):
-        """ApplyConfiguration makes what is configured as it is described, all of it or nothing, and tells the difference.
+        """ApplyConfiguration applies a description of the configuration, all of it or nothing, and returns the changes.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ExportConfiguration(self, request, context):
-        """ExportConfiguration describes what is configured, but for secrets; and what can't be described: projects and tokens
-        whose name another has, tokens that expire or are inactive.
+        """ExportConfiguration returns the description of the configuration. It leaves out secrets, projects and tokens whose
+        name is not unique, and tokens that expire or are inactive.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ExplainRequest(self, request, context):
-        """ExplainRequest tells where a request would go, and why, without making it.
+        """ExplainRequest returns where a request would go, and why, without sending it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -105,7 +105,7 @@ def add_ConfigurationServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ConfigurationService:
-    """ConfigurationService reads and changes the configuration as a whole, and tells what it makes of a request.
+    """ConfigurationService reads and changes the configuration as a whole, and explains how the gateway routes a request.
     """
 
     @staticmethod

@@ -27,37 +27,37 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class ConfigurationServiceStub:
-    """ConfigurationService reads and changes the configuration as a whole, and tells what it makes of a request."""
+    """ConfigurationService reads and changes the configuration as a whole, and explains how the gateway routes a request."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> ConfigurationServiceAsyncStub: ...
     ApplyConfiguration: _grpc.UnaryUnaryMultiCallable[_configuration_service_pb2.ApplyConfigurationRequest, _configuration_service_pb2.ApplyConfigurationResponse]
-    """ApplyConfiguration makes what is configured as it is described, all of it or nothing, and tells the difference."""
+    """ApplyConfiguration applies a description of the configuration, all of it or nothing, and returns the changes."""
     ExportConfiguration: _grpc.UnaryUnaryMultiCallable[_configuration_service_pb2.ExportConfigurationRequest, _configuration_service_pb2.ExportConfigurationResponse]
-    """ExportConfiguration describes what is configured, but for secrets; and what can't be described: projects and tokens
-    whose name another has, tokens that expire or are inactive.
+    """ExportConfiguration returns the description of the configuration. It leaves out secrets, projects and tokens whose
+    name is not unique, and tokens that expire or are inactive.
     """
     ExplainRequest: _grpc.UnaryUnaryMultiCallable[_configuration_service_pb2.ExplainRequestRequest, _configuration_service_pb2.ExplainRequestResponse]
-    """ExplainRequest tells where a request would go, and why, without making it."""
+    """ExplainRequest returns where a request would go, and why, without sending it."""
 
 @_typing.type_check_only
 class ConfigurationServiceAsyncStub(ConfigurationServiceStub):
-    """ConfigurationService reads and changes the configuration as a whole, and tells what it makes of a request."""
+    """ConfigurationService reads and changes the configuration as a whole, and explains how the gateway routes a request."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ApplyConfiguration: _aio.UnaryUnaryMultiCallable[_configuration_service_pb2.ApplyConfigurationRequest, _configuration_service_pb2.ApplyConfigurationResponse]  # type: ignore[assignment]
-    """ApplyConfiguration makes what is configured as it is described, all of it or nothing, and tells the difference."""
+    """ApplyConfiguration applies a description of the configuration, all of it or nothing, and returns the changes."""
     ExportConfiguration: _aio.UnaryUnaryMultiCallable[_configuration_service_pb2.ExportConfigurationRequest, _configuration_service_pb2.ExportConfigurationResponse]  # type: ignore[assignment]
-    """ExportConfiguration describes what is configured, but for secrets; and what can't be described: projects and tokens
-    whose name another has, tokens that expire or are inactive.
+    """ExportConfiguration returns the description of the configuration. It leaves out secrets, projects and tokens whose
+    name is not unique, and tokens that expire or are inactive.
     """
     ExplainRequest: _aio.UnaryUnaryMultiCallable[_configuration_service_pb2.ExplainRequestRequest, _configuration_service_pb2.ExplainRequestResponse]  # type: ignore[assignment]
-    """ExplainRequest tells where a request would go, and why, without making it."""
+    """ExplainRequest returns where a request would go, and why, without sending it."""
 
 class ConfigurationServiceServicer(metaclass=_abc_1.ABCMeta):
-    """ConfigurationService reads and changes the configuration as a whole, and tells what it makes of a request."""
+    """ConfigurationService reads and changes the configuration as a whole, and explains how the gateway routes a request."""
 
     @_abc_1.abstractmethod
     def ApplyConfiguration(
@@ -65,7 +65,7 @@ class ConfigurationServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _configuration_service_pb2.ApplyConfigurationRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_configuration_service_pb2.ApplyConfigurationResponse, _abc.Awaitable[_configuration_service_pb2.ApplyConfigurationResponse]]:
-        """ApplyConfiguration makes what is configured as it is described, all of it or nothing, and tells the difference."""
+        """ApplyConfiguration applies a description of the configuration, all of it or nothing, and returns the changes."""
 
     @_abc_1.abstractmethod
     def ExportConfiguration(
@@ -73,8 +73,8 @@ class ConfigurationServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _configuration_service_pb2.ExportConfigurationRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_configuration_service_pb2.ExportConfigurationResponse, _abc.Awaitable[_configuration_service_pb2.ExportConfigurationResponse]]:
-        """ExportConfiguration describes what is configured, but for secrets; and what can't be described: projects and tokens
-        whose name another has, tokens that expire or are inactive.
+        """ExportConfiguration returns the description of the configuration. It leaves out secrets, projects and tokens whose
+        name is not unique, and tokens that expire or are inactive.
         """
 
     @_abc_1.abstractmethod
@@ -83,6 +83,6 @@ class ConfigurationServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _configuration_service_pb2.ExplainRequestRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_configuration_service_pb2.ExplainRequestResponse, _abc.Awaitable[_configuration_service_pb2.ExplainRequestResponse]]:
-        """ExplainRequest tells where a request would go, and why, without making it."""
+        """ExplainRequest returns where a request would go, and why, without sending it."""
 
 def add_ConfigurationServiceServicer_to_server(servicer: ConfigurationServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

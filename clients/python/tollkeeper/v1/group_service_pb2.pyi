@@ -30,9 +30,9 @@ class Member(_message.Message):
     UPSTREAM_FIELD_NUMBER: _builtins.int
     WEIGHT_FIELD_NUMBER: _builtins.int
     upstream: _builtins.str
-    """upstream by name."""
+    """upstream is the name of the upstream."""
     weight: _builtins.int
-    """weight is its share where the strategy is by weight; 1 if unset."""
+    """weight is the member's share under a strategy with weights; unset means 1."""
     def __init__(
         self,
         *,
@@ -51,7 +51,7 @@ Global___Member: _TypeAlias = Member  # noqa: Y015
 
 @_typing.final
 class Group(_message.Message):
-    """Group is a set of upstreams that serve the same."""
+    """Group is a set of upstreams that can serve the same requests."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -62,24 +62,24 @@ class Group(_message.Message):
     UPDATED_AT_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """name identifies it; it never changes."""
+    """name identifies the group and never changes."""
     etag: _builtins.str
-    """etag changes with every edit; give it back with an update to be told of concurrent ones."""
+    """etag changes with every edit. An update that gives it fails if the group was changed meanwhile."""
     @_builtins.property
     def members(self) -> _containers.RepeatedCompositeFieldContainer[Global___Member]:
-        """members in the order in which FAILOVER tries them."""
+        """members are the upstreams of the group, in the order in which FAILOVER tries them."""
 
     @_builtins.property
     def policy(self) -> _traffic_pb2.TrafficPolicy:
-        """policy says how they are called."""
+        """policy is the policy by which members are called."""
 
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp:
-        """created_at is when it was added."""
+        """created_at is the time when the group was added."""
 
     @_builtins.property
     def updated_at(self) -> _timestamp_pb2.Timestamp:
-        """updated_at is when it was last changed."""
+        """updated_at is the time of the last change."""
 
     def __init__(
         self,
@@ -109,14 +109,14 @@ class CreateGroupRequest(_message.Message):
     MEMBERS_FIELD_NUMBER: _builtins.int
     POLICY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """name identifies it: letters, digits, dot, dash and underscore."""
+    """name identifies the group; it has letters, digits, dots, dashes and underscores."""
     @_builtins.property
     def members(self) -> _containers.RepeatedCompositeFieldContainer[Global___Member]:
-        """members in the order in which FAILOVER tries them; no upstream twice."""
+        """members are the upstreams of the group, in the order in which FAILOVER tries them; no upstream may occur twice."""
 
     @_builtins.property
     def policy(self) -> _traffic_pb2.TrafficPolicy:
-        """policy says how they are called."""
+        """policy is the policy by which members are called."""
 
     def __init__(
         self,
@@ -142,7 +142,7 @@ class CreateGroupResponse(_message.Message):
     GROUP_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def group(self) -> Global___Group:
-        """group is the new one."""
+        """group is the new group."""
 
     def __init__(
         self,
@@ -165,7 +165,7 @@ class GetGroupRequest(_message.Message):
 
     NAME_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """name of the group."""
+    """name is the name of the group."""
     def __init__(
         self,
         *,
@@ -188,7 +188,7 @@ class GetGroupResponse(_message.Message):
     GROUP_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def group(self) -> Global___Group:
-        """group is the one asked for."""
+        """group is the group with that name."""
 
     def __init__(
         self,
@@ -212,9 +212,9 @@ class ListGroupsRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
-    """page_size is the most groups to return; 100 if 0."""
+    """page_size is the largest number of groups to return; 0 means 100."""
     page_token: _builtins.str
-    """page_token is the next_page_token of the page before."""
+    """page_token is the next_page_token of the previous page; it is empty for the first page."""
     def __init__(
         self,
         *,
@@ -238,10 +238,10 @@ class ListGroupsResponse(_message.Message):
     GROUPS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """next_page_token asks for the next page; empty on the last. Over REST it is the header x-next-page-token."""
+    """next_page_token is the page_token of the next page; empty on the last. Over REST it is the header x-next-page-token."""
     @_builtins.property
     def groups(self) -> _containers.RepeatedCompositeFieldContainer[Global___Group]:
-        """groups of this page."""
+        """groups are the groups on this page."""
 
     def __init__(
         self,
@@ -269,20 +269,20 @@ class UpdateGroupRequest(_message.Message):
     UPDATE_MASK_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """name of the group."""
+    """name is the name of the group."""
     etag: _builtins.str
-    """etag, if given, must be the group's current one. Over REST the header If-Match says the same."""
+    """etag, if set, must be the group's current etag; otherwise the call fails. Over REST, the header If-Match can give it."""
     @_builtins.property
     def members(self) -> _containers.RepeatedCompositeFieldContainer[Global___Member]:
-        """members in the order in which FAILOVER tries them; they are replaced as a whole."""
+        """members replace all members, in the order in which FAILOVER tries them."""
 
     @_builtins.property
     def policy(self) -> _traffic_pb2.TrafficPolicy:
-        """policy says how they are called; it is replaced as a whole."""
+        """policy replaces the whole policy by which members are called."""
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """update_mask names the fields to change; if empty, those that are set."""
+        """update_mask names the fields to change. If it is empty, the fields that are set are changed."""
 
     def __init__(
         self,
@@ -310,7 +310,7 @@ class UpdateGroupResponse(_message.Message):
     GROUP_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def group(self) -> Global___Group:
-        """group as it is now."""
+        """group is the group after the change."""
 
     def __init__(
         self,
@@ -334,9 +334,9 @@ class DeleteGroupRequest(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """name of the group."""
+    """name is the name of the group."""
     etag: _builtins.str
-    """etag, if given, must be the group's current one."""
+    """etag, if set, must be the group's current etag; otherwise the call fails."""
     def __init__(
         self,
         *,

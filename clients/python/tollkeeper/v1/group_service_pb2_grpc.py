@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class GroupServiceStub:
-    """GroupService manages groups: upstreams that serve the same, and how requests are spread over them.
+    """GroupService manages groups: upstreams that can serve the same requests, and the policy that spreads requests over them.
     """
 
     def __init__(self, channel):
@@ -63,7 +63,7 @@ class GroupServiceStub:
 
 
 class GroupServiceServicer:
-    """GroupService manages groups: upstreams that serve the same, and how requests are spread over them.
+    """GroupService manages groups: upstreams that can serve the same requests, and the policy that spreads requests over them.
     """
 
     def CreateGroup(self, request, context):
@@ -74,28 +74,28 @@ class GroupServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetGroup(self, request, context):
-        """GetGroup reads one group.
+        """GetGroup returns one group.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListGroups(self, request, context):
-        """ListGroups pages through groups by name.
+        """ListGroups returns a page of the groups, sorted by name.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UpdateGroup(self, request, context):
-        """UpdateGroup changes the named fields.
+        """UpdateGroup changes the fields in update_mask.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteGroup(self, request, context):
-        """DeleteGroup removes a group; refused, naming the users, while a model or a listener uses it.
+        """DeleteGroup removes a group. It fails, and names the users, while a model or a listener uses the group.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -138,7 +138,7 @@ def add_GroupServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class GroupService:
-    """GroupService manages groups: upstreams that serve the same, and how requests are spread over them.
+    """GroupService manages groups: upstreams that can serve the same requests, and the policy that spreads requests over them.
     """
 
     @staticmethod

@@ -27,7 +27,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class GroupServiceStub:
-    """GroupService manages groups: upstreams that serve the same, and how requests are spread over them."""
+    """GroupService manages groups: upstreams that can serve the same requests, and the policy that spreads requests over them."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -36,32 +36,32 @@ class GroupServiceStub:
     CreateGroup: _grpc.UnaryUnaryMultiCallable[_group_service_pb2.CreateGroupRequest, _group_service_pb2.CreateGroupResponse]
     """CreateGroup adds a group."""
     GetGroup: _grpc.UnaryUnaryMultiCallable[_group_service_pb2.GetGroupRequest, _group_service_pb2.GetGroupResponse]
-    """GetGroup reads one group."""
+    """GetGroup returns one group."""
     ListGroups: _grpc.UnaryUnaryMultiCallable[_group_service_pb2.ListGroupsRequest, _group_service_pb2.ListGroupsResponse]
-    """ListGroups pages through groups by name."""
+    """ListGroups returns a page of the groups, sorted by name."""
     UpdateGroup: _grpc.UnaryUnaryMultiCallable[_group_service_pb2.UpdateGroupRequest, _group_service_pb2.UpdateGroupResponse]
-    """UpdateGroup changes the named fields."""
+    """UpdateGroup changes the fields in update_mask."""
     DeleteGroup: _grpc.UnaryUnaryMultiCallable[_group_service_pb2.DeleteGroupRequest, _group_service_pb2.DeleteGroupResponse]
-    """DeleteGroup removes a group; refused, naming the users, while a model or a listener uses it."""
+    """DeleteGroup removes a group. It fails, and names the users, while a model or a listener uses the group."""
 
 @_typing.type_check_only
 class GroupServiceAsyncStub(GroupServiceStub):
-    """GroupService manages groups: upstreams that serve the same, and how requests are spread over them."""
+    """GroupService manages groups: upstreams that can serve the same requests, and the policy that spreads requests over them."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateGroup: _aio.UnaryUnaryMultiCallable[_group_service_pb2.CreateGroupRequest, _group_service_pb2.CreateGroupResponse]  # type: ignore[assignment]
     """CreateGroup adds a group."""
     GetGroup: _aio.UnaryUnaryMultiCallable[_group_service_pb2.GetGroupRequest, _group_service_pb2.GetGroupResponse]  # type: ignore[assignment]
-    """GetGroup reads one group."""
+    """GetGroup returns one group."""
     ListGroups: _aio.UnaryUnaryMultiCallable[_group_service_pb2.ListGroupsRequest, _group_service_pb2.ListGroupsResponse]  # type: ignore[assignment]
-    """ListGroups pages through groups by name."""
+    """ListGroups returns a page of the groups, sorted by name."""
     UpdateGroup: _aio.UnaryUnaryMultiCallable[_group_service_pb2.UpdateGroupRequest, _group_service_pb2.UpdateGroupResponse]  # type: ignore[assignment]
-    """UpdateGroup changes the named fields."""
+    """UpdateGroup changes the fields in update_mask."""
     DeleteGroup: _aio.UnaryUnaryMultiCallable[_group_service_pb2.DeleteGroupRequest, _group_service_pb2.DeleteGroupResponse]  # type: ignore[assignment]
-    """DeleteGroup removes a group; refused, naming the users, while a model or a listener uses it."""
+    """DeleteGroup removes a group. It fails, and names the users, while a model or a listener uses the group."""
 
 class GroupServiceServicer(metaclass=_abc_1.ABCMeta):
-    """GroupService manages groups: upstreams that serve the same, and how requests are spread over them."""
+    """GroupService manages groups: upstreams that can serve the same requests, and the policy that spreads requests over them."""
 
     @_abc_1.abstractmethod
     def CreateGroup(
@@ -77,7 +77,7 @@ class GroupServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _group_service_pb2.GetGroupRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_group_service_pb2.GetGroupResponse, _abc.Awaitable[_group_service_pb2.GetGroupResponse]]:
-        """GetGroup reads one group."""
+        """GetGroup returns one group."""
 
     @_abc_1.abstractmethod
     def ListGroups(
@@ -85,7 +85,7 @@ class GroupServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _group_service_pb2.ListGroupsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_group_service_pb2.ListGroupsResponse, _abc.Awaitable[_group_service_pb2.ListGroupsResponse]]:
-        """ListGroups pages through groups by name."""
+        """ListGroups returns a page of the groups, sorted by name."""
 
     @_abc_1.abstractmethod
     def UpdateGroup(
@@ -93,7 +93,7 @@ class GroupServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _group_service_pb2.UpdateGroupRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_group_service_pb2.UpdateGroupResponse, _abc.Awaitable[_group_service_pb2.UpdateGroupResponse]]:
-        """UpdateGroup changes the named fields."""
+        """UpdateGroup changes the fields in update_mask."""
 
     @_abc_1.abstractmethod
     def DeleteGroup(
@@ -101,6 +101,6 @@ class GroupServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _group_service_pb2.DeleteGroupRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_group_service_pb2.DeleteGroupResponse, _abc.Awaitable[_group_service_pb2.DeleteGroupResponse]]:
-        """DeleteGroup removes a group; refused, naming the users, while a model or a listener uses it."""
+        """DeleteGroup removes a group. It fails, and names the users, while a model or a listener uses the group."""
 
 def add_GroupServiceServicer_to_server(servicer: GroupServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

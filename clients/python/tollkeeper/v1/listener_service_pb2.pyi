@@ -23,8 +23,8 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class Rule(_message.Message):
-    """Rule sends the requests it matches to a group. Of those that match, the one counts whose path is more specific: static
-    before any other, then more static segments, then constrained parameters before plain ones, then longer, then earlier.
+    """Rule sends the requests that it matches to a group. Of the rules that match, the one with the most specific path applies:
+    static, then more static segments, then constrained parameters before plain ones, then longer, then earlier.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -36,19 +36,19 @@ class Rule(_message.Message):
     PATTERN_FIELD_NUMBER: _builtins.int
     STRIP_PREFIX_FIELD_NUMBER: _builtins.int
     group: _builtins.str
-    """group by name."""
+    """group is the name of the group."""
     path: _builtins.str
-    """path is a pattern: static segments, :name, {name:regex}, * for one segment, a * at the end for the rest. Any path
-    if empty.
+    """path is a pattern: static segments, :name, {name:regex}, * for one segment, a * at the end for the rest. Empty is any
+    path.
     """
     header: _builtins.str
-    """header by name must be there."""
+    """header is the name of a header that the request must have."""
     value: _builtins.str
-    """value that the header must have."""
+    """value is the value that the header must have; empty is any."""
     pattern: _builtins.str
-    """pattern is a regular expression that the header's whole value must match."""
+    """pattern is a regular expression that the header's whole value must match; empty is any."""
     strip_prefix: _builtins.str
-    """strip_prefix is taken off the front of the path before it is forwarded."""
+    """strip_prefix is removed from the front of the path before the request is forwarded."""
     def __init__(
         self,
         *,
@@ -69,16 +69,16 @@ Global___Rule: _TypeAlias = Rule  # noqa: Y015
 
 @_typing.final
 class IpLimit(_message.Message):
-    """IpLimit says how many requests an IP address may make."""
+    """IpLimit is the limit on requests of one IP address."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     PER_SECOND_FIELD_NUMBER: _builtins.int
     BURST_FIELD_NUMBER: _builtins.int
     per_second: _builtins.int
-    """per_second on average; 100 if unset."""
+    """per_second is the number of requests per second, on average; unset means 100."""
     burst: _builtins.int
-    """burst at once; 200 if unset."""
+    """burst is the number of requests at once; unset means 200."""
     def __init__(
         self,
         *,
@@ -117,34 +117,34 @@ class Listener(_message.Message):
     UPDATED_AT_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """name identifies it; it never changes."""
+    """name identifies the listener and never changes."""
     address: _builtins.str
-    """address is HOST:PORT."""
+    """address is the address to listen at, HOST:PORT."""
     default_group: _builtins.str
-    """default_group serves what neither a rule nor a model does."""
+    """default_group is the group for requests that match no rule and no model."""
     is_active: _builtins.bool
     """is_active is false while the port is closed."""
     etag: _builtins.str
-    """etag changes with every edit; give it back with an update to be told of concurrent ones."""
+    """etag changes with every edit. An update that gives it fails if the listener was changed meanwhile."""
     @_builtins.property
     def rules(self) -> _containers.RepeatedCompositeFieldContainer[Global___Rule]:
-        """rules send requests to groups."""
+        """rules are the rules that send requests to groups."""
 
     @_builtins.property
     def ip_limit(self) -> Global___IpLimit:
-        """ip_limit of each IP address; none if unset."""
+        """ip_limit is the limit for each IP address; unset means none."""
 
     @_builtins.property
     def head_timeout(self) -> _duration_pb2.Duration:
-        """head_timeout is how long a caller may take to send a request's head."""
+        """head_timeout is the longest time that a caller may take to send a request's head."""
 
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp:
-        """created_at is when it was added."""
+        """created_at is the time when the listener was added."""
 
     @_builtins.property
     def updated_at(self) -> _timestamp_pb2.Timestamp:
-        """updated_at is when it was last changed."""
+        """updated_at is the time of the last change."""
 
     def __init__(
         self,
@@ -182,24 +182,24 @@ class CreateListenerRequest(_message.Message):
     HEAD_TIMEOUT_FIELD_NUMBER: _builtins.int
     IS_ACTIVE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """name identifies it: letters, digits, dot, dash and underscore; main and console are the gateway's own."""
+    """name identifies the listener; it has letters, digits, dots, dashes and underscores. main and console are reserved."""
     address: _builtins.str
-    """address is HOST:PORT. One that the gateway's own data plane has is served by this listener instead."""
+    """address is the address to listen at, HOST:PORT. The data plane's own address makes this listener replace it."""
     default_group: _builtins.str
-    """default_group serves what neither a rule nor a model does."""
+    """default_group is the group for requests that match no rule and no model."""
     is_active: _builtins.bool
-    """is_active false adds it without opening its port."""
+    """is_active false adds the listener without opening its port; unset means true."""
     @_builtins.property
     def rules(self) -> _containers.RepeatedCompositeFieldContainer[Global___Rule]:
-        """rules send requests to groups."""
+        """rules are the rules that send requests to groups."""
 
     @_builtins.property
     def ip_limit(self) -> Global___IpLimit:
-        """ip_limit of each IP address; none if unset."""
+        """ip_limit is the limit for each IP address; unset means none."""
 
     @_builtins.property
     def head_timeout(self) -> _duration_pb2.Duration:
-        """head_timeout is how long a caller may take to send a request's head; 10 s if unset."""
+        """head_timeout is the longest time that a caller may take to send a request's head; unset means 10 s."""
 
     def __init__(
         self,
@@ -231,7 +231,7 @@ class CreateListenerResponse(_message.Message):
     LISTENER_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def listener(self) -> Global___Listener:
-        """listener is the new one."""
+        """listener is the new listener."""
 
     def __init__(
         self,
@@ -254,7 +254,7 @@ class GetListenerRequest(_message.Message):
 
     NAME_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """name of the listener."""
+    """name is the name of the listener."""
     def __init__(
         self,
         *,
@@ -277,7 +277,7 @@ class GetListenerResponse(_message.Message):
     LISTENER_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def listener(self) -> Global___Listener:
-        """listener is the one asked for."""
+        """listener is the listener with that name."""
 
     def __init__(
         self,
@@ -301,9 +301,9 @@ class ListListenersRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
-    """page_size is the most listeners to return; 100 if 0."""
+    """page_size is the largest number of listeners to return; 0 means 100."""
     page_token: _builtins.str
-    """page_token is the next_page_token of the page before."""
+    """page_token is the next_page_token of the previous page; it is empty for the first page."""
     def __init__(
         self,
         *,
@@ -327,10 +327,10 @@ class ListListenersResponse(_message.Message):
     LISTENERS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """next_page_token asks for the next page; empty on the last. Over REST it is the header x-next-page-token."""
+    """next_page_token is the page_token of the next page; empty on the last. Over REST it is the header x-next-page-token."""
     @_builtins.property
     def listeners(self) -> _containers.RepeatedCompositeFieldContainer[Global___Listener]:
-        """listeners of this page."""
+        """listeners are the listeners on this page."""
 
     def __init__(
         self,
@@ -362,30 +362,30 @@ class UpdateListenerRequest(_message.Message):
     UPDATE_MASK_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """name of the listener."""
+    """name is the name of the listener."""
     address: _builtins.str
-    """address is HOST:PORT."""
+    """address is the address to listen at, HOST:PORT."""
     default_group: _builtins.str
-    """default_group serves what neither a rule nor a model does; empty removes it."""
+    """default_group is the group for requests that match no rule and no model; empty removes it."""
     is_active: _builtins.bool
-    """is_active closes the port or opens it again."""
+    """is_active false closes the port; true opens it again."""
     etag: _builtins.str
-    """etag, if given, must be the listener's current one. Over REST the header If-Match says the same."""
+    """etag, if set, must be the listener's current etag; otherwise the call fails. Over REST, the header If-Match can give it."""
     @_builtins.property
     def rules(self) -> _containers.RepeatedCompositeFieldContainer[Global___Rule]:
-        """rules send requests to groups; they are replaced as a whole."""
+        """rules replace all rules."""
 
     @_builtins.property
     def ip_limit(self) -> Global___IpLimit:
-        """ip_limit of each IP address; named in update_mask but unset: none."""
+        """ip_limit is the limit for each IP address. If update_mask names it and it is unset, the limit is removed."""
 
     @_builtins.property
     def head_timeout(self) -> _duration_pb2.Duration:
-        """head_timeout is how long a caller may take to send a request's head."""
+        """head_timeout is the longest time that a caller may take to send a request's head."""
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """update_mask names the fields to change; if empty, those that are set."""
+        """update_mask names the fields to change. If it is empty, the fields that are set are changed."""
 
     def __init__(
         self,
@@ -428,7 +428,7 @@ class UpdateListenerResponse(_message.Message):
     LISTENER_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def listener(self) -> Global___Listener:
-        """listener as it is now."""
+        """listener is the listener after the change."""
 
     def __init__(
         self,
@@ -452,9 +452,9 @@ class DeleteListenerRequest(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """name of the listener."""
+    """name is the name of the listener."""
     etag: _builtins.str
-    """etag, if given, must be the listener's current one."""
+    """etag, if set, must be the listener's current etag; otherwise the call fails."""
     def __init__(
         self,
         *,

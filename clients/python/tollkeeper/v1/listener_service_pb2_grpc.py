@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class ListenerServiceStub:
-    """ListenerService manages listeners: the data plane's ports, each with routing rules and limits of its own.
+    """ListenerService manages listeners: ports of the data plane, each with its own routing rules and limits.
     """
 
     def __init__(self, channel):
@@ -63,7 +63,7 @@ class ListenerServiceStub:
 
 
 class ListenerServiceServicer:
-    """ListenerService manages listeners: the data plane's ports, each with routing rules and limits of its own.
+    """ListenerService manages listeners: ports of the data plane, each with its own routing rules and limits.
     """
 
     def CreateListener(self, request, context):
@@ -74,28 +74,28 @@ class ListenerServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetListener(self, request, context):
-        """GetListener reads one listener.
+        """GetListener returns one listener.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListListeners(self, request, context):
-        """ListListeners pages through listeners by name.
+        """ListListeners returns a page of the listeners, sorted by name.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UpdateListener(self, request, context):
-        """UpdateListener changes the named fields. Requests under way end as they began.
+        """UpdateListener changes the fields in update_mask. Requests under way keep the former configuration.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteListener(self, request, context):
-        """DeleteListener closes a port. Requests under way end as they began.
+        """DeleteListener removes a listener and closes its port. Requests under way still end.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -138,7 +138,7 @@ def add_ListenerServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ListenerService:
-    """ListenerService manages listeners: the data plane's ports, each with routing rules and limits of its own.
+    """ListenerService manages listeners: ports of the data plane, each with its own routing rules and limits.
     """
 
     @staticmethod

@@ -27,7 +27,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class ListenerServiceStub:
-    """ListenerService manages listeners: the data plane's ports, each with routing rules and limits of its own."""
+    """ListenerService manages listeners: ports of the data plane, each with its own routing rules and limits."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -36,32 +36,32 @@ class ListenerServiceStub:
     CreateListener: _grpc.UnaryUnaryMultiCallable[_listener_service_pb2.CreateListenerRequest, _listener_service_pb2.CreateListenerResponse]
     """CreateListener adds a listener and opens its port."""
     GetListener: _grpc.UnaryUnaryMultiCallable[_listener_service_pb2.GetListenerRequest, _listener_service_pb2.GetListenerResponse]
-    """GetListener reads one listener."""
+    """GetListener returns one listener."""
     ListListeners: _grpc.UnaryUnaryMultiCallable[_listener_service_pb2.ListListenersRequest, _listener_service_pb2.ListListenersResponse]
-    """ListListeners pages through listeners by name."""
+    """ListListeners returns a page of the listeners, sorted by name."""
     UpdateListener: _grpc.UnaryUnaryMultiCallable[_listener_service_pb2.UpdateListenerRequest, _listener_service_pb2.UpdateListenerResponse]
-    """UpdateListener changes the named fields. Requests under way end as they began."""
+    """UpdateListener changes the fields in update_mask. Requests under way keep the former configuration."""
     DeleteListener: _grpc.UnaryUnaryMultiCallable[_listener_service_pb2.DeleteListenerRequest, _listener_service_pb2.DeleteListenerResponse]
-    """DeleteListener closes a port. Requests under way end as they began."""
+    """DeleteListener removes a listener and closes its port. Requests under way still end."""
 
 @_typing.type_check_only
 class ListenerServiceAsyncStub(ListenerServiceStub):
-    """ListenerService manages listeners: the data plane's ports, each with routing rules and limits of its own."""
+    """ListenerService manages listeners: ports of the data plane, each with its own routing rules and limits."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateListener: _aio.UnaryUnaryMultiCallable[_listener_service_pb2.CreateListenerRequest, _listener_service_pb2.CreateListenerResponse]  # type: ignore[assignment]
     """CreateListener adds a listener and opens its port."""
     GetListener: _aio.UnaryUnaryMultiCallable[_listener_service_pb2.GetListenerRequest, _listener_service_pb2.GetListenerResponse]  # type: ignore[assignment]
-    """GetListener reads one listener."""
+    """GetListener returns one listener."""
     ListListeners: _aio.UnaryUnaryMultiCallable[_listener_service_pb2.ListListenersRequest, _listener_service_pb2.ListListenersResponse]  # type: ignore[assignment]
-    """ListListeners pages through listeners by name."""
+    """ListListeners returns a page of the listeners, sorted by name."""
     UpdateListener: _aio.UnaryUnaryMultiCallable[_listener_service_pb2.UpdateListenerRequest, _listener_service_pb2.UpdateListenerResponse]  # type: ignore[assignment]
-    """UpdateListener changes the named fields. Requests under way end as they began."""
+    """UpdateListener changes the fields in update_mask. Requests under way keep the former configuration."""
     DeleteListener: _aio.UnaryUnaryMultiCallable[_listener_service_pb2.DeleteListenerRequest, _listener_service_pb2.DeleteListenerResponse]  # type: ignore[assignment]
-    """DeleteListener closes a port. Requests under way end as they began."""
+    """DeleteListener removes a listener and closes its port. Requests under way still end."""
 
 class ListenerServiceServicer(metaclass=_abc_1.ABCMeta):
-    """ListenerService manages listeners: the data plane's ports, each with routing rules and limits of its own."""
+    """ListenerService manages listeners: ports of the data plane, each with its own routing rules and limits."""
 
     @_abc_1.abstractmethod
     def CreateListener(
@@ -77,7 +77,7 @@ class ListenerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _listener_service_pb2.GetListenerRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_listener_service_pb2.GetListenerResponse, _abc.Awaitable[_listener_service_pb2.GetListenerResponse]]:
-        """GetListener reads one listener."""
+        """GetListener returns one listener."""
 
     @_abc_1.abstractmethod
     def ListListeners(
@@ -85,7 +85,7 @@ class ListenerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _listener_service_pb2.ListListenersRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_listener_service_pb2.ListListenersResponse, _abc.Awaitable[_listener_service_pb2.ListListenersResponse]]:
-        """ListListeners pages through listeners by name."""
+        """ListListeners returns a page of the listeners, sorted by name."""
 
     @_abc_1.abstractmethod
     def UpdateListener(
@@ -93,7 +93,7 @@ class ListenerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _listener_service_pb2.UpdateListenerRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_listener_service_pb2.UpdateListenerResponse, _abc.Awaitable[_listener_service_pb2.UpdateListenerResponse]]:
-        """UpdateListener changes the named fields. Requests under way end as they began."""
+        """UpdateListener changes the fields in update_mask. Requests under way keep the former configuration."""
 
     @_abc_1.abstractmethod
     def DeleteListener(
@@ -101,6 +101,6 @@ class ListenerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _listener_service_pb2.DeleteListenerRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_listener_service_pb2.DeleteListenerResponse, _abc.Awaitable[_listener_service_pb2.DeleteListenerResponse]]:
-        """DeleteListener closes a port. Requests under way end as they began."""
+        """DeleteListener removes a listener and closes its port. Requests under way still end."""
 
 def add_ListenerServiceServicer_to_server(servicer: ListenerServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

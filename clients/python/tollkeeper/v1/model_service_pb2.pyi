@@ -84,23 +84,23 @@ class _FallbackCauseEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Fallbac
     DESCRIPTOR: _descriptor.EnumDescriptor
     FALLBACK_CAUSE_UNSPECIFIED: _FallbackCause.ValueType  # 0
     FALLBACK_CAUSE_CONTEXT_LENGTH: _FallbackCause.ValueType  # 1
-    """FALLBACK_CAUSE_CONTEXT_LENGTH says that the request is too long for the model."""
+    """FALLBACK_CAUSE_CONTEXT_LENGTH: the request is too long for the model."""
     FALLBACK_CAUSE_CONTENT: _FallbackCause.ValueType  # 2
-    """FALLBACK_CAUSE_CONTENT says that a content filter refused the request."""
+    """FALLBACK_CAUSE_CONTENT: a content filter refused the request."""
 
 class FallbackCause(_FallbackCause, metaclass=_FallbackCauseEnumTypeWrapper):
-    """FallbackCause is what an upstream's answer must say for a model's fallbacks to be tried."""
+    """FallbackCause is an error of an upstream upon which a model's fallbacks are tried."""
 
 FALLBACK_CAUSE_UNSPECIFIED: FallbackCause.ValueType  # 0
 FALLBACK_CAUSE_CONTEXT_LENGTH: FallbackCause.ValueType  # 1
-"""FALLBACK_CAUSE_CONTEXT_LENGTH says that the request is too long for the model."""
+"""FALLBACK_CAUSE_CONTEXT_LENGTH: the request is too long for the model."""
 FALLBACK_CAUSE_CONTENT: FallbackCause.ValueType  # 2
-"""FALLBACK_CAUSE_CONTENT says that a content filter refused the request."""
+"""FALLBACK_CAUSE_CONTENT: a content filter refused the request."""
 Global___FallbackCause: _TypeAlias = FallbackCause  # noqa: Y015
 
 @_typing.final
 class Deployment(_message.Message):
-    """Deployment is one place that serves a model."""
+    """Deployment is an upstream that serves a model."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -108,13 +108,13 @@ class Deployment(_message.Message):
     UPSTREAM_MODEL_FIELD_NUMBER: _builtins.int
     WEIGHT_FIELD_NUMBER: _builtins.int
     upstream: _builtins.str
-    """upstream by name."""
+    """upstream is the name of the upstream."""
     upstream_model: _builtins.str
-    """upstream_model is the model's, or Azure deployment's, name there; if empty, the model's own, or for a
-    model with a trailing * the name asked for.
+    """upstream_model is the name of the model, or of Azure's deployment, at the upstream. Empty is the model's own name or,
+    for a model with a trailing *, the name that was asked for.
     """
     weight: _builtins.int
-    """weight is its share where the strategy is by weight; 1 if unset."""
+    """weight is the deployment's share under a strategy with weights; unset means 1."""
     def __init__(
         self,
         *,
@@ -134,7 +134,7 @@ Global___Deployment: _TypeAlias = Deployment  # noqa: Y015
 
 @_typing.final
 class Price(_message.Message):
-    """Price is what a model's tokens cost, in nano-dollars each: 150 is 0.15 dollars for a million."""
+    """Price is the price of a model's tokens, in nano-dollars each: 150 is 0.15 dollars for a million."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -142,11 +142,11 @@ class Price(_message.Message):
     COMPLETION_FIELD_NUMBER: _builtins.int
     CACHED_FIELD_NUMBER: _builtins.int
     prompt: _builtins.int
-    """prompt tokens that were not cached."""
+    """prompt is the price of a prompt token that was not cached."""
     completion: _builtins.int
-    """completion tokens."""
+    """completion is the price of a completion token."""
     cached: _builtins.int
-    """cached prompt tokens; as prompt if unset."""
+    """cached is the price of a cached prompt token; unset is the same as prompt."""
     def __init__(
         self,
         *,
@@ -184,48 +184,48 @@ class Model(_message.Message):
     FALLBACK_ON_FIELD_NUMBER: _builtins.int
     PRICE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """name identifies it; it never changes. A trailing * stands for any rest, and names matched by no other model."""
+    """name identifies the model and never changes. A trailing * stands for any rest; it serves names that no other model has."""
     is_active: _builtins.bool
-    """is_active is false while it takes no traffic."""
+    """is_active is false while the model takes no traffic."""
     etag: _builtins.str
-    """etag changes with every edit; give it back with an update to be told of concurrent ones."""
+    """etag changes with every edit. An update that gives it fails if the model was changed meanwhile."""
     group: _builtins.str
-    """group serves it instead of deployments."""
+    """group is the name of the group that serves the model instead of deployments."""
     @_builtins.property
     def aliases(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """aliases are other names for it."""
+        """aliases are other names of the model."""
 
     @_builtins.property
     def capabilities(self) -> _containers.RepeatedScalarFieldContainer[Global___Capability.ValueType]:
-        """capabilities limit the endpoints it serves; all if empty."""
+        """capabilities are the endpoints that the model serves; empty means all."""
 
     @_builtins.property
     def deployments(self) -> _containers.RepeatedCompositeFieldContainer[Global___Deployment]:
-        """deployments serve it, in turn."""
+        """deployments are the upstreams that serve the model."""
 
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp:
-        """created_at is when it was added."""
+        """created_at is the time when the model was added."""
 
     @_builtins.property
     def updated_at(self) -> _timestamp_pb2.Timestamp:
-        """updated_at is when it was last changed."""
+        """updated_at is the time of the last change."""
 
     @_builtins.property
     def policy(self) -> _traffic_pb2.TrafficPolicy:
-        """policy says how deployments are called."""
+        """policy is the policy by which deployments are called."""
 
     @_builtins.property
     def fallbacks(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """fallbacks are models to try, in order, when everything that serves it is unavailable."""
+        """fallbacks are the models to try, in order, when all upstreams of the model are unavailable."""
 
     @_builtins.property
     def fallback_on(self) -> _containers.RepeatedScalarFieldContainer[Global___FallbackCause.ValueType]:
-        """fallback_on are answers upon which fallbacks are tried, too."""
+        """fallback_on are the errors upon which fallbacks are tried, too."""
 
     @_builtins.property
     def price(self) -> Global___Price:
-        """price of its tokens; unset if none is configured."""
+        """price is the price of the model's tokens; it is unset if none is configured."""
 
     def __init__(
         self,
@@ -269,38 +269,38 @@ class CreateModelRequest(_message.Message):
     FALLBACK_ON_FIELD_NUMBER: _builtins.int
     PRICE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """name that applications ask for."""
+    """name is the name that applications ask for."""
     is_active: _builtins.bool
-    """is_active false adds it without giving it traffic."""
+    """is_active false adds the model without traffic; unset means true."""
     group: _builtins.str
-    """group by name serves it instead of deployments."""
+    """group is the name of the group that serves the model instead of deployments."""
     @_builtins.property
     def aliases(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """aliases are other names for it."""
+        """aliases are other names of the model."""
 
     @_builtins.property
     def capabilities(self) -> _containers.RepeatedScalarFieldContainer[Global___Capability.ValueType]:
-        """capabilities limit the endpoints it serves; all if empty."""
+        """capabilities are the endpoints that the model serves; empty means all."""
 
     @_builtins.property
     def deployments(self) -> _containers.RepeatedCompositeFieldContainer[Global___Deployment]:
-        """deployments serve it; give these or group."""
+        """deployments are the upstreams that serve the model; give these or group."""
 
     @_builtins.property
     def policy(self) -> _traffic_pb2.TrafficPolicy:
-        """policy says how deployments are called; a group has its own."""
+        """policy is the policy by which deployments are called; a group has its own."""
 
     @_builtins.property
     def fallbacks(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """fallbacks are models to try, in order, when everything that serves it is unavailable."""
+        """fallbacks are the models to try, in order, when all upstreams of the model are unavailable."""
 
     @_builtins.property
     def fallback_on(self) -> _containers.RepeatedScalarFieldContainer[Global___FallbackCause.ValueType]:
-        """fallback_on are answers upon which fallbacks are tried, too."""
+        """fallback_on are the errors upon which fallbacks are tried, too."""
 
     @_builtins.property
     def price(self) -> Global___Price:
-        """price of its tokens."""
+        """price is the price of the model's tokens."""
 
     def __init__(
         self,
@@ -335,7 +335,7 @@ class CreateModelResponse(_message.Message):
     MODEL_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def model(self) -> Global___Model:
-        """model is the new one."""
+        """model is the new model."""
 
     def __init__(
         self,
@@ -358,7 +358,7 @@ class GetModelRequest(_message.Message):
 
     NAME_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """name of the model."""
+    """name is the name of the model."""
     def __init__(
         self,
         *,
@@ -381,7 +381,7 @@ class GetModelResponse(_message.Message):
     MODEL_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def model(self) -> Global___Model:
-        """model is the one asked for."""
+        """model is the model with that name."""
 
     def __init__(
         self,
@@ -405,9 +405,9 @@ class ListModelsRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
-    """page_size is the most models to return; 100 if 0."""
+    """page_size is the largest number of models to return; 0 means 100."""
     page_token: _builtins.str
-    """page_token is the next_page_token of the page before."""
+    """page_token is the next_page_token of the previous page; it is empty for the first page."""
     def __init__(
         self,
         *,
@@ -431,10 +431,10 @@ class ListModelsResponse(_message.Message):
     MODELS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """next_page_token asks for the next page; empty on the last. Over REST it is the header x-next-page-token."""
+    """next_page_token is the page_token of the next page; empty on the last. Over REST it is the header x-next-page-token."""
     @_builtins.property
     def models(self) -> _containers.RepeatedCompositeFieldContainer[Global___Model]:
-        """models of this page."""
+        """models are the models on this page."""
 
     def __init__(
         self,
@@ -469,44 +469,44 @@ class UpdateModelRequest(_message.Message):
     FALLBACK_ON_FIELD_NUMBER: _builtins.int
     PRICE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """name of the model."""
+    """name is the name of the model."""
     is_active: _builtins.bool
-    """is_active takes the model out of traffic or back in."""
+    """is_active false takes the model out of traffic; true puts it back."""
     etag: _builtins.str
-    """etag, if given, must be the model's current one. Over REST the header If-Match says the same."""
+    """etag, if set, must be the model's current etag; otherwise the call fails. Over REST, the header If-Match can give it."""
     group: _builtins.str
-    """group by name serves it instead of deployments, which go if it is given; empty removes it."""
+    """group is the name of the group that serves the model; it replaces all deployments. Empty removes it."""
     @_builtins.property
     def aliases(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """aliases are other names for it; named in update_mask but empty: none."""
+        """aliases are other names of the model. If update_mask names them and they are empty, all are removed."""
 
     @_builtins.property
     def capabilities(self) -> _containers.RepeatedScalarFieldContainer[Global___Capability.ValueType]:
-        """capabilities limit the endpoints it serves; named in update_mask but empty: all."""
+        """capabilities are the endpoints that the model serves. If update_mask names them and they are empty, it serves all."""
 
     @_builtins.property
     def deployments(self) -> _containers.RepeatedCompositeFieldContainer[Global___Deployment]:
-        """deployments serve it, in turn; they are replaced as a whole."""
+        """deployments replace all deployments."""
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """update_mask names the fields to change; if empty, those that are set."""
+        """update_mask names the fields to change. If it is empty, the fields that are set are changed."""
 
     @_builtins.property
     def policy(self) -> _traffic_pb2.TrafficPolicy:
-        """policy says how deployments are called; it is replaced as a whole."""
+        """policy replaces the whole policy by which deployments are called."""
 
     @_builtins.property
     def fallbacks(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """fallbacks are models to try, in order; named in update_mask but empty: none."""
+        """fallbacks are the models to try, in order. If update_mask names them and they are empty, all are removed."""
 
     @_builtins.property
     def fallback_on(self) -> _containers.RepeatedScalarFieldContainer[Global___FallbackCause.ValueType]:
-        """fallback_on are answers upon which fallbacks are tried, too; named in update_mask but empty: none."""
+        """fallback_on are the errors upon which fallbacks are tried, too. If update_mask names them and they are empty: none."""
 
     @_builtins.property
     def price(self) -> Global___Price:
-        """price of its tokens; named in update_mask but unset: none."""
+        """price is the price of the model's tokens. If update_mask names it and it is unset, the price is removed."""
 
     def __init__(
         self,
@@ -548,7 +548,7 @@ class UpdateModelResponse(_message.Message):
     MODEL_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def model(self) -> Global___Model:
-        """model as it is now."""
+        """model is the model after the change."""
 
     def __init__(
         self,
@@ -572,9 +572,9 @@ class DeleteModelRequest(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """name of the model."""
+    """name is the name of the model."""
     etag: _builtins.str
-    """etag, if given, must be the model's current one."""
+    """etag, if set, must be the model's current etag; otherwise the call fails."""
     def __init__(
         self,
         *,

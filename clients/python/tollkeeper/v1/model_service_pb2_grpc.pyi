@@ -36,13 +36,13 @@ class ModelServiceStub:
     CreateModel: _grpc.UnaryUnaryMultiCallable[_model_service_pb2.CreateModelRequest, _model_service_pb2.CreateModelResponse]
     """CreateModel adds a model."""
     GetModel: _grpc.UnaryUnaryMultiCallable[_model_service_pb2.GetModelRequest, _model_service_pb2.GetModelResponse]
-    """GetModel reads one model."""
+    """GetModel returns one model."""
     ListModels: _grpc.UnaryUnaryMultiCallable[_model_service_pb2.ListModelsRequest, _model_service_pb2.ListModelsResponse]
-    """ListModels pages through models by name."""
+    """ListModels returns a page of the models, sorted by name."""
     UpdateModel: _grpc.UnaryUnaryMultiCallable[_model_service_pb2.UpdateModelRequest, _model_service_pb2.UpdateModelResponse]
-    """UpdateModel changes the named fields."""
+    """UpdateModel changes the fields in update_mask."""
     DeleteModel: _grpc.UnaryUnaryMultiCallable[_model_service_pb2.DeleteModelRequest, _model_service_pb2.DeleteModelResponse]
-    """DeleteModel removes a model; refused, naming the users, while another model falls back to it."""
+    """DeleteModel removes a model. It fails, and names the users, while another model falls back to the model."""
 
 @_typing.type_check_only
 class ModelServiceAsyncStub(ModelServiceStub):
@@ -52,13 +52,13 @@ class ModelServiceAsyncStub(ModelServiceStub):
     CreateModel: _aio.UnaryUnaryMultiCallable[_model_service_pb2.CreateModelRequest, _model_service_pb2.CreateModelResponse]  # type: ignore[assignment]
     """CreateModel adds a model."""
     GetModel: _aio.UnaryUnaryMultiCallable[_model_service_pb2.GetModelRequest, _model_service_pb2.GetModelResponse]  # type: ignore[assignment]
-    """GetModel reads one model."""
+    """GetModel returns one model."""
     ListModels: _aio.UnaryUnaryMultiCallable[_model_service_pb2.ListModelsRequest, _model_service_pb2.ListModelsResponse]  # type: ignore[assignment]
-    """ListModels pages through models by name."""
+    """ListModels returns a page of the models, sorted by name."""
     UpdateModel: _aio.UnaryUnaryMultiCallable[_model_service_pb2.UpdateModelRequest, _model_service_pb2.UpdateModelResponse]  # type: ignore[assignment]
-    """UpdateModel changes the named fields."""
+    """UpdateModel changes the fields in update_mask."""
     DeleteModel: _aio.UnaryUnaryMultiCallable[_model_service_pb2.DeleteModelRequest, _model_service_pb2.DeleteModelResponse]  # type: ignore[assignment]
-    """DeleteModel removes a model; refused, naming the users, while another model falls back to it."""
+    """DeleteModel removes a model. It fails, and names the users, while another model falls back to the model."""
 
 class ModelServiceServicer(metaclass=_abc_1.ABCMeta):
     """ModelService manages models: the names that applications ask for, and the deployments that serve them."""
@@ -77,7 +77,7 @@ class ModelServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _model_service_pb2.GetModelRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_model_service_pb2.GetModelResponse, _abc.Awaitable[_model_service_pb2.GetModelResponse]]:
-        """GetModel reads one model."""
+        """GetModel returns one model."""
 
     @_abc_1.abstractmethod
     def ListModels(
@@ -85,7 +85,7 @@ class ModelServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _model_service_pb2.ListModelsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_model_service_pb2.ListModelsResponse, _abc.Awaitable[_model_service_pb2.ListModelsResponse]]:
-        """ListModels pages through models by name."""
+        """ListModels returns a page of the models, sorted by name."""
 
     @_abc_1.abstractmethod
     def UpdateModel(
@@ -93,7 +93,7 @@ class ModelServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _model_service_pb2.UpdateModelRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_model_service_pb2.UpdateModelResponse, _abc.Awaitable[_model_service_pb2.UpdateModelResponse]]:
-        """UpdateModel changes the named fields."""
+        """UpdateModel changes the fields in update_mask."""
 
     @_abc_1.abstractmethod
     def DeleteModel(
@@ -101,6 +101,6 @@ class ModelServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _model_service_pb2.DeleteModelRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_model_service_pb2.DeleteModelResponse, _abc.Awaitable[_model_service_pb2.DeleteModelResponse]]:
-        """DeleteModel removes a model; refused, naming the users, while another model falls back to it."""
+        """DeleteModel removes a model. It fails, and names the users, while another model falls back to the model."""
 
 def add_ModelServiceServicer_to_server(servicer: ModelServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

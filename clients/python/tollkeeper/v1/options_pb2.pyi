@@ -27,28 +27,28 @@ class _RoleEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Role.ValueType],
     DESCRIPTOR: _descriptor.EnumDescriptor
     ROLE_UNSPECIFIED: _Role.ValueType  # 0
     ROLE_ADMIN: _Role.ValueType  # 1
-    """ROLE_ADMIN is held by whoever presents the management token."""
+    """ROLE_ADMIN is the role of callers that present the management token."""
 
 class Role(_Role, metaclass=_RoleEnumTypeWrapper):
-    """Role is what a caller of the management plane must hold. A method that declares none is denied to everybody."""
+    """Role is the role that a caller of the management plane must have. A method without a role refuses every caller."""
 
 ROLE_UNSPECIFIED: Role.ValueType  # 0
 ROLE_ADMIN: Role.ValueType  # 1
-"""ROLE_ADMIN is held by whoever presents the management token."""
+"""ROLE_ADMIN is the role of callers that present the management token."""
 Global___Role: _TypeAlias = Role  # noqa: Y015
 
 @_typing.final
 class MethodPolicy(_message.Message):
-    """MethodPolicy says who may call a method and how its success looks over REST."""
+    """MethodPolicy sets the role that may call a method, and the status of its success over REST."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     ROLE_FIELD_NUMBER: _builtins.int
     SUCCESS_STATUS_FIELD_NUMBER: _builtins.int
     role: Global___Role.ValueType
-    """role is required of the caller."""
+    """role is the role that the caller must have."""
     success_status: _builtins.int
-    """success_status is the HTTP status of a successful REST call; 200 if 0."""
+    """success_status is the HTTP status of a successful REST call; 0 means 200."""
     def __init__(
         self,
         *,

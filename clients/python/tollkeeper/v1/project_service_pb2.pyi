@@ -22,7 +22,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class Project(_message.Message):
-    """Project owns tokens and usage, and may bring a provider key of its own."""
+    """Project owns tokens and usage, and may have its own provider key."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -37,24 +37,24 @@ class Project(_message.Message):
     id: _builtins.str
     """id is assigned by the gateway: "prj_" and 26 letters and digits that sort by creation time."""
     name: _builtins.str
-    """name is for people; it need not be unique."""
+    """name is a text for people; it need not be unique."""
     is_active: _builtins.bool
-    """is_active is false once the project was deactivated."""
+    """is_active is false after the project was deactivated."""
     api_key: _builtins.str
-    """api_key is the project's own OpenAI key, masked; empty if the upstream's key is used."""
+    """api_key is the project's own OpenAI key, masked; it is empty if upstreams' keys are used."""
     etag: _builtins.str
-    """etag changes with every edit; give it back with an update to be told of concurrent ones."""
+    """etag changes with every edit. An update that gives it fails if the project was changed meanwhile."""
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp:
-        """created_at is when the project was made."""
+        """created_at is the time when the project was created."""
 
     @_builtins.property
     def updated_at(self) -> _timestamp_pb2.Timestamp:
-        """updated_at is when the project was last changed."""
+        """updated_at is the time of the last change."""
 
     @_builtins.property
     def deactivated_at(self) -> _timestamp_pb2.Timestamp:
-        """deactivated_at is when the project was deactivated; unset while it is active."""
+        """deactivated_at is the time when the project was deactivated; it is unset while the project is active."""
 
     def __init__(
         self,
@@ -86,9 +86,9 @@ class CreateProjectRequest(_message.Message):
     OPENAI_API_KEY_FIELD_NUMBER: _builtins.int
     API_KEY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """name is for people."""
+    """name is a text for people."""
     openai_api_key: _builtins.str
-    """openai_api_key is used instead of the key of upstreams whose provider is OpenAI."""
+    """openai_api_key is the project's own key for upstreams whose provider is OpenAI; it is used instead of theirs."""
     api_key: _builtins.str
     """api_key is another name for openai_api_key; give one of them."""
     def __init__(
@@ -138,7 +138,7 @@ class GetProjectRequest(_message.Message):
 
     ID_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """id of the project."""
+    """id is the id of the project."""
     def __init__(
         self,
         *,
@@ -161,7 +161,7 @@ class GetProjectResponse(_message.Message):
     PROJECT_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def project(self) -> Global___Project:
-        """project is the one asked for."""
+        """project is the project with that id."""
 
     def __init__(
         self,
@@ -186,11 +186,11 @@ class ListProjectsRequest(_message.Message):
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     ACTIVE_ONLY_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
-    """page_size is the most projects to return; 100 if 0."""
+    """page_size is the largest number of projects to return; 0 means 100."""
     page_token: _builtins.str
-    """page_token is the next_page_token of the page before."""
+    """page_token is the next_page_token of the previous page; it is empty for the first page."""
     active_only: _builtins.bool
-    """active_only leaves out inactive projects."""
+    """active_only true leaves out inactive projects."""
     def __init__(
         self,
         *,
@@ -215,10 +215,10 @@ class ListProjectsResponse(_message.Message):
     PROJECTS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """next_page_token asks for the next page; empty on the last. Over REST it is the header x-next-page-token."""
+    """next_page_token is the page_token of the next page; empty on the last. Over REST it is the header x-next-page-token."""
     @_builtins.property
     def projects(self) -> _containers.RepeatedCompositeFieldContainer[Global___Project]:
-        """projects of this page."""
+        """projects are the projects on this page."""
 
     def __init__(
         self,
@@ -249,22 +249,22 @@ class UpdateProjectRequest(_message.Message):
     UPDATE_MASK_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """id of the project."""
+    """id is the id of the project."""
     name: _builtins.str
-    """name is for people."""
+    """name is a text for people."""
     openai_api_key: _builtins.str
-    """openai_api_key replaces the project's key; empty removes it."""
+    """openai_api_key replaces the project's own key; empty removes it."""
     api_key: _builtins.str
     """api_key is another name for openai_api_key; give one of them."""
     is_active: _builtins.bool
-    """is_active deactivates or reactivates the project."""
+    """is_active false deactivates the project; true reactivates it."""
     revoke_tokens: _builtins.bool
-    """revoke_tokens, if true, also deactivates every token of the project."""
+    """revoke_tokens true also deactivates every token of the project."""
     etag: _builtins.str
-    """etag, if given, must be the project's current one. Over REST the header If-Match says the same."""
+    """etag, if set, must be the project's current etag; otherwise the call fails. Over REST, the header If-Match can give it."""
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """update_mask names the fields to change; if empty, those that are set."""
+        """update_mask names the fields to change. If it is empty, the fields that are set are changed."""
 
     def __init__(
         self,
@@ -310,7 +310,7 @@ class UpdateProjectResponse(_message.Message):
     PROJECT_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def project(self) -> Global___Project:
-        """project as it is now."""
+        """project is the project after the change."""
 
     def __init__(
         self,
@@ -333,7 +333,7 @@ class RevokeProjectTokensRequest(_message.Message):
 
     ID_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """id of the project."""
+    """id is the id of the project."""
     def __init__(
         self,
         *,
@@ -358,13 +358,13 @@ class RevokeProjectTokensResponse(_message.Message):
     TOTAL_TOKENS_FIELD_NUMBER: _builtins.int
     FAILED_COUNT_FIELD_NUMBER: _builtins.int
     revoked_count: _builtins.int
-    """revoked_count is how many tokens this call deactivated."""
+    """revoked_count is the number of tokens that this call deactivated."""
     already_revoked_count: _builtins.int
-    """already_revoked_count is how many were inactive before."""
+    """already_revoked_count is the number of tokens that were inactive before."""
     total_tokens: _builtins.int
-    """total_tokens is how many the project has."""
+    """total_tokens is the number of tokens that the project has."""
     failed_count: _builtins.int
-    """failed_count is how many could not be deactivated; call again."""
+    """failed_count is the number of tokens that could not be deactivated; if it is not 0, call again."""
     def __init__(
         self,
         *,

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class ProjectServiceStub:
-    """ProjectService manages projects: who the tokens belong to. Projects are deactivated, never destroyed.
+    """ProjectService manages projects, the owners of tokens. Projects can be deactivated, but not deleted.
     """
 
     def __init__(self, channel):
@@ -63,32 +63,32 @@ class ProjectServiceStub:
 
 
 class ProjectServiceServicer:
-    """ProjectService manages projects: who the tokens belong to. Projects are deactivated, never destroyed.
+    """ProjectService manages projects, the owners of tokens. Projects can be deactivated, but not deleted.
     """
 
     def CreateProject(self, request, context):
-        """CreateProject makes a project; it is active at once.
+        """CreateProject creates a project, which is active at once.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetProject(self, request, context):
-        """GetProject reads one project.
+        """GetProject returns one project.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListProjects(self, request, context):
-        """ListProjects pages through projects, oldest first.
+        """ListProjects returns a page of the projects, oldest first.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UpdateProject(self, request, context):
-        """UpdateProject changes the named fields. An inactive project neither mints tokens nor passes requests.
+        """UpdateProject changes the fields in update_mask. An inactive project can't create tokens, and its requests are refused.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -138,7 +138,7 @@ def add_ProjectServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ProjectService:
-    """ProjectService manages projects: who the tokens belong to. Projects are deactivated, never destroyed.
+    """ProjectService manages projects, the owners of tokens. Projects can be deactivated, but not deleted.
     """
 
     @staticmethod

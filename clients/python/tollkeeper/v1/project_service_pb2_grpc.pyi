@@ -27,41 +27,41 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class ProjectServiceStub:
-    """ProjectService manages projects: who the tokens belong to. Projects are deactivated, never destroyed."""
+    """ProjectService manages projects, the owners of tokens. Projects can be deactivated, but not deleted."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> ProjectServiceAsyncStub: ...
     CreateProject: _grpc.UnaryUnaryMultiCallable[_project_service_pb2.CreateProjectRequest, _project_service_pb2.CreateProjectResponse]
-    """CreateProject makes a project; it is active at once."""
+    """CreateProject creates a project, which is active at once."""
     GetProject: _grpc.UnaryUnaryMultiCallable[_project_service_pb2.GetProjectRequest, _project_service_pb2.GetProjectResponse]
-    """GetProject reads one project."""
+    """GetProject returns one project."""
     ListProjects: _grpc.UnaryUnaryMultiCallable[_project_service_pb2.ListProjectsRequest, _project_service_pb2.ListProjectsResponse]
-    """ListProjects pages through projects, oldest first."""
+    """ListProjects returns a page of the projects, oldest first."""
     UpdateProject: _grpc.UnaryUnaryMultiCallable[_project_service_pb2.UpdateProjectRequest, _project_service_pb2.UpdateProjectResponse]
-    """UpdateProject changes the named fields. An inactive project neither mints tokens nor passes requests."""
+    """UpdateProject changes the fields in update_mask. An inactive project can't create tokens, and its requests are refused."""
     RevokeProjectTokens: _grpc.UnaryUnaryMultiCallable[_project_service_pb2.RevokeProjectTokensRequest, _project_service_pb2.RevokeProjectTokensResponse]
     """RevokeProjectTokens deactivates every token of a project."""
 
 @_typing.type_check_only
 class ProjectServiceAsyncStub(ProjectServiceStub):
-    """ProjectService manages projects: who the tokens belong to. Projects are deactivated, never destroyed."""
+    """ProjectService manages projects, the owners of tokens. Projects can be deactivated, but not deleted."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateProject: _aio.UnaryUnaryMultiCallable[_project_service_pb2.CreateProjectRequest, _project_service_pb2.CreateProjectResponse]  # type: ignore[assignment]
-    """CreateProject makes a project; it is active at once."""
+    """CreateProject creates a project, which is active at once."""
     GetProject: _aio.UnaryUnaryMultiCallable[_project_service_pb2.GetProjectRequest, _project_service_pb2.GetProjectResponse]  # type: ignore[assignment]
-    """GetProject reads one project."""
+    """GetProject returns one project."""
     ListProjects: _aio.UnaryUnaryMultiCallable[_project_service_pb2.ListProjectsRequest, _project_service_pb2.ListProjectsResponse]  # type: ignore[assignment]
-    """ListProjects pages through projects, oldest first."""
+    """ListProjects returns a page of the projects, oldest first."""
     UpdateProject: _aio.UnaryUnaryMultiCallable[_project_service_pb2.UpdateProjectRequest, _project_service_pb2.UpdateProjectResponse]  # type: ignore[assignment]
-    """UpdateProject changes the named fields. An inactive project neither mints tokens nor passes requests."""
+    """UpdateProject changes the fields in update_mask. An inactive project can't create tokens, and its requests are refused."""
     RevokeProjectTokens: _aio.UnaryUnaryMultiCallable[_project_service_pb2.RevokeProjectTokensRequest, _project_service_pb2.RevokeProjectTokensResponse]  # type: ignore[assignment]
     """RevokeProjectTokens deactivates every token of a project."""
 
 class ProjectServiceServicer(metaclass=_abc_1.ABCMeta):
-    """ProjectService manages projects: who the tokens belong to. Projects are deactivated, never destroyed."""
+    """ProjectService manages projects, the owners of tokens. Projects can be deactivated, but not deleted."""
 
     @_abc_1.abstractmethod
     def CreateProject(
@@ -69,7 +69,7 @@ class ProjectServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _project_service_pb2.CreateProjectRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_project_service_pb2.CreateProjectResponse, _abc.Awaitable[_project_service_pb2.CreateProjectResponse]]:
-        """CreateProject makes a project; it is active at once."""
+        """CreateProject creates a project, which is active at once."""
 
     @_abc_1.abstractmethod
     def GetProject(
@@ -77,7 +77,7 @@ class ProjectServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _project_service_pb2.GetProjectRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_project_service_pb2.GetProjectResponse, _abc.Awaitable[_project_service_pb2.GetProjectResponse]]:
-        """GetProject reads one project."""
+        """GetProject returns one project."""
 
     @_abc_1.abstractmethod
     def ListProjects(
@@ -85,7 +85,7 @@ class ProjectServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _project_service_pb2.ListProjectsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_project_service_pb2.ListProjectsResponse, _abc.Awaitable[_project_service_pb2.ListProjectsResponse]]:
-        """ListProjects pages through projects, oldest first."""
+        """ListProjects returns a page of the projects, oldest first."""
 
     @_abc_1.abstractmethod
     def UpdateProject(
@@ -93,7 +93,7 @@ class ProjectServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _project_service_pb2.UpdateProjectRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_project_service_pb2.UpdateProjectResponse, _abc.Awaitable[_project_service_pb2.UpdateProjectResponse]]:
-        """UpdateProject changes the named fields. An inactive project neither mints tokens nor passes requests."""
+        """UpdateProject changes the fields in update_mask. An inactive project can't create tokens, and its requests are refused."""
 
     @_abc_1.abstractmethod
     def RevokeProjectTokens(

@@ -45,40 +45,40 @@ class Token(_message.Message):
     token: _builtins.str
     """token is the secret, masked."""
     project_id: _builtins.str
-    """project_id of the project it belongs to."""
+    """project_id is the id of the project that owns the token."""
     name: _builtins.str
-    """name is for people."""
+    """name is a text for people."""
     is_active: _builtins.bool
-    """is_active is false once the token was revoked or deactivated."""
+    """is_active is false after the token was revoked or deactivated."""
     max_requests: _builtins.int
-    """max_requests is how many requests it admits in its life; 0 if unlimited."""
+    """max_requests is the number of requests that the token admits in total; 0 is unlimited."""
     request_count: _builtins.int
-    """request_count is how many it has admitted."""
+    """request_count is the number of requests that the token has admitted."""
     etag: _builtins.str
-    """etag changes with every edit; give it back with an update to be told of concurrent ones."""
+    """etag changes with every edit. An update that gives it fails if the token was changed meanwhile."""
     @_builtins.property
     def expires_at(self) -> _timestamp_pb2.Timestamp:
-        """expires_at is when it stops working; unset if never."""
+        """expires_at is the time when the token expires; unset means never."""
 
     @_builtins.property
     def allowed_models(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """allowed_models are the models it may use; all if empty."""
+        """allowed_models are the names of the models that the token may use; empty allows all."""
 
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp:
-        """created_at is when it was minted."""
+        """created_at is the time when the token was created."""
 
     @_builtins.property
     def updated_at(self) -> _timestamp_pb2.Timestamp:
-        """updated_at is when it was last changed."""
+        """updated_at is the time of the last change."""
 
     @_builtins.property
     def last_used_at(self) -> _timestamp_pb2.Timestamp:
-        """last_used_at is when it last admitted a request; unset if never."""
+        """last_used_at is the time when the token last admitted a request; unset means never."""
 
     @_builtins.property
     def deactivated_at(self) -> _timestamp_pb2.Timestamp:
-        """deactivated_at is when it was revoked or deactivated; unset while it is active."""
+        """deactivated_at is the time when the token was revoked or deactivated; it is unset while the token is active."""
 
     def __init__(
         self,
@@ -120,22 +120,22 @@ class CreateTokenRequest(_message.Message):
     ALLOWED_MODELS_FIELD_NUMBER: _builtins.int
     SECRET_FIELD_NUMBER: _builtins.int
     project_id: _builtins.str
-    """project_id of the project it is for."""
+    """project_id is the id of the project that owns the token."""
     name: _builtins.str
-    """name is for people."""
+    """name is a text for people."""
     duration_minutes: _builtins.int
-    """duration_minutes from now it expires; never if neither this nor expires_at is set."""
+    """duration_minutes is the time until the token expires. It never does if neither this nor expires_at is set."""
     max_requests: _builtins.int
-    """max_requests is how many requests it admits in its life; unlimited if 0."""
+    """max_requests is the number of requests that the token admits in total; 0 is unlimited."""
     secret: _builtins.str
-    """secret that callers present; a random one is made if it is empty, and is always better."""
+    """secret is the secret that callers present. If it is empty, a random one is made, which is always safer."""
     @_builtins.property
     def expires_at(self) -> _timestamp_pb2.Timestamp:
-        """expires_at is when it stops working."""
+        """expires_at is the time when the token expires."""
 
     @_builtins.property
     def allowed_models(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """allowed_models are the models it may use, by name; a trailing * stands for any rest. All if empty."""
+        """allowed_models are the names of the models that the token may use; a trailing * matches any rest. Empty allows all."""
 
     def __init__(
         self,
@@ -173,24 +173,24 @@ class CreateTokenResponse(_message.Message):
     ALLOWED_MODELS_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """id of the token."""
+    """id is the id of the token."""
     token: _builtins.str
     """token is the secret. It is shown here and never again."""
     max_requests: _builtins.int
-    """max_requests is how many requests it admits in its life; 0 if unlimited."""
+    """max_requests is the number of requests that the token admits in total; 0 is unlimited."""
     project_id: _builtins.str
-    """project_id of the project it belongs to."""
+    """project_id is the id of the project that owns the token."""
     name: _builtins.str
-    """name is for people."""
+    """name is a text for people."""
     etag: _builtins.str
-    """etag of the token."""
+    """etag is the etag of the token."""
     @_builtins.property
     def expires_at(self) -> _timestamp_pb2.Timestamp:
-        """expires_at is when it stops working; unset if never."""
+        """expires_at is the time when the token expires; unset means never."""
 
     @_builtins.property
     def allowed_models(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """allowed_models are the models it may use; all if empty."""
+        """allowed_models are the names of the models that the token may use; empty allows all."""
 
     def __init__(
         self,
@@ -220,7 +220,7 @@ class GetTokenRequest(_message.Message):
 
     ID_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """id of the token."""
+    """id is the id of the token."""
     def __init__(
         self,
         *,
@@ -243,7 +243,7 @@ class GetTokenResponse(_message.Message):
     TOKEN_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def token(self) -> Global___Token:
-        """token is the one asked for."""
+        """token is the token with that id."""
 
     def __init__(
         self,
@@ -269,13 +269,13 @@ class ListTokensRequest(_message.Message):
     PROJECT_ID_FIELD_NUMBER: _builtins.int
     ACTIVE_ONLY_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
-    """page_size is the most tokens to return; 100 if 0."""
+    """page_size is the largest number of tokens to return; 0 means 100."""
     page_token: _builtins.str
-    """page_token is the next_page_token of the page before."""
+    """page_token is the next_page_token of the previous page; it is empty for the first page."""
     project_id: _builtins.str
-    """project_id leaves out other projects' tokens."""
+    """project_id leaves out the tokens of other projects."""
     active_only: _builtins.bool
-    """active_only leaves out tokens that were deactivated or have expired."""
+    """active_only true leaves out tokens that were deactivated or have expired."""
     def __init__(
         self,
         *,
@@ -301,10 +301,10 @@ class ListTokensResponse(_message.Message):
     TOKENS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """next_page_token asks for the next page; empty on the last. Over REST it is the header x-next-page-token."""
+    """next_page_token is the page_token of the next page; empty on the last. Over REST it is the header x-next-page-token."""
     @_builtins.property
     def tokens(self) -> _containers.RepeatedCompositeFieldContainer[Global___Token]:
-        """tokens of this page."""
+        """tokens are the tokens on this page."""
 
     def __init__(
         self,
@@ -336,28 +336,28 @@ class UpdateTokenRequest(_message.Message):
     UPDATE_MASK_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """id of the token."""
+    """id is the id of the token."""
     name: _builtins.str
-    """name is for people."""
+    """name is a text for people."""
     is_active: _builtins.bool
-    """is_active deactivates or reactivates the token."""
+    """is_active false deactivates the token; true reactivates it."""
     max_requests: _builtins.int
-    """max_requests is how many requests it admits in its life; unlimited if 0."""
+    """max_requests is the number of requests that the token admits in total; 0 is unlimited."""
     duration_minutes: _builtins.int
-    """duration_minutes from now it expires."""
+    """duration_minutes is the time from now until the token expires."""
     etag: _builtins.str
-    """etag, if given, must be the token's current one. Over REST the header If-Match says the same."""
+    """etag, if set, must be the token's current etag; otherwise the call fails. Over REST, the header If-Match can give it."""
     @_builtins.property
     def expires_at(self) -> _timestamp_pb2.Timestamp:
-        """expires_at is when it stops working; named in update_mask but unset: never."""
+        """expires_at is the time when the token expires. If update_mask names it and it is unset, the token never expires."""
 
     @_builtins.property
     def allowed_models(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """allowed_models are the models it may use; named in update_mask but empty: all."""
+        """allowed_models are the names of the models that the token may use. If update_mask names them and they are empty: all."""
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """update_mask names the fields to change; if empty, those that are set."""
+        """update_mask names the fields to change. If it is empty, the fields that are set are changed."""
 
     def __init__(
         self,
@@ -404,7 +404,7 @@ class UpdateTokenResponse(_message.Message):
     TOKEN_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def token(self) -> Global___Token:
-        """token as it is now."""
+        """token is the token after the change."""
 
     def __init__(
         self,
@@ -427,7 +427,7 @@ class RevokeTokenRequest(_message.Message):
 
     ID_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """id of the token."""
+    """id is the id of the token."""
     def __init__(
         self,
         *,
@@ -467,9 +467,9 @@ class RotateTokenRequest(_message.Message):
     ID_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """id of the token."""
+    """id is the id of the token."""
     etag: _builtins.str
-    """etag, if given, must be the token's current one."""
+    """etag, if set, must be the token's current etag; otherwise the call fails."""
     def __init__(
         self,
         *,
@@ -496,16 +496,16 @@ class RotateTokenResponse(_message.Message):
     MAX_REQUESTS_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """id of the token."""
+    """id is the id of the token."""
     token: _builtins.str
     """token is the new secret. It is shown here and never again."""
     max_requests: _builtins.int
-    """max_requests is how many requests it admits in its life; 0 if unlimited."""
+    """max_requests is the number of requests that the token admits in total; 0 is unlimited."""
     etag: _builtins.str
-    """etag of the token."""
+    """etag is the etag of the token."""
     @_builtins.property
     def expires_at(self) -> _timestamp_pb2.Timestamp:
-        """expires_at is when it stops working; unset if never."""
+        """expires_at is the time when the token expires; unset means never."""
 
     def __init__(
         self,

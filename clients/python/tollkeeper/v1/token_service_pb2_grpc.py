@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class TokenServiceStub:
-    """TokenService manages tokens: what applications present. A secret is shown once, at creation or rotation.
+    """TokenService manages tokens, the credentials of applications. A secret is shown once, at creation or rotation.
     """
 
     def __init__(self, channel):
@@ -68,32 +68,32 @@ class TokenServiceStub:
 
 
 class TokenServiceServicer:
-    """TokenService manages tokens: what applications present. A secret is shown once, at creation or rotation.
+    """TokenService manages tokens, the credentials of applications. A secret is shown once, at creation or rotation.
     """
 
     def CreateToken(self, request, context):
-        """CreateToken mints a token for an active project.
+        """CreateToken creates a token for an active project.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetToken(self, request, context):
-        """GetToken reads one token, its secret masked.
+        """GetToken returns one token; its secret is masked.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListTokens(self, request, context):
-        """ListTokens pages through tokens, oldest first.
+        """ListTokens returns a page of the tokens, oldest first.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UpdateToken(self, request, context):
-        """UpdateToken changes the named fields.
+        """UpdateToken changes the fields in update_mask.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -155,7 +155,7 @@ def add_TokenServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class TokenService:
-    """TokenService manages tokens: what applications present. A secret is shown once, at creation or rotation.
+    """TokenService manages tokens, the credentials of applications. A secret is shown once, at creation or rotation.
     """
 
     @staticmethod

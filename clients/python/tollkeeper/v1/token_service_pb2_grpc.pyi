@@ -27,20 +27,20 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class TokenServiceStub:
-    """TokenService manages tokens: what applications present. A secret is shown once, at creation or rotation."""
+    """TokenService manages tokens, the credentials of applications. A secret is shown once, at creation or rotation."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> TokenServiceAsyncStub: ...
     CreateToken: _grpc.UnaryUnaryMultiCallable[_token_service_pb2.CreateTokenRequest, _token_service_pb2.CreateTokenResponse]
-    """CreateToken mints a token for an active project."""
+    """CreateToken creates a token for an active project."""
     GetToken: _grpc.UnaryUnaryMultiCallable[_token_service_pb2.GetTokenRequest, _token_service_pb2.GetTokenResponse]
-    """GetToken reads one token, its secret masked."""
+    """GetToken returns one token; its secret is masked."""
     ListTokens: _grpc.UnaryUnaryMultiCallable[_token_service_pb2.ListTokensRequest, _token_service_pb2.ListTokensResponse]
-    """ListTokens pages through tokens, oldest first."""
+    """ListTokens returns a page of the tokens, oldest first."""
     UpdateToken: _grpc.UnaryUnaryMultiCallable[_token_service_pb2.UpdateTokenRequest, _token_service_pb2.UpdateTokenResponse]
-    """UpdateToken changes the named fields."""
+    """UpdateToken changes the fields in update_mask."""
     RevokeToken: _grpc.UnaryUnaryMultiCallable[_token_service_pb2.RevokeTokenRequest, _token_service_pb2.RevokeTokenResponse]
     """RevokeToken deactivates a token; revoking it again changes nothing."""
     RotateToken: _grpc.UnaryUnaryMultiCallable[_token_service_pb2.RotateTokenRequest, _token_service_pb2.RotateTokenResponse]
@@ -48,24 +48,24 @@ class TokenServiceStub:
 
 @_typing.type_check_only
 class TokenServiceAsyncStub(TokenServiceStub):
-    """TokenService manages tokens: what applications present. A secret is shown once, at creation or rotation."""
+    """TokenService manages tokens, the credentials of applications. A secret is shown once, at creation or rotation."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateToken: _aio.UnaryUnaryMultiCallable[_token_service_pb2.CreateTokenRequest, _token_service_pb2.CreateTokenResponse]  # type: ignore[assignment]
-    """CreateToken mints a token for an active project."""
+    """CreateToken creates a token for an active project."""
     GetToken: _aio.UnaryUnaryMultiCallable[_token_service_pb2.GetTokenRequest, _token_service_pb2.GetTokenResponse]  # type: ignore[assignment]
-    """GetToken reads one token, its secret masked."""
+    """GetToken returns one token; its secret is masked."""
     ListTokens: _aio.UnaryUnaryMultiCallable[_token_service_pb2.ListTokensRequest, _token_service_pb2.ListTokensResponse]  # type: ignore[assignment]
-    """ListTokens pages through tokens, oldest first."""
+    """ListTokens returns a page of the tokens, oldest first."""
     UpdateToken: _aio.UnaryUnaryMultiCallable[_token_service_pb2.UpdateTokenRequest, _token_service_pb2.UpdateTokenResponse]  # type: ignore[assignment]
-    """UpdateToken changes the named fields."""
+    """UpdateToken changes the fields in update_mask."""
     RevokeToken: _aio.UnaryUnaryMultiCallable[_token_service_pb2.RevokeTokenRequest, _token_service_pb2.RevokeTokenResponse]  # type: ignore[assignment]
     """RevokeToken deactivates a token; revoking it again changes nothing."""
     RotateToken: _aio.UnaryUnaryMultiCallable[_token_service_pb2.RotateTokenRequest, _token_service_pb2.RotateTokenResponse]  # type: ignore[assignment]
     """RotateToken replaces a token's secret; the old one stops working at once."""
 
 class TokenServiceServicer(metaclass=_abc_1.ABCMeta):
-    """TokenService manages tokens: what applications present. A secret is shown once, at creation or rotation."""
+    """TokenService manages tokens, the credentials of applications. A secret is shown once, at creation or rotation."""
 
     @_abc_1.abstractmethod
     def CreateToken(
@@ -73,7 +73,7 @@ class TokenServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _token_service_pb2.CreateTokenRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_token_service_pb2.CreateTokenResponse, _abc.Awaitable[_token_service_pb2.CreateTokenResponse]]:
-        """CreateToken mints a token for an active project."""
+        """CreateToken creates a token for an active project."""
 
     @_abc_1.abstractmethod
     def GetToken(
@@ -81,7 +81,7 @@ class TokenServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _token_service_pb2.GetTokenRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_token_service_pb2.GetTokenResponse, _abc.Awaitable[_token_service_pb2.GetTokenResponse]]:
-        """GetToken reads one token, its secret masked."""
+        """GetToken returns one token; its secret is masked."""
 
     @_abc_1.abstractmethod
     def ListTokens(
@@ -89,7 +89,7 @@ class TokenServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _token_service_pb2.ListTokensRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_token_service_pb2.ListTokensResponse, _abc.Awaitable[_token_service_pb2.ListTokensResponse]]:
-        """ListTokens pages through tokens, oldest first."""
+        """ListTokens returns a page of the tokens, oldest first."""
 
     @_abc_1.abstractmethod
     def UpdateToken(
@@ -97,7 +97,7 @@ class TokenServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _token_service_pb2.UpdateTokenRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_token_service_pb2.UpdateTokenResponse, _abc.Awaitable[_token_service_pb2.UpdateTokenResponse]]:
-        """UpdateToken changes the named fields."""
+        """UpdateToken changes the fields in update_mask."""
 
     @_abc_1.abstractmethod
     def RevokeToken(

@@ -26,36 +26,36 @@ class _StrategyEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Strategy.Val
     DESCRIPTOR: _descriptor.EnumDescriptor
     STRATEGY_UNSPECIFIED: _Strategy.ValueType  # 0
     STRATEGY_ROUND_ROBIN: _Strategy.ValueType  # 1
-    """STRATEGY_ROUND_ROBIN is each in turn; the default."""
+    """STRATEGY_ROUND_ROBIN takes each member in turn; it is the default."""
     STRATEGY_WEIGHTED_ROUND_ROBIN: _Strategy.ValueType  # 2
-    """STRATEGY_WEIGHTED_ROUND_ROBIN is each in proportion to its weight, spread evenly."""
+    """STRATEGY_WEIGHTED_ROUND_ROBIN takes each member in proportion to its weight, spread evenly."""
     STRATEGY_RANDOM: _Strategy.ValueType  # 3
-    """STRATEGY_RANDOM is any, in proportion to its weight."""
+    """STRATEGY_RANDOM takes a random member, in proportion to its weight."""
     STRATEGY_RESPONSE_AWARE: _Strategy.ValueType  # 4
-    """STRATEGY_RESPONSE_AWARE is the one with the least average duration x (calls under way + 1) / share of successes."""
+    """STRATEGY_RESPONSE_AWARE takes the member with the least average duration x (calls under way + 1) / share of successes."""
     STRATEGY_FAILOVER: _Strategy.ValueType  # 5
-    """STRATEGY_FAILOVER is the first, unless it is unavailable."""
+    """STRATEGY_FAILOVER takes the first member that is available."""
 
 class Strategy(_Strategy, metaclass=_StrategyEnumTypeWrapper):
-    """Strategy says how the next member is chosen."""
+    """Strategy is the rule by which the next member is chosen."""
 
 STRATEGY_UNSPECIFIED: Strategy.ValueType  # 0
 STRATEGY_ROUND_ROBIN: Strategy.ValueType  # 1
-"""STRATEGY_ROUND_ROBIN is each in turn; the default."""
+"""STRATEGY_ROUND_ROBIN takes each member in turn; it is the default."""
 STRATEGY_WEIGHTED_ROUND_ROBIN: Strategy.ValueType  # 2
-"""STRATEGY_WEIGHTED_ROUND_ROBIN is each in proportion to its weight, spread evenly."""
+"""STRATEGY_WEIGHTED_ROUND_ROBIN takes each member in proportion to its weight, spread evenly."""
 STRATEGY_RANDOM: Strategy.ValueType  # 3
-"""STRATEGY_RANDOM is any, in proportion to its weight."""
+"""STRATEGY_RANDOM takes a random member, in proportion to its weight."""
 STRATEGY_RESPONSE_AWARE: Strategy.ValueType  # 4
-"""STRATEGY_RESPONSE_AWARE is the one with the least average duration x (calls under way + 1) / share of successes."""
+"""STRATEGY_RESPONSE_AWARE takes the member with the least average duration x (calls under way + 1) / share of successes."""
 STRATEGY_FAILOVER: Strategy.ValueType  # 5
-"""STRATEGY_FAILOVER is the first, unless it is unavailable."""
+"""STRATEGY_FAILOVER takes the first member that is available."""
 Global___Strategy: _TypeAlias = Strategy  # noqa: Y015
 
 @_typing.final
 class Retry(_message.Message):
-    """Retry says how often, and when, a failed call is made again: after a transport error, 408, 429 or 5xx, before the
-    caller was answered.
+    """Retry sets how often, and when, a failed call is repeated: after a transport error, 408, 429 or 5xx, before the caller
+    got any of the answer.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -67,22 +67,22 @@ class Retry(_message.Message):
     ONLY_SAFE_FIELD_NUMBER: _builtins.int
     BUDGET_PERCENT_FIELD_NUMBER: _builtins.int
     attempts: _builtins.int
-    """attempts after the first; 2 if unset."""
+    """attempts is the number of calls after the first; unset means 2."""
     only_safe: _builtins.bool
-    """only_safe excludes requests that an upstream may have acted on."""
+    """only_safe true excludes requests that an upstream may have acted on."""
     budget_percent: _builtins.int
-    """budget_percent is the most that attempts after the first may be of recent requests; 20 if unset."""
+    """budget_percent is the largest share of recent requests, in percent, that may be repeated calls; unset means 20."""
     @_builtins.property
     def initial(self) -> _duration_pb2.Duration:
-        """initial is the longest wait before members that were tried are tried again; 500 ms if unset. It doubles each round."""
+        """initial is the longest wait before members are tried a second time; unset means 500 ms. It doubles with each round."""
 
     @_builtins.property
     def max(self) -> _duration_pb2.Duration:
-        """max is the longest wait of all; 8 s if unset."""
+        """max is the longest wait of any round; unset means 8 s."""
 
     @_builtins.property
     def total(self) -> _duration_pb2.Duration:
-        """total is how long after the request came a new attempt may begin; 60 s if unset."""
+        """total is the time after the request's arrival in which a new call may begin; unset means 60 s."""
 
     def __init__(
         self,
@@ -111,7 +111,7 @@ Global___Retry: _TypeAlias = Retry  # noqa: Y015
 
 @_typing.final
 class TrafficTimeouts(_message.Message):
-    """TrafficTimeouts of calls. Unset ones are the upstream's."""
+    """TrafficTimeouts are time limits of calls. For unset ones, the upstream's apply."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -147,7 +147,7 @@ Global___TrafficTimeouts: _TypeAlias = TrafficTimeouts  # noqa: Y015
 
 @_typing.final
 class TrafficPolicy(_message.Message):
-    """TrafficPolicy says how the members of a group, or the deployments of a model, are called."""
+    """TrafficPolicy sets how the members of a group, or the deployments of a model, are called."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -158,22 +158,22 @@ class TrafficPolicy(_message.Message):
     RETRY_FIELD_NUMBER: _builtins.int
     SESSION_HEADER_FIELD_NUMBER: _builtins.int
     strategy: Global___Strategy.ValueType
-    """strategy says how the next one is chosen; ROUND_ROBIN if unset."""
+    """strategy is the rule by which the next one is chosen; unset means ROUND_ROBIN."""
     user_agent: _builtins.str
-    """user_agent is sent instead of the caller's."""
+    """user_agent replaces the caller's user agent; empty leaves it."""
     session_header: _builtins.str
-    """session_header names a request header whose value pins a caller to a member while that is available."""
+    """session_header names a request header. Its value pins a caller to one member while that member is available."""
     @_builtins.property
     def keep_alive(self) -> _duration_pb2.Duration:
-        """keep_alive is the silence after which TCP probes a connection; 60 s if unset."""
+        """keep_alive is the silence after which TCP probes a connection; unset means 60 s."""
 
     @_builtins.property
     def timeouts(self) -> Global___TrafficTimeouts:
-        """timeouts of calls."""
+        """timeouts are the time limits of calls."""
 
     @_builtins.property
     def retry(self) -> Global___Retry:
-        """retry; if unset, a failed call goes once to each of up to two members that were not tried yet, at once."""
+        """retry sets when a failed call is repeated. Unset repeats it at once, at up to two members that were not tried yet."""
 
     def __init__(
         self,

@@ -30,26 +30,26 @@ class _ProviderEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Provider.Val
     DESCRIPTOR: _descriptor.EnumDescriptor
     PROVIDER_UNSPECIFIED: _Provider.ValueType  # 0
     PROVIDER_OPENAI: _Provider.ValueType  # 1
-    """PROVIDER_OPENAI is OpenAI, or a service that speaks its API with its headers."""
+    """PROVIDER_OPENAI is OpenAI, or a service with the same API and headers."""
     PROVIDER_AZURE: _Provider.ValueType  # 2
-    """PROVIDER_AZURE is Azure OpenAI: deployment in the path, api-version in the query, api-key header."""
+    """PROVIDER_AZURE is Azure OpenAI, with the deployment in the path, api-version in the query and the header api-key."""
     PROVIDER_ANTHROPIC: _Provider.ValueType  # 3
-    """PROVIDER_ANTHROPIC is Anthropic: x-api-key and anthropic-version headers."""
+    """PROVIDER_ANTHROPIC is Anthropic, with the headers x-api-key and anthropic-version."""
     PROVIDER_GENERIC: _Provider.ValueType  # 4
-    """PROVIDER_GENERIC is anything else over HTTP."""
+    """PROVIDER_GENERIC is any other HTTP server."""
 
 class Provider(_Provider, metaclass=_ProviderEnumTypeWrapper):
-    """Provider says how an upstream wants to be spoken to."""
+    """Provider is the API that an upstream speaks."""
 
 PROVIDER_UNSPECIFIED: Provider.ValueType  # 0
 PROVIDER_OPENAI: Provider.ValueType  # 1
-"""PROVIDER_OPENAI is OpenAI, or a service that speaks its API with its headers."""
+"""PROVIDER_OPENAI is OpenAI, or a service with the same API and headers."""
 PROVIDER_AZURE: Provider.ValueType  # 2
-"""PROVIDER_AZURE is Azure OpenAI: deployment in the path, api-version in the query, api-key header."""
+"""PROVIDER_AZURE is Azure OpenAI, with the deployment in the path, api-version in the query and the header api-key."""
 PROVIDER_ANTHROPIC: Provider.ValueType  # 3
-"""PROVIDER_ANTHROPIC is Anthropic: x-api-key and anthropic-version headers."""
+"""PROVIDER_ANTHROPIC is Anthropic, with the headers x-api-key and anthropic-version."""
 PROVIDER_GENERIC: Provider.ValueType  # 4
-"""PROVIDER_GENERIC is anything else over HTTP."""
+"""PROVIDER_GENERIC is any other HTTP server."""
 Global___Provider: _TypeAlias = Provider  # noqa: Y015
 
 class _AuthScheme:
@@ -62,24 +62,24 @@ class _AuthSchemeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AuthScheme
     AUTH_SCHEME_BEARER: _AuthScheme.ValueType  # 1
     """AUTH_SCHEME_BEARER sends Authorization: Bearer."""
     AUTH_SCHEME_BASIC: _AuthScheme.ValueType  # 2
-    """AUTH_SCHEME_BASIC sends Authorization: Basic of username and credential."""
+    """AUTH_SCHEME_BASIC sends Authorization: Basic with username and credential."""
     AUTH_SCHEME_HEADER: _AuthScheme.ValueType  # 3
-    """AUTH_SCHEME_HEADER sends the credential in the header auth_header."""
+    """AUTH_SCHEME_HEADER sends the credential in the header that auth_header names."""
     AUTH_SCHEME_NONE: _AuthScheme.ValueType  # 4
-    """AUTH_SCHEME_NONE sends none."""
+    """AUTH_SCHEME_NONE sends no credential."""
 
 class AuthScheme(_AuthScheme, metaclass=_AuthSchemeEnumTypeWrapper):
-    """AuthScheme says how the credential is presented to a generic upstream."""
+    """AuthScheme is the way in which the credential is sent to a generic upstream."""
 
 AUTH_SCHEME_UNSPECIFIED: AuthScheme.ValueType  # 0
 AUTH_SCHEME_BEARER: AuthScheme.ValueType  # 1
 """AUTH_SCHEME_BEARER sends Authorization: Bearer."""
 AUTH_SCHEME_BASIC: AuthScheme.ValueType  # 2
-"""AUTH_SCHEME_BASIC sends Authorization: Basic of username and credential."""
+"""AUTH_SCHEME_BASIC sends Authorization: Basic with username and credential."""
 AUTH_SCHEME_HEADER: AuthScheme.ValueType  # 3
-"""AUTH_SCHEME_HEADER sends the credential in the header auth_header."""
+"""AUTH_SCHEME_HEADER sends the credential in the header that auth_header names."""
 AUTH_SCHEME_NONE: AuthScheme.ValueType  # 4
-"""AUTH_SCHEME_NONE sends none."""
+"""AUTH_SCHEME_NONE sends no credential."""
 Global___AuthScheme: _TypeAlias = AuthScheme  # noqa: Y015
 
 class _HeaderAction:
@@ -90,27 +90,27 @@ class _HeaderActionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_HeaderAc
     DESCRIPTOR: _descriptor.EnumDescriptor
     HEADER_ACTION_UNSPECIFIED: _HeaderAction.ValueType  # 0
     HEADER_ACTION_INSERT: _HeaderAction.ValueType  # 1
-    """HEADER_ACTION_INSERT sets it if it is absent."""
+    """HEADER_ACTION_INSERT sets the header if it is absent."""
     HEADER_ACTION_REPLACE: _HeaderAction.ValueType  # 2
-    """HEADER_ACTION_REPLACE sets it, whatever it was."""
+    """HEADER_ACTION_REPLACE sets the header, in place of any former value."""
     HEADER_ACTION_REMOVE: _HeaderAction.ValueType  # 3
-    """HEADER_ACTION_REMOVE removes it."""
+    """HEADER_ACTION_REMOVE removes the header."""
 
 class HeaderAction(_HeaderAction, metaclass=_HeaderActionEnumTypeWrapper):
-    """HeaderAction says what is done to a header."""
+    """HeaderAction is the kind of a change to a header."""
 
 HEADER_ACTION_UNSPECIFIED: HeaderAction.ValueType  # 0
 HEADER_ACTION_INSERT: HeaderAction.ValueType  # 1
-"""HEADER_ACTION_INSERT sets it if it is absent."""
+"""HEADER_ACTION_INSERT sets the header if it is absent."""
 HEADER_ACTION_REPLACE: HeaderAction.ValueType  # 2
-"""HEADER_ACTION_REPLACE sets it, whatever it was."""
+"""HEADER_ACTION_REPLACE sets the header, in place of any former value."""
 HEADER_ACTION_REMOVE: HeaderAction.ValueType  # 3
-"""HEADER_ACTION_REMOVE removes it."""
+"""HEADER_ACTION_REMOVE removes the header."""
 Global___HeaderAction: _TypeAlias = HeaderAction  # noqa: Y015
 
 @_typing.final
 class Timeouts(_message.Message):
-    """Timeouts of the calls to an upstream. Unset ones are the gateway's defaults."""
+    """Timeouts are the time limits of calls to an upstream. For unset ones, the gateway's defaults apply."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -160,11 +160,11 @@ class HeaderOperation(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     VALUE_FIELD_NUMBER: _builtins.int
     action: Global___HeaderAction.ValueType
-    """action says what is done."""
+    """action is the kind of change."""
     name: _builtins.str
-    """name of the header."""
+    """name is the name of the header."""
     value: _builtins.str
-    """value to set; none with REMOVE. A credential belongs into api_key, which is kept secret; this is not."""
+    """value is the value to set; REMOVE takes none. It is not kept secret: put a credential into api_key."""
     def __init__(
         self,
         *,
@@ -182,7 +182,7 @@ Global___HeaderOperation: _TypeAlias = HeaderOperation  # noqa: Y015
 
 @_typing.final
 class Breaker(_message.Message):
-    """Breaker says when an upstream is left alone."""
+    """Breaker sets when an upstream gets no more calls because too many have failed."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -191,16 +191,16 @@ class Breaker(_message.Message):
     WINDOW_FIELD_NUMBER: _builtins.int
     MIN_CALLS_FIELD_NUMBER: _builtins.int
     threshold: _builtins.float
-    """threshold is the share of failed calls, 0.01 to 1, that opens it; 0.5 if unset."""
+    """threshold is the share of failed calls, 0.01 to 1, that opens the breaker; unset means 0.5."""
     min_calls: _builtins.int
-    """min_calls in the window before it may open; 10 if unset."""
+    """min_calls is the least number of calls in the window before the breaker may open; unset means 10."""
     @_builtins.property
     def cooldown(self) -> _duration_pb2.Duration:
-        """cooldown until one call at a time tries the upstream again; 30 s if unset."""
+        """cooldown is the time until one call at a time tries the upstream again; unset means 30 s."""
 
     @_builtins.property
     def window(self) -> _duration_pb2.Duration:
-        """window is how long ago calls count; 30 s if unset."""
+        """window is the time for which a call counts; unset means 30 s."""
 
     def __init__(
         self,
@@ -227,7 +227,7 @@ Global___Breaker: _TypeAlias = Breaker  # noqa: Y015
 
 @_typing.final
 class Probe(_message.Message):
-    """Probe asks an upstream at intervals how it is; an answer below 500 is a success."""
+    """Probe is a health check of an upstream at intervals; an answer with a status below 500 is a success."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -235,14 +235,14 @@ class Probe(_message.Message):
     INTERVAL_FIELD_NUMBER: _builtins.int
     TIMEOUT_FIELD_NUMBER: _builtins.int
     path: _builtins.str
-    """path below base_url that is read, such as /models."""
+    """path is the path below base_url that is requested, such as /models."""
     @_builtins.property
     def interval(self) -> _duration_pb2.Duration:
-        """interval between two; 10 s if unset."""
+        """interval is the time between two checks; unset means 10 s."""
 
     @_builtins.property
     def timeout(self) -> _duration_pb2.Duration:
-        """timeout of one; 5 s if unset."""
+        """timeout is the time limit of one check; unset means 5 s."""
 
     def __init__(
         self,
@@ -288,60 +288,60 @@ class Upstream(_message.Message):
     CA_CERTIFICATES_FIELD_NUMBER: _builtins.int
     PROXY_URL_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """name identifies it; it never changes."""
+    """name identifies the upstream and never changes."""
     provider: Global___Provider.ValueType
-    """provider says how it wants to be spoken to."""
+    """provider is the API that the upstream speaks."""
     base_url: _builtins.str
-    """base_url is what the request's path, less /v1, is appended to."""
+    """base_url is the URL to which the request's path, without /v1, is appended."""
     full_url: _builtins.str
-    """full_url is where every request goes, whatever its path."""
+    """full_url is the URL to which every request goes, whatever its path."""
     auth_scheme: Global___AuthScheme.ValueType
-    """auth_scheme says how the credential is presented."""
+    """auth_scheme is the way in which the credential is sent."""
     auth_header: _builtins.str
-    """auth_header is the header's name where auth_scheme is HEADER."""
+    """auth_header is the name of the header if auth_scheme is HEADER."""
     username: _builtins.str
-    """username goes with the credential where auth_scheme is BASIC."""
+    """username is the user name if auth_scheme is BASIC."""
     api_key: _builtins.str
     """api_key is the credential, masked."""
     organization: _builtins.str
-    """organization is sent to OpenAI as OpenAI-Organization."""
+    """organization is sent to OpenAI in the header OpenAI-Organization."""
     project: _builtins.str
-    """project is sent to OpenAI as OpenAI-Project."""
+    """project is sent to OpenAI in the header OpenAI-Project."""
     api_version: _builtins.str
     """api_version is Azure's api-version, or Anthropic's anthropic-version for callers that send none."""
     is_active: _builtins.bool
     """is_active is false while the upstream takes no traffic."""
     is_default: _builtins.bool
-    """is_default says that requests naming no model go here; at most one upstream is the default."""
+    """is_default is true for the upstream of requests that name no model; at most one upstream is the default."""
     etag: _builtins.str
-    """etag changes with every edit; give it back with an update to be told of concurrent ones."""
+    """etag changes with every edit. An update that gives it fails if the upstream was changed meanwhile."""
     ca_certificates: _builtins.str
-    """ca_certificates are the authorities, PEM, to trust instead of the system's."""
+    """ca_certificates are the authorities to trust instead of the system's, as PEM."""
     proxy_url: _builtins.str
-    """proxy_url is the outbound proxy to reach it through, its password masked."""
+    """proxy_url is the URL of the outbound proxy; its password is masked."""
     @_builtins.property
     def timeouts(self) -> Global___Timeouts:
-        """timeouts of the calls to it."""
+        """timeouts are the time limits of calls to the upstream."""
 
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp:
-        """created_at is when it was added."""
+        """created_at is the time when the upstream was added."""
 
     @_builtins.property
     def updated_at(self) -> _timestamp_pb2.Timestamp:
-        """updated_at is when it was last changed."""
+        """updated_at is the time of the last change."""
 
     @_builtins.property
     def header_operations(self) -> _containers.RepeatedCompositeFieldContainer[Global___HeaderOperation]:
-        """header_operations change the headers of every request, in order."""
+        """header_operations are the changes to the headers of every request, in order."""
 
     @_builtins.property
     def breaker(self) -> Global___Breaker:
-        """breaker says when it is left alone."""
+        """breaker sets when the upstream gets no more calls."""
 
     @_builtins.property
     def probe(self) -> Global___Probe:
-        """probe asks it how it is; none if unset."""
+        """probe is the health check of the upstream; unset means none."""
 
     def __init__(
         self,
@@ -403,52 +403,50 @@ class CreateUpstreamRequest(_message.Message):
     CA_CERTIFICATES_FIELD_NUMBER: _builtins.int
     PROXY_URL_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """name identifies it: letters, digits, dot, dash and underscore."""
+    """name identifies the upstream; it has letters, digits, dots, dashes and underscores."""
     provider: Global___Provider.ValueType
-    """provider says how it wants to be spoken to."""
+    """provider is the API that the upstream speaks."""
     base_url: _builtins.str
-    """base_url is what the request's path, less /v1, is appended to; OpenAI and Anthropic have defaults."""
+    """base_url is the URL to which the request's path, without /v1, is appended; OpenAI and Anthropic have defaults."""
     full_url: _builtins.str
-    """full_url is where every request goes, whatever its path; PROVIDER_GENERIC only."""
+    """full_url is the URL to which every request goes, whatever its path; PROVIDER_GENERIC only."""
     auth_scheme: Global___AuthScheme.ValueType
-    """auth_scheme is for PROVIDER_GENERIC: bearer if unset and an api_key is given, else none."""
+    """auth_scheme is for PROVIDER_GENERIC: how the credential is sent. Unset means BEARER with an api_key, else NONE."""
     auth_header: _builtins.str
-    """auth_header is the header's name where auth_scheme is HEADER."""
+    """auth_header is the name of the header if auth_scheme is HEADER."""
     username: _builtins.str
-    """username goes with the credential where auth_scheme is BASIC."""
+    """username is the user name if auth_scheme is BASIC."""
     api_key: _builtins.str
     """api_key is the credential."""
     organization: _builtins.str
-    """organization is sent to OpenAI as OpenAI-Organization."""
+    """organization is sent to OpenAI in the header OpenAI-Organization."""
     project: _builtins.str
-    """project is sent to OpenAI as OpenAI-Project."""
+    """project is sent to OpenAI in the header OpenAI-Project."""
     api_version: _builtins.str
     """api_version is Azure's api-version, or Anthropic's anthropic-version for callers that send none."""
     is_default: _builtins.bool
-    """is_default makes requests naming no model go here, instead of to the present default."""
+    """is_default true sends requests that name no model to this upstream, instead of to the present default."""
     is_active: _builtins.bool
-    """is_active false adds it without giving it traffic."""
+    """is_active false adds the upstream without traffic; unset means true."""
     ca_certificates: _builtins.str
-    """ca_certificates are the authorities, PEM, to trust instead of the system's."""
+    """ca_certificates are the authorities to trust instead of the system's, as PEM."""
     proxy_url: _builtins.str
-    """proxy_url is the outbound proxy to reach it through: http or https, with user name and password if it wants
-    them.
-    """
+    """proxy_url is the URL of the outbound proxy: http or https, with user name and password if the proxy requires them."""
     @_builtins.property
     def timeouts(self) -> Global___Timeouts:
-        """timeouts of the calls to it."""
+        """timeouts are the time limits of calls to the upstream."""
 
     @_builtins.property
     def header_operations(self) -> _containers.RepeatedCompositeFieldContainer[Global___HeaderOperation]:
-        """header_operations change the headers of every request, in order."""
+        """header_operations are the changes to the headers of every request, in order."""
 
     @_builtins.property
     def breaker(self) -> Global___Breaker:
-        """breaker says when it is left alone."""
+        """breaker sets when the upstream gets no more calls."""
 
     @_builtins.property
     def probe(self) -> Global___Probe:
-        """probe asks it how it is; none if unset."""
+        """probe is the health check of the upstream; unset means none."""
 
     def __init__(
         self,
@@ -492,7 +490,7 @@ class CreateUpstreamResponse(_message.Message):
     UPSTREAM_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def upstream(self) -> Global___Upstream:
-        """upstream is the new one."""
+        """upstream is the new upstream."""
 
     def __init__(
         self,
@@ -515,7 +513,7 @@ class GetUpstreamRequest(_message.Message):
 
     NAME_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """name of the upstream."""
+    """name is the name of the upstream."""
     def __init__(
         self,
         *,
@@ -538,7 +536,7 @@ class GetUpstreamResponse(_message.Message):
     UPSTREAM_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def upstream(self) -> Global___Upstream:
-        """upstream is the one asked for."""
+        """upstream is the upstream with that name."""
 
     def __init__(
         self,
@@ -562,9 +560,9 @@ class ListUpstreamsRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
-    """page_size is the most upstreams to return; 100 if 0."""
+    """page_size is the largest number of upstreams to return; 0 means 100."""
     page_token: _builtins.str
-    """page_token is the next_page_token of the page before."""
+    """page_token is the next_page_token of the previous page; it is empty for the first page."""
     def __init__(
         self,
         *,
@@ -588,10 +586,10 @@ class ListUpstreamsResponse(_message.Message):
     UPSTREAMS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """next_page_token asks for the next page; empty on the last. Over REST it is the header x-next-page-token."""
+    """next_page_token is the page_token of the next page; empty on the last. Over REST it is the header x-next-page-token."""
     @_builtins.property
     def upstreams(self) -> _containers.RepeatedCompositeFieldContainer[Global___Upstream]:
-        """upstreams of this page."""
+        """upstreams are the upstreams on this page."""
 
     def __init__(
         self,
@@ -635,58 +633,58 @@ class UpdateUpstreamRequest(_message.Message):
     CA_CERTIFICATES_FIELD_NUMBER: _builtins.int
     PROXY_URL_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """name of the upstream."""
+    """name is the name of the upstream."""
     provider: Global___Provider.ValueType
-    """provider says how it wants to be spoken to."""
+    """provider is the API that the upstream speaks."""
     base_url: _builtins.str
-    """base_url is what the request's path, less /v1, is appended to."""
+    """base_url is the URL to which the request's path, without /v1, is appended."""
     full_url: _builtins.str
-    """full_url is where every request goes, whatever its path; PROVIDER_GENERIC only."""
+    """full_url is the URL to which every request goes, whatever its path; PROVIDER_GENERIC only."""
     auth_scheme: Global___AuthScheme.ValueType
-    """auth_scheme says how the credential is presented."""
+    """auth_scheme is the way in which the credential is sent."""
     auth_header: _builtins.str
-    """auth_header is the header's name where auth_scheme is HEADER."""
+    """auth_header is the name of the header if auth_scheme is HEADER."""
     username: _builtins.str
-    """username goes with the credential where auth_scheme is BASIC."""
+    """username is the user name if auth_scheme is BASIC."""
     api_key: _builtins.str
     """api_key replaces the credential; empty removes it."""
     organization: _builtins.str
-    """organization is sent to OpenAI as OpenAI-Organization."""
+    """organization is sent to OpenAI in the header OpenAI-Organization."""
     project: _builtins.str
-    """project is sent to OpenAI as OpenAI-Project."""
+    """project is sent to OpenAI in the header OpenAI-Project."""
     api_version: _builtins.str
     """api_version is Azure's api-version, or Anthropic's anthropic-version for callers that send none."""
     is_active: _builtins.bool
-    """is_active takes the upstream out of traffic or back in."""
+    """is_active false takes the upstream out of traffic; true puts it back."""
     is_default: _builtins.bool
-    """is_default makes requests naming no model go here, instead of to the present default."""
+    """is_default true sends requests that name no model to this upstream, instead of to the present default."""
     etag: _builtins.str
-    """etag, if given, must be the upstream's current one. Over REST the header If-Match says the same."""
+    """etag, if set, must be the upstream's current etag; otherwise the call fails. Over REST, the header If-Match can give it."""
     ca_certificates: _builtins.str
-    """ca_certificates are the authorities, PEM, to trust instead of the system's; empty removes them."""
+    """ca_certificates are the authorities to trust instead of the system's, as PEM; empty removes them."""
     proxy_url: _builtins.str
-    """proxy_url is the outbound proxy to reach it through: http or https, with user name and password if it wants
-    them; empty removes it.
+    """proxy_url is the URL of the outbound proxy: http or https, with user name and password if the proxy requires them;
+    empty removes it.
     """
     @_builtins.property
     def timeouts(self) -> Global___Timeouts:
-        """timeouts of the calls to it; they are replaced as a whole."""
+        """timeouts replace all time limits of calls to the upstream."""
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """update_mask names the fields to change; if empty, those that are set."""
+        """update_mask names the fields to change. If it is empty, the fields that are set are changed."""
 
     @_builtins.property
     def header_operations(self) -> _containers.RepeatedCompositeFieldContainer[Global___HeaderOperation]:
-        """header_operations change the headers of every request, in order; they are replaced as a whole."""
+        """header_operations replace all changes to the headers of every request."""
 
     @_builtins.property
     def breaker(self) -> Global___Breaker:
-        """breaker says when it is left alone; it is replaced as a whole."""
+        """breaker replaces all settings of the breaker."""
 
     @_builtins.property
     def probe(self) -> Global___Probe:
-        """probe asks it how it is; named in update_mask but unset: none."""
+        """probe is the health check of the upstream. If update_mask names it and it is unset, the check is removed."""
 
     def __init__(
         self,
@@ -785,7 +783,7 @@ class UpdateUpstreamResponse(_message.Message):
     UPSTREAM_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def upstream(self) -> Global___Upstream:
-        """upstream as it is now."""
+        """upstream is the upstream after the change."""
 
     def __init__(
         self,
@@ -809,9 +807,9 @@ class DeleteUpstreamRequest(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """name of the upstream."""
+    """name is the name of the upstream."""
     etag: _builtins.str
-    """etag, if given, must be the upstream's current one."""
+    """etag, if set, must be the upstream's current etag; otherwise the call fails."""
     def __init__(
         self,
         *,

@@ -74,28 +74,28 @@ class UpstreamServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetUpstream(self, request, context):
-        """GetUpstream reads one upstream, its credential masked.
+        """GetUpstream returns one upstream; its credential is masked.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListUpstreams(self, request, context):
-        """ListUpstreams pages through upstreams by name.
+        """ListUpstreams returns a page of the upstreams, sorted by name.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UpdateUpstream(self, request, context):
-        """UpdateUpstream changes the named fields.
+        """UpdateUpstream changes the fields in update_mask.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteUpstream(self, request, context):
-        """DeleteUpstream removes an upstream; refused, naming the users, while a model or a group uses it.
+        """DeleteUpstream removes an upstream. It fails, and names the users, while a model or a group uses the upstream.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

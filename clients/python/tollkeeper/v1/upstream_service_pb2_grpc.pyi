@@ -36,13 +36,13 @@ class UpstreamServiceStub:
     CreateUpstream: _grpc.UnaryUnaryMultiCallable[_upstream_service_pb2.CreateUpstreamRequest, _upstream_service_pb2.CreateUpstreamResponse]
     """CreateUpstream adds an upstream."""
     GetUpstream: _grpc.UnaryUnaryMultiCallable[_upstream_service_pb2.GetUpstreamRequest, _upstream_service_pb2.GetUpstreamResponse]
-    """GetUpstream reads one upstream, its credential masked."""
+    """GetUpstream returns one upstream; its credential is masked."""
     ListUpstreams: _grpc.UnaryUnaryMultiCallable[_upstream_service_pb2.ListUpstreamsRequest, _upstream_service_pb2.ListUpstreamsResponse]
-    """ListUpstreams pages through upstreams by name."""
+    """ListUpstreams returns a page of the upstreams, sorted by name."""
     UpdateUpstream: _grpc.UnaryUnaryMultiCallable[_upstream_service_pb2.UpdateUpstreamRequest, _upstream_service_pb2.UpdateUpstreamResponse]
-    """UpdateUpstream changes the named fields."""
+    """UpdateUpstream changes the fields in update_mask."""
     DeleteUpstream: _grpc.UnaryUnaryMultiCallable[_upstream_service_pb2.DeleteUpstreamRequest, _upstream_service_pb2.DeleteUpstreamResponse]
-    """DeleteUpstream removes an upstream; refused, naming the users, while a model or a group uses it."""
+    """DeleteUpstream removes an upstream. It fails, and names the users, while a model or a group uses the upstream."""
 
 @_typing.type_check_only
 class UpstreamServiceAsyncStub(UpstreamServiceStub):
@@ -52,13 +52,13 @@ class UpstreamServiceAsyncStub(UpstreamServiceStub):
     CreateUpstream: _aio.UnaryUnaryMultiCallable[_upstream_service_pb2.CreateUpstreamRequest, _upstream_service_pb2.CreateUpstreamResponse]  # type: ignore[assignment]
     """CreateUpstream adds an upstream."""
     GetUpstream: _aio.UnaryUnaryMultiCallable[_upstream_service_pb2.GetUpstreamRequest, _upstream_service_pb2.GetUpstreamResponse]  # type: ignore[assignment]
-    """GetUpstream reads one upstream, its credential masked."""
+    """GetUpstream returns one upstream; its credential is masked."""
     ListUpstreams: _aio.UnaryUnaryMultiCallable[_upstream_service_pb2.ListUpstreamsRequest, _upstream_service_pb2.ListUpstreamsResponse]  # type: ignore[assignment]
-    """ListUpstreams pages through upstreams by name."""
+    """ListUpstreams returns a page of the upstreams, sorted by name."""
     UpdateUpstream: _aio.UnaryUnaryMultiCallable[_upstream_service_pb2.UpdateUpstreamRequest, _upstream_service_pb2.UpdateUpstreamResponse]  # type: ignore[assignment]
-    """UpdateUpstream changes the named fields."""
+    """UpdateUpstream changes the fields in update_mask."""
     DeleteUpstream: _aio.UnaryUnaryMultiCallable[_upstream_service_pb2.DeleteUpstreamRequest, _upstream_service_pb2.DeleteUpstreamResponse]  # type: ignore[assignment]
-    """DeleteUpstream removes an upstream; refused, naming the users, while a model or a group uses it."""
+    """DeleteUpstream removes an upstream. It fails, and names the users, while a model or a group uses the upstream."""
 
 class UpstreamServiceServicer(metaclass=_abc_1.ABCMeta):
     """UpstreamService manages upstreams: the provider endpoints that requests are forwarded to, with their credentials."""
@@ -77,7 +77,7 @@ class UpstreamServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _upstream_service_pb2.GetUpstreamRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_upstream_service_pb2.GetUpstreamResponse, _abc.Awaitable[_upstream_service_pb2.GetUpstreamResponse]]:
-        """GetUpstream reads one upstream, its credential masked."""
+        """GetUpstream returns one upstream; its credential is masked."""
 
     @_abc_1.abstractmethod
     def ListUpstreams(
@@ -85,7 +85,7 @@ class UpstreamServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _upstream_service_pb2.ListUpstreamsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_upstream_service_pb2.ListUpstreamsResponse, _abc.Awaitable[_upstream_service_pb2.ListUpstreamsResponse]]:
-        """ListUpstreams pages through upstreams by name."""
+        """ListUpstreams returns a page of the upstreams, sorted by name."""
 
     @_abc_1.abstractmethod
     def UpdateUpstream(
@@ -93,7 +93,7 @@ class UpstreamServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _upstream_service_pb2.UpdateUpstreamRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_upstream_service_pb2.UpdateUpstreamResponse, _abc.Awaitable[_upstream_service_pb2.UpdateUpstreamResponse]]:
-        """UpdateUpstream changes the named fields."""
+        """UpdateUpstream changes the fields in update_mask."""
 
     @_abc_1.abstractmethod
     def DeleteUpstream(
@@ -101,6 +101,6 @@ class UpstreamServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _upstream_service_pb2.DeleteUpstreamRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_upstream_service_pb2.DeleteUpstreamResponse, _abc.Awaitable[_upstream_service_pb2.DeleteUpstreamResponse]]:
-        """DeleteUpstream removes an upstream; refused, naming the users, while a model or a group uses it."""
+        """DeleteUpstream removes an upstream. It fails, and names the users, while a model or a group uses the upstream."""
 
 def add_UpstreamServiceServicer_to_server(servicer: UpstreamServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

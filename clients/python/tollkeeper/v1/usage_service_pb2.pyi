@@ -28,20 +28,20 @@ class _ConfidenceEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Confidence
     DESCRIPTOR: _descriptor.EnumDescriptor
     CONFIDENCE_UNSPECIFIED: _Confidence.ValueType  # 0
     CONFIDENCE_EXACT: _Confidence.ValueType  # 1
-    """CONFIDENCE_EXACT: the upstream said so."""
+    """CONFIDENCE_EXACT: the counts are the upstream's own."""
     CONFIDENCE_ESTIMATED: _Confidence.ValueType  # 2
-    """CONFIDENCE_ESTIMATED: counted from what passed, because the upstream's own count never came."""
+    """CONFIDENCE_ESTIMATED: the counts are estimated from the bytes that passed, because the upstream sent none."""
     CONFIDENCE_NONE: _Confidence.ValueType  # 3
     """CONFIDENCE_NONE: nothing was consumed, or the endpoint does not count tokens."""
 
 class Confidence(_Confidence, metaclass=_ConfidenceEnumTypeWrapper):
-    """Confidence says how sure a token count is."""
+    """Confidence is the origin of token counts."""
 
 CONFIDENCE_UNSPECIFIED: Confidence.ValueType  # 0
 CONFIDENCE_EXACT: Confidence.ValueType  # 1
-"""CONFIDENCE_EXACT: the upstream said so."""
+"""CONFIDENCE_EXACT: the counts are the upstream's own."""
 CONFIDENCE_ESTIMATED: Confidence.ValueType  # 2
-"""CONFIDENCE_ESTIMATED: counted from what passed, because the upstream's own count never came."""
+"""CONFIDENCE_ESTIMATED: the counts are estimated from the bytes that passed, because the upstream sent none."""
 CONFIDENCE_NONE: Confidence.ValueType  # 3
 """CONFIDENCE_NONE: nothing was consumed, or the endpoint does not count tokens."""
 Global___Confidence: _TypeAlias = Confidence  # noqa: Y015
@@ -67,7 +67,7 @@ class _UsageGroupEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_UsageGroup
     """USAGE_GROUP_HOUR groups by UTC hour."""
 
 class UsageGroup(_UsageGroup, metaclass=_UsageGroupEnumTypeWrapper):
-    """UsageGroup is a field to group sums by."""
+    """UsageGroup is a field by which sums are grouped."""
 
 USAGE_GROUP_UNSPECIFIED: UsageGroup.ValueType  # 0
 USAGE_GROUP_PROJECT: UsageGroup.ValueType  # 1
@@ -86,7 +86,7 @@ Global___UsageGroup: _TypeAlias = UsageGroup  # noqa: Y015
 
 @_typing.final
 class UsageEvent(_message.Message):
-    """UsageEvent is what one request used."""
+    """UsageEvent is one request and its consumption."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -116,25 +116,25 @@ class UsageEvent(_message.Message):
     id: _builtins.str
     """id is assigned by the gateway: "req_" and 26 letters and digits that sort by time."""
     request_id: _builtins.str
-    """request_id is what the caller was answered as x-request-id."""
+    """request_id is the x-request-id of the answer."""
     project_id: _builtins.str
-    """project_id of the caller's project."""
+    """project_id is the id of the caller's project."""
     token_id: _builtins.str
-    """token_id of the caller's token."""
+    """token_id is the id of the caller's token."""
     model_asked: _builtins.str
-    """model_asked is the name in the request; empty if it named none."""
+    """model_asked is the model name in the request; it is empty if there was none."""
     model_served: _builtins.str
-    """model_served is the configured model that it resolved to."""
+    """model_served is the configured model that served the request."""
     upstream: _builtins.str
-    """upstream that was called; empty if none was."""
+    """upstream is the name of the upstream that was called; it is empty if none was."""
     endpoint: _builtins.str
     """endpoint is the kind of endpoint, such as chat_completions."""
     status: _builtins.int
     """status is the HTTP status; 499 if the caller left before the end."""
     error_code: _builtins.str
-    """error_code is the gateway's own error, such as upstream_timeout; empty if it raised none."""
+    """error_code is the code of the gateway's own error, such as upstream_timeout; it is empty if there was none."""
     streamed: _builtins.bool
-    """streamed says that the answer was an event stream."""
+    """streamed is true if the answer was an event stream."""
     prompt_tokens: _builtins.int
     """prompt_tokens include cached_tokens."""
     completion_tokens: _builtins.int
@@ -146,20 +146,20 @@ class UsageEvent(_message.Message):
     audio_milliseconds: _builtins.int
     """audio_milliseconds is the length of audio billed by duration."""
     images: _builtins.int
-    """images is how many images were made."""
+    """images is the number of images that were made."""
     confidence: Global___Confidence.ValueType
-    """confidence says how sure the counts are."""
+    """confidence is the origin of the counts."""
     first_byte_microseconds: _builtins.int
-    """first_byte_microseconds is the time to the answer's first byte; 0 if none came."""
+    """first_byte_microseconds is the time to the answer's first byte; it is 0 if there was none."""
     duration_microseconds: _builtins.int
     """duration_microseconds is the time to the answer's end."""
     request_bytes: _builtins.int
     """request_bytes is the size of the request's body."""
     response_bytes: _builtins.int
-    """response_bytes is the size of the body that was answered."""
+    """response_bytes is the size of the answer's body."""
     @_builtins.property
     def started_at(self) -> _timestamp_pb2.Timestamp:
-        """started_at is when the request arrived."""
+        """started_at is the time when the request arrived."""
 
     def __init__(
         self,
@@ -212,26 +212,26 @@ class ListUsageEventsRequest(_message.Message):
     START_TIME_FIELD_NUMBER: _builtins.int
     END_TIME_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
-    """page_size is the most events to return; 100 if 0."""
+    """page_size is the largest number of events to return; 0 means 100."""
     page_token: _builtins.str
-    """page_token is the next_page_token of the page before."""
+    """page_token is the next_page_token of the previous page; it is empty for the first page."""
     project_id: _builtins.str
-    """project_id leaves out other projects."""
+    """project_id leaves out the events of other projects."""
     token_id: _builtins.str
-    """token_id leaves out other tokens."""
+    """token_id leaves out the events of other tokens."""
     model: _builtins.str
-    """model leaves out other models, by the name served."""
+    """model leaves out events with another model_served."""
     upstream: _builtins.str
-    """upstream leaves out other upstreams."""
+    """upstream leaves out the events of other upstreams."""
     request_id: _builtins.str
-    """request_id leaves out other requests."""
+    """request_id leaves out events with another request_id."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
-        """start_time is the earliest start, inclusive."""
+        """start_time is the earliest started_at, inclusive."""
 
     @_builtins.property
     def end_time(self) -> _timestamp_pb2.Timestamp:
-        """end_time is the latest start, exclusive."""
+        """end_time is the latest started_at, exclusive."""
 
     def __init__(
         self,
@@ -263,10 +263,10 @@ class ListUsageEventsResponse(_message.Message):
     EVENTS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """next_page_token asks for the next page; empty on the last. Over REST it is the header x-next-page-token."""
+    """next_page_token is the page_token of the next page; empty on the last. Over REST it is the header x-next-page-token."""
     @_builtins.property
     def events(self) -> _containers.RepeatedCompositeFieldContainer[Global___UsageEvent]:
-        """events of this page."""
+        """events are the events on this page."""
 
     def __init__(
         self,
@@ -296,24 +296,24 @@ class SummarizeUsageRequest(_message.Message):
     START_TIME_FIELD_NUMBER: _builtins.int
     END_TIME_FIELD_NUMBER: _builtins.int
     project_id: _builtins.str
-    """project_id leaves out other projects."""
+    """project_id leaves out the events of other projects."""
     token_id: _builtins.str
-    """token_id leaves out other tokens."""
+    """token_id leaves out the events of other tokens."""
     model: _builtins.str
-    """model leaves out other models, by the name served."""
+    """model leaves out events with another model_served."""
     upstream: _builtins.str
-    """upstream leaves out other upstreams."""
+    """upstream leaves out the events of other upstreams."""
     @_builtins.property
     def group_by(self) -> _containers.RepeatedScalarFieldContainer[Global___UsageGroup.ValueType]:
-        """group_by are the fields to group by; one row for everything if empty."""
+        """group_by are the fields by which sums are grouped; if it is empty, there is one row for all events."""
 
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
-        """start_time is the earliest start, inclusive."""
+        """start_time is the earliest started_at, inclusive."""
 
     @_builtins.property
     def end_time(self) -> _timestamp_pb2.Timestamp:
-        """end_time is the latest start, exclusive."""
+        """end_time is the latest started_at, exclusive."""
 
     def __init__(
         self,
@@ -336,7 +336,7 @@ Global___SummarizeUsageRequest: _TypeAlias = SummarizeUsageRequest  # noqa: Y015
 
 @_typing.final
 class UsageRow(_message.Message):
-    """UsageRow is the sum over one group. Fields that were not grouped by are unset."""
+    """UsageRow is the sums of one group. Fields that the sums are not grouped by are unset."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -355,19 +355,19 @@ class UsageRow(_message.Message):
     AUDIO_MILLISECONDS_FIELD_NUMBER: _builtins.int
     IMAGES_FIELD_NUMBER: _builtins.int
     project_id: _builtins.str
-    """project_id of the group."""
+    """project_id is the project of the group."""
     token_id: _builtins.str
-    """token_id of the group."""
+    """token_id is the token of the group."""
     model: _builtins.str
-    """model of the group."""
+    """model is the model_served of the group."""
     upstream: _builtins.str
-    """upstream of the group."""
+    """upstream is the upstream of the group."""
     requests: _builtins.int
-    """requests is how many events were summed."""
+    """requests is the number of events in the group."""
     failed_requests: _builtins.int
-    """failed_requests is how many of them ended with a status of 400 or more."""
+    """failed_requests is the number of these events with a status of 400 or more."""
     estimated_requests: _builtins.int
-    """estimated_requests is how many of them have estimated counts."""
+    """estimated_requests is the number of these events with estimated counts."""
     prompt_tokens: _builtins.int
     """prompt_tokens include cached_tokens."""
     completion_tokens: _builtins.int
@@ -379,7 +379,7 @@ class UsageRow(_message.Message):
     audio_milliseconds: _builtins.int
     """audio_milliseconds is the length of audio billed by duration."""
     images: _builtins.int
-    """images is how many images were made."""
+    """images is the number of images that were made."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
         """start_time is the beginning of the group's hour or day."""
@@ -419,7 +419,7 @@ class SummarizeUsageResponse(_message.Message):
     ROWS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def rows(self) -> _containers.RepeatedCompositeFieldContainer[Global___UsageRow]:
-        """rows, in the order of their groups; at most 10,000."""
+        """rows are the sums, in the order of their groups; there are at most 10,000."""
 
     def __init__(
         self,

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class UsageServiceStub:
-    """UsageService reads what passed through the data plane: one event a request, and sums of them.
+    """UsageService reads usage: one event for each request to the data plane, and sums of events.
     """
 
     def __init__(self, channel):
@@ -48,18 +48,18 @@ class UsageServiceStub:
 
 
 class UsageServiceServicer:
-    """UsageService reads what passed through the data plane: one event a request, and sums of them.
+    """UsageService reads usage: one event for each request to the data plane, and sums of events.
     """
 
     def ListUsageEvents(self, request, context):
-        """ListUsageEvents pages through events, newest first.
+        """ListUsageEvents returns a page of the events, newest first.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def SummarizeUsage(self, request, context):
-        """SummarizeUsage sums events, grouped as asked.
+        """SummarizeUsage returns the sums of events by group.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -87,7 +87,7 @@ def add_UsageServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class UsageService:
-    """UsageService reads what passed through the data plane: one event a request, and sums of them.
+    """UsageService reads usage: one event for each request to the data plane, and sums of events.
     """
 
     @staticmethod

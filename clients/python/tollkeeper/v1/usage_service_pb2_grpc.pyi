@@ -27,29 +27,29 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class UsageServiceStub:
-    """UsageService reads what passed through the data plane: one event a request, and sums of them."""
+    """UsageService reads usage: one event for each request to the data plane, and sums of events."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> UsageServiceAsyncStub: ...
     ListUsageEvents: _grpc.UnaryUnaryMultiCallable[_usage_service_pb2.ListUsageEventsRequest, _usage_service_pb2.ListUsageEventsResponse]
-    """ListUsageEvents pages through events, newest first."""
+    """ListUsageEvents returns a page of the events, newest first."""
     SummarizeUsage: _grpc.UnaryUnaryMultiCallable[_usage_service_pb2.SummarizeUsageRequest, _usage_service_pb2.SummarizeUsageResponse]
-    """SummarizeUsage sums events, grouped as asked."""
+    """SummarizeUsage returns the sums of events by group."""
 
 @_typing.type_check_only
 class UsageServiceAsyncStub(UsageServiceStub):
-    """UsageService reads what passed through the data plane: one event a request, and sums of them."""
+    """UsageService reads usage: one event for each request to the data plane, and sums of events."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListUsageEvents: _aio.UnaryUnaryMultiCallable[_usage_service_pb2.ListUsageEventsRequest, _usage_service_pb2.ListUsageEventsResponse]  # type: ignore[assignment]
-    """ListUsageEvents pages through events, newest first."""
+    """ListUsageEvents returns a page of the events, newest first."""
     SummarizeUsage: _aio.UnaryUnaryMultiCallable[_usage_service_pb2.SummarizeUsageRequest, _usage_service_pb2.SummarizeUsageResponse]  # type: ignore[assignment]
-    """SummarizeUsage sums events, grouped as asked."""
+    """SummarizeUsage returns the sums of events by group."""
 
 class UsageServiceServicer(metaclass=_abc_1.ABCMeta):
-    """UsageService reads what passed through the data plane: one event a request, and sums of them."""
+    """UsageService reads usage: one event for each request to the data plane, and sums of events."""
 
     @_abc_1.abstractmethod
     def ListUsageEvents(
@@ -57,7 +57,7 @@ class UsageServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _usage_service_pb2.ListUsageEventsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_usage_service_pb2.ListUsageEventsResponse, _abc.Awaitable[_usage_service_pb2.ListUsageEventsResponse]]:
-        """ListUsageEvents pages through events, newest first."""
+        """ListUsageEvents returns a page of the events, newest first."""
 
     @_abc_1.abstractmethod
     def SummarizeUsage(
@@ -65,6 +65,6 @@ class UsageServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _usage_service_pb2.SummarizeUsageRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_usage_service_pb2.SummarizeUsageResponse, _abc.Awaitable[_usage_service_pb2.SummarizeUsageResponse]]:
-        """SummarizeUsage sums events, grouped as asked."""
+        """SummarizeUsage returns the sums of events by group."""
 
 def add_UsageServiceServicer_to_server(servicer: UsageServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

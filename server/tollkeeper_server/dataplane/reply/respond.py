@@ -8,7 +8,7 @@ import msgspec
 from tollkeeper_server.dataplane.exchange import Exchange
 from tollkeeper_server.dataplane.headers import framed_twice
 from tollkeeper_server.dataplane.request.body import discard_body
-from tollkeeper_server.errors import Reason, Retry, TollkeeperError
+from tollkeeper_server.errors import Reason, ShouldRetry, TollkeeperError
 from tollkeeper_server.snapshot.model import Header
 
 
@@ -17,8 +17,8 @@ async def send_error(exchange: Exchange, error: TollkeeperError) -> None:
     outcome = error.outcome
     exchange.error_code = str(error.reason)
     headers: list[Header] = []
-    if outcome.retry is not Retry.UNSAID:
-        headers.append((b"x-should-retry", outcome.retry.value.encode()))
+    if outcome.should_retry is not ShouldRetry.UNSTATED:
+        headers.append((b"x-should-retry", outcome.should_retry.value.encode()))
     if error.retry_after is not None:
         headers.append((b"retry-after", str(error.retry_after).encode()))
     if error.reason is Reason.INVALID_API_KEY:

@@ -1,1 +1,1 @@
-"""`/metrics`."""
+"""`/metrics`, for Prometheus."""

@@ -1,6 +1,6 @@
-"""`/metrics`: what telemetry/metrics.py counts, and what is read on the spot, in Prometheus's formats.
+"""`/metrics`: the counters of telemetry/metrics.py and the gauges, in Prometheus's formats.
 
-Names and labels are listed in the README.
+The README lists names and labels.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ _END = b"# EOF\n"
 
 
 class Exposition:
-    """Answers scrapes. The event loop goes on between slices of a scrape, each about a millisecond's work."""
+    """Answers scrapes, in slices of about a millisecond between which the event loop serves others."""
 
     def __init__(
         self,
@@ -38,7 +38,7 @@ class Exposition:
         *,
         llmproxy_names: bool = False,
     ) -> None:
-        """`gauges` is asked at every scrape; `llmproxy_names` adds the families of llmproxy.py."""
+        """Call `gauges` at every scrape. `llmproxy_names` adds the families of llmproxy.py."""
         self._metrics = metrics
         self._gauges = gauges
         self._version = version
@@ -49,14 +49,14 @@ class Exposition:
         GCCollector(registry=self._process)
 
     async def answer(self, accept: str) -> Response:
-        """Returns everything as of now: OpenMetrics 1.0 to those who accept it, else text 0.0.4."""
+        """Return all families: in OpenMetrics 1.0 if the scraper accepts it, else in text format 0.0.4."""
         is_open = _accepts_openmetrics(accept)
         encode = openmetrics.generate_latest if is_open else generate_latest
         parts: list[bytes] = []
         name = ""
         for piece in self._pieces():
             text = encode(_Alone(piece)).removesuffix(_END)
-            if piece.name == name:  # its HELP and TYPE are said
+            if piece.name == name:  # HELP and TYPE were written with its first piece
                 text = text.split(b"\n", 2)[2]
             name = piece.name
             parts.append(text)
@@ -67,7 +67,7 @@ class Exposition:
         return Response(200, b"".join(parts), {"content-type": content_type})
 
     def _pieces(self) -> Iterator[Metric]:
-        """Yields families, large ones in several pieces that follow each other."""
+        """Yield the families; a large one comes in several pieces, one after the other."""
         now = self._gauges()
         yield from self._requests()
         yield from self._upstreams()
@@ -99,13 +99,13 @@ class Exposition:
         )
         yield from gauges(
             "tollkeeper_requests_in_flight",
-            "Requests that are being answered.",
+            "Requests under way.",
             ("listener",),
             [((listener,), count) for listener, count in metrics.in_flight.items()],
         )
         yield from counters(
             "tollkeeper_ratelimit",
-            "Requests that were refused for a listener's limit on an IP address.",
+            "Requests refused by a listener's limit on an IP address.",
             ("listener",),
             values(metrics.rate_limits),
         )
@@ -117,7 +117,7 @@ class Exposition:
         )
         yield from counters(
             "tollkeeper_fallbacks",
-            "Requests for a model that went on with another.",
+            "Requests for a model that fell back to another.",
             ("model", "to"),
             values(metrics.fallbacks),
         )
@@ -131,7 +131,7 @@ class Exposition:
         kinds = ("prompt", "completion", "cached", "reasoning")
         yield from counters(
             "tollkeeper_tokens",
-            "Tokens consumed; prompt has the cached in it, completion those of reasoning.",
+            "Tokens consumed; prompt includes cached, completion includes reasoning.",
             ("model", "upstream", "kind"),
             [((*labels, kind), getattr(series, kind)) for labels, series in served for kind in kinds],
         )
@@ -144,7 +144,7 @@ class Exposition:
             "tollkeeper_upstream_requests", "Calls of upstreams that ended.", labels, counts(calls)
         )
         yield from histograms(
-            "tollkeeper_upstream_duration_seconds", "How long calls of upstreams took.", labels, calls
+            "tollkeeper_upstream_duration_seconds", "Duration of calls of upstreams.", labels, calls
         )
         yield from counters(
             "tollkeeper_upstream_errors",
@@ -154,7 +154,7 @@ class Exposition:
         )
         yield from counters(
             "tollkeeper_upstream_retries",
-            "Calls of upstreams that repeat one that failed.",
+            "Calls of upstreams that repeat a failed call.",
             labels,
             values(metrics.retries),
         )
@@ -181,7 +181,7 @@ class Exposition:
         )
         yield from gauges(
             "tollkeeper_upstream_in_flight",
-            "Calls of an upstream that are under way.",
+            "Calls of an upstream under way.",
             ("upstream",),
             [((name,), count) for name, count in now.calls.items()],
         )
@@ -189,7 +189,7 @@ class Exposition:
     def _process_itself(self, now: Gauges) -> Iterator[Metric]:
         yield GaugeMetricFamily(
             "tollkeeper_snapshot_age_seconds",
-            "How long ago the configuration in force was last known to be the stored one.",
+            "Seconds since the store last confirmed the configuration in force.",
             now.snapshot_age,
         )
         yield GaugeMetricFamily(
@@ -199,7 +199,7 @@ class Exposition:
         )
         yield GaugeMetricFamily(
             "tollkeeper_usage_journal_waiting",
-            "Usage events in memory alone, since the journal can't be written.",
+            "Usage events only in memory, because the journal can't be written.",
             now.journal_waiting,
         )
         yield GaugeMetricFamily(
@@ -209,7 +209,7 @@ class Exposition:
         )
         yield GaugeMetricFamily(
             "tollkeeper_usage_drain_lag_seconds",
-            "How long ago all usage events there were had reached the store.",
+            "Seconds since all usage events had reached the store.",
             now.drain_lag,
         )
         yield from gauges(
@@ -224,7 +224,7 @@ class Exposition:
 
 
 class _Alone:
-    """A registry of one family, as the encoders read it."""
+    """A registry with one family, which is what the encoders take."""
 
     def __init__(self, family: Metric) -> None:
         self._family = family

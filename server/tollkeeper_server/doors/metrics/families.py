@@ -1,4 +1,4 @@
-"""Families of metrics as prometheus_client writes them, in pieces that each take about a millisecond."""
+"""Families of metrics for prometheus_client, in pieces that take about a millisecond each to encode."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
@@ -16,22 +16,22 @@ _LE = (*map(floatToGoString, BOUNDS), "+Inf")
 
 
 def values(family: Family[Counter]) -> Sums:
-    """Returns the sums of a family of counters, as they are now."""
+    """Return the present values of a family of counters."""
     return [(labels, series.value) for labels, series in family.items()]
 
 
 def counts(series: Histograms) -> Sums:
-    """Returns how many durations there are in each histogram."""
+    """Return the number of durations in each histogram."""
     return [(labels, histogram.count) for labels, histogram in series]
 
 
 def counters(name: str, text: str, names: Sequence[str], sums: Sums) -> Iterator[Metric]:
-    """Yields a family of counters; `name` is without its `_total`."""
+    """Yield a family of counters; `name` is without its `_total`."""
     return _families(lambda: CounterMetricFamily(name, text, labels=names), sums)
 
 
 def gauges(name: str, text: str, names: Sequence[str], sums: Sums) -> Iterator[Metric]:
-    """Yields a family of gauges."""
+    """Yield a family of gauges."""
     return _families(lambda: GaugeMetricFamily(name, text, labels=names), sums)
 
 
@@ -49,7 +49,7 @@ def _families(
 
 
 def histograms(name: str, text: str, names: Sequence[str], series: Histograms) -> Iterator[Metric]:
-    """Yields a family of histograms."""
+    """Yield a family of histograms."""
     rest = iter(series)
     at_once = _SAMPLES // len(_LE)
     while True:

@@ -1,4 +1,4 @@
-"""The families that llmproxy's documentation lists, under its names, for dashboards made for it."""
+"""The families that llmproxy's documentation lists, under llmproxy's names, for its dashboards."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,7 @@ from tollkeeper_server.telemetry.metrics import Counter, Family, Gauges, Metrics
 
 
 def llmproxy_pieces(metrics: Metrics, now: Gauges) -> Iterator[Metric]:
-    """Yields the families; `now` tells the base URLs of upstreams."""
+    """Yield the families; `now` has the base URLs of upstreams."""
     durations = list(metrics.request_durations.items())
     yield from counters(
         "llmproxy_http_requests",
@@ -57,7 +57,7 @@ def llmproxy_pieces(metrics: Metrics, now: Gauges) -> Iterator[Metric]:
         ("group", "upstream", "error"),
         values(metrics.upstream_errors),
     )
-    # A breaker is the upstream's here, whatever group it is called for.
+    # A breaker belongs to an upstream here, not to a group.
     yield from counters(
         "llmproxy_circuitbreaker_state_changes",
         "As tollkeeper_circuitbreaker_state_changes_total; url is the base URL, group empty.",
