@@ -13,5 +13,5 @@ pytest_plugins = ["tests.servers.redis", "tests.servers.mongo", "tests.servers.l
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Adds the list of what could not be run."""
+    """Add the list of what could not be run."""
     config.pluginmanager.register(UnrunTests())

@@ -87,7 +87,7 @@ VAGUE_NAMES = {"utils", "util", "helpers", "helper", "manager", "common", "misc"
 
 
 def imports(source: str) -> Iterator[str]:
-    """Yields what a module imports, by full name: `a.b.c` for `from a.b import c`."""
+    """Yield what a module imports, by full name: `a.b.c` for `from a.b import c`."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -97,12 +97,12 @@ def imports(source: str) -> Iterator[str]:
 
 
 def is_below(name: str, modules: set[str]) -> bool:
-    """Tells whether `name` is one of `modules` or in one of them."""
+    """Return whether `name` is one of `modules` or in one of them."""
     return any(name == module or name.startswith(f"{module}.") for module in modules)
 
 
 def refused(path: str, imported: str) -> bool:
-    """Tells whether the server's file `path`, relative to its package, may not import that."""
+    """Return whether the server's file `path`, relative to its package, may not import that."""
     library, _, rest = imported.partition(".")
     room = path.partition("/")[0].removesuffix(".py")
     if not library:
@@ -115,7 +115,7 @@ def refused(path: str, imported: str) -> bool:
 
 
 def sources(folder: str) -> list[Path]:
-    """Returns the Python files below a folder of the repository."""
+    """Return the Python files below a folder of the repository."""
     found = sorted((ROOT / folder).rglob("*.py"))
     assert found, f"{folder} has no Python files; is the name right?"
     return found

@@ -19,7 +19,7 @@ FreshStore = Callable[[], AbstractAsyncContextManager[Store]]
 
 
 def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> dict[str, LoopFactory]:
-    """Runs what is held to the wire on both loops: they differ in how connections end."""
+    """Run what is held to the wire on both loops: they differ in how connections end."""
     factories: dict[str, LoopFactory] = {"asyncio": asyncio.new_event_loop}
     if item.path.name.startswith("test_transport"):
         factories["uvloop"] = uvloop.new_event_loop
@@ -93,7 +93,7 @@ def outage(request: pytest.FixtureRequest, tmp_path: Path) -> Outage:
 
 
 def write_schema_version(url: str, version: int) -> None:
-    """Writes another schema version into a store that is not open."""
+    """Write another schema version into a store that is not open."""
     if url.startswith("sqlite:///"):
         connection = sqlite3.connect(url.removeprefix("sqlite:///"))
         connection.execute(f"PRAGMA user_version = {version}")

@@ -32,7 +32,7 @@ E = TypeVar("E", bound=Entity)
 
 
 def a_project(name: str = "Search", *, is_active: bool = True) -> Project:
-    """Returns a project with every field set."""
+    """Return a project with every field set."""
     return Project(
         id=new_id(Prefix.PROJECT),
         name=name,
@@ -46,7 +46,7 @@ def a_project(name: str = "Search", *, is_active: bool = True) -> Project:
 
 
 def an_upstream(name: str = "openai") -> Upstream:
-    """Returns an upstream with every field set."""
+    """Return an upstream with every field set."""
     return Upstream(
         name=name,
         provider=Provider.GENERIC,
@@ -78,7 +78,7 @@ def an_upstream(name: str = "openai") -> Upstream:
 
 
 def a_model(name: str = "gpt-5") -> Model:
-    """Returns a model with every field set."""
+    """Return a model with every field set."""
     return Model(
         name=name,
         aliases=("best", "größte"),
@@ -99,7 +99,7 @@ def a_model(name: str = "gpt-5") -> Model:
 
 
 def a_policy() -> TrafficPolicy:
-    """Returns a policy with every field set."""
+    """Return a policy with every field set."""
     return TrafficPolicy(
         strategy=Strategy.RESPONSE_AWARE,
         user_agent="tollkeeper/1",
@@ -118,7 +118,7 @@ def a_policy() -> TrafficPolicy:
 
 
 def a_group(name: str = "large") -> Group:
-    """Returns a group with every field set."""
+    """Return a group with every field set."""
     return Group(
         name=name,
         members=(Member(upstream="openai"), Member(upstream="azure", weight=65_535)),
@@ -129,7 +129,7 @@ def a_group(name: str = "large") -> Group:
 
 
 def a_listener(name: str = "tenant") -> Listener:
-    """Returns a listener with every field set."""
+    """Return a listener with every field set."""
     return Listener(
         name=name,
         address="[::1]:3001",
@@ -157,7 +157,7 @@ MAKERS: dict[type[Entity], Callable[[str], Entity]] = {
 
 
 def an_entity(kind: type[E], key: str) -> E:
-    """Returns an entity of that kind with every field set."""
+    """Return an entity of that kind with every field set."""
     entity = MAKERS[cast("type[Entity]", kind)](key)
     assert isinstance(entity, kind)
     return entity
@@ -171,7 +171,7 @@ def a_token(
     expires_at: datetime | None = None,
     updated_at: datetime = LATER,
 ) -> Token:
-    """Returns a token that was never used."""
+    """Return a token that was never used."""
     return Token(
         id=new_id(Prefix.TOKEN),
         project_id=project_id,
@@ -190,12 +190,12 @@ def a_token(
 def a_placement(
     placement_id: str = "file-1", *, upstream: str = "openai", used_at: datetime = NOON
 ) -> Placement:
-    """Returns a placement."""
+    """Return a placement."""
     return Placement(id=placement_id, upstream=upstream, project_id="prj_1", used_at=used_at)
 
 
 def an_event(token: Token | None = None, *, started_at: datetime = NOON, request_id: str = "r") -> UsageEvent:
-    """Returns an event with every field set."""
+    """Return an event with every field set."""
     return UsageEvent(
         id=new_id(Prefix.REQUEST),
         request_id=request_id,

@@ -37,7 +37,7 @@ class Peer:
     """Set when a connection was closed from this side."""
 
     async def read(self, reader: Reader) -> bytes:
-        """Reads one request, its body by length or in chunks."""
+        """Read one request, its body by length or in chunks."""
         head = await reader.readuntil(b"\r\n\r\n")
         lower = head.lower()
         body = b""
@@ -53,7 +53,7 @@ class Peer:
         return head + body
 
     async def wait_for_eof(self, reader: Reader) -> None:
-        """Waits until the other side closes."""
+        """Wait until the other side closes."""
         try:
             while await reader.read(65536):
                 pass
@@ -127,7 +127,7 @@ async def read_all(incoming: Incoming) -> bytes:
 
 
 def answers(*pieces: bytes) -> Handler:
-    """Answers the first request with these pieces, and closes."""
+    """Answer the first request with these pieces, and closes."""
 
     async def handler(peer: Peer, reader: Reader, writer: Writer) -> None:
         await peer.read(reader)
@@ -139,7 +139,7 @@ def answers(*pieces: bytes) -> Handler:
 
 
 def keeps_answering(*answers: bytes) -> Handler:
-    """Answers one request after the other on a connection."""
+    """Answer one request after the other on a connection."""
 
     async def handler(peer: Peer, reader: Reader, writer: Writer) -> None:
         for answer in answers:
@@ -151,14 +151,14 @@ def keeps_answering(*answers: bytes) -> Handler:
 
 
 async def hangs(peer: Peer, reader: Reader, writer: Writer) -> None:
-    """Takes a request and says nothing."""
+    """Take a request and says nothing."""
     await peer.read(reader)
     peer.go.set()
     await peer.wait_for_eof(reader)
 
 
 async def hangs_after_headers(peer: Peer, reader: Reader, writer: Writer) -> None:
-    """Begins an answer and does not go on."""
+    """Begin an answer and does not go on."""
     await peer.read(reader)
     writer.write(STREAM_HEAD + b"2\r\nok\r\n")
     await peer.wait_for_eof(reader)

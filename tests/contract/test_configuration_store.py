@@ -27,14 +27,14 @@ async def other(store_url: str, store: Store) -> AsyncIterator[Store]:
 
 
 async def put(store: Store, *entities: Entity) -> int:
-    """Writes the entities as one, and returns the revision after it."""
+    """Write the entities as one, and returns the revision after it."""
     revision = await store.configuration.revision()
     assert await store.configuration.write(Batch(puts=entities), expected=revision)
     return await store.configuration.revision()
 
 
 def stamped(upstream: Upstream, stamp: int) -> Upstream:
-    """Returns the upstream with something that tells one batch's from another's."""
+    """Return the upstream with something that tells one batch's from another's."""
     return msgspec.structs.replace(upstream, username=str(stamp), revision=stamp)
 
 
@@ -255,7 +255,7 @@ async def test_what_an_earlier_tollkeeper_wrote_is_read_and_changed(store_url: s
 
 
 def write_raw(url: str, kind: str, name: str, document: dict[str, object]) -> None:
-    """Writes a document past the store."""
+    """Write a document past the store."""
     if url.startswith("sqlite:///"):
         with sqlite3.connect(url.removeprefix("sqlite:///")) as connection:
             connection.execute(

@@ -38,7 +38,7 @@ def test_every_field_is_tried(kind: type[Entity]) -> None:
 
 
 def defaults_in(entity: msgspec.Struct) -> list[str]:
-    """Returns the fields that are as they would be if they were not given."""
+    """Return the fields that are as they would be if they were not given."""
     fields = msgspec.structs.fields(entity)
     return [field.name for field in fields if getattr(entity, field.name) == field.default]
 

@@ -15,10 +15,10 @@ from tollkeeper_server.domain.token import Token
 from tollkeeper_server.errors import StoreUnavailableError
 
 from tests.servers.redis import RedisServer
+from tests.unit.clock import Clock
 from tests.unit.coordination.parts import (
     LIFETIME,
     UNKNOWN_LIFETIME,
-    Clock,
     WatchedStore,
     eventually,
     make_token,
@@ -63,7 +63,7 @@ class Process:
         self.told.set()
 
     async def edit(self, token: Token, **fields: object) -> Token:
-        """Does what the management plane does: writes, then tells."""
+        """Do what the management plane does: writes, then tells."""
         newer = await self.store.edit(token, **fields)
         retired = token.digest if newer.digest != token.digest else ""
         await self.coordination.changes.publish(Change(token=newer, retired_digest=retired))
@@ -88,7 +88,7 @@ class House:
         self._redis_url = redis_url
 
     async def process(self, *, interval: float = NEVER, redis: bool = True) -> Process:
-        """Returns another process, listening to changes."""
+        """Return another process, listening to changes."""
         process = Process(self._file, self._redis_url if redis else "", interval)
         await self._stack.enter_async_context(process)
         if process.coordination.redis_answers:
@@ -107,7 +107,7 @@ class Pair:
 
     def __init__(self, store: WatchedStore, redis_url: str) -> None:
         self.store = store
-        self.clock = Clock()
+        self.clock = Clock(1000.0)
         self.links = [RedisLink(redis_url, timeout=PATIENT, pause=0.02) for _ in range(2)]
         self.shared = [
             RedisSharedTokens(
@@ -195,9 +195,9 @@ async def test_both_away_known_tokens_go_on_and_others_are_not_called_unknown(
     for unknown in (other, make_token()):
         with pytest.raises(StoreUnavailableError):
             await pair.first.find(unknown.digest)
-    pair.clock.seconds += LIFETIME - 0.1
+    pair.clock.now += LIFETIME - 0.1
     assert token == await pair.first.find(token.digest)
-    pair.clock.seconds += 0.1
+    pair.clock.now += 0.1
     with pytest.raises(StoreUnavailableError):
         await pair.first.find(token.digest)
     pair.store.away = False

@@ -78,7 +78,7 @@ def test_every_call_is_tried() -> None:
 
 
 def public(port: type) -> set[str]:
-    """Returns the names that a port has for others."""
+    """Return the names that a port has for others."""
     return {name for name in dir(port) if not name.startswith("_")}
 
 
@@ -157,7 +157,7 @@ async def test_a_closed_store_is_unavailable(store_url: str) -> None:
 
 
 async def test_a_store_that_is_away_is_unavailable_and_comes_back(outage: Outage) -> None:
-    """Reads and writes fail with the one error meanwhile; afterwards the same object goes on."""
+    """Read and writes fail with the one error meanwhile; afterwards the same object goes on."""
     token = a_token(max_requests=5)
     async with opened(outage.url) as store:
         await store.tokens.add(token)

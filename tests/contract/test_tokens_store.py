@@ -16,7 +16,7 @@ SECOND = timedelta(seconds=1)
 
 
 async def read(store: Store, token: Token) -> Token:
-    """Returns the token as the store has it."""
+    """Return the token as the store has it."""
     found = await store.tokens.get(token.id)
     assert found is not None
     return found

@@ -364,7 +364,7 @@ async def test_an_answer_that_never_ends_times_out_in_all(transport: Transport) 
 
 
 def _dies_when_used_again(received: bytes, *, revives: bool = True) -> Handler:
-    """Answers once a connection, then takes a request on it and closes after a few bytes."""
+    """Answer once a connection, then takes a request on it and closes after a few bytes."""
 
     async def handler(peer: Peer, reader: Reader, writer: Writer) -> None:
         await peer.read(reader)

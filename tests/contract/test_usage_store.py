@@ -282,7 +282,7 @@ async def test_the_sum_of_nothing_is_one_row_of_zeros(store: Store) -> None:
 
 
 def fits(event: UsageEvent, where: UsageFilter) -> bool:
-    """Tells whether a filter lets an event through."""
+    """Return whether a filter lets an event through."""
     names = ("project_id", "token_id", "model_served", "upstream", "request_id")
     return (
         all(getattr(where, name) in ("", getattr(event, name)) for name in names)
@@ -294,7 +294,7 @@ def fits(event: UsageEvent, where: UsageFilter) -> bool:
 def slow_sums(
     events: Sequence[UsageEvent], where: UsageFilter, group_by: Sequence[UsageGroup]
 ) -> list[UsageRow]:
-    """Returns what `sum` should."""
+    """Return what `sum` should."""
 
     def key(event: UsageEvent) -> tuple[str | datetime, ...]:
         hour = event.started_at.replace(minute=0, second=0, microsecond=0)

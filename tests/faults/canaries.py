@@ -50,16 +50,16 @@ class Watched:
     replies: list[str] = field(default_factory=list)
 
     def found_in(self, content: bytes) -> set[str]:
-        """Returns the names of the canaries in there."""
+        """Return the names of the canaries in there."""
         return {name for name, secret in self.canaries.items() if secret.encode() in content}
 
     def note(self, answer: httpx2.Response) -> httpx2.Response:
-        """Keeps an answer, headers and all."""
+        """Keep an answer, headers and all."""
         self.replies.append(f"{answer.headers.raw!r} {answer.text}")
         return answer
 
     def manage(self, call: Callable[[Client], object]) -> None:
-        """Makes a call of the management plane that fails, and keeps what it says."""
+        """Make a call of the management plane that fails, and keeps what it says."""
         with self.gateway.management() as client, suppress(ValueError):
             try:
                 call(client)
@@ -67,13 +67,13 @@ class Watched:
                 self.replies.append(f"{error!r} {error.violations!r} {error.__cause__!r}")
 
     def restart(self) -> None:
-        """Starts the gateway again; it was ended."""
+        """Start the gateway again; it was ended."""
         self.said.append(self.gateway.command.said())
         self.gateway.start()
 
 
 def with_password(mongo: MongoServer) -> str:
-    """Returns a URL with a password, which FerretDB accepts and a MongoDB without users would not."""
+    """Return a URL with a password, which FerretDB accepts and a MongoDB without users would not."""
     url = mongo.new_url()
     if mongo.name != "ferretdb":
         return f"{url}?{IMPATIENT}"
@@ -82,7 +82,7 @@ def with_password(mongo: MongoServer) -> str:
 
 
 def set_up(watched: Watched, simulator: Simulator, scripted: ScriptedUpstream) -> None:
-    """Makes everything that has a secret."""
+    """Make everything that has a secret."""
     short = Timeouts(first_byte=timedelta(seconds=0.3), idle=timedelta(seconds=0.3))
     base_url = f"http://{simulator.address}/v1"
     with watched.gateway.management() as client:
@@ -145,7 +145,7 @@ def set_up(watched: Watched, simulator: Simulator, scripted: ScriptedUpstream) -
 
 
 def use(watched: Watched, scripted: ScriptedUpstream) -> None:
-    """Has calls succeed and fail in many ways, with every token."""
+    """Have calls succeed and fail in many ways, with every token."""
     gateway, canaries = watched.gateway, watched.canaries
     tokens = [secret for name, secret in canaries.items() if name.endswith("token")]
     for secret in (*tokens, *tokens, "sk-tk-unknown", PROVIDER_KEY):
@@ -160,7 +160,7 @@ def use(watched: Watched, scripted: ScriptedUpstream) -> None:
 
 
 async def fail_upstreams(watched: Watched) -> None:
-    """Has upstreams fail in every way, with both kinds of credential and with a project's own."""
+    """Have upstreams fail in every way, with both kinds of credential and with a project's own."""
     async with callers() as session:
         answers = await asyncio.gather(
             *(
@@ -177,7 +177,7 @@ async def fail_upstreams(watched: Watched) -> None:
 
 
 def bad_input(gateway: Gateway, secret: str) -> Iterable[httpx2.Response]:
-    """Yields the answers to requests that are wrong."""
+    """Yield the answers to requests that are wrong."""
     headers = headers_of(secret)
     url = f"{gateway.base_url}/chat/completions"
     json_headers = headers | {"content-type": "application/json"}
@@ -199,7 +199,7 @@ def bad_input(gateway: Gateway, secret: str) -> Iterable[httpx2.Response]:
 
 
 def fail_management(watched: Watched) -> None:
-    """Has calls of the management plane fail that carry secrets."""
+    """Have calls of the management plane fail that carry secrets."""
     watched.manage(
         lambda client: client.upstreams.create(
             name="NOT A NAME", provider=Provider.OPENAI, api_key=PROVIDER_KEY
@@ -244,7 +244,7 @@ def fail_management(watched: Watched) -> None:
 
 
 def fail_stores(watched: Watched) -> None:
-    """Has the store and Redis go, hang, and come back."""
+    """Have the store and Redis go, hang, and come back."""
     secret = watched.canaries["the token"]
 
     def try_everything() -> None:
@@ -269,7 +269,7 @@ def fail_stores(watched: Watched) -> None:
 
 
 async def crash(watched: Watched) -> None:
-    """Kills the gateway with requests under way, and starts it again."""
+    """Kill the gateway with requests under way, and starts it again."""
     secret = watched.canaries["the token"]
     async with callers() as session, asyncio.TaskGroup() as tasks:
         for _ in range(5):

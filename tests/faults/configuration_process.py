@@ -17,7 +17,7 @@ from tests.contract.entities import a_group, a_listener, a_model, an_upstream
 
 
 def batch_of(number: int) -> Batch:
-    """Returns the batch of that number, which takes the place of the one before."""
+    """Return the batch of that number, which takes the place of the one before."""
     names = [f"{number}-{part}" for part in range(5)]
     former = [f"{number - 1}-{part}" for part in range(5)]
     return Batch(
@@ -37,7 +37,7 @@ def batch_of(number: int) -> Batch:
 
 
 def number_in(found: Configuration) -> int:
-    """Returns the number of the batch that the configuration consists of, 0 for none.
+    """Return the number of the batch that the configuration consists of, 0 for none.
 
     Raises AssertionError if it is not the whole of one batch.
     """
@@ -51,7 +51,7 @@ def number_in(found: Configuration) -> int:
 
 
 async def main(url: str) -> None:
-    """Writes without end."""
+    """Write without end."""
     store = make_store(url, Path())
     await store.open()
     os.write(1, b"ready\n")

@@ -46,7 +46,7 @@ class FaultProxy:
     """Listens on a port of its own, which stays the same; `fault` may be set at any time."""
 
     def __init__(self, upstream: str) -> None:
-        """Takes the `HOST:PORT` to pass connections on to."""
+        """Take the `HOST:PORT` to pass connections on to."""
         host, _, port = upstream.rpartition(":")
         self._upstream = (host, int(port))
         self._fault = Fault.NONE

@@ -21,7 +21,7 @@ COUNTER = "counter"
 
 
 async def count_up(store: SqliteStore) -> None:
-    """Adds one to the common number, whoever else does."""
+    """Add one to the common number, whoever else does."""
     while True:
         found = await store.configuration.read()
         counters = [upstream for upstream in found.upstreams if upstream.name == COUNTER]
@@ -32,7 +32,7 @@ async def count_up(store: SqliteStore) -> None:
 
 
 async def write(file: Path, rounds: int) -> None:
-    """Writes round after round."""
+    """Write round after round."""
     store = SqliteStore(file)
     await store.open()
     os.write(1, b"ready\n")

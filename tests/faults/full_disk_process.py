@@ -19,12 +19,12 @@ LIMIT = 4000
 
 
 def limit_files(size: int) -> None:
-    """Lets files grow up to `size` bytes."""
+    """Let files grow up to `size` bytes."""
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
 
 
 async def main(root: Path) -> dict[str, object]:
-    """Fills the disk, makes room, fills it again, and crashes."""
+    """Fill the disk, makes room, fills it again, and crashes."""
     journal = Journal(root, waiting_events=50)
     store = FaultyStore()
     journal.begin(intent("c"))

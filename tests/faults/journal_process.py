@@ -20,7 +20,7 @@ from tests.unit.ledger.parts import intent, settled
 
 
 def say(what: str, event_id: str) -> None:
-    """Tells the parent, unbuffered: what was said is known even if this process is killed next."""
+    """Return the parent, unbuffered: what was said is known even if this process is killed next."""
     os.write(1, f"{what} {event_id}\n".encode())
 
 

@@ -22,7 +22,7 @@ class Load:
     answers: dict[str, Answer] = field(default_factory=dict)
 
     async def ask(self, caller: str, *, listener: str = "", stream: bool = False, keep: bool = True) -> None:
-        """Asks one thing after the other; unless `keep`, each on a new connection."""
+        """Ask one thing after the other; unless `keep`, each on a new connection."""
         simulate = LONG_STREAM if stream else "latency=30"
         async with AsyncExitStack() as sessions:
             session = await sessions.enter_async_context(callers())
@@ -44,9 +44,9 @@ class Load:
                 )
 
     def outcomes(self) -> Counter[tuple[int, bool]]:
-        """Counts the answers by status, and by whether they came whole."""
+        """Count the answers by status, and by whether they came whole."""
         return Counter((answer.status, answer.whole) for answer in self.answers.values())
 
     def of(self, caller: str) -> list[Answer]:
-        """Returns what callers whose names begin so were answered."""
+        """Return what callers whose names begin so were answered."""
         return [answer for name, answer in self.answers.items() if name.startswith(caller)]

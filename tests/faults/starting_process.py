@@ -19,7 +19,7 @@ from tollkeeper_server.__main__ import main
 
 
 def attempt(folder: str, environment: dict[str, str]) -> NoReturn:
-    """Runs `tollkeeper serve` as if it had just begun, and ends as it does."""
+    """Run `tollkeeper serve` as if it had just begun, and ends as it does."""
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(folder)

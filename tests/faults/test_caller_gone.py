@@ -41,13 +41,13 @@ def wait_for_call(simulator: Simulator, name: str) -> None:
 
 
 def assert_cancelled(simulator: Simulator, name: str) -> None:
-    """Waits for the simulator to see the call end before its time."""
+    """Wait for the simulator to see the call end before its time."""
     left = simulator.cancelled(name)
     assert (left.cancelled, left.finished) == (True, False)
 
 
 def event_of_leaving(gateway: Gateway, model: str) -> UsageEvent:
-    """Returns the one event of a call whose caller has left."""
+    """Return the one event of a call whose caller has left."""
     event = gateway.event_of(model)
     assert (event.status, event.error_code) == (499, "client_closed_request")
     assert (event.confidence, event.prompt_tokens > 0) == (Confidence.ESTIMATED, True)

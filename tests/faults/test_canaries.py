@@ -70,7 +70,7 @@ def test_no_secret_is_logged_or_said(watched: Watched) -> None:
 
 
 def found_on_disk(watched: Watched) -> dict[Path, set[str]]:
-    """Returns the files of the gateway and its store that hold canaries, and which."""
+    """Return the files of the gateway and its store that hold canaries, and which."""
     places = (watched.gateway.directory, watched.mongo.directory)
     files = [path for place in places for path in place.rglob("*") if path.is_file()]
     return {path: found for path in files if (found := watched.found_in(path.read_bytes()))}

@@ -17,7 +17,7 @@ HERE = Path(__file__).parent
 
 
 def run_and_kill(url: str, batches: int, moment: float) -> int:
-    """Runs a process that writes, kills it seconds after some batches; returns the last it said it wrote."""
+    """Run a process that writes, kills it seconds after some batches; returns the last it said it wrote."""
     process = subprocess.Popen(
         [sys.executable, str(HERE / "configuration_process.py"), url],
         stdout=subprocess.PIPE,

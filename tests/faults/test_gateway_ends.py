@@ -53,7 +53,7 @@ class Load:
         return {name for name, answer in self.answers.items() if answer.whole}
 
     async def ask_on(self, gateway: Gateway, secret: str, worker: int) -> None:
-        """Asks one thing after the other, of all kinds, until an answer breaks off."""
+        """Ask one thing after the other, of all kinds, until an answer breaks off."""
         asked: list[str] = []
         async with callers() as session:
             for number in itertools.count():
@@ -74,7 +74,7 @@ class Load:
 async def begun(
     session: aiohttp.ClientSession, listener: str, secret: str, simulate: str, name: str
 ) -> AsyncIterator[aiohttp.ClientResponse]:
-    """Has a stream under way, whose first event has come."""
+    """Have a stream under way, whose first event has come."""
     async with session.post(
         f"{listener}/v1/chat/completions",
         headers=headers_of(secret, simulate, name),
@@ -85,7 +85,7 @@ async def begun(
 
 
 async def load_and_kill(gateway: Gateway, secret: str, name: str) -> Load:
-    """Kills a gateway with all kinds of requests under way, `HANGING` of them for certain."""
+    """Kill a gateway with all kinds of requests under way, `HANGING` of them for certain."""
     load = Load(name, ANSWERS_A_ROUND)
     async with asyncio.TaskGroup() as workers, AsyncExitStack() as streams:
         session = await streams.enter_async_context(callers())
@@ -100,12 +100,12 @@ async def load_and_kill(gateway: Gateway, secret: str, name: str) -> Load:
 
 
 def hanging_in(load: Load) -> set[str]:
-    """Returns the requests of a load that never end by themselves."""
+    """Return the requests of a load that never end by themselves."""
     return {f"{load.name}-hanging-{number}" for number in range(HANGING)}
 
 
 async def stored(gateway: Gateway, token_id: str) -> tuple[list[UsageEvent], int]:
-    """Returns what the store of a gateway that does not run holds: usage, and a token's count of it."""
+    """Return what the store of a gateway that does not run holds: usage, and a token's count of it."""
     store = SqliteStore(gateway.directory / "data" / "tollkeeper.db")
     await store.open()
     try:
@@ -117,7 +117,7 @@ async def stored(gateway: Gateway, token_id: str) -> tuple[list[UsageEvent], int
 
 
 def unstored(gateway: Gateway) -> list[Path]:
-    """Returns the journals that hold what is not in the store."""
+    """Return the journals that hold what is not in the store."""
     return [path for path in (gateway.directory / "data" / "journal").iterdir() if path.is_dir()]
 
 
@@ -145,7 +145,7 @@ def test_kill_9_under_load_loses_and_doubles_no_usage(own_gateway: Gateway) -> N
 
 
 async def end_under_load(gateway: Gateway, secret: str, streams: int, plain: int) -> list[Answer]:
-    """Has a gateway end with requests under way, and returns what came of them."""
+    """Have a gateway end with requests under way, and returns what came of them."""
     async with callers() as session, asyncio.TaskGroup() as tasks, AsyncExitStack() as open_streams:
         waiting = [
             tasks.create_task(send(session, gateway, secret, "latency=1500", request_id=f"plain-{number}"))
@@ -167,7 +167,7 @@ async def end_under_load(gateway: Gateway, secret: str, streams: int, plain: int
 
 
 def refuses(url: str) -> bool:
-    """Tells whether nobody accepts connections there any more."""
+    """Return whether nobody accepts connections there any more."""
     host, _, port = url.rpartition("/")[2].partition(":")
     try:
         socket.create_connection((host, int(port)), timeout=5).close()
@@ -203,7 +203,7 @@ def test_sigterm_lets_requests_under_way_end_and_accepts_none(own_gateway: Gatew
 
 
 async def outlast(gateway: Gateway, secret: str) -> None:
-    """Has a stream that never ends when its gateway is told to; the caller is told that it broke off."""
+    """Have a stream that never ends when its gateway is told to; the caller is told that it broke off."""
     async with callers() as session, begun(session, gateway.data, secret, "hang=3", "outlasting") as response:
         gateway.command.process.terminate()
         async for line in response.content:

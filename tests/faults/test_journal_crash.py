@@ -26,7 +26,7 @@ NOW = datetime(2026, 11, 20, tzinfo=UTC)
 
 
 def run_and_kill(root: Path, database: Path, seed: int, lines: int) -> dict[str, list[str]]:
-    """Runs a journalling process, kills it after it said so many lines, and returns all it said."""
+    """Run a journalling process, kills it after it said so many lines, and returns all it said."""
     said: dict[str, list[str]] = defaultdict(list)
     process = subprocess.Popen(
         [sys.executable, str(HERE / "journal_process.py"), str(root), str(database), str(seed)],

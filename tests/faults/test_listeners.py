@@ -38,7 +38,7 @@ class KeptCaller:
         self._secret = secret
 
     def asked(self) -> tuple[int, str | None]:
-        """Asks; returns the status, and what is said of the connection."""
+        """Ask; returns the status, and what is said of the connection."""
         headers = headers_of(self._secret) | {"content-type": "application/json"}
         self._connection.request("POST", "/v1/chat/completions", json.dumps(question()), headers)
         answer = self._connection.getresponse()
@@ -46,12 +46,12 @@ class KeptCaller:
         return answer.status, answer.getheader("connection")
 
     def close(self) -> None:
-        """Closes the connection."""
+        """Close the connection."""
         self._connection.close()
 
 
 async def change_under_load(load: Load, client: Client) -> None:
-    """Adds, changes, moves and removes a listener while others are asked, and it is."""
+    """Add, changes, moves and removes a listener while others are asked, and it is."""
     first, second = f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"
     async with asyncio.TaskGroup() as tasks, AsyncExitStack() as open_streams:
         session = await open_streams.enter_async_context(callers())

@@ -14,7 +14,7 @@ LIMIT = 37
 
 
 async def flood(pair: Pair, secret: str, requests: int) -> list[Answer]:
-    """Sends requests to both at once, by turns."""
+    """Send requests to both at once, by turns."""
     async with callers() as session:
         return await asyncio.gather(
             *(send(session, pair.second if number % 2 else pair.first, secret) for number in range(requests))

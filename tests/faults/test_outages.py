@@ -53,17 +53,17 @@ def site(running: Site) -> Iterator[Site]:
 
 
 def nobody() -> str:
-    """Returns a secret that was never tried before, so that only the store can say it is unknown."""
+    """Return a secret that was never tried before, so that only the store can say it is unknown."""
     return f"sk-tk-{secrets.token_hex(16)}"
 
 
 def await_store(gateway: Gateway) -> None:
-    """Waits until a gateway knows again who is unknown."""
+    """Wait until a gateway knows again who is unknown."""
     until(lambda: ask(gateway, nobody()).status_code == 401)
 
 
 def await_readiness(gateway: Gateway) -> None:
-    """Waits until a gateway reaches everything it uses."""
+    """Wait until a gateway reaches everything it uses."""
     until(lambda: reaches_all(gateway))
 
 
@@ -74,7 +74,7 @@ def assert_told_to_come_back(answer: httpx2.Response) -> None:
 
 
 def assert_each_once(gateway: Gateway, token_id: str, answers: list[httpx2.Response]) -> None:
-    """Holds the store to one event for each answer."""
+    """Hold the store to one event for each answer."""
     asked = sorted(answer.headers["x-request-id"] for answer in answers)
     until(lambda: len(gateway.usage(token_id=token_id)) >= len(asked), seconds=40)
     assert sorted(event.request_id for event in gateway.usage(token_id=token_id)) == asked

@@ -39,7 +39,7 @@ def await_admission(gateway: Gateway, secret: str) -> None:
 
 
 def known_to_both(both: Pair, **options: object) -> MintedToken:
-    """Returns a token that both have in their memories."""
+    """Return a token that both have in their memories."""
     minted = both.first.mint(**options)
     for gateway in (both.first, both.second):
         await_admission(gateway, minted.token)
@@ -47,7 +47,7 @@ def known_to_both(both: Pair, **options: object) -> MintedToken:
 
 
 def refused(gateway: Gateway, secret: str, model: str = "gpt-4o") -> Callable[[], object]:
-    """Returns a question to be asked until the gateway refuses; its answer is the error's code."""
+    """Return a question to be asked until the gateway refuses; its answer is the error's code."""
 
     def asked() -> object:
         answer = ask(gateway, secret, model=model)

@@ -20,7 +20,7 @@ ENDLESS = 1_000_000
 
 
 async def run(file: Path, rounds: int, kill_after: int = ENDLESS) -> list[tuple[str, str]]:
-    """Runs a process that writes, until it ends or has said so much; returns the ids of what it added."""
+    """Run a process that writes, until it ends or has said so much; returns the ids of what it added."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, str(HERE / "file_process.py"), str(file), str(rounds)),
         stdout=asyncio.subprocess.PIPE,

@@ -40,7 +40,7 @@ def own_gateway(tmp_path: Path, simulator: Simulator) -> Iterator[Gateway]:
 
 
 async def replace_under_load(load: Load) -> list[CommandProcess]:
-    """Has processes take over from each other while callers ask; returns those that were replaced."""
+    """Have processes take over from each other while callers ask; returns those that were replaced."""
     replaced: list[CommandProcess] = []
     async with asyncio.TaskGroup() as tasks:
         for number in range(KEPT):

@@ -30,7 +30,7 @@ class Pair:
         self._places = {self.broken: proxy.address, self.sound: simulator.address}
 
     def put(self, *names: str, cooldown: timedelta = LATE) -> None:
-        """Puts the model on these of its upstreams, tried in order."""
+        """Put the model on these of its upstreams, tried in order."""
         short = Timeouts(
             connect=timedelta(seconds=1),
             first_byte=timedelta(seconds=0.5),
@@ -54,11 +54,11 @@ class Pair:
             )
 
     def ask(self, *, stream: bool = False, simulate: str = "") -> httpx2.Response:
-        """Asks for a chat completion."""
+        """Ask for a chat completion."""
         return ask(self.gateway, self.secret, simulate, model=self.model, stream=stream)
 
     def breaker(self) -> str:
-        """Returns the state of the broken upstream's breaker, as metrics tell it."""
+        """Return the state of the broken upstream's breaker, as metrics tell it."""
         text = httpx2.get(f"{self.gateway.console}/metrics").text
         line = f'tollkeeper_circuitbreaker_state{{upstream="{self.broken}"}} '
         (value,) = [it.removeprefix(line) for it in text.splitlines() if it.startswith(line)]

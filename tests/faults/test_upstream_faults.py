@@ -78,7 +78,7 @@ class Call:
 
 
 async def make_all(gateway: Gateway, token: str, calls: Iterable[Call], *, at_once: int = 30) -> list[Answer]:
-    """Makes calls, some at once, and returns their answers in order."""
+    """Make calls, some at once, and returns their answers in order."""
     gate = asyncio.Semaphore(at_once)
     async with callers() as session:
 
@@ -92,7 +92,7 @@ async def make_all(gateway: Gateway, token: str, calls: Iterable[Call], *, at_on
 
 
 def outcomes(gateway: Gateway, token: str, calls: Iterable[Call]) -> dict[Call, tuple[Answer, UsageEvent]]:
-    """Makes calls, and returns what became of each: its answer and its one usage event."""
+    """Make calls, and returns what became of each: its answer and its one usage event."""
     calls = list(calls)
     answers = asyncio.run(make_all(gateway, token, calls))
     events = [gateway.event_of(answer.headers["x-request-id"]) for answer in answers]

@@ -25,13 +25,13 @@ class Answer:
 
 
 def question(model: str = MODEL, *, stream: bool = False) -> dict[str, object]:
-    """Returns the body of a chat completion."""
+    """Return the body of a chat completion."""
     messages = [{"role": "user", "content": "one two three"}]
     return {"model": model, "messages": messages} | ({"stream": True} if stream else {})
 
 
 def headers_of(secret: str, simulate: str = "", request_id: str = "") -> dict[str, str]:
-    """Returns the headers of a call."""
+    """Return the headers of a call."""
     headers = {"authorization": f"Bearer {secret}"}
     if simulate:
         headers["x-simulate"] = simulate
@@ -43,7 +43,7 @@ def headers_of(secret: str, simulate: str = "", request_id: str = "") -> dict[st
 def ask(
     gateway: Gateway, secret: str, simulate: str = "", *, model: str = MODEL, stream: bool = False
 ) -> httpx2.Response:
-    """Asks for a chat completion, and returns the whole answer."""
+    """Ask for a chat completion, and returns the whole answer."""
     return httpx2.post(
         f"{gateway.base_url}/chat/completions",
         headers=headers_of(secret, simulate),
@@ -53,24 +53,24 @@ def ask(
 
 
 def models_of(gateway: Gateway, secret: str) -> list[str]:
-    """Returns the names that `GET /v1/models` shows."""
+    """Return the names that `GET /v1/models` shows."""
     answer = httpx2.get(f"{gateway.base_url}/models", headers=headers_of(secret))
     return [model["id"] for model in answer.json()["data"]]
 
 
 def reaches_all(gateway: Gateway) -> bool:
-    """Tells whether a gateway reaches everything that it uses."""
+    """Return whether a gateway reaches everything that it uses."""
     checks = httpx2.get(f"{gateway.console}/ready", timeout=PATIENCE).json()["checks"]
     return set(checks.values()) == {"ok"}
 
 
 def code_of(answer: httpx2.Response) -> object:
-    """Returns the code of an error in OpenAI's shape."""
+    """Return the code of an error in OpenAI's shape."""
     return code_in(answer.content)
 
 
 def code_in(body: bytes) -> object:
-    """Returns the code of an error in OpenAI's shape."""
+    """Return the code of an error in OpenAI's shape."""
     return json.loads(body)["error"]["code"]
 
 
@@ -85,7 +85,7 @@ async def send(
     request_id: str = "",
     listener: str = "",
 ) -> Answer:
-    """Asks for a chat completion, and returns as much of an answer as came.
+    """Ask for a chat completion, and returns as much of an answer as came.
 
     `listener` is the URL of one that is not the data plane's own.
     """
@@ -106,7 +106,7 @@ async def send(
 
 
 def callers() -> aiohttp.ClientSession:
-    """Returns a session for any number of callers at once."""
+    """Return a session for any number of callers at once."""
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0), timeout=aiohttp.ClientTimeout(total=PATIENCE)
     )

@@ -37,7 +37,7 @@ class H2Wire:
     """One connection with prior knowledge (RFC 9113, 3.3)."""
 
     def __init__(self, url: str) -> None:
-        """Connects, and waits for the server's settings."""
+        """Connect, and waits for the server's settings."""
         address = urlsplit(url)
         assert address.hostname is not None
         self._authority = address.netloc
@@ -58,7 +58,7 @@ class H2Wire:
         self._socket.close()
 
     def open(self, method: str, path: str, headers: Headers = (), *, ends: bool = False) -> int:
-        """Sends the head of a request; returns its stream's number."""
+        """Send the head of a request; returns its stream's number."""
         number = self._h2.get_next_available_stream_id()
         self._streams[number] = Stream()
         pseudo = [(":method", method), (":scheme", "http"), (":authority", self._authority), (":path", path)]
@@ -67,7 +67,7 @@ class H2Wire:
         return number
 
     def send(self, number: int, data: bytes, *, ends: bool = False) -> None:
-        """Sends data, waiting for the server to make room for it."""
+        """Send data, waiting for the server to make room for it."""
         while True:
             room = min(self._h2.local_flow_control_window(number), self._h2.max_outbound_frame_size)
             if data and room == 0:
@@ -80,30 +80,30 @@ class H2Wire:
                 return
 
     def answer(self, number: int) -> Stream:
-        """Waits for the whole answer."""
+        """Wait for the whole answer."""
         stream = self._streams[number]
         self.wait(lambda: stream.ended or stream.reset)
         return stream
 
     def status(self, number: int) -> int:
-        """Waits for the head of the answer."""
+        """Wait for the head of the answer."""
         stream = self._streams[number]
         self.wait(lambda: bool(stream.status) or stream.reset)
         return stream.status
 
     def first_bytes(self, number: int) -> bytes:
-        """Waits for the first bytes of the answer's body."""
+        """Wait for the first bytes of the answer's body."""
         stream = self._streams[number]
         self.wait(lambda: bool(stream.body) or stream.reset)
         return stream.body
 
     def leave(self, number: int) -> None:
-        """Resets one stream; the others go on."""
+        """Reset one stream; the others go on."""
         self._h2.reset_stream(number, ErrorCodes.CANCEL)
         self._flush()
 
     def wait(self, done: Callable[[], bool]) -> None:
-        """Takes what the server sends until it is done, or the connection ends."""
+        """Take what the server sends until it is done, or the connection ends."""
         while not done() and not self.terminated:
             self._receive()
 

@@ -28,7 +28,7 @@ _SETTINGS = re.compile(r"TOLLKEEPER_|MANAGEMENT_TOKEN|OPENAI_|ANTHROPIC_|.*_PROX
 
 
 def clean_environment(**extra: str) -> dict[str, str]:
-    """Returns this process's environment without what would configure a gateway or an SDK."""
+    """Return this process's environment without what would configure a gateway or an SDK."""
     kept = {name: value for name, value in os.environ.items() if not _SETTINGS.match(name)}
     if "PYTHONPATH" in kept:  # commands run in folders of their own
         kept["PYTHONPATH"] = os.pathsep.join(map(os.path.abspath, kept["PYTHONPATH"].split(os.pathsep)))
@@ -39,7 +39,7 @@ class CommandProcess:
     """One `tollkeeper` command that says on standard output when it is ready."""
 
     def __init__(self, arguments: Sequence[str], environment: Mapping[str, str], directory: Path) -> None:
-        """Starts it; `wait_for` tells when it is ready."""
+        """Start it; `wait_for` tells when it is ready."""
         self._lines: list[str] = []
         self._changed = threading.Condition()
         self.log = directory / f"{arguments[0]}-{time.monotonic_ns()}.log"
@@ -65,7 +65,7 @@ class CommandProcess:
             self._changed.notify_all()
 
     def wait_for(self, pattern: str) -> re.Match[str]:
-        """Returns the first match in what the command has said. Raises AssertionError if it ends first."""
+        """Return the first match in what the command has said. Raises AssertionError if it ends first."""
         deadline = time.monotonic() + START_SECONDS
         with self._changed:
             while True:
@@ -79,22 +79,22 @@ class CommandProcess:
                 self._changed.wait(min(left, 0.5))
 
     def said(self) -> str:
-        """Returns all that was written so far, to standard output and to the log."""
+        """Return all that was written so far, to standard output and to the log."""
         return "".join(self._lines) + self.log.read_text(errors="replace")
 
     def kill(self) -> None:
-        """Ends it as a crash would."""
+        """End it as a crash would."""
         self.process.kill()
         self._collect()
 
     def stop(self) -> int:
-        """Asks it to end, and returns its exit status."""
+        """Ask it to end, and returns its exit status."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         return self._collect()
 
     def wait(self) -> int:
-        """Waits for it to end by itself, and returns its exit status."""
+        """Wait for it to end by itself, and returns its exit status."""
         return self._collect()
 
     def _collect(self) -> int:
@@ -125,7 +125,7 @@ class Received(msgspec.Struct, frozen=True):
     cancelled: bool
 
     def header(self, name: str) -> str | None:
-        """Returns the only value of a header, or None if it is not there."""
+        """Return the only value of a header, or None if it is not there."""
         values = [value for found, value in self.headers if found == name]
         assert len(values) <= 1, f"{name} came {len(values)} times"
         return values[0] if values else None
@@ -143,7 +143,7 @@ class Simulator:
     """A simulated provider in a process of its own."""
 
     def __init__(self, directory: Path, *options: str) -> None:
-        """Starts it on a free port."""
+        """Start it on a free port."""
         self.command = CommandProcess(["simulate", "--port", "0", *options], clean_environment(), directory)
         self.address = self.command.wait_for(r"http://(\S+)/v1").group(1)
 
@@ -154,31 +154,31 @@ class Simulator:
         self.command.kill()
 
     def requests(self) -> list[Received]:
-        """Returns what it has received, oldest first."""
+        """Return what it has received, oldest first."""
         return msgspec.json.decode(self._ask("GET", "requests"), type=_Requests).requests
 
     def last_request(self) -> Received:
-        """Returns what it has received last."""
+        """Return what it has received last."""
         return self.requests()[-1]
 
     def next_cancel(self, timeout: float = 10.0) -> Received | None:
-        """Waits for a client to leave before the end of its answer; None if none does."""
+        """Wait for a client to leave before the end of its answer; None if none does."""
         answer = self._ask("GET", f"requests/next-cancel?timeout={timeout}")
         return msgspec.json.decode(answer, type=Received) if answer else None
 
     def cancelled(self, request_id: str) -> Received:
-        """Waits for the client of that request to leave before the end of its answer."""
+        """Wait for the client of that request to leave before the end of its answer."""
         while (left := self.next_cancel()) is not None:
             if left.header("x-request-id") == request_id:
                 return left
         raise AssertionError(f"nobody left the request {request_id}")
 
     def in_flight(self) -> int:
-        """Returns how many requests it is answering."""
+        """Return how many requests it is answering."""
         return msgspec.json.decode(self._ask("GET", "health"), type=_Health).in_flight
 
     def clear(self) -> None:
-        """Forgets what it has received."""
+        """Forget what it has received."""
         self._ask("DELETE", "requests")
 
     def _ask(self, method: str, what: str) -> bytes:
@@ -196,7 +196,7 @@ class Gateway:
     def __init__(
         self, directory: Path, *options: str, environment: Mapping[str, str] | None = None, **settings: str
     ) -> None:
-        """Starts it. `settings` are set as `TOLLKEEPER_…`; ports are free ones unless said otherwise."""
+        """Start it. `settings` are set as `TOLLKEEPER_…`; ports are free ones unless said otherwise."""
         directory.mkdir(parents=True, exist_ok=True)
         self.directory = directory
         self._options = options
@@ -212,7 +212,7 @@ class Gateway:
         self.start()
 
     def start(self) -> None:
-        """Starts it, again on the ports it had."""
+        """Start it, again on the ports it had."""
         self.command = CommandProcess(["serve", *self._options], self._environment, self.directory)
         ready = self.command.wait_for(r"ready: (http://\S+)/v1, console (\S+), gRPC (\S+)")
         self.data, self.console, self.grpc = ready.groups()
@@ -230,11 +230,11 @@ class Gateway:
         return f"{self.data}/v1"
 
     def management(self) -> Client:
-        """Returns a client of the management plane."""
+        """Return a client of the management plane."""
         return Client(self.grpc, management_token=MANAGEMENT_TOKEN)
 
     def serve_models(self, simulator: Simulator) -> None:
-        """Has every model served by the simulator: `claude-*` as Anthropic's, the rest as OpenAI's."""
+        """Have every model served by the simulator: `claude-*` as Anthropic's, the rest as OpenAI's."""
         with self.management() as client:
             url = f"http://{simulator.address}/v1"
             client.upstreams.create(
@@ -257,29 +257,29 @@ class Gateway:
             client.models.create(name="claude-*", deployments=[Deployment("sim-anthropic")])
 
     def mint(self, **options: object) -> MintedToken:
-        """Mints a token of a new project."""
+        """Mint a token of a new project."""
         with self.management() as client:
             project = client.projects.create(name="integration")
             return client.tokens.create(project_id=project.id, **options)  # type: ignore[arg-type]
 
     def new_token(self, **options: object) -> str:
-        """Mints a token of a new project and returns its secret."""
+        """Mint a token of a new project and returns its secret."""
         return self.mint(**options).token
 
     def usage(self, **where: str) -> list[UsageEvent]:
-        """Returns the usage events that are stored, newest first."""
+        """Return the usage events that are stored, newest first."""
         with self.management() as client:
             return list(client.usage.events(**where))  # type: ignore[arg-type]
 
     def event_of(self, request_id: str) -> UsageEvent:
-        """Waits for the usage event of a request to be stored, and returns it."""
+        """Wait for the usage event of a request to be stored, and returns it."""
         found = until(lambda: self.usage(request_id=request_id))
         assert len(found) == 1
         return found[0]
 
 
 def until(ask: Callable[[], T], seconds: float = 15.0) -> T:
-    """Asks again and again until the answer is true, and returns it; for what can't be awaited."""
+    """Ask again and again until the answer is true, and returns it; for what can't be awaited."""
     deadline = time.monotonic() + seconds
     while not (found := ask()):
         assert time.monotonic() < deadline, "it did not become so in time"

@@ -23,7 +23,7 @@ class Head:
         return self.line.split(" ")[1]
 
     def header(self, name: str) -> str | None:
-        """Returns the only value of a header, or None if it is not there."""
+        """Return the only value of a header, or None if it is not there."""
         values = [value for found, value in self.headers if found.lower() == name]
         assert len(values) <= 1, f"{name} came {len(values)} times"
         return values[0] if values else None
@@ -38,7 +38,7 @@ class ScriptedUpstream:
     """Serves one connection after the other, one request on each."""
 
     def __init__(self) -> None:
-        """Listens on a free port, in a thread."""
+        """Listen on a free port, in a thread."""
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.address = f"127.0.0.1:{self._listener.getsockname()[1]}"
         self._answers: Queue[bytes] = Queue()
@@ -56,21 +56,21 @@ class ScriptedUpstream:
         self._listener.close()
 
     def forget(self) -> None:
-        """Forgets what was received and not asked for, and answers that nobody fetched."""
+        """Forget what was received and not asked for, and answers that nobody fetched."""
         for queue in (self._answers, self._heads, self._bodies):
             while not queue.empty():
                 queue.get_nowait()
 
     def will_answer(self, answer: bytes) -> None:
-        """Says what the next request is answered with."""
+        """Say what the next request is answered with."""
         self._answers.put(answer)
 
     def next_head(self) -> Head:
-        """Waits for the head of a request, whose body may still be on its way."""
+        """Wait for the head of a request, whose body may still be on its way."""
         return self._heads.get(timeout=PATIENCE_SECONDS)
 
     def next_body(self) -> bytes:
-        """Waits for the body of a request to have arrived."""
+        """Wait for the body of a request to have arrived."""
         return self._bodies.get(timeout=PATIENCE_SECONDS)
 
     def _serve(self) -> None:

@@ -442,7 +442,7 @@ damages = st.tuples(
 
 
 def damaged(request: bytes, damage: list[Damage]) -> bytes:
-    """Returns a request with some of its bytes replaced, added or left out."""
+    """Return a request with some of its bytes replaced, added or left out."""
     for where, removed, inserted in damage:
         at = int(where * len(request))
         request = request[:at] + inserted + request[at + removed :]

@@ -87,7 +87,7 @@ class Shell:
     site: Gateway
 
     def run(self, *arguments: str, stdin: str = "", **environment: str) -> Ran:
-        """Runs `tollkeeper` with those arguments."""
+        """Run `tollkeeper` with those arguments."""
         done = subprocess.run(
             [sys.executable, "-m", "tollkeeper_server", *arguments],
             input=stdin,
@@ -107,7 +107,7 @@ class Shell:
         return Ran(done.returncode, done.stdout, done.stderr)
 
     def write(self, name: str, text: str) -> str:
-        """Writes a file, and returns its name."""
+        """Write a file, and returns its name."""
         (self.folder / name).write_text(text, encoding="utf-8")
         return name
 
@@ -128,7 +128,7 @@ def untouched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
 
 
 def chat(address: str, token: str, model: str = "gpt-4o") -> int:
-    """Returns the status of a chat completion."""
+    """Return the status of a chat completion."""
     body = msgspec.json.encode({"model": model, "messages": [{"role": "user", "content": "Hello"}]})
     return ask(address, "POST", "/v1/chat/completions", [bearer(token), JSON], body).status
 

@@ -80,7 +80,7 @@ def answer(
 
 
 def own_headers(found: Answer) -> list[tuple[str, str]]:
-    """Returns the answer's headers without those that are the gateway's own, or framing."""
+    """Return the answer's headers without those that are the gateway's own, or framing."""
     names = {
         "x-tollkeeper-model",
         "x-tollkeeper-upstream",

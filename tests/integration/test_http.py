@@ -37,7 +37,7 @@ BODY = body()
 
 
 def certificate(directory: Path) -> tuple[Path, Path]:
-    """Makes a certificate for 127.0.0.1, as an administrator would bring one."""
+    """Make a certificate for 127.0.0.1, as an administrator would bring one."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "gateway.test")])
     now = datetime.now(UTC)
@@ -77,7 +77,7 @@ class Site:
     def curl(
         self, version: str, path: str, *options: str, token: str | None = None, listener: str = "console"
     ) -> tuple[str, int, bytes]:
-        """Returns the HTTP version, status and body that curl got."""
+        """Return the HTTP version, status and body that curl got."""
         done = subprocess.run(
             [
                 *("curl", "--silent", "--show-error", "--no-buffer", "--max-time", "20", version),

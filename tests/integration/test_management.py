@@ -65,13 +65,13 @@ def client(site: Gateway) -> Iterator[Client]:
 
 
 def rest(site: Gateway, method: str, path: str, content: object = None, headers: Headers = ()) -> Answer:
-    """Sends a request to the REST door."""
+    """Send a request to the REST door."""
     body = None if content is None else msgspec.json.encode(content)
     return ask(site.console, method, f"/manage/{path}", [ADMIN, JSON, *headers], body)
 
 
 def grpc_failure(site: Gateway, method: str, metadata: tuple[tuple[str, str], ...]) -> grpc.RpcError:
-    """Makes a call with an empty request, which fails, and returns how."""
+    """Make a call with an empty request, which fails, and returns how."""
     with grpc.insecure_channel(site.grpc) as channel:
         call = channel.unary_unary(
             f"/tollkeeper.v1.{method}", request_serializer=as_is, response_deserializer=as_is
@@ -86,7 +86,7 @@ def as_is(data: bytes) -> bytes:
 
 
 def passes(site: Gateway, token: str) -> int:
-    """Returns the status that a request of the token is answered with."""
+    """Return the status that a request of the token is answered with."""
     return ask(site.data, "POST", "/v1/chat/completions", [bearer(token), JSON], CHAT).status
 
 
@@ -101,7 +101,7 @@ class Shell:
         self._environment = clean_environment(MANAGEMENT_TOKEN=MANAGEMENT_TOKEN)
 
     def run(self, line: str, **values: str) -> tuple[int, bytes]:
-        """Returns the status and body that curl got."""
+        """Return the status and body that curl got."""
         line = line.replace("http://localhost:8080", self._console)
         for name, value in values.items():
             line = line.replace(f"<{name.replace('_', '-')}>", value)

@@ -26,13 +26,13 @@ def scrape(gateway: Gateway) -> Samples:
 
 
 def total(samples: Samples, name: str, **labels: str) -> float:
-    """Returns the sum over the series that have these labels."""
+    """Return the sum over the series that have these labels."""
     wanted = frozenset(labels.items())
     return sum(value for (found, has), value in samples.items() if found == name and wanted <= has)
 
 
 def settled(gateway: Gateway, requests: int) -> Samples:
-    """Waits until so many requests have ended, and returns what was counted."""
+    """Wait until so many requests have ended, and returns what was counted."""
 
     def counted() -> Samples | None:
         samples = scrape(gateway)

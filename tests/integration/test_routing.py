@@ -99,7 +99,7 @@ def body_for(model: str, **members: object) -> bytes:
 def post(
     site: Gateway, simulator: Simulator, secret: str, model: str, path: str = CHAT, headers: Headers = ()
 ) -> tuple[Answer, Received]:
-    """Sends a request, and returns its answer and what the simulator received of it."""
+    """Send a request, and returns its answer and what the simulator received of it."""
     this_id = f"test-{uuid4().hex}"
     sent = [bearer(secret), JSON, ("x-request-id", this_id), *headers]
     answer = ask(site.data, "POST", path, sent, body_for(model, max_tokens=5))

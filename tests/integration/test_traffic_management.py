@@ -39,13 +39,13 @@ def client(site: Gateway) -> Iterator[Client]:
 
 
 def rest(site: Gateway, method: str, path: str, content: object = None) -> Answer:
-    """Sends a request to the REST door."""
+    """Send a request to the REST door."""
     body = None if content is None else msgspec.json.encode(content)
     return ask(site.console, method, f"/manage/{path}", [ADMIN, JSON], body)
 
 
 def run(site: Gateway, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Runs a command of the command line, which prints JSON."""
+    """Run a command of the command line, which prints JSON."""
     environment = clean_environment(
         TOLLKEEPER_GRPC_ADDRESS=site.grpc, TOLLKEEPER_MANAGEMENT_TOKEN=MANAGEMENT_TOKEN
     )
@@ -60,7 +60,7 @@ def run(site: Gateway, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def command(site: Gateway, *arguments: str) -> dict[str, object]:
-    """Returns what a command that succeeds prints."""
+    """Return what a command that succeeds prints."""
     done = run(site, *arguments)
     assert done.returncode == 0, done.stderr
     printed: dict[str, object] = json.loads(done.stdout)

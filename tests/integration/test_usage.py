@@ -73,7 +73,7 @@ class Case:
 
 
 def send(gateway: Gateway, secret: str, case: Case) -> Answer:
-    """Sends a request and returns its answer."""
+    """Send a request and returns its answer."""
     if isinstance(case.content, Form):
         kind, body = form(case.content.fields, case.content.files)
     else:
@@ -83,7 +83,7 @@ def send(gateway: Gateway, secret: str, case: Case) -> Answer:
 
 
 def event_of(gateway: Gateway, answer: Answer) -> UsageEvent:
-    """Waits for the event of the request that was answered."""
+    """Wait for the event of the request that was answered."""
     return gateway.event_of(answer.header("x-request-id") or "")
 
 

@@ -22,13 +22,13 @@ class Answer:
     body: bytes = field(default=b"", repr=False)
 
     def header(self, name: str) -> str | None:
-        """Returns the only value of a header, or None if it is not there."""
+        """Return the only value of a header, or None if it is not there."""
         values = [value for found, value in self.headers if found == name]
         assert len(values) <= 1, f"{name} came {len(values)} times"
         return values[0] if values else None
 
     def json(self) -> dict[str, object]:
-        """Returns the JSON object in the body."""
+        """Return the JSON object in the body."""
         return msgspec.json.decode(self.body, type=dict[str, object])
 
     @property
@@ -38,12 +38,12 @@ class Answer:
 
 
 def bearer(token: str) -> tuple[str, str]:
-    """Returns the header that presents a token."""
+    """Return the header that presents a token."""
     return ("authorization", f"Bearer {token}")
 
 
 def compose(method: str, path: str, headers: Headers = (), body: bytes | None = None) -> bytes:
-    """Returns a whole request; a body's length is declared unless a header says how it is framed."""
+    """Return a whole request; a body's length is declared unless a header says how it is framed."""
     fields = [("host", "gateway.test"), *headers]
     names = {name.lower() for name, _ in fields}
     if body is not None and not names & {"content-length", "transfer-encoding"}:
@@ -58,7 +58,7 @@ class Wire:
     def __init__(
         self, url: str, *, timeout: float = PATIENCE_SECONDS, tls: ssl.SSLContext | None = None
     ) -> None:
-        """Connects; every wait is bounded by `timeout` seconds."""
+        """Connect; every wait is bounded by `timeout` seconds."""
         address = urlsplit(url)
         assert address.hostname is not None
         self._socket = socket.create_connection((address.hostname, address.port or 80), timeout=timeout)
@@ -75,27 +75,27 @@ class Wire:
         self._socket.close()
 
     def send(self, data: bytes) -> None:
-        """Sends bytes as they are."""
+        """Send bytes as they are."""
         self._socket.sendall(data)
 
     def finish_sending(self) -> None:
-        """Says that nothing more will be sent."""
+        """Say that nothing more will be sent."""
         self._socket.shutdown(socket.SHUT_WR)
 
     def ask(self, method: str, path: str, headers: Headers = (), body: bytes | None = None) -> Answer:
-        """Sends a request and returns the whole answer."""
+        """Send a request and returns the whole answer."""
         self.send(compose(method, path, headers, body))
         return self.answer(method)
 
     def answer(self, method: str = "GET") -> Answer:
-        """Reads a whole answer, passing over interim ones."""
+        """Read a whole answer, passing over interim ones."""
         head = self.head()
         while 100 <= head.status < 200:
             head = self.head()
         return Answer(head.status, head.headers, b"".join(self.body(head, method)))
 
     def head(self) -> Answer:
-        """Reads a status line and headers. Raises `EOFError` if the connection ends instead."""
+        """Read a status line and headers. Raises `EOFError` if the connection ends instead."""
         line = self._reader.readline()
         if not line:
             raise EOFError("the connection ended")
@@ -110,7 +110,7 @@ class Wire:
         return Answer(int(rest[:3]), headers)
 
     def body(self, head: Answer, method: str = "GET") -> Iterator[bytes]:
-        """Yields the body as it arrives, framed as the head says; a chunk at a time if in chunks."""
+        """Yield the body as it arrives, framed as the head says; a chunk at a time if in chunks."""
         if method == "HEAD" or head.status in {204, 304}:
             return
         if head.header("transfer-encoding") == "chunked":
@@ -130,7 +130,7 @@ class Wire:
         return data
 
     def ended(self) -> bool:
-        """Waits for more, and tells whether the other side has closed the connection instead."""
+        """Wait for more, and tells whether the other side has closed the connection instead."""
         try:
             return not self._reader.peek(1)
         except ConnectionResetError:
@@ -138,7 +138,7 @@ class Wire:
 
 
 def ask(url: str, method: str, path: str, headers: Headers = (), body: bytes | None = None) -> Answer:
-    """Sends one request over a connection of its own, and returns the whole answer."""
+    """Send one request over a connection of its own, and returns the whole answer."""
     with Wire(url) as wire:
         return wire.ask(method, path, headers, body)
 
@@ -146,7 +146,7 @@ def ask(url: str, method: str, path: str, headers: Headers = (), body: bytes | N
 def form(
     fields: dict[str, str], files: dict[str, bytes], boundary: str = "boundary-7f3a"
 ) -> tuple[str, bytes]:
-    """Returns the content type and the body of a multipart form."""
+    """Return the content type and the body of a multipart form."""
     head = f'--{boundary}\r\ncontent-disposition: form-data; name="{{}}"{{}}\r\n\r\n'
     parts = [head.format(name, "").encode() + value.encode() + b"\r\n" for name, value in fields.items()]
     for name, content in files.items():

@@ -39,23 +39,23 @@ class MongoServer(ServerProcess):
         return f"mongodb://127.0.0.1:{self.port}/"
 
     def new_url(self) -> str:
-        """Returns the URL of a database that no other test uses."""
+        """Return the URL of a database that no other test uses."""
         return with_database(self.url)
 
 
 def with_database(url: str) -> str:
-    """Returns `url` with a database name that was never used before."""
+    """Return `url` with a database name that was never used before."""
     return urlsplit(url)._replace(path=f"/tollkeeper_test_{secrets.token_hex(8)}").geturl()
 
 
 def cache_directory() -> Path:
-    """Returns where the FerretDB that was built is kept."""
+    """Return where the FerretDB that was built is kept."""
     base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     return Path(base) / "tollkeeper" / "ferretdb-v1.24.0"
 
 
 def build_ferretdb(cache: Path) -> Path | None:
-    """Returns the FerretDB program in `cache`, building it if need be; None without Go.
+    """Return the FerretDB program in `cache`, building it if need be; None without Go.
 
     Safe when several test runs build at once: one of them does, and what appears is whole.
     """
@@ -87,7 +87,7 @@ def build_ferretdb(cache: Path) -> Path | None:
 
 @functools.cache
 def find_ferretdb() -> Path | None:
-    """Returns the FerretDB program of this session, or None if there is none and none can be built."""
+    """Return the FerretDB program of this session, or None if there is none and none can be built."""
     try:
         return build_ferretdb(cache_directory())
     except ServerFailedError as error:
@@ -96,7 +96,7 @@ def find_ferretdb() -> Path | None:
 
 
 def mongo_on(directory: Path) -> MongoServer | None:
-    """Returns a server that keeps its databases in `directory`, not yet started; None if there is none."""
+    """Return a server that keeps its databases in `directory`, not yet started; None if there is none."""
     mongod = shutil.which("mongod")
     if mongod:
         return MongoServer(
@@ -123,7 +123,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Builds FerretDB, if it will be wanted, before the first test's time-out starts to count."""
+    """Build FerretDB, if it will be wanted, before the first test's time-out starts to count."""
     wanted = any(
         item.get_closest_marker("mongo")
         or {"mongo_process", "mongo_url"} & {*getattr(item, "fixturenames", ())}

@@ -19,7 +19,7 @@ class MongoWire:
     """Passes commands on, and counts those that read or write documents."""
 
     def __init__(self, url: str) -> None:
-        """Takes the URL of a database."""
+        """Take the URL of a database."""
         self._behind = urlsplit(url)
         self._connections: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -34,15 +34,15 @@ class MongoWire:
         """To be set to pass it on."""
 
     def cut_at(self, number: int, *, delivered: bool) -> None:
-        """Cuts every connection at the command of that number from now on, before it or before its answer."""
+        """Cut every connection at the command of that number from now on, before it or before its answer."""
         self._count, self._stop_at, self._delivers = 0, number, delivered
 
     def hold_at(self, number: int) -> None:
-        """Holds the command of that number from now on."""
+        """Hold the command of that number from now on."""
         self._count, self._stop_at, self._holds = 0, number, True
 
     async def comes_to_hold(self, work: asyncio.Future[Any]) -> bool:
-        """Returns True when the command to hold is there, False if `work` is done without it."""
+        """Return True when the command to hold is there, False if `work` is done without it."""
         reached = asyncio.ensure_future(self._reached.wait())
         ends: list[asyncio.Future[Any]] = [work, reached]
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
@@ -52,7 +52,7 @@ class MongoWire:
         return False
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Relays one connection until an end closes it, or all are cut."""
+        """Relay one connection until an end closes it, or all are cut."""
         task = asyncio.current_task()
         assert task
         self._tasks.add(task)
@@ -82,20 +82,20 @@ class MongoWire:
                 self.cut()
 
     def cut(self) -> None:
-        """Closes every connection; further ones are closed as they come."""
+        """Close every connection; further ones are closed as they come."""
         self._is_cut = True
         for writer in self._connections:
             writer.close()
 
     async def close(self) -> None:
-        """Ends everything."""
+        """End everything."""
         self.cut()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _cuts_at(self, command: bytes) -> bool:
-        """Holds the command if it is the one to hold; tells whether it is the one to cut at."""
+        """Hold the command if it is the one to hold; return whether it is the one to cut at."""
         if _name(command) not in _COMMANDS:
             return False
         self._count += 1
@@ -127,7 +127,7 @@ async def _message(reader: asyncio.StreamReader) -> bytes:
 
 
 def _name(message: bytes) -> str:
-    """Returns the name of the command in an OP_MSG, empty for other messages."""
+    """Return the name of the command in an OP_MSG, empty for other messages."""
     if int.from_bytes(message[12:16], "little") != _OP_MSG:
         return ""
     body = message[_HEADER + 4 + 1 :]

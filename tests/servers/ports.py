@@ -26,7 +26,7 @@ class _Share:
 
 
 def free_port() -> int:
-    """Returns a TCP port of 127.0.0.1 that nothing listens on.
+    """Return a TCP port of 127.0.0.1 that nothing listens on.
 
     Nobody else takes it: neither who asks the system for any port, nor another process of tests, nor, for
     hundreds of calls, another test of this one. So it may stay closed, or be listened on again.

@@ -20,7 +20,7 @@ class ServerProcess:
     """One server on 127.0.0.1. What it keeps on disk outlives `stop`."""
 
     def __init__(self, name: str, directory: Path, command: Callable[[int], Sequence[str]]) -> None:
-        """Takes what makes the command line for a port. Nothing runs before `start`."""
+        """Take what makes the command line for a port. Nothing runs before `start`."""
         self.name = name
         self.port = free_port()
         self._command = command
@@ -29,11 +29,11 @@ class ServerProcess:
         self._process: subprocess.Popen[bytes] | None = None
 
     def runs(self) -> bool:
-        """Tells whether the process is there."""
+        """Return whether the process is there."""
         return self._process is not None and self._process.poll() is None
 
     def start(self) -> None:
-        """Starts the server unless it runs, and returns when it accepts connections."""
+        """Start the server unless it runs, and returns when it accepts connections."""
         if self.runs():
             return
         with self._log.open("ab") as log:
@@ -49,19 +49,19 @@ class ServerProcess:
             time.sleep(0.02)
 
     def stop(self) -> None:
-        """Ends the server as a power cut would, and returns when it is gone."""
+        """End the server as a power cut would, and returns when it is gone."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
             self._process = None
 
     def freeze(self) -> None:
-        """Has the server hang: it accepts connections, and says nothing until `thaw`."""
+        """Have the server hang: it accepts connections, and says nothing until `thaw`."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """Has the server go on."""
+        """Have the server go on."""
         assert self._process is not None
         self._process.send_signal(signal.SIGCONT)
 

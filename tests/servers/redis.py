@@ -31,12 +31,12 @@ class RedisServer(ServerProcess):
         )
 
     def new_url(self) -> str:
-        """Returns the URL of a database that no other test uses. Channels are common to all of them."""
+        """Return the URL of a database that no other test uses. Channels are common to all of them."""
         return f"redis://{self._login}127.0.0.1:{self.port}/{next(_numbers)}"
 
 
 def redis_binary() -> str | None:
-    """Returns the server program, or None if there is none."""
+    """Return the server program, or None if there is none."""
     on_path = shutil.which("redis-server")
     if on_path:
         return on_path

@@ -14,19 +14,19 @@ class UnrunTests:
         self._unrun: dict[str, list[str]] = {}
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Notes a test that `cannot_run` skipped."""
+        """Record a test that `cannot_run` skipped."""
         if report.skipped and isinstance(report.longrepr, tuple):
             _, found, server = report.longrepr[2].partition(_WANT)
             if found:
                 self._unrun.setdefault(server.strip(), []).append(report.nodeid)
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Fails the run on CI, where every server has to be there."""
+        """Fail the run on CI, where every server has to be there."""
         if self._unrun and os.environ.get("CI") == "true" and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Lists what was noted, by server."""
+        """List what was noted, by server."""
         for server, tests in self._unrun.items():
             terminalreporter.write_line(f"could not {_WANT} {server}: {', '.join(tests)}", yellow=True)
         if self._unrun and os.environ.get("CI") == "true":
@@ -34,5 +34,5 @@ class UnrunTests:
 
 
 def cannot_run(server: str) -> None:
-    """Skips the test that asks for `server`, for the list at the end."""
+    """Skip the test that asks for `server`, for the list at the end."""
     pytest.skip(f"could not {_WANT} {server}")

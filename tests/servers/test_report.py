@@ -30,7 +30,7 @@ def test_four(): pytest.skip("another reason")
 
 
 def run(directory: Path, ci: str, *options: str) -> subprocess.CompletedProcess[str]:
-    """Runs the tests above."""
+    """Run the tests above."""
     (directory / "conftest.py").write_text(CONFTEST)
     (directory / "test_it.py").write_text(TESTS)
     return subprocess.run(

@@ -43,7 +43,7 @@ class Coordination:
         capacity: int = 100_000,
         redis_timeout: float = 0.5,
     ) -> None:
-        """Raises ValueError if the URL is not one of Redis."""
+        """Raise ValueError if the URL is not one of Redis."""
         self._link: RedisLink | None = None
         self._shared: RedisSharedTokens | None = None
         self._changes: LocalChanges | RedisChanges

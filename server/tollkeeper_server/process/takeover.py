@@ -151,7 +151,7 @@ class InheritedSockets:
         grpc_asked: str = "",
         grpc: str = "",
     ) -> None:
-        """`connected` leads to the other process, which waits there to hear that this one is ready."""
+        """Take the connection to the other process, which waits there to hear that this one is ready."""
         self._connected = connected
         self._ports = list(ports)
         self._grpc_asked = grpc_asked

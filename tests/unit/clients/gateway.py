@@ -23,7 +23,7 @@ async def _no_explanation(query: Query) -> Explanation:
 
 
 async def run(store_file: Path, management_token: str) -> None:
-    """Serves until standard input ends."""
+    """Serve until standard input ends."""
     store = SqliteStore(store_file)
     await store.open()
     chain = make_chain(

@@ -40,7 +40,7 @@ class Answering(grpc.GenericRpcHandler):
 def answering(
     behaviour: Behaviour, credentials: grpc.ServerCredentials | None = None
 ) -> Iterator[tuple[str, Answering]]:
-    """Serves `behaviour` on a free port."""
+    """Serve `behaviour` on a free port."""
     handler = Answering(behaviour)
     server = grpc.server(ThreadPoolExecutor(4), handlers=[handler])
     port = (
@@ -105,7 +105,7 @@ def test_what_would_be_done_twice_is_tried_once(create: Callable[[Client], objec
 
 @contextmanager
 def hanging() -> Iterator[str]:
-    """Serves an answer that does not come before the test is over."""
+    """Serve an answer that does not come before the test is over."""
     over = threading.Event()
 
     def behaviour(request: bytes, context: grpc.ServicerContext) -> bytes:
@@ -186,7 +186,7 @@ def test_pages_are_fetched_when_they_are_reached() -> None:
 
 
 def certificate(names: Sequence[x509.GeneralName]) -> tuple[bytes, bytes]:
-    """Returns a self-signed certificate for those names, and its key, both PEM."""
+    """Return a self-signed certificate for those names, and its key, both PEM."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "tollkeeper test")])
     now = datetime.now(UTC)

@@ -10,7 +10,7 @@ from tollkeeper_server.store.sqlite.store import SqliteStore
 
 
 def event(project_id: str, *, started_at: datetime, model: str = "gpt-4o", status: int = 200) -> UsageEvent:
-    """Returns the event of a streamed chat completion."""
+    """Return the event of a streamed chat completion."""
     identity = new_id(Prefix.REQUEST)
     return UsageEvent(
         id=identity,
@@ -33,7 +33,7 @@ def event(project_id: str, *, started_at: datetime, model: str = "gpt-4o", statu
 
 
 async def keep(store_file: Path, events: Sequence[UsageEvent]) -> None:
-    """Writes events to a store."""
+    """Write events to a store."""
     store = SqliteStore(store_file)
     await store.open()
     try:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.coordination.parts import Clock, WatchedStore
+from tests.unit.clock import Clock
+from tests.unit.coordination.parts import WatchedStore
 
 
 @pytest.fixture
@@ -20,4 +21,4 @@ async def store(tmp_path: Path) -> AsyncIterator[WatchedStore]:
 @pytest.fixture
 def clock() -> Clock:
     """A clock that the test moves."""
-    return Clock()
+    return Clock(1000.0)

@@ -4,7 +4,6 @@ import asyncio
 import inspect
 import itertools
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
@@ -27,23 +26,13 @@ LIFETIME = 300.0
 UNKNOWN_LIFETIME = 5.0
 
 
-@dataclass
-class Clock:
-    """A clock that stands still until it is moved."""
-
-    seconds: float = 1000.0
-
-    def __call__(self) -> float:
-        return self.seconds
-
-
 def digest_of(number: int) -> str:
-    """Returns the digest that belongs to a number."""
+    """Return the digest that belongs to a number."""
     return f"{number:064x}"
 
 
 def make_token(number: int | None = None, **fields: object) -> Token:
-    """Returns a token with a digest of its own, changed just now."""
+    """Return a token with a digest of its own, changed just now."""
     now = datetime.now(UTC)
     token = Token(
         id=new_id(Prefix.TOKEN),
@@ -57,7 +46,7 @@ def make_token(number: int | None = None, **fields: object) -> Token:
 
 
 def edited(token: Token, **fields: object) -> Token:
-    """Returns the next revision of a token."""
+    """Return the next revision of a token."""
     return msgspec.structs.replace(
         token, **{"revision": token.revision + 1, "updated_at": datetime.now(UTC), **fields}
     )
@@ -81,12 +70,12 @@ class WatchedStore(SqliteStore):
         self.may_answer.set()
 
     def answer_a_poll(self) -> None:
-        """Fails if the store does not say what changed."""
+        """Fail if the store does not say what changed."""
         if self.away or self.deaf:
             raise StoreUnavailableError("the store")
 
     async def answer(self, key: str, read: Callable[[str], Awaitable[Found]]) -> Found:
-        """Notes that a key is asked for; returns what is read when the store may answer."""
+        """Record that a key is asked for; returns what is read when the store may answer."""
         self.asked.append(key)
         if self.away:
             raise StoreUnavailableError("the store")
@@ -96,7 +85,7 @@ class WatchedStore(SqliteStore):
         return found
 
     async def edit(self, token: Token, **fields: object) -> Token:
-        """Writes the next revision of a token, and returns it."""
+        """Write the next revision of a token, and returns it."""
         newer = edited(token, **fields)
         assert await self.tokens.replace(newer, expected=token.revision)
         return newer
@@ -141,7 +130,7 @@ class _WatchedPlacements(SqlitePlacements):
 
 
 async def eventually(condition: Callable[[], object]) -> None:
-    """Returns when the condition, awaited if need be, holds: for what has no event to await.
+    """Return when the condition, awaited if need be, holds: for what has no event to await.
 
     Raises TimeoutError after a minute. (The test's own time limit might hit a task in the background.)
     """

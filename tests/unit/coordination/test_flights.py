@@ -40,7 +40,7 @@ async def source() -> AsyncIterator[Source]:
 
 
 async def asking(source: Source, *keys: str) -> list[asyncio.Task[str]]:
-    """Returns callers that wait for these keys."""
+    """Return callers that wait for these keys."""
     callers = [asyncio.create_task(source.flights.find(key)) for key in keys]
     await source.is_asked.wait()
     return callers

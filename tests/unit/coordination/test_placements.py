@@ -19,7 +19,8 @@ from tollkeeper_server.errors import StoreUnavailableError
 from tollkeeper_server.store.sqlite.connection import SqliteConnection
 from tollkeeper_server.store.sqlite.placements import SqlitePlacements
 
-from tests.unit.coordination.parts import Clock, WatchedStore, eventually
+from tests.unit.clock import Clock
+from tests.unit.coordination.parts import WatchedStore, eventually
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 
@@ -29,7 +30,7 @@ class World:
 
     def __init__(self, store: WatchedStore, capacity: int = 1000) -> None:
         self.store = store
-        self.clock = Clock()
+        self.clock = Clock(1000.0)
         self.time = NOW
         self.cache = PlacementCache(
             store.placements,
@@ -42,7 +43,7 @@ class World:
         )
 
     async def place(self, placement_id: str = "file-1", *, used_at: datetime = NOW) -> None:
-        """Has another process place something."""
+        """Have another process place something."""
         await self.store.placements.add(
             [Placement(id=placement_id, upstream="a", project_id="prj_1", used_at=used_at)],
         )
@@ -89,9 +90,9 @@ async def test_a_cancelled_asker_does_not_fail_the_others(world: World, cancelle
 async def test_what_is_unknown_is_asked_for_again_after_a_second(world: World) -> None:
     assert await world.cache.find("file-1") is None
     await world.place()
-    world.clock.seconds += UNKNOWN_SECONDS - 0.1
+    world.clock.now += UNKNOWN_SECONDS - 0.1
     assert await world.cache.find("file-1") is None
-    world.clock.seconds += 0.1
+    world.clock.now += 0.1
     assert await world.cache.find("file-1") == "a"
     assert world.store.asked == ["file-1"] * 2
 

@@ -11,7 +11,8 @@ from tollkeeper_server.domain.project import Project
 from tollkeeper_server.domain.token import Token
 from tollkeeper_server.errors import StoreUnavailableError
 
-from tests.unit.coordination.parts import Clock, WatchedStore, eventually, make_token
+from tests.unit.clock import Clock
+from tests.unit.coordination.parts import WatchedStore, eventually, make_token
 
 FAST = 0.01
 NEVER = 3600.0
@@ -126,13 +127,13 @@ async def test_after_an_outage_of_the_store_it_goes_on_where_it_was(
 ) -> None:
     caplog.set_level(logging.INFO)
     await world.round()
-    assert world.poller.last_success == clock.seconds
-    before = clock.seconds
+    assert world.poller.last_success == clock.now
+    before = clock.now
     token = make_token(updated_at=world.time + timedelta(seconds=1))
     await world.store.tokens.add(token)
     world.store.away = True
     for _ in range(5):
-        clock.seconds += 600
+        clock.now += 600
         world.time += timedelta(seconds=600)
         await world.round()
     assert world.poller.last_success == before
@@ -140,7 +141,7 @@ async def test_after_an_outage_of_the_store_it_goes_on_where_it_was(
     world.store.away = False
     await world.round()
     assert [token] == world.told
-    assert world.poller.last_success == clock.seconds
+    assert world.poller.last_success == clock.now
     assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
 
 

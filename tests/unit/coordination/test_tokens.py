@@ -16,10 +16,10 @@ from tollkeeper_server.store.ports import TokenStore
 from tollkeeper_server.store.sqlite.connection import SqliteConnection
 from tollkeeper_server.store.sqlite.tokens import SqliteTokens
 
+from tests.unit.clock import Clock
 from tests.unit.coordination.parts import (
     LIFETIME,
     UNKNOWN_LIFETIME,
-    Clock,
     WatchedStore,
     digest_of,
     edited,
@@ -103,10 +103,10 @@ async def test_unknown_tokens_are_remembered_briefly(
     assert await cache.find(token.digest) is None
     assert cache.peek(token.digest) == Unknown()
     await store.tokens.add(token)
-    clock.seconds += UNKNOWN_LIFETIME - 0.1
+    clock.now += UNKNOWN_LIFETIME - 0.1
     assert await cache.find(token.digest) is None
     assert [token.digest] == store.asked
-    clock.seconds += 0.1
+    clock.now += 0.1
     assert token == await cache.find(token.digest)
 
 
@@ -151,11 +151,11 @@ async def test_known_tokens_go_on_for_their_lifetime_without_the_store(
     await store.tokens.add(token)
     await cache.find(token.digest)
     store.away = True
-    clock.seconds += LIFETIME - 0.1
+    clock.now += LIFETIME - 0.1
     assert token == await cache.find(token.digest)
     with pytest.raises(StoreUnavailableError):
         await cache.find(make_token().digest)
-    clock.seconds += 0.1
+    clock.now += 0.1
     assert cache.peek(token.digest) is None
     with pytest.raises(StoreUnavailableError):
         await cache.find(token.digest)
@@ -168,13 +168,13 @@ async def test_an_outage_leaves_half_the_lifetime_to_a_token_in_steady_use(
     await store.tokens.add(token)
     await cache.find(token.digest)
     for _ in range(20):
-        clock.seconds += LIFETIME / 7
+        clock.now += LIFETIME / 7
         asked = len(store.asked)
         assert token == cache.peek(token.digest)
         await eventually(lambda: not cache._flights)
         assert len(store.asked) - asked <= 1
     store.away = True
-    clock.seconds += LIFETIME / 2 - 0.1
+    clock.now += LIFETIME / 2 - 0.1
     assert token == await cache.find(token.digest)
 
 
@@ -185,13 +185,13 @@ async def test_refreshing_without_the_store_neither_fails_nor_insists(
     await store.tokens.add(token)
     await cache.find(token.digest)
     store.away = True
-    clock.seconds += LIFETIME / 2
+    clock.now += LIFETIME / 2
     for _ in range(100):
         assert token == cache.peek(token.digest)
         await asyncio.sleep(0)
     await eventually(lambda: not cache._flights)
     assert [token.digest] * 2 == store.asked
-    clock.seconds += 1
+    clock.now += 1
     store.away = False
     newer = await store.edit(token, name="newer")
     assert token == cache.peek(token.digest)
@@ -351,7 +351,7 @@ async def test_a_rotation_told_long_before_the_answer_is_delivered_counts(
 
     def rotate(_: object) -> None:
         cache.apply(Change(token=edited(token, digest=make_token().digest)))
-        clock.seconds += UNKNOWN_LIFETIME
+        clock.now += UNKNOWN_LIFETIME
 
     cache._flights.start(token.digest).add_done_callback(rotate)
     store.may_answer.set()
@@ -449,7 +449,7 @@ class _Run:
     """Finds, edits, rotations, late and repeated messages, outages, in any order."""
 
     def __init__(self, directory: Path) -> None:
-        self.clock = Clock()
+        self.clock = Clock(1000.0)
         self.shelf = _Shelf(make_token())
         self.cache = make_cache(self.shelf, self.clock)
         self.asking: list[asyncio.Task[None]] = []
@@ -471,7 +471,7 @@ class _Run:
                     self.tell(max(0, len(self.shelf.history) - 1 - back))
                 case "wait", float() | int():
                     assert isinstance(value, float | int)
-                    self.clock.seconds += value
+                    self.clock.now += value
                 case "fail", bool(away):
                     self.shelf.away = away
                 case "read", _:

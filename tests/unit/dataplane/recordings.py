@@ -11,7 +11,7 @@ DIALECTS = [it for module in (openai, anthropic) for it in vars(module).values()
 
 
 def exact(**counts: int) -> TokenCounts:
-    """Returns what a provider said."""
+    """Return what a provider said."""
     return TokenCounts(**counts, confidence=Confidence.EXACT)
 
 
@@ -151,7 +151,7 @@ BODIES = {
 
 
 def event(data: object, name: str | None = None, line: str = "\n") -> bytes:
-    """Returns one event of a stream."""
+    """Return one event of a stream."""
     text = data if isinstance(data, str) else json.dumps(data, separators=(",", ":"))
     head = f"event: {name}{line}" if name else ""
     return f"{head}data: {text}{line}{line}".encode()
@@ -172,7 +172,7 @@ FILTER_CHUNK = {"id": "", "choices": [], "prompt_filter_results": [{"prompt_inde
 
 
 def chat_events(line: str = "\n") -> list[bytes]:
-    """Returns the events of a chat stream, Azure's filter results first, usage last but one."""
+    """Return the events of a chat stream, Azure's filter results first, usage last but one."""
     return [
         event(FILTER_CHUNK, line=line),
         event(_chunk("", usage=None), line=line),

@@ -8,17 +8,11 @@ from hypothesis import strategies as st
 from tollkeeper_server.dataplane.affinity import Affinity, referred
 from tollkeeper_server.dataplane.request.endpoint import match
 
-from tests.unit.dataplane.parts import (
-    Answer,
-    Bench,
-    Caller,
-    Kept,
-    exchange,
-    member_on,
-    route,
-    snapshot,
-    target,
-)
+from tests.unit.dataplane.caller import Caller
+from tests.unit.dataplane.configured import member_on, route, snapshot, target
+from tests.unit.dataplane.exchanges import exchange
+from tests.unit.dataplane.gateway import Bench, Kept
+from tests.unit.dataplane.upstream import Answer
 
 
 def _referred(path: str, body: object = None, method: str = "POST") -> list[str]:

@@ -15,12 +15,11 @@ from tollkeeper_server.errors import Reason
 from tollkeeper_server.snapshot.model import ListenerView, Snapshot
 from tollkeeper_server.snapshot.rules import compile_rules
 
-from tests.unit.dataplane.parts import (
+from tests.unit.dataplane.caller import Caller
+from tests.unit.dataplane.configured import (
     AZURE,
     PROVIDER_KEY,
     SECRET,
-    Bench,
-    Caller,
     member_on,
     pool,
     route,
@@ -28,6 +27,7 @@ from tests.unit.dataplane.parts import (
     target,
     token,
 )
+from tests.unit.dataplane.gateway import Bench
 
 ONE = target("one", operations=((HeaderAction.INSERT, b"x-team", b"search"),))
 LISTENER = ListenerView(

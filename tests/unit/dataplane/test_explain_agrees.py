@@ -16,12 +16,11 @@ from tollkeeper_server.domain.token import Token
 from tollkeeper_server.snapshot.model import ListenerView, ProjectView
 from tollkeeper_server.snapshot.rules import compile_rules
 
-from tests.unit.dataplane.parts import (
+from tests.unit.dataplane.caller import Caller
+from tests.unit.dataplane.configured import (
     AZURE,
     NOW,
     SECRET,
-    Bench,
-    Caller,
     member_on,
     pool,
     route,
@@ -29,6 +28,7 @@ from tests.unit.dataplane.parts import (
     target,
     token,
 )
+from tests.unit.dataplane.gateway import Bench
 
 ONE = target("one")
 TENANT = ListenerView(
@@ -144,7 +144,7 @@ async def _explain(bench: Bench, known: Token, query: Query) -> Explanation:
 
 
 async def _refusal(bench: Bench, query: Query) -> str:
-    """Returns the reason for which the data plane refuses the request; empty if an upstream answers it."""
+    """Return the reason for which the data plane refuses the request; empty if an upstream answers it."""
     members = ({"model": query.model} if query.model else {}) | ({"stream": True} if query.streamed else {})
     method = query.method or "POST"
     has_body = method in {"POST", "PUT", "PATCH"} or query.model

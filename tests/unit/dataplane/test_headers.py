@@ -15,7 +15,8 @@ from tollkeeper_server.dataplane.headers import (
 from tollkeeper_server.errors import Reason, TollkeeperError
 from tollkeeper_server.snapshot.model import Header
 
-from tests.unit.dataplane.parts import ANTHROPIC, AZURE, PROVIDER_KEY, SECRET, exchange, target
+from tests.unit.dataplane.configured import ANTHROPIC, AZURE, PROVIDER_KEY, SECRET, target
+from tests.unit.dataplane.exchanges import exchange
 
 HOP_BY_HOP = [
     b"connection",

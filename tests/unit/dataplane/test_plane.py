@@ -11,20 +11,18 @@ from tollkeeper_server.domain.usage import Confidence, TokenCounts
 from tollkeeper_server.errors import StoreUnavailableError
 from tollkeeper_server.snapshot.model import Header, ProjectView
 
-from tests.unit.dataplane.parts import (
-    DEADLINE,
+from tests.unit.dataplane.caller import DEADLINE, Caller, Reply
+from tests.unit.dataplane.configured import (
     NOW,
     PROVIDER_KEY,
     SECRET,
-    Bench,
-    Caller,
-    Reply,
     member_on,
     route,
     snapshot,
     target,
     token,
 )
+from tests.unit.dataplane.gateway import Bench
 from tests.unit.dataplane.recordings import BODIES, MESSAGES_EVENTS, STREAMS, chat_events
 
 CHAT = b'{"model":"gpt-4o","messages":[{"role":"user","content":"12345678"}]}'

@@ -13,18 +13,10 @@ from tollkeeper_server.domain.upstream import HeaderAction
 from tollkeeper_server.snapshot.model import Header, ListenerView, Snapshot, Target
 from tollkeeper_server.snapshot.rules import compile_rules
 
-from tests.unit.dataplane.parts import (
-    PROVIDER_KEY,
-    Answer,
-    Bench,
-    Caller,
-    Reply,
-    member_on,
-    pool,
-    route,
-    snapshot,
-    target,
-)
+from tests.unit.dataplane.caller import Caller, Reply
+from tests.unit.dataplane.configured import PROVIDER_KEY, member_on, pool, route, snapshot, target
+from tests.unit.dataplane.gateway import Bench
+from tests.unit.dataplane.upstream import Answer
 
 BODY = b'{"model":"m"}'
 INSERT, REPLACE, REMOVE = HeaderAction.INSERT, HeaderAction.REPLACE, HeaderAction.REMOVE

@@ -13,7 +13,8 @@ from tollkeeper_server.errors import Reason, TollkeeperError
 from tollkeeper_server.snapshot.model import ListenerView, Snapshot
 from tollkeeper_server.snapshot.rules import compile_rules
 
-from tests.unit.dataplane.parts import AZURE, exchange, member_on, pool, route, snapshot, target, token
+from tests.unit.dataplane.configured import AZURE, member_on, pool, route, snapshot, target, token
+from tests.unit.dataplane.exchanges import exchange
 
 CHAT = "/v1/chat/completions"
 

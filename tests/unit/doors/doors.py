@@ -29,17 +29,17 @@ GAUGES = Gauges(snapshot_revision=7, snapshot_age=0.5, journal_waiting=0, journa
 def exposition(
     metrics: Metrics | None = None, gauges: Gauges = GAUGES, *, llmproxy_names: bool = False
 ) -> Exposition:
-    """Returns what answers scrapes; without metrics, of nothing counted."""
+    """Return what answers scrapes; without metrics, of nothing counted."""
     return Exposition(metrics or Metrics(), lambda: gauges, "1.2.3", llmproxy_names=llmproxy_names)
 
 
 def all_messages() -> list[Descriptor]:
-    """Returns every request and response of the management plane."""
+    """Return every request and response of the management plane."""
     return [it for method in methods() for it in (method.input_type, method.output_type)]
 
 
 def fields_within(descriptor: Descriptor) -> list[FieldDescriptor]:
-    """Returns the fields of a message and of the messages within it."""
+    """Return the fields of a message and of the messages within it."""
     found: list[FieldDescriptor] = []
     for it in descriptor.fields:
         found.append(it)
@@ -60,7 +60,7 @@ _RANGES = {
 
 @st.composite
 def messages(draw: st.DrawFn, descriptor: Descriptor) -> Message:
-    """Draws a message with any values that its fields can hold."""
+    """Draw a message with any values that its fields can hold."""
     message: Any = GetMessageClass(descriptor)()
     match descriptor.full_name:
         case "google.protobuf.Timestamp":

@@ -22,7 +22,7 @@ CANARY = "canary-0123456789"
 
 
 def refusal(answer: httpx2.Response, status: int, code: str, reason: str) -> dict[str, Any]:
-    """Checks that an answer is an error of the protocol's form and returns it."""
+    """Check that an answer is an error of the protocol's form and returns it."""
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/json"
     error: dict[str, Any] = answer.json()

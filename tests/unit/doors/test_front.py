@@ -26,7 +26,7 @@ class App:
         self.may_answer = asyncio.Event()
 
     async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
-        """Answers with the path."""
+        """Answer with the path."""
         assert scope["type"] == "http"
         if scope["path"] == "/slow":
             self.reached.set()
@@ -65,16 +65,16 @@ class Kept:
             return answer.read(), answer.getheader("connection")
 
     async def asked(self, path: str) -> tuple[bytes, str | None]:
-        """Asks; returns the body, and what is said of the connection."""
+        """Ask; returns the body, and what is said of the connection."""
         return await asyncio.to_thread(self._ask, path)
 
     def close(self) -> None:
-        """Closes the connection."""
+        """Close the connection."""
         self._connection.close()
 
 
 async def until_refused(address: str) -> None:
-    """Returns when nothing more is accepted."""
+    """Return when nothing more is accepted."""
     host, _, port = address.rpartition(":")
     with contextlib.suppress(ConnectionRefusedError):
         while True:

@@ -37,12 +37,12 @@ async def channel(grpc_door: GrpcListener) -> AsyncIterator[grpc.aio.Channel]:
 
 
 def raw(channel: grpc.aio.Channel, path: str) -> grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]:
-    """Returns a method that takes and returns bytes."""
+    """Return a method that takes and returns bytes."""
     return channel.unary_unary(path)
 
 
 def status_of(error: grpc.aio.AioRpcError) -> dict[str, object]:
-    """Returns the details of a failed call by type, and checks that they say what the call says."""
+    """Return the details of a failed call by type, and checks that they say what the call says."""
     trailers = dict(error.trailing_metadata() or ())
     status = status_pb2.Status()
     written = trailers["grpc-status-details-bin"]
@@ -67,7 +67,7 @@ def status_of(error: grpc.aio.AioRpcError) -> dict[str, object]:
 
 
 def reason_of(error: grpc.aio.AioRpcError) -> str:
-    """Returns why a call failed, in our own word."""
+    """Return why a call failed, in our own word."""
     info = status_of(error)["ErrorInfo"]
     assert isinstance(info, error_details_pb2.ErrorInfo)
     assert info.domain == "tollkeeper"
@@ -152,7 +152,7 @@ async def test_a_store_that_is_away_is_unavailable_and_worth_another_try(
 
 
 async def next_of(watch: "grpc.aio.UnaryStreamCall[HealthCheckRequest, HealthCheckResponse]") -> int:
-    """Returns the next status that a watcher is told."""
+    """Return the next status that a watcher is told."""
     answer = await watch.read()
     assert isinstance(answer, HealthCheckResponse)
     return answer.status

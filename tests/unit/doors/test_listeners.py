@@ -22,12 +22,12 @@ ANY = SocketAddress("127.0.0.1", 0)
 
 
 async def name_listener(scope: Message, receive: Receive, send: Send) -> None:
-    """Answers with the listener's name, and where the caller is."""
+    """Answer with the listener's name, and where the caller is."""
     await whole(send, f"{scope['tollkeeper.listener']} {scope['client'][0]}".encode())
 
 
 def snapshot(**addresses: str) -> Snapshot:
-    """Returns the configuration with these listeners."""
+    """Return the configuration with these listeners."""
     views = {
         name: ListenerView(
             name=name,
@@ -59,7 +59,7 @@ async def serving(*inherited: socket.socket) -> AsyncIterator[tuple[Listeners, s
 
 
 async def asked(address: str) -> str:
-    """Asks what listens at an address; "refused" if nothing does."""
+    """Ask what listens at an address; "refused" if nothing does."""
     host, _, port = address.rpartition(":")
     try:
         reader, writer = await asyncio.open_connection(host, int(port))
@@ -73,7 +73,7 @@ async def asked(address: str) -> str:
 
 
 async def until_asked(address: str, expected: str) -> None:
-    """Waits until that is what listens at an address."""
+    """Wait until that is what listens at an address."""
     while await asked(address) != expected:  # noqa: ASYNC110 - nothing tells of a port that is open
         await asyncio.sleep(0.01)
 

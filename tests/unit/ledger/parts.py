@@ -23,7 +23,7 @@ DEADLINE = 30.0
 
 
 def intent(event_id: str, *, upstream: str = "openai", request_bytes: int = 400) -> Intent:
-    """Returns what is known of a request that is about to be dispatched."""
+    """Return what is known of a request that is about to be dispatched."""
     return Intent(
         id=event_id,
         request_id=f"caller-{event_id}",
@@ -38,7 +38,7 @@ def intent(event_id: str, *, upstream: str = "openai", request_bytes: int = 400)
 
 
 def settled(event_id: str, *, prompt: int = 7) -> UsageEvent:
-    """Returns the final event of a request."""
+    """Return the final event of a request."""
     return UsageEvent(
         id=event_id,
         request_id=f"caller-{event_id}",
@@ -65,7 +65,7 @@ class FaultyStore:
         self.attempted = asyncio.Event()
 
     async def add(self, events: Sequence[UsageEvent]) -> int:
-        """Writes events as the port says, or fails as it was told to."""
+        """Write events as the port says, or fails as it was told to."""
         self.attempted.set()
         if self.away:
             raise StoreUnavailableError("the store")
@@ -85,7 +85,7 @@ class FaultyStore:
         raise NotImplementedError
 
     def statuses(self) -> dict[str, int]:
-        """Returns each event's id and status."""
+        """Return each event's id and status."""
         return {event_id: event.status for event_id, event in sorted(self.events.items())}
 
 
@@ -103,13 +103,13 @@ async def draining(
 
 
 async def drain_all(journal: Journal, store: FaultyStore) -> None:
-    """Moves into the store all that the journal and those it adopted have for it."""
+    """Move into the store all that the journal and those it adopted have for it."""
     async with draining(journal, store) as drain:
         assert await drain.flush(DEADLINE)
 
 
 def crash(journal: Journal) -> None:
-    """Leaves a journal as its process's death would: files as they are, locks free."""
+    """Leave a journal as its process's death would: files as they are, locks free."""
     journal._syncer.close()
     journal._claim.release()
     for orphan in journal.orphans:
@@ -117,10 +117,10 @@ def crash(journal: Journal) -> None:
 
 
 def directories(root: Path) -> list[Path]:
-    """Returns the directories of processes below a journal's root."""
+    """Return the directories of processes below a journal's root."""
     return sorted(path for path in root.iterdir() if path.is_dir())
 
 
 def segments(journal: Journal) -> list[str]:
-    """Returns the names of a journal's own segments."""
+    """Return the names of a journal's own segments."""
     return sorted(path.name for path in journal._claim.path.glob("*.jsonl"))

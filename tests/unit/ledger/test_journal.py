@@ -309,13 +309,13 @@ def test_what_is_recalled_is_what_would_be_read(
 
 
 def deferring(root: Path) -> tuple[Journal, list[Callable[[], None]]]:
-    """Returns a journal, and what it wants to be called at the end of the event loop's turn."""
+    """Return a journal, and what it wants to be called at the end of the event loop's turn."""
     calls: list[Callable[[], None]] = []
     return Journal(root, soon=calls.append), calls
 
 
 def lines(root: Path) -> list[bytes]:
-    """Returns the first byte and the event's id of each line that is on file."""
+    """Return the first byte and the event's id of each line that is on file."""
     written = b"".join(path.read_bytes() for path in sorted(root.rglob("*.jsonl"))).splitlines()
     return [line[:1] + json.loads(line[1:])["id"].encode() for line in written]
 

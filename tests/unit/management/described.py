@@ -64,33 +64,33 @@ projects:
 
 
 def described(text: str) -> pb.Configuration:
-    """Returns what a file describes."""
+    """Return what a file describes."""
     return read_document(text, {})
 
 
 async def apply(
     plane: Plane, wanted: str | pb.Configuration, *, dry_run: bool = False, prune: bool = False
 ) -> pb.ApplyConfigurationResponse:
-    """Applies a configuration."""
+    """Apply a configuration."""
     return await plane.call(request(wanted, dry_run=dry_run, prune=prune), pb.ApplyConfigurationResponse)
 
 
 def request(
     wanted: str | pb.Configuration, *, dry_run: bool = False, prune: bool = False
 ) -> pb.ApplyConfigurationRequest:
-    """Returns the request to apply a configuration."""
+    """Return the request to apply a configuration."""
     configuration = described(wanted) if isinstance(wanted, str) else wanted
     return pb.ApplyConfigurationRequest(configuration=configuration, dry_run=dry_run, prune=prune)
 
 
 async def export(plane: Plane) -> pb.Configuration:
-    """Returns what is configured."""
+    """Return what is configured."""
     answer = await plane.call(pb.ExportConfigurationRequest(), pb.ExportConfigurationResponse)
     return answer.configuration
 
 
 def told(answer: pb.ApplyConfigurationResponse) -> list[str]:
-    """Returns what an application changed, a word for each: `+group main`."""
+    """Return what an application changed, a word for each: `+group main`."""
     signs = {
         pb.CHANGE_ACTION_CREATE: "+",
         pb.CHANGE_ACTION_UPDATE: "~",

@@ -74,7 +74,7 @@ class Plane:
         self.told.append(change)
 
     def chain(self) -> Chain:
-        """Returns the management plane."""
+        """Return the management plane."""
         return make_chain(
             store=self.store,
             sealer=self.sealer,
@@ -89,20 +89,20 @@ class Plane:
     async def call(
         self, request: Message, expected: type[Answer], *, request_id: str = "req-of-test"
     ) -> Answer:
-        """Calls the method that takes such a request, as the admin."""
+        """Call the method that takes such a request, as the admin."""
         answer = await self.chain().invoke(make_call(request, request_id=request_id), lambda: request)
         assert isinstance(answer, expected)
         return answer
 
     async def refuse(self, request: Message, reason: Reason, *, field: str | None = None) -> TollkeeperError:
-        """Makes a call that has to fail for that reason, naming that field."""
+        """Make a call that has to fail for that reason, naming that field."""
         with pytest.raises(TollkeeperError) as caught:
             await self.chain().invoke(make_call(request), lambda: request)
         assert (reason, field) == (caught.value.reason, caught.value.field), caught.value.message
         return caught.value
 
     async def project(self, **fields: str) -> project_service_pb2.Project:
-        """Makes a project."""
+        """Make a project."""
         request = project_service_pb2.CreateProjectRequest(**{"name": "Search", **fields})
         return (await self.call(request, project_service_pb2.CreateProjectResponse)).project
 
@@ -114,28 +114,28 @@ class Plane:
         )
 
     async def mint(self, project_id: str) -> token_service_pb2.CreateTokenResponse:
-        """Mints a token."""
+        """Mint a token."""
         return await self.call(
             token_service_pb2.CreateTokenRequest(project_id=project_id),
             token_service_pb2.CreateTokenResponse,
         )
 
     async def token(self, token_id: str) -> token_service_pb2.Token:
-        """Reads a token."""
+        """Read a token."""
         request = token_service_pb2.GetTokenRequest(id=token_id)
         return (await self.call(request, token_service_pb2.GetTokenResponse)).token
 
     async def upstream(
         self, name: str = "openai", *, is_default: bool = False
     ) -> upstream_service_pb2.Upstream:
-        """Makes an upstream of OpenAI's."""
+        """Make an upstream of OpenAI's."""
         request = upstream_service_pb2.CreateUpstreamRequest(
             name=name, provider=upstream_service_pb2.PROVIDER_OPENAI, is_default=is_default
         )
         return (await self.call(request, upstream_service_pb2.CreateUpstreamResponse)).upstream
 
     async def group(self, name: str = "all", *upstreams: str) -> group_service_pb2.Group:
-        """Makes a group, of the upstream `openai` unless others are named."""
+        """Make a group, of the upstream `openai` unless others are named."""
         members = [group_service_pb2.Member(upstream=it) for it in upstreams or ("openai",)]
         request = group_service_pb2.CreateGroupRequest(name=name, members=members)
         return (await self.call(request, group_service_pb2.CreateGroupResponse)).group
@@ -143,14 +143,14 @@ class Plane:
     async def listener(
         self, name: str = "tenant", address: str = "127.0.0.1:3001", *, default_group: str = ""
     ) -> listener_service_pb2.Listener:
-        """Makes a listener."""
+        """Make a listener."""
         request = listener_service_pb2.CreateListenerRequest(
             name=name, address=address, default_group=default_group
         )
         return (await self.call(request, listener_service_pb2.CreateListenerResponse)).listener
 
     async def model(self, name: str, *aliases: str, upstream: str = "openai") -> model_service_pb2.Model:
-        """Makes a model."""
+        """Make a model."""
         request = model_service_pb2.CreateModelRequest(
             name=name, aliases=aliases, deployments=[model_service_pb2.Deployment(upstream=upstream)]
         )
@@ -164,7 +164,7 @@ def make_call(
     deadline: float | None = None,
     request_id: str = "req-of-test",
 ) -> Call:
-    """Returns a call of the method that takes such a request; without metadata, the admin's."""
+    """Return a call of the method that takes such a request; without metadata, the admin's."""
     return Call(
         method=BY_REQUEST[request.DESCRIPTOR.full_name],
         request_id=request_id,
@@ -182,7 +182,7 @@ class SlowTokens(SqliteTokens):
         self.let_go = asyncio.Event()
 
     async def replace(self, token: Token, *, expected: int) -> bool:
-        """Waits, then writes."""
+        """Wait, then writes."""
         self.entered.set()
         await self.let_go.wait()
         return await super().replace(token, expected=expected)

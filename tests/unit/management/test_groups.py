@@ -22,7 +22,7 @@ async def plane(plane: Plane) -> Plane:
 
 
 async def update(plane: Plane, name: str, **fields: object) -> pb.Group:
-    """Changes a group."""
+    """Change a group."""
     request = pb.UpdateGroupRequest(name=name, **fields)  # type: ignore[arg-type]  # fields of the message
     return (await plane.call(request, pb.UpdateGroupResponse)).group
 

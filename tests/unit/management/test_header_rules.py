@@ -24,7 +24,7 @@ FINE = HeaderOperation(action=INSERT, name="x-team", value="search")
 
 
 def refused(*operations: HeaderOperation, auth_header: str = "") -> TollkeeperError:
-    """Returns how operations are refused."""
+    """Return how operations are refused."""
     with pytest.raises(TollkeeperError) as caught:
         check_operations(operations, auth_header)
     assert caught.value.reason is Reason.INVALID_ARGUMENT

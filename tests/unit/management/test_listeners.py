@@ -26,7 +26,7 @@ async def plane(plane: Plane) -> Plane:
 
 
 async def update(plane: Plane, name: str, **fields: object) -> pb.Listener:
-    """Changes a listener."""
+    """Change a listener."""
     request = pb.UpdateListenerRequest(name=name, **fields)  # type: ignore[arg-type]  # fields of the message
     return (await plane.call(request, pb.UpdateListenerResponse)).listener
 

@@ -10,7 +10,7 @@ ID = "tok_" + "0" * 26
 
 
 def changing(**fields: object) -> set[str]:
-    """Returns what an update of a token would change."""
+    """Return what an update of a token would change."""
     return set(fields_to_change(pb.UpdateTokenRequest(id=ID, **fields)))  # type: ignore[arg-type]  # fields of the message
 
 

@@ -25,7 +25,7 @@ async def plane(plane: Plane) -> Plane:
 
 
 async def update(plane: Plane, name: str, **fields: object) -> pb.Model:
-    """Changes a model."""
+    """Change a model."""
     request = pb.UpdateModelRequest(name=name, **fields)  # type: ignore[arg-type]  # fields of the message
     return (await plane.call(request, pb.UpdateModelResponse)).model
 
@@ -70,7 +70,7 @@ async def test_a_deployment_needs_its_upstream(plane: Plane) -> None:
 
 
 async def create(plane: Plane, **fields: object) -> pb.Model:
-    """Adds a model."""
+    """Add a model."""
     request = pb.CreateModelRequest(**fields)  # type: ignore[arg-type]  # fields of the message
     return (await plane.call(request, pb.CreateModelResponse)).model
 

@@ -15,7 +15,7 @@ MISSING = "prj_" + "0" * 26
 
 
 async def update(plane: Plane, **fields: object) -> pb.Project:
-    """Changes a project."""
+    """Change a project."""
     request = pb.UpdateProjectRequest(**fields)  # type: ignore[arg-type]  # fields of the message
     return (await plane.call(request, pb.UpdateProjectResponse)).project
 

@@ -31,7 +31,7 @@ LETTERS = "abcdef"
 
 
 def model(name: str, *fallbacks: str, aliases: tuple[str, ...] = (), group: str = "", age: int = 0) -> Model:
-    """Returns a model on the upstream `up`, or of a group."""
+    """Return a model on the upstream `up`, or of a group."""
     return Model(
         name=name,
         aliases=aliases,
@@ -44,7 +44,7 @@ def model(name: str, *fallbacks: str, aliases: tuple[str, ...] = (), group: str 
 
 
 def group(name: str, *members: str) -> Group:
-    """Returns a group."""
+    """Return a group."""
     return Group(
         name=name,
         members=tuple(Member(upstream=it) for it in members),
@@ -54,7 +54,7 @@ def group(name: str, *members: str) -> Group:
 
 
 def listener(name: str, address: str, default_group: str = "", *rules: str) -> Listener:
-    """Returns a listener with a rule for each of the groups."""
+    """Return a listener with a rule for each of the groups."""
     return Listener(
         name=name,
         address=address,
@@ -68,7 +68,7 @@ def listener(name: str, address: str, default_group: str = "", *rules: str) -> L
 def found(
     *models: Model, groups: tuple[Group, ...] = (), listeners: tuple[Listener, ...] = ()
 ) -> list[tuple[str, str]]:
-    """Returns whose field is wrong in a configuration with the upstream `up`."""
+    """Return whose field is wrong in a configuration with the upstream `up`."""
     entities = Entities(
         upstreams={"up"},
         groups={it.name: it for it in groups},
@@ -145,7 +145,7 @@ def test_fallbacks_in_a_circle_are_told_with_the_circle(models: list[Model], cir
 
 
 def _rotations(circle: str) -> set[str]:
-    """Returns the ways to write a circle, beginning with any of its models."""
+    """Return the ways to write a circle, beginning with any of its models."""
     names = circle.split(" -> ")[1:]
     turned = [names[at:] + names[:at] for at in range(len(names))]
     return {" -> ".join([*it, it[0]]) for it in turned}

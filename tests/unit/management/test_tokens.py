@@ -31,13 +31,13 @@ class _Stubborn(SqliteTokens):
 
 
 async def update(plane: Plane, **fields: object) -> pb.Token:
-    """Changes a token."""
+    """Change a token."""
     request = pb.UpdateTokenRequest(**fields)  # type: ignore[arg-type]  # fields of the message
     return (await plane.call(request, pb.UpdateTokenResponse)).token
 
 
 async def rotate(plane: Plane, token_id: str) -> pb.RotateTokenResponse:
-    """Rotates a token."""
+    """Rotate a token."""
     return await plane.call(pb.RotateTokenRequest(id=token_id), pb.RotateTokenResponse)
 
 

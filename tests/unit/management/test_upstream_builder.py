@@ -22,7 +22,7 @@ def builder() -> UpstreamBuilder:
 
 
 def asked(**fields: object) -> pb.CreateUpstreamRequest:
-    """Returns a request for a generic upstream."""
+    """Return a request for a generic upstream."""
     whole = {"name": "a", "provider": pb.PROVIDER_GENERIC, "base_url": "https://a", **fields}
     return pb.CreateUpstreamRequest(**whole)  # type: ignore[arg-type]  # fields of the message
 

@@ -23,7 +23,7 @@ AZURE = Draft(provider=Provider.AZURE, base_url="https://x.openai.azure.com", ap
 
 
 def field_of(draft: Draft) -> str | None:
-    """Returns the field that a draft is refused for."""
+    """Return the field that a draft is refused for."""
     with pytest.raises(TollkeeperError) as caught:
         complete(draft)
     assert caught.value.reason is Reason.INVALID_ARGUMENT
@@ -31,7 +31,7 @@ def field_of(draft: Draft) -> str | None:
 
 
 def base_url_of(provider: Provider, url: str) -> str:
-    """Returns what a base URL becomes."""
+    """Return what a base URL becomes."""
     version = "2024-10-21" if provider is Provider.AZURE else ""
     return complete(Draft(provider=provider, base_url=url, api_version=version)).base_url
 

@@ -25,19 +25,19 @@ KEY = "sk-provider-key-0123456789"
 
 
 async def create(plane: Plane, **fields: object) -> pb.Upstream:
-    """Adds an upstream."""
+    """Add an upstream."""
     request = pb.CreateUpstreamRequest(**fields)  # type: ignore[arg-type]  # fields of the message
     return (await plane.call(request, pb.CreateUpstreamResponse)).upstream
 
 
 async def update(plane: Plane, name: str, **fields: object) -> pb.Upstream:
-    """Changes an upstream."""
+    """Change an upstream."""
     request = pb.UpdateUpstreamRequest(name=name, **fields)  # type: ignore[arg-type]  # as above
     return (await plane.call(request, pb.UpdateUpstreamResponse)).upstream
 
 
 async def defaults(plane: Plane) -> list[str]:
-    """Returns the names of the upstreams that are the default."""
+    """Return the names of the upstreams that are the default."""
     return [it.name for it in await plane.store.configuration.list(Upstream, limit=100) if it.is_default]
 
 

@@ -12,7 +12,7 @@ from tests.unit.management.plane import NOON, Plane
 
 
 def event(number: int, **fields: object) -> UsageEvent:
-    """Returns the event of a request, a minute after the one before."""
+    """Return the event of a request, a minute after the one before."""
     values: dict[str, object] = {
         "id": f"req_{number:026}",
         "request_id": f"r{number}",
@@ -34,7 +34,7 @@ def event(number: int, **fields: object) -> UsageEvent:
 
 
 def at(minutes: int) -> Timestamp:
-    """Returns a time some minutes after noon."""
+    """Return a time some minutes after noon."""
     written = Timestamp()
     written.FromDatetime(NOON + timedelta(minutes=minutes))
     return written

@@ -17,7 +17,7 @@ class Running:
         return f"http://127.0.0.1:{self.port}"
 
     async def raw(self, head: str, body: bytes = b"") -> bytes:
-        """Sends a request as text and returns all that comes until the connection ends."""
+        """Send a request as text and returns all that comes until the connection ends."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         try:
             writer.write(head.replace("\n", "\r\n").encode() + b"\r\n\r\n" + body)
@@ -27,7 +27,7 @@ class Running:
 
 
 def chat_head(simulate: str, body: bytes, *, close: bool = False) -> str:
-    """Returns the head of a chat request with that `x-simulate`."""
+    """Return the head of a chat request with that `x-simulate`."""
     return (
         "POST /v1/chat/completions HTTP/1.1\nhost: simulator\ncontent-type: application/json\n"
         f"content-length: {len(body)}\nx-simulate: {simulate}" + ("\nconnection: close" if close else "")

@@ -26,7 +26,7 @@ async def _ask(simulator: Running, directives: str, body: object = STREAM) -> tu
 
 
 def _chunks(body: bytes) -> list[bytes]:
-    """Takes chunked framing apart; a missing last chunk shows as a list that does not end with b""."""
+    """Take chunked framing apart; a missing last chunk shows as a list that does not end with b""."""
     found = []
     while body:
         size, _, body = body.partition(b"\r\n")

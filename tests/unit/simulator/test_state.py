@@ -1,21 +1,11 @@
 """What outlives a request."""
 
-from dataclasses import dataclass
-
 from hypothesis import given
 from hypothesis import strategies as st
 from tollkeeper_server.simulator.config import SimulatorConfig
 from tollkeeper_server.simulator.state import Allowance, RecentObjects, State
 
-
-@dataclass
-class Clock:
-    """A clock that is set by hand."""
-
-    now: float = 0.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.unit.clock import Clock
 
 
 @given(st.integers(1, 5), st.lists(st.floats(0, 40), max_size=60))

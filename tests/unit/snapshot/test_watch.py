@@ -18,6 +18,8 @@ from tollkeeper_server.store.ports import Store
 from tollkeeper_server.store.sealed import Sealer, new_key, upstream_api_key
 from tollkeeper_server.store.sqlite.store import SqliteStore
 
+from tests.unit.clock import Clock
+
 T0 = datetime(2026, 11, 21, tzinfo=UTC)
 SEALER = Sealer(new_key())
 UPSTREAM = Upstream(
@@ -40,19 +42,10 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
     await made.close()
 
 
-class Clock:
-    """A clock that the test moves."""
-
-    seconds = 1000.0
-
-    def __call__(self) -> float:
-        return self.seconds
-
-
 @pytest.fixture
 def clock() -> Clock:
     """The watch's clock."""
-    return Clock()
+    return Clock(1000.0)
 
 
 @pytest.fixture
@@ -143,17 +136,17 @@ async def test_the_age_counts_from_when_the_store_last_confirmed_the_snapshot(
     assert watch.age() == math.inf
     assert not watch.confirm(0)
     await watch.load()
-    clock.seconds += 5
+    clock.now += 5
     assert watch.age() == 5
     assert watch.confirm(watch.current.revision)
     assert watch.age() == 0
-    clock.seconds += 3
+    clock.now += 3
     await store.configuration.add(UPSTREAM)
     assert not watch.confirm(await store.configuration.revision())
     assert watch.age() == 3
     await watch.load()
     assert watch.age() == 0
-    clock.seconds += 1
+    clock.now += 1
     await watch.load()
     assert watch.age() == 0
 
@@ -162,7 +155,7 @@ async def test_what_does_not_compile_ages(store: Store, watch: SnapshotWatch, cl
     await store.configuration.add(UPSTREAM)
     await watch.load()
     await _damage(store)
-    clock.seconds += 7
+    clock.now += 7
     with pytest.raises(CompileError):
         await watch.load()
     assert not watch.confirm(await store.configuration.revision())

@@ -78,7 +78,7 @@ def test_a_secret_opens_only_where_it_was_put() -> None:
     ids=["digest key", "project's key", "upstream's key", "upstream's proxy"],
 )
 def test_contexts_never_change(context: Context, text: str, sealed: str) -> None:
-    """Stores hold secrets that were sealed for these texts; for others they would be lost."""
+    """Store hold secrets that were sealed for these texts; for others they would be lost."""
     assert context.text == text
     assert Sealer(base64.b64encode(b"A" * 32).decode()).open(f"enc:v1:22a48051:{sealed}", context) == "sk-1"
 

@@ -47,7 +47,7 @@ def groups(text: str) -> tuple[UsageGroup, ...]:
 
 
 def _filters(command: Callable[P, None]) -> Callable[P, None]:
-    """The options that events and summary share."""
+    """Add the options that events and summary share."""
     for option in reversed(
         (
             click.option(

@@ -31,7 +31,7 @@ class RedisLink:
     """
 
     def __init__(self, url: str, *, timeout: float = 0.5, pause: float = 1.0) -> None:
-        """Raises ValueError if the URL is not one of Redis."""
+        """Raise ValueError if the URL is not one of Redis."""
         self._timeout = timeout
         self._pause = pause
         pool: BlockingConnectionPool = BlockingConnectionPool.from_url(

@@ -26,17 +26,17 @@ class _Turns:
         self.start = 0
 
     def copy(self) -> "_Turns":
-        """Returns another that is the same."""
+        """Return another that is the same."""
         made = _Turns()
         made.owed, made.total, made.start = self.owed.copy(), self.total, self.start
         return made
 
     def keep(self, places: Collection[str]) -> None:
-        """Forgets all other places."""
+        """Forget all other places."""
         self.owed = {place: parts for place, parts in self.owed.items() if place in places}
 
     def next(self, places: list[tuple[str, int]]) -> int:
-        """Gives the turn to the one that is owed most, and returns its index. Places are names and weights.
+        """Give the turn to the one that is owed most, and returns its index. Places are names and weights.
 
         This is nginx's smooth weighted round robin: each gets its weight's share of a turn, and who takes
         the turn pays for it. Shares are kept in parts of a turn, whoever else is there, so those who come
@@ -90,20 +90,20 @@ class Balancer:
     def peek(
         self, pool: Pool, session: bytes = b"", tried: Collection[int] = ()
     ) -> tuple[int, PoolMember] | None:
-        """Returns what `choose` would, and changes nothing."""
+        """Return what `choose` would, and changes nothing."""
         turns = self._turns.get(pool.key) or _Turns()
         random = Random()  # noqa: S311 - spreads load, keeps no secret
         random.setstate(self._random.getstate())
         return self._pick(pool, tried, session, turns.copy(), random)
 
     def retry_after(self, pool: Pool) -> int:
-        """Returns in how many seconds a member of the pool may be called: whole ones, at least 1."""
+        """Return in how many seconds a member of the pool may be called: whole ones, at least 1."""
         now = self._health.clock()
         times = (self._health.of(member.target).breaker.retry_at(now) for member in pool.members)
         return max(ceil(min(times, default=now) - now), 1)
 
     def follow(self, snapshot: Snapshot) -> None:
-        """Forgets the turns of pools and places that are not in this configuration."""
+        """Forget the turns of pools and places that are not in this configuration."""
         places: dict[str, set[str]] = {}
         for pool in _pools(snapshot):
             places.setdefault(pool.key, set()).update(pool.places)

@@ -60,14 +60,14 @@ class UpstreamBreaker:
         self._permit = self._since = _NO_PERMIT + 1
 
     def state(self, now: float) -> BreakerState:
-        """Returns where it stands at this time."""
+        """Return where it stands at this time."""
         if self._state is BreakerState.OPEN and now >= self._opened_at + self.settings.cooldown_seconds:
             self._probe_end = None
             self._change(BreakerState.HALF_OPEN)
         return self._state
 
     def available(self, now: float) -> bool:
-        """Tells whether a call may be made now."""
+        """Return whether a call may be made now."""
         if self._state is BreakerState.CLOSED:
             return True
         if self.state(now) is BreakerState.OPEN:
@@ -75,7 +75,7 @@ class UpstreamBreaker:
         return self._probe_end is None or now >= self._probe_end
 
     def retry_at(self, now: float) -> float:
-        """Returns when a call may be made: the end of the cooldown, or now.
+        """Return when a call may be made: the end of the cooldown, or now.
 
         It is now, too, while the one call of a half-open breaker is under way: it may end at any moment.
         """
@@ -84,13 +84,13 @@ class UpstreamBreaker:
         return now
 
     def update(self, settings: Breaker, now: float) -> None:
-        """Goes by other settings from now on. State and counts stay."""
+        """Go by other settings from now on. State and counts stay."""
         self.state(now)
         self.settings = settings
         self._window.seconds = settings.window_seconds
 
     def enter(self, now: float) -> int:
-        """Begins a call and returns its permit. The outcome of one that was not available is not counted."""
+        """Begin a call and returns its permit. The outcome of one that was not available is not counted."""
         if self._state is BreakerState.CLOSED:
             return self._permit
         if not self.available(now):
@@ -100,7 +100,7 @@ class UpstreamBreaker:
         return self._permit
 
     def answering(self, permit: int) -> int:
-        """Notes that a call has begun to go well, and returns the permit for its outcome.
+        """Record that a call has begun to go well, and returns the permit for its outcome.
 
         A half-open breaker closes: others need not wait for the end of a long answer.
         """
@@ -110,7 +110,7 @@ class UpstreamBreaker:
         return self._permit
 
     def succeeded(self, permit: int, now: float) -> None:
-        """Counts a call that went well. It closes a half-open breaker."""
+        """Count a call that went well. It closes a half-open breaker."""
         if permit < self._since:
             return
         if self._state is BreakerState.CLOSED:
@@ -121,7 +121,7 @@ class UpstreamBreaker:
             self._close()
 
     def failed(self, permit: int, now: float) -> None:
-        """Counts a call that failed. It opens a half-open breaker again."""
+        """Count a call that failed. It opens a half-open breaker again."""
         if permit < self._since:
             return
         if self._state is BreakerState.CLOSED:
@@ -131,7 +131,7 @@ class UpstreamBreaker:
             self._open(now)
 
     def abandoned(self, permit: int) -> None:
-        """Forgets a call that came to nothing: another may try."""
+        """Forget a call that came to nothing: another may try."""
         if permit == self._permit:
             self._probe_end = None
 

@@ -71,7 +71,7 @@ class UpstreamHealth:
         self.probe: bool | None = None
 
     def score(self, now: float) -> float:
-        """Returns average duration in ms x (calls under way + 1) / share of successes: the less, the better.
+        """Return average duration in ms x (calls under way + 1) / share of successes: the less, the better.
 
         Who has not been called for a while may have changed, and nobody would find out if a bad score
         kept callers away for good: it is scored no worse than a new one.
@@ -81,11 +81,11 @@ class UpstreamHealth:
         return self.average_ms * (self.in_flight + 1) / max(self.success, LEAST_SUCCESS)
 
     def rest(self, seconds: float) -> None:
-        """Spares it for so long, at most MAX_REST_SECONDS, as long as there are others."""
+        """Spare it for so long, at most MAX_REST_SECONDS, as long as there are others."""
         self.rest_until = max(self.rest_until, self._clock() + min(seconds, MAX_REST_SECONDS))
 
     def begin(self) -> "UpstreamCall":
-        """Counts a call as under way. It takes the place of a half-open breaker's one call."""
+        """Count a call as under way. It takes the place of a half-open breaker's one call."""
         now = self._clock()
         if self.is_unknown(now):
             self._forgive()
@@ -93,7 +93,7 @@ class UpstreamHealth:
         return UpstreamCall(self, self.breaker.enter(now))
 
     def succeeded(self, permit: int, seconds: float) -> None:
-        """Counts a call under way as a success."""
+        """Count a call under way as a success."""
         now = self._clock()
         self.in_flight -= 1
         self.breaker.succeeded(permit, now)
@@ -102,7 +102,7 @@ class UpstreamHealth:
         self.average_ms += ALPHA * (seconds * 1000.0 - self.average_ms)
 
     def failed(self, permit: int, seconds: float) -> None:
-        """Counts a call under way as a failure. To fail fast does not make it look fast."""
+        """Count a call under way as a failure. To fail fast does not make it look fast."""
         now = self._clock()
         self.in_flight -= 1
         self.breaker.failed(permit, now)
@@ -111,13 +111,13 @@ class UpstreamHealth:
         self.average_ms += ALPHA * max(seconds * 1000.0 - self.average_ms, 0.0)
 
     def abandoned(self, permit: int) -> None:
-        """Ends a call under way that tells nothing of the upstream."""
+        """End a call under way that tells nothing of the upstream."""
         self.in_flight -= 1
         self._ended_at = self._clock()
         self.breaker.abandoned(permit)
 
     def probed(self, permit: int, verdict: bool) -> None:
-        """Counts an active probe, which is no measure of how long answers take."""
+        """Count an active probe, which is no measure of how long answers take."""
         self.probe = verdict
         if verdict:
             self.breaker.succeeded(permit, self._clock())
@@ -125,7 +125,7 @@ class UpstreamHealth:
             self.breaker.failed(permit, self._clock())
 
     def view(self) -> HealthView:
-        """Returns how it does now."""
+        """Return how it does now."""
         now = self._clock()
         return HealthView(
             breaker=self.breaker.state(now),
@@ -138,7 +138,7 @@ class UpstreamHealth:
         )
 
     def is_unknown(self, now: float) -> bool:
-        """Tells whether nobody knows how it does: no call is under way, and none has ended of late."""
+        """Return whether nobody knows how it does: no call is under way, and none has ended of late."""
         return self.in_flight == 0 and now - self._ended_at >= STALE_SECONDS
 
     def _forgive(self) -> None:
@@ -200,7 +200,7 @@ class Health:
         self._upstreams: dict[str, UpstreamHealth] = {}
 
     def of(self, target: Target) -> UpstreamHealth:
-        """Returns the health of an upstream, which is that of a new one if it was not called yet."""
+        """Return the health of an upstream, which is that of a new one if it was not called yet."""
         found = self._upstreams.get(target.name)
         if found is None:
             found = UpstreamHealth(target.name, target.breaker, self.clock, self._on_change)
@@ -208,11 +208,11 @@ class Health:
         return found
 
     def begin(self, target: Target) -> UpstreamCall:
-        """Counts a call as under way; exactly one of its outcomes must follow."""
+        """Count a call as under way; exactly one of its outcomes must follow."""
         return self.of(target).begin()
 
     def follow(self, snapshot: Snapshot) -> None:
-        """Forgets the upstreams that are not in this configuration; breakers get its settings."""
+        """Forget the upstreams that are not in this configuration; breakers get its settings."""
         targets = snapshot.targets
         self._upstreams = {name: kept for name, kept in self._upstreams.items() if name in targets}
         for target in targets.values():
@@ -221,5 +221,5 @@ class Health:
                 breaker.update(target.breaker, self.clock())
 
     def views(self) -> Mapping[str, HealthView]:
-        """Returns how all of them do now, by name."""
+        """Return how all of them do now, by name."""
         return {name: upstream.view() for name, upstream in self._upstreams.items()}

@@ -42,7 +42,7 @@ class Prober:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def follow(self, snapshot: Snapshot) -> None:
-        """Probes the upstreams of this configuration from now on, and no others. Needs a running loop."""
+        """Probe the upstreams of this configuration from now on, and no others. Needs a running loop."""
         before = self._targets
         self._targets = {name: target for name, target in snapshot.targets.items() if _is_probed(target)}
         for name in list(self._running):
@@ -56,7 +56,7 @@ class Prober:
                 task.add_done_callback(self._tasks.discard)
 
     async def close(self) -> None:
-        """Ends all probes."""
+        """End all probes."""
         self._running.clear()
         for task in self._tasks:
             task.cancel()

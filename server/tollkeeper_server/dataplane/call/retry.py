@@ -35,11 +35,11 @@ class RetryBudget:
         self._window = Window(BUDGET_SECONDS)  # attempts; those after the first are marked
 
     def note_request(self) -> None:
-        """Counts a request, which is sent for the first time."""
+        """Count a request, which is sent for the first time."""
         self._window.add(self._clock(), 0)
 
     def take(self, percent: int) -> bool:
-        """Tells whether an attempt after the first may be made, and then counts it."""
+        """Return whether an attempt after the first may be made, and then counts it."""
         now, window = self._clock(), self._window
         window.expire(now)
         requests = window.total - window.marked
@@ -56,17 +56,17 @@ def wait_seconds(retry: Retry, nth: int, random: Random) -> float:
 
 
 def retryable_status(status: int) -> bool:
-    """Tells whether an answer of this status may be better at another time or upstream."""
+    """Return whether an answer of this status may be better at another time or upstream."""
     return status in {408, 429} or (500 <= status <= 599 and status not in _FINAL)
 
 
 def is_safe(method: str) -> bool:
-    """Tells whether doing it twice is meant to be the same as doing it once (RFC 9110, 9.2.2)."""
+    """Return whether doing it twice is meant to be the same as doing it once (RFC 9110, 9.2.2)."""
     return method in _SAFE
 
 
 def retry_after_seconds(headers: Iterable[Header], now: datetime) -> float | None:
-    """Returns how long the upstream asks to be spared, at most MAX_RETRY_AFTER; None if it does not say.
+    """Return how long the upstream asks to be spared, at most MAX_RETRY_AFTER; None if it does not say.
 
     `retry-after-ms` (OpenAI and Azure) goes before `retry-after`, which is seconds or a date (RFC 9110,
     10.2.3). Seconds may have a fraction. What can not be read is ignored.

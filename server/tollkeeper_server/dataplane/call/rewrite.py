@@ -12,7 +12,7 @@ _NULL = Raw(b"null")
 
 
 def rewrite_json(body: bytes, *, model: str | None = None, ask_usage: bool = False) -> bytes:
-    """Returns the JSON object `body` with another model, or asking for usage in its stream.
+    """Return the JSON object `body` with another model, or asking for usage in its stream.
 
     Values keep their bytes; of members given twice the last stays, which is the one that was looked
     at. With `model`, members that are spelt like it but for their case go: upstreams written in Go read

@@ -32,7 +32,7 @@ class Window:
         self._tenths: deque[_Tenth] = deque()
 
     def add(self, now: float, mark: int) -> None:
-        """Counts one more; `mark` is 1 or 0."""
+        """Count one more; `mark` is 1 or 0."""
         tenths = self._tenths
         if tenths and tenths[0].start <= now - self.seconds:
             self.expire(now)
@@ -45,7 +45,7 @@ class Window:
         self.marked += mark
 
     def expire(self, now: float) -> None:
-        """Forgets what is too old."""
+        """Forget what is too old."""
         tenths, horizon = self._tenths, now - self.seconds
         while tenths and tenths[0].start <= horizon:
             gone = tenths.popleft()
@@ -53,6 +53,6 @@ class Window:
             self.marked -= gone.marked
 
     def clear(self) -> None:
-        """Forgets everything."""
+        """Forget everything."""
         self._tenths.clear()
         self.total = self.marked = 0

@@ -69,7 +69,7 @@ _WANTED = {b"model", b"stream"}
 
 
 def find_model(body: bytes, content_type: bytes) -> FormModel:
-    """Finds the fields `model` and `stream`. Raises INVALID_ARGUMENT if the form is malformed."""
+    """Find the fields `model` and `stream`. Raises INVALID_ARGUMENT if the form is malformed."""
     _, options = parse_options_header(content_type)
     boundary = options.get(b"boundary")
     if not boundary:
@@ -111,7 +111,7 @@ def find_model(body: bytes, content_type: bytes) -> FormModel:
 
 
 def rename_model(body: bytes, form: FormModel, name: str) -> bytes:
-    """Returns the form with its model renamed, and not a byte changed besides."""
+    """Return the form with its model renamed, and not a byte changed besides."""
     pieces: list[bytes] = []
     at = 0
     for start, end in form.places:

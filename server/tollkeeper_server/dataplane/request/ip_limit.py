@@ -41,7 +41,7 @@ class IpLimiter:
         self._shared = 0
 
     def admit(self, limit: IpLimit, ip: str) -> float:
-        """Takes a token for a request from an address and returns 0.0; if there is none, takes nothing and
+        """Take a token for a request from an address and returns 0.0; if there is none, takes nothing and
         returns the seconds until there is one.
 
         IPv6 addresses count by their first 64 bits, which is what a household or a machine gets.

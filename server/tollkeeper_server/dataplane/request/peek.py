@@ -41,12 +41,12 @@ NO_PEEK = Peek(None)
 
 
 def media_type(content_type: bytes) -> bytes:
-    """Returns the type of a content-type header, without parameters, in lower case."""
+    """Return the type of a content-type header, without parameters, in lower case."""
     return content_type.partition(b";")[0].strip().lower()
 
 
 def is_json(media: bytes) -> bool:
-    """Tells whether a media type is JSON (RFC 6839: also any with the suffix)."""
+    """Return whether a media type is JSON (RFC 6839: also any with the suffix)."""
     return media in JSON_TYPES or media.endswith(b"+json")
 
 
@@ -77,7 +77,7 @@ def peek_body(endpoint: Endpoint, method: str, content_type: bytes, body: bytes)
 
 
 def peek_json(body: bytes) -> Peek:
-    """Looks into a JSON body. Raises INVALID_JSON, or INVALID_ARGUMENT naming the member."""
+    """Look into a JSON body. Raises INVALID_JSON, or INVALID_ARGUMENT naming the member."""
     try:
         found = _decode(body)
     except msgspec.ValidationError as error:
@@ -107,13 +107,13 @@ def peek_json(body: bytes) -> Peek:
 
 
 def peek_form(body: bytes, content_type: bytes) -> Peek:
-    """Looks into a multipart form. Raises INVALID_ARGUMENT if it is malformed."""
+    """Look into a multipart form. Raises INVALID_ARGUMENT if it is malformed."""
     form = find_model(body, content_type)
     return Peek(check_model(form.model), streamed=form.streamed, form=form)
 
 
 def peek_any(body: bytes, content_type: bytes) -> Peek:
-    """Looks into a body that may or may not name a model."""
+    """Look into a body that may or may not name a model."""
     media = media_type(content_type)
     if media == b"multipart/form-data":
         return peek_form(body, content_type)
@@ -121,7 +121,7 @@ def peek_any(body: bytes, content_type: bytes) -> Peek:
 
 
 def check_model(model: str | None) -> str | None:
-    """Returns the name of a model. Raises INVALID_ARGUMENT if no model can have it."""
+    """Return the name of a model. Raises INVALID_ARGUMENT if no model can have it."""
     if model is not None and (not model or len(model) > MAX_MODEL_LENGTH or not model.isprintable()):
         raise TollkeeperError(
             Reason.INVALID_ARGUMENT,

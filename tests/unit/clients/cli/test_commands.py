@@ -62,7 +62,7 @@ class Shell:
     environment: dict[str, str]
 
     def run(self, *arguments: str, stdin: str = "", **environment: str) -> Ran:
-        """Runs `tollkeeper` with those arguments, `stdin` and additional environment."""
+        """Run `tollkeeper` with those arguments, `stdin` and additional environment."""
         done = CliRunner().invoke(
             main, arguments, input=stdin, env=self.environment | environment, prog_name="tollkeeper"
         )
@@ -70,7 +70,7 @@ class Shell:
         return Ran(done.exit_code, done.stdout, done.stderr)
 
     def start(self, *arguments: str, stdin: str = "", stdout: int = subprocess.PIPE) -> Ran:
-        """Runs it in a process of its own, that writes to `stdout`."""
+        """Run it in a process of its own, that writes to `stdout`."""
         done = subprocess.run(
             [sys.executable, "-W", "error", "-c", MAIN, *arguments],
             input=stdin,
@@ -83,13 +83,13 @@ class Shell:
         return Ran(done.returncode, done.stdout or "", done.stderr)
 
     def item(self, *arguments: str, stdin: str = "", **environment: str) -> dict[str, object]:
-        """Runs a command with --json and returns the object it prints."""
+        """Run a command with --json and returns the object it prints."""
         found = self.run(*arguments, "--json", stdin=stdin, **environment).json()
         assert isinstance(found, dict)
         return found
 
     def items(self, *arguments: str) -> list[dict[str, object]]:
-        """Runs a command with --json and returns the objects it lists."""
+        """Run a command with --json and returns the objects it lists."""
         found = self.run(*arguments, "--json").json()
         assert isinstance(found, list)
         return found

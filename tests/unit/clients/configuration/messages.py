@@ -53,7 +53,7 @@ def _values(field: FieldDescriptor) -> st.SearchStrategy[Any]:
 
 
 def messages(descriptor: Descriptor) -> st.SearchStrategy[Message]:
-    """Generates messages of a type, with any of its fields set."""
+    """Generate messages of a type, with any of its fields set."""
     if descriptor.full_name == Duration.DESCRIPTOR.full_name:
         return st.builds(
             Duration, seconds=st.integers(0, 10**9), nanos=st.sampled_from([0, 1, 500_000_000, 999_999_999])

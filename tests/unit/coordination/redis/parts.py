@@ -9,5 +9,5 @@ PATIENT = 30.0
 
 
 def make_shared(link: RedisLink) -> RedisSharedTokens:
-    """Returns the shared tokens over a link."""
+    """Return the shared tokens over a link."""
     return RedisSharedTokens(link, lifetime=LIFETIME, unknown_lifetime=UNKNOWN_LIFETIME)

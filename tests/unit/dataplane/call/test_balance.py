@@ -14,14 +14,15 @@ from tollkeeper_server.domain.traffic import Strategy
 from tollkeeper_server.domain.upstream import Breaker
 from tollkeeper_server.snapshot.model import Pool
 
-from tests.unit.dataplane.parts import Clock, member_on, pool, snapshot_of, target
+from tests.unit.clock import Clock
+from tests.unit.dataplane.configured import member_on, pool, snapshot_of, target
 
 PICKS = 10_000
 BRITTLE = Breaker(threshold=1, min_calls=1, cooldown_seconds=30)
 
 
 def group(strategy: Strategy, *weights: int, names: str = "abcdefgh", **policy: Any) -> Pool:
-    """Returns a pool of upstreams a, b, c and so on with these weights."""
+    """Return a pool of upstreams a, b, c and so on with these weights."""
     members = (
         member_on(target(name, breaker=BRITTLE), weight=weight)
         for name, weight in zip(names, weights, strict=False)
@@ -38,7 +39,7 @@ class Scene:
         self.balancer = Balancer(self.health, Random(seed))
 
     def pick(self, pool: Pool, tried: Collection[int] = (), session: bytes = b"") -> str:
-        """Returns the name of the upstream that is chosen, empty if none is."""
+        """Return the name of the upstream that is chosen, empty if none is."""
         chosen = self.balancer.choose(pool, tried, session)
         if chosen is None:
             return ""
@@ -48,16 +49,16 @@ class Scene:
         return member.target.name
 
     def picks(self, pool: Pool, count: int = PICKS) -> Counter[str]:
-        """Counts whom so many choices go to."""
+        """Count whom so many choices go to."""
         return Counter(self.pick(pool) for _ in range(count))
 
     def trip(self, pool: Pool, *indices: int) -> None:
-        """Opens the breakers of these members' upstreams."""
+        """Open the breakers of these members' upstreams."""
         for index in indices:
             self.health.begin(pool.members[index].target).failed(1.0)
 
     def rest(self, pool: Pool, index: int, seconds: float = 10.0) -> None:
-        """Lets a member's upstream rest."""
+        """Let a member's upstream rest."""
         self.health.of(pool.members[index].target).rest(seconds)
 
 

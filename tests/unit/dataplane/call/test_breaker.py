@@ -27,7 +27,7 @@ class Watched:
         self.changes.append((was, state))
 
     def call(self, now: float, *, fails: bool) -> None:
-        """Makes a call that ends at once."""
+        """Make a call that ends at once."""
         permit = self.breaker.enter(now)
         if fails:
             self.breaker.failed(permit, now)
@@ -35,7 +35,7 @@ class Watched:
             self.breaker.succeeded(permit, now)
 
     def trip(self, now: float) -> None:
-        """Opens it."""
+        """Open it."""
         while self.breaker.state(now) is CLOSED:
             self.call(now, fails=True)
 
@@ -213,7 +213,7 @@ class Machine(RuleBasedStateMachine):
 
     @initialize()
     def begin(self) -> None:
-        """Starts both."""
+        """Start both."""
         self.settings = Breaker(threshold=0.5, cooldown_seconds=20, window_seconds=40, min_calls=3)
         self.watched = Watched(self.settings)
         self.now = 0.0

@@ -11,17 +11,10 @@ from tollkeeper_server.domain.token import Token
 from tollkeeper_server.domain.traffic import Retry, Strategy, TrafficPolicy
 from tollkeeper_server.snapshot.model import Header, Route, Target
 
-from tests.unit.dataplane.parts import (
-    Answer,
-    Bench,
-    Caller,
-    Reply,
-    member_on,
-    route,
-    snapshot,
-    target,
-    token,
-)
+from tests.unit.dataplane.caller import Caller, Reply
+from tests.unit.dataplane.configured import member_on, route, snapshot, target, token
+from tests.unit.dataplane.gateway import Bench
+from tests.unit.dataplane.upstream import Answer
 
 TOO_LONG = b'{"error":{"code":"context_length_exceeded","message":"too long"}}'
 FAILOVER = {"strategy": Strategy.FAILOVER}

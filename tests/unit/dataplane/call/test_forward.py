@@ -13,18 +13,18 @@ from tollkeeper_server.providers.dialect import Dialect
 from tollkeeper_server.providers.dialects import anthropic, openai
 from tollkeeper_server.snapshot.model import Dial, PoolMember, ProjectView, Snapshot, Target
 
-from tests.unit.dataplane.parts import (
+from tests.unit.dataplane.configured import (
     ANTHROPIC,
     AZURE,
     PROJECT_KEY,
     PROVIDER_KEY,
     member_on,
-    planned,
     route,
     snapshot,
     target,
     token,
 )
+from tests.unit.dataplane.exchanges import planned
 
 CHAT = "/v1/chat/completions"
 FULL_URL = target("full", Provider.GENERIC, base_url="", full_url="http://full.test/run")

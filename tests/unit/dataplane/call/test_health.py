@@ -13,7 +13,8 @@ from tollkeeper_server.dataplane.call.health import (
 )
 from tollkeeper_server.domain.upstream import Breaker
 
-from tests.unit.dataplane.parts import Clock, snapshot_of, target
+from tests.unit.clock import Clock
+from tests.unit.dataplane.configured import snapshot_of, target
 
 NEVER = Breaker(min_calls=1_000_000)
 BRITTLE = Breaker(threshold=1, min_calls=1, cooldown_seconds=30)

@@ -15,7 +15,8 @@ from tollkeeper_server.domain.upstream import Breaker, HeaderAction, Probe, Prov
 from tollkeeper_server.http1.client.transport import Http1Transport
 from tollkeeper_server.snapshot.model import Dial, Target
 
-from tests.unit.dataplane.parts import PROVIDER_KEY, Clock, snapshot_of, target
+from tests.unit.clock import Clock
+from tests.unit.dataplane.configured import PROVIDER_KEY, snapshot_of, target
 
 BRITTLE = Breaker(threshold=1, min_calls=1, cooldown_seconds=30)
 NOTHING = snapshot_of()
@@ -28,13 +29,13 @@ class Pauses:
         self._begun: asyncio.Queue[tuple[float, asyncio.Event]] = asyncio.Queue()
 
     async def sleep(self, seconds: float) -> None:
-        """Sleeps."""
+        """Sleep."""
         end = asyncio.Event()
         self._begun.put_nowait((seconds, end))
         await end.wait()
 
     async def next(self) -> tuple[float, asyncio.Event]:
-        """Returns how long somebody wants to sleep, and what ends that."""
+        """Return how long somebody wants to sleep, and what ends that."""
         return await self._begun.get()
 
 
@@ -48,7 +49,7 @@ class Upstream:
         self.server: asyncio.Server
 
     def status(self, status: int) -> None:
-        """Lets it answer with this status."""
+        """Let it answer with this status."""
         self.answer = b"HTTP/1.1 %d X\r\nContent-Length: 2\r\n\r\n{}" % status
 
     @property
@@ -58,7 +59,7 @@ class Upstream:
         return f"http://{host}:{port}/v1"
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Serves one connection."""
+        """Serve one connection."""
         try:
             while True:
                 self.requests.put_nowait(await reader.readuntil(b"\r\n\r\n"))
@@ -81,13 +82,13 @@ class Scene:
         self.prober = Prober(transport, self.health, sleep=self.pauses.sleep)
 
     def target(self, timeout: float = 10.0, **changes: Any) -> Target:
-        """Returns the upstream as a target."""
+        """Return the upstream as a target."""
         probe = Probe(path="/models", interval_seconds=10, timeout_seconds=timeout)
         fields = {"base_url": self.upstream.url, "probe": probe, "breaker": BRITTLE, **changes}
         return target("probed", **fields)
 
     async def probe(self) -> None:
-        """Ends a pause, and returns at the next, which comes when the probe has ended."""
+        """End a pause, and returns at the next, which comes when the probe has ended."""
         _, end = await self.pauses.next()
         end.set()
         following = await self.pauses.next()
@@ -346,7 +347,7 @@ class Broken:
         self.asked = 0
 
     async def open(self, request: Outgoing) -> NoReturn:
-        """Fails as nothing should."""
+        """Fail as nothing should."""
         self.asked += 1
         raise ZeroDivisionError
 

@@ -18,7 +18,7 @@ from tollkeeper_server.dataplane.call.retry import (
 )
 from tollkeeper_server.domain.traffic import Retry
 
-from tests.unit.dataplane.parts import Clock
+from tests.unit.clock import Clock
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 

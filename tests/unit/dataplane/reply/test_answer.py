@@ -14,7 +14,9 @@ from tollkeeper_server.dataplane.transport import CutError
 from tollkeeper_server.providers.dialects import openai
 from tollkeeper_server.snapshot.model import Header
 
-from tests.unit.dataplane.parts import Answer, Reply, Step, Taker, exchange
+from tests.unit.dataplane.caller import Reply, Taker
+from tests.unit.dataplane.exchanges import exchange
+from tests.unit.dataplane.upstream import Answer, Step
 
 
 def _exchange() -> tuple[Exchange, Reply]:

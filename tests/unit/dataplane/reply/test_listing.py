@@ -10,7 +10,7 @@ from tollkeeper_server.errors import Reason, TollkeeperError
 from tollkeeper_server.providers.dialect import Surface
 from tollkeeper_server.providers.dialects import anthropic, openai
 
-from tests.unit.dataplane.parts import AZURE, NOW, member_on, route, snapshot, target, token
+from tests.unit.dataplane.configured import AZURE, NOW, member_on, route, snapshot, target, token
 
 CONFIGURED = snapshot(
     route("gpt-4o", member_on(AZURE, "d"), capabilities=[Capability.RESPONSES, Capability.CHAT_COMPLETIONS]),

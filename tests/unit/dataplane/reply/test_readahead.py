@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from tollkeeper_server.dataplane.reply.readahead import ReadAhead, read_ahead
 from tollkeeper_server.dataplane.transport import CutError
 
-from tests.unit.dataplane.parts import Answer
+from tests.unit.dataplane.upstream import Answer
 
 PIECES = st.lists(st.binary(min_size=1, max_size=5), max_size=6)
 

@@ -4,7 +4,7 @@ import pytest
 from tollkeeper_server.dataplane.exchange import Exchange
 from tollkeeper_server.errors import Reason, TollkeeperError
 
-from tests.unit.dataplane.parts import exchange
+from tests.unit.dataplane.exchanges import exchange
 
 ERROR = TollkeeperError(Reason.MODEL_NOT_FOUND, 'no model "x"', field="model")
 

@@ -16,8 +16,10 @@ from tollkeeper_server.domain.usage import Confidence, TokenCounts
 from tollkeeper_server.providers.dialect import Dialect
 from tollkeeper_server.providers.dialects import anthropic, openai
 
-from tests.unit.dataplane.parts import Answer, Reply, Step, Taker, exchange
+from tests.unit.dataplane.caller import Reply, Taker
+from tests.unit.dataplane.exchanges import exchange
 from tests.unit.dataplane.recordings import CHAT_USAGE_CHUNK, STREAMS, chat_events, event
+from tests.unit.dataplane.upstream import Answer, Step
 
 PATHS = {
     openai.CHAT: "/v1/chat/completions",

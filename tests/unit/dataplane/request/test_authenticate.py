@@ -15,7 +15,9 @@ from tollkeeper_server.errors import Reason, StoreUnavailableError, TollkeeperEr
 from tollkeeper_server.snapshot.compile import CompileError
 from tollkeeper_server.snapshot.model import EMPTY, ProjectView, Snapshot
 
-from tests.unit.dataplane.parts import DIGEST_KEY, NOW, SECRET, KnownTokens, exchange, snapshot, token
+from tests.unit.dataplane.configured import DIGEST_KEY, NOW, SECRET, snapshot, token
+from tests.unit.dataplane.exchanges import exchange
+from tests.unit.dataplane.gateway import KnownTokens
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from tollkeeper_server.dataplane.request.limits import Limits
 from tollkeeper_server.errors import Reason, TollkeeperError
 from tollkeeper_server.snapshot.model import Header
 
-from tests.unit.dataplane.parts import exchange
+from tests.unit.dataplane.exchanges import exchange
 
 FOUR = Limits(max_body=4, max_upload=4, discard_bytes=5)
 CHUNKED: Header = (b"transfer-encoding", b"chunked")

@@ -7,7 +7,7 @@ from tollkeeper_server.dataplane.caller import Message
 from tollkeeper_server.dataplane.exchange import ClientGoneError, Exchange
 from tollkeeper_server.dataplane.request.disconnect import DisconnectWatch
 
-from tests.unit.dataplane.parts import exchange
+from tests.unit.dataplane.exchanges import exchange
 
 
 class _Line:

@@ -1,24 +1,14 @@
 """No address gets more than its limit, and none less than its due: under a clock of the test's."""
 
-from dataclasses import dataclass
-
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from tollkeeper_server.dataplane.request.ip_limit import IpLimiter
 from tollkeeper_server.domain.listener import IpLimit
 
+from tests.unit.clock import Clock
+
 A, B = "192.0.2.1", "192.0.2.2"
-
-
-@dataclass
-class Clock:
-    """Time as the test tells it."""
-
-    now: float = 1_000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def _admitted(limiter: IpLimiter, limit: IpLimit, ip: str, tries: int) -> int:
@@ -35,7 +25,7 @@ def test_no_window_holds_more_than_burst_and_refill(
     steps: list[tuple[float, int]], per_second: int, burst: int, room: int
 ) -> None:
     """However little room there is for addresses, and whoever comes between."""
-    clock = Clock()
+    clock = Clock(1000.0)
     limiter = IpLimiter(clock, room)
     limit = IpLimit(per_second=per_second, burst=burst)
     admitted: dict[int, list[float]] = {}
@@ -55,7 +45,7 @@ def test_with_room_for_all_nobody_waits_for_another(
     steps: list[tuple[float, int]], per_second: int, burst: int
 ) -> None:
     limit = IpLimit(per_second=per_second, burst=burst)
-    clock = Clock()
+    clock = Clock(1000.0)
     together = IpLimiter(clock)
     alone = {who: IpLimiter(clock) for who in range(6)}
     for pause, who in steps:
@@ -69,7 +59,7 @@ def test_with_room_for_all_nobody_waits_for_another(
 def test_who_waits_as_long_as_told_is_admitted_and_not_before(
     steps: list[tuple[float, int]], per_second: int, burst: int
 ) -> None:
-    clock = Clock()
+    clock = Clock(1000.0)
     limiter = IpLimiter(clock)
     limit = IpLimit(per_second=per_second, burst=burst)
     for pause, tries in steps:
@@ -90,7 +80,7 @@ def test_who_waits_as_long_as_told_is_admitted_and_not_before(
 def test_an_idle_address_gets_its_burst_back(
     steps: list[tuple[float, int]], per_second: int, burst: int
 ) -> None:
-    clock = Clock()
+    clock = Clock(1000.0)
     limiter = IpLimiter(clock)
     limit = IpLimit(per_second=per_second, burst=burst)
     for pause, tries in steps:
@@ -101,7 +91,7 @@ def test_an_idle_address_gets_its_burst_back(
 
 
 def test_per_second_is_requests_in_a_second() -> None:
-    clock = Clock()
+    clock = Clock(1000.0)
     limiter = IpLimiter(clock)
     limit = IpLimit(per_second=100, burst=1)
     admitted = 0
@@ -112,7 +102,7 @@ def test_per_second_is_requests_in_a_second() -> None:
 
 
 def test_what_is_refused_costs_nothing() -> None:
-    clock = Clock()
+    clock = Clock(1000.0)
     limiter = IpLimiter(clock)
     limit = IpLimit(per_second=1, burst=2)
     assert _admitted(limiter, limit, A, 1_000) == 2
@@ -134,14 +124,14 @@ def test_what_is_refused_costs_nothing() -> None:
     ],
 )
 def test_what_counts_as_one_address(one: str, other: str, same: bool) -> None:
-    limiter = IpLimiter(Clock())
+    limiter = IpLimiter(Clock(1000.0))
     limit = IpLimit(per_second=1, burst=1)
     assert limiter.admit(limit, one) == 0.0
     assert (limiter.admit(limit, other) > 0) is same
 
 
 def test_somebody_with_many_addresses_frees_nobody_who_is_limited() -> None:
-    clock = Clock()
+    clock = Clock(1000.0)
     limiter = IpLimiter(clock, 100)
     limit = IpLimit(per_second=1, burst=2)
     assert _admitted(limiter, limit, A, 3) == 2
@@ -154,7 +144,7 @@ def test_somebody_with_many_addresses_frees_nobody_who_is_limited() -> None:
 
 
 def test_who_moves_to_a_bucket_of_its_own_takes_along_what_is_missing() -> None:
-    clock = Clock()
+    clock = Clock(1000.0)
     limiter = IpLimiter(clock, 1)
     limit = IpLimit(per_second=1, burst=2)
     assert limiter.admit(limit, A) == 0.0
@@ -167,7 +157,7 @@ def test_who_moves_to_a_bucket_of_its_own_takes_along_what_is_missing() -> None:
 
 
 def test_memory_is_bounded_and_given_back() -> None:
-    clock = Clock()
+    clock = Clock(1000.0)
     limiter = IpLimiter(clock, 1_000)
     limit = IpLimit(per_second=1, burst=2)
     for n in range(5_000):
@@ -181,7 +171,7 @@ def test_memory_is_bounded_and_given_back() -> None:
 
 
 def test_a_changed_limit_counts_from_then_on() -> None:
-    clock = Clock()
+    clock = Clock(1000.0)
     limiter = IpLimiter(clock)
     slow = IpLimit(per_second=1, burst=100)
     assert _admitted(limiter, slow, A, 200) == 100

@@ -15,7 +15,7 @@ KEY = "sk-canary-of-the-project-0123456789"
 
 
 async def project_of(http: httpx2.AsyncClient, **fields: Any) -> dict[str, Any]:
-    """Makes a project."""
+    """Make a project."""
     answer = await http.post("/manage/projects", json={"name": "Search", **fields})
     assert answer.status_code == 201, answer.text
     made: dict[str, Any] = answer.json()
@@ -23,7 +23,7 @@ async def project_of(http: httpx2.AsyncClient, **fields: Any) -> dict[str, Any]:
 
 
 async def token_of(http: httpx2.AsyncClient, project_id: str, **fields: Any) -> dict[str, Any]:
-    """Mints a token."""
+    """Mint a token."""
     answer = await http.post("/manage/tokens", json={"project_id": project_id, **fields})
     assert answer.status_code == 200, answer.text
     minted: dict[str, Any] = answer.json()
@@ -31,7 +31,7 @@ async def token_of(http: httpx2.AsyncClient, project_id: str, **fields: Any) -> 
 
 
 def refusal(answer: httpx2.Response, status: int, reason: str, field: str | None = None) -> dict[str, Any]:
-    """Checks that an answer is an error of that kind and returns it."""
+    """Check that an answer is an error of that kind and returns it."""
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/json"
     error: dict[str, Any] = answer.json()

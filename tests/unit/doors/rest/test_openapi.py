@@ -18,13 +18,13 @@ DOCUMENT: Schema = make_document("1.2.3")
 
 
 def operation(route: HttpBinding) -> dict[str, Any]:
-    """Returns the operation that describes a route."""
+    """Return the operation that describes a route."""
     found: dict[str, Any] = DOCUMENT["paths"][route.template.replace("=**", "")][route.verb.lower()]
     return found
 
 
 def references(content: object) -> Iterator[str]:
-    """Yields every reference in a document."""
+    """Yield every reference in a document."""
     if isinstance(content, dict):
         for name, value in content.items():
             if name == "$ref":
@@ -90,7 +90,7 @@ def test_limits_and_requirements_come_from_the_rules() -> None:
 
 
 def conforms(value: object, schema: Schema) -> bool:
-    """Tells whether a value is of the form that a schema describes, as far as its types go."""
+    """Return whether a value is of the form that a schema describes, as far as its types go."""
     if "anyOf" in schema:
         return any(conforms(value, option) for option in schema["anyOf"])
     if "$ref" in schema:

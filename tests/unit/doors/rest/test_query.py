@@ -16,7 +16,7 @@ UPDATE = token_service_pb2.UpdateTokenRequest.DESCRIPTOR
 
 
 def read(query: str, descriptor: Any, *, has_body: bool = False) -> dict[str, Json]:
-    """Returns what a query says."""
+    """Return what a query says."""
     content: dict[str, Json] = {}
     read_query(query, content, descriptor, {"id"}, has_body=has_body)
     return content

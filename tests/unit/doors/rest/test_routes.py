@@ -14,7 +14,7 @@ ROUTES = routes()
 
 
 def find(verb: str, path: str) -> tuple[str, dict[str, str]] | None:
-    """Returns the method that a request reaches, and what the path says."""
+    """Return the method that a request reaches, and what the path says."""
     for route in ROUTES:
         variables = route.match(path) if route.verb == verb else None
         if variables is not None:

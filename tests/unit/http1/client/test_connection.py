@@ -28,10 +28,10 @@ class Wire(asyncio.Transport):
         self.paused = False
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Drops what is sent."""
+        """Drop what is sent."""
 
     def abort(self) -> None:
-        """Takes note."""
+        """Take note."""
         self.closed = True
 
     def is_closing(self) -> bool:
@@ -39,12 +39,12 @@ class Wire(asyncio.Transport):
         return self.closed
 
     def pause_reading(self) -> None:
-        """Takes note."""
+        """Take note."""
         assert not self.paused
         self.paused = True
 
     def resume_reading(self) -> None:
-        """Takes note."""
+        """Take note."""
         assert self.paused
         self.paused = False
 
@@ -56,7 +56,7 @@ class Owner:
     kept: list[UpstreamConnection] = field(default_factory=list)
 
     def give_back(self, connection: UpstreamConnection) -> None:
-        """Takes note."""
+        """Take note."""
         self.kept.append(connection)
 
     def lost(self, connection: UpstreamConnection) -> None:
@@ -77,12 +77,12 @@ class Case:
         self.answer: Answer = self.connection.begin(request, b"", loop.time(), loop.time() + total)
 
     def feed(self, data: bytes) -> None:
-        """Lets bytes arrive, unless the connection was closed."""
+        """Let bytes arrive, unless the connection was closed."""
         if not self.wire.closed:
             self.connection.data_received(data)
 
     def end(self) -> None:
-        """Lets the upstream close."""
+        """Let the upstream close."""
         if not self.wire.closed:
             self.connection.eof_received()
         self.connection.connection_lost(None)
@@ -121,7 +121,7 @@ FRAMINGS = st.sampled_from(["length", "chunked", "close"])
 
 @st.composite
 def messages(draw: st.DrawFn) -> tuple[bytes, int, list[Header], bytes]:
-    """Draws an answer as bytes, and what it says."""
+    """Draw an answer as bytes, and what it says."""
     pieces = draw(st.lists(st.binary(min_size=1, max_size=40), max_size=5))
     headers = draw(st.lists(st.tuples(TOKENS, VALUES), max_size=4))
     status = draw(st.sampled_from([200, 201, 299, 404, 500]))

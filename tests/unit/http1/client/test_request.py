@@ -23,15 +23,15 @@ class Read:
         self.method = parser.get_method()
 
     def on_url(self, url: bytes) -> None:
-        """Takes the target."""
+        """Take the target."""
         self.url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Takes a header."""
+        """Take a header."""
         self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
-        """Counts the heads."""
+        """Count the heads."""
         self.heads += 1
 
 

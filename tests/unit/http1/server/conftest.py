@@ -10,5 +10,5 @@ import uvloop
 def pytest_asyncio_loop_factories(
     config: pytest.Config, item: pytest.Item
 ) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
-    """Runs every test on asyncio's loop and on the one the gateway runs on."""
+    """Run every test on asyncio's loop and on the one the gateway runs on."""
     return {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}

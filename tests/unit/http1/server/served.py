@@ -26,25 +26,25 @@ class Line:
     writer: asyncio.StreamWriter
 
     def send(self, data: bytes) -> None:
-        """Sends bytes as they are."""
+        """Send bytes as they are."""
         self.writer.write(data)
 
     async def head(self) -> bytes:
-        """Reads a head, with its blank line."""
+        """Read a head, with its blank line."""
         return await self.reader.readuntil(b"\r\n\r\n")
 
     async def answer(self) -> bytes:
-        """Reads an answer with a content-length, and returns its body."""
+        """Read an answer with a content-length, and returns its body."""
         head = await self.head()
         _, _, rest = head.partition(b"content-length: ")
         return await self.reader.readexactly(int(rest.partition(b"\r\n")[0]))
 
     async def rest(self) -> bytes:
-        """Reads until the server closes the connection."""
+        """Read until the server closes the connection."""
         return await self.reader.read()
 
     def leave(self) -> None:
-        """Closes the connection."""
+        """Close the connection."""
         self.writer.close()
 
 
@@ -58,7 +58,7 @@ class Served:
     lines: list[Line] = field(default_factory=list)
 
     async def connect(self, *, buffer: int | None = None) -> Line:
-        """Connects; `buffer` bounds the bytes that the kernel and the reader take without being asked."""
+        """Connect; `buffer` bounds the bytes that the kernel and the reader take without being asked."""
         connected = socket.socket()
         connected.setblocking(False)
         if buffer is not None:
@@ -73,7 +73,7 @@ class Served:
         return line
 
     async def closed(self) -> None:
-        """Returns when nothing more is accepted."""
+        """Return when nothing more is accepted."""
         with contextlib.suppress(ConnectionRefusedError):
             while True:
                 (await self.connect()).leave()
@@ -112,23 +112,23 @@ async def served(
 
 
 async def start(send: Send, *headers: Header, status: int = 200) -> None:
-    """Sends an answer's head."""
+    """Send an answer's head."""
     await send({"type": "http.response.start", "status": status, "headers": list(headers)})
 
 
 async def part(send: Send, body: bytes, *, more: bool = True) -> None:
-    """Sends a part of an answer's body."""
+    """Send a part of an answer's body."""
     await send({"type": "http.response.body", "body": body, "more_body": more})
 
 
 async def whole(send: Send, body: bytes, *headers: Header, status: int = 200) -> None:
-    """Sends an answer with its length."""
+    """Send an answer with its length."""
     await start(send, (b"content-length", b"%d" % len(body)), *headers, status=status)
     await part(send, body, more=False)
 
 
 async def read_body(receive: Receive) -> bytes:
-    """Reads a request's body to its end."""
+    """Read a request's body to its end."""
     parts: list[bytes] = []
     while True:
         message = await receive()
@@ -139,7 +139,7 @@ async def read_body(receive: Receive) -> bytes:
 
 
 async def echo(scope: Message, receive: Receive, send: Send) -> None:
-    """Answers with the target and the body of the request."""
+    """Answer with the target and the body of the request."""
     target: bytes = scope["raw_path"]
     await whole(send, target + b":" + await read_body(receive))
 

@@ -13,7 +13,7 @@ CHUNKED = b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n"
 
 
 async def expect_refusal(line: Line, status: int, code: str) -> None:
-    """Reads a refusal that this server made by itself, and the end of the connection."""
+    """Read a refusal that this server made by itself, and the end of the connection."""
     lines = (await line.head()).lower().split(b"\r\n")
     assert lines[0].startswith(b"http/1.1 %d " % status)
     assert b"connection: close" in lines

@@ -21,7 +21,7 @@ METHODS = list(methods())
 
 
 async def reason_of(chain: Chain, request: Message, deadline: float) -> Reason:
-    """Makes a call that fails and returns why."""
+    """Make a call that fails and returns why."""
     with pytest.raises(TollkeeperError) as caught:
         await chain.invoke(make_call(request, deadline=deadline), lambda: request)
     return caught.value.reason

@@ -459,7 +459,7 @@ class MeddledConfiguration(SqliteConfiguration):
         self.writes = writes
 
     async def write(self, batch: Batch, *, expected: int) -> bool:
-        """Writes after somebody else did."""
+        """Write after somebody else did."""
         if self.writes:
             self.writes -= 1
             (upstream, *_) = await self.list(Upstream, limit=1)

@@ -16,7 +16,7 @@ from tests.contract.entities import a_project
 
 
 async def refusal_of(path: Path) -> str:
-    """Returns why the store at `path` does not open."""
+    """Return why the store at `path` does not open."""
     store = SqliteStore(path)
     with pytest.raises(StoreCorruptError) as refusal:
         await store.open()
@@ -26,7 +26,7 @@ async def refusal_of(path: Path) -> str:
 
 
 async def filled(path: Path) -> None:
-    """Makes a store with something in it."""
+    """Make a store with something in it."""
     store = SqliteStore(path)
     await store.open()
     for _ in range(200):
@@ -89,7 +89,7 @@ async def test_a_place_that_can_not_be_written_is_refused(tmp_path: Path, where:
 
 
 async def test_a_lock_held_by_others_is_no_corruption(tmp_path: Path) -> None:
-    """Writes say unavailable, reads go on, and writes do when the lock is gone."""
+    """Write say unavailable, reads go on, and writes do when the lock is gone."""
     path = tmp_path / "store.db"
     store = SqliteStore(path, busy_seconds=0.01)
     await store.open()
@@ -143,7 +143,7 @@ async def test_a_transaction_is_all_or_nothing(tmp_path: Path) -> None:
 
 
 async def test_readers_can_not_write(tmp_path: Path) -> None:
-    """Writes have one thread, so that none waits for another inside this process."""
+    """Write have one thread, so that none waits for another inside this process."""
     connection = SqliteConnection(tmp_path / "store.db", busy_seconds=1)
     await connection.open()
     with pytest.raises(StoreUnavailableError):
