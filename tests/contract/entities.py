@@ -22,7 +22,7 @@ from tollkeeper_server.domain.upstream import (
     Provider,
     Upstream,
 )
-from tollkeeper_server.domain.usage import Confidence, Tokens, UsageEvent
+from tollkeeper_server.domain.usage import Confidence, TokenCounts, UsageEvent
 
 # A whole second and a microsecond: neither may be lost, and both must sort.
 NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
@@ -208,7 +208,7 @@ def an_event(token: Token | None = None, *, started_at: datetime = NOON, request
         status=504,
         error_code="upstream_timeout",
         streamed=True,
-        tokens=Tokens(
+        tokens=TokenCounts(
             prompt=2**40,
             completion=7,
             cached=3,

@@ -10,7 +10,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tollkeeper_server.domain.ids import Prefix, new_id
-from tollkeeper_server.domain.usage import Confidence, Tokens, UsageEvent, UsageFilter, UsageGroup, UsageRow
+from tollkeeper_server.domain.usage import (
+    Confidence,
+    TokenCounts,
+    UsageEvent,
+    UsageFilter,
+    UsageGroup,
+    UsageRow,
+)
 from tollkeeper_server.store.ports import Store
 
 from tests.contract.conftest import FreshStore, opened
@@ -222,7 +229,7 @@ usage_events = st.builds(
     endpoint=st.just("chat_completions"),
     status=st.sampled_from([200, 399, 400, 499, 503]),
     tokens=st.builds(
-        Tokens,
+        TokenCounts,
         prompt=counts,
         completion=counts,
         cached=counts,

@@ -9,7 +9,7 @@ from tollkeeper_server.dataplane.request.endpoint import UNKNOWN, Endpoint
 from tollkeeper_server.dataplane.request.limits import Limits
 from tollkeeper_server.domain.ids import Prefix, new_id
 from tollkeeper_server.domain.listener import CONSOLE
-from tollkeeper_server.domain.usage import Intent, Tokens, UsageEvent
+from tollkeeper_server.domain.usage import Intent, TokenCounts, UsageEvent
 from tollkeeper_server.providers.dialect import Surface
 from tollkeeper_server.providers.dialects import anthropic
 from tollkeeper_server.snapshot.model import Snapshot
@@ -19,7 +19,7 @@ UNKNOWN_BYTES = 1 << 62
 """`declared_bytes` of a body whose length was not said."""
 
 _MAX_LENGTH_DIGITS = 18
-_NO_TOKENS = Tokens()
+_NO_TOKENS = TokenCounts()
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 
 

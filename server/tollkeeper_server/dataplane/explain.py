@@ -22,7 +22,7 @@ from tollkeeper_server.domain.explanation import ExplainedMember, Explanation, Q
 from tollkeeper_server.domain.listener import MAIN, IpLimit, Rule
 from tollkeeper_server.domain.token import Token
 from tollkeeper_server.errors import Reason, TollkeeperError
-from tollkeeper_server.snapshot.model import Header, Leg, ListenerView, Snapshot
+from tollkeeper_server.snapshot.model import Header, ListenerView, PoolMember, Snapshot
 
 _CHAT = "/v1/chat/completions"
 _TOKEN_ID = "tok_"  # noqa: S105 - how ids begin
@@ -94,12 +94,16 @@ class Explainer:
             model=exchange.model_served,
             fallbacks=route.fallbacks if route is not None else (),
             strategy=pool.strategy.value,
-            members=tuple(self._member(exchange, plan, leg, is_chosen=leg is chosen) for leg in pool.legs),
+            members=tuple(
+                self._member(exchange, plan, member, is_chosen=member is chosen) for member in pool.members
+            ),
             headers=_shown_headers(exchange, plan, chosen) if chosen is not None else (),
             price=route.price if route is not None else None,
         )
 
-    def _choose(self, exchange: Exchange, account: "_Account", plan: Plan) -> tuple[Destination, Leg | None]:
+    def _choose(
+        self, exchange: Exchange, account: "_Account", plan: Plan
+    ) -> tuple[Destination, PoolMember | None]:
         """Return the destination and member that would be called first, None if none may be called now."""
         streams = exchange.endpoint.body is Body.STREAM
         chosen = self._pick(exchange, plan.destination, streams=streams)
@@ -117,17 +121,19 @@ class Explainer:
         account.refused(refusal)
         return plan.destination, None
 
-    def _pick(self, exchange: Exchange, destination: Destination, *, streams: bool) -> Leg | None:
+    def _pick(self, exchange: Exchange, destination: Destination, *, streams: bool) -> PoolMember | None:
         session = b"" if streams else session_of(exchange, destination.pool)
         picked = self._balancer.peek(destination.pool, session)
         return picked[1] if picked is not None else None
 
-    def _member(self, exchange: Exchange, plan: Plan, leg: Leg, *, is_chosen: bool) -> ExplainedMember:
-        view = self._health.of(leg.target).view()
+    def _member(
+        self, exchange: Exchange, plan: Plan, member: PoolMember, *, is_chosen: bool
+    ) -> ExplainedMember:
+        view = self._health.of(member.target).view()
         return ExplainedMember(
-            upstream=leg.target.name,
-            upstream_model=leg.upstream_model,
-            weight=leg.weight,
+            upstream=member.target.name,
+            upstream_model=member.upstream_model,
+            weight=member.weight,
             score=view.score,
             in_flight=view.in_flight,
             success_share=view.success_share,
@@ -135,7 +141,7 @@ class Explainer:
             breaker=view.breaker.value,
             is_available=view.is_available,
             is_chosen=is_chosen,
-            url=outgoing_url(exchange, plan, leg),
+            url=outgoing_url(exchange, plan, member),
         )
 
 
@@ -273,10 +279,10 @@ def _rule_words(rule: Rule) -> str:
     return " with ".join(filter(None, (rule.path, header)))
 
 
-def _shown_headers(exchange: Exchange, plan: Plan, leg: Leg) -> tuple[tuple[str, str], ...]:
+def _shown_headers(exchange: Exchange, plan: Plan, member: PoolMember) -> tuple[tuple[str, str], ...]:
     plain = exchange.endpoint.dialect.is_metered
-    sent = outgoing(exchange, plan, leg, b"", plain=plain).headers
-    secret = {name for name, _ in leg.target.credential} | {b"authorization"}
+    sent = outgoing(exchange, plan, member, b"", plain=plain).headers
+    secret = {name for name, _ in member.target.credential} | {b"authorization"}
     return tuple(_shown(header, secret) for header in sent)
 
 

@@ -74,7 +74,8 @@ def find_destination(
     if not name:
         return Destination(_unnamed(exchange, matched.endpoint, token, group or default_group), rule=rule)
     exchange.model_asked = name
-    route = exchange.snapshot.resolve(name)
+    snapshot = exchange.snapshot
+    route = snapshot.routes.get(name) or snapshot.resolve(name)  # only patterns need the call
     if route is None:
         group = group or default_group
         if not group:
@@ -109,16 +110,18 @@ def find_fallback(snapshot: Snapshot, endpoint: Endpoint, token: Token, name: st
         return None
     pool = route.pool
     if route.is_pattern:  # the name that was asked for is another model's
-        legs = tuple(replace(leg, upstream_model=leg.upstream_model or name) for leg in pool.legs)
-        pool = replace(pool, legs=legs)
+        members = tuple(
+            replace(member, upstream_model=member.upstream_model or name) for member in pool.members
+        )
+        pool = replace(pool, members=members)
     return Destination(pool, route)
 
 
 def pin(destination: Destination, target: Target) -> Destination:
     """Return the destination limited to one upstream: the one that keeps the things a request is about."""
     pool = destination.pool
-    legs = tuple(leg for leg in pool.legs if leg.target.name == target.name)
-    pool = replace(pool, key=f"{pool.key}@{target.name}", legs=legs) if legs else pool_of_one(target)
+    members = tuple(member for member in pool.members if member.target.name == target.name)
+    pool = replace(pool, key=f"{pool.key}@{target.name}", members=members) if members else pool_of_one(target)
     return Destination(pool, destination.route, destination.rule)
 
 
@@ -206,10 +209,14 @@ def _group(snapshot: Snapshot, name: str) -> Pool:
 
 def _named_there(pool: Pool, route: Route) -> Pool:
     """Return a group's pool with the names that a known model has at its members."""
-    names = {leg.target.name: leg.upstream_model for leg in route.pool.legs if leg.upstream_model}
-    if not any(leg.target.name in names for leg in pool.legs):
+    names = {
+        member.target.name: member.upstream_model for member in route.pool.members if member.upstream_model
+    }
+    if not any(member.target.name in names for member in pool.members):
         return pool
     return replace(
         pool,
-        legs=tuple(replace(leg, upstream_model=names.get(leg.target.name, "")) for leg in pool.legs),
+        members=tuple(
+            replace(member, upstream_model=names.get(member.target.name, "")) for member in pool.members
+        ),
     )

@@ -22,7 +22,7 @@ class Confidence(StrEnum):
     NONE = "none"
 
 
-class Tokens(Struct, frozen=True, kw_only=True, gc=False):
+class TokenCounts(Struct, frozen=True, kw_only=True, gc=False):
     """The consumption of a request. `prompt` includes `cached`, `completion` includes `reasoning`."""
 
     prompt: int = 0
@@ -52,7 +52,7 @@ class UsageEvent(Struct, frozen=True, kw_only=True, gc=False):
     status: int
     error_code: str = ""
     streamed: bool = False
-    tokens: Tokens = Tokens()
+    tokens: TokenCounts = TokenCounts()
     started_at: datetime
     first_byte_us: int = 0
     duration_us: int = 0

@@ -4,7 +4,7 @@ from itertools import islice
 
 import msgspec
 
-from tollkeeper_server.domain.usage import Confidence, Intent, Tokens, UsageEvent, estimated_tokens
+from tollkeeper_server.domain.usage import Confidence, Intent, TokenCounts, UsageEvent, estimated_tokens
 from tollkeeper_server.ledger.directory import Claim
 from tollkeeper_server.ledger.segments import Reader
 
@@ -16,10 +16,10 @@ def interrupted(intent: Intent) -> UsageEvent:
 
     If it had been given to an upstream, it has probably cost its prompt, which is estimated.
     """
-    tokens = Tokens()
+    tokens = TokenCounts()
     if intent.upstream:
         prompt = estimated_tokens(intent.request_bytes)
-        tokens = Tokens(prompt=prompt, confidence=Confidence.ESTIMATED)
+        tokens = TokenCounts(prompt=prompt, confidence=Confidence.ESTIMATED)
     known = msgspec.structs.asdict(intent)
     return UsageEvent(**known, status=500, error_code=INTERRUPTED, tokens=tokens)
 

@@ -7,7 +7,7 @@ import msgspec
 from tollkeeper_server.domain.headers import FRAMING
 from tollkeeper_server.domain.upstream import AuthScheme, Provider, Upstream
 from tollkeeper_server.errors import invalid_argument
-from tollkeeper_server.providers.provider import Address, Draft, Headers, ProviderRecord, bearer, plain_url
+from tollkeeper_server.providers.provider import Draft, Headers, ProviderRecord, bearer
 
 
 def _complete(draft: Draft) -> Draft:
@@ -50,18 +50,10 @@ def _credential(upstream: Upstream, key: str) -> Headers:
             return ()
 
 
-def _url(address: Address, path: str, query: str, model: str, endpoint: str) -> str:
-    if not address.full_url:
-        return plain_url(address, path, query, model, endpoint)
-    mark = "&" if "?" in address.full_url else "?"
-    return f"{address.full_url}{mark}{query}" if query else address.full_url
-
-
 GENERIC = ProviderRecord(
     provider=Provider.GENERIC,
     settings=frozenset({"full_url", "auth_scheme", "auth_header", "username"}),
     complete=_complete,
     credential=_credential,
     key_header="authorization",
-    url=_url,
 )

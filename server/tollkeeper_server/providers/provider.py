@@ -28,12 +28,10 @@ class Draft(Struct, frozen=True, kw_only=True):
 
 
 class Address(Protocol):
-    """Where an upstream is. `base_url` has no trailing slash; `full_url` serves every path if it is set."""
+    """Where an upstream is. `base_url` has no trailing slash."""
 
     @property
     def base_url(self) -> str: ...
-    @property
-    def full_url(self) -> str: ...
     @property
     def api_version(self) -> str: ...
 
@@ -45,11 +43,6 @@ Credential = Callable[[Upstream, str], Headers]
 
 def _no_headers(_upstream: Upstream) -> Headers:
     return ()
-
-
-def plain_url(address: Address, path: str, query: str, _model: str, _endpoint: str) -> str:
-    """Return the URL of a call whose path is the caller's own, as OpenAI's clients write it."""
-    return f"{address.base_url}{path}?{query}" if query else f"{address.base_url}{path}"
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -64,7 +57,7 @@ class ProviderRecord:
     - `caller_headers` are headers by which clients set what an upstream is configured with.
     - `key_header` is where the provider's clients put their key.
     - `url` returns a call's URL of the upstream's address, the path after `/v1`, the query, the model's name
-      at the upstream, and the endpoint's name.
+      at the upstream, and the endpoint's name; without it, path and query follow the base URL.
     - `model_in_path`: the URL names the model, so that the body need not.
     - `takes_stream_options`: a stream can be asked for its usage.
     - `takes_project_key`: a project's own key is one of this provider.
@@ -79,7 +72,7 @@ class ProviderRecord:
     headers: Callable[[Upstream], Headers] = _no_headers
     default_headers: Callable[[Upstream], Headers] = _no_headers
     caller_headers: frozenset[str] = frozenset()
-    url: Callable[[Address, str, str, str, str], str] = plain_url
+    url: Callable[[Address, str, str, str, str], str] | None = None
     model_in_path: bool = False
     takes_stream_options: bool = True
     takes_project_key: bool = False

@@ -8,7 +8,7 @@ import re
 import msgspec
 from msgspec import Raw, Struct
 
-from tollkeeper_server.domain.usage import Confidence, Tokens
+from tollkeeper_server.domain.usage import Confidence, TokenCounts
 
 _MAX = 1 << 53
 SIGN = b'"usage"'
@@ -16,7 +16,7 @@ SIGN = b'"usage"'
 _OBJECT = re.compile(rb'"usage"\s*:\s*\{')
 
 Counts = dict[str, int]
-"""Counts of tokens by field of `Tokens`, and the two of a cache that the prompt does not include."""
+"""Counts of tokens by field of `TokenCounts`, and the two of a cache that the prompt does not include."""
 
 _CACHE_READ, _CACHE_WRITTEN = "cache_read", "cache_written"
 # The member, the member of that one if it is an object, the count, and how many of its units are one of the
@@ -109,11 +109,11 @@ def is_usage_chunk(carrier: Carrier) -> bool:
     return carrier.choices == [] and read_usage(carrier) is not None
 
 
-def to_tokens(counts: Counts, images: int) -> Tokens:
+def to_tokens(counts: Counts, images: int) -> TokenCounts:
     """Return counts as usage events have them: the prompt includes what was cached."""
     if _CACHE_READ in counts or _CACHE_WRITTEN in counts:
         counts = counts.copy()
         counts["cached"] = counts.pop(_CACHE_READ, 0)
         whole = counts.get("prompt", 0) + counts["cached"] + counts.pop(_CACHE_WRITTEN, 0)
         counts["prompt"] = min(whole, _MAX)
-    return Tokens(**counts, images=images, confidence=Confidence.EXACT)
+    return TokenCounts(**counts, images=images, confidence=Confidence.EXACT)

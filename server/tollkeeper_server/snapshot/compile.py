@@ -14,9 +14,9 @@ from tollkeeper_server.domain.upstream import Timeouts, Upstream
 from tollkeeper_server.providers.registry import PROVIDERS
 from tollkeeper_server.snapshot.model import (
     Dial,
-    Leg,
     ListenerView,
     Pool,
+    PoolMember,
     ProjectView,
     Route,
     Snapshot,
@@ -80,16 +80,18 @@ def compile_snapshot(
 def pool_of_one(target: Target) -> Pool:
     """Return a pool with one target only, called by the default policy."""
     policy = TrafficPolicy()
-    return make_pool(f"upstream/{target.name}", target.name, "", (make_leg(target, "", 1, policy),), policy)
+    return make_pool(
+        f"upstream/{target.name}", target.name, "", (make_member(target, "", 1, policy),), policy
+    )
 
 
 def _group_pool(group: Group, targets: Mapping[str, Target]) -> Pool:
-    legs = tuple(
-        make_leg(targets[member.upstream], "", member.weight, group.policy)
-        for member in group.members
-        if member.upstream in targets
+    members = tuple(
+        make_member(targets[it.upstream], "", it.weight, group.policy)
+        for it in group.members
+        if it.upstream in targets
     )
-    return make_pool(f"group/{group.name}", group.name, group.name, legs, group.policy)
+    return make_pool(f"group/{group.name}", group.name, group.name, members, group.policy)
 
 
 def _route(model: Model, targets: Mapping[str, Target], pools: Mapping[str, Pool]) -> Route:
@@ -100,14 +102,16 @@ def _route(model: Model, targets: Mapping[str, Target], pools: Mapping[str, Pool
             f"group/{model.group}", model.group, model.group, (), model.policy
         )
         # The group's turns and statistics stay its own: they go by its key.
-        pool = replace(pool, legs=tuple(replace(leg, upstream_model=own_name) for leg in pool.legs))
+        pool = replace(
+            pool, members=tuple(replace(member, upstream_model=own_name) for member in pool.members)
+        )
     else:
-        legs = tuple(
+        members = tuple(
             _deployment_leg(deployment, own_name, targets, model.policy)
             for deployment in model.deployments
             if deployment.upstream in targets
         )
-        pool = make_pool(f"model/{model.name}", model.name, "", legs, model.policy)
+        pool = make_pool(f"model/{model.name}", model.name, "", members, model.policy)
     return Route(
         name=model.name,
         capabilities=frozenset(model.capabilities),
@@ -121,26 +125,28 @@ def _route(model: Model, targets: Mapping[str, Target], pools: Mapping[str, Pool
 
 def _deployment_leg(
     deployment: Deployment, own_name: str, targets: Mapping[str, Target], policy: TrafficPolicy
-) -> Leg:
+) -> PoolMember:
     name = deployment.upstream_model or own_name
-    return make_leg(targets[deployment.upstream], name, deployment.weight, policy)
+    return make_member(targets[deployment.upstream], name, deployment.weight, policy)
 
 
-def make_pool(key: str, name: str, group: str, legs: tuple[Leg, ...], policy: TrafficPolicy) -> Pool:
-    """Return the pool of legs that a policy chooses among."""
+def make_pool(
+    key: str, name: str, group: str, members: tuple[PoolMember, ...], policy: TrafficPolicy
+) -> Pool:
+    """Return the pool of members that a policy chooses among."""
     return Pool(
         key=key,
         name=name,
         group=group,
-        legs=legs,
+        members=members,
         strategy=policy.strategy,
         retry=policy.retry,
         session_header=policy.session_header.lower().encode(),
     )
 
 
-def make_leg(target: Target, upstream_model: str, weight: int, policy: TrafficPolicy) -> Leg:
-    """Return the leg that calls a target by a policy."""
+def make_member(target: Target, upstream_model: str, weight: int, policy: TrafficPolicy) -> PoolMember:
+    """Return the member that calls a target by a policy."""
     own = {name: policy.timeouts[name] for name in ("connect", "idle") if name in policy.timeouts}
     timeouts = msgspec.structs.replace(target.timeouts, **own)
     whole = timeouts
@@ -151,7 +157,7 @@ def make_leg(target: Target, upstream_model: str, weight: int, policy: TrafficPo
         if policy.keep_alive_seconds
         else target.dial
     )
-    return Leg(
+    return PoolMember(
         target=target,
         upstream_model=upstream_model,
         timeouts=timeouts,

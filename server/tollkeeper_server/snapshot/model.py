@@ -73,7 +73,7 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
-class Leg:
+class PoolMember:
     """A target as one model or group calls it. `upstream_model` empty is the name asked for.
 
     `timeouts` are those of streams, `whole_timeouts` those of other answers. An empty `user_agent` leaves
@@ -91,29 +91,29 @@ class Leg:
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """Legs that serve the same, and how one is chosen. `key` tells it from every other, `name` is for people.
+    """Members that serve the same, and how one is chosen. `key` tells it from every other.
 
-    `group` is the group's name, empty if it is none. `retry` None tries other legs, at once, and none twice.
-    `session_header` pins callers, empty for none.
+    `name` stands in messages and metrics. `group` is the group's name, empty for a model's own pool. Without
+    `retry` other members are tried at once, none twice. `session_header` pins callers, empty for none.
     """
 
     key: str
     name: str
     group: str
-    legs: tuple[Leg, ...]
+    members: tuple[PoolMember, ...]
     strategy: Strategy
     retry: Retry | None
     session_header: bytes
     places: tuple[str, ...] = field(init=False)
-    """What each leg is known by across snapshots: its upstream's name, numbered from the second on."""
+    """What each member is known by across snapshots: its upstream's name, numbered from the second on."""
 
     def __post_init__(self) -> None:
         seen: Counter[str] = Counter()
         places = []
-        for leg in self.legs:
-            seen[leg.target.name] += 1
-            number = seen[leg.target.name]
-            places.append(leg.target.name if number == 1 else f"{leg.target.name}#{number}")
+        for member in self.members:
+            seen[member.target.name] += 1
+            number = seen[member.target.name]
+            places.append(member.target.name if number == 1 else f"{member.target.name}#{number}")
         object.__setattr__(self, "places", tuple(places))
 
 

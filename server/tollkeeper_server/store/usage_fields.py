@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 
-from tollkeeper_server.domain.usage import Tokens, UsageEvent, UsageFilter, UsageGroup, UsageRow
+from tollkeeper_server.domain.usage import TokenCounts, UsageEvent, UsageFilter, UsageGroup, UsageRow
 from tollkeeper_server.store.documents import from_document, time_text
 
-TOKEN_FIELDS = Tokens.__struct_fields__
+TOKEN_FIELDS = TokenCounts.__struct_fields__
 """The fields of `UsageEvent.tokens`, which stand beside those of the event itself."""
 FILTERS = ("project_id", "token_id", "model_served", "upstream", "request_id")
 GROUPS = {

@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 
 from msgspec import Struct
 
-from tollkeeper_server.domain.usage import Tokens
+from tollkeeper_server.domain.usage import TokenCounts
 
 Labels = tuple[str | int, ...]
 
@@ -47,7 +47,7 @@ class Ended(Struct, frozen=True, kw_only=True, gc=False):
     seconds: float
     model: str = ""
     upstream: str = ""
-    tokens: Tokens = Tokens()
+    tokens: TokenCounts = TokenCounts()
     first_byte_seconds: float = 0.0
 
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from pathlib import Path
 
 from tollkeeper_server.domain.ids import Prefix, new_id
-from tollkeeper_server.domain.usage import Confidence, Tokens, UsageEvent
+from tollkeeper_server.domain.usage import Confidence, TokenCounts, UsageEvent
 from tollkeeper_server.store.sqlite.store import SqliteStore
 
 
@@ -23,7 +23,7 @@ def event(project_id: str, *, started_at: datetime, model: str = "gpt-4o", statu
         endpoint="chat_completions",
         status=status,
         streamed=True,
-        tokens=Tokens(prompt=10, completion=5, cached=4, reasoning=2, confidence=Confidence.EXACT),
+        tokens=TokenCounts(prompt=10, completion=5, cached=4, reasoning=2, confidence=Confidence.EXACT),
         started_at=started_at,
         first_byte_us=1500,
         duration_us=2_000_000,

@@ -32,8 +32,8 @@ from tollkeeper_server.domain.upstream import Provider, Timeouts
 from tollkeeper_server.domain.usage import Intent, UsageEvent
 from tollkeeper_server.errors import TollkeeperError
 from tollkeeper_server.providers.registry import PROVIDERS
-from tollkeeper_server.snapshot.compile import make_leg, make_pool, pool_of_one
-from tollkeeper_server.snapshot.model import Header, Leg, Pool, ProjectView, Route, Snapshot, Target
+from tollkeeper_server.snapshot.compile import make_member, make_pool, pool_of_one
+from tollkeeper_server.snapshot.model import Header, Pool, PoolMember, ProjectView, Route, Snapshot, Target
 from tollkeeper_server.telemetry.metrics import Metrics
 
 SECRET = b"sk-tk-caller-canary-0123456789"
@@ -86,19 +86,19 @@ ANTHROPIC = target(
 )
 
 
-def leg_to(upstream: Target, upstream_model: str = "", weight: int = 1, **policy: Any) -> Leg:
+def member_on(upstream: Target, upstream_model: str = "", weight: int = 1, **policy: Any) -> PoolMember:
     """Returns a deployment on an upstream, called by a policy with these fields."""
-    return make_leg(upstream, upstream_model, weight, TrafficPolicy(**policy))
+    return make_member(upstream, upstream_model, weight, TrafficPolicy(**policy))
 
 
-def pool(*legs: Leg, name: str = "pool", **policy: Any) -> Pool:
+def pool(*members: PoolMember, name: str = "pool", **policy: Any) -> Pool:
     """Returns a group of these, called by a policy with these fields."""
-    return make_pool(f"group/{name}", name, name, legs, TrafficPolicy(**policy))
+    return make_pool(f"group/{name}", name, name, members, TrafficPolicy(**policy))
 
 
-def route(name: str, *legs: Leg, capabilities: Sequence[Capability] = (), **fields: Any) -> Route:
+def route(name: str, *members: PoolMember, capabilities: Sequence[Capability] = (), **fields: Any) -> Route:
     """Returns a model served by these deployments."""
-    own = make_pool(f"model/{name}", name, "", legs, fields.pop("policy", TrafficPolicy()))
+    own = make_pool(f"model/{name}", name, "", members, fields.pop("policy", TrafficPolicy()))
     return Route(name=name, capabilities=frozenset(capabilities), pool=own, created_at=NOW, **fields)
 
 
@@ -478,8 +478,8 @@ class Bench:
         self.journal = Recorder()
         self.transport = ScriptedTransport(self.journal)
         self.snapshot = configuration or snapshot(
-            route("gpt-4o", leg_to(target(), "")),
-            route("claude", leg_to(ANTHROPIC, "claude-sonnet")),
+            route("gpt-4o", member_on(target(), "")),
+            route("claude", member_on(ANTHROPIC, "claude-sonnet")),
             default=target("fallback", base_url="http://default.test/v1"),
         )
         self.tokens = KnownTokens(known or token())

@@ -3,16 +3,16 @@
 import json
 from dataclasses import dataclass
 
-from tollkeeper_server.domain.usage import Confidence, Tokens
+from tollkeeper_server.domain.usage import Confidence, TokenCounts
 from tollkeeper_server.providers.dialect import Dialect
 from tollkeeper_server.providers.dialects import anthropic, openai
 
 DIALECTS = [it for module in (openai, anthropic) for it in vars(module).values() if isinstance(it, Dialect)]
 
 
-def exact(**counts: int) -> Tokens:
+def exact(**counts: int) -> TokenCounts:
     """Returns what a provider said."""
-    return Tokens(**counts, confidence=Confidence.EXACT)
+    return TokenCounts(**counts, confidence=Confidence.EXACT)
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Recording:
 
     dialect: Dialect
     body: bytes
-    tokens: Tokens
+    tokens: TokenCounts
 
 
 _CHAT_USAGE = {
@@ -55,7 +55,7 @@ _MESSAGES_USAGE: dict[str, object] = {
 }
 
 
-def _recording(dialect: Dialect, document: object, tokens: Tokens) -> Recording:
+def _recording(dialect: Dialect, document: object, tokens: TokenCounts) -> Recording:
     return Recording(dialect, json.dumps(document, indent=1).encode(), tokens)
 
 
@@ -111,7 +111,9 @@ BODIES = {
         exact(prompt=50, completion=50, images=2),
     ),
     "dall-e": _recording(
-        openai.IMAGES, {"created": 1, "data": [{"url": "http://x"}, {"url": "http://y"}]}, Tokens(images=2)
+        openai.IMAGES,
+        {"created": 1, "data": [{"url": "http://x"}, {"url": "http://y"}]},
+        TokenCounts(images=2),
     ),
     "transcription by tokens": _recording(
         openai.TRANSCRIPTION,
@@ -132,7 +134,7 @@ BODIES = {
         {"text": "Imagine", "usage": {"type": "duration", "seconds": 9.5}},
         exact(audio_milliseconds=9500),
     ),
-    "transcription as text": Recording(openai.TRANSCRIPTION, b"Imagine\n", Tokens()),
+    "transcription as text": Recording(openai.TRANSCRIPTION, b"Imagine\n", TokenCounts()),
     "messages": _recording(
         anthropic.MESSAGES,
         {
@@ -209,7 +211,7 @@ MESSAGES_EVENTS = [
     _named({"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 15}}),
     _named({"type": "message_stop"}),
 ]
-STREAMS: dict[str, tuple[Dialect, list[bytes], Tokens]] = {
+STREAMS: dict[str, tuple[Dialect, list[bytes], TokenCounts]] = {
     "chat": (openai.CHAT, chat_events(), _CHAT_TOKENS),
     "chat with CRLF": (openai.CHAT, chat_events("\r\n"), _CHAT_TOKENS),
     "completions": (

@@ -8,7 +8,17 @@ from hypothesis import strategies as st
 from tollkeeper_server.dataplane.affinity import Affinity, referred
 from tollkeeper_server.dataplane.request.endpoint import match
 
-from tests.unit.dataplane.parts import Answer, Bench, Caller, Kept, exchange, leg_to, route, snapshot, target
+from tests.unit.dataplane.parts import (
+    Answer,
+    Bench,
+    Caller,
+    Kept,
+    exchange,
+    member_on,
+    route,
+    snapshot,
+    target,
+)
 
 
 def _referred(path: str, body: object = None, method: str = "POST") -> list[str]:
@@ -128,7 +138,7 @@ async def test_where_there_is_one_upstream_there_is_nothing_to_remember(
     path: str, upstreams: tuple[str, ...], kept: set[str]
 ) -> None:
     targets = {name: target(name) for name in upstreams}
-    configured = snapshot(route("m", leg_to(targets["one"])), targets=targets, default=targets["one"])
+    configured = snapshot(route("m", member_on(targets["one"])), targets=targets, default=targets["one"])
     bench = Bench(configured)
     bench.answers(b'{"id":"file-abc123"}')
 

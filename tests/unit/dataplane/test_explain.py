@@ -21,7 +21,7 @@ from tests.unit.dataplane.parts import (
     SECRET,
     Bench,
     Caller,
-    leg_to,
+    member_on,
     pool,
     route,
     snapshot,
@@ -43,8 +43,8 @@ LISTENER = ListenerView(
 CONFIGURED = snapshot(
     route(
         "gpt-4o",
-        leg_to(ONE, "gpt-4o"),
-        leg_to(AZURE, "mine"),
+        member_on(ONE, "gpt-4o"),
+        member_on(AZURE, "mine"),
         policy=TrafficPolicy(strategy=Strategy.FAILOVER),
         fallbacks=("llama",),
         price=Price(prompt=2500, completion=10_000),
@@ -52,7 +52,7 @@ CONFIGURED = snapshot(
     route("llama"),
     default=target("fallback"),
     listeners={"tenant": LISTENER},
-    groups={"spare": pool(leg_to(target("spare")), name="spare")},
+    groups={"spare": pool(member_on(target("spare")), name="spare")},
 )
 
 
@@ -165,7 +165,7 @@ async def test_what_an_upstream_keeps_leads_there() -> None:
 
 
 async def test_explaining_uses_nothing_up() -> None:
-    rotating = snapshot(route("m", *(leg_to(target(name)) for name in ("a", "b", "c"))))
+    rotating = snapshot(route("m", *(member_on(target(name)) for name in ("a", "b", "c"))))
     bench, explainer = _bench(rotating)
 
     chosen = []

@@ -22,7 +22,7 @@ from tests.unit.dataplane.parts import (
     SECRET,
     Bench,
     Caller,
-    leg_to,
+    member_on,
     pool,
     route,
     snapshot,
@@ -46,15 +46,15 @@ TENANT = ListenerView(
     head_timeout=10,
 )
 CONFIGURED = snapshot(
-    route("gpt-4o", leg_to(ONE, "gpt-4o"), leg_to(AZURE, "mine")),
-    route("whisper", leg_to(ONE), capabilities=[Capability.AUDIO_TRANSCRIPTIONS]),
+    route("gpt-4o", member_on(ONE, "gpt-4o"), member_on(AZURE, "mine")),
+    route("whisper", member_on(ONE), capabilities=[Capability.AUDIO_TRANSCRIPTIONS]),
     route("asleep"),
     route("asleep-with-a-fallback", fallbacks=("whisper", "gpt-4o")),
-    route("llama-*", leg_to(ONE)),
+    route("llama-*", member_on(ONE)),
     aliases={"default": "gpt-4o"},
     default=target("fallback"),
     listeners={"tenant": TENANT, "farm": replace(TENANT, name="farm", default_group="spare")},
-    groups={"spare": pool(leg_to(target("spare")), name="spare")},
+    groups={"spare": pool(member_on(target("spare")), name="spare")},
     targets={"one": ONE, "azure": AZURE},
 )
 TOKENS = {

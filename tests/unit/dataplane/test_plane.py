@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from tollkeeper_server.dataplane.transport import ConnectError, CutError, GarbageError, TimeoutExpiredError
-from tollkeeper_server.domain.usage import Confidence, Tokens
+from tollkeeper_server.domain.usage import Confidence, TokenCounts
 from tollkeeper_server.errors import StoreUnavailableError
 from tollkeeper_server.snapshot.model import Header, ProjectView
 
@@ -19,7 +19,7 @@ from tests.unit.dataplane.parts import (
     Bench,
     Caller,
     Reply,
-    leg_to,
+    member_on,
     route,
     snapshot,
     target,
@@ -53,7 +53,7 @@ def _silent(bench: Bench) -> None:
 def _refused_on_record(bench: Bench, code: str) -> None:
     assert bench.journal.order == ["settle"]
     event = bench.journal.only
-    assert (event.error_code, event.tokens, event.token_id) == (code, Tokens(), "tok_1")
+    assert (event.error_code, event.tokens, event.token_id) == (code, TokenCounts(), "tok_1")
 
 
 async def test_a_request_is_forwarded_answered_and_put_on_record() -> None:
@@ -122,7 +122,7 @@ async def test_anthropics_messages_are_metered_and_their_errors_shaped() -> None
 
 
 async def test_a_form_is_forwarded_with_the_upstreams_model() -> None:
-    bench = Bench(snapshot(route("whisper", leg_to(target(), "whisper-1"))))
+    bench = Bench(snapshot(route("whisper", member_on(target(), "whisper-1"))))
     bench.answers(BODIES["transcription by tokens"].body)
 
     await Caller(path="/v1/audio/transcriptions", body=_form(b"whisper"), headers=[FORM_TYPE]).call(
@@ -146,7 +146,7 @@ async def test_any_method_reaches_the_default_upstream(method: str) -> None:
         "http://default.test/v1/batches/b1?limit=2",
     )
     assert reply.status == 200
-    assert bench.journal.only.tokens == Tokens()
+    assert bench.journal.only.tokens == TokenCounts()
 
 
 @pytest.mark.parametrize("method", ["TRACE", "CONNECT"])
@@ -166,7 +166,7 @@ async def test_reading_stored_completions_uses_nothing() -> None:
     reply = await Caller("GET", "/v1/chat/completions", json=False).call(bench.plane)
 
     assert reply.status == 200
-    assert bench.journal.only.tokens == Tokens()
+    assert bench.journal.only.tokens == TokenCounts()
 
 
 @pytest.mark.parametrize("status", [400, 403, 404, 408, 409, 422, 429, 500, 503])
@@ -179,7 +179,7 @@ async def test_an_upstreams_error_passes_as_it_is_and_uses_nothing(status: int) 
     reply = await Caller(body=CHAT).call(bench.plane)
 
     assert (reply.status, reply.body, reply.headers[b"retry-after"]) == (status, body, b"7")
-    assert (bench.journal.only.status, bench.journal.only.tokens) == (status, Tokens())
+    assert (bench.journal.only.status, bench.journal.only.tokens) == (status, TokenCounts())
 
 
 async def test_a_redirect_is_the_callers_to_follow() -> None:
@@ -214,7 +214,7 @@ async def test_an_upstream_that_does_not_answer_is_told_of(
     assert reply.headers.get(b"x-should-retry") == retry
     assert bench.journal.order == ["begin", "open", "settle"]
     assert (bench.journal.only.status, bench.journal.only.error_code) == (status, code)
-    assert bench.journal.only.tokens == Tokens()
+    assert bench.journal.only.tokens == TokenCounts()
 
 
 async def test_a_rejected_credential_is_no_401_for_the_caller() -> None:
@@ -349,7 +349,7 @@ async def test_a_bad_request_is_told_so_and_is_on_record(
 
 
 async def test_names_that_are_not_utf8_are_told_so_where_the_body_must_change() -> None:
-    bench = Bench(snapshot(route("gpt-4o", leg_to(target(), "other"))))
+    bench = Bench(snapshot(route("gpt-4o", member_on(target(), "other"))))
 
     reply = await Caller(body=b'{"\xff":1,"model":"gpt-4o"}').call(bench.plane)
 
@@ -466,7 +466,7 @@ async def test_a_caller_that_leaves_before_the_first_byte_cancels_the_call() -> 
     assert caller.sent == []
     event = bench.journal.only
     assert (event.status, event.error_code) == (499, "client_closed_request")
-    assert event.tokens == Tokens(prompt=2, confidence=Confidence.ESTIMATED)
+    assert event.tokens == TokenCounts(prompt=2, confidence=Confidence.ESTIMATED)
 
 
 @pytest.mark.parametrize("streamed", [True, False])
@@ -489,7 +489,7 @@ async def test_a_caller_that_leaves_mid_answer_cancels_the_call_and_pays_for_wha
     assert not reply.ended
     event = bench.journal.only
     assert (event.status, event.error_code) == (499, "client_closed_request")
-    assert event.tokens == Tokens(prompt=2, completion=2, confidence=Confidence.ESTIMATED)
+    assert event.tokens == TokenCounts(prompt=2, completion=2, confidence=Confidence.ESTIMATED)
     assert event.response_bytes == len(reply.body)
 
 
@@ -707,13 +707,13 @@ async def test_a_coded_stream_passes_untouched(coding: bytes) -> None:
 
 
 async def test_speech_is_not_kept_to_be_looked_into() -> None:
-    bench = Bench(snapshot(route("tts-1", leg_to(target(), ""))))
+    bench = Bench(snapshot(route("tts-1", member_on(target(), ""))))
     bench.answers(b"\xff\xfb", b"\x90", kind=b"audio/mpeg")
 
     reply = await Caller(path="/v1/audio/speech", body=b'{"model":"tts-1","input":"hi"}').call(bench.plane)
 
     assert reply.body == b"\xff\xfb\x90"
-    assert bench.journal.only.tokens == Tokens()
+    assert bench.journal.only.tokens == TokenCounts()
 
 
 async def test_websockets_are_refused() -> None:

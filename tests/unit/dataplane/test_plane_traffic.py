@@ -19,7 +19,7 @@ from tests.unit.dataplane.parts import (
     Bench,
     Caller,
     Reply,
-    leg_to,
+    member_on,
     pool,
     route,
     snapshot,
@@ -59,14 +59,14 @@ async def _call(bench: Bench, listener: str = "tenant", ip: str = "192.0.2.1", *
 
 
 async def _sent(upstream: Target, *headers: Header, **policy: Any) -> dict[bytes, bytes]:
-    bench = Bench(snapshot(route("m", leg_to(upstream, "", **policy))))
+    bench = Bench(snapshot(route("m", member_on(upstream, "", **policy))))
     await Caller(body=BODY, headers=headers).call(bench.plane)
     return dict(bench.transport.only.headers)
 
 
 async def test_an_address_that_asks_too_often_is_told_when_to_come_again() -> None:
     view = _listener(ip_limit=IpLimit(per_second=1, burst=2))
-    bench = Bench(snapshot(route("m", leg_to(target())), listeners={"tenant": view}))
+    bench = Bench(snapshot(route("m", member_on(target())), listeners={"tenant": view}))
 
     replies = [await _call(bench) for _ in range(3)]
 
@@ -113,7 +113,7 @@ async def test_a_policy_names_the_user_agent() -> None:
 @pytest.mark.parametrize(("stream", "total"), [(False, 7.0), (True, 3600.0)])
 async def test_the_request_time_out_is_for_answers_that_are_not_streamed(stream: bool, total: float) -> None:
     timeouts = {"request": 7.0, "connect": 2.0, "idle": 3.0}
-    bench = Bench(snapshot(route("m", leg_to(target(), timeouts=timeouts))))
+    bench = Bench(snapshot(route("m", member_on(target(), timeouts=timeouts))))
 
     await Caller(body=json.dumps({"model": "m", "stream": stream}).encode()).call(bench.plane)
 
@@ -127,7 +127,7 @@ async def test_a_listener_forwards_what_its_rules_say() -> None:
         Rule(path="/cohere/*", group="cohere", strip_prefix="/cohere"),
         Rule(path="/v1/models", group="items"),
     )
-    groups = {name: pool(leg_to(_target(name)), name=name) for name in ("items", "cohere")}
+    groups = {name: pool(member_on(_target(name)), name=name) for name in ("items", "cohere")}
     bench = _bench(snapshot(listeners={"tenant": view}, groups=groups), items=[Answer()], cohere=[Answer()])
 
     for path in ("/api/items/42", "/cohere/v1/rerank", "/v1/models"):
@@ -143,7 +143,7 @@ async def test_a_listener_forwards_what_its_rules_say() -> None:
 
 async def test_a_default_group_takes_models_that_nobody_has_configured() -> None:
     view = _listener(default_group="farm")
-    groups = {"farm": pool(leg_to(_target("farm")), name="farm")}
+    groups = {"farm": pool(member_on(_target("farm")), name="farm")}
     bench = _bench(snapshot(listeners={"tenant": view}, groups=groups), farm=[Answer()])
 
     reply = await _call(bench, body=b'{"model":"whatever"}')
@@ -156,8 +156,8 @@ async def test_a_default_group_takes_models_that_nobody_has_configured() -> None
 
 async def test_what_a_rule_or_the_default_sends_to_a_group_is_counted() -> None:
     view = _listener(Rule(path="/v1/embeddings", group="ruled"), default_group="farm")
-    groups = {name: pool(leg_to(_target(name)), name=name) for name in ("farm", "ruled")}
-    configured = snapshot(route("m", leg_to(_target("own"))), listeners={"tenant": view}, groups=groups)
+    groups = {name: pool(member_on(_target(name)), name=name) for name in ("farm", "ruled")}
+    configured = snapshot(route("m", member_on(_target("own"))), listeners={"tenant": view}, groups=groups)
     bench = _bench(configured, farm=[Answer()], ruled=[Answer()], own=[Answer()])
 
     await _call(bench, path="/v1/embeddings", body=b'{"model":"m","input":"x"}')
@@ -174,7 +174,7 @@ async def test_what_was_made_somewhere_is_found_there_again() -> None:
     view = _listener(default_group="both")
     configured = snapshot(
         listeners={"tenant": view},
-        groups={"both": pool(leg_to(one), leg_to(two), name="both")},
+        groups={"both": pool(member_on(one), member_on(two), name="both")},
         targets={"one": one, "two": two},
     )
     made = Answer((b'{"id":"file-abc123","object":"file"}',))
@@ -200,7 +200,7 @@ async def test_what_was_made_somewhere_is_found_there_again() -> None:
 async def test_an_upload_goes_elsewhere_only_if_nothing_of_it_was_sent(
     failure: Answer | BaseException, status: int, hosts: list[str]
 ) -> None:
-    both = pool(leg_to(_target("one")), leg_to(_target("two")), name="both", strategy=Strategy.FAILOVER)
+    both = pool(member_on(_target("one")), member_on(_target("two")), name="both", strategy=Strategy.FAILOVER)
     view = _listener(default_group="both")
     bench = _bench(snapshot(listeners={"tenant": view}, groups={"both": both}), one=[failure], two=[Answer()])
 
@@ -235,7 +235,7 @@ async def test_an_upstream_that_keeps_it_but_takes_no_traffic_is_named() -> None
 
 
 async def test_a_request_keeps_the_configuration_it_began_with() -> None:
-    bench = _bench(snapshot(route("m", leg_to(_target("one")))), one=[Answer()], two=[Answer()])
+    bench = _bench(snapshot(route("m", member_on(_target("one")))), one=[Answer()], two=[Answer()])
     asked = Caller(body=BODY)
 
     async def change(_message: dict[str, Any]) -> None:

@@ -13,7 +13,7 @@ from tollkeeper_server.errors import Reason, TollkeeperError
 from tollkeeper_server.snapshot.model import ListenerView, Snapshot
 from tollkeeper_server.snapshot.rules import compile_rules
 
-from tests.unit.dataplane.parts import AZURE, exchange, leg_to, pool, route, snapshot, target, token
+from tests.unit.dataplane.parts import AZURE, exchange, member_on, pool, route, snapshot, target, token
 
 CHAT = "/v1/chat/completions"
 
@@ -23,10 +23,10 @@ def _json(model: str | None) -> Peek:
 
 
 CONFIGURED = snapshot(
-    route("gpt-4o", leg_to(target("one"), "gpt-4o"), leg_to(AZURE, "my-deployment")),
-    route("whisper", leg_to(target("one"), "whisper-1"), capabilities=[Capability.AUDIO_TRANSCRIPTIONS]),
-    route("llama-*", leg_to(target("farm"), "")),
-    route("llama-3-*", leg_to(target("new-farm"), "")),
+    route("gpt-4o", member_on(target("one"), "gpt-4o"), member_on(AZURE, "my-deployment")),
+    route("whisper", member_on(target("one"), "whisper-1"), capabilities=[Capability.AUDIO_TRANSCRIPTIONS]),
+    route("llama-*", member_on(target("farm"), "")),
+    route("llama-3-*", member_on(target("new-farm"), "")),
     route("asleep"),
     aliases={"default": "gpt-4o"},
     default=target("fallback"),
@@ -34,7 +34,7 @@ CONFIGURED = snapshot(
 
 
 def _upstreams(destination: Destination) -> list[str]:
-    return [leg.target.name for leg in destination.pool.legs]
+    return [member.target.name for member in destination.pool.members]
 
 
 def _find(caller: Exchange, peek: Peek, known: Token | None = None) -> Destination:
@@ -174,8 +174,8 @@ def _listening(*rules: Rule, default_group: str = "") -> Snapshot:
         head_timeout=10,
     )
     groups = {
-        "farm": pool(leg_to(target("farm")), leg_to(target("one")), name="farm"),
-        "spare": pool(leg_to(target("spare")), name="spare"),
+        "farm": pool(member_on(target("farm")), member_on(target("one")), name="farm"),
+        "spare": pool(member_on(target("spare")), name="spare"),
     }
     return replace(CONFIGURED, listeners={"tenant": view}, groups=groups)
 
@@ -214,9 +214,12 @@ def test_the_default_group_serves_what_nothing_else_does(model: str | None) -> N
 
 def test_a_group_calls_a_known_model_as_its_deployment_there_does() -> None:
     configured = _listening(Rule(path=CHAT, group="farm"))
-    legs = _destination(configured, "gpt-4o").pool.legs
+    members = _destination(configured, "gpt-4o").pool.members
 
-    assert [(leg.target.name, leg.upstream_model) for leg in legs] == [("farm", ""), ("one", "gpt-4o")]
+    assert [(member.target.name, member.upstream_model) for member in members] == [
+        ("farm", ""),
+        ("one", "gpt-4o"),
+    ]
 
 
 @pytest.mark.parametrize("model", ["gpt-4o", "unheard-of"])
@@ -293,11 +296,11 @@ def test_a_fallback_by_pattern_is_asked_for_by_its_name() -> None:
     destination = find_fallback(CONFIGURED, exchange().endpoint, token(), "llama-2-7b")
 
     assert destination is not None
-    assert [leg.upstream_model for leg in destination.pool.legs] == ["llama-2-7b"]
+    assert [member.upstream_model for member in destination.pool.members] == ["llama-2-7b"]
 
 
 def test_a_destination_is_pinned_to_the_upstream_that_keeps_what_it_is_about() -> None:
     destination = _find(exchange(configuration=CONFIGURED), _json("gpt-4o"))
 
-    assert [leg.upstream_model for leg in pin(destination, AZURE).pool.legs] == ["my-deployment"]
+    assert [member.upstream_model for member in pin(destination, AZURE).pool.members] == ["my-deployment"]
     assert _upstreams(pin(destination, target("elsewhere"))) == ["elsewhere"]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
-from tollkeeper_server.domain.usage import Tokens
+from tollkeeper_server.domain.usage import TokenCounts
 from tollkeeper_server.telemetry.metrics import Ended, Gauges, Metrics
 
 from tests.unit.doors.doors import exposition
@@ -33,7 +33,7 @@ async def series() -> Series:
             seconds=1.0,
             model="model",
             upstream="one",
-            tokens=Tokens(prompt=1, completion=1),
+            tokens=TokenCounts(prompt=1, completion=1),
             first_byte_seconds=0.5,
         )
     )

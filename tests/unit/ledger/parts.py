@@ -9,7 +9,7 @@ from pathlib import Path
 from tollkeeper_server.domain.usage import (
     Confidence,
     Intent,
-    Tokens,
+    TokenCounts,
     UsageEvent,
     UsageFilter,
     UsageGroup,
@@ -48,7 +48,7 @@ def settled(event_id: str, *, prompt: int = 7) -> UsageEvent:
         upstream="openai",
         endpoint="chat_completions",
         status=200,
-        tokens=Tokens(prompt=prompt, completion=2, confidence=Confidence.EXACT),
+        tokens=TokenCounts(prompt=prompt, completion=2, confidence=Confidence.EXACT),
         started_at=datetime(2026, 11, 21, tzinfo=UTC),
         duration_us=1200,
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tollkeeper_server.domain.usage import Confidence, Tokens
+from tollkeeper_server.domain.usage import Confidence, TokenCounts
 from tollkeeper_server.ledger.journal import Journal
 
 from tests.unit.ledger.parts import (
@@ -60,9 +60,9 @@ async def test_an_intent_whose_process_died_becomes_an_estimated_failure(tmp_pat
     assert store.statuses() == {"dispatched": 500, "done": 200, "not-dispatched": 500}
     dispatched = store.events["dispatched"]
     assert dispatched.error_code == "gateway_interrupted"
-    assert dispatched.tokens == Tokens(prompt=101, confidence=Confidence.ESTIMATED)
+    assert dispatched.tokens == TokenCounts(prompt=101, confidence=Confidence.ESTIMATED)
     assert dispatched.request_id == "caller-dispatched"
-    assert store.events["not-dispatched"].tokens == Tokens(confidence=Confidence.NONE)
+    assert store.events["not-dispatched"].tokens == TokenCounts(confidence=Confidence.NONE)
     assert store.events["done"] == settled("done")
     assert sum(store.writes) == 3
     assert directories(tmp_path) == []

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 from tollkeeper.v1 import usage_service_pb2 as pb
-from tollkeeper_server.domain.usage import Confidence, Tokens, UsageEvent
+from tollkeeper_server.domain.usage import Confidence, TokenCounts, UsageEvent
 from tollkeeper_server.errors import Reason
 
 from tests.unit.management.plane import NOON, Plane
@@ -23,7 +23,7 @@ def event(number: int, **fields: object) -> UsageEvent:
         "model_asked": "fast",
         "model_served": "gpt-4o",
         "upstream": "openai",
-        "tokens": Tokens(prompt=10, completion=5, cached=4, reasoning=2, confidence=Confidence.EXACT),
+        "tokens": TokenCounts(prompt=10, completion=5, cached=4, reasoning=2, confidence=Confidence.EXACT),
         "started_at": NOON + timedelta(minutes=number),
         "first_byte_us": 7,
         "duration_us": 9,
@@ -104,7 +104,7 @@ async def test_filters_leave_out_the_others(plane: Plane, fields: dict[str, str]
 
 
 async def test_sums_are_grouped_as_asked(plane: Plane) -> None:
-    failed = event(3, model_served="o3", status=502, tokens=Tokens(confidence=Confidence.ESTIMATED))
+    failed = event(3, model_served="o3", status=502, tokens=TokenCounts(confidence=Confidence.ESTIMATED))
     await plane.store.usage.add([event(1), event(2), failed])
     request = pb.SummarizeUsageRequest(group_by=[pb.USAGE_GROUP_MODEL, pb.USAGE_GROUP_HOUR])
     rows = (await plane.call(request, pb.SummarizeUsageResponse)).rows

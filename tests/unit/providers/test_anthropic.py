@@ -7,8 +7,6 @@ from tollkeeper_server.domain.upstream import Provider, Upstream
 from tollkeeper_server.providers.anthropic import ANTHROPIC, DEFAULT_VERSION
 from tollkeeper_server.providers.provider import Draft
 
-from tests.unit.providers.addresses import Place
-
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
 
@@ -33,8 +31,3 @@ def test_its_key_has_a_header_of_its_own() -> None:
 def test_it_is_told_a_version_if_the_caller_tells_none(version: str, expected: str) -> None:
     assert ANTHROPIC.default_headers(_upstream(version)) == ((b"anthropic-version", expected.encode()),)
     assert ANTHROPIC.headers(_upstream(version)) == ()
-
-
-def test_its_version_is_not_in_the_url() -> None:
-    url = ANTHROPIC.url(Place(api_version="2024-01-01"), "/messages", "", "claude", "messages")
-    assert url == "https://up.test/v1/messages"

@@ -54,6 +54,7 @@ def test_its_key_has_a_header_of_its_own() -> None:
     ],
 )
 def test_a_deployment_stands_in_the_path(model: str, endpoint: str, path: str, expected: str) -> None:
+    assert AZURE.url is not None
     url = AZURE.url(AT, path, "", model, endpoint)
     assert url == f"https://x.openai.azure.com{expected}?api-version=2024-10-21"
 
@@ -65,6 +66,7 @@ _pairs = st.tuples(st.sampled_from(["a", "api-version", "API%2DVersion", "b c"])
 def test_the_version_is_the_upstreams_whatever_the_caller_says(pairs: list[tuple[str, str]]) -> None:
     query = "&".join(f"{name}={value}" for name, value in pairs)
 
+    assert AZURE.url is not None
     asked = parse_qsl(urlsplit(AZURE.url(AT, "/files", query, "", "files")).query, keep_blank_values=True)
 
     assert [value for name, value in asked if name.lower() == "api-version"] == ["2024-10-21"]

@@ -9,8 +9,6 @@ from tollkeeper_server.errors import Reason, TollkeeperError
 from tollkeeper_server.providers.generic import GENERIC
 from tollkeeper_server.providers.provider import Draft
 
-from tests.unit.providers.addresses import Place
-
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
 
@@ -107,12 +105,3 @@ def test_its_key_is_presented_by_its_scheme(
         updated_at=NOON,
     )
     assert GENERIC.credential(upstream, key) == expected
-
-
-def test_a_full_url_serves_every_path() -> None:
-    full = Place(base_url="", full_url="https://full.test/run")
-    assert GENERIC.url(full, "/files", "", "m", "files") == "https://full.test/run"
-    assert GENERIC.url(full, "/files", "a=b", "m", "files") == "https://full.test/run?a=b"
-    asked = Place(base_url="", full_url="https://full.test/run?x=1")
-    assert GENERIC.url(asked, "/files", "a=b", "m", "files") == "https://full.test/run?x=1&a=b"
-    assert GENERIC.url(Place(), "/files", "a=b", "m", "files") == "https://up.test/v1/files?a=b"

@@ -6,8 +6,6 @@ from tollkeeper_server.domain.upstream import Provider, Upstream
 from tollkeeper_server.providers.openai import OPENAI
 from tollkeeper_server.providers.provider import Draft
 
-from tests.unit.providers.addresses import Place
-
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 UPSTREAM = Upstream(name="up", provider=Provider.OPENAI, created_at=NOON, updated_at=NOON)
 
@@ -35,8 +33,3 @@ def test_it_is_told_what_organization_and_project_pay() -> None:
     )
     assert OPENAI.headers(named) == ((b"openai-organization", b"org-1"), (b"openai-project", b"proj_1"))
     assert {name.decode() for name, _ in OPENAI.headers(named)} == OPENAI.caller_headers
-
-
-def test_its_paths_are_the_callers() -> None:
-    assert OPENAI.url(Place(), "/files", "", "m", "files") == "https://up.test/v1/files"
-    assert OPENAI.url(Place(), "/files", "a=b", "m", "files") == "https://up.test/v1/files?a=b"

@@ -5,7 +5,7 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tollkeeper_server.domain.usage import Confidence, Tokens
+from tollkeeper_server.domain.usage import Confidence, TokenCounts
 from tollkeeper_server.providers.usage import (
     Carrier,
     is_usage_chunk,
@@ -164,4 +164,4 @@ def test_whatever_numbers_come_counts_are_whole_and_in_bounds(usage: dict[str, o
 def test_any_bytes_are_a_carrier_or_none(body: bytes) -> None:
     carrier = read_carrier(body)
     counts = read_event(carrier) if carrier is not None else None
-    assert counts is None or isinstance(to_tokens(counts, 0), Tokens)
+    assert counts is None or isinstance(to_tokens(counts, 0), TokenCounts)

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from tollkeeper_server.domain.usage import Tokens, UsageEvent, UsageGroup, UsageRow
+from tollkeeper_server.domain.usage import TokenCounts, UsageEvent, UsageGroup, UsageRow
 from tollkeeper_server.store.usage_fields import FILTERS, GROUPS, SUMS, TOKEN_FIELDS, to_row
 
 
@@ -22,5 +22,5 @@ def test_the_fields_are_those_of_the_values() -> None:
     assert {*GROUPS.values(), "start", *SUMS} - {"day", "hour", "model_served"} <= set(
         UsageRow.__struct_fields__
     )
-    assert set(TOKEN_FIELDS) == set(Tokens.__struct_fields__)
+    assert set(TOKEN_FIELDS) == set(TokenCounts.__struct_fields__)
     assert not set(TOKEN_FIELDS) & set(UsageEvent.__struct_fields__)

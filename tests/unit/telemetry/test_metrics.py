@@ -5,7 +5,7 @@ from collections import Counter as Tally
 
 from hypothesis import given
 from hypothesis import strategies as st
-from tollkeeper_server.domain.usage import Tokens
+from tollkeeper_server.domain.usage import TokenCounts
 from tollkeeper_server.telemetry.metrics import (
     BOUNDS,
     OTHER,
@@ -28,7 +28,7 @@ def _end(
     status: int = 200,
     error: str = "",
     upstream: str = "openai",
-    tokens: Tokens = Tokens(),  # noqa: B008 - it is frozen
+    tokens: TokenCounts = TokenCounts(),  # noqa: B008 - it is frozen
     first_byte: float = 0.0,
     streamed: bool = False,
 ) -> None:
@@ -125,7 +125,7 @@ def test_a_method_that_somebody_made_up_is_no_label() -> None:
 
 def test_tokens_and_the_first_byte_of_streams_go_to_model_and_upstream() -> None:
     metrics = Metrics()
-    used = Tokens(prompt=10, completion=5, cached=4, reasoning=2)
+    used = TokenCounts(prompt=10, completion=5, cached=4, reasoning=2)
     _end(metrics, tokens=used, first_byte=0.2, streamed=True)
     _end(metrics, tokens=used, first_byte=0.2)
     _end(metrics, status=502, error="upstream_unreachable", streamed=True)

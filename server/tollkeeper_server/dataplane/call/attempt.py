@@ -13,19 +13,19 @@ from tollkeeper_server.dataplane.transport import (
     TransportError,
 )
 from tollkeeper_server.errors import Reason, TollkeeperError
-from tollkeeper_server.snapshot.model import Leg, Pool
+from tollkeeper_server.snapshot.model import Pool, PoolMember
 from tollkeeper_server.telemetry.metrics import Metrics
 
 
 class Attempt:
     """A call that an upstream has answered. `end` or `abandon` must follow; the first of them counts."""
 
-    __slots__ = ("_began", "_call", "_metrics", "_pool", "ask_usage", "incoming", "leg")
+    __slots__ = ("_began", "_call", "_metrics", "_pool", "ask_usage", "incoming", "member")
 
     def __init__(
-        self, leg: Leg, pool: Pool, call: UpstreamCall, metrics: Metrics, *, ask_usage: bool
+        self, member: PoolMember, pool: Pool, call: UpstreamCall, metrics: Metrics, *, ask_usage: bool
     ) -> None:
-        self.leg = leg
+        self.member = member
         self.ask_usage = ask_usage
         self.incoming: Incoming
         self._pool = pool
@@ -40,7 +40,7 @@ class Attempt:
     def end(self, error: str = "", *, blameless: bool = False) -> None:
         """Record the outcome: `error` is its kind, empty for none. `blameless` leaves the health alone."""
         seconds = time.monotonic() - self._began
-        upstream = self.leg.target.name
+        upstream = self.member.target.name
         if blameless:
             counts = self._call.abandoned()
         elif error:
@@ -98,7 +98,7 @@ def kind_of(error: TransportError) -> str:
             return "cut"
 
 
-def refusal_of(error: TransportError, leg: Leg) -> TollkeeperError:
+def refusal_of(error: TransportError, member: PoolMember) -> TollkeeperError:
     """Return the error that the caller is answered with."""
     match error:
         case TimeoutExpiredError():
@@ -107,4 +107,4 @@ def refusal_of(error: TransportError, leg: Leg) -> TollkeeperError:
             reason = Reason.UPSTREAM_INVALID
         case _:
             reason = Reason.UPSTREAM_UNREACHABLE
-    return TollkeeperError(reason, f"the upstream {leg.target.name!r} did not serve the request: {error}")
+    return TollkeeperError(reason, f"the upstream {member.target.name!r} did not serve the request: {error}")

@@ -1,4 +1,4 @@
-"""Which leg of a pool serves next."""
+"""Which member of a pool serves next."""
 
 from collections.abc import Collection, Iterable
 from hashlib import blake2b
@@ -8,7 +8,7 @@ from random import Random
 from tollkeeper_server.dataplane.call.breaker import BreakerState
 from tollkeeper_server.dataplane.call.health import Health
 from tollkeeper_server.domain.traffic import Strategy
-from tollkeeper_server.snapshot.model import Leg, Pool, Snapshot
+from tollkeeper_server.snapshot.model import Pool, PoolMember, Snapshot
 
 # What the shares of a turn are counted in: so fine that rounding does not add up to a turn.
 _UNIT = 1 << 32
@@ -57,9 +57,9 @@ class _Turns:
 
 
 class Balancer:
-    """Chooses among the legs of pools. A leg is known by its index in its pool.
+    """Chooses among the members of pools. A member is known by its index in its pool.
 
-    Turns are kept by the pool's key and the leg's place in it, so they survive new snapshots.
+    Turns are kept by the pool's key and the member's place in it, so they survive new snapshots.
     """
 
     def __init__(self, health: Health, random: Random) -> None:
@@ -67,25 +67,29 @@ class Balancer:
         self._random = random
         self._turns: dict[str, _Turns] = {}
 
-    def choose(self, pool: Pool, tried: Collection[int] = (), session: bytes = b"") -> tuple[int, Leg] | None:
-        """Returns a leg and its index, or None if there is none that may be called now.
+    def choose(
+        self, pool: Pool, tried: Collection[int] = (), session: bytes = b""
+    ) -> tuple[int, PoolMember] | None:
+        """Return a member and its index, or None if no member may be called now.
 
-        `tried` are indices to leave out. A `session`, if not empty, gets the same leg each time, as long as
-        that may be called, and else the same other one. Legs that rest are chosen only if there are no
-        others. The call must be begun (`Health.begin`) before the next is chosen.
+        `tried` are indices to leave out. A `session`, if not empty, gets the same member each time while that
+        may be called, and else the same other one. Members that rest are chosen only if there are no others.
+        The call must be begun (`Health.begin`) before the next is chosen.
         """
-        legs = pool.legs
-        if len(legs) == 1:
-            leg = legs[0]
-            if 0 in tried or not self._health.of(leg.target).breaker.available(self._health.clock()):
+        members = pool.members
+        if len(members) == 1:
+            member = members[0]
+            if 0 in tried or not self._health.of(member.target).breaker.available(self._health.clock()):
                 return None
-            return 0, leg
+            return 0, member
         turns = self._turns.get(pool.key)
         if turns is None:
             turns = self._turns[pool.key] = _Turns()
         return self._pick(pool, tried, session, turns, self._random)
 
-    def peek(self, pool: Pool, session: bytes = b"", tried: Collection[int] = ()) -> tuple[int, Leg] | None:
+    def peek(
+        self, pool: Pool, session: bytes = b"", tried: Collection[int] = ()
+    ) -> tuple[int, PoolMember] | None:
         """Returns what `choose` would, and changes nothing."""
         turns = self._turns.get(pool.key) or _Turns()
         random = Random()  # noqa: S311 - spreads load, keeps no secret
@@ -93,9 +97,9 @@ class Balancer:
         return self._pick(pool, tried, session, turns.copy(), random)
 
     def retry_after(self, pool: Pool) -> int:
-        """Returns in how many seconds a leg of the pool may be called: whole ones, at least 1."""
+        """Returns in how many seconds a member of the pool may be called: whole ones, at least 1."""
         now = self._health.clock()
-        times = (self._health.of(leg.target).breaker.retry_at(now) for leg in pool.legs)
+        times = (self._health.of(member.target).breaker.retry_at(now) for member in pool.members)
         return max(ceil(min(times, default=now) - now), 1)
 
     def follow(self, snapshot: Snapshot) -> None:
@@ -109,9 +113,9 @@ class Balancer:
 
     def _pick(
         self, pool: Pool, tried: Collection[int], session: bytes, turns: _Turns, random: Random
-    ) -> tuple[int, Leg] | None:
-        legs = pool.legs
-        candidates = self._candidates(legs, tried)
+    ) -> tuple[int, PoolMember] | None:
+        members = pool.members
+        candidates = self._candidates(members, tried)
         if not candidates:
             return None
         if len(candidates) == 1:
@@ -123,35 +127,35 @@ class Balancer:
                 case Strategy.ROUND_ROBIN:
                     index = candidates[turns.next([(pool.places[index], 1) for index in candidates])]
                 case Strategy.WEIGHTED_ROUND_ROBIN:
-                    places = [(pool.places[index], legs[index].weight) for index in candidates]
+                    places = [(pool.places[index], members[index].weight) for index in candidates]
                     index = candidates[turns.next(places)]
                 case Strategy.RANDOM:
-                    (index,) = random.choices(candidates, [legs[index].weight for index in candidates])
+                    (index,) = random.choices(candidates, [members[index].weight for index in candidates])
                 case Strategy.RESPONSE_AWARE:
                     turns.start += 1
-                    index = self._fittest(legs, candidates, turns.start)
+                    index = self._fittest(members, candidates, turns.start)
                 case Strategy.FAILOVER:
                     index = candidates[0]
-        return index, legs[index]
+        return index, members[index]
 
-    def _candidates(self, legs: tuple[Leg, ...], tried: Collection[int]) -> list[int]:
+    def _candidates(self, members: tuple[PoolMember, ...], tried: Collection[int]) -> list[int]:
         now, of = self._health.clock(), self._health.of
         ready: list[int] = []
         resting: list[int] = []
-        for index, leg in enumerate(legs):
+        for index, member in enumerate(members):
             if index in tried:
                 continue
-            upstream = of(leg.target)
+            upstream = of(member.target)
             if upstream.breaker.available(now):
                 (resting if upstream.rest_until > now else ready).append(index)
         return ready or resting
 
-    def _fittest(self, legs: tuple[Leg, ...], candidates: list[int], start: int) -> int:
+    def _fittest(self, members: tuple[PoolMember, ...], candidates: list[int], start: int) -> int:
         now, of = self._health.clock(), self._health.of
         start %= len(candidates)
         best, least = candidates[start], float("inf")
         for index in candidates[start:] + candidates[:start]:
-            upstream = of(legs[index].target)
+            upstream = of(members[index].target)
             # Its one call after an outage, or after a long while, or of all: a score from before, or a guess,
             # would put that off for good.
             if upstream.breaker.state(now) is BreakerState.HALF_OPEN or upstream.is_unknown(now):
@@ -163,14 +167,14 @@ class Balancer:
 
 
 def _pinned(pool: Pool, candidates: list[int], session: bytes) -> int:
-    # Weighted rendezvous hashing: each leg has a rank for the session, whoever else is there.
+    # Weighted rendezvous hashing: each member has a rank for the session, whoever else is there.
     hashed = blake2b(session, digest_size=8)
     best, highest = candidates[0], -1.0
     for index in candidates:
         own = hashed.copy()
         own.update(b"\0" + pool.places[index].encode())
         number = int.from_bytes(own.digest()) >> (64 - _HASH_BITS)
-        rank = -pool.legs[index].weight / log((number + 0.5) / (1 << _HASH_BITS))
+        rank = -pool.members[index].weight / log((number + 0.5) / (1 << _HASH_BITS))
         if rank > highest:
             best, highest = index, rank
     return best

@@ -42,7 +42,7 @@ from tollkeeper_server.dataplane.transport import (
 from tollkeeper_server.domain.traffic import Retry
 from tollkeeper_server.errors import Reason, TollkeeperError
 from tollkeeper_server.providers.causes import cause_of, may_name_cause
-from tollkeeper_server.snapshot.model import Leg, Pool, Route
+from tollkeeper_server.snapshot.model import Pool, PoolMember, Route
 from tollkeeper_server.telemetry.metrics import Metrics
 
 # Without a `retry` of its own, a pool's other members are tried, so many of them.
@@ -102,13 +102,13 @@ class Dispatcher:
             raise self._unavailable(plan.destination)
         tried: list[int] = []
         while True:
-            index, leg = picked
+            index, member = picked
             tried.append(index)
-            exchange.upstream = leg.target.name
+            exchange.upstream = member.target.name
             if len(tried) == 1:
                 self._begin(exchange)
-            request = outgoing(exchange, plan, leg, body, plain=False, length=length)
-            result = await self._call(request, leg, pool, ask_usage=False)
+            request = outgoing(exchange, plan, member, body, plain=False, length=length)
+            result = await self._call(request, member, pool, ask_usage=False)
             if isinstance(result, Attempt):
                 return result
             picked = self._balancer.choose(pool, tried)
@@ -140,8 +140,8 @@ class Dispatcher:
         picked = self._balancer.choose(pool, (), session)
         if picked is None:
             return Failure(self._unavailable(destination), unsent=True)
-        index, leg = picked
-        result = await self._send_one(exchange, plan, pool, leg)
+        index, member = picked
+        result = await self._send_one(exchange, plan, pool, member)
         if not unserved(result):
             return result
         try:
@@ -159,10 +159,10 @@ class Dispatcher:
                     picked = self._balancer.choose(pool, (), session)
                 if picked is None or not self._affords(result, pool.retry):
                     break
-                index, leg = picked
+                index, member = picked
                 tried.append(index)
-                self._metrics.retried(pool.name, leg.target.name)
-                following = await self._send_one(exchange, plan, pool, leg)
+                self._metrics.retried(pool.name, member.target.name)
+                following = await self._send_one(exchange, plan, pool, member)
                 release(result)
                 result = following
                 if not unserved(result):
@@ -188,24 +188,24 @@ class Dispatcher:
         await asyncio.sleep(seconds)
         return True
 
-    def _send_one(self, exchange: Exchange, plan: Plan, pool: Pool, leg: Leg) -> Awaitable[Result]:
+    def _send_one(self, exchange: Exchange, plan: Plan, pool: Pool, member: PoolMember) -> Awaitable[Result]:
         dialect = exchange.endpoint.dialect
-        ask_usage = asks_usage(plan.peek, leg, dialect)
-        sent = outgoing_body(plan, leg, ask_usage=ask_usage)
-        request = outgoing(exchange, plan, leg, sent, plain=dialect.is_metered)
+        ask_usage = asks_usage(plan.peek, member, dialect)
+        sent = outgoing_body(plan, member, ask_usage=ask_usage)
+        request = outgoing(exchange, plan, member, sent, plain=dialect.is_metered)
         first = not exchange.upstream
-        exchange.upstream = leg.target.name
+        exchange.upstream = member.target.name
         if first:
             self._begin(exchange)
-        return self._call(request, leg, pool, ask_usage=ask_usage)
+        return self._call(request, member, pool, ask_usage=ask_usage)
 
-    async def _call(self, request: Outgoing, leg: Leg, pool: Pool, *, ask_usage: bool) -> Result:
-        attempt = Attempt(leg, pool, self._health.begin(leg.target), self._metrics, ask_usage=ask_usage)
+    async def _call(self, request: Outgoing, member: PoolMember, pool: Pool, *, ask_usage: bool) -> Result:
+        attempt = Attempt(member, pool, self._health.begin(member.target), self._metrics, ask_usage=ask_usage)
         try:
             attempt.incoming = incoming = await self._transport.open(request)
         except TransportError as error:
             attempt.end(kind_of(error))
-            return Failure(refusal_of(error, leg), unsent=isinstance(error, ConnectError))
+            return Failure(refusal_of(error, member), unsent=isinstance(error, ConnectError))
         except BaseException:
             attempt.abandon()
             raise
@@ -220,14 +220,14 @@ class Dispatcher:
         if status in {429, 503}:
             rest = retry_after_seconds(incoming.headers, datetime.now(UTC))
             if rest:
-                self._health.of(leg.target).rest(rest)
+                self._health.of(member.target).rest(rest)
         if status == 401:
             # A 401 would tell the caller that its own token is at fault.
             incoming.close()
             return Failure(
                 TollkeeperError(
                     Reason.UPSTREAM_CREDENTIALS,
-                    f"the upstream {leg.target.name!r} did not accept the credential configured for it; "
+                    f"the upstream {member.target.name!r} did not accept the credential configured for it; "
                     "have an administrator check the api_key of the upstream or the project",
                 )
             )
@@ -235,8 +235,8 @@ class Dispatcher:
 
     def _unavailable(self, destination: Destination) -> TollkeeperError:
         pool = destination.pool
-        for leg in pool.legs:
-            self._metrics.breaker_result(leg.target.name, "rejected")
+        for member in pool.members:
+            self._metrics.breaker_result(member.target.name, "rejected")
         return unavailable(destination, self._balancer)
 
 
@@ -244,7 +244,7 @@ def unavailable(destination: Destination, balancer: Balancer) -> TollkeeperError
     """Return the error for a destination whose upstreams may not be called now, or that has none."""
     pool = destination.pool
     subject = f"the group {pool.group!r}" if pool.group else f"the model {pool.name!r}"
-    if not pool.legs:
+    if not pool.members:
         return TollkeeperError(
             Reason.NO_UPSTREAM,
             f"{subject} has no active deployment; have an administrator add or activate one",

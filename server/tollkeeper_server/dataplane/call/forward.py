@@ -12,32 +12,32 @@ from tollkeeper_server.dataplane.transport import Outgoing
 from tollkeeper_server.providers.azure import without_api_version
 from tollkeeper_server.providers.dialect import Dialect
 from tollkeeper_server.providers.provider import bearer
-from tollkeeper_server.snapshot.model import Leg
+from tollkeeper_server.snapshot.model import PoolMember
 
 
-def asks_usage(peek: Peek, leg: Leg, dialect: Dialect) -> bool:
+def asks_usage(peek: Peek, member: PoolMember, dialect: Dialect) -> bool:
     """Return whether the upstream must be asked for the usage of a stream, since the caller did not."""
     return (
         peek.streamed
         and dialect.usage_if_asked
         and peek.is_json
         and not peek.wants_usage
-        and leg.target.provider.takes_stream_options
+        and member.target.provider.takes_stream_options
     )
 
 
-def outgoing_body(plan: Plan, leg: Leg, *, ask_usage: bool) -> bytes:
+def outgoing_body(plan: Plan, member: PoolMember, *, ask_usage: bool) -> bytes:
     """Return the body for the upstream: the caller's own bytes unless a rule demands a change."""
     peek, body = plan.peek, plan.body
-    rename = leg.upstream_model if leg.upstream_model and leg.upstream_model != peek.model else None
+    rename = member.upstream_model if member.upstream_model and member.upstream_model != peek.model else None
     if peek.form is not None:
         return rename_model(body, peek.form, rename) if rename and peek.form.places else body
     if not peek.is_json:
         return body
     if peek.model is None:
         # Azure's clients name the model in the path alone; others look for it in the body.
-        named_by_path = plan.matched.path_model if not leg.target.provider.model_in_path else ""
-        rename = (leg.upstream_model or named_by_path) if named_by_path else None
+        named_by_path = plan.matched.path_model if not member.target.provider.model_in_path else ""
+        rename = (member.upstream_model or named_by_path) if named_by_path else None
     elif rename is None and plan.identity.token.allowed_models:
         # An upstream may read a member that is given twice otherwise than the gateway does: the model that
         # was permitted is sent.
@@ -50,18 +50,18 @@ def outgoing_body(plan: Plan, leg: Leg, *, ask_usage: bool) -> bytes:
 def outgoing(
     exchange: Exchange,
     plan: Plan,
-    leg: Leg,
+    member: PoolMember,
     body: bytes | AsyncIterator[bytes],
     *,
     plain: bool,
     length: int | None = None,
 ) -> Outgoing:
     """Return the request for the upstream; `length` is that of a body that streams, if it is known."""
-    target = leg.target
+    target = member.target
     headers = request_headers(exchange, target, plain=plain)
-    if leg.user_agent:
+    if member.user_agent:
         headers = [header for header in headers if header[0] != b"user-agent"]
-        headers.append((b"user-agent", leg.user_agent))
+        headers.append((b"user-agent", member.user_agent))
     if target.operations:
         headers = operate(headers, target.operations)
     # A project's own key belongs to one provider, and must not be shown to another.
@@ -69,20 +69,25 @@ def outgoing(
     headers.extend(bearer(own_key) if own_key else target.credential)
     return Outgoing(
         method=exchange.method,
-        url=outgoing_url(exchange, plan, leg),
+        url=outgoing_url(exchange, plan, member),
         headers=headers,
         body=body,
-        timeouts=leg.timeouts if plan.peek.streamed else leg.whole_timeouts,
+        timeouts=member.timeouts if plan.peek.streamed else member.whole_timeouts,
         length=length,
-        dial=leg.dial,
+        dial=member.dial,
     )
 
 
-def outgoing_url(exchange: Exchange, plan: Plan, leg: Leg) -> str:
+def outgoing_url(exchange: Exchange, plan: Plan, member: PoolMember) -> str:
     """Return the URL at which the upstream takes the request."""
-    target, matched = leg.target, plan.matched
+    target, matched = member.target, plan.matched
     query = exchange.scope["query_string"].decode("latin-1")
     if matched.path_model:
         query = without_api_version(query)
-    model = leg.upstream_model or exchange.model_asked
-    return target.provider.url(target, matched.path, query, model, matched.endpoint.name)
+    if target.full_url:
+        mark = "&" if "?" in target.full_url else "?"
+        return f"{target.full_url}{mark}{query}" if query else target.full_url
+    if target.provider.url is not None:
+        model = member.upstream_model or exchange.model_asked
+        return target.provider.url(target, matched.path, query, model, matched.endpoint.name)
+    return f"{target.base_url}{matched.path}?{query}" if query else f"{target.base_url}{matched.path}"

@@ -13,7 +13,7 @@ def list_models(snapshot: Snapshot, token: Token, surface: Surface) -> bytes:
     models = [
         _listed(name, route)
         for name, route in sorted(snapshot.routes.items())
-        if route.pool.legs and may_use(token, name, route.name)
+        if route.pool.members and may_use(token, name, route.name)
     ]
     return msgspec.json.encode(surface.models(models))
 
@@ -21,7 +21,7 @@ def list_models(snapshot: Snapshot, token: Token, surface: Surface) -> bytes:
 def get_model(snapshot: Snapshot, token: Token, surface: Surface, name: str) -> bytes:
     """Return one model. Raises MODEL_NOT_FOUND, also for one that the token may not use."""
     route = snapshot.resolve(name)
-    if route is None or not route.pool.legs or not may_use(token, name, route.name):
+    if route is None or not route.pool.members or not may_use(token, name, route.name):
         raise unknown_model(name)
     return msgspec.json.encode(surface.model(_listed(name, route)))
 
@@ -29,7 +29,7 @@ def get_model(snapshot: Snapshot, token: Token, surface: Surface, name: str) -> 
 def _listed(name: str, route: Route) -> ListedModel:
     return ListedModel(
         name=name,
-        owner=route.pool.legs[0].target.name,
+        owner=route.pool.members[0].target.name,
         created_at=route.created_at,
         capabilities=route.capabilities,
     )

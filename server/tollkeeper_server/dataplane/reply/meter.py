@@ -5,7 +5,7 @@ import zlib
 import msgspec
 
 from tollkeeper_server.dataplane.reply.events import parse_event, single_events
-from tollkeeper_server.domain.usage import Confidence, Tokens, estimated_tokens
+from tollkeeper_server.domain.usage import Confidence, TokenCounts, estimated_tokens
 from tollkeeper_server.providers.dialect import Dialect
 from tollkeeper_server.providers.estimate import prompt_tokens, text_bytes
 from tollkeeper_server.providers.usage import (
@@ -44,7 +44,7 @@ class BodyMeter:
         else:
             self._pieces.clear()
 
-    def tokens(self, request_body: bytes) -> Tokens:
+    def tokens(self, request_body: bytes) -> TokenCounts:
         """Return what the document says, or an estimate."""
         body = b"".join(self._pieces)
         if self._encoding != b"identity":
@@ -117,7 +117,7 @@ class StreamMeter:
             # Counts in a stream are cumulative.
             self._counts = counts if self._counts is None else self._counts | counts
 
-    def tokens(self, request_body: bytes) -> Tokens:
+    def tokens(self, request_body: bytes) -> TokenCounts:
         """Return what the stream said, or an estimate.
 
         Anthropic says its input first and its output last: a stream cut in between is estimated as
@@ -132,15 +132,15 @@ class StreamMeter:
         return msgspec.structs.replace(tokens, completion=completion, confidence=Confidence.ESTIMATED)
 
 
-def abandoned(dialect: Dialect, request_body: bytes) -> Tokens:
+def abandoned(dialect: Dialect, request_body: bytes) -> TokenCounts:
     """Return the estimate for a request that was sent and whose answer never began."""
     return _estimate(dialect, request_body, 0, 0)
 
 
-def _estimate(dialect: Dialect, request_body: bytes, text: int, images: int) -> Tokens:
+def _estimate(dialect: Dialect, request_body: bytes, text: int, images: int) -> TokenCounts:
     if not dialect.has_prompt:
-        return Tokens(images=images)
-    return Tokens(
+        return TokenCounts(images=images)
+    return TokenCounts(
         prompt=prompt_tokens(request_body),
         completion=estimated_tokens(text) if dialect.text_bytes is not None else 0,
         images=images,

@@ -9,7 +9,7 @@ from tollkeeper.messages.fields import changeable, descriptor_of
 from tollkeeper_server.doors.http import Request, Response, json_response, media_type
 from tollkeeper_server.doors.rest.json import Json, from_json, parse_object, to_json
 from tollkeeper_server.doors.rest.query import read_query
-from tollkeeper_server.doors.rest.routes import Route, routes
+from tollkeeper_server.doors.rest.routes import HttpBinding, routes
 from tollkeeper_server.doors.status import to_rest
 from tollkeeper_server.errors import Reason, TollkeeperError, invalid_argument
 from tollkeeper_server.management.chain.chain import REQUEST_ID, Call, Chain, request_id
@@ -72,7 +72,7 @@ def method_not_allowed(method: str, allowed: str, this_id: str) -> Response:
     return error_response(error, this_id).with_headers({"allow": allowed})
 
 
-def decode(route: Route, variables: Mapping[str, str], request: Request) -> Message:
+def decode(route: HttpBinding, variables: Mapping[str, str], request: Request) -> Message:
     """Return the request message that path, query, headers and body amount to.
 
     Raises INVALID_ARGUMENT, INVALID_JSON or UNSUPPORTED_MEDIA_TYPE.
@@ -128,7 +128,7 @@ def _apply_if_match(request: Request, content: dict[str, Json], *, has_etag: boo
     content[_ETAG] = etag
 
 
-def _answer(route: Route, answer: Message) -> Response:
+def _answer(route: HttpBinding, answer: Message) -> Response:
     status = policy_of(route.method).success_status or 200
     headers: dict[str, str] = {}
     token: str = getattr(answer, "next_page_token", "")

@@ -6,7 +6,7 @@ from importlib.resources import files
 from google.protobuf.descriptor import FieldDescriptor
 
 from tollkeeper_server.doors.rest.door import NEXT_PAGE
-from tollkeeper_server.doors.rest.routes import Route, routes
+from tollkeeper_server.doors.rest.routes import HttpBinding, routes
 from tollkeeper_server.doors.rest.schemas import Schema, Schemas
 from tollkeeper_server.management.chain.chain import REQUEST_ID
 from tollkeeper_server.management.chain.registry import SERVICES, policy_of
@@ -74,7 +74,7 @@ def make_document(version: str) -> Schema:
     }
 
 
-def _operation(route: Route, schemas: Schemas, comments: dict[str, str]) -> Schema:
+def _operation(route: HttpBinding, schemas: Schemas, comments: dict[str, str]) -> Schema:
     method = route.method
     about = comments.get(method.full_name, "")
     summary = about.partition(". ")[0].rstrip(".").removeprefix(f"{method.name} ")
@@ -102,7 +102,7 @@ def _operation(route: Route, schemas: Schemas, comments: dict[str, str]) -> Sche
     return operation
 
 
-def _parameters(route: Route, schemas: Schemas) -> list[Schema]:
+def _parameters(route: HttpBinding, schemas: Schemas) -> list[Schema]:
     fields = route.method.input_type.fields_by_name
     found = [_parameter(fields[name], "path", schemas) for name in route.variables]
     if not route.body:
@@ -132,7 +132,7 @@ def _parameter(field: FieldDescriptor, place: str, schemas: Schemas) -> Schema:
     return parameter
 
 
-def _success(route: Route, schemas: Schemas) -> Schema:
+def _success(route: HttpBinding, schemas: Schemas) -> Schema:
     headers: dict[str, Schema] = {REQUEST_ID: _REQUEST_ID_HEADER}
     success: Schema = {"description": "It succeeded.", "headers": headers}
     if policy_of(route.method).success_status == 204:

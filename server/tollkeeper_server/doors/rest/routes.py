@@ -16,7 +16,7 @@ _VERBS = ("get", "put", "post", "delete", "patch")
 
 
 @dataclass(frozen=True, slots=True)
-class Route:
+class HttpBinding:
     """One annotation. `body` is `*` for the whole request, or empty for none.
 
     `response_body` is the field that is answered, empty for the whole response. `variables` are the
@@ -71,7 +71,7 @@ def compile_template(template: str) -> tuple[re.Pattern[str], tuple[str, ...]]:
     return re.compile("".join(pieces)), tuple(variables)
 
 
-def routes() -> tuple[Route, ...]:
+def routes() -> tuple[HttpBinding, ...]:
     """Return every route of the management plane, those with more fixed segments first.
 
     Raises ValueError for an annotation that can't be served: such a server does not start.
@@ -84,19 +84,19 @@ def _fixed(template: str) -> int:
     return sum("{" not in segment for segment in template.split("/"))
 
 
-def _routes_of(method: MethodDescriptor) -> Iterator[Route]:
+def _routes_of(method: MethodDescriptor) -> Iterator[HttpBinding]:
     rule = method.GetOptions().Extensions[annotations_pb2.http]
     for binding in (rule, *rule.additional_bindings):
         yield _route(method, binding)
 
 
-def _route(method: MethodDescriptor, rule: http_pb2.HttpRule) -> Route:
+def _route(method: MethodDescriptor, rule: http_pb2.HttpRule) -> HttpBinding:
     verb = rule.WhichOneof("pattern")
     if verb not in _VERBS or rule.body not in {"", "*"}:
         raise ValueError(f"{method.full_name} has no google.api.http annotation that can be served")
     template: str = getattr(rule, verb)
     pattern, variables = compile_template(template)
-    return Route(
+    return HttpBinding(
         verb=verb.upper(),
         template=template,
         pattern=pattern,

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from tollkeeper_server.dataplane.caller import EXTENSION, LISTENER, MAX_HEADER_BYTES, App, Message
-from tollkeeper_server.http1.framing import HELD_BYTES, JOINED_BYTES, LAST_CHUNK
-from tollkeeper_server.http1.server.head import CHUNKED, CLOSE, encode_head
+from tollkeeper_server.http1.framing import CHUNKED, CLOSE, HELD_BYTES, JOINED_BYTES, LAST_CHUNK, encode_head
 from tollkeeper_server.http1.server.parse import RequestHead
 from tollkeeper_server.snapshot.model import Header
 

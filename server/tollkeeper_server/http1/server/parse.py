@@ -8,7 +8,6 @@ from msgspec import Struct
 
 from tollkeeper_server.errors import TollkeeperError
 from tollkeeper_server.http1.framing import FRAMING
-from tollkeeper_server.http1.server.head import split_target
 from tollkeeper_server.http1.server.refusal import ENDLESS_HEAD, MAX_REQUEST_HEAD_BYTES, NOT_HTTP
 from tollkeeper_server.snapshot.model import Header
 
@@ -170,3 +169,15 @@ class RequestParser:
         self._unread = 0
         if self._body is not None:
             self._body.feed_end()
+
+
+def split_target(target: bytes) -> tuple[bytes, bytes]:
+    """Return the path and the query of a request's target (RFC 9112, 3.2)."""
+    if not target.startswith(b"/"):
+        try:
+            parsed = httptools.parse_url(target)
+        except httptools.HttpParserInvalidURLError:
+            return target, b""  # as of OPTIONS or CONNECT
+        return parsed.path or b"/", parsed.query or b""
+    path, _, query = target.partition(b"?")
+    return path, query

@@ -4,7 +4,7 @@ import msgspec
 
 from tollkeeper_server.domain.ids import Prefix, new_id
 from tollkeeper_server.errors import Reason, TollkeeperError
-from tollkeeper_server.http1.server.head import encode_head
+from tollkeeper_server.http1.framing import encode_head
 from tollkeeper_server.providers.dialects import openai
 
 MAX_REQUEST_HEAD_BYTES = 256 * 1024

@@ -1,4 +1,4 @@
-"""Which leg of a pool serves next."""
+"""Which member of a pool serves next."""
 
 from collections import Counter
 from collections.abc import Collection, Sequence
@@ -14,7 +14,7 @@ from tollkeeper_server.domain.traffic import Strategy
 from tollkeeper_server.domain.upstream import Breaker
 from tollkeeper_server.snapshot.model import Pool
 
-from tests.unit.dataplane.parts import Clock, leg_to, pool, snapshot_of, target
+from tests.unit.dataplane.parts import Clock, member_on, pool, snapshot_of, target
 
 PICKS = 10_000
 BRITTLE = Breaker(threshold=1, min_calls=1, cooldown_seconds=30)
@@ -22,11 +22,11 @@ BRITTLE = Breaker(threshold=1, min_calls=1, cooldown_seconds=30)
 
 def group(strategy: Strategy, *weights: int, names: str = "abcdefgh", **policy: Any) -> Pool:
     """Returns a pool of upstreams a, b, c and so on with these weights."""
-    legs = (
-        leg_to(target(name, breaker=BRITTLE), weight=weight)
+    members = (
+        member_on(target(name, breaker=BRITTLE), weight=weight)
         for name, weight in zip(names, weights, strict=False)
     )
-    return pool(*legs, strategy=strategy, **policy)
+    return pool(*members, strategy=strategy, **policy)
 
 
 class Scene:
@@ -42,23 +42,23 @@ class Scene:
         chosen = self.balancer.choose(pool, tried, session)
         if chosen is None:
             return ""
-        index, leg = chosen
-        assert pool.legs[index] is leg
+        index, member = chosen
+        assert pool.members[index] is member
         assert index not in tried
-        return leg.target.name
+        return member.target.name
 
     def picks(self, pool: Pool, count: int = PICKS) -> Counter[str]:
         """Counts whom so many choices go to."""
         return Counter(self.pick(pool) for _ in range(count))
 
     def trip(self, pool: Pool, *indices: int) -> None:
-        """Opens the breakers of these legs' upstreams."""
+        """Opens the breakers of these members' upstreams."""
         for index in indices:
-            self.health.begin(pool.legs[index].target).failed(1.0)
+            self.health.begin(pool.members[index].target).failed(1.0)
 
     def rest(self, pool: Pool, index: int, seconds: float = 10.0) -> None:
-        """Lets a leg's upstream rest."""
-        self.health.of(pool.legs[index].target).rest(seconds)
+        """Lets a member's upstream rest."""
+        self.health.of(pool.members[index].target).rest(seconds)
 
 
 @pytest.fixture
@@ -133,7 +133,7 @@ def test_who_rests_is_chosen_only_if_there_is_nobody_else(scene: Scene, strategy
 @pytest.mark.parametrize("strategy", Strategy)
 def test_who_may_be_tried_again_gets_a_call_within_a_few(scene: Scene, strategy: Strategy) -> None:
     trio = group(strategy, 1, 1, 1)
-    scene.health.begin(trio.legs[0].target).failed(600.0)
+    scene.health.begin(trio.members[0].target).failed(600.0)
     assert "a" not in scene.picks(trio, 50)
     scene.clock.now += 30
 
@@ -144,7 +144,7 @@ def test_who_may_be_tried_again_gets_a_call_within_a_few(scene: Scene, strategy:
         scene.health.begin(target(name)).succeeded(0.01)
     else:
         pytest.fail("it was never tried")
-    scene.health.begin(trio.legs[0].target)
+    scene.health.begin(trio.members[0].target)
     assert "a" not in scene.picks(trio, 50)
 
 
@@ -254,7 +254,7 @@ def test_turns_are_kept_pool_by_pool_and_forgotten_with_them(scene: Scene) -> No
 
 
 def test_an_upstream_may_be_there_more_than_once(scene: Scene) -> None:
-    twice = pool(leg_to(target("a"), "small"), leg_to(target("a"), "large"), leg_to(target("b")))
+    twice = pool(member_on(target("a"), "small"), member_on(target("a"), "large"), member_on(target("b")))
     assert twice.places == ("a", "a#2", "b")
 
     chosen = [scene.balancer.choose(twice) for _ in range(6)]
@@ -268,18 +268,18 @@ def test_an_upstream_may_be_there_more_than_once(scene: Scene) -> None:
 
 def test_the_least_score_wins(scene: Scene) -> None:
     trio = group(Strategy.RESPONSE_AWARE, 9, 1, 1)
-    for seconds, leg in zip((3.0, 1.0, 2.0), trio.legs, strict=True):
+    for seconds, member in zip((3.0, 1.0, 2.0), trio.members, strict=True):
         for _ in range(40):
-            scene.health.begin(leg.target).succeeded(seconds)
+            scene.health.begin(member.target).succeeded(seconds)
 
     assert scene.picks(trio, 30) == {"b": 30}
 
 
 def test_calls_begun_at_once_spread_by_load(scene: Scene) -> None:
     trio = group(Strategy.RESPONSE_AWARE, 1, 1, 1)
-    for seconds, leg in zip((1.0, 1.0, 2.0), trio.legs, strict=True):
+    for seconds, member in zip((1.0, 1.0, 2.0), trio.members, strict=True):
         for _ in range(200):
-            scene.health.begin(leg.target).succeeded(seconds)
+            scene.health.begin(member.target).succeeded(seconds)
     picks: Counter[str] = Counter()
     for _ in range(100):
         name = scene.pick(trio)
@@ -297,12 +297,12 @@ def test_equal_scores_spread(scene: Scene) -> None:
 
 def test_who_is_not_known_is_called_once_however_well_others_do(scene: Scene) -> None:
     trio = group(Strategy.RESPONSE_AWARE, 1, 1, 1)
-    for leg in trio.legs[:2]:
+    for member in trio.members[:2]:
         for _ in range(40):
-            scene.health.begin(leg.target).succeeded(0.001)
+            scene.health.begin(member.target).succeeded(0.001)
 
     assert scene.pick(trio) == "c"
-    trial = scene.health.begin(trio.legs[2].target)
+    trial = scene.health.begin(trio.members[2].target)
     assert scene.pick(trio) != "c"
     trial.succeeded(5.0)
     assert scene.pick(trio) != "c"

@@ -16,7 +16,7 @@ from tests.unit.dataplane.parts import (
     Bench,
     Caller,
     Reply,
-    leg_to,
+    member_on,
     route,
     snapshot,
     target,
@@ -32,8 +32,8 @@ def _target(name: str, **fields: Any) -> Target:
 
 
 def _route(model: str, *names: str, policy: dict[str, Any] | None = None, **fields: Any) -> Route:
-    legs = [leg_to(_target(name), f"{model}-at-{name}") for name in names]
-    return route(model, *legs, policy=TrafficPolicy(**(policy or FAILOVER)), **fields)
+    members = [member_on(_target(name), f"{model}-at-{name}") for name in names]
+    return route(model, *members, policy=TrafficPolicy(**(policy or FAILOVER)), **fields)
 
 
 def _bench(*routes: Route, known: Token | None = None, **answers: list[Answer | BaseException]) -> Bench:

@@ -10,13 +10,13 @@ from tollkeeper_server.errors import Reason, TollkeeperError
 from tollkeeper_server.providers.dialect import Surface
 from tollkeeper_server.providers.dialects import anthropic, openai
 
-from tests.unit.dataplane.parts import AZURE, NOW, leg_to, route, snapshot, target, token
+from tests.unit.dataplane.parts import AZURE, NOW, member_on, route, snapshot, target, token
 
 CONFIGURED = snapshot(
-    route("gpt-4o", leg_to(AZURE, "d"), capabilities=[Capability.RESPONSES, Capability.CHAT_COMPLETIONS]),
-    route("claude", leg_to(target("anthropic"), "")),
+    route("gpt-4o", member_on(AZURE, "d"), capabilities=[Capability.RESPONSES, Capability.CHAT_COMPLETIONS]),
+    route("claude", member_on(target("anthropic"), "")),
     route("asleep"),
-    route("llama-*", leg_to(target("farm"), "")),
+    route("llama-*", member_on(target("farm"), "")),
     aliases={"default": "gpt-4o"},
 )
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tollkeeper_server.dataplane.reply import meter
 from tollkeeper_server.dataplane.reply import meter as meter_module
 from tollkeeper_server.dataplane.reply.meter import BodyMeter, StreamMeter, abandoned
-from tollkeeper_server.domain.usage import Confidence, Tokens
+from tollkeeper_server.domain.usage import Confidence, TokenCounts
 from tollkeeper_server.providers.dialect import Dialect
 from tollkeeper_server.providers.dialects import anthropic, openai
 
@@ -27,7 +27,7 @@ from tests.unit.dataplane.recordings import (
 ASKED = json.dumps({"model": "m", "messages": [{"role": "user", "content": "a" * 40}]}).encode()
 
 
-def _body(dialect: Dialect, *pieces: bytes, coding: bytes = b"identity", asked: bytes = ASKED) -> Tokens:
+def _body(dialect: Dialect, *pieces: bytes, coding: bytes = b"identity", asked: bytes = ASKED) -> TokenCounts:
     meter = BodyMeter(dialect, coding)
     for piece in pieces:
         meter.feed(piece)
@@ -69,7 +69,7 @@ def test_it_says_the_same_compressed(coding: bytes, compress: object) -> None:
 
 @pytest.mark.parametrize("coding", [b"gzip", b"br", b"zstd", b"nonsense"])
 def test_what_can_not_be_unpacked_is_estimated(coding: bytes) -> None:
-    assert _body(openai.CHAT, b"\x1f\x8bnothing", coding=coding) == Tokens(
+    assert _body(openai.CHAT, b"\x1f\x8bnothing", coding=coding) == TokenCounts(
         prompt=10, confidence=Confidence.ESTIMATED
     )
 
@@ -106,7 +106,7 @@ def test_it_says_the_same_in_one_piece(name: str) -> None:
 )
 def test_strange_numbers_stay_in_bounds(usage: str, prompt: int, completion: int) -> None:
     body = f'{{"choices":[],"usage":{usage}}}'.encode()
-    expected = Tokens(prompt=prompt, completion=completion, confidence=Confidence.EXACT)
+    expected = TokenCounts(prompt=prompt, completion=completion, confidence=Confidence.EXACT)
 
     assert _body(openai.CHAT, body) == expected
     assert _stream(openai.CHAT, [b"data: " + body + b"\n\n", event("[DONE]")]).tokens(ASKED) == expected
@@ -125,7 +125,7 @@ def test_strange_durations_stay_in_bounds(seconds: str) -> None:
 )
 def test_usage_that_makes_no_sense_is_estimated(usage: str) -> None:
     body = f'{{"choices":[{{"message":{{"content":"12345678"}}}}],"usage":{usage}}}'.encode()
-    expected = Tokens(prompt=10, completion=2, confidence=Confidence.ESTIMATED)
+    expected = TokenCounts(prompt=10, completion=2, confidence=Confidence.ESTIMATED)
 
     assert _body(openai.CHAT, body) == expected
     assert _stream(openai.CHAT, [b"data: " + body + b"\n\n", event("[DONE]")]).tokens(ASKED) == expected
@@ -133,29 +133,31 @@ def test_usage_that_makes_no_sense_is_estimated(usage: str) -> None:
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"\x00", b"[" * 100_000, b'{"usage":' * 100_000])
 def test_what_is_no_document_is_estimated(body: bytes) -> None:
-    assert _body(openai.CHAT, body) == Tokens(prompt=10, confidence=Confidence.ESTIMATED)
+    assert _body(openai.CHAT, body) == TokenCounts(prompt=10, confidence=Confidence.ESTIMATED)
 
 
 def test_members_of_other_kinds_do_not_hide_the_usage() -> None:
     body = b'{"message":"ok","response":"text","usage":{"prompt_tokens":1,"completion_tokens":2}}'
 
-    assert _body(openai.CHAT, body) == Tokens(prompt=1, completion=2, confidence=Confidence.EXACT)
+    assert _body(openai.CHAT, body) == TokenCounts(prompt=1, completion=2, confidence=Confidence.EXACT)
 
 
 @pytest.mark.parametrize("dialect", [openai.SPEECH, openai.TRANSCRIPTION, openai.IMAGES])
 def test_what_has_no_text_is_not_estimated(dialect: Dialect) -> None:
-    assert _body(dialect, b"\xff\xfb\x90") == Tokens()
-    assert abandoned(dialect, ASKED) == Tokens()
+    assert _body(dialect, b"\xff\xfb\x90") == TokenCounts()
+    assert abandoned(dialect, ASKED) == TokenCounts()
 
 
 def test_embeddings_without_usage_are_estimated_by_their_input() -> None:
     asked = b'{"model":"m","input":["12345678","1234"]}'
 
-    assert _body(openai.EMBEDDINGS, b"{}", asked=asked) == Tokens(prompt=3, confidence=Confidence.ESTIMATED)
+    assert _body(openai.EMBEDDINGS, b"{}", asked=asked) == TokenCounts(
+        prompt=3, confidence=Confidence.ESTIMATED
+    )
 
 
 def test_an_answer_that_never_began_is_estimated_by_its_prompt() -> None:
-    assert abandoned(openai.CHAT, ASKED) == Tokens(prompt=10, confidence=Confidence.ESTIMATED)
+    assert abandoned(openai.CHAT, ASKED) == TokenCounts(prompt=10, confidence=Confidence.ESTIMATED)
 
 
 def test_a_document_too_large_to_keep_is_estimated(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -165,7 +167,7 @@ def test_a_document_too_large_to_keep_is_estimated(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(meter_module, "MAX_KEPT", len(recording.body) - 1)
     half = len(recording.body) // 2
-    assert _body(openai.CHAT, recording.body[:half], recording.body[half:]) == Tokens(
+    assert _body(openai.CHAT, recording.body[:half], recording.body[half:]) == TokenCounts(
         prompt=10, confidence=Confidence.ESTIMATED
     )
 
@@ -200,7 +202,7 @@ def test_of_a_broken_messages_stream_the_input_is_known(kept: int) -> None:
 
 
 def test_of_a_broken_responses_stream_each_text_counts_once() -> None:
-    assert _stream(openai.RESPONSES, RESPONSES_EVENTS[:3]).tokens(ASKED) == Tokens(
+    assert _stream(openai.RESPONSES, RESPONSES_EVENTS[:3]).tokens(ASKED) == TokenCounts(
         prompt=10, completion=2, confidence=Confidence.ESTIMATED
     )
 

@@ -12,7 +12,7 @@ from tollkeeper_server.dataplane.reply import events as events_module
 from tollkeeper_server.dataplane.reply.meter import StreamMeter
 from tollkeeper_server.dataplane.reply.stream import relay_stream
 from tollkeeper_server.dataplane.transport import CutError, TimeoutExpiredError
-from tollkeeper_server.domain.usage import Confidence, Tokens
+from tollkeeper_server.domain.usage import Confidence, TokenCounts
 from tollkeeper_server.providers.dialect import Dialect
 from tollkeeper_server.providers.dialects import anthropic, openai
 
@@ -54,7 +54,9 @@ async def _relayed(
     return reply, meter, caller
 
 
-def _stream(dialect: Dialect, steps: Sequence[Step], *, hide: bool = False) -> tuple[Reply, Tokens, Exchange]:
+def _stream(
+    dialect: Dialect, steps: Sequence[Step], *, hide: bool = False
+) -> tuple[Reply, TokenCounts, Exchange]:
     reply, meter, caller = asyncio.run(_relayed(dialect, steps, hide=hide))
     # As the data listener has it: chunks are pushed through.
     pushed, its_meter, _ = asyncio.run(_relayed(dialect, steps, hide=hide, pushed=True))
@@ -269,7 +271,7 @@ def test_streams_of_other_endpoints_pass_as_they_are() -> None:
 
     reply, used, caller = _stream(openai.UNMETERED, pieces)
 
-    assert (reply.body, used, caller.error_code) == (b"".join(pieces), Tokens(), "")
+    assert (reply.body, used, caller.error_code) == (b"".join(pieces), TokenCounts(), "")
 
 
 async def test_the_first_byte_is_the_head() -> None:

@@ -9,7 +9,7 @@ import pytest
 from prometheus_client.core import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
-from tollkeeper_server.domain.usage import Tokens
+from tollkeeper_server.domain.usage import TokenCounts
 from tollkeeper_server.telemetry.metrics import BOUNDS, Ended, Gauges, Metrics
 
 from tests.unit.doors.doors import exposition
@@ -23,7 +23,7 @@ def _busy() -> Metrics:
     metrics.began("data")
     for status, error in ((200, ""), (200, ""), (502, "upstream_unreachable")):
         metrics.began("data")
-        used = Tokens(prompt=10, completion=5, cached=4, reasoning=2) if status == 200 else Tokens()
+        used = TokenCounts(prompt=10, completion=5, cached=4, reasoning=2) if status == 200 else TokenCounts()
         metrics.ended(
             Ended(
                 listener="data",

@@ -7,7 +7,7 @@ import httpx2
 import pytest
 from tollkeeper_server.domain.project import Project
 from tollkeeper_server.domain.usage import UsageEvent
-from tollkeeper_server.doors.rest.routes import Route, routes
+from tollkeeper_server.doors.rest.routes import HttpBinding, routes
 
 from tests.unit.management.plane import MANAGEMENT_TOKEN, NOON, Plane
 
@@ -202,7 +202,7 @@ async def test_usage_is_read_with_times_and_groups_in_the_query(
 
 
 @pytest.mark.parametrize("route", routes(), ids=lambda it: f"{it.verb} {it.template}")
-async def test_every_route_refuses_a_stranger(console: str, route: Route) -> None:
+async def test_every_route_refuses_a_stranger(console: str, route: HttpBinding) -> None:
     path = route.template.replace("{id}", "x").replace("{name}", "x").replace("{name=**}", "x/y")
     async with httpx2.AsyncClient(base_url=f"http://{console}", trust_env=False) as stranger:
         for headers in ({}, {"authorization": "Bearer nope"}, {"authorization": "Basic bm9wZQ=="}):

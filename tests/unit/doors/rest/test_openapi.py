@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from tollkeeper_server.doors.rest.json import to_json
 from tollkeeper_server.doors.rest.openapi import descriptions, make_document
-from tollkeeper_server.doors.rest.routes import Route, routes
+from tollkeeper_server.doors.rest.routes import HttpBinding, routes
 from tollkeeper_server.doors.rest.schemas import Schema
 from tollkeeper_server.management.chain.registry import methods, policy_of
 
@@ -17,7 +17,7 @@ from tests.unit.management.plane import Plane
 DOCUMENT: Schema = make_document("1.2.3")
 
 
-def operation(route: Route) -> dict[str, Any]:
+def operation(route: HttpBinding) -> dict[str, Any]:
     """Returns the operation that describes a route."""
     found: dict[str, Any] = DOCUMENT["paths"][route.template.replace("=**", "")][route.verb.lower()]
     return found
@@ -43,7 +43,7 @@ def test_it_says_of_what_it_is() -> None:
 
 
 @pytest.mark.parametrize("route", routes(), ids=lambda it: f"{it.verb} {it.template}")
-def test_every_route_is_described(route: Route) -> None:
+def test_every_route_is_described(route: HttpBinding) -> None:
     described = operation(route)
     assert described["description"].startswith(described["operationId"])
     assert str(policy_of(route.method).success_status or 200) in described["responses"]

@@ -6,7 +6,7 @@ import pytest
 from google.protobuf.descriptor import MethodDescriptor
 from hypothesis import given
 from hypothesis import strategies as st
-from tollkeeper_server.doors.rest.routes import Route, compile_template, routes
+from tollkeeper_server.doors.rest.routes import HttpBinding, compile_template, routes
 from tollkeeper_server.errors import Reason, TollkeeperError
 from tollkeeper_server.management.chain.registry import methods
 
@@ -102,7 +102,7 @@ def test_a_template_of_another_form_does_not_start(template: str) -> None:
 )
 def test_a_template_matches_what_it_was_filled_with(segments: list[str], data: st.DataObject) -> None:
     pattern, names = compile_template("/" + "/".join(segments))
-    route = Route("GET", "", pattern, next(methods()), "", "", names)
+    route = HttpBinding("GET", "", pattern, next(methods()), "", "", names)
     wanted: dict[str, str] = {}
     path = ""
     for segment in segments:

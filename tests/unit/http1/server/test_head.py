@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 from tollkeeper_server.dataplane.caller import Message, Receive, Send
+from tollkeeper_server.http1.framing import encode_head
 from tollkeeper_server.http1.server.connection import CallerConnection
-from tollkeeper_server.http1.server.head import encode_head
 
 from tests.unit.http1.server.served import GET, Header, part, served, start, whole
 

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tollkeeper_server.domain.usage import Tokens, UsageEvent
+from tollkeeper_server.domain.usage import TokenCounts, UsageEvent
 from tollkeeper_server.store.documents import time_text
 from tollkeeper_server.store.sqlite.connection import SqliteConnection
 from tollkeeper_server.store.sqlite.store import SqliteStore
@@ -18,7 +18,7 @@ from tollkeeper_server.store.sqlite.usage import SqliteUsage, _values
 
 from tests.contract.entities import LATER, NOON, a_token, an_event
 
-HUGE = Tokens(prompt=2**63)  # one more than SQLite can hold
+HUGE = TokenCounts(prompt=2**63)  # one more than SQLite can hold
 
 
 @pytest.fixture
