@@ -127,7 +127,7 @@ class Bench:
                 if busy is not None and min(busy.values) < _OWN_CORE_PERCENT:
                     self.results.warn(
                         f"{scenario}: {subject} used only {min(busy.values):.0f} % of its core; either "
-                        "somebody else was using it, or the load did not suffice"
+                        "another process was using it, or the load was too small"
                     )
         for scenario in STREAMS:
             room = self.results.ratio(scenario, Metric.EVENTS_PER_SECOND, Subject.DIRECT, Subject.TOLLKEEPER)

@@ -10,15 +10,15 @@ _MAX_SHOWN = 64
 
 
 class SocketAddress(NamedTuple):
-    """Where a socket listens: an IP address in its shortest spelling, and a port; 0 is any free one."""
+    """The address of a socket: an IP address in its shortest spelling, and a port; port 0 is any free one."""
 
     host: str
     port: int
 
     def covers(self, other: "SocketAddress") -> bool:
-        """Return whether this is every interface at the port of `other`, which can't be had beside it.
+        """Return whether this is every interface at the port of `other`, so that both can't be bound.
 
-        The one of IPv6 includes IPv4.
+        Every interface of IPv6 includes those of IPv4.
         """
         every = self.host == _EVERY_IPV6 or (self.host == EVERY_INTERFACE and ":" not in other.host)
         return every and self.port == other.port and self != other
@@ -32,7 +32,7 @@ class SocketAddress(NamedTuple):
 
 
 def split_address(address: str) -> tuple[str, int]:
-    """Return the host and the port of `HOST:PORT`. The host is as it was written, and may be empty.
+    """Return the host and the port of `HOST:PORT`. The host is returned as written, and may be empty.
 
     Raises ValueError, whose message says what is expected.
     """

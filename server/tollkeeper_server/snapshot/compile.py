@@ -107,7 +107,7 @@ def _route(model: Model, targets: Mapping[str, Target], pools: Mapping[str, Pool
         )
     else:
         members = tuple(
-            _deployment_leg(deployment, own_name, targets, model.policy)
+            _deployment_member(deployment, own_name, targets, model.policy)
             for deployment in model.deployments
             if deployment.upstream in targets
         )
@@ -123,7 +123,7 @@ def _route(model: Model, targets: Mapping[str, Target], pools: Mapping[str, Pool
     )
 
 
-def _deployment_leg(
+def _deployment_member(
     deployment: Deployment, own_name: str, targets: Mapping[str, Target], policy: TrafficPolicy
 ) -> PoolMember:
     name = deployment.upstream_model or own_name
