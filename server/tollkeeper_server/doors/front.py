@@ -22,7 +22,7 @@ from tollkeeper_server.dataplane.headers import framed_twice
 from tollkeeper_server.dataplane.plane import DataPlane
 from tollkeeper_server.doors.rest.door import error_response
 from tollkeeper_server.errors import Reason, TollkeeperError
-from tollkeeper_server.http1.server.limits import KEEP_ALIVE_SECONDS, QUIET_SECONDS
+from tollkeeper_server.http1.server.limits import TimeLimits
 from tollkeeper_server.http1.server.listener import BACKLOG
 from tollkeeper_server.management.chain.chain import request_id
 
@@ -98,7 +98,7 @@ class ConsoleListener:
         *,
         certificate: tuple[Path, Path] | None,
         drain_seconds: float,
-        quiet: float = QUIET_SECONDS,
+        quiet: float = TimeLimits.quiet,
     ) -> None:
         """`quiet` is how many seconds a connection may go without a request once the listener stops."""
         config = Config()
@@ -106,7 +106,7 @@ class ConsoleListener:
         config.errorlog = None
         config.include_date_header = False
         config.include_server_header = False
-        config.keep_alive_timeout = KEEP_ALIVE_SECONDS
+        config.keep_alive_timeout = TimeLimits.keep_alive
         config.keep_alive_max_requests = 1 << 62  # its default of 1,000 cuts busy clients off
         config.h2_max_concurrent_streams = 1000
         if certificate is not None:

@@ -3,9 +3,7 @@
 import asyncio
 
 from tollkeeper_server.dataplane.transport import CutError, Incoming, Outgoing
-from tollkeeper_server.http1.client.answer import Answer
 from tollkeeper_server.http1.client.connect import Connector
-from tollkeeper_server.http1.client.connection import UpstreamConnection
 from tollkeeper_server.http1.client.pool import ConnectionPool
 from tollkeeper_server.http1.client.request import parse_base, request_head, split_url
 from tollkeeper_server.http1.client.tls import client_context
@@ -49,7 +47,7 @@ class Http1Transport:
         try:
             await answer.head()
         except CutError:
-            if not _died_idle(connection, answer) or not isinstance(request.body, bytes):
+            if connection.served == 1 or answer.begun or not isinstance(request.body, bytes):
                 raise
         else:
             return answer
@@ -90,7 +88,3 @@ class Http1Transport:
         if self._sweeper is not None:
             self._sweeper.cancel()
         await asyncio.gather(*(pool.close() for pool in self._pools.values()))
-
-
-def _died_idle(connection: UpstreamConnection, answer: Answer) -> bool:
-    return connection.served > 1 and not answer.begun

@@ -82,9 +82,8 @@ class CallerConnection(Channel):
 
         Closing while a caller may take the connection to be kept would lose what is just being asked.
         """
-        queue = self._queue
-        queue.is_shut = True
-        if queue.current is None and not self._parser.in_head:
+        self._queue.is_shut = True
+        if self._queue.current is None and not self._parser.in_head:
             left = self._deadline.at - self.loop.time()
             self._deadline.give(min(self.listener.limits.quiet, left))
 

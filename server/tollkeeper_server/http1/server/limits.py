@@ -4,11 +4,8 @@ from dataclasses import dataclass
 
 from tollkeeper_server.domain.listener import HEAD_TIMEOUT_SECONDS
 
-KEEP_ALIVE_SECONDS = 75.0
-QUIET_SECONDS = 5.0
 
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class TimeLimits:
     """Times in seconds that the connections of a listener keep to.
 
@@ -19,6 +16,6 @@ class TimeLimits:
     """
 
     head: float = HEAD_TIMEOUT_SECONDS
-    keep_alive: float = KEEP_ALIVE_SECONDS
-    quiet: float = QUIET_SECONDS
+    keep_alive: float = 75.0
+    quiet: float = 5.0
     linger: float = 5.0
