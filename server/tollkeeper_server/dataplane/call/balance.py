@@ -1,4 +1,4 @@
-"""Which member of a pool serves next."""
+"""The choice of the member of a pool that serves next."""
 
 from collections.abc import Collection, Iterable
 from hashlib import blake2b
@@ -10,13 +10,16 @@ from tollkeeper_server.dataplane.call.health import Health
 from tollkeeper_server.domain.traffic import Strategy
 from tollkeeper_server.snapshot.model import Pool, PoolMember, Snapshot
 
-# What the shares of a turn are counted in: so fine that rounding does not add up to a turn.
+# The parts of a turn: so many that rounding does not add up to a turn.
 _UNIT = 1 << 32
 _HASH_BITS = 52  # so many and a half fit into a float
 
 
 class _Turns:
-    """What a pool's places are owed, in parts of a turn of which `total` make one, and where scans begin."""
+    """The share of a turn that each place of a pool is owed, in parts of which `total` make one turn.
+
+    `start` is where scans begin.
+    """
 
     __slots__ = ("owed", "start", "total")
 
@@ -26,7 +29,7 @@ class _Turns:
         self.start = 0
 
     def copy(self) -> "_Turns":
-        """Return another that is the same."""
+        """Return a copy."""
         made = _Turns()
         made.owed, made.total, made.start = self.owed.copy(), self.total, self.start
         return made
@@ -36,11 +39,11 @@ class _Turns:
         self.owed = {place: parts for place, parts in self.owed.items() if place in places}
 
     def next(self, places: list[tuple[str, int]]) -> int:
-        """Give the turn to the one that is owed most, and returns its index. Places are names and weights.
+        """Give the turn to the place that is owed most, and return its index. Places are names and weights.
 
-        This is nginx's smooth weighted round robin: each gets its weight's share of a turn, and who takes
-        the turn pays for it. Shares are kept in parts of a turn, whoever else is there, so those who come
-        and go do not distort the turns of the others.
+        This is nginx's smooth weighted round robin: each place gets its weight's share of a turn, and the one
+        that takes the turn pays for it. Shares do not depend on the other places: those that come and go do
+        not distort the turns of the rest.
         """
         total = sum(weight for _, weight in places) * _UNIT
         if total != self.total:
@@ -90,14 +93,14 @@ class Balancer:
     def peek(
         self, pool: Pool, session: bytes = b"", tried: Collection[int] = ()
     ) -> tuple[int, PoolMember] | None:
-        """Return what `choose` would, and changes nothing."""
+        """Return what `choose` would, and change nothing."""
         turns = self._turns.get(pool.key) or _Turns()
         random = Random()  # noqa: S311 - spreads load, keeps no secret
         random.setstate(self._random.getstate())
         return self._pick(pool, tried, session, turns.copy(), random)
 
     def retry_after(self, pool: Pool) -> int:
-        """Return in how many seconds a member of the pool may be called: whole ones, at least 1."""
+        """Return the whole seconds until a member of the pool may be called, at least 1."""
         now = self._health.clock()
         times = (self._health.of(member.target).breaker.retry_at(now) for member in pool.members)
         return max(ceil(min(times, default=now) - now), 1)
@@ -156,8 +159,8 @@ class Balancer:
         best, least = candidates[start], float("inf")
         for index in candidates[start:] + candidates[:start]:
             upstream = of(members[index].target)
-            # Its one call after an outage, or after a long while, or of all: a score from before, or a guess,
-            # would put that off for good.
+            # This is its only call after an outage or a long while, or its first. An old score, or a guess,
+            # would put the call off for good.
             if upstream.breaker.state(now) is BreakerState.HALF_OPEN or upstream.is_unknown(now):
                 return index
             score = upstream.score(now)
@@ -167,7 +170,7 @@ class Balancer:
 
 
 def _pinned(pool: Pool, candidates: list[int], session: bytes) -> int:
-    # Weighted rendezvous hashing: each member has a rank for the session, whoever else is there.
+    # Weighted rendezvous hashing: a member's rank for the session does not depend on the other members.
     hashed = blake2b(session, digest_size=8)
     best, highest = candidates[0], -1.0
     for index in candidates:

@@ -1,4 +1,4 @@
-"""Whether an upstream may be called, as its calls of late went."""
+"""Circuit breakers: whether an upstream may be called, judged by its recent calls."""
 
 from collections.abc import Callable
 from enum import StrEnum
@@ -8,18 +8,18 @@ from tollkeeper_server.domain.upstream import Breaker
 
 
 class BreakerState(StrEnum):
-    """Where a breaker stands."""
+    """The state of a breaker."""
 
     CLOSED = "closed"
     """Calls pass and are counted."""
     OPEN = "open"
-    """Too many failed: none passes until the cooldown is over."""
+    """Too many calls failed: none passes until the cooldown is over."""
     HALF_OPEN = "half_open"
-    """The cooldown is over: one call at a time passes, and its outcome closes or opens."""
+    """The cooldown is over: one call at a time passes, and its outcome closes or opens the breaker."""
 
 
 OnChange = Callable[[str, BreakerState, BreakerState], None]
-"""Is told the upstream, the state that was and the one that is. It must neither raise nor call back."""
+"""Is called with the upstream, the old state and the new one. It must neither raise nor call back."""
 
 PROBE_SECONDS = 60.0
 """How long a call that hangs keeps a half-open breaker to itself."""
@@ -30,10 +30,10 @@ _NO_PERMIT = 0
 class UpstreamBreaker:
     """The breaker of one upstream. Times are those of one monotonic clock, in seconds.
 
-    Whoever calls the upstream does `enter`, and says how it went with the permit that this returned. Calls
-    that were begun before it last opened or closed are not counted: they tell of another time.
+    A caller of the upstream does `enter`, and reports the outcome with the permit that this returned. Calls
+    that began before the breaker last opened or closed are not counted: they say nothing about the present.
 
-    Time alone makes an open breaker half-open. It is noticed, and the observer told, at the next look.
+    Time alone makes an open breaker half-open. The next look at it notices that, and calls the observer.
     """
 
     __slots__ = (
@@ -56,11 +56,11 @@ class UpstreamBreaker:
         self._window = Window(settings.window_seconds)
         self._opened_at = 0.0
         self._probe_end: float | None = None
-        # Permits count up. Those from `_since` on were given since the state last changed by an outcome.
+        # Permits count up. Those from `_since` on were given after an outcome last changed the state.
         self._permit = self._since = _NO_PERMIT + 1
 
     def state(self, now: float) -> BreakerState:
-        """Return where it stands at this time."""
+        """Return the state at this time."""
         if self._state is BreakerState.OPEN and now >= self._opened_at + self.settings.cooldown_seconds:
             self._probe_end = None
             self._change(BreakerState.HALF_OPEN)
@@ -84,13 +84,13 @@ class UpstreamBreaker:
         return now
 
     def update(self, settings: Breaker, now: float) -> None:
-        """Go by other settings from now on. State and counts stay."""
+        """Use other settings from now on. State and counts stay."""
         self.state(now)
         self.settings = settings
         self._window.seconds = settings.window_seconds
 
     def enter(self, now: float) -> int:
-        """Begin a call and returns its permit. The outcome of one that was not available is not counted."""
+        """Begin a call and return its permit. The outcome of a call that was not available is not counted."""
         if self._state is BreakerState.CLOSED:
             return self._permit
         if not self.available(now):
@@ -100,7 +100,7 @@ class UpstreamBreaker:
         return self._permit
 
     def answering(self, permit: int) -> int:
-        """Record that a call has begun to go well, and returns the permit for its outcome.
+        """Record that a call has begun well, and return the permit for its outcome.
 
         A half-open breaker closes: others need not wait for the end of a long answer.
         """
@@ -131,7 +131,7 @@ class UpstreamBreaker:
             self._open(now)
 
     def abandoned(self, permit: int) -> None:
-        """Forget a call that came to nothing: another may try."""
+        """Forget a call without an outcome: another may take its place."""
         if permit == self._permit:
             self._probe_end = None
 

@@ -45,7 +45,7 @@ from tollkeeper_server.providers.causes import cause_of, may_name_cause
 from tollkeeper_server.snapshot.model import Pool, PoolMember, Route
 from tollkeeper_server.telemetry.metrics import Metrics
 
-# Without a `retry` of its own, a pool's other members are tried, so many of them.
+# How many other members are tried if a pool has no `retry` of its own.
 _OTHERS = 2
 _BUDGET_PERCENT = Retry().budget_percent
 _NO_DEPLOYMENT_RETRY_SECONDS = 30

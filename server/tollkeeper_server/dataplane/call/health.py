@@ -1,4 +1,4 @@
-"""How each upstream does: its breaker, and what balancing goes by. Both survive new snapshots."""
+"""The health of each upstream: its breaker, and the averages for balancing. Both survive new snapshots."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,20 +12,20 @@ Clock = Callable[[], float]
 """Monotonic seconds."""
 
 ALPHA = 0.15
-"""What the latest call weighs in the averages."""
+"""The weight of the latest call in the averages."""
 START_MS = 2000.0
 """The average duration that an upstream begins with."""
 LEAST_SUCCESS = 0.01
-"""The share of successes that a score goes by at least."""
+"""The least share of successes that a score assumes."""
 STALE_SECONDS = 60.0
-"""Without a call for so long, an upstream is given the benefit of the doubt."""
+"""An upstream without a call for so long counts as unknown."""
 MAX_REST_SECONDS = 60.0
-"""The longest that an upstream is spared because it asked for it."""
+"""The longest that an upstream rests because it asked for it."""
 
 
 @dataclass(frozen=True, slots=True)
 class HealthView:
-    """How an upstream does at this moment. Times are in seconds.
+    """The health of an upstream at this moment. Times are in seconds.
 
     `success_share` and `average_seconds` are moving averages, the latter of whole answers. Of several, the
     one with the least `score` does best. `retry_after` is the time until it may be called, 0 if it may be now
@@ -71,17 +71,17 @@ class UpstreamHealth:
         self.probe: bool | None = None
 
     def score(self, now: float) -> float:
-        """Return average duration in ms x (calls under way + 1) / share of successes: the less, the better.
+        """Return average duration in ms x (calls under way + 1) / share of successes: less is better.
 
-        Who has not been called for a while may have changed, and nobody would find out if a bad score
-        kept callers away for good: it is scored no worse than a new one.
+        An upstream that has not been called for a while may have changed, and a bad score would keep callers
+        away for good: it scores no worse than a new one.
         """
         if self.is_unknown(now):
             return min(self.average_ms, START_MS)
         return self.average_ms * (self.in_flight + 1) / max(self.success, LEAST_SUCCESS)
 
     def rest(self, seconds: float) -> None:
-        """Spare it for so long, at most MAX_REST_SECONDS, as long as there are others."""
+        """Let the upstream rest, at most MAX_REST_SECONDS, as long as there are others."""
         self.rest_until = max(self.rest_until, self._clock() + min(seconds, MAX_REST_SECONDS))
 
     def begin(self) -> "UpstreamCall":
@@ -102,7 +102,7 @@ class UpstreamHealth:
         self.average_ms += ALPHA * (seconds * 1000.0 - self.average_ms)
 
     def failed(self, permit: int, seconds: float) -> None:
-        """Count a call under way as a failure. To fail fast does not make it look fast."""
+        """Count a call under way as a failure. A fast failure does not make the upstream look fast."""
         now = self._clock()
         self.in_flight -= 1
         self.breaker.failed(permit, now)
@@ -111,13 +111,13 @@ class UpstreamHealth:
         self.average_ms += ALPHA * max(seconds * 1000.0 - self.average_ms, 0.0)
 
     def abandoned(self, permit: int) -> None:
-        """End a call under way that tells nothing of the upstream."""
+        """End a call under way that says nothing about the upstream."""
         self.in_flight -= 1
         self._ended_at = self._clock()
         self.breaker.abandoned(permit)
 
     def probed(self, permit: int, verdict: bool) -> None:
-        """Count an active probe, which is no measure of how long answers take."""
+        """Count an active probe; its duration is no measure of answers."""
         self.probe = verdict
         if verdict:
             self.breaker.succeeded(permit, self._clock())
@@ -125,7 +125,7 @@ class UpstreamHealth:
             self.breaker.failed(permit, self._clock())
 
     def view(self) -> HealthView:
-        """Return how it does now."""
+        """Return the health now."""
         now = self._clock()
         return HealthView(
             breaker=self.breaker.state(now),
@@ -138,7 +138,7 @@ class UpstreamHealth:
         )
 
     def is_unknown(self, now: float) -> bool:
-        """Return whether nobody knows how it does: no call is under way, and none has ended of late."""
+        """Return whether the health is unknown: no call is under way, and none has ended recently."""
         return self.in_flight == 0 and now - self._ended_at >= STALE_SECONDS
 
     def _forgive(self) -> None:
@@ -192,7 +192,7 @@ class UpstreamCall:
 
 
 class Health:
-    """The upstreams' health, by name. `clock` is monotonic; `on_change` is told what breakers do."""
+    """The upstreams' health, by name. `clock` is monotonic; `on_change` hears of each breaker's changes."""
 
     def __init__(self, clock: Clock, on_change: OnChange | None = None) -> None:
         self.clock = clock
@@ -221,5 +221,5 @@ class Health:
                 breaker.update(target.breaker, self.clock())
 
     def views(self) -> Mapping[str, HealthView]:
-        """Return how all of them do now, by name."""
+        """Return the health of every upstream now, by name."""
         return {name: upstream.view() for name, upstream in self._upstreams.items()}

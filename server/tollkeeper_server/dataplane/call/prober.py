@@ -1,4 +1,4 @@
-"""Asking upstreams how they are, so that an outage is noticed, and its end, without a caller's request."""
+"""Active probes, which notice an outage and its end without a caller's request."""
 
 import asyncio
 import logging
@@ -14,13 +14,13 @@ from tollkeeper_server.snapshot.model import Header, Snapshot, Target
 _log = logging.getLogger("tollkeeper.dataplane")
 
 MAX_BYTES = 1 << 20
-"""How much of an answer is read before the connection is given up instead."""
+"""The most of an answer that is read; the connection is closed beyond that."""
 
 _USER_AGENT = (b"user-agent", b"tollkeeper")
 
 
 class Prober:
-    """Probes the upstreams of a configuration that say how, each in a task of its own.
+    """Probes the upstreams that have a probe configured, each in a task of its own.
 
     A probe counts for the upstream's breaker as a call does, and takes the place of the one call that a
     half-open breaker allows. While the breaker is open, or beside that call, it changes nothing there.
@@ -108,7 +108,7 @@ class Prober:
 
 
 def _is_probed(target: Target) -> bool:
-    # Below a full URL there is nothing to ask for.
+    # A full URL has no paths below it.
     return target.probe is not None and bool(target.base_url)
 
 

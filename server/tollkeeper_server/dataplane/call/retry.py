@@ -12,13 +12,13 @@ from tollkeeper_server.domain.traffic import Retry
 from tollkeeper_server.snapshot.model import Header
 
 BUDGET_SECONDS = 10.0
-"""What counts as recent for the budget."""
+"""The time in which requests count as recent for the budget."""
 BUDGET_FLOOR = 100
-"""So many attempts after the first are possible in that time, however few requests there are: ten a second,
+"""The attempts after the first that are allowed in that time, however few requests there are: ten a second,
 as with Finagle's RetryBudget.
 """
 MAX_RETRY_AFTER = 3600.0
-"""The longest wait that an upstream is taken to ask for, in seconds."""
+"""The longest wait that an upstream may ask for, in seconds."""
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
 # Another attempt changes neither what a server implements nor the version it speaks.
@@ -27,7 +27,7 @@ _NUMBER = re.compile(rb"[0-9]+(\.[0-9]+)?", re.ASCII)
 
 
 class RetryBudget:
-    """Bounds attempts after the first to a share of recent requests, so that they can not become a storm."""
+    """Bounds attempts after the first to a share of recent requests, so that they can't become a storm."""
 
     def __init__(self, clock: Clock) -> None:
         """`clock` is monotonic, in seconds."""
@@ -39,7 +39,7 @@ class RetryBudget:
         self._window.add(self._clock(), 0)
 
     def take(self, percent: int) -> bool:
-        """Return whether an attempt after the first may be made, and then counts it."""
+        """Return whether an attempt after the first may be made, and count it if so."""
         now, window = self._clock(), self._window
         window.expire(now)
         requests = window.total - window.marked
@@ -61,12 +61,12 @@ def retryable_status(status: int) -> bool:
 
 
 def is_safe(method: str) -> bool:
-    """Return whether doing it twice is meant to be the same as doing it once (RFC 9110, 9.2.2)."""
+    """Return whether a request sent twice has the effect of one (RFC 9110, 9.2.2)."""
     return method in _SAFE
 
 
 def retry_after_seconds(headers: Iterable[Header], now: datetime) -> float | None:
-    """Return how long the upstream asks to be spared, at most MAX_RETRY_AFTER; None if it does not say.
+    """Return how long the upstream asks to wait, at most MAX_RETRY_AFTER; None if it does not say.
 
     `retry-after-ms` (OpenAI and Azure) goes before `retry-after`, which is seconds or a date (RFC 9110,
     10.2.3). Seconds may have a fraction. What can not be read is ignored.

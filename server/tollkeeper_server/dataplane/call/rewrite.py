@@ -1,4 +1,4 @@
-"""Changing what must be changed in a JSON body, and leaving every other value as it was written."""
+"""Changing single members of a JSON body, and leaving every other value as it was written."""
 
 import msgspec
 from msgspec import Raw
@@ -22,7 +22,7 @@ def rewrite_json(body: bytes, *, model: str | None = None, ask_usage: bool = Fal
         members = _decode(body)
         options = _decode_options(members.get("stream_options", _NULL)) or {} if ask_usage else {}
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        # Whoever looked into the body skipped the names of the other members.
+        # The peek into the body skipped the names of the other members.
         raise TollkeeperError(
             Reason.INVALID_JSON, f"the request's body is not valid JSON: {error}", field="body"
         ) from error

@@ -1,4 +1,4 @@
-"""Counting what happened of late."""
+"""Counts of recent events."""
 
 from collections import deque
 
@@ -6,7 +6,7 @@ _TENTHS = 10
 
 
 class _Tenth:
-    """What was counted from `start` on, for a tenth of the window."""
+    """The counts of a tenth of the window, from `start` on."""
 
     __slots__ = ("marked", "start", "total")
 
@@ -32,7 +32,7 @@ class Window:
         self._tenths: deque[_Tenth] = deque()
 
     def add(self, now: float, mark: int) -> None:
-        """Count one more; `mark` is 1 or 0."""
+        """Count one more event; `mark` is 1 if it is marked, else 0."""
         tenths = self._tenths
         if tenths and tenths[0].start <= now - self.seconds:
             self.expire(now)
@@ -45,7 +45,7 @@ class Window:
         self.marked += mark
 
     def expire(self, now: float) -> None:
-        """Forget what is too old."""
+        """Forget events that are too old."""
         tenths, horizon = self._tenths, now - self.seconds
         while tenths and tenths[0].start <= horizon:
             gone = tenths.popleft()

@@ -14,7 +14,7 @@ _MAX_PARTS = 1000
 class FormModel:
     """The model a form names, and where: each `(start, end)` in the body holds it.
 
-    `streamed` tells whether its field `stream` is true.
+    `streamed` says that its field `stream` is true.
     """
 
     model: str | None

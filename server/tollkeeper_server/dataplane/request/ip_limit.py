@@ -1,4 +1,4 @@
-"""How many requests an IP address may make: a token bucket for each, in bounded memory."""
+"""The limit of requests from an IP address: a token bucket for each, in bounded memory."""
 
 import socket
 from collections import OrderedDict
@@ -19,12 +19,12 @@ _MAPPED = b"\0" * 10 + b"\xff\xff"
 
 
 class IpLimiter:
-    """The limit of one listener. `clock` tells monotonic seconds.
+    """The limit of one listener. `clock` returns monotonic seconds.
 
-    A bucket that is full again is as good as none, and is forgotten. Should none of `room` buckets be,
-    further addresses share one, and who gets one of its own later begins with what is missing from the shared
-    one. So no number of addresses makes anybody be forgotten who is limited; that strangers may wait for each
-    other is the price. To keep so many buckets from being full takes `per_second` x `room` requests a second.
+    A bucket that is full again is as good as none, and is forgotten. While none of `room` buckets is full,
+    further addresses share one bucket; an address that gets its own later begins with the level of the shared
+    one. So no flood of addresses makes the limiter forget one that is limited; the price is that strangers
+    may wait for each other. Such a flood takes `per_second` x `room` requests a second.
     """
 
     __slots__ = ("_buckets", "_clock", "_limit", "_room", "_shared", "_since", "_tokens")
@@ -41,10 +41,10 @@ class IpLimiter:
         self._shared = 0
 
     def admit(self, limit: IpLimit, ip: str) -> float:
-        """Take a token for a request from an address and returns 0.0; if there is none, takes nothing and
-        returns the seconds until there is one.
+        """Take a token for a request from an address and return 0.0.
 
-        IPv6 addresses count by their first 64 bits, which is what a household or a machine gets.
+        Without a token, take nothing and return the seconds until there is one. IPv6 addresses count by their
+        first 64 bits, which a household or a machine gets as a whole.
         """
         seconds = self._clock()
         now = self._tokens + int((seconds - self._since) * self._limit.per_second * _TOKEN)

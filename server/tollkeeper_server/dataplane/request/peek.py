@@ -1,4 +1,4 @@
-"""What the gateway must know of a body, and nothing else: the model, and whether to stream."""
+"""The members of a request's body that the gateway must know: the model, and whether to stream."""
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
@@ -26,7 +26,7 @@ class JsonPeek(Struct):
 
 
 class Peek(Struct, frozen=True, gc=False):
-    """What was found. `model` is None where the body names none; `form` where it is a form."""
+    """The result. `model` is None if the body names none; `form` is set if it is a form."""
 
     model: str | None
     streamed: bool = False
@@ -37,7 +37,7 @@ class Peek(Struct, frozen=True, gc=False):
 
 _decode = msgspec.json.Decoder(JsonPeek).decode
 NO_PEEK = Peek(None)
-"""What is known of a body that is not looked into."""
+"""The result for a body that is not looked into."""
 
 
 def media_type(content_type: bytes) -> bytes:
