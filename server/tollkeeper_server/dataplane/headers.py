@@ -25,8 +25,6 @@ _DROPPED_FOR_PLAIN = _DROPPED | {b"accept-encoding"}
 # alt-svc speaks of the upstream's own address (RFC 7838), which the caller must not go round to.
 _NOT_ANSWERED = _HOP_BY_HOP | {b"alt-svc", b"x-request-id"}
 _NOT_ANSWERED_STREAMED = _NOT_ANSWERED | {b"content-length"}
-_NOTHING: frozenset[bytes] = frozenset()
-_KEEP_ALIVE = [b"keep-alive"]
 
 _FORBIDDEN = bytes({*range(32), 127} - {9})
 
@@ -68,9 +66,7 @@ def framed_twice(headers: Mapping[bytes, bytes]) -> bool:
 def named_by_connection(headers: Iterable[Header]) -> frozenset[bytes]:
     """Return the names that `Connection` declares to be hop-by-hop, beyond those that always are."""
     values = [value for name, value in headers if name == b"connection"]
-    if not values or values == _KEEP_ALIVE:
-        return _NOTHING
-    return frozenset(name.strip().lower() for value in values for name in value.split(b",") if name.strip())
+    return frozenset(name.strip().lower() for value in values for name in value.split(b",")) - _HOP_BY_HOP
 
 
 def request_headers(exchange: Exchange, target: Target, *, plain: bool) -> list[Header]:

@@ -1,17 +1,13 @@
 """Tokens: the credentials of applications."""
 
-import hashlib
+import hmac
 import secrets
 from datetime import datetime
-from functools import lru_cache
 
 from msgspec import Struct
 
 SECRET_PREFIX = "sk-tk-"  # noqa: S105 - the public part of every secret
 MAX_SECRET_LENGTH = 512
-_BLOCK_BYTES = 64
-_INNER = bytes(byte ^ 0x36 for byte in range(256))
-_OUTER = bytes(byte ^ 0x5C for byte in range(256))
 
 
 class Token(Struct, frozen=True, kw_only=True):
@@ -45,18 +41,7 @@ def new_secret() -> str:
 
 def digest_secret(secret: bytes, key: bytes) -> str:
     """Return the keyed digest (HMAC-SHA-256) under which a secret is stored and looked up."""
-    begun, around = _keyed(key)
-    inner, outer = begun.copy(), around.copy()
-    inner.update(secret)
-    outer.update(inner.digest())
-    return outer.hexdigest()
-
-
-@lru_cache(maxsize=4)
-def _keyed(key: bytes) -> tuple["hashlib._Hash", "hashlib._Hash"]:
-    """Return HMAC's two hashes, begun with the key (RFC 2104, 2); copies of `hmac`'s take twice as long."""
-    block = (hashlib.sha256(key).digest() if len(key) > _BLOCK_BYTES else key).ljust(_BLOCK_BYTES, b"\0")
-    return hashlib.sha256(block.translate(_INNER)), hashlib.sha256(block.translate(_OUTER))
+    return hmac.digest(key, secret, "sha256").hex()
 
 
 def mask(secret: str) -> str:

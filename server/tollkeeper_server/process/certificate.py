@@ -17,7 +17,8 @@ from tollkeeper_server.settings import Settings
 
 _CERTIFICATE_FILE = "self-signed.crt"
 _KEY_FILE = "self-signed.key"
-_LIFETIME = timedelta(days=397)  # browsers accept no longer one
+LIFETIME = timedelta(days=397)
+"""The longest lifetime that browsers accept."""
 _RENEWAL = timedelta(days=30)
 
 
@@ -25,18 +26,18 @@ class CertificateError(RunError):
     """The certificate can't be used; the message names the file, the reason and the remedy."""
 
 
-def load_certificate(settings: Settings) -> tuple[Path, Path]:
+def load_certificate(settings: Settings, lifetime: timedelta = LIFETIME) -> tuple[Path, Path]:
     """Return the files of the certificate and its key, ready to be used.
 
-    Without `tls_cert` and `tls_key` it is a self-signed one, made and kept in the data directory; only its
-    owner can read the key. Raises `CertificateError`.
+    Without `tls_cert` and `tls_key` it is a self-signed one, made for that lifetime and kept in the data
+    directory; only its owner can read the key. Raises `CertificateError`.
     """
     if settings.tls_cert is not None and settings.tls_key is not None:
         pair = settings.tls_cert, settings.tls_key
     else:
         pair = settings.data_dir / _CERTIFICATE_FILE, settings.data_dir / _KEY_FILE
         if not _is_current(*pair):
-            _make(*pair)
+            _make(*pair, lifetime)
     _check(*pair)
     return pair
 
@@ -73,7 +74,7 @@ def _is_current(certificate: Path, key: Path) -> bool:
     return found.not_valid_after_utc - _RENEWAL > datetime.now(UTC)
 
 
-def _make(certificate: Path, key: Path) -> None:
+def _make(certificate: Path, key: Path, lifetime: timedelta) -> None:
     private = ec.generate_private_key(ec.SECP256R1())
     host = socket.gethostname() or "localhost"
     now = datetime.now(UTC)
@@ -85,7 +86,7 @@ def _make(certificate: Path, key: Path) -> None:
         .public_key(private.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(minutes=5))
-        .not_valid_after(now + _LIFETIME)
+        .not_valid_after(now + lifetime)
         .add_extension(
             x509.SubjectAlternativeName(
                 [

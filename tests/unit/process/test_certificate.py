@@ -6,14 +6,13 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
-from tollkeeper_server.process import certificate as tls
-from tollkeeper_server.process.certificate import CertificateError, load_certificate
+from tollkeeper_server.process.certificate import LIFETIME, CertificateError, load_certificate
 from tollkeeper_server.settings import Settings, Tls
 
 
-def self_signed(folder: Path) -> tuple[Path, Path]:
+def self_signed(folder: Path, lifetime: timedelta = LIFETIME) -> tuple[Path, Path]:
     """Return a self-signed certificate kept in a folder."""
-    return load_certificate(Settings(data_dir=folder, tls=Tls.SELF_SIGNED))
+    return load_certificate(Settings(data_dir=folder, tls=Tls.SELF_SIGNED), lifetime)
 
 
 def named(certificate: Path, key: Path) -> tuple[Path, Path]:
@@ -37,11 +36,9 @@ def test_it_is_kept(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["self-signed.crt", "self-signed.key"]
 
 
-def test_it_is_renewed_before_it_expires(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tls, "_LIFETIME", timedelta(days=29))
-    certificate, _ = self_signed(tmp_path)
+def test_it_is_renewed_before_it_expires(tmp_path: Path) -> None:
+    certificate, _ = self_signed(tmp_path, timedelta(days=29))
     first = certificate.read_bytes()
-    monkeypatch.undo()
     self_signed(tmp_path)
     renewed = certificate.read_bytes()
     assert renewed != first
