@@ -5,6 +5,7 @@ import re
 import sys
 from collections.abc import Iterator
 from fnmatch import fnmatch
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -130,6 +131,28 @@ def test_every_import_keeps_to_the_rules() -> None:
         if refused(path, imported)
     ]
     assert broken == []
+
+
+@pytest.mark.parametrize("package", [SERVER, CLIENT])
+def test_no_imports_go_in_a_circle(package: str) -> None:
+    top = Path(package).name
+    names = {
+        ".".join((top, *file.relative_to(ROOT / package).with_suffix("").parts)).removesuffix(
+            ".__init__"
+        ): file
+        for file in sources(package)
+    }
+    graph = {
+        name: {
+            one
+            for imported in imports(file.read_text(encoding="utf-8"))
+            for one in (imported, imported.rpartition(".")[0])
+            if one in names and one != name and names[one].name != "__init__.py"
+        }
+        for name, file in names.items()
+        if file.name != "__init__.py"
+    }
+    assert list(TopologicalSorter(graph).static_order())  # raises CycleError, which names the circle
 
 
 def test_the_client_does_not_know_the_server() -> None:

@@ -4,19 +4,26 @@ import asyncio
 import select
 import socket
 import struct
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from tollkeeper_server.http1.channel import Channel
 from tollkeeper_server.http1.deadline import Deadline
+from tollkeeper_server.http1.server.limits import TimeLimits
 from tollkeeper_server.http1.server.parse import RequestParser
-from tollkeeper_server.http1.server.queue import RequestQueue
+from tollkeeper_server.http1.server.queue import RequestQueue, Server
 from tollkeeper_server.http1.server.refusal import late_head
-
-if TYPE_CHECKING:
-    from tollkeeper_server.http1.server.listener import DataListener
 
 # How long the loop may take to read what has come, before a connection that seems idle is looked at again.
 _MOMENT = 0.05
+
+
+class Owner(Server, Protocol):
+    """The listener that accepted a connection (`DataListener`)."""
+
+    limits: TimeLimits
+
+    def made(self, connection: "CallerConnection") -> None: ...
+    def lost(self, connection: "CallerConnection") -> None: ...
 
 
 class CallerConnection(Channel):
@@ -28,13 +35,13 @@ class CallerConnection(Channel):
 
     __slots__ = ("_deadline", "_parser", "_queue", "client", "listener")
 
-    def __init__(self, listener: "DataListener") -> None:
+    def __init__(self, listener: Owner) -> None:
         super().__init__(listener.loop)
         self.listener = listener
         self.client: tuple[str, int] | None = None
         """The caller's address and port, if they are known."""
         self._deadline = Deadline(self.loop, self._expire)
-        self._queue = RequestQueue(self)
+        self._queue = RequestQueue(self, listener)
         self._parser = RequestParser(self._queue.begin)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

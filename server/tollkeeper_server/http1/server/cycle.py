@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import Protocol
 from urllib.parse import unquote
 
 from tollkeeper_server.dataplane.caller import EXTENSION, LISTENER, MAX_HEADER_BYTES, App, Message
@@ -11,15 +11,32 @@ from tollkeeper_server.http1.framing import CHUNKED, CLOSE, HELD_BYTES, JOINED_B
 from tollkeeper_server.http1.server.parse import RequestHead
 from tollkeeper_server.snapshot.model import Header
 
-if TYPE_CHECKING:
-    from tollkeeper_server.http1.server.connection import CallerConnection
-    from tollkeeper_server.http1.server.queue import RequestQueue
-
 _log = logging.getLogger("tollkeeper.http")
 _ASGI = {"version": "3.0", "spec_version": "2.3"}
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _DISCONNECT = {"type": "http.disconnect"}
 _NO_BODY = -1
+
+
+class Line(Protocol):
+    """The connection on which a request came in (`Channel`)."""
+
+    loop: asyncio.AbstractEventLoop
+    blocked: asyncio.Future[None] | None
+
+    def write(self, *pieces: bytes) -> None: ...
+    def pause_reading(self) -> None: ...
+    def resume_reading(self) -> None: ...
+
+
+class Turns(Protocol):
+    """The requests of the connection, in their order (`RequestQueue`). `tasks` are those of the listener."""
+
+    tasks: set[asyncio.Task[None]]
+
+    def is_last(self) -> bool: ...
+    def ended(self, *, keep: bool) -> None: ...
+    def broke(self, *, reset: bool) -> None: ...
 
 
 class RequestCycle:
@@ -34,7 +51,10 @@ class RequestCycle:
         "more_body", "scope", "task",
     )  # fmt: skip
 
-    def __init__(self, connection: "CallerConnection", queue: "RequestQueue", head: RequestHead) -> None:
+    def __init__(
+        self, connection: Line, queue: Turns, head: RequestHead, client: tuple[str, int] | None, listener: str
+    ) -> None:
+        """Take the caller's address, if it is known, and the listener's name."""
         self._connection = connection
         self._queue = queue
         self.task: asyncio.Task[None]
@@ -50,9 +70,9 @@ class RequestCycle:
             "query_string": head.query,
             "root_path": "",
             "headers": head.headers,
-            "client": connection.client,
+            "client": client,
             "extensions": {EXTENSION: self},
-            LISTENER: connection.listener.name,
+            LISTENER: listener,
         }
         # httptools lets no control character pass in a name or a value.
         self.headers_checked = head.size <= MAX_HEADER_BYTES
@@ -86,7 +106,7 @@ class RequestCycle:
             # The scope refers to this: the circle would be left to the garbage collector.
             del self.scope
             self._when_gone = None
-            self._connection.listener.tasks.discard(self.task)
+            self._queue.tasks.discard(self.task)
             if not self.finished:
                 self.finished = True
                 self._flush()

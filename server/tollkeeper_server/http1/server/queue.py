@@ -1,26 +1,49 @@
 """The requests of one connection: one is answered at a time, in the order in which they came."""
 
+import asyncio
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import Protocol
 
+from tollkeeper_server.dataplane.caller import App
 from tollkeeper_server.errors import TollkeeperError
-from tollkeeper_server.http1.server.cycle import RequestCycle
+from tollkeeper_server.http1.server.cycle import Line, RequestCycle
 from tollkeeper_server.http1.server.parse import RequestHead
 from tollkeeper_server.http1.server.refusal import refusal
 
-if TYPE_CHECKING:
-    from tollkeeper_server.http1.server.connection import CallerConnection
-
 _REQUEST = "request"  # asyncio would make a name for each task
+
+
+class Server(Protocol):
+    """The listener whose application answers (`DataListener`)."""
+
+    app: App
+    name: str
+    loop: asyncio.AbstractEventLoop
+    tasks: set[asyncio.Task[None]]
+
+
+class Connection(Line, Protocol):
+    """The connection of the requests (`CallerConnection`)."""
+
+    client: tuple[str, int] | None
+
+    def rest(self) -> None: ...
+    def close(self) -> None: ...
+    def linger(self) -> None: ...
+    def reset(self) -> None: ...
 
 
 class RequestQueue:
     """Begins to answer a request once the one before is answered (RFC 9112, 9.3.2)."""
 
-    __slots__ = ("_connection", "_refusal", "_waiting", "current", "is_shut", "latest")
+    __slots__ = (
+        "_connection", "_refusal", "_server", "_waiting", "current", "is_shut", "latest", "tasks"
+    )  # fmt: skip
 
-    def __init__(self, connection: "CallerConnection") -> None:
+    def __init__(self, connection: Connection, server: Server) -> None:
         self._connection = connection
+        self._server = server
+        self.tasks = server.tasks
         self._waiting: deque[RequestCycle] = deque()
         self._refusal: TollkeeperError | None = None
         self.current: RequestCycle | None = None
@@ -32,7 +55,9 @@ class RequestQueue:
 
     def begin(self, head: RequestHead) -> RequestCycle:
         """Take a request, and answer it if it is its turn."""
-        self.latest = cycle = RequestCycle(self._connection, self, head)
+        self.latest = cycle = RequestCycle(
+            self._connection, self, head, self._connection.client, self._server.name
+        )
         if self.current is None:
             self._start(cycle)
         else:
@@ -42,9 +67,8 @@ class RequestQueue:
 
     def _start(self, cycle: RequestCycle) -> None:
         self.current = cycle
-        listener = self._connection.listener
-        cycle.task = listener.loop.create_task(cycle.run(listener.app), name=_REQUEST)
-        listener.tasks.add(cycle.task)
+        cycle.task = self._server.loop.create_task(cycle.run(self._server.app), name=_REQUEST)
+        self.tasks.add(cycle.task)
 
     def refuse(self, error: TollkeeperError) -> None:
         """Answer with an error once everything before it is answered. No further request may begin."""
