@@ -187,6 +187,10 @@ class StoreUnavailableError(TollkeeperError):
         )
 
 
+ADMINISTRATOR_SECONDS = 30
+"""When to try again what only an administrator can mend."""
+
+
 def invalid_argument(field: str, why: str) -> TollkeeperError:
     """Return INVALID_ARGUMENT for a field; `why` is the reason and the remedy."""
     return TollkeeperError(Reason.INVALID_ARGUMENT, f"{field}: {why}", field=field)

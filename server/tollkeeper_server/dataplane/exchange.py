@@ -1,13 +1,12 @@
 """One request on its way through the data plane."""
 
-import re
 import time
 from datetime import UTC, datetime
 
 from tollkeeper_server.dataplane.caller import EXTENSION, LISTENER, Caller, Message, Receive, Send
 from tollkeeper_server.dataplane.request.endpoint import UNKNOWN, Endpoint
 from tollkeeper_server.dataplane.request.limits import Limits
-from tollkeeper_server.domain.ids import Prefix, new_id
+from tollkeeper_server.domain.ids import Prefix, is_request_id, new_id
 from tollkeeper_server.domain.listener import CONSOLE
 from tollkeeper_server.domain.usage import Intent, TokenCounts, UsageEvent
 from tollkeeper_server.providers.dialect import Surface
@@ -20,7 +19,6 @@ UNKNOWN_BYTES = 1 << 62
 
 _MAX_LENGTH_DIGITS = 18
 _NO_TOKENS = TokenCounts()
-_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 
 
 class Exchange:
@@ -87,8 +85,8 @@ class Exchange:
         self.body_read = self.declared_bytes == 0
         self.body_error: Exception | None = None
         self.event_id = new_id(Prefix.REQUEST)
-        own = headers.get(b"x-request-id")
-        self.request_id = own.decode() if own is not None and _REQUEST_ID.fullmatch(own) else self.event_id
+        offered = headers.get(b"x-request-id", b"").decode("latin-1")
+        self.request_id = offered if offered and is_request_id(offered) else self.event_id
         self.token_id = ""
         self.project_id = ""
         self.endpoint: Endpoint = UNKNOWN

@@ -7,7 +7,7 @@ from tollkeeper_server.dataplane.caller import MAX_HEADER_BYTES
 from tollkeeper_server.dataplane.exchange import Exchange
 from tollkeeper_server.domain.headers import HOP_BY_HOP, Header
 from tollkeeper_server.domain.upstream import HeaderAction
-from tollkeeper_server.errors import Reason, TollkeeperError
+from tollkeeper_server.errors import Reason, TollkeeperError, invalid_argument
 from tollkeeper_server.providers.registry import CREDENTIAL_HEADERS, SETTING_HEADERS
 from tollkeeper_server.snapshot.model import Target
 
@@ -46,16 +46,23 @@ def check_headers(received: Iterable[Header]) -> None:
 
 
 def check_framing(headers: Mapping[bytes, bytes]) -> None:
-    """Raise INVALID_ARGUMENT if the body's end is said in two ways.
+    """Raise INVALID_ARGUMENT if the headers do not say in one way where the body ends (RFC 9112, 6.3).
 
-    A server in front of this one may have gone by the other, and seen two requests (RFC 9112, 6.3).
+    A server in front of this one may have gone by another way, and seen two requests.
     """
-    if framed_twice(headers):
+    length, coding = headers.get(b"content-length"), headers.get(b"transfer-encoding")
+    if length is not None and not length.isdigit():
+        raise invalid_argument("content-length", "must be a number of bytes; send digits alone")
+    if coding is None:
+        return
+    if length is not None:
         raise TollkeeperError(
             Reason.INVALID_ARGUMENT,
             "content-length and transfer-encoding contradict each other; send one of them",
             field="content-length",
         )
+    if coding.rpartition(b",")[2].strip().lower() != b"chunked":
+        raise invalid_argument("transfer-encoding", "must end in chunked; send the body in chunks")
 
 
 def framed_twice(headers: Mapping[bytes, bytes]) -> bool:

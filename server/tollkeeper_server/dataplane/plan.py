@@ -20,11 +20,10 @@ from tollkeeper_server.dataplane.route import Destination, enter, find_destinati
 from tollkeeper_server.domain.explanation import Step
 from tollkeeper_server.domain.listener import IpLimit
 from tollkeeper_server.domain.token import Token
-from tollkeeper_server.errors import Reason, TollkeeperError
+from tollkeeper_server.errors import ADMINISTRATOR_SECONDS, Reason, TollkeeperError
 
 # An upstream answers TRACE with the request it got (RFC 9110, 9.3.8), our credential included.
 _IMPOSSIBLE = frozenset({"TRACE", "CONNECT"})
-_NO_TARGET_RETRY_SECONDS = 30
 
 Observer = Callable[[Step, object], None]
 """Is called after each step that a request has passed, with what the step found.
@@ -168,6 +167,6 @@ def _pinned(exchange: Exchange, destination: Destination, keeper: str) -> Destin
             Reason.NO_UPSTREAM,
             f"the upstream {keeper!r}, which keeps what the request is about, takes no traffic; "
             "have an administrator activate it",
-            retry_after=_NO_TARGET_RETRY_SECONDS,
+            retry_after=ADMINISTRATOR_SECONDS,
         )
     return pin(destination, target)

@@ -108,10 +108,7 @@ class DataPlane:
             self._metrics.matched(exchange.listener, group)
         if exchange.endpoint.body is Body.STREAM:
             await self._send_upload(exchange, plan)
-        else:
-            await self._send(exchange, plan)
-
-    async def _send(self, exchange: Exchange, plan: Plan) -> None:
+            return
         with DisconnectWatch(exchange):
             try:
                 attempt = await self._dispatcher.send(exchange, plan)

@@ -20,11 +20,9 @@ from tollkeeper_server.dataplane.request.peek import Peek, check_model
 from tollkeeper_server.domain.listener import Rule
 from tollkeeper_server.domain.model import matches
 from tollkeeper_server.domain.token import Token
-from tollkeeper_server.errors import Reason, TollkeeperError
+from tollkeeper_server.errors import ADMINISTRATOR_SECONDS, Reason, TollkeeperError
 from tollkeeper_server.snapshot.compile import pool_of_one
 from tollkeeper_server.snapshot.model import ListenerView, Pool, Route, Snapshot, Target
-
-_NO_POOL_RETRY_SECONDS = 30
 
 
 class Destination(Struct, frozen=True, gc=False):
@@ -202,7 +200,7 @@ def _group(snapshot: Snapshot, name: str) -> Pool:
         raise TollkeeperError(
             Reason.NO_UPSTREAM,
             f"the group {name!r}, which should serve this, does not exist; have an administrator create it",
-            retry_after=_NO_POOL_RETRY_SECONDS,
+            retry_after=ADMINISTRATOR_SECONDS,
         )
     return pool
 

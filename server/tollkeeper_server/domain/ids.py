@@ -1,6 +1,7 @@
 """Identifiers: a prefix that names the kind, then 26 characters that sort by creation time."""
 
 import os
+import re
 import sys
 import time
 from enum import StrEnum
@@ -17,6 +18,9 @@ _MADE_AHEAD = 256
 _made: list[str] = []
 if sys.platform != "win32":
     os.register_at_fork(after_in_child=_made.clear)
+
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 
 class Prefix(StrEnum):
@@ -52,3 +56,8 @@ def _make_ahead() -> str:
     part = parts.pop()
     _made.extend(parts)
     return part
+
+
+def is_request_id(offered: str) -> bool:
+    """Return whether a caller's own id of a request can be used: in headers, logs and messages."""
+    return _REQUEST_ID.fullmatch(offered) is not None

@@ -1,8 +1,10 @@
 """`serve --demo`: a simulated provider (or OpenAI's own), a project and a token, and how to use them."""
 
 import os
+from collections.abc import Set
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from itertools import chain, count
 
 import msgspec
 from tollkeeper.configuration import in_file
@@ -59,8 +61,9 @@ async def set_up_demo(
     openai_key = os.environ.get(OPENAI_KEY, "")
     simulator = None if openai_key else await _start_simulator(stack)
     secret = read_or_make(settings.data_dir / _TOKEN_FILE, new_secret)
-    wanted = demo_configuration(secret, simulator=simulator, openai_key=openai_key)
     present = await store.configuration.read()
+    project = _free_name({it.name for it in present.projects})
+    wanted = demo_configuration(project, secret, simulator=simulator, openai_key=openai_key)
     taken = {name for model in present.models for name in (model.name, *model.aliases)}
     for model in [it for it in wanted.models if it.name in taken]:
         wanted.models.remove(model)
@@ -73,6 +76,12 @@ async def set_up_demo(
     return Demo(secret=secret, simulated=simulator is not None)
 
 
+def _free_name(taken: Set[str]) -> str:
+    """Return a name that no project has: a project of another demo or of a user's own must stay as it is."""
+    names = chain([_NAME], (f"{_NAME}-{number}" for number in count(2)))
+    return next(name for name in names if name not in taken)
+
+
 async def _start_simulator(stack: AsyncExitStack) -> str:
     # The simulator's server takes long to import: only a demo that needs it waits for that.
     from tollkeeper_server.process.simulate import running_simulator
@@ -82,8 +91,10 @@ async def _start_simulator(stack: AsyncExitStack) -> str:
     return await stack.enter_async_context(running_simulator("127.0.0.1", 0, config))
 
 
-def demo_configuration(secret: str, *, simulator: str | None, openai_key: str) -> pb.Configuration:
-    """Return the configuration of a demo: two upstreams, models, and a project whose token has that secret.
+def demo_configuration(
+    project: str, secret: str, *, simulator: str | None, openai_key: str
+) -> pb.Configuration:
+    """Return the configuration of a demo: two upstreams, models, and a project with a token of that secret.
 
     The upstreams are the simulator at `HOST:PORT`; without one, OpenAI with its key, and Anthropic inactive.
     """
@@ -109,7 +120,7 @@ def demo_configuration(secret: str, *, simulator: str | None, openai_key: str) -
             models_pb.CreateModelRequest(name=name, deployments=[models_pb.Deployment(upstream=upstream)])
             for name, upstream in _MODELS.items()
         ],
-        projects=[pb.ConfiguredProject(name=_NAME, tokens=[pb.ConfiguredToken(name=_NAME, secret=secret)])],
+        projects=[pb.ConfiguredProject(name=project, tokens=[pb.ConfiguredToken(name=_NAME, secret=secret)])],
     )
 
 

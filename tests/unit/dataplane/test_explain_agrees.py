@@ -93,6 +93,9 @@ PATHS = [
 HEADERS = [
     ("content-length", "5"),
     ("content-length", "99999999999"),
+    ("content-length", "abc"),
+    ("transfer-encoding", "gzip"),
+    ("transfer-encoding", "gzip, Chunked"),
     ("transfer-encoding", "chunked"),
     ("content-type", "text/plain"),
     ("content-type", "application/json; charset=utf-8"),

@@ -174,6 +174,16 @@ def test_a_body_framed_in_two_ways_is_refused() -> None:
     assert (caught.value.reason, caught.value.field) == (Reason.INVALID_ARGUMENT, "content-length")
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [(b"content-length", b"abc"), (b"content-length", b"-1"), (b"transfer-encoding", b"chunked, gzip")],
+)
+def test_a_body_without_an_end_is_refused(name: bytes, value: bytes) -> None:
+    with pytest.raises(TollkeeperError) as caught:
+        check_framing({name: value})
+    assert (caught.value.reason, caught.value.field) == (Reason.INVALID_ARGUMENT, name.decode())
+
+
 def test_headers_have_a_bound() -> None:
     check_headers([(b"x", b"\t " + b"a" * (MAX_HEADER_BYTES - 3))])
     with pytest.raises(TollkeeperError) as caught:

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 from tollkeeper_server.domain.configuration import Configuration
 from tollkeeper_server.domain.model import Model
+from tollkeeper_server.domain.project import Project
 from tollkeeper_server.domain.token import Token
 from tollkeeper_server.process.app import build
 from tollkeeper_server.process.demo import OPENAI_KEY
@@ -60,6 +61,37 @@ async def test_a_second_start_changes_nothing(settings: Settings, path: Path) ->
     configuration, tokens = first
     assert [it.name for it in configuration.upstreams if it.is_default] == ["demo"]
     assert [it.name for it in configuration.projects] == [it.name for it in tokens] == ["demo"]
+
+
+async def test_a_demo_with_another_secret_leaves_the_tokens_of_the_first(
+    settings: Settings, path: Path
+) -> None:
+    """Two data directories may share a store."""
+    first = await set_up(settings)
+    _, before = await stored(path)
+    (settings.data_dir / "demo-token").unlink()
+
+    assert await set_up(settings) != first
+
+    configuration, tokens = await stored(path)
+    assert [it.name for it in configuration.projects] == ["demo", "demo-2"]
+    assert len(tokens) == 2
+    assert before[0] in tokens
+
+
+async def test_projects_that_share_the_demos_name_do_not_stop_it(settings: Settings, path: Path) -> None:
+    store = SqliteStore(path)
+    await store.open()
+    for number in (1, 2):
+        await store.configuration.add(
+            Project(id=f"prj_{number}", name="demo", created_at=NOW, updated_at=NOW)
+        )
+    await store.close()
+
+    await set_up(settings)
+
+    configuration, _ = await stored(path)
+    assert sorted(it.name for it in configuration.projects) == ["demo", "demo", "demo-2"]
 
 
 async def test_models_that_are_there_stay(settings: Settings, path: Path) -> None:

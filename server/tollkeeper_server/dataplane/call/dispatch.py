@@ -40,7 +40,7 @@ from tollkeeper_server.dataplane.transport import (
     TransportError,
 )
 from tollkeeper_server.domain.traffic import Retry
-from tollkeeper_server.errors import Reason, TollkeeperError
+from tollkeeper_server.errors import ADMINISTRATOR_SECONDS, Reason, TollkeeperError
 from tollkeeper_server.providers.causes import cause_of, may_name_cause
 from tollkeeper_server.snapshot.model import Pool, PoolMember, Route
 from tollkeeper_server.telemetry.metrics import Metrics
@@ -48,7 +48,6 @@ from tollkeeper_server.telemetry.metrics import Metrics
 # How many other members are tried if a pool has no `retry` of its own.
 _OTHERS = 2
 _BUDGET_PERCENT = Retry().budget_percent
-_NO_DEPLOYMENT_RETRY_SECONDS = 30
 # An error that is larger names no cause to fall back upon.
 _MAX_ERROR_BYTES = 64 * 1024
 
@@ -249,7 +248,7 @@ def unavailable(destination: Destination, balancer: Balancer) -> TollkeeperError
             Reason.NO_UPSTREAM,
             f"{subject} has no active deployment; have an administrator add or activate one",
             field="model" if destination.route is not None else None,
-            retry_after=_NO_DEPLOYMENT_RETRY_SECONDS,
+            retry_after=ADMINISTRATOR_SECONDS,
         )
     return TollkeeperError(
         Reason.NO_UPSTREAM,

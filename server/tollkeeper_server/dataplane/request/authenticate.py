@@ -70,9 +70,7 @@ class Authenticator:
 
     async def accept(self, exchange: Exchange, token: Token) -> Identity:
         """Return the caller whose token was found, and record it. Raises as `authenticate` does."""
-        if not token.is_active:
-            raise TollkeeperError(Reason.INVALID_API_KEY, _INVALID)
-        if token.expires_at is not None and token.expires_at <= self._clock():
+        if not token.is_active or (token.expires_at is not None and token.expires_at <= self._clock()):
             raise TollkeeperError(Reason.INVALID_API_KEY, _INVALID)
         project = exchange.snapshot.projects.get(token.project_id)
         if project is None:
@@ -122,7 +120,7 @@ def presented(headers: dict[bytes, bytes]) -> bytes:
         raise TollkeeperError(
             Reason.INVALID_API_KEY,
             "no token was presented; send it as `Authorization: Bearer sk-tk-…`, "
-            "or in the header x-api-key or api-key",
+            f"or in the header {' or '.join(name.decode() for name in _BARE)}",
         )
     if not _SECRET.fullmatch(secret):
         raise TollkeeperError(Reason.INVALID_API_KEY, _INVALID)

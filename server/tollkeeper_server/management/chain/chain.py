@@ -13,22 +13,20 @@
 about what would have been well-formed.
 """
 
-import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
 
-from tollkeeper_server.domain.ids import Prefix, new_id
+from tollkeeper_server.domain.ids import Prefix, is_request_id, new_id
 
 REQUEST_ID = "x-request-id"
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 
 def request_id(offered: str | None) -> str:
     """Return the caller's request id if it is well-formed, else a new one."""
-    if offered is not None and _REQUEST_ID.fullmatch(offered):
+    if offered is not None and is_request_id(offered):
         return offered
     return new_id(Prefix.REQUEST)
 
