@@ -72,6 +72,7 @@ def an_upstream(name: str = "openai") -> Upstream:
         ca_certificates="-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n",
         proxy_url="enc:v1:k:p",
         proxy_hint="http://proxy:3128",
+        omit_stream_options=True,
         created_at=NOON,
         updated_at=LATER,
     )

@@ -69,6 +69,7 @@ class UpstreamSettings(TypedDict, total=False):
     probe: Probe | Removal | None
     ca_certificates: str | None
     proxy_url: str | None
+    omit_stream_options: bool | None
 
 
 class UpstreamChanges(UpstreamSettings, total=False):

@@ -200,6 +200,7 @@ class Upstream:
     probe: Probe | None
     ca_certificates: str
     proxy_url: str
+    omit_stream_options: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Protocol
 
 from tollkeeper_server.dataplane.affinity import Affinity
+from tollkeeper_server.dataplane.aside import record_tokens
 from tollkeeper_server.dataplane.call.attempt import Attempt
 from tollkeeper_server.dataplane.call.dispatch import Dispatcher
 from tollkeeper_server.dataplane.caller import Message, Receive, Send
@@ -113,7 +114,8 @@ class DataPlane:
             try:
                 attempt = await self._dispatcher.send(exchange, plan)
             except asyncio.CancelledError:  # the caller left, or this process is going down
-                exchange.tokens = abandoned(exchange.endpoint.dialect, plan.body)
+                dialect = exchange.endpoint.dialect
+                await record_tokens(exchange, len(plan.body), lambda: abandoned(dialect, plan.body))
                 raise
             await self._answer_with(exchange, plan, attempt)
 
@@ -137,7 +139,13 @@ class DataPlane:
         try:
             if plan.remembers:
                 attempt.incoming = await self._affinity.remember(exchange, attempt.incoming)
-            await pass_on(exchange, attempt.incoming, plan.body, hide_usage=attempt.ask_usage)
+            await pass_on(
+                exchange,
+                attempt.incoming,
+                plan.body,
+                asked_stream=plan.peek.streamed or b"stream=true" in exchange.scope["query_string"],
+                hide_usage=attempt.ask_usage,
+            )
         except BrokenAnswerError:
             attempt.end("cut")
             raise

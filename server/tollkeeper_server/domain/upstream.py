@@ -80,6 +80,7 @@ class Upstream(Struct, frozen=True, kw_only=True):
     `timeouts` holds only those that differ from the defaults, by field name, in seconds.
     `header_operations` are done in order. `ca_certificates` is PEM text with the authorities to trust instead
     of the system's. `proxy_url` is sealed, as it may hold a password; `proxy_hint` is the masked URL.
+    With `omit_stream_options` the gateway does not ask for the usage of streams.
     """
 
     name: str
@@ -103,6 +104,7 @@ class Upstream(Struct, frozen=True, kw_only=True):
     ca_certificates: str = ""
     proxy_url: str | None = None
     proxy_hint: str = ""
+    omit_stream_options: bool = False
     created_at: datetime
     updated_at: datetime
     revision: int = 1

@@ -67,7 +67,7 @@ class UpstreamService:
     async def update_upstream(self, request: pb.UpdateUpstreamRequest) -> pb.UpdateUpstreamResponse:
         """Change an upstream."""
         changing = fields_to_change(request)
-        require_values(request, changing, "provider", "is_active", "is_default")
+        require_values(request, changing, "provider", "is_active", "is_default", "omit_stream_options")
         now = self._clock()
 
         async def change(upstream: Upstream) -> Upstream:

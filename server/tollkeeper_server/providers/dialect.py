@@ -18,7 +18,8 @@ from tollkeeper_server.errors import TollkeeperError
 # At the front of a line, for a model may well write the words.
 _ERROR = re.compile(rb'\ndata:\s*\{"error"')
 _ERROR_SIGN = b'{"error"'
-_FINISHED = re.compile(rb'"(?:finish_reason|stop_reason)"\s*:\s*"')
+# What is empty or says `null` is no reason. The names stand behind the part of them that is found fast.
+_FINISHED = re.compile(rb'_reason"(?:(?<="finish_reason")|(?<="stop_reason"))\s*+:\s*+"(?!"|null")')
 
 
 Document = dict[str, object]
@@ -59,7 +60,9 @@ class Dialect:
     - `whole_is_json`: an answer that is no stream may say its usage.
     - `usage_if_asked`: a stream says its usage only if `stream_options` asks for it.
     - `has_prompt`: requests have text to count where the upstream says no usage.
-    - `text_bytes` counts the bytes of generated text in whole events; None generates no text.
+    - `completes`: answers are made of tokens, which count beside those of the prompt.
+    - `text_bytes` counts the bytes of generated text in whole events; None generates no text. It may return
+      the complement (`~size`) for events that certainly do not end the answer.
     - `end` finds the last event of a stream, in events after a line feed; None if there is no such event.
     - `image` finds each image that a stream brings, and `data` of a whole answer lists them; None has none.
     """
@@ -70,12 +73,13 @@ class Dialect:
     whole_is_json: bool = True
     usage_if_asked: bool = False
     has_prompt: bool = False
+    completes: bool = True
     text_bytes: Callable[[bytes], int] | None = None
     end: re.Pattern[bytes] | None = None
     image: re.Pattern[bytes] | None = None
 
     def closes(self, last: bytes) -> bool:
-        """Return whether the last events of a stream hold its very last one, or an error in its place."""
+        """Return whether events of a stream hold its very last one, or an error in its place."""
         if self.end is None:
             return False
         last = b"\n" + last
@@ -84,7 +88,7 @@ class Dialect:
         )
 
     def finishes(self, last: bytes) -> bool:
-        """Return whether the last events of a stream say why the answer ended, so that nothing is missing."""
+        """Return whether events of a stream say why the answer ended, so that nothing is missing."""
         return _FINISHED.search(last) is not None
 
 

@@ -1,119 +1,309 @@
 """Reading usage: the objects in which providers say what a request used, as our counts.
 
-`_MEMBERS` is the whole rule: each row names a member of a usage object and the count that it says.
+`_MEMBERS` says which member of a usage object is which count; `_Said` says what counts mean together. Each
+member is read by itself: one that makes no sense counts as one that is not there.
 """
 
+import math
 import re
+from collections.abc import Callable
 
 import msgspec
 from msgspec import Raw, Struct
 
 from tollkeeper_server.domain.usage import Confidence, TokenCounts
+from tollkeeper_server.providers.members import read_object, scan_members
 
 _MAX = 1 << 53
+# A usage object that is larger is none.
+_MAX_BYTES = 1 << 20
 SIGN = b'"usage"'
 """The member that holds a usage object, or null."""
-_OBJECT = re.compile(rb'"usage"\s*:\s*\{')
+_BILLED_SIGN = b'"billed_units"'
+_OBJECT = re.compile(rb'"usage"\s*+:\s*+\{')
+_NO_CHOICES = re.compile(rb"(?:\[\s*\]|null)?")
 
 Counts = dict[str, int]
-"""Counts of tokens by field of `TokenCounts`, and the two of a cache that the prompt does not include."""
+"""Counts by the names that `_MEMBERS` gives them."""
 
-_CACHE_READ, _CACHE_WRITTEN = "cache_read", "cache_written"
 # The member, the member of that one if it is an object, the count, and how many of its units are one of the
-# member's. Of the rows of a count, the first one that says a number decides.
+# member's. Of the rows of a count, the first one that says more than 0 decides.
 _MEMBERS = (
     # OpenAI's chat, completions and embeddings, and most who speak like them
     ("prompt_tokens", "", "prompt", 1),
     ("completion_tokens", "", "completion", 1),
+    ("total_tokens", "", "total", 1),
     ("prompt_tokens_details", "cached_tokens", "cached", 1),
     ("completion_tokens_details", "reasoning_tokens", "reasoning", 1),
     # OpenAI's responses, images, audio and transcription; Anthropic's messages
-    ("input_tokens", "", "prompt", 1),
+    ("input_tokens", "", "input", 1),
     ("output_tokens", "", "completion", 1),
     ("input_tokens_details", "cached_tokens", "cached", 1),
     ("output_tokens_details", "reasoning_tokens", "reasoning", 1),
-    # OpenAI's transcription, where it is paid for by its length
-    ("seconds", "", "audio_milliseconds", 1000),
+    ("input_token_details", "cached_tokens", "cached", 1),
+    # OpenAI's transcription, where it is paid for by its length; Mistral's audio
+    ("seconds", "", "audio", 1000),
+    ("prompt_audio_seconds", "", "audio", 1000),
     # Anthropic's messages, whose input excludes what went through its cache
-    ("cache_read_input_tokens", "", _CACHE_READ, 1),
-    ("cache_creation_input_tokens", "", _CACHE_WRITTEN, 1),
+    ("cache_read_input_tokens", "", "read", 1),
+    ("cache_creation_input_tokens", "", "written", 1),
+    # DeepSeek; Moonshot and Cohere; SGLang and Perplexity
+    ("prompt_cache_hit_tokens", "", "cached", 1),
+    ("cached_tokens", "", "cached", 1),
+    ("reasoning_tokens", "", "reasoning", 1),
+    # Cohere, which bills less than its models read
+    ("billed_units", "input_tokens", "input", 1),
+    ("billed_units", "output_tokens", "completion", 1),
+    ("tokens", "input_tokens", "input", 1),
+    ("tokens", "output_tokens", "completion", 1),
+)
+_ITERATIONS = "iterations"
+_CREATION = "cache_creation"
+_CREATED = ("ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens")
+_NAMES = frozenset(
+    {name for member, inner, _, _ in _MEMBERS for name in (member, inner) if name}
+    | {_ITERATIONS, _CREATION, *_CREATED}
 )
 
 
 class Carrier(Struct):
-    """The members of a response, a chunk or an event that matter here. A carrier may hold another."""
+    """The members of a response, a chunk or an event that matter here, as they are written.
 
-    usage: dict[str, object] | None = None
-    response: "Carrier | str | None" = None
-    message: "Carrier | str | None" = None
-    choices: list[Raw] | None = None
-    data: list[Raw] | None = None
+    `response` and `message` are what the events of responses and messages are about. Others are Groq's
+    `x_groq`, Cohere's `delta` and `meta`, and the choices, where Moonshot's streams have their usage.
+    """
+
+    usage: Raw = Raw(b"")
+    response: Raw = Raw(b"")
+    message: Raw = Raw(b"")
+    delta: Raw = Raw(b"")
+    x_groq: Raw = Raw(b"")
+    meta: Raw = Raw(b"")
+    choices: Raw = Raw(b"")
+    data: Raw = Raw(b"")
+    status: Raw = Raw(b"")
 
 
+_CARRIED = frozenset(Carrier.__struct_fields__)
+_PENDING = frozenset({b'"queued"', b'"in_progress"'})
 _decode = msgspec.json.Decoder(Carrier).decode
+_decode_list = msgspec.json.Decoder(list[Raw]).decode
+_FAILURES = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
-def read_carrier(body: bytes) -> Carrier | None:
-    """Return the carrier that a body or the data of an event is; None if it is no such JSON object."""
+def read_carrier(document: bytes | Raw) -> Carrier:
+    """Return the carrier that a body or the data of an event is, empty if it is no JSON object."""
     try:
-        return _decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
+        return _decode(document)
+    except _FAILURES:
+        found = scan_members(bytes(document), _CARRIED)
+        return Carrier(**{name: Raw(written) for name, written in found.items()})
 
 
 def says_usage(piece: bytes) -> bool:
     """Return whether whole events may hold a usage object. `"usage": null`, as most say, is none."""
-    return piece.find(SIGN) >= 0 and _OBJECT.search(piece) is not None
+    start = piece.find(SIGN)
+    if start < 0:
+        return False
+    if _OBJECT.match(piece, start) is not None:
+        return True
+    start = piece.find(SIGN, start + 1)
+    return start >= 0 and _OBJECT.search(piece, start) is not None
 
 
-def read_usage(carrier: Carrier) -> Counts | None:
-    """Return the counts of a carrier's own usage object; None if it has none, or a count is no number."""
-    if carrier.usage is None:
+def may_say_usage(body: bytes) -> bool:
+    """Return whether a whole answer may say usage."""
+    return body.find(SIGN) >= 0 or body.find(_BILLED_SIGN) >= 0
+
+
+def list_items(written: Raw) -> list[Raw]:
+    """Return the items of a list as they are written; none if it is no list that can be read."""
+    if not bytes(written).lstrip().startswith(b"["):
+        return []
+    try:
+        return _decode_list(written)
+    except _FAILURES:
+        return []
+
+
+def read_usage(written: Raw) -> Counts | None:
+    """Return the counts of a usage object; None if it says none."""
+    document = bytes(written)
+    if not document.startswith(b"{") or len(document) > _MAX_BYTES:
         return None
+    usage = read_object(document, _NAMES)
+    counts = _counts(usage)
+    iterations = usage.get(_ITERATIONS)
+    if isinstance(iterations, list):
+        # Anthropic's own sums leave out the iterations that compact the context.
+        sums: Counts = {}
+        for iteration in iterations:
+            if type(iteration) is dict:
+                for count, number in _counts(iteration).items():
+                    sums[count] = min(sums.get(count, 0) + number, _MAX)
+        counts = merge(counts, sums)
+    return counts or None
+
+
+def _counts(usage: dict[str, object]) -> Counts:
     counts: Counts = {}
-    get = carrier.usage.get
+    get = usage.get
     for member, inner, count, units in _MEMBERS:
         value = get(member)
         if value is None:
             continue
         if inner:
-            if type(value) is not dict:
-                return None
-            value = value.get(inner)
-            if value is None:
-                continue
-        if type(value) is int and units == 1 and 0 <= value <= _MAX:
-            number = value
-        elif type(value) is int or type(value) is float:
-            # A provider's nonsense must not make sums go down or overflow what stores can hold.
-            number = round(min(max(value * units, 0), _MAX))
-        else:
-            return None
-        if count not in counts:
+            value = value.get(inner) if type(value) is dict else None
+        number = _number(value, units)
+        if number is not None and not counts.get(count):
             counts[count] = number
+    created = get(_CREATION)
+    if type(created) is dict and not counts.get("written"):
+        parts = [number for name in _CREATED if (number := _number(created.get(name), 1)) is not None]
+        if parts:
+            counts["written"] = min(sum(parts), _MAX)
     return counts
+
+
+def _number(value: object, units: int) -> int | None:
+    # Numbers must not overflow what stores can hold. Neither booleans nor what is below 0 is a count.
+    if type(value) is int:
+        return min(value * units, _MAX) if value >= 0 else None
+    if type(value) is float and value >= 0 and math.isfinite(value):
+        return round(min(value * units, _MAX))
+    return None
+
+
+def merge(counts: Counts, more: Counts) -> Counts:
+    """Return the larger of each count: those of a stream add up, and never shrink."""
+    if not counts:
+        return more
+    merged = counts.copy()
+    for count, number in more.items():
+        if number > merged.get(count, -1):
+            merged[count] = number
+    return merged
 
 
 def read_event(carrier: Carrier) -> Counts | None:
-    """Return the counts of an event, wherever its usage object stands; None if it says none."""
-    counts = read_usage(carrier)
-    for inner in (carrier.response, carrier.message):
-        more = read_usage(inner) if isinstance(inner, Carrier) else None
-        if more is not None:
-            counts = more if counts is None else counts | more
-    return counts
+    """Return the counts of an answer or an event, wherever its usage object stands; None if it says none."""
+    counts = read_usage(carrier.usage) or {}
+    for written in (carrier.response, carrier.message, carrier.delta, carrier.x_groq):
+        if SIGN in bytes(written):
+            counts = merge(counts, read_usage(read_carrier(written).usage) or {})
+    if _BILLED_SIGN in bytes(carrier.meta):
+        counts = merge(counts, read_usage(carrier.meta) or {})
+    if not counts and SIGN in bytes(carrier.choices):
+        for choice in list_items(carrier.choices)[:1]:
+            counts = read_usage(read_carrier(choice).usage) or {}
+    return counts or None
+
+
+def is_pending(carrier: Carrier) -> bool:
+    """Return whether a response is made in the background, and has used nothing yet."""
+    return bytes(carrier.status) in _PENDING
+
+
+def has_usage(carrier: Carrier) -> bool:
+    """Return whether a chunk of a chat has the member that `stream_options` asks for, whatever it says."""
+    return bytes(carrier.usage).startswith(b"{")
 
 
 def is_usage_chunk(carrier: Carrier) -> bool:
-    """Return whether a chunk of a chat says nothing but usage: the one that `stream_options` asks for."""
-    return carrier.choices == [] and read_usage(carrier) is not None
+    """Return whether a chunk of a chat says nothing but usage."""
+    return has_usage(carrier) and _NO_CHOICES.fullmatch(carrier.choices) is not None
 
 
-def to_tokens(counts: Counts, images: int) -> TokenCounts:
-    """Return counts as usage events have them: the prompt includes what was cached."""
-    if _CACHE_READ in counts or _CACHE_WRITTEN in counts:
-        counts = counts.copy()
-        counts["cached"] = counts.pop(_CACHE_READ, 0)
-        whole = counts.get("prompt", 0) + counts["cached"] + counts.pop(_CACHE_WRITTEN, 0)
-        counts["prompt"] = min(whole, _MAX)
-    return TokenCounts(**counts, images=images, confidence=Confidence.EXACT)
+def to_tokens(
+    counts: Counts, images: int, *, completes: bool, estimate: Callable[[], TokenCounts]
+) -> TokenCounts:
+    """Return counts as usage events have them; what they leave open is taken from an estimate.
+
+    `completes` says that the answer itself is made of tokens. They are exact if prompt and completion were
+    said, or follow from what was said.
+    """
+    said = _resolve(counts, completes=completes)
+    prompt, completion = said.prompt, said.completion
+    if not completes and completion is None and prompt is not None:
+        completion = 0
+    guessed = TokenCounts()
+    confidence = Confidence.EXACT
+    if prompt is None or completion is None:
+        guessed = estimate()
+        timed = prompt is completion is said.total is None and said.audio > 0
+        if not (timed and guessed.confidence is Confidence.NONE):
+            confidence = Confidence.ESTIMATED
+    if prompt is None:
+        prompt = guessed.prompt if said.total is None else min(guessed.prompt, said.total)
+    if completion is None:
+        completion = guessed.completion if said.total is None else max(said.total - prompt, 0)
+    return TokenCounts(
+        prompt=prompt,
+        completion=completion,
+        cached=min(said.cached, prompt),
+        reasoning=min(said.reasoning, completion),
+        audio_milliseconds=said.audio,
+        images=images,
+        confidence=confidence,
+    )
+
+
+class _Said(Struct):
+    """What was said, None where nothing was. Prompt includes cached, completion includes reasoning."""
+
+    prompt: int | None
+    completion: int | None
+    total: int | None
+    cached: int
+    reasoning: int
+    audio: int
+
+
+def _resolve(counts: Counts, *, completes: bool) -> _Said:
+    get = counts.get
+    said = _Said(
+        get("prompt"),
+        get("completion"),
+        get("total"),
+        get("cached") or get("read", 0),
+        get("reasoning", 0),
+        get("audio", 0),
+    )
+    through_cache = get("read", 0) + get("written", 0)
+    if not said.prompt and "input" in counts:
+        said.prompt = counts["input"]
+        if "cached" not in counts:
+            said.prompt += through_cache  # Anthropic's input excludes it
+    elif said.prompt is not None and through_cache > said.prompt and not _adds_up(said):
+        said.prompt += through_cache
+    if said.total is not None:
+        _use_total(said, said.total, said.cached + get("written", 0), completes=completes)
+    elif said.completion is not None and said.reasoning > said.completion:
+        said.completion += said.reasoning
+    if said.prompt is not None:
+        said.prompt = min(said.prompt, _MAX)
+    if said.completion is not None:
+        said.completion = min(said.completion, _MAX)
+    return said
+
+
+def _adds_up(said: _Said) -> bool:
+    return said.total is not None and said.total == (said.prompt or 0) + (said.completion or 0)
+
+
+def _use_total(said: _Said, total: int, through_cache: int, *, completes: bool) -> None:
+    """Take from the total what was not said, or was said beside what it belongs to."""
+    if not completes and not said.completion:
+        said.prompt = max(said.prompt or 0, total)
+    elif said.prompt is None and said.completion is not None:
+        said.prompt = max(total - said.completion, 0)
+    elif said.completion is None and said.prompt is not None:
+        said.completion = max(total - said.prompt, 0)
+    elif said.prompt is not None and said.completion is not None:
+        excess = total - said.prompt - said.completion
+        if excess <= 0:
+            return
+        if excess != said.reasoning and excess in {said.cached, through_cache}:
+            said.prompt += excess
+        else:  # reasoning, as xAI says it beside the completion, and Gemini in the total alone
+            said.completion += excess

@@ -207,6 +207,7 @@ def compile_target(upstream: Upstream, open_secret: OpenSecret, defaults: Timeou
             ca_certificates=upstream.ca_certificates,
             proxy=_open(open_secret, upstream.proxy_url, upstream_proxy_url(upstream.name)) or "",
         ),
+        omit_stream_options=upstream.omit_stream_options,
     )
 
 

@@ -48,7 +48,8 @@ class Target:
 
     `base_url`, `full_url` and `api_version` are as a provider's `Address`.
     `headers` are sent in any case, `fallback_headers` if the caller sent none of that name.
-    `operations` are done in order on what is sent, but for the credential.
+    `operations` are done in order on what is sent, but for the credential. With
+    `omit_stream_options` it is not asked for the usage of streams.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Target:
     breaker: Breaker = field(default_factory=Breaker)
     probe: Probe | None = None
     dial: Dial = field(default_factory=Dial)
+    omit_stream_options: bool = False
     own_names: frozenset[bytes] = field(init=False)
     """The names of `headers` and `credential`, which a caller has no say in."""
 

@@ -693,8 +693,8 @@ async def test_a_request_keeps_the_configuration_it_started_with() -> None:
     assert bench.transport.only.url.startswith("http://upstream.test/")
 
 
-@pytest.mark.parametrize("coding", [b"gzip", b"br"])
-async def test_a_coded_stream_passes_untouched(coding: bytes) -> None:
+@pytest.mark.parametrize("coding", [b"compress", b"dcb"])
+async def test_a_stream_whose_coding_is_not_known_passes_untouched(coding: bytes) -> None:
     bench = Bench()
     bench.streams(b"\x1f\x8b\x00", b"\x01").headers.append((b"Content-Encoding", coding))
 
@@ -702,6 +702,16 @@ async def test_a_coded_stream_passes_untouched(coding: bytes) -> None:
 
     assert (reply.body, reply.headers[b"content-encoding"]) == (b"\x1f\x8b\x00\x01", coding)
     assert bench.journal.only.tokens.confidence is Confidence.ESTIMATED
+
+
+async def test_what_is_no_stream_of_its_coding_ends_in_an_error_event() -> None:
+    bench = Bench()
+    bench.streams(b"\x1f\x8b\x00", b"\x01").headers.append((b"Content-Encoding", b"gzip"))
+
+    reply = await Caller(body=STREAMED).call(bench.plane)
+
+    assert b"content-encoding" not in reply.headers
+    assert b'"upstream_stream_cut"' in reply.body
 
 
 async def test_speech_is_not_kept_to_be_looked_into() -> None:

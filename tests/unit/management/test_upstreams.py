@@ -313,3 +313,13 @@ async def test_an_etag_of_an_earlier_upstream_of_that_name_is_refused(plane: Pla
     await plane.upstream("a")
     stale = pb.UpdateUpstreamRequest(name="a", is_active=False, etag=first.etag)
     await plane.refuse(stale, Reason.ETAG_MISMATCH, field="etag")
+
+
+async def test_an_upstream_may_be_left_unasked_for_usage(plane: Plane) -> None:
+    made = await create(plane, name="a", provider=pb.PROVIDER_OPENAI, omit_stream_options=True)
+    assert made.omit_stream_options
+
+    changed = await update(plane, "a", omit_stream_options=False)
+    assert not changed.omit_stream_options
+    unset = pb.UpdateUpstreamRequest(name="a", update_mask=FieldMask(paths=["omit_stream_options"]))
+    await plane.refuse(unset, Reason.INVALID_ARGUMENT, field="omit_stream_options")

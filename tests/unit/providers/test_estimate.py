@@ -1,12 +1,21 @@
 """Counting tokens where the provider did not."""
 
 import json
+import tracemalloc
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tollkeeper_server.domain.usage import estimated_tokens
-from tollkeeper_server.providers.estimate import chat_text_bytes, delta_bytes, prompt_tokens, text_bytes
+from tollkeeper_server.providers import estimate
+from tollkeeper_server.providers.estimate import (
+    chat_text_bytes,
+    completion_text_bytes,
+    delta_bytes,
+    prompt_tokens,
+    text_bytes,
+)
 
 
 @pytest.mark.parametrize(("size", "tokens"), [(0, 0), (1, 1), (4, 1), (5, 2), (400, 100)])
@@ -92,3 +101,82 @@ def test_of_a_chats_chunks_all_text_is_counted(
         for deltas in chunks
     )
     assert chat_text_bytes(piece) == text_bytes(piece)
+
+
+_REASONS = st.sampled_from(['"stop"', "null", '""', None])
+
+
+@given(
+    st.lists(st.tuples(st.text(max_size=6), _REASONS, st.booleans()), max_size=6),
+    st.sampled_from([(chat_text_bytes, "delta", '{{"content":{}}}'), (completion_text_bytes, "text", "{}")]),
+)
+def test_chunks_that_are_sure_not_to_end_have_no_reason(
+    choices: list[tuple[str, str | None, bool]], kind: tuple[Callable[[bytes], int], str, str]
+) -> None:
+    count, member, form = kind
+    piece = b""
+    for text, reason, first in choices:
+        parts = [f'"{member}":' + form.format(json.dumps(text))]
+        if reason is not None:
+            parts.insert(0 if first else 1, f'"finish_reason":{reason}')
+        piece += b'data: {"choices":[{' + ",".join(parts).encode() + b"}]}\n\n"
+
+    size = count(piece)
+
+    assert (~size if size < 0 else size) == text_bytes(piece)
+    if size < 0:
+        assert all(reason == "null" for _, reason, _ in choices)
+
+
+_TEXTS = st.text(max_size=12)
+
+
+@given(_TEXTS, _TEXTS, st.booleans())
+def test_the_size_of_a_prompt_is_that_of_its_text(one: str, two: str, plainly: bool) -> None:
+    request = {
+        "model": two,
+        "messages": [{"role": one, "content": one}, {"content": [{"type": "text", "text": two}]}],
+        "instructions": two,
+    }
+    body = json.dumps(request, ensure_ascii=plainly).encode("utf-8", "surrogatepass")
+
+    assert prompt_tokens(body) == estimated_tokens(len((one + two + two).encode()))
+
+
+@given(
+    st.binary(max_size=12).filter(lambda it: b'"' not in it and b"\\" not in it and min(it, default=32) > 31)
+)
+def test_bytes_that_are_no_text_count_as_any_others(strange: bytes) -> None:
+    plain = b'{"messages":[{"role":"user","content":"' + b"a" * 400 + b'"}]}'
+    for place in (b'"role":"', b'"content":"', b'{"messages"'):
+        odd = plain.replace(
+            place, place + strange if place != b'{"messages"' else b'{"' + strange + b'x":1,"messages"'
+        )
+        assert 100 <= prompt_tokens(odd) <= 100 + estimated_tokens(len(strange))
+
+
+@pytest.mark.parametrize("part", [b"[],", b"{},", b'"",', b'{"a":"b"},', b'"\\u00e9\\n",', b"1,"])
+def test_a_large_prompt_is_counted_in_linear_time_and_constant_memory(part: bytes) -> None:
+    body = b'{"messages":[' + part * 300_000 + b'"1234"]}'
+    tracemalloc.start()
+    try:
+        assert prompt_tokens(body) >= 1
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 4 * len(body)
+
+
+def test_a_prompt_of_very_many_parts_is_counted_as_a_whole(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    body = b'{"messages":[' + b'"abcdefgh",' * 20_000 + b"[]]}"
+    exactly = prompt_tokens(body)
+    escapes = json.dumps({"prompt": "é\n" * 20_000}).encode()
+    assert prompt_tokens(escapes) == 15_000
+
+    monkeypatch.setattr(estimate, "MAX_MARKS", 10_000)
+
+    assert exactly == 40_000
+    assert exactly <= prompt_tokens(body) <= exactly + 2
+    assert 15_000 <= prompt_tokens(escapes) <= 2 * 15_000 + 2

@@ -101,6 +101,11 @@ def test_an_alias_is_served_under_the_models_own_name() -> None:
     assert _served_by(snapshot, "default") == [("a", "gpt-4o")]
 
 
+def test_an_upstream_may_be_left_unasked_for_usage() -> None:
+    for omit in (True, False):
+        assert _target(provider=Provider.OPENAI, omit_stream_options=omit).omit_stream_options is omit
+
+
 def test_what_is_inactive_serves_nothing() -> None:
     snapshot = _compile(
         [_upstream("a", is_active=False, is_default=True), _upstream("b")],

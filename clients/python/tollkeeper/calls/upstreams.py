@@ -15,7 +15,8 @@ def create_upstream(*, name: str, provider: Provider, **settings: Unpack[Upstrea
     OpenAI and Anthropic have a default `base_url`. `full_url`, where every request goes whatever its
     path, and the `auth_…` fields are for generic ones: `auth_header` where the scheme is HEADER,
     `username` where it is BASIC. `is_default` sends requests that name no model here. `ca_certificates`,
-    PEM, are trusted instead of the system's; `proxy_url` may hold a user name and a password.
+    PEM, are trusted instead of the system's; `proxy_url` may hold a user name and a password. With
+    `omit_stream_options` it is not asked for the usage of streams that callers did not ask for.
     """
     request = fill(pb.CreateUpstreamRequest(name=name, is_active=True), provider=provider)
     return rpc(settle(request, settings), Upstream)

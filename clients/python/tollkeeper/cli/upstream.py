@@ -34,6 +34,11 @@ _settings = options(
     _length("--first-byte-timeout", "first_byte", "To the response's headers."),
     _length("--idle-timeout", "idle", "The longest silence within a response."),
     _length("--total-timeout", "total", "To the response's end."),
+    click.option(
+        "--omit-stream-options/--stream-options",
+        default=None,
+        help="Whether it refuses to be asked for the usage of streams.",
+    ),
 )
 
 

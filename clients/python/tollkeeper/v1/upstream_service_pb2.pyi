@@ -287,6 +287,7 @@ class Upstream(_message.Message):
     PROBE_FIELD_NUMBER: _builtins.int
     CA_CERTIFICATES_FIELD_NUMBER: _builtins.int
     PROXY_URL_FIELD_NUMBER: _builtins.int
+    OMIT_STREAM_OPTIONS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """name identifies the upstream and never changes."""
     provider: Global___Provider.ValueType
@@ -319,6 +320,8 @@ class Upstream(_message.Message):
     """ca_certificates are the authorities to trust instead of the system's, as PEM."""
     proxy_url: _builtins.str
     """proxy_url is the URL of the outbound proxy; its password is masked."""
+    omit_stream_options: _builtins.bool
+    """omit_stream_options says that it is never asked for the usage of a stream that the caller did not ask for."""
     @_builtins.property
     def timeouts(self) -> Global___Timeouts:
         """timeouts are the time limits of calls to the upstream."""
@@ -368,10 +371,11 @@ class Upstream(_message.Message):
         probe: Global___Probe | None = ...,
         ca_certificates: _builtins.str = ...,
         proxy_url: _builtins.str = ...,
+        omit_stream_options: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["breaker", b"breaker", "created_at", b"created_at", "probe", b"probe", "timeouts", b"timeouts", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_key", b"api_key", "api_version", b"api_version", "auth_header", b"auth_header", "auth_scheme", b"auth_scheme", "base_url", b"base_url", "breaker", b"breaker", "ca_certificates", b"ca_certificates", "created_at", b"created_at", "etag", b"etag", "full_url", b"full_url", "header_operations", b"header_operations", "is_active", b"is_active", "is_default", b"is_default", "name", b"name", "organization", b"organization", "probe", b"probe", "project", b"project", "provider", b"provider", "proxy_url", b"proxy_url", "timeouts", b"timeouts", "updated_at", b"updated_at", "username", b"username"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_key", b"api_key", "api_version", b"api_version", "auth_header", b"auth_header", "auth_scheme", b"auth_scheme", "base_url", b"base_url", "breaker", b"breaker", "ca_certificates", b"ca_certificates", "created_at", b"created_at", "etag", b"etag", "full_url", b"full_url", "header_operations", b"header_operations", "is_active", b"is_active", "is_default", b"is_default", "name", b"name", "omit_stream_options", b"omit_stream_options", "organization", b"organization", "probe", b"probe", "project", b"project", "provider", b"provider", "proxy_url", b"proxy_url", "timeouts", b"timeouts", "updated_at", b"updated_at", "username", b"username"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -402,6 +406,7 @@ class CreateUpstreamRequest(_message.Message):
     PROBE_FIELD_NUMBER: _builtins.int
     CA_CERTIFICATES_FIELD_NUMBER: _builtins.int
     PROXY_URL_FIELD_NUMBER: _builtins.int
+    OMIT_STREAM_OPTIONS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """name identifies the upstream; it has letters, digits, dots, dashes and underscores."""
     provider: Global___Provider.ValueType
@@ -432,6 +437,10 @@ class CreateUpstreamRequest(_message.Message):
     """ca_certificates are the authorities to trust instead of the system's, as PEM."""
     proxy_url: _builtins.str
     """proxy_url is the URL of the outbound proxy: http or https, with user name and password if the proxy requires them."""
+    omit_stream_options: _builtins.bool
+    """omit_stream_options is for upstreams that take no stream_options: usage of their streams is estimated, unless
+    they say it unasked, or the caller asks for it.
+    """
     @_builtins.property
     def timeouts(self) -> Global___Timeouts:
         """timeouts are the time limits of calls to the upstream."""
@@ -470,10 +479,11 @@ class CreateUpstreamRequest(_message.Message):
         probe: Global___Probe | None = ...,
         ca_certificates: _builtins.str = ...,
         proxy_url: _builtins.str = ...,
+        omit_stream_options: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_is_active", b"_is_active", "breaker", b"breaker", "is_active", b"is_active", "probe", b"probe", "timeouts", b"timeouts"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_is_active", b"_is_active", "api_key", b"api_key", "api_version", b"api_version", "auth_header", b"auth_header", "auth_scheme", b"auth_scheme", "base_url", b"base_url", "breaker", b"breaker", "ca_certificates", b"ca_certificates", "full_url", b"full_url", "header_operations", b"header_operations", "is_active", b"is_active", "is_default", b"is_default", "name", b"name", "organization", b"organization", "probe", b"probe", "project", b"project", "provider", b"provider", "proxy_url", b"proxy_url", "timeouts", b"timeouts", "username", b"username"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_is_active", b"_is_active", "api_key", b"api_key", "api_version", b"api_version", "auth_header", b"auth_header", "auth_scheme", b"auth_scheme", "base_url", b"base_url", "breaker", b"breaker", "ca_certificates", b"ca_certificates", "full_url", b"full_url", "header_operations", b"header_operations", "is_active", b"is_active", "is_default", b"is_default", "name", b"name", "omit_stream_options", b"omit_stream_options", "organization", b"organization", "probe", b"probe", "project", b"project", "provider", b"provider", "proxy_url", b"proxy_url", "timeouts", b"timeouts", "username", b"username"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__is_active: _TypeAlias = _typing.Literal["is_active"]  # noqa: Y015
     _WhichOneofArgType__is_active: _TypeAlias = _typing.Literal["_is_active", b"_is_active"]  # noqa: Y015
@@ -632,6 +642,7 @@ class UpdateUpstreamRequest(_message.Message):
     PROBE_FIELD_NUMBER: _builtins.int
     CA_CERTIFICATES_FIELD_NUMBER: _builtins.int
     PROXY_URL_FIELD_NUMBER: _builtins.int
+    OMIT_STREAM_OPTIONS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """name is the name of the upstream."""
     provider: Global___Provider.ValueType
@@ -665,6 +676,10 @@ class UpdateUpstreamRequest(_message.Message):
     proxy_url: _builtins.str
     """proxy_url is the URL of the outbound proxy: http or https, with user name and password if the proxy requires them;
     empty removes it.
+    """
+    omit_stream_options: _builtins.bool
+    """omit_stream_options is for upstreams that take no stream_options: usage of their streams is estimated, unless
+    they say it unasked, or the caller asks for it.
     """
     @_builtins.property
     def timeouts(self) -> Global___Timeouts:
@@ -710,10 +725,11 @@ class UpdateUpstreamRequest(_message.Message):
         probe: Global___Probe | None = ...,
         ca_certificates: _builtins.str | None = ...,
         proxy_url: _builtins.str | None = ...,
+        omit_stream_options: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_api_key", b"_api_key", "_api_version", b"_api_version", "_auth_header", b"_auth_header", "_auth_scheme", b"_auth_scheme", "_base_url", b"_base_url", "_ca_certificates", b"_ca_certificates", "_full_url", b"_full_url", "_is_active", b"_is_active", "_is_default", b"_is_default", "_organization", b"_organization", "_project", b"_project", "_provider", b"_provider", "_proxy_url", b"_proxy_url", "_username", b"_username", "api_key", b"api_key", "api_version", b"api_version", "auth_header", b"auth_header", "auth_scheme", b"auth_scheme", "base_url", b"base_url", "breaker", b"breaker", "ca_certificates", b"ca_certificates", "full_url", b"full_url", "is_active", b"is_active", "is_default", b"is_default", "organization", b"organization", "probe", b"probe", "project", b"project", "provider", b"provider", "proxy_url", b"proxy_url", "timeouts", b"timeouts", "update_mask", b"update_mask", "username", b"username"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_api_key", b"_api_key", "_api_version", b"_api_version", "_auth_header", b"_auth_header", "_auth_scheme", b"_auth_scheme", "_base_url", b"_base_url", "_ca_certificates", b"_ca_certificates", "_full_url", b"_full_url", "_is_active", b"_is_active", "_is_default", b"_is_default", "_omit_stream_options", b"_omit_stream_options", "_organization", b"_organization", "_project", b"_project", "_provider", b"_provider", "_proxy_url", b"_proxy_url", "_username", b"_username", "api_key", b"api_key", "api_version", b"api_version", "auth_header", b"auth_header", "auth_scheme", b"auth_scheme", "base_url", b"base_url", "breaker", b"breaker", "ca_certificates", b"ca_certificates", "full_url", b"full_url", "is_active", b"is_active", "is_default", b"is_default", "omit_stream_options", b"omit_stream_options", "organization", b"organization", "probe", b"probe", "project", b"project", "provider", b"provider", "proxy_url", b"proxy_url", "timeouts", b"timeouts", "update_mask", b"update_mask", "username", b"username"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_api_key", b"_api_key", "_api_version", b"_api_version", "_auth_header", b"_auth_header", "_auth_scheme", b"_auth_scheme", "_base_url", b"_base_url", "_ca_certificates", b"_ca_certificates", "_full_url", b"_full_url", "_is_active", b"_is_active", "_is_default", b"_is_default", "_organization", b"_organization", "_project", b"_project", "_provider", b"_provider", "_proxy_url", b"_proxy_url", "_username", b"_username", "api_key", b"api_key", "api_version", b"api_version", "auth_header", b"auth_header", "auth_scheme", b"auth_scheme", "base_url", b"base_url", "breaker", b"breaker", "ca_certificates", b"ca_certificates", "etag", b"etag", "full_url", b"full_url", "header_operations", b"header_operations", "is_active", b"is_active", "is_default", b"is_default", "name", b"name", "organization", b"organization", "probe", b"probe", "project", b"project", "provider", b"provider", "proxy_url", b"proxy_url", "timeouts", b"timeouts", "update_mask", b"update_mask", "username", b"username"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_api_key", b"_api_key", "_api_version", b"_api_version", "_auth_header", b"_auth_header", "_auth_scheme", b"_auth_scheme", "_base_url", b"_base_url", "_ca_certificates", b"_ca_certificates", "_full_url", b"_full_url", "_is_active", b"_is_active", "_is_default", b"_is_default", "_omit_stream_options", b"_omit_stream_options", "_organization", b"_organization", "_project", b"_project", "_provider", b"_provider", "_proxy_url", b"_proxy_url", "_username", b"_username", "api_key", b"api_key", "api_version", b"api_version", "auth_header", b"auth_header", "auth_scheme", b"auth_scheme", "base_url", b"base_url", "breaker", b"breaker", "ca_certificates", b"ca_certificates", "etag", b"etag", "full_url", b"full_url", "header_operations", b"header_operations", "is_active", b"is_active", "is_default", b"is_default", "name", b"name", "omit_stream_options", b"omit_stream_options", "organization", b"organization", "probe", b"probe", "project", b"project", "provider", b"provider", "proxy_url", b"proxy_url", "timeouts", b"timeouts", "update_mask", b"update_mask", "username", b"username"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__api_key: _TypeAlias = _typing.Literal["api_key"]  # noqa: Y015
     _WhichOneofArgType__api_key: _TypeAlias = _typing.Literal["_api_key", b"_api_key"]  # noqa: Y015
@@ -733,6 +749,8 @@ class UpdateUpstreamRequest(_message.Message):
     _WhichOneofArgType__is_active: _TypeAlias = _typing.Literal["_is_active", b"_is_active"]  # noqa: Y015
     _WhichOneofReturnType__is_default: _TypeAlias = _typing.Literal["is_default"]  # noqa: Y015
     _WhichOneofArgType__is_default: _TypeAlias = _typing.Literal["_is_default", b"_is_default"]  # noqa: Y015
+    _WhichOneofReturnType__omit_stream_options: _TypeAlias = _typing.Literal["omit_stream_options"]  # noqa: Y015
+    _WhichOneofArgType__omit_stream_options: _TypeAlias = _typing.Literal["_omit_stream_options", b"_omit_stream_options"]  # noqa: Y015
     _WhichOneofReturnType__organization: _TypeAlias = _typing.Literal["organization"]  # noqa: Y015
     _WhichOneofArgType__organization: _TypeAlias = _typing.Literal["_organization", b"_organization"]  # noqa: Y015
     _WhichOneofReturnType__project: _TypeAlias = _typing.Literal["project"]  # noqa: Y015
@@ -761,6 +779,8 @@ class UpdateUpstreamRequest(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__is_active) -> _WhichOneofReturnType__is_active | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__is_default) -> _WhichOneofReturnType__is_default | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__omit_stream_options) -> _WhichOneofReturnType__omit_stream_options | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__organization) -> _WhichOneofReturnType__organization | None: ...
     @_typing.overload

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import UTC, datetime
 from random import Random
 
+from tollkeeper_server.dataplane.aside import LARGE
 from tollkeeper_server.dataplane.call.attempt import (
     Attempt,
     Failure,
@@ -23,6 +24,7 @@ from tollkeeper_server.dataplane.call.attempt import (
 from tollkeeper_server.dataplane.call.balance import Balancer
 from tollkeeper_server.dataplane.call.forward import asks_usage, outgoing, outgoing_body
 from tollkeeper_server.dataplane.call.health import Health
+from tollkeeper_server.dataplane.call.refusals import Refusals, names_stream_options
 from tollkeeper_server.dataplane.call.retry import (
     RetryBudget,
     is_safe,
@@ -72,6 +74,7 @@ class Dispatcher:
         self._metrics = metrics
         self._random = random
         self._begin = begin
+        self._refusals = Refusals()
 
     async def send(self, exchange: Exchange, plan: Plan) -> Attempt:
         """Return the first answer that may be passed on: of the model itself, or of one of its fallbacks.
@@ -188,10 +191,36 @@ class Dispatcher:
         return True
 
     def _send_one(self, exchange: Exchange, plan: Plan, pool: Pool, member: PoolMember) -> Awaitable[Result]:
-        dialect = exchange.endpoint.dialect
-        ask_usage = asks_usage(plan.peek, member, dialect)
-        sent = outgoing_body(plan, member, ask_usage=ask_usage)
-        request = outgoing(exchange, plan, member, sent, plain=dialect.is_metered)
+        ask_usage = asks_usage(plan.peek, member, exchange.endpoint.dialect)
+        ask_usage = ask_usage and not self._refusals.holds(member.target.name)
+        if ask_usage or len(plan.body) > LARGE:
+            return self._send_changed(exchange, plan, pool, member, ask_usage=ask_usage)
+        sent = outgoing_body(plan, member, ask_usage=False)
+        return self._send_body(exchange, plan, pool, member, sent, ask_usage=False)
+
+    async def _send_changed(
+        self, exchange: Exchange, plan: Plan, pool: Pool, member: PoolMember, *, ask_usage: bool
+    ) -> Result:
+        async def send(ask_usage: bool) -> Result:
+            if len(plan.body) > LARGE:
+                sent = await asyncio.to_thread(outgoing_body, plan, member, ask_usage=ask_usage)
+            else:
+                sent = outgoing_body(plan, member, ask_usage=ask_usage)
+            return await self._send_body(exchange, plan, pool, member, sent, ask_usage=ask_usage)
+
+        result = await send(ask_usage)
+        if ask_usage and isinstance(result, Attempt) and await _refuses_to_tell(result):
+            # The caller did not ask for what was refused.
+            self._refusals.note(member.target.name)
+            result.release()
+            self._metrics.retried(pool.name, member.target.name)
+            result = await send(False)
+        return result
+
+    def _send_body(
+        self, exchange: Exchange, plan: Plan, pool: Pool, member: PoolMember, sent: bytes, *, ask_usage: bool
+    ) -> Awaitable[Result]:
+        request = outgoing(exchange, plan, member, sent, plain=exchange.endpoint.dialect.is_metered)
         first = not exchange.upstream
         exchange.upstream = member.target.name
         if first:
@@ -293,3 +322,15 @@ async def _names_cause(result: Result, route: Route) -> bool:
         return False
     result.incoming = answer
     return cause_of(answer.held) in route.fallback_on
+
+
+async def _refuses_to_tell(result: Attempt) -> bool:
+    """Return whether an upstream refused to be asked for the usage of its stream."""
+    if result.incoming.status not in {400, 422}:
+        return False
+    try:
+        answer = await read_ahead(result.incoming, _MAX_ERROR_BYTES, lambda _: False)
+    except TransportError:
+        return False
+    result.incoming = answer
+    return names_stream_options(answer.held)

@@ -23,6 +23,7 @@ def asks_usage(peek: Peek, member: PoolMember, dialect: Dialect) -> bool:
         and peek.is_json
         and not peek.wants_usage
         and member.target.provider.takes_stream_options
+        and not member.target.omit_stream_options
     )
 
 

@@ -2,9 +2,13 @@
 
 import time
 
+from tollkeeper_server.dataplane.aside import record_tokens
 from tollkeeper_server.dataplane.exchange import Exchange
 from tollkeeper_server.dataplane.headers import lowered, response_headers
+from tollkeeper_server.dataplane.reply.decoding import Decoded, is_coding
+from tollkeeper_server.dataplane.reply.events import begins_stream, tells_stream
 from tollkeeper_server.dataplane.reply.meter import BodyMeter, StreamMeter
+from tollkeeper_server.dataplane.reply.readahead import read_ahead
 from tollkeeper_server.dataplane.reply.sending import BrokenAnswerError, finish_answer, start_answer
 from tollkeeper_server.dataplane.reply.stream import relay_stream
 from tollkeeper_server.dataplane.request.peek import media_type
@@ -12,22 +16,42 @@ from tollkeeper_server.dataplane.transport import Incoming, TransportError
 from tollkeeper_server.snapshot.model import Header
 
 _JSON = b"application/json"
+_PLAIN = frozenset({b"identity", b""})
+# A stream shows in its first bytes, unless there are very many blank lines before it.
+_MAX_SNIFFED = 4 * 1024
 
 
-async def pass_on(exchange: Exchange, incoming: Incoming, body: bytes, *, hide_usage: bool) -> None:
+async def pass_on(
+    exchange: Exchange, incoming: Incoming, body: bytes, *, asked_stream: bool, hide_usage: bool
+) -> None:
     """Answer with what an upstream answered to `body`, and record the tokens that it took.
 
-    `hide_usage` leaves out of a stream the chunk that says nothing but usage. Raises `BrokenAnswerError`.
+    `asked_stream` says that a stream of events was asked for. `hide_usage` leaves out of it the usage that
+    only the gateway has asked for. Raises `BrokenAnswerError`.
     """
     dialect = exchange.endpoint.dialect
+    good = incoming.status < 300  # redirects and errors cost no tokens
     answered = lowered(incoming.headers)
     received = dict(answered)
     coding = received.get(b"content-encoding", b"identity")
-    if coding != b"identity":
-        coding = coding.strip().lower()
     content_type = received.get(b"content-type", b"")
     exchange.streamed = content_type != _JSON and media_type(content_type) == b"text/event-stream"
-    streamed = exchange.streamed and incoming.status < 400 and coding == b"identity"
+    if coding != b"identity":
+        coding = coding.strip().lower()
+        if good and is_coding(coding) and (exchange.streamed or asked_stream):
+            incoming = Decoded(incoming, coding)
+            answered = lowered(incoming.headers)
+            coding = b"identity"
+    if asked_stream and good and not exchange.streamed and coding == b"identity":
+        try:
+            incoming = await read_ahead(incoming, _MAX_SNIFFED, tells_stream)
+        except TransportError as error:
+            raise BrokenAnswerError(str(error)) from error
+        exchange.streamed = begins_stream(incoming.held)
+        if exchange.streamed:
+            answered = [header for header in answered if header[0] != b"content-type"]
+            answered.append((b"content-type", b"text/event-stream"))
+    streamed = exchange.streamed and good and coding in _PLAIN
     headers = response_headers(answered, exchange.request_id, drop_length=streamed)
     headers.append((b"x-tollkeeper-upstream", exchange.upstream.encode()))
     if exchange.model_served.isascii() and exchange.model_served:
@@ -37,16 +61,15 @@ async def pass_on(exchange: Exchange, incoming: Incoming, body: bytes, *, hide_u
         try:
             await relay_stream(exchange, incoming, headers, stream, hide_usage=hide_usage)
         finally:
-            exchange.tokens = stream.tokens(body)
+            await record_tokens(exchange, len(body), lambda: stream.tokens(body))
         return
-    metered = incoming.status < 400 and dialect.whole_is_json
-    meter = BodyMeter(dialect, coding) if metered else None
+    meter = BodyMeter(dialect, coding) if good and dialect.whole_is_json else None
     try:
         if not send_whole(exchange, incoming, headers, meter):
             await relay_body(exchange, incoming, headers, meter)
     finally:
         if meter is not None:
-            exchange.tokens = meter.tokens(body)
+            await record_tokens(exchange, max(len(body), meter.kept), lambda: meter.tokens(body))
 
 
 def send_whole(

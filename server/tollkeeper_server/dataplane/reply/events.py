@@ -2,11 +2,29 @@
 
 import re
 
-from tollkeeper_server.providers.usage import Carrier, is_usage_chunk, read_carrier, says_usage
+from tollkeeper_server.providers.members import without_member
+from tollkeeper_server.providers.usage import has_usage, is_usage_chunk, read_carrier, says_usage
 
 # An event larger than this is relayed in parts.
 MAX_HELD = 16 * 1024 * 1024
+_BOM = b"\xef\xbb\xbf"  # one before a stream is ignored
+_FIELDS = (b"data:", b"event:", b"id:", b"retry:", b":")
+_FIELD_BYTES = max(map(len, _FIELDS))
 _BLANK_LINE = re.compile(rb"(\r?\n\r?\n)")
+
+
+def tells_stream(beginning: bytes) -> bool:
+    """Return whether so much of an answer tells whether it is an event stream."""
+    return len(_begun(beginning)) >= _FIELD_BYTES
+
+
+def begins_stream(beginning: bytes) -> bool:
+    """Return whether an answer that begins so is an event stream."""
+    return _begun(beginning).startswith(_FIELDS)
+
+
+def _begun(beginning: bytes) -> bytes:
+    return beginning.removeprefix(_BOM).lstrip(b"\r\n")
 
 
 def take_whole(held: bytearray, chunk: bytes) -> bytes:
@@ -42,26 +60,42 @@ def single_events(whole: bytes) -> list[bytes]:
     return _BLANK_LINE.split(whole)[::2] if b"\r" in whole else whole.split(b"\n\n")
 
 
-def parse_event(event: bytes) -> Carrier | None:
-    """Return what an event carries, or None if its data are no JSON object."""
+def event_data(event: bytes) -> bytes:
+    """Return the data of an event."""
     if event.startswith(b"data:") and b"\n" not in event and b"\r" not in event:  # as most are
-        return read_carrier(event[5:])
-    lines = event.splitlines()
-    return read_carrier(b"\n".join([line[5:].strip() for line in lines if line.startswith(b"data:")]))
+        return event[5:]
+    lines = event.removeprefix(_BOM).splitlines()
+    return b"\n".join([line[5:].strip() for line in lines if line.startswith(b"data:")])
 
 
-def without_usage_chunk(whole: bytes) -> bytes:
-    """Return whole events without the chunk that says nothing but usage."""
+def without_usage(whole: bytes) -> bytes:
+    """Return whole events without the usage that was asked for.
+
+    A chunk that says nothing else goes, and of others that member alone. All other bytes stay.
+    """
     if b"\r" not in whole:  # as nearly all streams are
-        return b"\n\n".join([event for event in whole.split(b"\n\n") if not _is_usage_chunk(event)])
+        events = [_without_usage(event) for event in whole.split(b"\n\n")]
+        return b"\n\n".join([event for event in events if event is not None])
     pieces = [*_BLANK_LINE.split(whole), b""]  # events and the blank lines after them, by turns
     return b"".join(
         event + blank
-        for event, blank in zip(pieces[::2], pieces[1::2], strict=True)
-        if not _is_usage_chunk(event)
+        for event, blank in zip(map(_without_usage, pieces[::2]), pieces[1::2], strict=True)
+        if event is not None
     )
 
 
-def _is_usage_chunk(event: bytes) -> bool:
-    carrier = parse_event(event) if says_usage(event) else None
-    return carrier is not None and is_usage_chunk(carrier)
+def _without_usage(event: bytes) -> bytes | None:
+    if not says_usage(event):
+        return event
+    data = event_data(event)
+    carrier = read_carrier(data)
+    if not has_usage(carrier):
+        return event
+    if is_usage_chunk(carrier):
+        return None
+    rest = without_member(data, "usage")
+    if event.count(data) == 1:
+        return event.replace(data, rest)
+    others = [line for line in event.splitlines() if not line.startswith(b"data:")]
+    line_break = b"\r\n" if b"\r\n" in event else b"\n"
+    return line_break.join([*others, *(b"data: " + line for line in rest.splitlines())])

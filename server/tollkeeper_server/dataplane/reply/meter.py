@@ -1,30 +1,32 @@
 """Metering on the side: what an answer that passes by used."""
 
-import zlib
+from collections.abc import Callable
 
 import msgspec
 
-from tollkeeper_server.dataplane.reply.events import parse_event, single_events
+from tollkeeper_server.dataplane.reply.decoding import decode_body
+from tollkeeper_server.dataplane.reply.events import event_data, single_events
 from tollkeeper_server.domain.usage import Confidence, TokenCounts, estimated_tokens
 from tollkeeper_server.providers.dialect import Dialect
 from tollkeeper_server.providers.estimate import prompt_tokens, text_bytes
+from tollkeeper_server.providers.members import is_whole
 from tollkeeper_server.providers.usage import (
     SIGN,
-    Carrier,
     Counts,
+    is_pending,
+    list_items,
+    may_say_usage,
+    merge,
     read_carrier,
     read_event,
-    read_usage,
     says_usage,
     to_tokens,
 )
 
 # Larger answers are relayed all the same, but not kept to be looked into: usage then is estimated.
 MAX_KEPT = 64 * 1024 * 1024
-# What may follow the event that says why an answer ended: its usage, an end marker, what filters found.
+# What may follow the last event of a dialect's streams, an end marker of another's, fits into so much.
 LAST_BYTES = 4 * 1024
-LAST_PIECES = 4
-_NOTHING = Carrier()
 
 
 class BodyMeter:
@@ -36,86 +38,132 @@ class BodyMeter:
         self._pieces: list[bytes] = []
         self._kept = 0
 
+    @property
+    def kept(self) -> int:
+        """How many bytes are to be looked into."""
+        return self._kept if self._pieces else 0
+
     def feed(self, piece: bytes) -> None:
         """Take the next piece of the body."""
+        if self._kept == 0 and not (self._dialect.has_prompt or self._may_be_json(piece)):
+            self._kept = MAX_KEPT
         self._kept += len(piece)
         if self._kept <= MAX_KEPT:
             self._pieces.append(piece)
         else:
             self._pieces.clear()
 
+    def _may_be_json(self, first: bytes) -> bool:
+        # Only so can it say usage. Sound, images and files need not be kept.
+        return self._encoding != b"identity" or first.startswith((b"{", b" ", b"\n", b"\r", b"\t", b"\xef"))
+
     def tokens(self, request_body: bytes) -> TokenCounts:
         """Return what the document says, or an estimate."""
         body = b"".join(self._pieces)
         if self._encoding != b"identity":
-            body = _decoded(body, self._encoding)
-        carrier = read_carrier(body) or _NOTHING
-        images = len(carrier.data or ()) if self._dialect.image is not None else 0
-        counts = read_usage(carrier)
-        if counts is not None:
-            return to_tokens(counts, images)
-        return _estimate(self._dialect, request_body, text_bytes(body), images)
+            body = decode_body(body, self._encoding, MAX_KEPT)
+        dialect = self._dialect
+        counts: Counts | None = None
+        images = 0
+        if dialect.image is not None or may_say_usage(body):
+            carrier = read_carrier(body)
+            counts = read_event(carrier)
+            if counts is None and is_pending(carrier):
+                return TokenCounts()
+            images = len(list_items(carrier.data)) if dialect.image is not None else 0
+
+        def estimate() -> TokenCounts:
+            return _estimate(dialect, request_body, text_bytes(body), images)
+
+        return _tokens(dialect, counts, images, estimate)
 
 
 class StreamMeter:
     """Meters an event stream. Pieces must be whole events.
 
-    Whether the answer is whole shows in its last events, so that only these are kept and looked at.
+    Whether the answer is whole shows in a reason that it ended for, wherever that stands, or in its last
+    events, which are kept to be looked at.
     """
 
     def __init__(self, dialect: Dialect) -> None:
         self._dialect = dialect
         self._text_bytes = dialect.text_bytes
         self._image = dialect.image
-        self._counts: Counts | None = None
+        self._counts: Counts = {}
         self._text = 0
         self._images = 0
+        self._finished = False
+        self._closed = False
+        self._before = b""
         self._last: list[bytes] = []
         self._last_size = 0
 
     @property
     def closed(self) -> bool:
         """Whether the very last event of the dialect's streams has come, so that nothing is missing."""
-        return self._dialect.closes(b"".join(self._last))
+        return self._closed or self._dialect.closes(self._tail())
 
     @property
     def ended(self) -> bool:
         """Whether the answer is whole, for all that it says; True if nothing is known of that."""
-        return self._dialect.end is None or self.closed or self._dialect.finishes(b"".join(self._last))
+        return (
+            self._dialect.end is None or self._finished or self.closed or self._dialect.finishes(self._tail())
+        )
 
     def feed(self, piece: bytes) -> bool:
         """Take the next whole events; return whether they say what was used.
 
         It must be cheap: it runs between two chunks of a stream.
         """
-        last = self._last
-        last.append(piece)
-        self._last_size += len(piece)
-        while self._last_size > LAST_BYTES and len(last) > LAST_PIECES:
-            self._last_size -= len(last.pop(0))
         usage = says_usage(piece)
         if usage:
-            for event in single_events(piece):
-                if SIGN in event:
-                    self._take(event)
+            self._take(piece)
         if self._text_bytes is not None:
-            self._text += self._text_bytes(piece)
+            size = self._text_bytes(piece)
+            if size < 0:
+                self._text += ~size
+                return usage
+            self._text += size
         elif self._image is not None:
             self._images += len(self._image.findall(piece))
+        self._last.append(piece)
+        self._last_size += len(piece)
+        if self._last_size > LAST_BYTES:
+            self._turn()
         return usage
+
+    def feed_document(self, document: bytes) -> None:
+        """Take what came instead of events: one JSON document, as an answer that is no stream has."""
+        counts = read_event(read_carrier(document))
+        if counts is not None:
+            self._counts = merge(self._counts, counts)
+        self._text += text_bytes(document)
+        self._closed = is_whole(document)
 
     def in_pieces(self, last: bytes) -> bool:
         """Return whether the end of a stream, without a blank line, is a part of an event."""
         if self._dialect.end is None or self.closed or not last.strip() or last.startswith(b":"):
             return False
-        return parse_event(last) is None
+        return not is_whole(event_data(last))
 
-    def _take(self, event: bytes) -> None:
-        carrier = parse_event(event)
-        counts = read_event(carrier) if carrier is not None else None
-        if counts is not None:
-            # Counts in a stream are cumulative.
-            self._counts = counts if self._counts is None else self._counts | counts
+    def _tail(self) -> bytes:
+        return self._before + b"".join(self._last)
+
+    def _turn(self) -> None:
+        self._before = b"".join(self._last)
+        self._last.clear()
+        self._last_size = 0
+        self._finished = self._finished or self._dialect.finishes(self._before)
+
+    def _take(self, piece: bytes) -> None:
+        # What says the usage of an answer is its last event, or near to it.
+        self._finished = self._finished or self._dialect.finishes(piece)
+        self._closed = self._closed or self._dialect.closes(piece)
+        for event in single_events(piece):
+            if SIGN in event:
+                counts = read_event(read_carrier(event_data(event)))
+                if counts is not None:
+                    self._counts = merge(self._counts, counts)
 
     def tokens(self, request_body: bytes) -> TokenCounts:
         """Return what the stream said, or an estimate.
@@ -123,10 +171,15 @@ class StreamMeter:
         Anthropic says its input first and its output last: a stream cut in between is estimated as
         to the output only.
         """
-        if self._counts is None:
+
+        if not self._dialect.is_metered:
+            return TokenCounts()
+
+        def estimate() -> TokenCounts:
             return _estimate(self._dialect, request_body, self._text, self._images)
-        tokens = to_tokens(self._counts, self._images)
-        if self.ended:
+
+        tokens = _tokens(self._dialect, self._counts, self._images, estimate)
+        if self.ended or not self._counts:
             return tokens
         completion = max(tokens.completion, estimated_tokens(self._text))
         return msgspec.structs.replace(tokens, completion=completion, confidence=Confidence.ESTIMATED)
@@ -135,6 +188,14 @@ class StreamMeter:
 def abandoned(dialect: Dialect, request_body: bytes) -> TokenCounts:
     """Return the estimate for a request that was sent and whose answer never began."""
     return _estimate(dialect, request_body, 0, 0)
+
+
+def _tokens(
+    dialect: Dialect, counts: Counts | None, images: int, estimate: Callable[[], TokenCounts]
+) -> TokenCounts:
+    if not counts:
+        return estimate()
+    return to_tokens(counts, images, completes=dialect.completes, estimate=estimate)
 
 
 def _estimate(dialect: Dialect, request_body: bytes, text: int, images: int) -> TokenCounts:
@@ -146,13 +207,3 @@ def _estimate(dialect: Dialect, request_body: bytes, text: int, images: int) -> 
         images=images,
         confidence=Confidence.ESTIMATED,
     )
-
-
-def _decoded(body: bytes, encoding: bytes) -> bytes:
-    # Identity was asked for; some upstreams compress all the same.
-    if encoding not in {b"gzip", b"x-gzip", b"deflate"}:
-        return body
-    try:
-        return zlib.decompressobj(wbits=47).decompress(body, MAX_KEPT)
-    except zlib.error:
-        return b""

@@ -3,7 +3,7 @@
 import asyncio
 
 from tollkeeper_server.dataplane.exchange import Exchange
-from tollkeeper_server.dataplane.reply.events import take_whole, without_usage_chunk
+from tollkeeper_server.dataplane.reply.events import take_whole, without_usage
 from tollkeeper_server.dataplane.reply.meter import StreamMeter
 from tollkeeper_server.dataplane.reply.sending import finish_answer, start_answer
 from tollkeeper_server.dataplane.transport import Incoming, TransportError
@@ -22,7 +22,7 @@ async def relay_stream(
     """Relay an event stream, whole events at a time, as soon as they are whole.
 
     It ends as the upstream's did, or with an error event if that broke off. `hide_usage` leaves out
-    the chunk that says nothing but usage, which the caller did not ask for.
+    the usage, which the caller did not ask for.
     """
     await start_answer(exchange, incoming.status, headers)
     caller = exchange.caller
@@ -34,7 +34,7 @@ async def relay_stream(
         if not whole:
             return b""
         if meter.feed(whole) and hide_usage:
-            whole = without_usage_chunk(whole)
+            whole = without_usage(whole)
         exchange.response_bytes += len(whole)
         return whole
 
@@ -61,13 +61,17 @@ async def relay_stream(
         raise
     if problem is None:
         # The last event may lack its blank line, and be whole all the same: the meter reads it.
-        used = meter.feed(last)
+        if exchange.response_bytes == 0 and last.lstrip().startswith(b"{"):
+            meter.feed_document(last)
+            used = False
+        else:
+            used = meter.feed(last)
         if not meter.ended:
             problem = "the upstream ended the stream without saying that it was complete"
         elif meter.in_pieces(last):
             problem = "the upstream ended the stream in the middle of an event"
         elif used and hide_usage:
-            last = without_usage_chunk(last)
+            last = without_usage(last)
     if problem is not None:
         last = stream_error(exchange, problem)
     exchange.response_bytes += len(last)

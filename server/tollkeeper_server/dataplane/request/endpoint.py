@@ -63,8 +63,19 @@ _RUNNING_NO_MODELS = frozenset(
 )
 
 
+# Their answers are made of tokens; those of batches say what the batch used, which is no use of the call.
+_TEXT = frozenset({"chat", "edits", "messages", "realtime", "responses", "threads"})
+_WITHOUT_USAGE = frozenset({"batches", "models"})
+
+
 def _family(name: str, body: Body = Body.ANY) -> Endpoint:
-    return Endpoint(name, body, keeps=name in _KEEPING, runs_models=name not in _RUNNING_NO_MODELS)
+    if body is Body.STREAM or name in _WITHOUT_USAGE:
+        dialect = openai.UNMETERED
+    elif name == "messages":
+        dialect = anthropic.OTHER_TEXT
+    else:
+        dialect = openai.OTHER_TEXT if name in _TEXT else openai.OTHER
+    return Endpoint(name, body, dialect, keeps=name in _KEEPING, runs_models=name not in _RUNNING_NO_MODELS)
 
 
 UNKNOWN = Endpoint("", Body.ANY)
@@ -80,7 +91,7 @@ _IMAGES_VARIATIONS = Endpoint("images_variations", Body.FORM, openai.IMAGES, _C.
 _TRANSCRIPTIONS = Endpoint("audio_transcriptions", Body.FORM, openai.TRANSCRIPTION, _C.AUDIO_TRANSCRIPTIONS)
 _TRANSLATIONS = Endpoint("audio_translations", Body.FORM, openai.TRANSCRIPTION, _C.AUDIO_TRANSCRIPTIONS)
 _SPEECH = Endpoint("audio_speech", Body.JSON, openai.SPEECH, _C.AUDIO_SPEECH)
-_MODERATIONS = Endpoint("moderations", Body.ANY, openai.UNMETERED, _C.MODERATIONS)
+_MODERATIONS = Endpoint("moderations", Body.ANY, openai.OTHER, _C.MODERATIONS)
 _MESSAGES = Endpoint("messages", Body.JSON, anthropic.MESSAGES, _C.MESSAGES)
 _COUNT_TOKENS = Endpoint("messages_count_tokens", Body.JSON, anthropic.UNMETERED, _C.MESSAGES)
 
@@ -130,16 +141,24 @@ _FAMILIES: dict[str, Endpoint] = {
     },
 }
 _FAMILIES["fine-tunes"] = _FAMILIES["fine_tunes"]
-_FAMILIES["messages"] = replace(_FAMILIES["messages"], dialect=anthropic.UNMETERED)
-# An answer that is read again or deleted was metered when it was made.
-_UNMETERED = {
-    endpoint.name: replace(
-        endpoint,
-        dialect=anthropic.UNMETERED if endpoint.dialect.surface is anthropic.SURFACE else openai.UNMETERED,
-    )
-    for endpoint in _EXACT.values()
+_OTHER = Endpoint("other", Body.ANY, openai.OTHER)
+
+
+def _again(endpoint: Endpoint) -> Endpoint:
+    if endpoint.name == "responses":
+        return replace(endpoint, dialect=openai.RESPONSES_AGAIN)
+    ours = endpoint.dialect.surface is anthropic.SURFACE
+    return replace(endpoint, dialect=anthropic.UNMETERED if ours else openai.UNMETERED)
+
+
+# An answer that is read again, changed or deleted was metered when it was made.
+_AGAIN = {
+    endpoint: _again(endpoint)
+    for endpoint in (*_EXACT.values(), *_FAMILIES.values(), _OTHER)
+    if endpoint.dialect.is_metered
 }
-_OTHER = Endpoint("other", Body.ANY)
+# What is posted to something that was made before, and is answered with it.
+_CHANGE = re.compile(r"/(?:chat/completions/.+|threads/[^/]+/runs/[^/]+|.+/cancel)")
 
 # Nearly every request is one of these.
 _POSTED = {b"/v1" + path.encode("ascii"): Matched(endpoint, path) for path, endpoint in _EXACT.items()}
@@ -187,7 +206,10 @@ def match(raw_path: bytes, method: str, *, anywhere: bool = False) -> Matched:
             "there is nothing at this path; the API is under /v1, such as /v1/chat/completions",
             field="path",
         )
-    return Matched(_of_method(endpoint or _OTHER, method), path, path_model)
+    endpoint = endpoint or _OTHER
+    if method != "POST" or _CHANGE.fullmatch(plain):
+        endpoint = _AGAIN.get(endpoint, endpoint)
+    return Matched(endpoint, path, path_model)
 
 
 def check_query(query: bytes) -> None:
@@ -198,10 +220,6 @@ def check_query(query: bytes) -> None:
             "the query has characters that a URL can't have; percent-encode them",
             field="query",
         )
-
-
-def _of_method(endpoint: Endpoint, method: str) -> Endpoint:
-    return endpoint if method == "POST" else _UNMETERED.get(endpoint.name, endpoint)
 
 
 def _as_upstreams_read(path: str) -> str:

@@ -54,3 +54,5 @@ SURFACE = Surface(_error, _model, _models, VERSION_HEADER)
 UNMETERED = Dialect(SURFACE, _error_event, is_metered=False, whole_is_json=False)
 """Endpoints without usage, or with usage that is metered elsewhere."""
 MESSAGES = Dialect(SURFACE, _error_event, has_prompt=True, text_bytes=text_bytes, end=_MESSAGE_ENDS)
+OTHER_TEXT = Dialect(SURFACE, _error_event)
+"""Endpoints that are not known: usage is read where it is said, and not estimated."""

@@ -5,10 +5,13 @@ from collections.abc import Sequence
 
 from tollkeeper_server.errors import TollkeeperError
 from tollkeeper_server.providers.dialect import Dialect, Document, ListedModel, Surface, write_event
-from tollkeeper_server.providers.estimate import chat_text_bytes, delta_bytes, text_bytes
+from tollkeeper_server.providers.estimate import chat_text_bytes, completion_text_bytes, delta_bytes
 
 _DONE = re.compile(rb"\ndata:\s*\[DONE\]")
-_RESPONSE_ENDS = re.compile(rb'"type"\s*:\s*"(?:response\.(?:completed|incomplete|failed)|error)"')
+_RESPONSE_ENDS = re.compile(rb'"type"\s*:\s*"(?:response\.(?:completed|incomplete|failed|cancelled)|error)"')
+_IMAGE_ENDS = re.compile(rb'"type"\s*:\s*"image_(?:generation|edit)\.completed"|\ndata:\s*\[DONE\]')
+_TRANSCRIPT_ENDS = re.compile(rb'"type"\s*:\s*"transcript\.text\.done"|\ndata:\s*\[DONE\]')
+_SPEECH_ENDS = re.compile(rb'"type"\s*:\s*"speech\.audio\.done"|\ndata:\s*\[DONE\]')
 _IMAGE_COMPLETED = re.compile(rb'"type"\s*:\s*"image_(?:generation|edit)\.completed"')
 
 
@@ -55,13 +58,21 @@ CHAT = Dialect(
     SURFACE, _error_event, usage_if_asked=True, has_prompt=True, text_bytes=chat_text_bytes, end=_DONE
 )
 COMPLETIONS = Dialect(
-    SURFACE, _error_event, usage_if_asked=True, has_prompt=True, text_bytes=text_bytes, end=_DONE
+    SURFACE, _error_event, usage_if_asked=True, has_prompt=True, text_bytes=completion_text_bytes, end=_DONE
 )
 RESPONSES = Dialect(
     SURFACE, _responses_error_event, has_prompt=True, text_bytes=delta_bytes, end=_RESPONSE_ENDS
 )
-EMBEDDINGS = Dialect(SURFACE, _error_event, has_prompt=True)
-IMAGES = Dialect(SURFACE, _error_event, image=_IMAGE_COMPLETED)
-TRANSCRIPTION = Dialect(SURFACE, _error_event)
-SPEECH = Dialect(SURFACE, _error_event, whole_is_json=False)
+EMBEDDINGS = Dialect(SURFACE, _error_event, has_prompt=True, completes=False)
+IMAGES = Dialect(SURFACE, _error_event, image=_IMAGE_COMPLETED, end=_IMAGE_ENDS)
+TRANSCRIPTION = Dialect(SURFACE, _error_event, end=_TRANSCRIPT_ENDS)
+SPEECH = Dialect(SURFACE, _error_event, whole_is_json=False, end=_SPEECH_ENDS)
 """A whole answer is sound."""
+OTHER = Dialect(SURFACE, _error_event, completes=False)
+"""Endpoints that are not known, such as rerank: usage is read where it is said, and not estimated."""
+OTHER_TEXT = Dialect(SURFACE, _error_event)
+"""The same below endpoints whose answers are made of tokens, such as `/responses/compact`."""
+RESPONSES_AGAIN = Dialect(
+    SURFACE, _responses_error_event, is_metered=False, whole_is_json=False, end=_RESPONSE_ENDS
+)
+"""A response that is read again."""

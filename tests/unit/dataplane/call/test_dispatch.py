@@ -9,6 +9,7 @@ from tollkeeper_server.dataplane.transport import ConnectError, CutError, Timeou
 from tollkeeper_server.domain.model import FallbackCause
 from tollkeeper_server.domain.token import Token
 from tollkeeper_server.domain.traffic import Retry, Strategy, TrafficPolicy
+from tollkeeper_server.domain.usage import Confidence
 from tollkeeper_server.snapshot.model import Header, Route, Target
 
 from tests.unit.dataplane.caller import Caller, Reply
@@ -251,3 +252,57 @@ async def test_a_session_stays_with_its_member() -> None:
     first = {session: await host(session) for session in (b"%d" % n for n in range(20))}
     assert {session: await host(session) for session in first} == first
     assert len(set(first.values())) == 3
+
+
+REFUSED = b'{"error":{"message":"Unknown parameter: \'stream_options\'."}}'
+EVENTS = b'data: {"choices":[{"delta":{"content":"Hi"},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'
+
+
+def _stream() -> Answer:
+    return Answer((EVENTS,), headers=[(b"content-type", b"text/event-stream")])
+
+
+def _asked(bench: Bench) -> list[bool]:
+    return ["stream_options" in json.loads(body) for body in bench.transport.bodies]
+
+
+@pytest.mark.parametrize("status", [400, 422])
+@pytest.mark.parametrize("size", [1, 300_000])
+async def test_an_upstream_that_refuses_to_say_usage_is_called_without(status: int, size: int) -> None:
+    bench = _bench(_route("m", "a"), a=[_status(status, REFUSED), _stream(), _stream()])
+
+    reply = await _ask(bench, stream=True, prompt="x" * size)
+
+    assert (reply.status, reply.body) == (200, EVENTS)
+    assert _asked(bench) == [True, False]
+    # It is remembered.
+    assert (await _ask(bench, stream=True)).body == EVENTS
+    assert _asked(bench) == [True, False, False]
+    assert [event.tokens.confidence for event in bench.journal.settled] == [Confidence.ESTIMATED] * 2
+
+
+async def test_what_the_caller_asked_for_itself_is_the_callers_to_be_told() -> None:
+    bench = _bench(_route("m", "a"), a=[_status(400, REFUSED)])
+
+    reply = await _ask(bench, stream=True, stream_options={"include_usage": True})
+
+    assert (reply.status, reply.body) == (400, REFUSED)
+    assert _asked(bench) == [True]
+
+
+async def test_an_error_about_something_else_is_passed_on() -> None:
+    bench = _bench(_route("m", "a"), a=[_status(400, b'{"error":"too long"}')])
+
+    reply = await _ask(bench, stream=True)
+
+    assert (reply.status, reply.body) == (400, b'{"error":"too long"}')
+    assert _asked(bench) == [True]
+
+
+async def test_it_is_called_without_once_only() -> None:
+    bench = _bench(_route("m", "a"), a=[_status(400, REFUSED), _status(400, REFUSED)])
+
+    reply = await _ask(bench, stream=True)
+
+    assert (reply.status, reply.body) == (400, REFUSED)
+    assert _asked(bench) == [True, False]

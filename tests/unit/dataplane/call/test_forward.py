@@ -213,6 +213,12 @@ def test_what_is_neither_json_nor_form_is_left_alone() -> None:
             openai.CHAT,
             False,
         ),
+        (
+            Peek("m", streamed=True, is_json=True),
+            member_on(target(omit_stream_options=True)),
+            openai.CHAT,
+            False,
+        ),
         (Peek("m", streamed=True, is_json=True), member_on(target(), ""), openai.RESPONSES, False),
         (Peek("m", streamed=True, is_json=True), member_on(ANTHROPIC, ""), openai.CHAT, False),
         (Peek("m", streamed=True, is_json=True), member_on(target(), ""), anthropic.MESSAGES, False),

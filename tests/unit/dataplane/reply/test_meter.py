@@ -94,14 +94,11 @@ def test_it_says_the_same_in_one_piece(name: str) -> None:
 @pytest.mark.parametrize(
     ("usage", "prompt", "completion"),
     [
-        ('{"prompt_tokens":-5,"completion_tokens":3}', 0, 3),
         ('{"prompt_tokens":12.0,"completion_tokens":3.0}', 12, 3),
         ('{"prompt_tokens":1' + "0" * 40 + ',"completion_tokens":3}', 1 << 53, 3),
         ('{"prompt_tokens":1e300,"completion_tokens":3}', 1 << 53, 3),
-        ('{"prompt_tokens":null,"completion_tokens":3}', 0, 3),
         ('{"prompt_tokens":2,"completion_tokens":3,"prompt_tokens_details":null}', 2, 3),
         ('{"prompt_tokens":2,"completion_tokens":3,"prompt_tokens_details":{"cached_tokens":null}}', 2, 3),
-        ("{}", 0, 0),
     ],
 )
 def test_strange_numbers_stay_in_bounds(usage: str, prompt: int, completion: int) -> None:
@@ -112,7 +109,16 @@ def test_strange_numbers_stay_in_bounds(usage: str, prompt: int, completion: int
     assert _stream(openai.CHAT, [b"data: " + body + b"\n\n", event("[DONE]")]).tokens(ASKED) == expected
 
 
-@pytest.mark.parametrize("seconds", ["-1", "-1e308", "1e308", "0.0004", "null"])
+@pytest.mark.parametrize("prompt", ["-5", "null", "NaN", '"12"', "1e400"])
+def test_what_is_not_said_of_two_counts_is_estimated_and_called_so(prompt: str) -> None:
+    body = f'{{"choices":[],"usage":{{"prompt_tokens":{prompt},"completion_tokens":3}}}}'.encode()
+    expected = TokenCounts(prompt=10, completion=3, confidence=Confidence.ESTIMATED)
+
+    assert _body(openai.CHAT, body) == expected
+    assert _stream(openai.CHAT, [b"data: " + body + b"\n\n", event("[DONE]")]).tokens(ASKED) == expected
+
+
+@pytest.mark.parametrize("seconds", ["-1", "-1e308", "1e308", "0.0004", "null", "NaN"])
 def test_strange_durations_stay_in_bounds(seconds: str) -> None:
     tokens = _body(openai.TRANSCRIPTION, f'{{"text":"","usage":{{"seconds":{seconds}}}}}'.encode())
 
@@ -121,7 +127,15 @@ def test_strange_durations_stay_in_bounds(seconds: str) -> None:
 
 @pytest.mark.parametrize(
     "usage",
-    ['"canary"', "[1]", "7", '{"prompt_tokens":"12"}', '{"prompt_tokens":{}}', '{"prompt_tokens":true}'],
+    [
+        '"canary"',
+        "[1]",
+        "7",
+        '{"prompt_tokens":"12"}',
+        '{"prompt_tokens":{}}',
+        '{"prompt_tokens":true}',
+        "{}",
+    ],
 )
 def test_usage_that_makes_no_sense_is_estimated(usage: str) -> None:
     body = f'{{"choices":[{{"message":{{"content":"12345678"}}}}],"usage":{usage}}}'.encode()
@@ -146,6 +160,34 @@ def test_members_of_other_kinds_do_not_hide_the_usage() -> None:
 def test_what_has_no_text_is_not_estimated(dialect: Dialect) -> None:
     assert _body(dialect, b"\xff\xfb\x90") == TokenCounts()
     assert abandoned(dialect, ASKED) == TokenCounts()
+
+
+@pytest.mark.parametrize(
+    "body", [b"{}", b"[]", b'{"text":"a lot"}', b"\xff\xfb", b'{"meta":{"billed_units":{"x":1}}}']
+)
+@pytest.mark.parametrize("dialect", [openai.OTHER, openai.OTHER_TEXT, anthropic.OTHER_TEXT])
+def test_of_endpoints_that_are_not_known_nothing_is_estimated(dialect: Dialect, body: bytes) -> None:
+    assert _body(dialect, body) == TokenCounts()
+    assert _stream(dialect, [b"data: " + body + b"\n\n"]).tokens(ASKED) == TokenCounts()
+
+
+@pytest.mark.parametrize("status", ["queued", "in_progress"])
+def test_a_response_that_is_made_in_the_background_has_used_nothing_yet(status: str) -> None:
+    document = {"id": "resp_1", "background": True, "status": status, "output": [], "usage": None}
+
+    assert _body(openai.RESPONSES, json.dumps(document).encode()) == TokenCounts()
+
+
+def test_what_can_not_say_usage_is_not_kept() -> None:
+    meter = BodyMeter(openai.OTHER, b"identity")
+    meter.feed(b"\xff\xfb")
+    meter.feed(b'{"usage":{"total_tokens":1}}')
+    assert meter.kept == 0
+
+
+def test_what_is_streamed_again_is_not_metered_again() -> None:
+    assert _stream(openai.RESPONSES_AGAIN, RESPONSES_EVENTS).tokens(ASKED) == TokenCounts()
+    assert not _stream(openai.RESPONSES_AGAIN, RESPONSES_EVENTS[:-1]).ended
 
 
 def test_embeddings_without_usage_are_estimated_by_their_input() -> None:
@@ -247,6 +289,29 @@ def test_a_finish_reason_ends_a_stream_but_does_not_close_it() -> None:
     meter = _stream(openai.CHAT, chat_events()[:6])
 
     assert (meter.ended, meter.closed) == (True, False)
+
+
+@pytest.mark.parametrize("reason", ["", "null"])
+def test_a_reason_that_says_nothing_ends_nothing(reason: str) -> None:
+    chunk = {"choices": [{"index": 0, "delta": {"content": "x"}, "finish_reason": reason}]}
+
+    assert not _stream(openai.CHAT, [event(chunk)] * 3).ended
+
+
+@pytest.mark.parametrize("together", [False, True])
+@pytest.mark.parametrize("plain", [False, True])
+def test_a_finish_reason_is_remembered_whatever_follows(plain: bool, together: bool) -> None:
+    delta = {"delta": {"content": "x"}} if plain else {"content_filter_offsets": {"check_offset": 1}}
+    note = event({"choices": [{"index": 0, **delta, "finish_reason": None, "filler": "x" * 300}]})
+    text = event({"choices": [{"index": 0, "delta": {"content": "x"}, "finish_reason": None}]})
+    end = event({"choices": [{"index": 0, "finish_reason": "content_filter"}]})
+
+    def ended(events: list[bytes]) -> bool:
+        return _stream(openai.CHAT, [b"".join(events)] if together else events).ended
+
+    assert ended([text, end, *[note] * 40])
+    assert ended([*[text] * 40, end, *[text] * 40])
+    assert not ended([text, *[note] * 40])
 
 
 @given(

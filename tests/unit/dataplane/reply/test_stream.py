@@ -29,7 +29,8 @@ PATHS = {
     openai.IMAGES: "/v1/images/generations",
     openai.TRANSCRIPTION: "/v1/audio/transcriptions",
     openai.SPEECH: "/v1/audio/speech",
-    openai.UNMETERED: "/v1/threads/runs",
+    openai.UNMETERED: "/v1/files",
+    openai.RESPONSES_AGAIN: "/v1/responses",
 }
 
 
@@ -145,17 +146,71 @@ async def test_an_event_is_sent_as_soon_as_it_is_whole(line: str) -> None:
     [
         {"choices": [], "prompt_filter_results": []},
         {"choices": [], "usage": None},
-        {"choices": [{"delta": {}, "finish_reason": "stop"}], "usage": {"prompt_tokens": 1}},
-        {"usage": {"prompt_tokens": 1}},
-        {"choices": [], "usage": {"prompt_tokens": "garbage"}},
+        {"choices": [{"delta": {"content": '"usage": {}'}}], "response": {"usage": {"prompt_tokens": 1}}},
+        {"choices": [{"delta": {}, "usage": {"prompt_tokens": 1}}]},
+        {"choices": [{"delta": {}}], "x_groq": {"usage": {"prompt_tokens": 1}}},
     ],
 )
-def test_only_what_says_nothing_but_usage_is_hidden(kept: object) -> None:
+def test_what_was_not_asked_for_is_not_hidden(kept: object) -> None:
     stream = [event(kept), event("[DONE]")]
 
     reply, _, _ = _stream(openai.CHAT, stream, hide=True)
 
     assert reply.body == b"".join(stream)
+
+
+@pytest.mark.parametrize(
+    "hidden",
+    [
+        {"choices": [], "usage": {"prompt_tokens": "garbage"}},
+        {"choices": None, "usage": {"prompt_tokens": 1}},
+        {"id": "c", "usage": {"prompt_tokens": 1}},
+    ],
+)
+def test_a_chunk_that_says_nothing_but_usage_is_hidden(hidden: object) -> None:
+    reply, _, _ = _stream(openai.CHAT, [event(hidden), event("[DONE]")], hide=True)
+
+    assert reply.body == event("[DONE]")
+
+
+@pytest.mark.parametrize(
+    ("chunk", "left"),
+    [
+        (
+            '{"choices":[{"delta":{}}], "usage": {"prompt_tokens":1} , "z":1}',
+            '{"choices":[{"delta":{}}] , "z":1}',
+        ),
+        ('{ "usage":{"a":{}}, "choices":[{"logprob":NaN}]}', '{ "choices":[{"logprob":NaN}]}'),
+        ('{"choices":[{}],"id":"\\u00e9é","usage":{"a":1}}', '{"choices":[{}],"id":"\\u00e9é"}'),
+        ('{"choices":[{}],\ndata: "usage":{"prompt_tokens":1}}', '{"choices":[{}]}'),
+    ],
+)
+@pytest.mark.parametrize("line", ["\n", "\r\n"])
+def test_usage_beside_something_else_is_taken_out_alone(line: str, chunk: str, left: str) -> None:
+    named = event(chunk.replace("\ndata", f"{line}data"), "x", line)
+    after = event('{"choices":[{"finish_reason":"stop"}]}', line=line) + event("[DONE]", line=line)
+
+    reply, _, _ = _stream(openai.CHAT, [named + after], hide=True)
+
+    assert reply.body == event(left, "x", line) + after
+
+
+def test_a_document_in_place_of_a_stream_passes_as_it_is() -> None:
+    body = b' {"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":2}}\n'
+
+    reply, used, caller = _stream(openai.CHAT, [body[:9], body[9:]])
+
+    assert (reply.body, caller.error_code) == (body, "")
+    assert used == TokenCounts(prompt=1, completion=2, confidence=Confidence.EXACT)
+
+
+def test_an_event_that_is_not_utf8_is_whole() -> None:
+    finished = chat_events()[:6]
+    last = b'data: {"choices":[{"delta":{"content":"\xff\xfe"}}]}'
+
+    reply, _, caller = _stream(openai.CHAT, [*finished, last])
+
+    assert (reply.body, caller.error_code) == (b"".join(finished) + last, "")
 
 
 def test_a_usage_chunk_at_the_very_end_is_hidden_without_its_blank_line() -> None:
@@ -194,13 +249,15 @@ def test_a_stream_that_breaks_off_ends_in_an_error_event(name: str, failure: Ste
         assert caller.error_code == "upstream_stream_cut"
 
 
-@pytest.mark.parametrize("name", ["chat", "completions", "responses", "messages"])
+@pytest.mark.parametrize(
+    "name", ["chat", "completions", "responses", "messages", "images", "transcription", "speech"]
+)
 def test_a_stream_that_ends_early_but_cleanly_is_no_whole_one(name: str) -> None:
     dialect, events, _ = STREAMS[name]
     reply, used, caller = _stream(dialect, [events[0]])
 
     assert "without saying that it was complete" in json.dumps(_error(reply.body))
-    assert used.confidence is Confidence.ESTIMATED
+    assert used.confidence is (Confidence.ESTIMATED if dialect.has_prompt else Confidence.NONE)
     assert caller.error_code == "upstream_stream_cut"
 
 

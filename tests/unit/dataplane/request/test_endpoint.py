@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from tollkeeper_server.dataplane.request.endpoint import MAX_PATH, Body, check_query, match
 from tollkeeper_server.domain.model import Capability
 from tollkeeper_server.errors import Reason, TollkeeperError
+from tollkeeper_server.providers.dialect import Dialect
 from tollkeeper_server.providers.dialects import anthropic, openai
 
 METERED = {
@@ -19,7 +20,7 @@ METERED = {
     "audio/transcriptions": ("audio_transcriptions", openai.TRANSCRIPTION, Capability.AUDIO_TRANSCRIPTIONS),
     "audio/translations": ("audio_translations", openai.TRANSCRIPTION, Capability.AUDIO_TRANSCRIPTIONS),
     "audio/speech": ("audio_speech", openai.SPEECH, Capability.AUDIO_SPEECH),
-    "moderations": ("moderations", openai.UNMETERED, Capability.MODERATIONS),
+    "moderations": ("moderations", openai.OTHER, Capability.MODERATIONS),
     "messages": ("messages", anthropic.MESSAGES, Capability.MESSAGES),
     "messages/count_tokens": ("messages_count_tokens", anthropic.UNMETERED, Capability.MESSAGES),
 }
@@ -102,9 +103,57 @@ def test_what_is_nothing_is_not_found(path: bytes) -> None:
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "DELETE", "PATCH"])
-@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/chat/completions/", "/responses"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/chat/completions",
+        "/v1/chat/completions/",
+        "/responses/r1",
+        "/v1/responses",
+        "/v1/other",
+        "/v1/rerank",
+    ],
+)
 def test_reading_what_was_stored_is_not_metered_again(method: str, path: str) -> None:
-    assert match(path.encode(), method).endpoint.dialect is openai.UNMETERED
+    assert not match(path.encode(), method).endpoint.dialect.is_metered
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "chat/completions/c1",
+        "responses/r1/cancel",
+        "threads/t1/runs/r1",
+        "threads/t1/runs/r1/cancel",
+        "batches",
+        "batches/b1/cancel",
+        "files",
+        "messages/count_tokens",
+    ],
+)
+def test_posting_to_what_was_made_before_is_not_metered(path: str) -> None:
+    assert not match(f"/v1/{path}".encode(), "POST").endpoint.dialect.is_metered
+
+
+@pytest.mark.parametrize(
+    ("path", "dialect"),
+    [
+        ("rerank", openai.OTHER),
+        ("v/of/an/upstream", openai.OTHER),
+        ("responses/compact", openai.OTHER_TEXT),
+        ("threads/t1/runs", openai.OTHER_TEXT),
+        ("threads/runs", openai.OTHER_TEXT),
+        ("threads/t1/runs/r1/submit_tool_outputs", openai.OTHER_TEXT),
+        ("audio/other", openai.OTHER),
+        ("messages/other", anthropic.OTHER_TEXT),
+    ],
+)
+def test_usage_is_read_at_every_endpoint_that_may_say_it(path: str, dialect: Dialect) -> None:
+    assert match(f"/v1/{path}".encode(), "POST").endpoint.dialect is dialect
+
+
+def test_a_response_that_is_streamed_again_has_its_end() -> None:
+    assert match(b"/v1/responses/r1", "GET").endpoint.dialect.closes(b'data: {"type":"response.completed"}')
 
 
 @pytest.mark.parametrize(

@@ -184,6 +184,7 @@ KINDS = st.sampled_from(
         proxy_url=st.just("http://u:p@proxy:8080"),
         is_active=st.booleans(),
         is_default=st.booleans(),
+        omit_stream_options=st.booleans(),
     ),
 )
 def test_an_upstream_is_made_again(kind: dict[str, str], fields: dict[str, object]) -> None:

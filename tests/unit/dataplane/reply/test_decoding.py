@@ -1,0 +1,89 @@
+"""Content codings are undone as an answer arrives, whatever its pieces."""
+
+import asyncio
+import gzip
+import sys
+import zlib
+from collections.abc import Callable
+
+import brotli
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tollkeeper_server.dataplane.reply.decoding import Decoded, decode_body, is_coding
+from tollkeeper_server.dataplane.transport import GarbageError
+
+from tests.unit.dataplane.upstream import Answer
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+
+def _raw_deflate(body: bytes) -> bytes:
+    deflate = zlib.compressobj(wbits=-15)
+    return deflate.compress(body) + deflate.flush()
+
+
+CODINGS: dict[str, tuple[bytes, Callable[[bytes], bytes]]] = {
+    "gzip": (b"gzip", gzip.compress),
+    "x-gzip": (b"x-gzip", gzip.compress),
+    "gzip in members": (b"gzip", lambda body: gzip.compress(body[:3]) + gzip.compress(body[3:])),
+    "deflate": (b"deflate", zlib.compress),
+    "deflate without a header": (b"deflate", _raw_deflate),
+    "br": (b"br", brotli.compress),
+    "zstd": (b"zstd", zstd.compress),
+    "zstd in frames": (b"zstd", lambda body: zstd.compress(body[:3]) + zstd.compress(body[3:])),
+}
+
+
+async def _read(coding: bytes, pieces: list[bytes]) -> bytes:
+    read = bytearray()
+
+    def take(part: bytes) -> bool:
+        read.extend(part)
+        return False
+
+    decoded = Decoded(Answer(pieces), coding)
+    while not await decoded.pour(take):
+        pass
+    return bytes(read)
+
+
+@pytest.mark.parametrize("name", CODINGS)
+@given(body=st.binary(max_size=200), size=st.integers(1, 40))
+def test_an_answer_in_any_pieces_is_decoded(name: str, body: bytes, size: int) -> None:
+    coding, code = CODINGS[name]
+    coded = code(body)
+    pieces = [coded[at : at + size] for at in range(0, len(coded), size)]
+
+    assert asyncio.run(_read(coding, pieces)) == body
+    assert decode_body(coded, coding, 1000) == body
+
+
+@pytest.mark.parametrize("name", CODINGS)
+async def test_what_has_no_end_or_no_sense_is_garbage(name: str) -> None:
+    coding, code = CODINGS[name]
+    with pytest.raises(GarbageError, match="no end"):
+        await _read(coding, [code(b"a" * 100)[:-3]])
+    with pytest.raises(GarbageError, match=r"claims to be|no end"):
+        await _read(coding, [b"\xff\xfe\xfd nothing of the kind" * 3])
+
+
+@pytest.mark.parametrize("name", CODINGS)
+def test_what_unpacks_without_end_is_bounded(name: str) -> None:
+    coding, code = CODINGS[name]
+
+    assert len(decode_body(code(bytes(8 << 20)), coding, 1 << 20)) < 2 << 20
+
+
+def test_the_headers_say_what_is_left() -> None:
+    answer = Answer([], headers=[(b"Content-Encoding", b"gzip"), (b"content-length", b"9"), (b"a", b"b")])
+
+    assert Decoded(answer, b"gzip").headers == [(b"a", b"b")]
+
+
+def test_other_codings_are_left_alone() -> None:
+    assert not is_coding(b"identity")
+    assert decode_body(b"abc", b"compress", 10) == b"abc"
