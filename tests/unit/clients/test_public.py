@@ -53,7 +53,7 @@ def test_all_is_sorted_and_holds_every_value_and_every_error() -> None:
         if inspect.isclass(value) and value.__module__ == module.__name__
     ]
 
-    assert tollkeeper.__all__ == sorted({"AsyncClient", "Client", *defined})
+    assert tollkeeper.__all__ == sorted({"AsyncClient", "Client", "MessageError", *defined})
 
 
 def test_all_holds_what_the_package_exposes() -> None:

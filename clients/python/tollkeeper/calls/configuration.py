@@ -18,7 +18,7 @@ def apply_configuration(
     changed; with `prune` what is not named goes, of the kinds of which some are named, but for projects and
     tokens.
     """
-    request = pb.ApplyConfigurationRequest(configuration=configuration, dry_run=dry_run, prune=prune)
+    request = fill(pb.ApplyConfigurationRequest(), configuration=configuration, dry_run=dry_run, prune=prune)
     return rpc(request, AppliedConfiguration)
 
 
@@ -49,7 +49,14 @@ def explain_request(
     `token` is a secret or an id. Empty `method` and `path` are those of a chat completion, an empty
     `listener` is the gateway's own data plane.
     """
-    request = pb.ExplainRequestRequest(
-        listener=listener, method=method, path=path, model=model, token=token, streamed=streamed
+    request = fill(
+        pb.ExplainRequestRequest(),
+        listener=listener,
+        method=method,
+        path=path,
+        model=model,
+        token=token,
+        streamed=streamed,
+        headers=headers,
     )
-    return rpc(fill(request, headers=(headers or {}).items()), Explanation)
+    return rpc(request, Explanation)

@@ -25,15 +25,18 @@ def list_usage_events(
     What is given leaves out everything else. Times are aware: `start_time` inclusive, `end_time`
     exclusive.
     """
-    request = pb.ListUsageEventsRequest(
+    request = fill(
+        pb.ListUsageEventsRequest(),
         page_size=page_size,
         project_id=project_id,
         token_id=token_id,
         model=model,
         upstream=upstream,
         request_id=request_id,
+        start_time=start_time,
+        end_time=end_time,
     )
-    return pages(fill(request, start_time=start_time, end_time=end_time), UsageEvent)
+    return pages(request, UsageEvent)
 
 
 def summarize_usage(
@@ -51,8 +54,14 @@ def summarize_usage(
     What is given leaves out everything else. Times are aware: `start_time` inclusive, `end_time`
     exclusive. At most 10,000 rows.
     """
-    request = pb.SummarizeUsageRequest(
-        project_id=project_id, token_id=token_id, model=model, upstream=upstream
+    request = fill(
+        pb.SummarizeUsageRequest(),
+        group_by=group_by,
+        project_id=project_id,
+        token_id=token_id,
+        model=model,
+        upstream=upstream,
+        start_time=start_time,
+        end_time=end_time,
     )
-    fill(request, group_by=group_by, start_time=start_time, end_time=end_time)
     return rpc_of_list(request, UsageRow)

@@ -28,12 +28,12 @@ from tollkeeper.messages.lengths import NANOS
 _TIMESTAMP: Final = "google.protobuf.Timestamp"
 _DURATION: Final = "google.protobuf.Duration"
 _UNITS = {"": NANOS["s"], "_seconds": NANOS["s"], "_ms": NANOS["ms"]}
-_SCALARS: dict[int, tuple[type, ...]] = {
-    FieldDescriptor.CPPTYPE_STRING: (str,),
-    FieldDescriptor.CPPTYPE_BOOL: (bool,),
-    FieldDescriptor.CPPTYPE_INT32: (int,),
-    FieldDescriptor.CPPTYPE_INT64: (int,),
-    FieldDescriptor.CPPTYPE_DOUBLE: (float,),
+SCALARS: dict[int, type] = {
+    FieldDescriptor.CPPTYPE_STRING: str,
+    FieldDescriptor.CPPTYPE_BOOL: bool,
+    FieldDescriptor.CPPTYPE_INT32: int,
+    FieldDescriptor.CPPTYPE_INT64: int,
+    FieldDescriptor.CPPTYPE_DOUBLE: float,
 }
 
 
@@ -131,13 +131,17 @@ def _can_hold(kind: Any, field: FieldDescriptor) -> bool:
     if _is(field, _DURATION):
         return kind in {timedelta, int, float}
     if field.message_type is not None:
-        is_value = hasattr(kind, "__dataclass_fields__") or hasattr(kind, "__struct_fields__")
-        return is_value or kind is dict or get_origin(kind) is tuple
+        return is_value_class(kind) or kind is dict or get_origin(kind) is tuple
     if not isinstance(kind, type):
         return False
     if field.enum_type is not None:
         return issubclass(kind, StrEnum)
-    return issubclass(kind, _SCALARS[field.cpp_type])
+    return issubclass(kind, SCALARS[field.cpp_type])
+
+
+def is_value_class(kind: Any) -> bool:
+    """Return whether a class is a dataclass or a Struct, whose values hold messages."""
+    return hasattr(kind, "__dataclass_fields__") or hasattr(kind, "__struct_fields__")
 
 
 def _is(field: FieldDescriptor, message: str) -> bool:
