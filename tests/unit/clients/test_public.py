@@ -19,7 +19,8 @@ from tollkeeper.calls import (
     usage,
 )
 from tollkeeper.calls.rpc import Pages, Rpc
-from tollkeeper.connection import NOT_REPEATABLE, SERVICES
+from tollkeeper.connection import NOT_REPEATABLE
+from tollkeeper.services import SERVICES
 
 PAIRS = [
     (client.ProjectMethods, client.AsyncProjectMethods),

@@ -7,9 +7,9 @@ from typing import Any, Generic, TypeVar
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
-from tollkeeper.connection import SERVICES
 from tollkeeper.messages import fill, read
 from tollkeeper.messages.fields import changeable, descriptor_of
+from tollkeeper.services import SERVICES
 from tollkeeper.traffic import Removal
 from tollkeeper.values import Expiry
 
