@@ -28,9 +28,8 @@ class Refusals:
     def add_error(self, path: str, error: TollkeeperError) -> None:
         """Note an error about a value that stands at `path`, empty for the request itself."""
         start = f"{path}." if path else ""
-        for it in error.violations or (FieldViolation(error.field or "", error.message),):
-            where = f"{start}{it.field}" if it.field else path
-            self.add(where, it.description.removeprefix(f"{it.field}: "), error.reason)
+        for it in error.wrong_fields or (FieldViolation("", error.message),):
+            self.add(f"{start}{it.field}" if it.field else path, it.description, error.reason)
 
     @contextmanager
     def collect(self, path: str = "") -> Iterator[None]:
