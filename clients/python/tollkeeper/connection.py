@@ -1,4 +1,4 @@
-"""Where the gateway is and how to reach it: what both clients are given."""
+"""The address of the gateway and the way to reach it, for both clients."""
 
 import json
 import os

@@ -86,7 +86,7 @@ class Flights(Generic[T]):
         return flight.change if flight is not None else None
 
     async def close(self) -> None:
-        """End the look-ups under way; each caller that waits is told that the store is not reachable."""
+        """End the look-ups under way; callers that wait get `StoreUnavailableError`."""
         tasks = [flight.task for flight in self._flights.values()]
         for task in tasks:
             task.cancel()

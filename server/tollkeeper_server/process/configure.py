@@ -84,7 +84,7 @@ class ConfigurationFile:
         _log.info("the configuration is as %s describes it: %d changes", self._path, len(answer.changes))
 
     def _require_secrets(self, wanted: pb.Configuration, answer: pb.ApplyConfigurationResponse) -> None:
-        """Refuse new tokens without a secret: nobody would be shown the secrets made for them."""
+        """Refuse new tokens without a secret: this process could not show the secrets made for them."""
         new = {
             it.name for it in answer.changes if it.kind == "token" and it.action == pb.CHANGE_ACTION_CREATE
         }

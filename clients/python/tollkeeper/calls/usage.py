@@ -22,8 +22,8 @@ def list_usage_events(
 ) -> Pages[UsageEvent]:
     """Iterate over usage events, newest first, fetching pages of `page_size` (the gateway's choice if 0).
 
-    What is given leaves out everything else. Times are aware: `start_time` inclusive, `end_time`
-    exclusive.
+    Each filter that is given leaves out all other requests. Times are aware: `start_time`
+    inclusive, `end_time` exclusive.
     """
     request = fill(
         pb.ListUsageEventsRequest(),
@@ -51,8 +51,8 @@ def summarize_usage(
 ) -> Rpc[tuple[UsageRow, ...]]:
     """Sum usage events by up to four groups, in their order; one row for everything without any.
 
-    What is given leaves out everything else. Times are aware: `start_time` inclusive, `end_time`
-    exclusive. At most 10,000 rows.
+    Each filter that is given leaves out all other requests. Times are aware: `start_time`
+    inclusive, `end_time` exclusive. At most 10,000 rows.
     """
     request = fill(
         pb.SummarizeUsageRequest(),

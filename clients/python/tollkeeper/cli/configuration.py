@@ -26,9 +26,9 @@ from tollkeeper.errors import FieldViolation, TollkeeperError
 )
 @manages
 def apply(client: Client, output: Output, file: Path, dry_run: bool, prune: bool) -> None:
-    """Make what is configured as a file describes it, all of it or nothing.
+    """Make the configuration as a file describes it, all of it or nothing.
 
-    What differs is printed: + is added, ~ changed, - removed. A second time there is nothing to change.
+    Differences are printed: + is added, ~ changed, - removed. A second time there is nothing to change.
     ${NAME} in a secret stands for a variable of this command's environment.
 
     \b

@@ -1,4 +1,4 @@
-"""What commands print: tables and details for people, JSON for programs."""
+"""The output of commands: tables and details for people, JSON for programs."""
 
 import dataclasses
 import json
@@ -20,7 +20,7 @@ Json = str | int | float | bool | None | Mapping[str, "Json"] | Sequence["Json"]
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Output:
-    """Prints the results of one command, on stdout; what is only for people to know goes to stderr."""
+    """Prints the results of one command, on stdout; notes for people alone go to stderr."""
 
     as_json: bool
 

@@ -1,4 +1,4 @@
-"""What an import makes, and how its secrets are kept out of the file that it writes, or put into it."""
+"""The result of an import, and its secrets, which are kept out of the file or put into it."""
 
 from collections import ChainMap
 from collections.abc import Mapping

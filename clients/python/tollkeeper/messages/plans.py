@@ -1,6 +1,6 @@
 """Which attribute of a class holds which field of a message, and how: by names and types, found out once.
 
-A field is the attribute of its name. What differs is declared here: a length of time may be a number of
+A field is the attribute of its name. Differences are declared here: a length of time may be a number of
 the unit that ends the attribute's name, `cooldown_seconds` of `cooldown`.
 
 | field | attribute |
@@ -38,7 +38,7 @@ SCALARS: dict[int, type] = {
 
 
 class Unset(Enum):
-    """Stands for a value that is not there, where None would be one."""
+    """The mark of a value that is not there, where None would be one."""
 
     UNSET = "unset"
 
@@ -52,7 +52,7 @@ class Part:
 
     `kind` is the class of the value, or of a list's items. `unit` is what a number of a Duration counts, in
     nanoseconds; one that is 0 by default is unset at 0 (`zero_is_unset`). `default` is that of the attribute,
-    None of an optional one, else `UNSET`. What `is_plain` is taken as it is: most fields are.
+    None of an optional one, else `UNSET`. Values of a field that `is_plain` are taken as they are.
     """
 
     field: FieldDescriptor

@@ -1,4 +1,4 @@
-"""Messages out of trees of names and values, whatever the format that they were written in."""
+"""Messages out of trees of names and values, in any format."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
@@ -35,11 +35,11 @@ class TreeReader(ABC, Generic[N]):
 
     @abstractmethod
     def names(self, node: N) -> Iterable[tuple[str, N]] | None:
-        """Return the names of a mapping with what they are, None of another node."""
+        """Return the names of a mapping with their nodes, None for another node."""
 
     @abstractmethod
     def items(self, node: N) -> Iterable[N] | None:
-        """Return the items of a list, None of another node."""
+        """Return the items of a list, None for another node."""
 
     @abstractmethod
     def scalar(self, node: N, field: FieldDescriptor) -> Scalar:

@@ -1,6 +1,6 @@
 """Values as messages and back; `plans.py` says what becomes of what.
 
-Everything that is wrong is told at once, by path, and no message shows a value.
+All problems are reported at once, by path, and no message shows a value.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -30,7 +30,7 @@ _UNIT_NAMES = {NANOS["s"]: "seconds", NANOS["ms"]: "milliseconds"}
 def read(kind: type[T], message: Message) -> T:
     """Return the value of a class that a message describes.
 
-    What is not set is the attribute's default. Raises `MessageError` for what no value can hold, and
+    An unset field is the attribute's default. Raises `MessageError` for what no value can hold, and
     `TypeError` if the class has no attribute for a field.
     """
     problems = Problems()

@@ -1,4 +1,4 @@
-"""What every management call passes, whichever door it came through, in this order:
+"""The steps that every management call takes, from any door, in this order:
 
 1. request id    the caller's own if it is well-formed, else a new one (`request_id`, when the call is made)
 2. error mapping everything that is not a `TollkeeperError` becomes INTERNAL with an error id

@@ -1,4 +1,4 @@
-"""What differs between two descriptions of an entity."""
+"""Differences between two descriptions of an entity."""
 
 import json
 from collections.abc import Iterator, Sequence
