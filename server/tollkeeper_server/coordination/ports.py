@@ -31,7 +31,7 @@ class SharedTokens(Protocol):
         """
 
     async def put(self, found: Mapping[str, Token | Unknown]) -> None:
-        """Cache what the store said of some digests, for a bounded time, unless a newer entry is cached.
+        """Cache the store's answer for some digests, for a bounded time, unless a newer entry is cached.
 
         A cache that does not answer is no error: the entries are just not there.
         """

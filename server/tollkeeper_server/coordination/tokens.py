@@ -169,7 +169,7 @@ class TokenCache:
         return self._newest(digest, found)
 
     def _newest(self, digest: str, found: Token) -> Token | Unknown:
-        """Return what is known of a digest, given that `found` was its token some time ago."""
+        """Return the newest knowledge of a digest, whose token some time ago was `found`."""
         known = self._known.get(self._digests.get(found.id, ""))
         if known is None or known.token.revision <= found.revision:
             return found

@@ -45,7 +45,7 @@ def build_listener(
 def _fields(
     request: pb.CreateListenerRequest | pb.UpdateListenerRequest, changing: frozenset[str]
 ) -> dict[str, Any]:
-    """Return what a request says of the fields that are changing."""
+    """Return the changing fields as a request gives them."""
     fields, refusals = fields_of(Listener, request, only=changing), Refusals()
     with refusals.collect():
         if "address" in fields:

@@ -1,9 +1,9 @@
 """References between entities: unknown and clashing names, fallbacks in a circle, and the users of each.
 
-Pure. A service asks about the entity that it is about to write, with what it read of the others; a whole
-configuration is asked at once. Concurrent edits may let through what is refused here: nothing in a store
-ties entities together. The snapshot then decides (snapshot/compile.py): what is unknown is left out, and
-of those who claim a name the eldest has it.
+Pure. A service asks about the entity that it is about to write, with the others that it read; a whole
+configuration is asked at once. Concurrent edits may let through a fault that is refused here: nothing in
+a store ties entities together. The snapshot then decides (snapshot/compile.py): unknown names are left
+out, and the eldest of those that claim a name has it.
 """
 
 from collections import defaultdict

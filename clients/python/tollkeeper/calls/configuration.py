@@ -12,7 +12,7 @@ from tollkeeper.values import AppliedConfiguration
 def apply_configuration(
     configuration: pb.Configuration, /, *, dry_run: bool = False, prune: bool = False
 ) -> Rpc[AppliedConfiguration]:
-    """Make what is configured as it is described, all of it or nothing, and return the difference.
+    """Make the configuration as it is described, all of it or nothing, and return the difference.
 
     `tollkeeper.configuration.read_document` makes a configuration of a file. With `dry_run` nothing is
     changed; with `prune` what is not named goes, of the kinds of which some are named, but for projects and
@@ -23,7 +23,7 @@ def apply_configuration(
 
 
 def export_configuration() -> Rpc[pb.Configuration]:
-    """Describe what is configured, but for secrets.
+    """Describe the configuration, but for secrets.
 
     `tollkeeper.configuration.write_document` makes it a file.
     """

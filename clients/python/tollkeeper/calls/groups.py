@@ -26,9 +26,10 @@ def list_groups(*, page_size: int = 0) -> Pages[Group]:
 
 
 def update_group(name: str, /, *, etag: str = "", **changes: Unpack[GroupChanges]) -> Rpc[Group]:
-    """Change what is given and leave alone what is None; members and policy are replaced as a whole.
+    """Change the fields that are given; None leaves a field alone.
 
-    With `etag`, raises `Aborted` if the group was changed since it was read.
+    Members and policy are replaced as a whole. With `etag`, raises `Aborted` if the group was changed
+    since it was read.
     """
     return rpc(change(fill(pb.UpdateGroupRequest(), name=name, etag=etag), changes), Group)
 

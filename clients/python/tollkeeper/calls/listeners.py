@@ -30,7 +30,7 @@ def list_listeners(*, page_size: int = 0) -> Pages[Listener]:
 
 
 def update_listener(name: str, /, *, etag: str = "", **changes: Unpack[ListenerChanges]) -> Rpc[Listener]:
-    """Change what is given and leave alone what is None; `Removal.REMOVE` takes an IP limit away.
+    """Change the fields that are given; None leaves a field alone; `Removal.REMOVE` takes an IP limit away.
 
     Rules are replaced as a whole. With `etag`, raises `Aborted` if the listener was changed since it was
     read.

@@ -31,11 +31,11 @@ def list_models(*, page_size: int = 0) -> Pages[Model]:
 
 
 def update_model(name: str, /, *, etag: str = "", **changes: Unpack[ModelChanges]) -> Rpc[Model]:
-    """Change what is given and leave alone what is None; each list, and the policy, as a whole.
+    """Change the fields that are given; None leaves a field alone.
 
-    A group takes the place of deployments and their policy, deployments that of a group.
-    `Removal.REMOVE` takes a price away. With `etag`, raises `Aborted` if the model was changed since it was
-    read.
+    Each list, and the policy, is replaced as a whole. A group takes the place of deployments
+    and their policy, deployments that of a group. `Removal.REMOVE` takes a price away. With `etag`, raises
+    `Aborted` if the model was changed since it was read.
     """
     return rpc(change(fill(pb.UpdateModelRequest(), name=name, etag=etag), changes), Model)
 

@@ -28,7 +28,7 @@ def list_projects(*, active_only: bool = False, page_size: int = 0) -> Pages[Pro
 
 
 def update_project(project_id: str, /, *, etag: str = "", **changes: Unpack[ProjectChanges]) -> Rpc[Project]:
-    """Change what is given and leave alone what is None. An empty `openai_api_key` removes the key.
+    """Change the fields that are given; None leaves a field alone. An empty `openai_api_key` removes the key.
 
     An inactive project neither mints tokens nor passes requests; `revoke_tokens` also deactivates all
     of its tokens, which reactivating it does not undo. With `etag`, raises `Aborted` if the project

@@ -38,7 +38,7 @@ def list_tokens(*, project_id: str = "", active_only: bool = False, page_size: i
 
 
 def update_token(token_id: str, /, *, etag: str = "", **changes: Unpack[TokenChanges]) -> Rpc[Token]:
-    """Change what is given and leave alone what is None.
+    """Change the fields that are given; None leaves a field alone.
 
     `expires_at=Expiry.NEVER` takes the expiry away; `duration_minutes` counts from now; an empty
     `allowed_models` allows all. With `etag`, raises `Aborted` if the token was changed since it was read.

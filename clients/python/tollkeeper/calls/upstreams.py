@@ -32,7 +32,7 @@ def list_upstreams(*, page_size: int = 0) -> Pages[Upstream]:
 
 
 def update_upstream(name: str, /, *, etag: str = "", **changes: Unpack[UpstreamChanges]) -> Rpc[Upstream]:
-    """Change what is given and leave alone what is None. An empty `api_key` removes the credential.
+    """Change the fields that are given; None leaves a field alone. An empty `api_key` removes the credential.
 
     `timeouts`, `header_operations` and `breaker` are replaced as a whole; `Removal.REMOVE` takes a probe
     away. With `etag`, raises `Aborted` if the upstream was changed since it was read.

@@ -51,7 +51,7 @@ def apply(client: Client, output: Output, file: Path, dry_run: bool, prune: bool
 )
 @manages
 def export(client: Client, output: Output, target: Path | None) -> None:
-    """Print what is configured as a file, but for secrets.
+    """Print the configuration as a file, but for secrets.
 
     Applied again where it came from, it changes nothing: secrets that are not in it stay as they are.
     """

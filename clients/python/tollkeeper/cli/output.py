@@ -69,7 +69,7 @@ def to_json(value: object) -> Json:
     """Return a result as JSON.
 
     Names are snake_case, enums short words, times RFC 3339 UTC, lengths of time seconds such as
-    `"0.5s"`, unset ones null. Raises `TypeError` for what is not a result.
+    `"0.5s"`, unset ones null. Raises `TypeError` for a value that is not a result.
     """
     if value is None or isinstance(value, bool | int | float):
         return value

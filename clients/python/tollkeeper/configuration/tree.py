@@ -1,4 +1,4 @@
-"""YAML as a tree of what stands in the file, bounded, and without YAML's guesses of what a word may mean."""
+"""YAML as a tree of the words in the file, bounded, and without YAML's guesses at their types."""
 
 import re
 from collections.abc import Iterator

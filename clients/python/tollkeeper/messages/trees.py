@@ -111,9 +111,9 @@ class TreeReader(ABC, Generic[N]):
 
 
 def unknown(name: str, known: Iterable[str], start: str = "") -> str:
-    """Return what is wrong with a name that means nothing, with the path of the one that may have been meant.
+    """Return the problem of an unknown name, with the path of the one that may have been meant.
 
-    `start` is what the path begins with, such as `timeouts.`.
+    `start` is the beginning of the path, such as `timeouts.`.
     """
     names = list(known)
     meant = get_close_matches(name[:64], names, n=1)

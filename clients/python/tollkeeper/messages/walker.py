@@ -239,7 +239,7 @@ def _wrong_type(expected: str, value: object) -> str:
 
 
 def _number(field: FieldDescriptor, value: Any, where: str, problems: Problems) -> Any:
-    """Return the number of an enum's word; what is no word, or of no enum, is returned as it is."""
+    """Return the number of an enum's word; other values are returned as they are."""
     if field.enum_type is None or not isinstance(value, str):
         return value
     number = words_of(field.enum_type).get(value)

@@ -9,7 +9,7 @@
 7. authorise     does the caller have the role that the method asks for
 8. handler       the service's method
 
-`interceptors.py` holds 2 to 7. A call is decoded only after 5: who is a stranger learns nothing
+`interceptors.py` holds 2 to 7. A call is decoded only after 5: a stranger learns nothing
 about what would have been well-formed.
 """
 
@@ -50,7 +50,7 @@ class Call:
 
 @dataclass(slots=True)
 class Invocation:
-    """A call on its way through the chain, and what the interceptors found out about it."""
+    """A call on its way through the chain, and the findings of the interceptors."""
 
     call: Call
     decode: Callable[[], Message]

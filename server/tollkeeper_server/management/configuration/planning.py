@@ -196,7 +196,7 @@ class Planner:
         return projects
 
     def _describe_project(self, described: pb.ConfiguredProject, before: Project | None) -> Project:
-        """Return what becomes of a project; what the description leaves out stays."""
+        """Return the project as it will be; fields that the description leaves out stay."""
         after = before or self._project_editor.new(described.name, self._now)
         if described.HasField("is_active"):
             after = with_activity(after, described.is_active, self._now)
