@@ -175,6 +175,13 @@ class TollkeeperError(Exception):
         """How each door reports this error."""
         return TABLE[self.reason]
 
+    @property
+    def wrong_fields(self) -> tuple[FieldViolation, ...]:
+        """The fields that are wrong, each with the reason alone; a message begins with the field."""
+        if self.violations or self.field is None:
+            return self.violations
+        return (FieldViolation(self.field, self.message.removeprefix(f"{self.field}: ")),)
+
 
 class StoreUnavailableError(TollkeeperError):
     """The store, or a service in front of it such as Redis, did not answer a look-up."""

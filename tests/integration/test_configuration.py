@@ -203,7 +203,7 @@ def test_pruning_removes_and_a_secret_that_is_made_is_shown_once(shell: Shell) -
     [
         (
             "upstreams: [{nam: a}]",
-            "tollkeeper.yaml: upstreams[0].nam (line 1): is not known here; did you mean name?",
+            "tollkeeper.yaml: upstreams[0].nam (line 1): is not known here; did you mean upstreams[0].name?",
         ),
         (
             "groups: [{name: g, members: [{upstream: no}]}]",

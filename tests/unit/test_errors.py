@@ -3,12 +3,14 @@
 import pytest
 from tollkeeper_server.errors import (
     TABLE,
+    FieldViolation,
     GrpcCode,
     OpenAIType,
     Reason,
     ShouldRetry,
     StoreUnavailableError,
     TollkeeperError,
+    invalid_argument,
 )
 
 
@@ -78,3 +80,16 @@ def test_an_error_is_its_message() -> None:
 
     assert str(error) == error.message == "name is empty; give one"
     assert (error.field, error.retry_after, error.violations) == ("name", None, ())
+
+
+def test_the_message_has_the_field_in_front_and_the_wrong_field_the_reason_alone() -> None:
+    error = invalid_argument("rules[0].path", "must begin with a slash: /v1/*")
+
+    assert error.message == "rules[0].path: must begin with a slash: /v1/*"
+    assert error.wrong_fields == (FieldViolation("rules[0].path", "must begin with a slash: /v1/*"),)
+    assert TollkeeperError(Reason.INVALID_ARGUMENT, "the body is empty").wrong_fields == ()
+    several = (FieldViolation("a", "is empty"), FieldViolation("b", "is too long"))
+    told = TollkeeperError(
+        Reason.INVALID_ARGUMENT, "a: is empty; b: is too long", field="a", violations=several
+    )
+    assert told.wrong_fields == several

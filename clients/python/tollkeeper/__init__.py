@@ -26,6 +26,7 @@ from tollkeeper.errors import (
     Unauthenticated,
     Unavailable,
 )
+from tollkeeper.messages import MessageError
 from tollkeeper.traffic import (
     Breaker,
     Deployment,
@@ -97,6 +98,7 @@ __all__ = [
     "ListenerChanges",
     "ListenerSettings",
     "Member",
+    "MessageError",
     "MintedToken",
     "Model",
     "ModelChanges",

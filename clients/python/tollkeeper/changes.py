@@ -1,7 +1,7 @@
-"""What the methods that create or change an entity take as keywords, each name once.
+"""The keywords of the methods that create or change an entity, each name once.
 
-What is left out or None is not given: to create, the gateway's default; to change, what is there stays.
-`Removal.REMOVE` and `Expiry.NEVER` take away what an update could otherwise only replace.
+A keyword that is left out or None is not given: a new entity gets the gateway's default, a present one keeps
+its value. `Removal.REMOVE` and `Expiry.NEVER` take away what an update could otherwise only replace.
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ from tollkeeper.values import AuthScheme, Capability, Expiry, Provider, Timeouts
 
 
 class ProjectChanges(TypedDict, total=False):
-    """What can be changed of a project. `revoke_tokens` also deactivates all of its tokens."""
+    """The fields of a project that can be changed. `revoke_tokens` also deactivates all of its tokens."""
 
     name: str | None
     openai_api_key: str | None
@@ -34,7 +34,7 @@ class ProjectChanges(TypedDict, total=False):
 
 
 class TokenSettings(TypedDict, total=False):
-    """What a token may have. `duration_minutes` counts from now; of it and `expires_at` give one."""
+    """The fields of a token. `duration_minutes` counts from now; of it and `expires_at` give one."""
 
     name: str | None
     max_requests: int | None
@@ -44,13 +44,13 @@ class TokenSettings(TypedDict, total=False):
 
 
 class TokenChanges(TokenSettings, total=False):
-    """What can be changed of a token."""
+    """The fields of a token that can be changed."""
 
     is_active: bool | None
 
 
 class UpstreamSettings(TypedDict, total=False):
-    """What an upstream may have besides its provider."""
+    """The fields of an upstream besides its name and provider."""
 
     base_url: str | None
     full_url: str | None
@@ -73,20 +73,20 @@ class UpstreamSettings(TypedDict, total=False):
 
 
 class UpstreamChanges(UpstreamSettings, total=False):
-    """What can be changed of an upstream."""
+    """The fields of an upstream that can be changed."""
 
     provider: Provider | None
 
 
 class GroupChanges(TypedDict, total=False):
-    """What can be changed of a group."""
+    """The fields of a group that can be changed."""
 
     members: Sequence[Member] | None
     policy: TrafficPolicy | None
 
 
 class ModelChanges(TypedDict, total=False):
-    """What a model may have besides its name, and what can be changed of it."""
+    """The fields of a model besides its name, all of which can be changed."""
 
     aliases: Sequence[str] | None
     capabilities: Sequence[Capability] | None
@@ -100,7 +100,7 @@ class ModelChanges(TypedDict, total=False):
 
 
 class ListenerSettings(TypedDict, total=False):
-    """What a listener may have besides its address."""
+    """The fields of a listener besides its name and address."""
 
     default_group: str | None
     rules: Sequence[Rule] | None
@@ -110,6 +110,6 @@ class ListenerSettings(TypedDict, total=False):
 
 
 class ListenerChanges(ListenerSettings, total=False):
-    """What can be changed of a listener."""
+    """The fields of a listener that can be changed."""
 
     address: str | None

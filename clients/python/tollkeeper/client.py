@@ -27,7 +27,7 @@ from tollkeeper.methods import (
 
 
 class ProjectMethods(Methods):
-    """Projects: who the tokens belong to. They are deactivated, never destroyed."""
+    """Projects, which tokens belong to. They are deactivated, never destroyed."""
 
     create = blocking(projects.create_project)
     get = blocking(projects.get_project)
@@ -37,7 +37,7 @@ class ProjectMethods(Methods):
 
 
 class TokenMethods(Methods):
-    """Tokens: what applications present. A secret is shown once, at creation or rotation."""
+    """Tokens, which applications present. A secret is shown once, at creation or rotation."""
 
     create = blocking(tokens.create_token)
     get = blocking(tokens.get_token)
@@ -103,7 +103,7 @@ class ConfigurationMethods(Methods):
 
 
 class AsyncProjectMethods(AsyncMethods):
-    """Projects: who the tokens belong to. They are deactivated, never destroyed."""
+    """Projects, which tokens belong to. They are deactivated, never destroyed."""
 
     create = awaiting(projects.create_project)
     get = awaiting(projects.get_project)
@@ -113,7 +113,7 @@ class AsyncProjectMethods(AsyncMethods):
 
 
 class AsyncTokenMethods(AsyncMethods):
-    """Tokens: what applications present. A secret is shown once, at creation or rotation."""
+    """Tokens, which applications present. A secret is shown once, at creation or rotation."""
 
     create = awaiting(tokens.create_token)
     get = awaiting(tokens.get_token)

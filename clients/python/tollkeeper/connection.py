@@ -1,4 +1,4 @@
-"""Where the gateway is and how to reach it: what both clients are given."""
+"""The address of the gateway and the way to reach it, for both clients."""
 
 import json
 import os
@@ -10,16 +10,7 @@ from pathlib import Path
 
 import grpc
 
-from tollkeeper.v1 import (
-    configuration_service_pb2,
-    group_service_pb2,
-    listener_service_pb2,
-    model_service_pb2,
-    project_service_pb2,
-    token_service_pb2,
-    upstream_service_pb2,
-    usage_service_pb2,
-)
+from tollkeeper.services import SERVICES
 
 DEFAULT_ADDRESS = "127.0.0.1:50051"
 DEFAULT_TIMEOUT = 10.0
@@ -27,17 +18,6 @@ ADDRESS_VARIABLE = "TOLLKEEPER_GRPC_ADDRESS"
 TOKEN_VARIABLES = ("TOLLKEEPER_MANAGEMENT_TOKEN", "MANAGEMENT_TOKEN")
 TLS_VARIABLE = "TOLLKEEPER_GRPC_TLS"
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
-
-SERVICES = (
-    project_service_pb2.DESCRIPTOR.services_by_name["ProjectService"],
-    token_service_pb2.DESCRIPTOR.services_by_name["TokenService"],
-    upstream_service_pb2.DESCRIPTOR.services_by_name["UpstreamService"],
-    group_service_pb2.DESCRIPTOR.services_by_name["GroupService"],
-    model_service_pb2.DESCRIPTOR.services_by_name["ModelService"],
-    listener_service_pb2.DESCRIPTOR.services_by_name["ListenerService"],
-    usage_service_pb2.DESCRIPTOR.services_by_name["UsageService"],
-    configuration_service_pb2.DESCRIPTOR.services_by_name["ConfigurationService"],
-)
 
 # Repeating one of these after a lost answer would make a second thing, deny the first success, or lose a
 # secret.

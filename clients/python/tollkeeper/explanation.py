@@ -1,4 +1,4 @@
-"""What the gateway would make of a request, told without making it."""
+"""Explanations of requests: the way a request would take through the gateway, which is not taken."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -8,7 +8,7 @@ from tollkeeper.traffic import Price
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What a step says of the request. `code` is that of the error that the caller would see."""
+    """The verdict of one step on the request. `code` is that of the error that the caller would see."""
 
     step: str
     passed: bool

@@ -2,7 +2,7 @@
 
 A builder such as `create_project(*, name) -> Rpc[Project]` becomes, with its parameters, types and
 docstring, `create(*, name) -> Project` of the blocking client and `async create(*, name) -> Project` of
-the asynchronous one. So neither can have what the other lacks.
+the asynchronous one. So both have the same methods.
 """
 
 import inspect

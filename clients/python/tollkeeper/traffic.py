@@ -21,7 +21,7 @@ class Strategy(StrEnum):
 
 
 class HeaderAction(StrEnum):
-    """What is done to a header: set it if it is absent, set it whatever it was, or remove it."""
+    """A change to a header: set it if it is absent, set it in any case, or remove it."""
 
     UNKNOWN = "unknown"
     INSERT = "insert"
@@ -30,7 +30,7 @@ class HeaderAction(StrEnum):
 
 
 class FallbackCause(StrEnum):
-    """What an upstream's answer must say for a model's fallbacks to be tried."""
+    """A refusal in an upstream's answer upon which a model's fallbacks are tried."""
 
     UNKNOWN = "unknown"
     CONTEXT_LENGTH = "context_length"
@@ -38,7 +38,7 @@ class FallbackCause(StrEnum):
 
 
 class Removal(Enum):
-    """Takes away what an update could otherwise only replace."""
+    """The value that removes a field which an update could otherwise only replace."""
 
     REMOVE = "remove"
 
@@ -194,7 +194,7 @@ class Breaker:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Probe:
-    """Asks an upstream how it is: reads `path` below its base URL every `interval`."""
+    """A check of an upstream's health: a read of `path` below its base URL every `interval`."""
 
     path: str
     interval: timedelta | None = None
@@ -218,7 +218,7 @@ class Deployment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Price:
-    """What a model's tokens cost, in nano-dollars each. `cached` None is as `prompt`."""
+    """The price of a model's tokens, in nano-dollars each. `cached` None is as `prompt`."""
 
     prompt: int = 0
     completion: int = 0

@@ -1,4 +1,4 @@
-"""What the client returns: plain frozen values. Times are aware UTC; an unset one is None.
+"""The plain frozen values that the client returns. Times are aware UTC; an unset one is None.
 
 Fields have the names that REST and protobuf give them. Enums read as short lower-case words.
 """
@@ -64,7 +64,7 @@ class Confidence(StrEnum):
 
 
 class UsageGroup(StrEnum):
-    """What sums may be grouped by. Days and hours are those of UTC."""
+    """A field by which sums may be grouped. Days and hours are those of UTC."""
 
     PROJECT = "project"
     TOKEN = "token"  # noqa: S105 - a field's name
@@ -75,7 +75,7 @@ class UsageGroup(StrEnum):
 
 
 class ChangeAction(StrEnum):
-    """What became of an entity. `UNKNOWN` is one that this client is too old for."""
+    """The change that was made to an entity. `UNKNOWN` is one that this client is too old for."""
 
     UNKNOWN = "unknown"
     CREATE = "create"
@@ -228,7 +228,7 @@ class Model:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsageEvent:
-    """What one request was and used. Prompt includes cached, completion includes reasoning tokens."""
+    """One request and its usage. Prompt includes cached, completion includes reasoning tokens."""
 
     id: str
     request_id: str
@@ -297,7 +297,7 @@ class ConfigurationChange:
 
 @dataclass(frozen=True, slots=True)
 class AppliedConfiguration:
-    """What applying a configuration changed, or would change, and the revision after it."""
+    """The changes that applying a configuration made, or would make, and the revision after it."""
 
     changes: tuple[ConfigurationChange, ...]
     revision: int

@@ -1,1 +1,1 @@
-"""What several processes tell each other: the things they have looked up, and changes."""
+"""Knowledge that processes share: tokens and placements they have looked up, and changes."""

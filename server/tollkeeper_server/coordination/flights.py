@@ -26,7 +26,7 @@ class Flights(Generic[T]):
 
     `look_up` finds the answer for a key. `known` returns the answer that memory has by now, or None: it is
     asked when a look-up has ended, and wins over the answer, as the key may have changed meanwhile.
-    A failure is not remembered. `subject` is the word in the log for what is looked up.
+    A failure is not remembered. `subject` is the word in the log for the things that are looked up.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class Flights(Generic[T]):
         return flight.change if flight is not None else None
 
     async def close(self) -> None:
-        """End the look-ups under way; each caller that waits is told that the store is not reachable."""
+        """End the look-ups under way; callers that wait get `StoreUnavailableError`."""
         tasks = [flight.task for flight in self._flights.values()]
         for task in tasks:
             task.cancel()

@@ -10,7 +10,7 @@ logger = logging.getLogger("tollkeeper.coordination")
 
 
 class LocalChanges:
-    """Tells the subscribers of this process, and no other process."""
+    """Delivers changes to the subscribers of this process alone."""
 
     def __init__(self) -> None:
         self._subscribers: list[Subscriber] = []

@@ -84,7 +84,7 @@ class Coordination:
 
     @property
     def changes(self) -> Changes:
-        """Takes edits that are in the store, for every process."""
+        """The changes to publish edits to, once they are in the store; every process receives them."""
         return self._changes
 
     @property

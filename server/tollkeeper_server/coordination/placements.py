@@ -69,7 +69,7 @@ class PlacementCache:
         self._tidying = asyncio.create_task(self._tidy())
 
     async def close(self) -> None:
-        """End the look-ups under way; each caller that waits is told that the store is not reachable."""
+        """End the look-ups under way; callers that wait get `StoreUnavailableError`."""
         await self._flights.close()
         tasks = [self._tidying] if self._tidying else []
         for task in tasks:

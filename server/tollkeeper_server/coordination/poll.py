@@ -79,7 +79,7 @@ class Poller:
             await asyncio.gather(self._task, return_exceptions=True)
 
     def poke(self, *, sweep: bool = False) -> None:
-        """Poll at once; with `sweep`, tell again what was told before."""
+        """Poll at once; with `sweep`, also apply again the tokens that were applied before."""
         self._sweeping = self._sweeping or sweep
         self._poked.set()
 

@@ -13,7 +13,7 @@ from tollkeeper_server.domain.token import Token
 
 
 class Unknown(Struct, frozen=True):
-    """Is cached for a digest that no token has.
+    """The cached entry for a digest that no token has.
 
     `revision` is that of the token that gave the digest up, or 0 if no token is known to have had it.
     """
@@ -31,7 +31,7 @@ class SharedTokens(Protocol):
         """
 
     async def put(self, found: Mapping[str, Token | Unknown]) -> None:
-        """Cache what the store said of some digests, for a bounded time, unless a newer entry is cached.
+        """Cache the store's answer for some digests, for a bounded time, unless a newer entry is cached.
 
         A cache that does not answer is no error: the entries are just not there.
         """
@@ -73,7 +73,7 @@ class Placements(Protocol):
 
 
 class Change(Struct, frozen=True):
-    """An edit that a process tells the others: of a token, or without one, of the configuration."""
+    """An edit that a process announces to the others: of a token, or without one, of the configuration."""
 
     token: Token | None = None
     retired_digest: str = ""
@@ -88,7 +88,7 @@ class Changes(Protocol):
     async def publish(self, change: Change) -> None:
         """Apply the change here before this returns, and tell the other processes at once.
 
-        That they can't be told is no error: they poll.
+        A failure to reach them is no error: they poll.
         """
 
     def subscribe(self, subscriber: Subscriber) -> None:

@@ -34,9 +34,9 @@ class _Absent:
 class TokenCache:
     """Finds tokens in this process's memory, then in the shared cache, then in the store.
 
-    A known token is served from memory for `lifetime` seconds after it was found, whatever is away.
-    From half of that on, a use asks for it anew in the background: a token in steady use is good
-    for `lifetime / 2` or more when the store and the shared cache go away. The shared cache keeps a
+    A known token is served from memory for `lifetime` seconds after it was found, even while the store and
+    Redis are away. From half of that on, a use asks for it anew in the background: a token in steady use
+    is good for `lifetime / 2` or more when the store and the shared cache go away. The shared cache keeps a
     token for `lifetime / 2`, so without any push or poll an edit takes effect after 1.5 `lifetime` at most.
 
     Unknown digests are remembered for `unknown_lifetime` seconds, apart from the known tokens: however
@@ -110,7 +110,7 @@ class TokenCache:
         return frozenset(given_up)
 
     async def close(self) -> None:
-        """End the look-ups under way; each caller that waits is told that the store is not reachable."""
+        """End the look-ups under way; callers that wait get `StoreUnavailableError`."""
         await self._flights.close()
 
     def _ageing(self, digest: str, known: _Known) -> Token | None:
@@ -169,7 +169,7 @@ class TokenCache:
         return self._newest(digest, found)
 
     def _newest(self, digest: str, found: Token) -> Token | Unknown:
-        """Return what is known of a digest, given that `found` was its token some time ago."""
+        """Return the newest knowledge of a digest, whose token some time ago was `found`."""
         known = self._known.get(self._digests.get(found.id, ""))
         if known is None or known.token.revision <= found.revision:
             return found

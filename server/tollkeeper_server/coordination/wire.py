@@ -1,4 +1,4 @@
-"""How entries of the shared caches and messages about changes are encoded."""
+"""The encoding of entries of the shared caches and of messages about changes."""
 
 import msgspec
 
@@ -10,7 +10,7 @@ REVISION_DIGITS = 16
 
 
 class Message(msgspec.Struct, frozen=True):
-    """A change, and the process that tells of it."""
+    """A change, and the process that announces it."""
 
     sender: str
     change: Change

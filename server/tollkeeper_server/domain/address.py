@@ -67,5 +67,5 @@ def _parse_host(host: str) -> str:
         raise ValueError("an IPv6 address stands in brackets, such as [::1]:3001")
     raise ValueError(
         f"{host[:_MAX_SHOWN]} is neither an IP address nor localhost; "
-        f"for every interface, leave it empty or give {EVERY_INTERFACE}"
+        f"expected HOST:PORT, such as 127.0.0.1:3001 or, for every interface, {EVERY_INTERFACE}:3001"
     )

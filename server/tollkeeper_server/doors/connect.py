@@ -12,7 +12,7 @@ from google.protobuf.message import DecodeError, Message
 
 from tollkeeper_server.doors.http import MAX_BODY, Request, Response, json_response, media_type
 from tollkeeper_server.doors.status import code_name, details_of
-from tollkeeper_server.errors import GrpcCode, Reason, TollkeeperError
+from tollkeeper_server.errors import GrpcCode, Reason, TollkeeperError, invalid_argument
 from tollkeeper_server.management.chain.chain import REQUEST_ID, Call, Chain, request_id
 from tollkeeper_server.management.chain.registry import methods, new_request
 
@@ -69,7 +69,7 @@ class Connect:
         if codec not in {_JSON, _PROTO}:
             return Response(415, headers={"accept-post": f"{_JSON}, {_PROTO}"})
         if request.headers.get(_VERSION, "1") != "1":
-            raise TollkeeperError(Reason.INVALID_ARGUMENT, f"{_VERSION}: must be 1", field=_VERSION)
+            raise invalid_argument(_VERSION, "must be 1")
         call = Call(method, this_id, request.headers, _deadline(request.headers), request.peer)
         answer = await self._chain.invoke(call, lambda: _decode(method, codec, request))
         if codec == _PROTO:
@@ -104,9 +104,7 @@ def _deadline(headers: Mapping[str, str]) -> float | None:
     if timeout is None:
         return None
     if not _MILLISECONDS.fullmatch(timeout):
-        raise TollkeeperError(
-            Reason.INVALID_ARGUMENT, f"{_TIMEOUT}: must be milliseconds, in up to ten digits", field=_TIMEOUT
-        )
+        raise invalid_argument(_TIMEOUT, "must be milliseconds, in up to ten digits")
     return time.monotonic() + int(timeout) / 1000
 
 
@@ -147,13 +145,10 @@ def _unreadable(problem: str) -> TollkeeperError:
     unknown = _UNKNOWN_FIELD.search(problem)
     if unknown:
         name = unknown.group(1)[:64].encode("ascii", "backslashreplace").decode()
-        return TollkeeperError(Reason.INVALID_ARGUMENT, f"{name}: is not known here", field=name)
+        return invalid_argument(name, "is not known here")
     found = _UNREADABLE_FIELD.search(problem)
     if found:
-        name = found.group(1)
-        return TollkeeperError(
-            Reason.INVALID_ARGUMENT, f"{name}: has a value of the wrong type or form", field=name
-        )
+        return invalid_argument(found.group(1), "has a value of the wrong type or form")
     return TollkeeperError(Reason.INVALID_ARGUMENT, "the body is not the JSON form of this request")
 
 
@@ -177,7 +172,5 @@ def _uncompressed(request: Request) -> bytes:
             Reason.BODY_TOO_LARGE, f"the body, unpacked, is larger than the {MAX_BODY:,} bytes allowed"
         )
     if not unpacker.eof or unpacker.unused_data:
-        raise TollkeeperError(
-            Reason.INVALID_ARGUMENT, "the body is not in gzip's format", field="content-encoding"
-        )
+        raise invalid_argument("content-encoding", "the body is not in gzip's format")
     return body

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import quart
 from quart import Quart
+from tollkeeper.services import SERVICES
 from werkzeug.exceptions import HTTPException
 
 from tollkeeper_server.domain.ids import Prefix, new_id
@@ -15,7 +16,6 @@ from tollkeeper_server.doors.rest import door as rest
 from tollkeeper_server.doors.rest.openapi import make_document
 from tollkeeper_server.errors import Reason, TollkeeperError
 from tollkeeper_server.management.chain.chain import REQUEST_ID, Chain, request_id
-from tollkeeper_server.management.chain.registry import SERVICES
 
 _log = logging.getLogger("tollkeeper.doors")
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]

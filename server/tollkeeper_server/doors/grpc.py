@@ -9,6 +9,7 @@ from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import DecodeError, Message
 from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
+from tollkeeper.services import SERVICES
 
 from tollkeeper_server.domain.address import split_address
 from tollkeeper_server.doors.health import Health
@@ -16,7 +17,7 @@ from tollkeeper_server.doors.sockets import ListenError, bind
 from tollkeeper_server.doors.status import status_of
 from tollkeeper_server.errors import Reason, TollkeeperError
 from tollkeeper_server.management.chain.chain import REQUEST_ID, Call, Chain, request_id
-from tollkeeper_server.management.chain.registry import SERVICES, new_request
+from tollkeeper_server.management.chain.registry import new_request
 
 _STATUS_DETAILS = "grpc-status-details-bin"
 _CODES = {code.value[0]: code for code in grpc.StatusCode}

@@ -6,7 +6,7 @@ from google.protobuf import json_format
 from google.protobuf.message import Message
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 
-from tollkeeper_server.errors import FieldViolation, GrpcCode, TollkeeperError
+from tollkeeper_server.errors import GrpcCode, TollkeeperError
 
 DOMAIN = "tollkeeper"
 
@@ -17,15 +17,13 @@ def details_of(error: TollkeeperError, request_id: str) -> list[Message]:
         error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN),
         error_details_pb2.RequestInfo(request_id=request_id),
     ]
-    violations = error.violations
-    if not violations and error.field and error.outcome.grpc is GrpcCode.INVALID_ARGUMENT:
-        violations = (FieldViolation(error.field, error.message),)
-    if violations:
+    if error.violations or error.outcome.grpc is GrpcCode.INVALID_ARGUMENT:
         found = [
             error_details_pb2.BadRequest.FieldViolation(field=it.field, description=it.description)
-            for it in violations
+            for it in error.wrong_fields
         ]
-        details.append(error_details_pb2.BadRequest(field_violations=found))
+        if found:
+            details.append(error_details_pb2.BadRequest(field_violations=found))
     if error.retry_after is not None:
         retry = error_details_pb2.RetryInfo()
         retry.retry_delay.FromTimedelta(timedelta(seconds=error.retry_after))

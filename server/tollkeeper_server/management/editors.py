@@ -1,4 +1,4 @@
-"""What edits make of projects, tokens and sealed secrets: a call's and a whole configuration's alike."""
+"""Edits of projects, tokens and sealed secrets, for single calls and for whole configurations."""
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime

@@ -50,9 +50,7 @@ async def edit(
         )
         if await write(changed, expected=current.revision):
             return current, changed
-    raise TollkeeperError(
-        Reason.ETAG_MISMATCH, "others keep changing this at the same time; try again", retry_after=1
-    )
+    raise _too_many_edits()
 
 
 async def remove(
@@ -67,9 +65,7 @@ async def remove(
         check(current, etag)
         if await delete(current.name, expected=current.revision):
             return
-    raise TollkeeperError(
-        Reason.ETAG_MISMATCH, "others keep changing this at the same time; try again", retry_after=1
-    )
+    raise _too_many_edits()
 
 
 def check(entity: AnyEntity, etag: str) -> None:
@@ -80,3 +76,9 @@ def check(entity: AnyEntity, etag: str) -> None:
             "etag: it was changed since this etag was read; read it again and repeat the change",
             field="etag",
         )
+
+
+def _too_many_edits() -> TollkeeperError:
+    return TollkeeperError(
+        Reason.ETAG_MISMATCH, "others keep changing this at the same time; try again", retry_after=1
+    )

@@ -33,7 +33,7 @@ def build_group(request: pb.CreateGroupRequest, *, now: datetime, previous: Grou
 def _fields(
     request: pb.CreateGroupRequest | pb.UpdateGroupRequest, changing: frozenset[str]
 ) -> dict[str, Any]:
-    """Return what a request says of the fields that are changing."""
+    """Return the changing fields as a request gives them."""
     fields = fields_of(Group, request, only=changing)
     refusals, members = Refusals(), fields.get("members")
     if members == ():

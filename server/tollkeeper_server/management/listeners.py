@@ -45,7 +45,7 @@ def build_listener(
 def _fields(
     request: pb.CreateListenerRequest | pb.UpdateListenerRequest, changing: frozenset[str]
 ) -> dict[str, Any]:
-    """Return what a request says of the fields that are changing."""
+    """Return the changing fields as a request gives them."""
     fields, refusals = fields_of(Listener, request, only=changing), Refusals()
     with refusals.collect():
         if "address" in fields:
@@ -62,7 +62,7 @@ class ListenerService:
     """Implements `tollkeeper.v1.ListenerService`.
 
     Groups must exist and addresses be free before a listener is written; `references.py` says what edits at
-    the same time may let through. A port that was taken meanwhile is told when it is opened.
+    the same time may let through. A port that was taken meanwhile is reported when it is opened.
     """
 
     def __init__(
@@ -117,7 +117,7 @@ class ListenerService:
             changed = msgspec.structs.replace(listener, **fields)
             if fields.keys() & {"address", "default_group", "rules"}:
                 await self._check_references(changed)
-            # What it gives up at the same time can't be in its way.
+            # An address that it gives up at the same time can't be in its way.
             gives_way = listener.is_active and overlap(listener.address, changed.address)
             if changed.is_active and not gives_way:
                 self._check_port(changed.address)

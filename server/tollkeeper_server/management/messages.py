@@ -23,7 +23,7 @@ M = TypeVar("M", bound=Message)
 def fields_of(kind: type, request: Message, *, only: Collection[str] | None = None) -> dict[str, Any]:
     """Return a request's fields, or `only` some of them, as the attributes of a domain class.
 
-    What is not set is the attribute's default. Raises INVALID_ARGUMENT naming every field that no value
+    An unset field is the attribute's default. Raises INVALID_ARGUMENT naming every field that no value
     can hold, such as a fraction of the least unit.
     """
     try:

@@ -41,7 +41,7 @@ def build_model(request: pb.CreateModelRequest, *, now: datetime, previous: Mode
 def change_model(
     model: Model, request: pb.CreateModelRequest | pb.UpdateModelRequest, changing: frozenset[str]
 ) -> Model:
-    """Return what a model becomes when the fields that are changing are as a request says.
+    """Return a model with the changing fields as a request gives them.
 
     A group takes the place of deployments and their policy, deployments that of a group. Raises
     INVALID_ARGUMENT.

@@ -1,4 +1,4 @@
-"""Entities that are known by name, whatever their kind: found, listed, changed and removed."""
+"""Entities of any kind by name: found, listed, changed and removed."""
 
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime

@@ -61,7 +61,7 @@ class ProjectService:
         )
 
     async def update_project(self, request: pb.UpdateProjectRequest) -> pb.UpdateProjectResponse:
-        """Change a project and, if asked to, revokes its tokens."""
+        """Change a project and, if asked to, revoke its tokens."""
         changing = fields_to_change(request)
         require_values(request, changing, "name", "is_active")
         key_fields = [name for name in _KEY_FIELDS if name in changing]

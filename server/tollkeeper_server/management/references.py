@@ -1,9 +1,9 @@
-"""What entities say of one another: unknown and clashing names, fallbacks in a circle, and who uses what.
+"""References between entities: unknown and clashing names, fallbacks in a circle, and the users of each.
 
-Pure. A service asks about the entity that it is about to write, with what it read of the others; a whole
-configuration is asked at once. Concurrent edits may let through what is refused here: nothing in a store
-ties entities together. The snapshot then decides (snapshot/compile.py): what is unknown is left out, and
-of those who claim a name the eldest has it.
+Pure. A service asks about the entity that it is about to write, with the others that it read; a whole
+configuration is asked at once. Concurrent edits may let through a fault that is refused here: nothing in
+a store ties entities together. The snapshot then decides (snapshot/compile.py): unknown names are left
+out, and the eldest of those that claim a name has it.
 """
 
 from collections import defaultdict
@@ -25,7 +25,7 @@ _SHOWN = 10
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What is wrong with an entity. `field` is a path within it; `why` is the reason and the remedy."""
+    """A problem with an entity. `field` is a path within it; `why` is the reason and the remedy."""
 
     kind: Kind
     name: str
@@ -45,7 +45,7 @@ class Entities:
 
 
 def problems(entities: Entities) -> Iterator[Problem]:
-    """Yield what is wrong with a configuration as a whole."""
+    """Yield the problems of a configuration as a whole."""
     for group in entities.groups.values():
         yield from of_group(group, entities.upstreams)
     names = Names(entities.models.values())
@@ -154,7 +154,7 @@ def _in_a_circle(models: Iterable[Model], names: Names) -> Iterator[Problem]:
     try:
         sorter.prepare()
     except CycleError as error:
-        # The sorter tells what comes first first, which is what is fallen back to.
+        # The sorter lists a model after its fallback; the order here is that of falling back.
         circle: list[str] = error.args[1][::-1]
         shown = circle if len(circle) <= _SHOWN else [*circle[:_SHOWN], "...", circle[-1]]
         yield Problem(

@@ -1,4 +1,4 @@
-"""Everything that is wrong with a request, told at once."""
+"""All problems of a request, reported at once."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -17,31 +17,30 @@ _LONGEST = 400
 
 @dataclass(slots=True)
 class Refusals:
-    """Collects what is wrong, by path. `raise_any` ends the call if there is anything."""
+    """Collects problems by path. `raise_any` ends the call if there is anything."""
 
     _found: dict[tuple[Reason, FieldViolation], None] = field(default_factory=dict)
 
     def add(self, path: str, why: str, reason: Reason = Reason.INVALID_ARGUMENT) -> None:
-        """Note what is wrong with the field at `path`, once."""
+        """Add a problem with the field at `path`, once."""
         self._found[reason, FieldViolation(path, why)] = None
 
     def add_error(self, path: str, error: TollkeeperError) -> None:
-        """Note an error about a value that stands at `path`, empty for the request itself."""
+        """Add an error about the value at `path`, which is empty for the request itself."""
         start = f"{path}." if path else ""
-        for it in error.violations or (FieldViolation(error.field or "", error.message),):
-            where = f"{start}{it.field}" if it.field else path
-            self.add(where, it.description.removeprefix(f"{it.field}: "), error.reason)
+        for it in error.wrong_fields or (FieldViolation("", error.message),):
+            self.add(f"{start}{it.field}" if it.field else path, it.description, error.reason)
 
     @contextmanager
     def collect(self, path: str = "") -> Iterator[None]:
-        """Note an error that the block ends with, about a value that stands at `path`."""
+        """Add an error that the block ends with, about the value at `path`."""
         try:
             yield
         except TollkeeperError as error:
             self.add_error(path, error)
 
     def raise_any(self) -> None:
-        """Raise `error`, if something was noted."""
+        """Raise `error` if there is a problem."""
         if self._found:
             raise self.error()
 

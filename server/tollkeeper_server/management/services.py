@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from protovalidate import Validator
+from tollkeeper.services import SERVICES
 
 from tollkeeper_server.coordination.ports import Changes
 from tollkeeper_server.management.chain.chain import Chain
@@ -16,7 +17,7 @@ from tollkeeper_server.management.chain.interceptors import (
     map_errors,
     validate,
 )
-from tollkeeper_server.management.chain.registry import SERVICES, Handler, handlers_of
+from tollkeeper_server.management.chain.registry import Handler, handlers_of
 from tollkeeper_server.management.configuration.explaining import Explainer
 from tollkeeper_server.management.configuration.service import ConfigurationService
 from tollkeeper_server.management.editors import ProjectEditor, TokenEditor

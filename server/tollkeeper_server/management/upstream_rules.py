@@ -49,7 +49,9 @@ def check_proxy_url(url: str) -> None:
     if parts.path not in {"", "/"}:
         raise invalid_argument("proxy_url", f"must not have a path; expected one such as {example}")
     if parts.password == _MASK:
-        raise invalid_argument("proxy_url", "holds what is shown instead of the password; give the password")
+        raise invalid_argument(
+            "proxy_url", "holds the mask that is shown instead of the password; give the password"
+        )
 
 
 def proxy_hint(url: str) -> str:

@@ -100,7 +100,7 @@ class UpstreamService:
         return pb.DeleteUpstreamResponse()
 
     async def _after_defaults(self, now: datetime) -> datetime:
-        """Return a time after every default was last changed, whatever clock it was changed by."""
+        """Return a time after every default was last changed, by any clock."""
         changed = [
             upstream.updated_at + datetime.resolution
             for upstream in await named.every(self._store, Upstream)

@@ -1,4 +1,4 @@
-"""Builds a server: each step takes what earlier steps returned, and returns what it made."""
+"""Build a server: each step takes the results of earlier steps and returns its own."""
 
 import asyncio
 import socket

@@ -19,7 +19,7 @@ _SIGNS = {pb.CHANGE_ACTION_CREATE: "+", pb.CHANGE_ACTION_UPDATE: "~", pb.CHANGE_
 
 
 def read_file(path: Path) -> pb.Configuration:
-    """Return the configuration that a file describes. Raises `RunError` saying what is wrong with it."""
+    """Return the configuration that a file describes. Raises `RunError` naming the mistakes."""
     try:
         with path.open("rb") as file:
             content = file.read(_MAX_BYTES + 1)
@@ -47,7 +47,7 @@ class Configurator:
     async def apply(
         self, configuration: pb.Configuration, *, source: str, dry_run: bool = False
     ) -> pb.ApplyConfigurationResponse:
-        """Make what is configured as it is described; `source` is the caller's name.
+        """Make the configuration as it is described; `source` is the caller's name.
 
         Raises `TollkeeperError` naming all that is wrong; then nothing has changed.
         """
@@ -66,9 +66,9 @@ class ConfigurationFile:
         self._configurator = configurator
 
     async def apply(self) -> None:
-        """Make what is configured as the file describes it, and log the difference.
+        """Make the configuration as the file describes it, and log the difference.
 
-        Raises `RunError` saying what is wrong; then nothing has changed.
+        Raises `RunError` naming the mistakes; then nothing has changed.
         """
         configuration = await asyncio.to_thread(read_file, self._path)
         source = str(self._path)
@@ -84,7 +84,7 @@ class ConfigurationFile:
         _log.info("the configuration is as %s describes it: %d changes", self._path, len(answer.changes))
 
     def _require_secrets(self, wanted: pb.Configuration, answer: pb.ApplyConfigurationResponse) -> None:
-        """Refuse new tokens without a secret: nobody would be shown the secrets made for them."""
+        """Refuse new tokens without a secret: this process could not show the secrets made for them."""
         new = {
             it.name for it in answer.changes if it.kind == "token" and it.action == pb.CHANGE_ACTION_CREATE
         }

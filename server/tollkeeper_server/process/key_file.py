@@ -12,7 +12,7 @@ class KeyFileError(RunError):
 
 
 def read_or_make(path: Path, make: Callable[[], str]) -> str:
-    """Return what the file holds, after writing `make()` into it if there is none.
+    """Return the content of the file, after writing `make()` into it if there is none.
 
     Two processes that start at the same time return the same. Raises `KeyFileError`.
     """

@@ -15,7 +15,7 @@ _log = logging.getLogger("tollkeeper.app")
 _ENCRYPTION_KEY_FILE = "encryption-key"
 _MANAGEMENT_TOKEN_FILE = "management-token"  # noqa: S105 - a file's name
 _NO_MANAGEMENT_TOKEN = (
-    f"{ENV_PREFIX}MANAGEMENT_TOKEN is not set, and without it nobody could manage this gateway. "
+    f"{ENV_PREFIX}MANAGEMENT_TOKEN is not set; the gateway checks management calls against it. "
     f'Make one and keep it: export {ENV_PREFIX}MANAGEMENT_TOKEN="$(openssl rand -base64 32)"'
 )
 
@@ -59,8 +59,8 @@ def make_sealer(settings: Settings) -> Sealer:
     path = settings.data_dir / _ENCRYPTION_KEY_FILE
     key = read_or_make(path, new_key)
     _log.warning(
-        "TOLLKEEPER_ENCRYPTION_KEY is not set; using the key in %s. Whoever has that file and the "
-        "store has the provider keys: keep them apart in production",
+        "TOLLKEEPER_ENCRYPTION_KEY is not set; using the key in %s. With that file and the store "
+        "anyone can read the provider keys: keep them apart in production",
         path,
     )
     return Sealer(key)

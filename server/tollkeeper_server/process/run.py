@@ -55,7 +55,7 @@ async def _run(settings: Settings, say: Callable[[str], None]) -> None:
             running = await build(stack, settings, management_token)
         except _EXPECTED as error:
             raise RunError(str(error)) from error
-        # What start-up made stays: a collection that looks at all of it holds every request up for 30 ms.
+        # Objects made at start-up stay: a collection that looks at all of them holds requests up for 30 ms.
         gc.collect()
         gc.freeze()
         gc.set_threshold(_COLLECT_AFTER)

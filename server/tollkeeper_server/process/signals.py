@@ -1,4 +1,4 @@
-"""What the signals SIGINT, SIGTERM and SIGHUP do to a process."""
+"""The handling of the signals SIGINT, SIGTERM and SIGHUP."""
 
 import asyncio
 import signal

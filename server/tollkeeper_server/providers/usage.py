@@ -14,12 +14,12 @@ from msgspec import Raw, Struct
 from tollkeeper_server.domain.usage import Confidence, TokenCounts
 from tollkeeper_server.providers.members import read_object, scan_members
 
-_MAX = 1 << 53
+MAX_COUNT = 1 << 53
 # A usage object that is larger is none.
 _MAX_BYTES = 1 << 20
 SIGN = b'"usage"'
 """The member that holds a usage object, or null."""
-_BILLED_SIGN = b'"billed_units"'
+BILLED_SIGN = b'"billed_units"'
 _OBJECT = re.compile(rb'"usage"\s*+:\s*+\{')
 _NO_CHOICES = re.compile(rb"(?:\[\s*\]|null)?")
 
@@ -113,7 +113,7 @@ def says_usage(piece: bytes) -> bool:
 
 def may_say_usage(body: bytes) -> bool:
     """Return whether a whole answer may say usage."""
-    return body.find(SIGN) >= 0 or body.find(_BILLED_SIGN) >= 0
+    return body.find(SIGN) >= 0 or body.find(BILLED_SIGN) >= 0
 
 
 def list_items(written: Raw) -> list[Raw]:
@@ -140,7 +140,7 @@ def read_usage(written: Raw) -> Counts | None:
         for iteration in iterations:
             if type(iteration) is dict:
                 for count, number in _counts(iteration).items():
-                    sums[count] = min(sums.get(count, 0) + number, _MAX)
+                    sums[count] = min(sums.get(count, 0) + number, MAX_COUNT)
         counts = merge(counts, sums)
     return counts or None
 
@@ -161,16 +161,16 @@ def _counts(usage: dict[str, object]) -> Counts:
     if type(created) is dict and not counts.get("written"):
         parts = [number for name in _CREATED if (number := _number(created.get(name), 1)) is not None]
         if parts:
-            counts["written"] = min(sum(parts), _MAX)
+            counts["written"] = min(sum(parts), MAX_COUNT)
     return counts
 
 
 def _number(value: object, units: int) -> int | None:
     # Numbers must not overflow what stores can hold. Neither booleans nor what is below 0 is a count.
     if type(value) is int:
-        return min(value * units, _MAX) if value >= 0 else None
+        return min(value * units, MAX_COUNT) if value >= 0 else None
     if type(value) is float and value >= 0 and math.isfinite(value):
-        return round(min(value * units, _MAX))
+        return round(min(value * units, MAX_COUNT))
     return None
 
 
@@ -191,7 +191,7 @@ def read_event(carrier: Carrier) -> Counts | None:
     for written in (carrier.response, carrier.message, carrier.delta, carrier.x_groq):
         if SIGN in bytes(written):
             counts = merge(counts, read_usage(read_carrier(written).usage) or {})
-    if _BILLED_SIGN in bytes(carrier.meta):
+    if BILLED_SIGN in bytes(carrier.meta):
         counts = merge(counts, read_usage(carrier.meta) or {})
     if not counts and SIGN in bytes(carrier.choices):
         for choice in list_items(carrier.choices)[:1]:
@@ -281,9 +281,9 @@ def _resolve(counts: Counts, *, completes: bool) -> _Said:
     elif said.completion is not None and said.reasoning > said.completion:
         said.completion += said.reasoning
     if said.prompt is not None:
-        said.prompt = min(said.prompt, _MAX)
+        said.prompt = min(said.prompt, MAX_COUNT)
     if said.completion is not None:
-        said.completion = min(said.completion, _MAX)
+        said.completion = min(said.completion, MAX_COUNT)
     return said
 
 

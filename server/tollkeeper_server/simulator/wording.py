@@ -17,7 +17,7 @@ PER_ATTACHMENT = 85
 
 _REPLY = """
 This answer comes from the Tollkeeper simulator. It speaks as a model provider does, and means nothing by
-it. Every word counts as one token, so that whoever keeps the books can check them to the last digit.
+it. Every word counts as one token, so that a test can check the usage to the last digit.
 """.split()  # noqa: SIM905 - prose reads better than a list of words
 
 _TYPE_DEFAULTS: dict[str, object] = {

@@ -1,4 +1,4 @@
-"""How every engine writes entities down: as documents of plain values, times as text that sorts."""
+"""The documents in which every engine writes entities: plain values, times as text that sorts."""
 
 import logging
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""What Tollkeeper asks of a store, in parts. Every engine answers alike (tests/contract).
+"""The interface of a store, in parts. Every engine behaves the same (tests/contract).
 
 Every method raises `StoreUnavailableError` if the store does not answer. A write completes even if its
 caller is cancelled. Every invariant holds by a unique key or an update of one document, so no engine needs

@@ -1,4 +1,4 @@
-"""Why a store refuses to write what it is given."""
+"""The refusals of a store to write an entity."""
 
 from tollkeeper_server.domain.configuration import KINDS, Entity, key_of
 from tollkeeper_server.errors import Reason, TollkeeperError

@@ -19,7 +19,8 @@ from tollkeeper.calls import (
     usage,
 )
 from tollkeeper.calls.rpc import Pages, Rpc
-from tollkeeper.connection import NOT_REPEATABLE, SERVICES
+from tollkeeper.connection import NOT_REPEATABLE
+from tollkeeper.services import SERVICES
 
 PAIRS = [
     (client.ProjectMethods, client.AsyncProjectMethods),
@@ -53,7 +54,7 @@ def test_all_is_sorted_and_holds_every_value_and_every_error() -> None:
         if inspect.isclass(value) and value.__module__ == module.__name__
     ]
 
-    assert tollkeeper.__all__ == sorted({"AsyncClient", "Client", *defined})
+    assert tollkeeper.__all__ == sorted({"AsyncClient", "Client", "MessageError", *defined})
 
 
 def test_all_holds_what_the_package_exposes() -> None:

@@ -42,7 +42,10 @@ def test_what_has_no_port_is_refused(address: str) -> None:
         ("::1:3000", "stands in brackets"),
         ("[::1:3000", "stands in brackets"),
         ("[]:3000", "neither an IP address nor localhost"),
-        ("example.test:80", "neither an IP address nor localhost"),
+        (
+            "example.test:80",
+            "neither an IP address nor localhost; expected HOST:PORT, such as 127.0.0.1:3001 or",
+        ),
         ("256.0.0.1:80", "neither an IP address nor localhost"),
         ("[127.0.0.1]:80", "neither an IP address nor localhost"),
     ],

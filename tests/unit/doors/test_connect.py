@@ -32,6 +32,8 @@ def refusal(answer: httpx2.Response, status: int, code: str, reason: str) -> dic
     info = error_details_pb2.ErrorInfo.FromString(base64.b64decode(value + "=" * (-len(value) % 4)))
     assert (info.reason, info.domain) == (reason, "tollkeeper")
     assert details["google.rpc.RequestInfo"]["debug"]["requestId"] == answer.headers["x-request-id"]
+    for it in details.get("google.rpc.BadRequest", {"debug": {}})["debug"].get("fieldViolations", ()):
+        assert not it.get("field") or f"{it['field']}: {it['description']}" in error["message"]
     return error
 
 

@@ -10,11 +10,12 @@ from google.protobuf.descriptor import MethodDescriptor
 from google.rpc import error_details_pb2, status_pb2
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionRequest, ServerReflectionResponse
+from tollkeeper.services import SERVICES
 from tollkeeper.v1 import project_service_pb2 as pb
 from tollkeeper.v1 import project_service_pb2_grpc, token_service_pb2
 from tollkeeper_server.doors.grpc import GrpcListener
 from tollkeeper_server.doors.sockets import ListenError
-from tollkeeper_server.management.chain.registry import SERVICES, methods
+from tollkeeper_server.management.chain.registry import methods
 from tollkeeper_server.process.certificate import load_certificate
 from tollkeeper_server.settings import Settings, Tls
 

@@ -1,1 +1,1 @@
-"""What each method of the clients asks and how its answer is read; one definition for both clients."""
+"""The request of each client method and the reading of its answer, defined once for both clients."""

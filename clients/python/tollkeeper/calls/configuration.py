@@ -12,18 +12,18 @@ from tollkeeper.values import AppliedConfiguration
 def apply_configuration(
     configuration: pb.Configuration, /, *, dry_run: bool = False, prune: bool = False
 ) -> Rpc[AppliedConfiguration]:
-    """Make what is configured as it is described, all of it or nothing, and return the difference.
+    """Make the configuration as it is described, all of it or nothing, and return the difference.
 
     `tollkeeper.configuration.read_document` makes a configuration of a file. With `dry_run` nothing is
     changed; with `prune` what is not named goes, of the kinds of which some are named, but for projects and
     tokens.
     """
-    request = pb.ApplyConfigurationRequest(configuration=configuration, dry_run=dry_run, prune=prune)
+    request = fill(pb.ApplyConfigurationRequest(), configuration=configuration, dry_run=dry_run, prune=prune)
     return rpc(request, AppliedConfiguration)
 
 
 def export_configuration() -> Rpc[pb.Configuration]:
-    """Describe what is configured, but for secrets.
+    """Describe the configuration, but for secrets.
 
     `tollkeeper.configuration.write_document` makes it a file.
     """
@@ -49,7 +49,14 @@ def explain_request(
     `token` is a secret or an id. Empty `method` and `path` are those of a chat completion, an empty
     `listener` is the gateway's own data plane.
     """
-    request = pb.ExplainRequestRequest(
-        listener=listener, method=method, path=path, model=model, token=token, streamed=streamed
+    request = fill(
+        pb.ExplainRequestRequest(),
+        listener=listener,
+        method=method,
+        path=path,
+        model=model,
+        token=token,
+        streamed=streamed,
+        headers=headers,
     )
-    return rpc(fill(request, headers=(headers or {}).items()), Explanation)
+    return rpc(request, Explanation)

@@ -12,27 +12,28 @@ from tollkeeper.v1 import group_service_pb2 as pb
 
 def create_group(*, name: str, members: Sequence[Member], policy: TrafficPolicy | None = None) -> Rpc[Group]:
     """Add a group: upstreams that serve the same, and the policy by which they are called."""
-    return rpc(fill(pb.CreateGroupRequest(name=name), members=members, policy=policy), Group)
+    return rpc(fill(pb.CreateGroupRequest(), name=name, members=members, policy=policy), Group)
 
 
 def get_group(name: str, /) -> Rpc[Group]:
     """Read one group."""
-    return rpc(pb.GetGroupRequest(name=name), Group)
+    return rpc(fill(pb.GetGroupRequest(), name=name), Group)
 
 
 def list_groups(*, page_size: int = 0) -> Pages[Group]:
     """Iterate over groups by name, fetching pages of `page_size` (the gateway's choice if 0)."""
-    return pages(pb.ListGroupsRequest(page_size=page_size), Group)
+    return pages(fill(pb.ListGroupsRequest(), page_size=page_size), Group)
 
 
 def update_group(name: str, /, *, etag: str = "", **changes: Unpack[GroupChanges]) -> Rpc[Group]:
-    """Change what is given and leave alone what is None; members and policy are replaced as a whole.
+    """Change the fields that are given; None leaves a field alone.
 
-    With `etag`, raises `Aborted` if the group was changed since it was read.
+    Members and policy are replaced as a whole. With `etag`, raises `Aborted` if the group was changed
+    since it was read.
     """
-    return rpc(change(pb.UpdateGroupRequest(name=name, etag=etag), changes), Group)
+    return rpc(change(fill(pb.UpdateGroupRequest(), name=name, etag=etag), changes), Group)
 
 
 def delete_group(name: str, /, *, etag: str = "") -> Rpc[None]:
     """Remove a group. Raises `FailedPrecondition`, naming the users, while a model or a listener uses it."""
-    return rpc_without_answer(pb.DeleteGroupRequest(name=name, etag=etag))
+    return rpc_without_answer(fill(pb.DeleteGroupRequest(), name=name, etag=etag))

@@ -4,6 +4,7 @@ from typing import Unpack
 
 from tollkeeper.calls.rpc import Pages, Rpc, change, pages, rpc, rpc_without_answer, settle
 from tollkeeper.changes import ListenerChanges, ListenerSettings
+from tollkeeper.messages import fill
 from tollkeeper.traffic import Listener
 from tollkeeper.v1 import listener_service_pb2 as pb
 
@@ -14,29 +15,29 @@ def create_listener(*, name: str, address: str, **settings: Unpack[ListenerSetti
     Raises `InvalidArgument` if the port can't be opened. `head_timeout` is how long a caller may take to
     send a request's head.
     """
-    request = pb.CreateListenerRequest(name=name, address=address, is_active=True)
+    request = fill(pb.CreateListenerRequest(), name=name, address=address, is_active=True)
     return rpc(settle(request, settings), Listener)
 
 
 def get_listener(name: str, /) -> Rpc[Listener]:
     """Read one listener."""
-    return rpc(pb.GetListenerRequest(name=name), Listener)
+    return rpc(fill(pb.GetListenerRequest(), name=name), Listener)
 
 
 def list_listeners(*, page_size: int = 0) -> Pages[Listener]:
     """Iterate over listeners by name, fetching pages of `page_size` (the gateway's choice if 0)."""
-    return pages(pb.ListListenersRequest(page_size=page_size), Listener)
+    return pages(fill(pb.ListListenersRequest(), page_size=page_size), Listener)
 
 
 def update_listener(name: str, /, *, etag: str = "", **changes: Unpack[ListenerChanges]) -> Rpc[Listener]:
-    """Change what is given and leave alone what is None; `Removal.REMOVE` takes an IP limit away.
+    """Change the fields that are given; None leaves a field alone; `Removal.REMOVE` takes an IP limit away.
 
     Rules are replaced as a whole. With `etag`, raises `Aborted` if the listener was changed since it was
     read.
     """
-    return rpc(change(pb.UpdateListenerRequest(name=name, etag=etag), changes), Listener)
+    return rpc(change(fill(pb.UpdateListenerRequest(), name=name, etag=etag), changes), Listener)
 
 
 def delete_listener(name: str, /, *, etag: str = "") -> Rpc[None]:
     """Remove a listener and close its port. Requests under way end as they began."""
-    return rpc_without_answer(pb.DeleteListenerRequest(name=name, etag=etag))
+    return rpc_without_answer(fill(pb.DeleteListenerRequest(), name=name, etag=etag))

@@ -4,6 +4,7 @@ from typing import Unpack
 
 from tollkeeper.calls.rpc import Pages, Rpc, change, pages, rpc, rpc_without_answer, settle
 from tollkeeper.changes import ModelChanges
+from tollkeeper.messages import fill
 from tollkeeper.v1 import model_service_pb2 as pb
 from tollkeeper.values import Model
 
@@ -16,27 +17,27 @@ def create_model(*, name: str, **settings: Unpack[ModelChanges]) -> Rpc[Model]:
     says how deployments are called; a group has its own. `fallbacks` are models to try, in order, when all
     else is unavailable, and upon answers that `fallback_on` names.
     """
-    return rpc(settle(pb.CreateModelRequest(name=name, is_active=True), settings), Model)
+    return rpc(settle(fill(pb.CreateModelRequest(), name=name, is_active=True), settings), Model)
 
 
 def get_model(name: str, /) -> Rpc[Model]:
     """Read one model."""
-    return rpc(pb.GetModelRequest(name=name), Model)
+    return rpc(fill(pb.GetModelRequest(), name=name), Model)
 
 
 def list_models(*, page_size: int = 0) -> Pages[Model]:
     """Iterate over models by name, fetching pages of `page_size` (the gateway's choice if 0)."""
-    return pages(pb.ListModelsRequest(page_size=page_size), Model)
+    return pages(fill(pb.ListModelsRequest(), page_size=page_size), Model)
 
 
 def update_model(name: str, /, *, etag: str = "", **changes: Unpack[ModelChanges]) -> Rpc[Model]:
-    """Change what is given and leave alone what is None; each list, and the policy, as a whole.
+    """Change the fields that are given; None leaves a field alone.
 
-    A group takes the place of deployments and their policy, deployments that of a group.
-    `Removal.REMOVE` takes a price away. With `etag`, raises `Aborted` if the model was changed since it was
-    read.
+    Each list, and the policy, is replaced as a whole. A group takes the place of deployments
+    and their policy, deployments that of a group. `Removal.REMOVE` takes a price away. With `etag`, raises
+    `Aborted` if the model was changed since it was read.
     """
-    return rpc(change(pb.UpdateModelRequest(name=name, etag=etag), changes), Model)
+    return rpc(change(fill(pb.UpdateModelRequest(), name=name, etag=etag), changes), Model)
 
 
 def delete_model(name: str, /, *, etag: str = "") -> Rpc[None]:
@@ -44,4 +45,4 @@ def delete_model(name: str, /, *, etag: str = "") -> Rpc[None]:
 
     With `etag`, raises `Aborted` if it was changed since it was read.
     """
-    return rpc_without_answer(pb.DeleteModelRequest(name=name, etag=etag))
+    return rpc_without_answer(fill(pb.DeleteModelRequest(), name=name, etag=etag))

@@ -7,9 +7,9 @@ from typing import Any, Generic, TypeVar
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
-from tollkeeper.connection import SERVICES
 from tollkeeper.messages import fill, read
 from tollkeeper.messages.fields import changeable, descriptor_of
+from tollkeeper.services import SERVICES
 from tollkeeper.traffic import Removal
 from tollkeeper.values import Expiry
 
@@ -89,7 +89,7 @@ def rpc_with(request: Message, read_response: Callable[[Any], T]) -> Rpc[T]:
 def settle(request: M, settings: Mapping[str, object]) -> M:
     """Fill the request to create an entity with its settings, and return it.
 
-    Raises `ValueError` for what can't be sent, and `TypeError` for names that are none.
+    Raises `MessageError` for values that can't be sent, and `TypeError` for names that are none.
     """
     return fill(request, **{name: _given(value) for name, value in settings.items()})
 

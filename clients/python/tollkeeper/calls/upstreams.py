@@ -18,29 +18,29 @@ def create_upstream(*, name: str, provider: Provider, **settings: Unpack[Upstrea
     PEM, are trusted instead of the system's; `proxy_url` may hold a user name and a password. With
     `omit_stream_options` it is not asked for the usage of streams that callers did not ask for.
     """
-    request = fill(pb.CreateUpstreamRequest(name=name, is_active=True), provider=provider)
+    request = fill(pb.CreateUpstreamRequest(), name=name, is_active=True, provider=provider)
     return rpc(settle(request, settings), Upstream)
 
 
 def get_upstream(name: str, /) -> Rpc[Upstream]:
     """Read one upstream, its credential masked."""
-    return rpc(pb.GetUpstreamRequest(name=name), Upstream)
+    return rpc(fill(pb.GetUpstreamRequest(), name=name), Upstream)
 
 
 def list_upstreams(*, page_size: int = 0) -> Pages[Upstream]:
     """Iterate over upstreams by name, fetching pages of `page_size` (the gateway's choice if 0)."""
-    return pages(pb.ListUpstreamsRequest(page_size=page_size), Upstream)
+    return pages(fill(pb.ListUpstreamsRequest(), page_size=page_size), Upstream)
 
 
 def update_upstream(name: str, /, *, etag: str = "", **changes: Unpack[UpstreamChanges]) -> Rpc[Upstream]:
-    """Change what is given and leave alone what is None. An empty `api_key` removes the credential.
+    """Change the fields that are given; None leaves a field alone. An empty `api_key` removes the credential.
 
     `timeouts`, `header_operations` and `breaker` are replaced as a whole; `Removal.REMOVE` takes a probe
     away. With `etag`, raises `Aborted` if the upstream was changed since it was read.
     """
-    return rpc(change(pb.UpdateUpstreamRequest(name=name, etag=etag), changes), Upstream)
+    return rpc(change(fill(pb.UpdateUpstreamRequest(), name=name, etag=etag), changes), Upstream)
 
 
 def delete_upstream(name: str, /, *, etag: str = "") -> Rpc[None]:
     """Remove an upstream. Raises `FailedPrecondition`, naming the users, while a model or group uses it."""
-    return rpc_without_answer(pb.DeleteUpstreamRequest(name=name, etag=etag))
+    return rpc_without_answer(fill(pb.DeleteUpstreamRequest(), name=name, etag=etag))

@@ -22,18 +22,21 @@ def list_usage_events(
 ) -> Pages[UsageEvent]:
     """Iterate over usage events, newest first, fetching pages of `page_size` (the gateway's choice if 0).
 
-    What is given leaves out everything else. Times are aware: `start_time` inclusive, `end_time`
-    exclusive.
+    Each filter that is given leaves out all other requests. Times are aware: `start_time`
+    inclusive, `end_time` exclusive.
     """
-    request = pb.ListUsageEventsRequest(
+    request = fill(
+        pb.ListUsageEventsRequest(),
         page_size=page_size,
         project_id=project_id,
         token_id=token_id,
         model=model,
         upstream=upstream,
         request_id=request_id,
+        start_time=start_time,
+        end_time=end_time,
     )
-    return pages(fill(request, start_time=start_time, end_time=end_time), UsageEvent)
+    return pages(request, UsageEvent)
 
 
 def summarize_usage(
@@ -48,11 +51,17 @@ def summarize_usage(
 ) -> Rpc[tuple[UsageRow, ...]]:
     """Sum usage events by up to four groups, in their order; one row for everything without any.
 
-    What is given leaves out everything else. Times are aware: `start_time` inclusive, `end_time`
-    exclusive. At most 10,000 rows.
+    Each filter that is given leaves out all other requests. Times are aware: `start_time`
+    inclusive, `end_time` exclusive. At most 10,000 rows.
     """
-    request = pb.SummarizeUsageRequest(
-        project_id=project_id, token_id=token_id, model=model, upstream=upstream
+    request = fill(
+        pb.SummarizeUsageRequest(),
+        group_by=group_by,
+        project_id=project_id,
+        token_id=token_id,
+        model=model,
+        upstream=upstream,
+        start_time=start_time,
+        end_time=end_time,
     )
-    fill(request, group_by=group_by, start_time=start_time, end_time=end_time)
     return rpc_of_list(request, UsageRow)

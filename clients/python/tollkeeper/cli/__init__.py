@@ -1,4 +1,4 @@
-"""The management part of the command line: what the `tollkeeper` command offers beside the server.
+"""The management part of the command line: the commands of `tollkeeper` beside those of the server.
 
 `COMMANDS` are click groups that stand on their own; a command line that has them passes them nothing.
 """

@@ -1,4 +1,4 @@
-"""Telling people what a configuration changed."""
+"""The changes of a configuration, printed for people."""
 
 from tollkeeper.cli.output import Output
 from tollkeeper.messages.problems import plain

@@ -26,9 +26,9 @@ from tollkeeper.errors import FieldViolation, TollkeeperError
 )
 @manages
 def apply(client: Client, output: Output, file: Path, dry_run: bool, prune: bool) -> None:
-    """Make what is configured as a file describes it, all of it or nothing.
+    """Make the configuration as a file describes it, all of it or nothing.
 
-    What differs is printed: + is added, ~ changed, - removed. A second time there is nothing to change.
+    Differences are printed: + is added, ~ changed, - removed. A second time there is nothing to change.
     ${NAME} in a secret stands for a variable of this command's environment.
 
     \b
@@ -51,7 +51,7 @@ def apply(client: Client, output: Output, file: Path, dry_run: bool, prune: bool
 )
 @manages
 def export(client: Client, output: Output, target: Path | None) -> None:
-    """Print what is configured as a file, but for secrets.
+    """Print the configuration as a file, but for secrets.
 
     Applied again where it came from, it changes nothing: secrets that are not in it stay as they are.
     """

@@ -1,4 +1,4 @@
-"""`tollkeeper explain`: what the gateway would make of a request."""
+"""`tollkeeper explain`: the way of a request through the gateway, without making it."""
 
 import click
 

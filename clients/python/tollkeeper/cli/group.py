@@ -101,7 +101,7 @@ def create(client: Client, output: Output, /, name: str, **given: Any) -> None:
 @policy_options
 @manages
 def update(client: Client, output: Output, /, name: str, etag: str, **given: Any) -> None:
-    """Change a group; what is not given stays.
+    """Change a group; fields that are not given stay.
 
     \b
     Examples:

@@ -93,7 +93,7 @@ def _finish(
     file: Path, read: Callable[[], Imported], *, with_secrets: bool, is_applied: bool, dry_run: bool
 ) -> None:
     if is_applied and with_secrets:
-        raise click.UsageError("--with-secrets is about what is printed; leave it out with --apply")
+        raise click.UsageError("--with-secrets is about the printed file; leave it out with --apply")
     if dry_run and not is_applied:
         raise click.UsageError("--dry-run goes with --apply")
     try:

@@ -143,7 +143,7 @@ def create(client: Client, output: Output, /, name: str, inactive: bool, **given
 @click.option("--etag", default="", help="Fail if the listener was changed since it had this etag.")
 @manages
 def update(client: Client, output: Output, /, name: str, etag: str, **given: Any) -> None:
-    """Change a listener; what is not given stays. Requests under way end as they began.
+    """Change a listener; fields that are not given stay. Requests under way end as they began.
 
     \b
     Examples:

@@ -39,7 +39,7 @@ def deployment(text: str) -> Deployment:
 def price(text: str) -> Price:
     """Read `PROMPT/COMPLETION` or `PROMPT/COMPLETION/CACHED`, in dollars for a million tokens.
 
-    Raises `ValueError`, also for what is not whole nano-dollars a token.
+    Raises `ValueError`, also for prices that are not whole nano-dollars a token.
     """
     found = _PRICE.fullmatch(text)
     if not found:
@@ -183,7 +183,7 @@ def create(client: Client, output: Output, /, name: str, inactive: bool, **given
 @policy_options
 @manages
 def update(client: Client, output: Output, /, name: str, etag: str, **given: Any) -> None:
-    """Change a model; what is not given stays.
+    """Change a model; fields that are not given stay.
 
     \b
     Examples:

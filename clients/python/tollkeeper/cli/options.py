@@ -1,6 +1,6 @@
 """Options named after the fields that they give: `policy__retry__max` is `max` of the `retry` of a `policy`.
 
-So a command passes them on by name, whatever they are.
+So a command passes them on by name.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -27,7 +27,7 @@ _EMPTY: dict[str, Callable[..., Any]] = {
 
 
 class Words(click.Choice[StrEnum]):
-    """Takes a word of an enum, but for UNKNOWN."""
+    """The type of an option whose value is a word of an enum, but for UNKNOWN."""
 
     def __init__(self, words: Iterable[StrEnum]) -> None:
         super().__init__([it for it in words if it.name != "UNKNOWN"])
@@ -38,7 +38,7 @@ class Words(click.Choice[StrEnum]):
 
 
 class Entity(Protocol):
-    """What an update changes."""
+    """An entity that an update changes."""
 
     @property
     def etag(self) -> str: ...
@@ -58,7 +58,7 @@ def options(*several: Callable[[Any], Any]) -> Decorator[P]:
 def settings_of(given: Mapping[str, Any], **removals: tuple[str, object]) -> dict[str, Any]:
     """Return the fields that options give, with what a flag of `removals` takes away in its field's place.
 
-    What is within another field is in a mapping of its own. Raises `click.UsageError` for an option that is
+    Fields within another field are in a mapping of their own. Raises `click.UsageError` for an option that is
     given with the flag that takes its field away.
     """
     found = {name: value for name, value in given.items() if value is not None and value != ()}

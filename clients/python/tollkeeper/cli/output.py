@@ -1,4 +1,4 @@
-"""What commands print: tables and details for people, JSON for programs."""
+"""The output of commands: tables and details for people, JSON for programs."""
 
 import dataclasses
 import json
@@ -20,7 +20,7 @@ Json = str | int | float | bool | None | Mapping[str, "Json"] | Sequence["Json"]
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Output:
-    """Prints the results of one command, on stdout; what is only for people to know goes to stderr."""
+    """Prints the results of one command, on stdout; notes for people alone go to stderr."""
 
     as_json: bool
 
@@ -69,7 +69,7 @@ def to_json(value: object) -> Json:
     """Return a result as JSON.
 
     Names are snake_case, enums short words, times RFC 3339 UTC, lengths of time seconds such as
-    `"0.5s"`, unset ones null. Raises `TypeError` for what is not a result.
+    `"0.5s"`, unset ones null. Raises `TypeError` for a value that is not a result.
     """
     if value is None or isinstance(value, bool | int | float):
         return value

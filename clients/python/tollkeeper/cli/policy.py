@@ -9,7 +9,7 @@ from tollkeeper.cli.options import Words, options
 from tollkeeper.traffic import Strategy
 
 NO_RETRY = ("policy__retry", None)
-"""What `--no-retry` takes away."""
+"""The field that `--no-retry` removes."""
 
 
 def _length(name: str, field: str, description: str) -> Any:

@@ -1,4 +1,4 @@
-"""`tollkeeper project`: who the tokens belong to."""
+"""`tollkeeper project`: the owners of tokens."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from tollkeeper.client import Client
 
 @click.group(no_args_is_help=True)
 def project() -> None:
-    """Manage projects: who the tokens belong to.
+    """Manage projects, which tokens belong to.
 
     Projects are deactivated, never destroyed.
 
@@ -91,7 +91,7 @@ def create(
 @click.option("--etag", default="", help="Fail if the project was changed since it had this etag.")
 @manages
 def update(client: Client, output: Output, /, project_id: str, etag: str, **given: Any) -> None:
-    """Change a project; what is not given stays.
+    """Change a project; fields that are not given stay.
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""What every command shares: how to reach the gateway, how to print, how to fail."""
+"""The parts that all commands share: the connection to the gateway, output and failures."""
 
 import functools
 import os

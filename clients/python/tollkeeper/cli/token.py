@@ -148,7 +148,7 @@ def create(
 @click.option("--etag", default="", help="Fail if the token was changed since it had this etag.")
 @manages
 def update(client: Client, output: Output, /, token_id: str, etag: str, **given: Any) -> None:
-    """Change a token; what is not given stays.
+    """Change a token; fields that are not given stay.
 
     \b
     Examples:

@@ -129,7 +129,7 @@ def create(client: Client, output: Output, /, name: str, inactive: bool, **given
 @removal_options
 @manages
 def update(client: Client, output: Output, /, name: str, etag: str, **given: Any) -> None:
-    """Change an upstream; what is not given stays. An empty value takes a setting away.
+    """Change an upstream; fields that are not given stay. An empty value takes a setting away.
 
     \b
     Examples:

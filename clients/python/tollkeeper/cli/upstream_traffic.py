@@ -99,4 +99,4 @@ REMOVALS: dict[str, tuple[str, object]] = {
     "no_ca_certificates": ("ca_certificates", ""),
     "remove_proxy": ("proxy_url", ""),
 }
-"""What the removal options take away."""
+"""The fields that the removal options remove."""

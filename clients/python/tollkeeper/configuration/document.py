@@ -45,7 +45,7 @@ def parse_document(text: str) -> Configuration:
 def write_document(configuration: Configuration, *, resolved: bool = True) -> str:
     """Return a file that describes the configuration.
 
-    `resolved` says that its secrets are what they are; else they are as `parse_document` leaves them.
+    `resolved` says that it holds the secrets themselves; else they are as `parse_document` leaves them.
     """
 
     def text(field: FieldDescriptor, value: str) -> str:

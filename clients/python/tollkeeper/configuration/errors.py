@@ -1,4 +1,4 @@
-"""What is wrong with a configuration file."""
+"""The error that reports the mistakes in a configuration file."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""`${NAME}` in a configuration file: what the environment's variable NAME holds, in secrets alone.
+"""`${NAME}` in a configuration file: the value of the environment's variable NAME, in secrets alone.
 
 `$${` is a `${` that is meant as it stands, in every text.
 """

@@ -1,4 +1,4 @@
-"""YAML as a tree of what stands in the file, bounded, and without YAML's guesses of what a word may mean."""
+"""YAML as a tree of the words in the file, bounded, and without YAML's guesses at their types."""
 
 import re
 from collections.abc import Iterator
@@ -43,7 +43,7 @@ class Sequence:
 
 @dataclass(slots=True)
 class Mapping:
-    """Names and what they are. `merged` are the mappings that YAML's `<<` takes names from."""
+    """Names and their nodes. `merged` are the mappings that YAML's `<<` takes names from."""
 
     line: int
     entries: dict[str, "Node"] = field(default_factory=dict)
@@ -97,7 +97,7 @@ class _Open:
 
 
 class _Composer:
-    """Puts the parser's events together. What aliases repeat is counted as if it were written out."""
+    """Builds a tree from the parser's events. Nodes that aliases repeat count as if written out."""
 
     def __init__(self) -> None:
         self._stack: list[_Open] = []

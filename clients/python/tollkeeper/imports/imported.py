@@ -1,4 +1,4 @@
-"""What an import makes, and how its secrets are kept out of the file that it writes, or put into it."""
+"""The result of an import, and its secrets, which are kept out of the file or put into it."""
 
 from collections import ChainMap
 from collections.abc import Mapping
@@ -31,7 +31,7 @@ class Imported:
 
 
 def settled(imported: Imported) -> Imported:
-    """Return the import with what the imported files' variables hold in the place of references to them."""
+    """Return the import with the values of the imported files' variables in the place of references."""
     configuration = Configuration()
     configuration.CopyFrom(imported.configuration)
     for message, descriptor, _ in secrets_of(configuration):
@@ -69,7 +69,7 @@ def as_secret(text: str) -> str:
 
 
 def _variable(configuration: Configuration, path: str) -> str:
-    """Name a variable after who has the secret: OPENAI_API_KEY for the api_key of upstream openai."""
+    """Name a variable after the owner of the secret: OPENAI_API_KEY for the api_key of upstream openai."""
     words: list[str] = []
     here: object = configuration
     for part in path.split("."):

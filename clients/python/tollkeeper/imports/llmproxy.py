@@ -1,4 +1,4 @@
-"""llmproxy's config.yaml: forwards become listeners, upstreams and upstream_groups what they are here."""
+"""llmproxy's config.yaml: forwards become listeners, upstream_groups groups, upstreams upstreams."""
 
 from collections.abc import Mapping
 

@@ -7,7 +7,7 @@ from tollkeeper.imports.llmproxy_headers import read_headers
 from tollkeeper.imports.section import Section, wrong
 from tollkeeper.v1 import upstream_service_pb2 as pb
 
-# What a URL ends in that names an endpoint, not the place below which endpoints are.
+# The ends of URLs that name an endpoint, not the place below which endpoints are.
 _ENDPOINTS = (
     "/completions", "/embeddings", "/responses", "/messages", "/moderations", "/rerank", "/chat", "/generate",
     "/images/generations", "/images/edits", "/images/variations", "/audio/speech", "/audio/transcriptions",

@@ -1,4 +1,4 @@
-"""Reading another system's file: what is taken is checked, what is left is told."""
+"""Reading another system's file: the parts that are used are checked, all others are reported."""
 
 import re
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What descriptors say of a message's fields: which are secrets, and the words for an enum's values."""
+"""Facts about a message's fields from its descriptor: secrets, and the words for an enum's values."""
 
 from collections.abc import Iterator
 from functools import cache

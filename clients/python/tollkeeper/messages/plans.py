@@ -1,6 +1,6 @@
 """Which attribute of a class holds which field of a message, and how: by names and types, found out once.
 
-A field is the attribute of its name. What differs is declared here: a length of time may be a number of
+A field is the attribute of its name. Differences are declared here: a length of time may be a number of
 the unit that ends the attribute's name, `cooldown_seconds` of `cooldown`.
 
 | field | attribute |
@@ -28,17 +28,17 @@ from tollkeeper.messages.lengths import NANOS
 _TIMESTAMP: Final = "google.protobuf.Timestamp"
 _DURATION: Final = "google.protobuf.Duration"
 _UNITS = {"": NANOS["s"], "_seconds": NANOS["s"], "_ms": NANOS["ms"]}
-_SCALARS: dict[int, tuple[type, ...]] = {
-    FieldDescriptor.CPPTYPE_STRING: (str,),
-    FieldDescriptor.CPPTYPE_BOOL: (bool,),
-    FieldDescriptor.CPPTYPE_INT32: (int,),
-    FieldDescriptor.CPPTYPE_INT64: (int,),
-    FieldDescriptor.CPPTYPE_DOUBLE: (float,),
+SCALARS: dict[int, type] = {
+    FieldDescriptor.CPPTYPE_STRING: str,
+    FieldDescriptor.CPPTYPE_BOOL: bool,
+    FieldDescriptor.CPPTYPE_INT32: int,
+    FieldDescriptor.CPPTYPE_INT64: int,
+    FieldDescriptor.CPPTYPE_DOUBLE: float,
 }
 
 
 class Unset(Enum):
-    """Stands for a value that is not there, where None would be one."""
+    """The mark of a value that is not there, where None would be one."""
 
     UNSET = "unset"
 
@@ -52,7 +52,7 @@ class Part:
 
     `kind` is the class of the value, or of a list's items. `unit` is what a number of a Duration counts, in
     nanoseconds; one that is 0 by default is unset at 0 (`zero_is_unset`). `default` is that of the attribute,
-    None of an optional one, else `UNSET`. What `is_plain` is taken as it is: most fields are.
+    None of an optional one, else `UNSET`. Values of a field that `is_plain` are taken as they are.
     """
 
     field: FieldDescriptor
@@ -131,13 +131,17 @@ def _can_hold(kind: Any, field: FieldDescriptor) -> bool:
     if _is(field, _DURATION):
         return kind in {timedelta, int, float}
     if field.message_type is not None:
-        is_value = hasattr(kind, "__dataclass_fields__") or hasattr(kind, "__struct_fields__")
-        return is_value or kind is dict or get_origin(kind) is tuple
+        return is_value_class(kind) or kind is dict or get_origin(kind) is tuple
     if not isinstance(kind, type):
         return False
     if field.enum_type is not None:
         return issubclass(kind, StrEnum)
-    return issubclass(kind, _SCALARS[field.cpp_type])
+    return issubclass(kind, SCALARS[field.cpp_type])
+
+
+def is_value_class(kind: Any) -> bool:
+    """Return whether a class is a dataclass or a Struct, whose values hold messages."""
+    return hasattr(kind, "__dataclass_fields__") or hasattr(kind, "__struct_fields__")
 
 
 def _is(field: FieldDescriptor, message: str) -> bool:

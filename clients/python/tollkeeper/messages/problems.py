@@ -1,4 +1,4 @@
-"""What is wrong with the fields of a message, all of it at once."""
+"""Problems with the fields of a message, reported all at once."""
 
 from typing import NamedTuple
 
@@ -6,7 +6,7 @@ _SHOWN = 64
 
 
 class Problem(NamedTuple):
-    """What is wrong with a field: its path, such as `deployments[2].upstream`, the reason and the remedy."""
+    """A problem with a field: its path, such as `deployments[2].upstream`, the reason and the remedy."""
 
     path: str
     why: str
@@ -16,7 +16,7 @@ class Problem(NamedTuple):
 
 
 class MessageError(ValueError):
-    """Values do not fit a message, or a message no value. The text shows no value."""
+    """The error for values that do not fit a message, or a message that no value fits. It shows no value."""
 
     def __init__(self, problems: tuple[Problem, ...]) -> None:
         super().__init__("; ".join(map(str, problems)))
@@ -24,13 +24,13 @@ class MessageError(ValueError):
 
 
 class Problems:
-    """Collects problems, so that they are told together."""
+    """Collects problems, so that they are reported together."""
 
     def __init__(self) -> None:
         self.found: list[Problem] = []
 
     def add(self, path: str, why: str) -> None:
-        """Note what is wrong with a field."""
+        """Add a problem with a field."""
         self.found.append(Problem(path, why))
 
     def raise_any(self) -> None:

@@ -1,4 +1,4 @@
-"""Messages out of trees of names and values, whatever the format that they were written in."""
+"""Messages out of trees of names and values, in any format."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
@@ -35,11 +35,11 @@ class TreeReader(ABC, Generic[N]):
 
     @abstractmethod
     def names(self, node: N) -> Iterable[tuple[str, N]] | None:
-        """Return the names of a mapping with what they are, None of another node."""
+        """Return the names of a mapping with their nodes, None for another node."""
 
     @abstractmethod
     def items(self, node: N) -> Iterable[N] | None:
-        """Return the items of a list, None of another node."""
+        """Return the items of a list, None for another node."""
 
     @abstractmethod
     def scalar(self, node: N, field: FieldDescriptor) -> Scalar:
@@ -62,12 +62,13 @@ class TreeReader(ABC, Generic[N]):
         if named is None:
             self.wrong(path, node, self.not_a_mapping)
             return
+        start = f"{path}." if path else ""
         fields = {field.name: field for field in descriptor_of(message).fields}
         for name, value in named:
-            where = f"{path}.{printable(name)}" if path else printable(name)
+            where = start + printable(name)
             field = fields.get(name)
             if field is None:
-                self.wrong(where, value, unknown(name, fields))
+                self.wrong(where, value, unknown(name, fields, start))
             elif not self.is_null(value):
                 self._field(message, field, value, where)
 
@@ -109,9 +110,12 @@ class TreeReader(ABC, Generic[N]):
             self.wrong(where, node, str(error))
 
 
-def unknown(name: str, known: Iterable[str]) -> str:
-    """Return what is wrong with a name that means nothing, with the one that may have been meant."""
+def unknown(name: str, known: Iterable[str], start: str = "") -> str:
+    """Return the problem of an unknown name, with the path of the one that may have been meant.
+
+    `start` is the beginning of the path, such as `timeouts.`.
+    """
     names = list(known)
     meant = get_close_matches(name[:64], names, n=1)
-    hint = f"did you mean {meant[0]}?" if meant else f"these are: {', '.join(names) or 'none'}"
+    hint = f"did you mean {start}{meant[0]}?" if meant else f"these are: {', '.join(names) or 'none'}"
     return f"is not known here; {hint}"

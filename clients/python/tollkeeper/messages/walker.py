@@ -1,22 +1,22 @@
 """Values as messages and back; `plans.py` says what becomes of what.
 
-Everything that is wrong is told at once, by path, and no message shows a value.
+All problems are reported at once, by path, and no message shows a value.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from tollkeeper.messages.fields import descriptor_of, numbers_of, prefix_of, words_of
+from tollkeeper.messages.fields import descriptor_of, is_text, numbers_of, prefix_of, words_of
 from tollkeeper.messages.lengths import NANOS
-from tollkeeper.messages.plans import UNSET, Part, plan_of
+from tollkeeper.messages.plans import SCALARS, UNSET, Part, is_value_class, plan_of
 from tollkeeper.messages.problems import Problems
 
 T = TypeVar("T")
@@ -30,7 +30,7 @@ _UNIT_NAMES = {NANOS["s"]: "seconds", NANOS["ms"]: "milliseconds"}
 def read(kind: type[T], message: Message) -> T:
     """Return the value of a class that a message describes.
 
-    What is not set is the attribute's default. Raises `MessageError` for what no value can hold, and
+    An unset field is the attribute's default. Raises `MessageError` for what no value can hold, and
     `TypeError` if the class has no attribute for a field.
     """
     problems = Problems()
@@ -153,11 +153,6 @@ def _write(
 ) -> None:
     start = f"{path}." if path else ""
     fields = descriptor_of(message).fields_by_name
-    if isinstance(value, tuple):
-        value = dict(zip(fields, value, strict=True))
-    if isinstance(value, Message):
-        message.CopyFrom(value)
-        return
     if isinstance(value, Mapping):
         others = value
     else:
@@ -170,6 +165,9 @@ def _write(
                 continue
             if part.is_plain:
                 _put_scalar(message, name, held, start, problems)
+            elif part.kind is dict:
+                getattr(message, name).SetInParent()
+                _write(held, getattr(message, name), start + name, problems, {})
             else:
                 _put(message, part.field, held, start, problems, part.unit)
     for name, given in others.items():
@@ -185,13 +183,7 @@ def _put(
     """Set a field to a value; a number of a Duration counts `unit` nanoseconds."""
     where = start + field.name
     if field.is_repeated:
-        target: Any = getattr(message, field.name)
-        for index, item in enumerate(value):
-            place = f"{where}[{index}]"
-            if field.message_type is not None:
-                _put_message(target.add(), item, place, problems, unit)
-            else:
-                target.append(_number(field, item, place, problems))
+        _put_items(getattr(message, field.name), field, value, where, problems, unit)
     elif field.message_type is not None:
         target = getattr(message, field.name)
         target.SetInParent()
@@ -200,17 +192,54 @@ def _put(
         _put_scalar(message, field.name, _number(field, value, where, problems), start, problems)
 
 
+def _put_items(
+    target: Any, field: FieldDescriptor, value: Any, where: str, problems: Problems, unit: int
+) -> None:
+    if isinstance(value, Mapping) and _is_pair(field):
+        value = value.items()
+    # The letters of a text, or the names of a mapping, are never the items that were meant.
+    if not isinstance(value, Iterable) or isinstance(value, str | bytes | Mapping):
+        expected = "a dict of str to str" if _is_pair(field) else f"a list of {_expected(field)}"
+        problems.add(where, _wrong_type(expected, value))
+        return
+    for index, item in enumerate(value):
+        place = f"{where}[{index}]"
+        if field.message_type is not None:
+            _put_message(target.add(), item, place, problems, unit)
+            continue
+        try:
+            target.append(_number(field, item, place, problems))
+        except (TypeError, ValueError, OverflowError) as error:
+            problems.add(place, _refusal(field, item, error))
+
+
 def _put_scalar(message: Message, name: str, value: Any, start: str, problems: Problems) -> None:
     try:
         setattr(message, name, value)
-    except UnicodeError:
-        raise  # a text that is no text, wherever it stands
-    except (ValueError, OverflowError):  # protobuf's, which shows the value
-        problems.add(start + name, _OUT_OF_RANGE)
+    except (TypeError, ValueError, OverflowError) as error:
+        field = descriptor_of(message).fields_by_name[name]
+        problems.add(start + name, _refusal(field, value, error))
+
+
+def _refusal(field: FieldDescriptor, value: object, error: Exception) -> str:
+    """Return why protobuf refuses a value, which its own words may show. Raise a `UnicodeError` again."""
+    if isinstance(error, UnicodeError):
+        raise error
+    return _wrong_type(_expected(field), value) if isinstance(error, TypeError) else _OUT_OF_RANGE
+
+
+def _expected(field: FieldDescriptor) -> str:
+    """Return the name of the class of a field's value, or of a list's items; messages have that of theirs."""
+    kind = field.enum_type or field.message_type
+    return str(kind.name) if kind is not None else SCALARS[field.cpp_type].__name__
+
+
+def _wrong_type(expected: str, value: object) -> str:
+    return f"must be {expected}, not {type(value).__name__}"
 
 
 def _number(field: FieldDescriptor, value: Any, where: str, problems: Problems) -> Any:
-    """Return the number of an enum's word; what is no word, or of no enum, is returned as it is."""
+    """Return the number of an enum's word; other values are returned as they are."""
     if field.enum_type is None or not isinstance(value, str):
         return value
     number = words_of(field.enum_type).get(value)
@@ -222,25 +251,59 @@ def _number(field: FieldDescriptor, value: Any, where: str, problems: Problems) 
 
 
 def _put_message(target: Any, value: Any, where: str, problems: Problems, unit: int) -> None:
-    if isinstance(value, datetime | timedelta | int | float):
-        _put_time(target, value, where, problems, unit)
-    elif isinstance(target, FieldMask) and not isinstance(value, Message):
+    if isinstance(value, type(target)):
+        target.CopyFrom(value)
+    elif isinstance(target, Timestamp):
+        _put_moment(target, value, where, problems)
+    elif isinstance(target, Duration):
+        _put_length(target, value, where, problems, unit)
+    elif isinstance(target, FieldMask):
         target.paths.extend(value)
-    else:
+    elif isinstance(value, tuple) and _holds_texts(descriptor_of(target), len(value)):
+        _write(
+            dict(zip(descriptor_of(target).fields_by_name, value, strict=True)), target, where, problems, {}
+        )
+    elif _has_every_field(type(value), descriptor_of(target)):
         _write(value, target, where, problems, {})
+    else:
+        problems.add(where, _wrong_type(descriptor_of(target).name, value))
 
 
-def _put_time(
-    target: Any, value: datetime | timedelta | float, where: str, problems: Problems, unit: int
-) -> None:
+def _is_pair(field: FieldDescriptor) -> bool:
+    return field.message_type is not None and _holds_texts(field.message_type, 2)
+
+
+def _holds_texts(message: Descriptor, count: int) -> bool:
+    return len(message.fields) == count and all(is_text(it) for it in message.fields)
+
+
+def _has_every_field(kind: type, message: Descriptor) -> bool:
+    """Return whether a class holds all that a message does, under the same names and in the same types."""
+    try:
+        return is_value_class(kind) and not plan_of(kind, message).missing
+    except TypeError:
+        return False
+
+
+def _put_moment(target: Timestamp, value: object, where: str, problems: Problems) -> None:
+    if not isinstance(value, datetime):
+        problems.add(where, _wrong_type("datetime", value))
+    elif value.utcoffset() is None:
+        problems.add(where, "needs a time zone, such as datetime.now(UTC)")
+    else:
+        try:
+            target.FromDatetime(value)
+        except (ValueError, OverflowError):  # protobuf's, which shows the value
+            problems.add(where, _OUT_OF_RANGE)
+
+
+def _put_length(target: Duration, value: object, where: str, problems: Problems, unit: int) -> None:
     try:
         if isinstance(value, timedelta):
             target.FromTimedelta(value)
-        elif isinstance(value, int | float):
+        elif isinstance(value, int | float) and not isinstance(value, bool):
             target.FromMicroseconds(round(value * (unit // 1_000)))
-        elif value.utcoffset() is None:
-            problems.add(where, "needs a time zone, such as datetime.now(UTC)")
         else:
-            target.FromDatetime(value)
+            problems.add(where, _wrong_type("timedelta", value))
     except (ValueError, OverflowError):  # protobuf's, which shows the value
         problems.add(where, _OUT_OF_RANGE)

@@ -1,1 +1,1 @@
-"""What processes share through Redis: the tokens they have looked up, placements, and changes."""
+"""Coordination through Redis: shared tokens and placements, and pushed changes."""

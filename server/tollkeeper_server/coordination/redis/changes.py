@@ -1,4 +1,4 @@
-"""Changes, told to every process through Redis.
+"""Changes, announced to every process through Redis.
 
 Channel: `tollkeeper:changes:<database number>`, because channels span the databases of a server.
 """
@@ -25,7 +25,7 @@ _LONGEST_BACKOFF = 5.0
 
 
 class RedisChanges:
-    """Tells every process through one Redis channel.
+    """Delivers changes to every process through one Redis channel.
 
     `on_gap` is called whenever messages may have been lost: at each (re)connection of the subscriber.
     """

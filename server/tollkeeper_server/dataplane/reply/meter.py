@@ -22,6 +22,7 @@ from tollkeeper_server.providers.usage import (
     says_usage,
     to_tokens,
 )
+from tollkeeper_server.providers.usual import read_usual
 
 # Larger answers are relayed all the same, but not kept to be looked into: usage then is estimated.
 MAX_KEPT = 64 * 1024 * 1024
@@ -63,6 +64,8 @@ class BodyMeter:
         if self._encoding != b"identity":
             body = decode_body(body, self._encoding, MAX_KEPT)
         dialect = self._dialect
+        if dialect.completes and dialect.image is None and (usual := read_usual(body)) is not None:
+            return usual
         counts: Counts | None = None
         images = 0
         if dialect.image is not None or may_say_usage(body):

@@ -82,7 +82,7 @@ def decode(route: HttpBinding, variables: Mapping[str, str], request: Request) -
     if route.body:
         content = _body(request)
         if route.verb == "PATCH" and _MASK in fields and content.get(_MASK) is None:
-            # Who sends {"expires_at": null} means to clear it: the members present are the mask.
+            # {"expires_at": null} is meant to clear it: the members present are the mask.
             content[_MASK] = [name for name in changeable(descriptor_of(message)) if name in content]
     elif request.body:
         raise TollkeeperError(Reason.INVALID_ARGUMENT, "the body: this call takes none")

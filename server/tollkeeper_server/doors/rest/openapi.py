@@ -4,12 +4,13 @@ import json
 from importlib.resources import files
 
 from google.protobuf.descriptor import FieldDescriptor
+from tollkeeper.services import SERVICES
 
 from tollkeeper_server.doors.rest.door import NEXT_PAGE
 from tollkeeper_server.doors.rest.routes import HttpBinding, routes
 from tollkeeper_server.doors.rest.schemas import Schema, Schemas
 from tollkeeper_server.management.chain.chain import REQUEST_ID
-from tollkeeper_server.management.chain.registry import SERVICES, policy_of
+from tollkeeper_server.management.chain.registry import policy_of
 
 _ABOUT = (
     "The management plane of Tollkeeper. The same calls are there over gRPC and Connect. "

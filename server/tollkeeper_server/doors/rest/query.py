@@ -86,4 +86,4 @@ def _value(field: FieldDescriptor, text: str, name: str) -> Json:
 
 
 def _unknown(path: str, name: str, descriptor: Descriptor) -> TollkeeperError:
-    return invalid_argument(path + printable(name), unknown(name, descriptor.fields_by_name))
+    return invalid_argument(path + printable(name), unknown(name, descriptor.fields_by_name, path))

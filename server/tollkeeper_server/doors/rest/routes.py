@@ -8,7 +8,7 @@ from urllib.parse import unquote
 from google.api import annotations_pb2, http_pb2
 from google.protobuf.descriptor import MethodDescriptor
 
-from tollkeeper_server.errors import Reason, TollkeeperError
+from tollkeeper_server.errors import invalid_argument
 from tollkeeper_server.management.chain.registry import methods
 
 _VARIABLE = re.compile(r"\{([a-z_]+)(?:=(\*\*?))?\}")
@@ -48,7 +48,7 @@ def _decode(name: str, value: str) -> str:
     try:
         return unquote(value, errors="strict")
     except UnicodeDecodeError:
-        raise TollkeeperError(Reason.INVALID_ARGUMENT, f"{name}: not UTF-8 in the path", field=name) from None
+        raise invalid_argument(name, "not UTF-8 in the path") from None
 
 
 def compile_template(template: str) -> tuple[re.Pattern[str], tuple[str, ...]]:

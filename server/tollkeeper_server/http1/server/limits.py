@@ -1,4 +1,4 @@
-"""How long a caller may take for what."""
+"""Time limits of callers."""
 
 from dataclasses import dataclass
 

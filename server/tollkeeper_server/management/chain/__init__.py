@@ -1,1 +1,1 @@
-"""What every call of the management plane passes, whatever its door."""
+"""The steps that every management call takes, from any door."""

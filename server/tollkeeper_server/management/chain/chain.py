@@ -1,4 +1,4 @@
-"""What every management call passes, whichever door it came through, in this order:
+"""The steps that every management call takes, from any door, in this order:
 
 1. request id    the caller's own if it is well-formed, else a new one (`request_id`, when the call is made)
 2. error mapping everything that is not a `TollkeeperError` becomes INTERNAL with an error id
@@ -9,7 +9,7 @@
 7. authorise     does the caller have the role that the method asks for
 8. handler       the service's method
 
-`interceptors.py` holds 2 to 7. A call is decoded only after 5: who is a stranger learns nothing
+`interceptors.py` holds 2 to 7. A call is decoded only after 5: a stranger learns nothing
 about what would have been well-formed.
 """
 
@@ -48,7 +48,7 @@ class Call:
 
 @dataclass(slots=True)
 class Invocation:
-    """A call on its way through the chain, and what the interceptors found out about it."""
+    """A call on its way through the chain, and the findings of the interceptors."""
 
     call: Call
     decode: Callable[[], Message]

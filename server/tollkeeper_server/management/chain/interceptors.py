@@ -135,7 +135,7 @@ async def authorise(invocation: Invocation, proceed: Next) -> Message:
 class Handle:
     """The end of the chain: calls the method's handler.
 
-    What was begun is finished even if the caller leaves or its deadline passes: a revocation that
+    A call that has begun is finished even if the caller leaves or its deadline passes: a revocation that
     was written is also announced.
     """
 

@@ -6,30 +6,10 @@ from collections.abc import Awaitable, Callable, Iterator
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
-from tollkeeper.v1 import (
-    configuration_service_pb2,
-    group_service_pb2,
-    listener_service_pb2,
-    model_service_pb2,
-    options_pb2,
-    project_service_pb2,
-    token_service_pb2,
-    upstream_service_pb2,
-    usage_service_pb2,
-)
+from tollkeeper.services import SERVICES
+from tollkeeper.v1 import options_pb2
 
 Handler = Callable[[Message], Awaitable[Message]]
-
-SERVICES: tuple[ServiceDescriptor, ...] = (
-    project_service_pb2.DESCRIPTOR.services_by_name["ProjectService"],
-    token_service_pb2.DESCRIPTOR.services_by_name["TokenService"],
-    upstream_service_pb2.DESCRIPTOR.services_by_name["UpstreamService"],
-    group_service_pb2.DESCRIPTOR.services_by_name["GroupService"],
-    model_service_pb2.DESCRIPTOR.services_by_name["ModelService"],
-    listener_service_pb2.DESCRIPTOR.services_by_name["ListenerService"],
-    usage_service_pb2.DESCRIPTOR.services_by_name["UsageService"],
-    configuration_service_pb2.DESCRIPTOR.services_by_name["ConfigurationService"],
-)
 
 
 def methods() -> Iterator[MethodDescriptor]:

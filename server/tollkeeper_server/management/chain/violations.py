@@ -1,4 +1,4 @@
-"""What protovalidate found, as an error that names every field."""
+"""Violations that protovalidate found, as an error that names every field."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from tollkeeper.messages import Problem
 from tollkeeper_server.errors import TollkeeperError
 from tollkeeper_server.management.refusals import refusal_of
 
-# What the patterns say, in words.
+# The meaning of the patterns, in words.
 _WORDS = {
     r"^[\x20-\x7e]*$": "must be printable ASCII, without line breaks",
     r"^[\x21-\x7e]*$": "must be printable ASCII, without spaces or line breaks",

@@ -1,4 +1,4 @@
-"""Entities as the messages that describe them whole: what a configuration is made of."""
+"""Entities as the messages that describe them whole, which make up a configuration."""
 
 from collections.abc import Iterator
 from typing import Any, TypeVar

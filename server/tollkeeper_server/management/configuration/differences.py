@@ -1,4 +1,4 @@
-"""What differs between two descriptions of an entity."""
+"""Differences between two descriptions of an entity."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -11,9 +11,9 @@ from tollkeeper.v1 import configuration_service_pb2 as pb
 def differences(
     before: Message | None, after: Message | None, *, secrets: Sequence[str] = ()
 ) -> list[pb.FieldChange]:
-    """Return the fields that differ, by their paths; None describes what is not there.
+    """Return the fields that differ, by their paths; None describes an entity that is not there.
 
-    `secrets` are fields that differ although they look alike: what is shown of secrets is not all of them.
+    `secrets` are fields that differ although they look alike: only hints of secrets are shown.
     """
     old = as_values(before) if before else {}
     new = as_values(after) if after else {}

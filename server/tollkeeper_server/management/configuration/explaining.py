@@ -1,4 +1,4 @@
-"""ExplainRequest: what the data plane would make of a request."""
+"""ExplainRequest: the way of a request through the data plane, as a message."""
 
 from collections.abc import Awaitable, Callable
 

@@ -1,6 +1,6 @@
-"""What a described configuration changes of the present one. Pure: it reads and writes nothing.
+"""The changes that make the present configuration as a described one. Pure: it reads and writes nothing.
 
-What is wrong is told by path, such as `configuration.groups[2].members[0].upstream`.
+Problems are reported by path, such as `configuration.groups[2].members[0].upstream`.
 """
 
 from collections.abc import Iterable, Sequence
@@ -53,10 +53,10 @@ class _Build(Protocol[_R_contra, _E]):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is to be written, and what is told of it.
+    """The changes to write, and the report of them.
 
-    `projects` are what the described ones become, in their order. `opening` are the addresses that will
-    newly be listened on, by the paths of the listeners' descriptions.
+    `projects` are the described projects as they will be, in their order. `opening` are the addresses that
+    will newly be listened on, by the paths of the listeners' descriptions.
     """
 
     batch: Batch
@@ -196,7 +196,7 @@ class Planner:
         return projects
 
     def _describe_project(self, described: pb.ConfiguredProject, before: Project | None) -> Project:
-        """Return what becomes of a project; what the description leaves out stays."""
+        """Return the project as it will be; fields that the description leaves out stay."""
         after = before or self._project_editor.new(described.name, self._now)
         if described.HasField("is_active"):
             after = with_activity(after, described.is_active, self._now)

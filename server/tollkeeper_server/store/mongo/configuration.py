@@ -57,7 +57,7 @@ _PRESENT: Document = {"deleted_at": {"$exists": False}}
 
 
 class _Change(msgspec.Struct, frozen=True):
-    """One document of a batch: what it becomes, a mark if it is deleted."""
+    """One document of a batch: its new content, a mark if it is deleted."""
 
     kind: Kind
     document: Document

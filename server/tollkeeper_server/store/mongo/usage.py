@@ -1,4 +1,4 @@
-"""Usage events in MongoDB: one flat document each, with what it adds to the sums as numbers."""
+"""Usage events in MongoDB: one flat document each, with its part of the sums as numbers."""
 
 from collections.abc import Sequence
 from datetime import datetime

@@ -11,10 +11,19 @@ from google.protobuf.message import Message
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tollkeeper import explanation, traffic, values
-from tollkeeper.messages import MessageError, clear_defaults, fill, read, read_fields, write
+from tollkeeper.messages import MessageError, Problem, clear_defaults, fill, read, read_fields, write
 from tollkeeper.messages.fields import changeable, descriptor_of, words_of
 from tollkeeper.messages.plans import plan_of
-from tollkeeper.traffic import Breaker, HeaderAction, HeaderOperation, Member, Retry, Strategy, TrafficPolicy
+from tollkeeper.traffic import (
+    Breaker,
+    HeaderAction,
+    HeaderOperation,
+    Member,
+    Retry,
+    Strategy,
+    TrafficPolicy,
+    TrafficTimeouts,
+)
 from tollkeeper.v1 import (
     configuration_service_pb2,
     group_service_pb2,
@@ -74,6 +83,15 @@ FILES = (
     upstream_service_pb2,
     usage_service_pb2,
 )
+UPSTREAM = upstream_service_pb2.CreateUpstreamRequest
+TOKEN = token_service_pb2.CreateTokenRequest
+GROUP = group_service_pb2.CreateGroupRequest
+MODEL = model_service_pb2.CreateModelRequest
+LISTENER = listener_service_pb2.CreateListenerRequest
+EXPLAIN = configuration_service_pb2.ExplainRequestRequest
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+WRONG_TIMEOUTS = "timeouts: must be Timeouts, not TrafficTimeouts"
+FAR_WITHIN = TrafficPolicy(retry=Retry(max="5s"))  # type: ignore[arg-type]  # a wrong type is what is tested
 each_pair = pytest.mark.parametrize(("kind", "message"), HELD.items(), ids=lambda it: it.__name__)
 
 
@@ -175,18 +193,99 @@ def test_everything_that_can_not_be_sent_is_told_at_once_by_path() -> None:
                 HeaderOperation(HeaderAction.INSERT, "x-a"),
                 HeaderOperation(HeaderAction.UNKNOWN, "x-b"),
             ],
-            breaker=Breaker(min_calls=2**40),
-            timeouts={"idle": float("inf")},
+            breaker=Breaker(min_calls=2**40, cooldown=float("inf")),  # type: ignore[arg-type]  # no timedelta is out of range
         )
 
     assert [it.path for it in refused.value.problems] == [
         "provider",
         "header_operations[1].action",
+        "breaker.cooldown",
         "breaker.min_calls",
-        "timeouts.idle",
     ]
     assert str(refused.value).startswith("provider: PROVIDER_UNKNOWN can't be sent; expected one of openai, ")
     assert str(2**40) not in str(refused.value)
+
+
+WRONG_TYPES: dict[str, tuple[type[Message], str, object, str]] = {
+    "a number for a message": (UPSTREAM, "probe", 5, "probe: must be Probe, not int"),
+    "a mapping for a message": (UPSTREAM, "timeouts", {"connect": 5}, "timeouts: must be Timeouts, not dict"),
+    "a tuple for a message": (GROUP, "members", [("a", 1)], "members[0]: must be Member, not tuple"),
+    "a value of another class": (UPSTREAM, "probe", Breaker(), "probe: must be Probe, not Breaker"),
+    "a class whose attributes differ": (UPSTREAM, "timeouts", TrafficTimeouts(), WRONG_TIMEOUTS),
+    "a class itself": (UPSTREAM, "breaker", Breaker, "breaker: must be Breaker, not type"),
+    "a text for a message": (UPSTREAM, "timeouts", "5s", "timeouts: must be Timeouts, not str"),
+    "another message": (
+        UPSTREAM,
+        "probe",
+        upstream_service_pb2.Breaker(),
+        "probe: must be Probe, not Breaker",
+    ),
+    "a text for a time": (TOKEN, "expires_at", "x", "expires_at: must be datetime, not str"),
+    "a length for a time": (TOKEN, "expires_at", timedelta(1), "expires_at: must be datetime, not timedelta"),
+    "a time for a length": (LISTENER, "head_timeout", NOW, "head_timeout: must be timedelta, not datetime"),
+    "truth for a length": (LISTENER, "head_timeout", True, "head_timeout: must be timedelta, not bool"),
+    "a number for a text": (UPSTREAM, "base_url", 5, "base_url: must be str, not int"),
+    "a list for a secret": (UPSTREAM, "api_key", ["sk-canary"], "api_key: must be str, not list"),
+    "a text for a number": (TOKEN, "max_requests", "5", "max_requests: must be int, not str"),
+    "a fraction for a number": (TOKEN, "max_requests", 0.5, "max_requests: must be int, not float"),
+    "a text for truth": (UPSTREAM, "is_active", "no", "is_active: must be bool, not str"),
+    "a fraction for a word": (UPSTREAM, "provider", 0.5, "provider: must be Provider, not float"),
+    "a text for a list": (MODEL, "aliases", "gpt", "aliases: must be a list of str, not str"),
+    "a mapping for a list": (GROUP, "members", {"a": 1}, "members: must be a list of Member, not dict"),
+    "a number for a list": (MODEL, "fallbacks", 5, "fallbacks: must be a list of str, not int"),
+    "a number in a list": (MODEL, "aliases", ["a", 5], "aliases[1]: must be str, not int"),
+    "a fraction in a list of words": (
+        MODEL,
+        "capabilities",
+        [0.5],
+        "capabilities[0]: must be Capability, not float",
+    ),
+    "within a value": (GROUP, "members", [Member("a", "b")], "members[0].weight: must be int, not str"),  # type: ignore[arg-type]  # tested
+    "far within": (GROUP, "policy", FAR_WITHIN, "policy.retry.max: must be timedelta, not str"),
+    "a header's value": (EXPLAIN, "headers", {"x-a": 5}, "headers[0].value: must be str, not int"),
+    "headers": (EXPLAIN, "headers", 5, "headers: must be a dict of str to str, not int"),
+    "three texts for a header": (
+        EXPLAIN,
+        "headers",
+        [("a",) * 3],
+        "headers[0]: must be RequestHeader, not tuple",
+    ),
+}
+
+
+@pytest.mark.parametrize(("request_class", "field", "value", "told"), WRONG_TYPES.values(), ids=WRONG_TYPES)
+def test_a_value_of_a_wrong_type_is_refused_by_path_and_not_shown(
+    request_class: type[Message], field: str, value: object, told: str
+) -> None:
+    with pytest.raises(MessageError) as refused:
+        fill(request_class(), **{field: value})
+
+    assert str(refused.value) == told
+
+
+ANYTHING = st.one_of(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary(),
+    st.dates() | st.timedeltas() | st.datetimes(),
+    st.lists(st.integers() | st.text()) | st.dictionaries(st.text(), st.integers()),
+    st.builds(object) | st.just(Breaker) | st.builds(Breaker) | st.tuples(st.text(), st.text()),
+)
+
+
+@given(st.sampled_from([UPSTREAM, TOKEN, GROUP, MODEL, LISTENER, EXPLAIN]), st.data())
+def test_any_value_is_taken_or_refused_by_the_name_of_its_field(
+    request_class: type[Message], data: st.DataObject
+) -> None:
+    field = data.draw(st.sampled_from([it.name for it in descriptor_of(request_class).fields]))
+
+    problems: tuple[Problem, ...] = ()
+    try:
+        fill(request_class(), **{field: data.draw(ANYTHING)})
+    except MessageError as refused:
+        problems = refused.problems
+    except UnicodeError:
+        return
+
+    assert all(it.path.startswith(field) for it in problems)
 
 
 def test_everything_that_can_not_be_read_is_told_at_once_by_path() -> None:

@@ -39,6 +39,8 @@ def refusal(answer: httpx2.Response, status: int, reason: str, field: str | None
     details = {it["@type"].rpartition(".")[2]: it for it in error["details"]}
     assert (details["ErrorInfo"]["reason"], details["ErrorInfo"]["domain"]) == (reason, "tollkeeper")
     assert details["RequestInfo"]["request_id"] == answer.headers["x-request-id"]
+    for it in details.get("BadRequest", {}).get("field_violations", ()):
+        assert not it["field"] or f"{it['field']}: {it['description']}" in error["message"]
     if field is not None:
         assert field in [it["field"] for it in details["BadRequest"]["field_violations"]]
     return error
@@ -58,6 +60,31 @@ async def test_the_life_of_a_project_as_the_sofatutor_document_has_it(http: http
     deleted = await http.delete(f"/manage/projects/{made['id']}")
     refusal(deleted, 405, "method_not_allowed")
     assert deleted.headers["allow"] == "GET, PATCH"
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "field"),
+    [
+        ("tokens", {"project_id": 5}, "project_id"),
+        ("tokens", {"project_id": "prj_x", "max_requests": -1}, "max_requests"),
+        ("listeners", {"name": "l", "address": "127.0.0.1:3001", "is_active": True}, "address"),
+        ("listeners", {"name": "l", "address": "localhost"}, "address"),
+        (
+            "listeners",
+            {"name": "l", "address": ":3001", "rules": [{"path": "x", "group": "g"}]},
+            "rules[0].path",
+        ),
+        ("listeners", {"name": "l", "adress": ":3001"}, "adress"),
+        ("listeners?address=:3001", {"name": "l"}, "address"),
+    ],
+    ids=str,
+)
+async def test_a_wrong_field_is_described_without_its_name_in_front(
+    http: httpx2.AsyncClient, plane: Plane, path: str, body: dict[str, object], field: str
+) -> None:
+    plane.ports["127.0.0.1:3001"] = "127.0.0.1:3001 can't be listened on: it is in use"
+
+    refusal(await http.post(f"/manage/{path}", json=body), 400, "invalid_argument", field)
 
 
 async def test_the_life_of_a_token_as_the_sofatutor_document_has_it(http: httpx2.AsyncClient) -> None:

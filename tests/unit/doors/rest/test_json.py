@@ -196,7 +196,11 @@ def test_everything_that_is_wrong_is_told_at_once() -> None:
 
 def test_an_unknown_field_is_told_with_the_one_that_was_meant() -> None:
     request = model_service_pb2.CreateModelRequest()
-    with pytest.raises(TollkeeperError, match=r"^deployments\[0\]\.upstraem: .* did you mean upstream\?$"):
+    with pytest.raises(
+        TollkeeperError, match=r"^policy\.retry\.totl: .* did you mean policy\.retry\.total\?$"
+    ):
+        from_json({"policy": {"retry": {"totl": "x"}}}, request)
+    with pytest.raises(TollkeeperError, match=r" did you mean deployments\[0\]\.upstream\?$"):
         from_json({"deployments": [{"upstraem": "x"}]}, request)
     with pytest.raises(TollkeeperError, match=r"^zzz: is not known here; these are: group_by, project_id"):
         from_json({"zzz": 1}, usage_service_pb2.SummarizeUsageRequest())

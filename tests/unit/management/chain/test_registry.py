@@ -3,8 +3,9 @@
 import pytest
 from google.protobuf.descriptor import MethodDescriptor
 from protovalidate import Validator
+from tollkeeper.services import SERVICES
 from tollkeeper.v1 import options_pb2
-from tollkeeper_server.management.chain.registry import SERVICES, handlers_of, methods, new_request, policy_of
+from tollkeeper_server.management.chain.registry import handlers_of, methods, new_request, policy_of
 
 METHODS = list(methods())
 each_method = pytest.mark.parametrize("method", METHODS, ids=lambda method: method.full_name)
