@@ -12,7 +12,6 @@ from tollkeeper_server.domain.usage import Intent, TokenCounts, UsageEvent
 from tollkeeper_server.providers.dialect import Surface
 from tollkeeper_server.providers.dialects import anthropic
 from tollkeeper_server.snapshot.model import Snapshot
-from tollkeeper_server.telemetry.metrics import Ended
 
 UNKNOWN_BYTES = 1 << 62
 """`declared_bytes` of a body whose length was not said."""
@@ -145,22 +144,6 @@ class Exchange:
             duration_us=(time.perf_counter_ns() - self.began) // 1000 if self.status else 0,
             request_bytes=self.request_bytes,
             response_bytes=self.response_bytes,
-        )
-
-    def ended(self) -> Ended:
-        """Return the record that metrics keep of a request that has come to its end."""
-        first_byte = self.first_byte - self.began if self.streamed and self.first_byte else 0
-        return Ended(
-            listener=self.listener,
-            method=self.method,
-            endpoint=self.endpoint.name,
-            status=self.status,
-            error=self.error_code,
-            seconds=(time.perf_counter_ns() - self.began) / 1e9,
-            model=self.route_name,
-            upstream=self.upstream,
-            tokens=self.tokens,
-            first_byte_seconds=first_byte / 1e9,
         )
 
 

@@ -96,9 +96,10 @@ class DataPlane:
                 exchange.error_code = INTERRUPTED
             raise
         finally:
-            if exchange.token_id:
-                self._journal.settle(exchange.event())
-            self._metrics.ended(exchange.ended())
+            event = exchange.event()
+            if event.token_id:
+                self._journal.settle(event)
+            self._metrics.ended(exchange.listener, exchange.method, exchange.route_name, event)
 
     async def _serve(self, exchange: Exchange) -> None:
         plan = await self._planner.plan(exchange)

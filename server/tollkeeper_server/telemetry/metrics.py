@@ -10,9 +10,7 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Generic, TypeVar
 
-from msgspec import Struct
-
-from tollkeeper_server.domain.usage import TokenCounts
+from tollkeeper_server.domain.usage import UsageEvent
 
 Labels = tuple[str | int, ...]
 
@@ -30,25 +28,6 @@ UPSTREAM_STATUS = "upstream_status"
 """The `error` of a request that was answered with an upstream's own error."""
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-
-
-class Ended(Struct, frozen=True, kw_only=True, gc=False):
-    """A request that has ended.
-
-    `status` is 0 if there was no answer; `first_byte_seconds` is 0 unless the answer was streamed. A status
-    of 400 or more without an `error` is the upstream's own answer.
-    """
-
-    listener: str
-    method: str
-    endpoint: str
-    status: int
-    error: str = ""
-    seconds: float
-    model: str = ""
-    upstream: str = ""
-    tokens: TokenCounts = TokenCounts()
-    first_byte_seconds: float = 0.0
 
 
 class Counter:
@@ -185,20 +164,25 @@ class Metrics:
         """Count a request that has begun; `ended` must follow."""
         self.in_flight[listener] = self.in_flight.get(listener, 0) + 1
 
-    def ended(self, request: Ended) -> None:
-        """Count the end of a request that `began` counted."""
-        listener, endpoint, status, error = request.listener, request.endpoint, request.status, request.error
+    def ended(self, listener: str, method: str, model: str, event: UsageEvent) -> None:
+        """Count a request that came to its end. `model` is the configured one that served it.
+
+        The event is the record of the request, also of one that was not authenticated. A status from 400 on
+        without an error is the upstream's own answer.
+        """
+        endpoint, status, error = event.endpoint, event.status, event.error_code
         self.in_flight[listener] -= 1
-        method = request.method if request.method in _METHODS else OTHER
+        if method not in _METHODS:
+            method = OTHER
         self.requests[listener, method, endpoint, status].value += 1
-        self.request_durations[listener, method, endpoint].add(request.seconds)
+        self.request_durations[listener, method, endpoint].add(event.duration_us / 1e6)
         if error or status >= 400:
             self.errors[listener, error or UPSTREAM_STATUS, status].value += 1
-        if not request.upstream:
+        if not event.upstream:
             return
-        served, tokens = self.served[request.model, request.upstream], request.tokens
-        if request.first_byte_seconds:
-            served.first_bytes.add(request.first_byte_seconds)
+        served, tokens = self.served[model, event.upstream], event.tokens
+        if event.streamed and event.first_byte_us:
+            served.first_bytes.add(event.first_byte_us / 1e6)
         served.prompt += tokens.prompt
         served.completion += tokens.completion
         served.cached += tokens.cached

@@ -9,9 +9,10 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 from tollkeeper_server.domain.usage import TokenCounts
-from tollkeeper_server.telemetry.metrics import Ended, Gauges, Metrics
+from tollkeeper_server.telemetry.metrics import Gauges, Metrics
 
 from tests.unit.doors.doors import exposition
+from tests.unit.events import ended
 
 ROOT = Path(__file__).resolve().parents[3]
 Series = dict[str, set[str]]
@@ -23,20 +24,16 @@ async def series() -> Series:
     """The names of all samples and of their labels, once everything has happened."""
     metrics = Metrics()
     metrics.began("main")
-    metrics.ended(
-        Ended(
-            listener="main",
-            method="POST",
-            endpoint="messages",
-            status=502,
-            error="upstream_cut",
-            seconds=1.0,
-            model="model",
-            upstream="one",
-            tokens=TokenCounts(prompt=1, completion=1),
-            first_byte_seconds=0.5,
-        )
+    event = ended(
+        "messages",
+        502,
+        "upstream_cut",
+        upstream="one",
+        tokens=TokenCounts(prompt=1, completion=1),
+        first_byte=0.5,
+        streamed=True,
     )
+    metrics.ended("main", "POST", "model", event)
     metrics.rate_limited("main")
     metrics.matched("main", "all")
     metrics.called("all", "one", 1.0, "upstream_cut")

@@ -10,12 +10,13 @@ from tollkeeper_server.telemetry.metrics import (
     BOUNDS,
     OTHER,
     UPSTREAM_STATUS,
-    Ended,
     Histogram,
     Metrics,
     counters,
     histograms,
 )
+
+from tests.unit.events import ended
 
 SECONDS = st.floats(0, 10_000) | st.sampled_from(BOUNDS)
 LABELS = st.tuples(st.sampled_from("abcdefgh"), st.integers(200, 208))
@@ -33,20 +34,16 @@ def _end(
     streamed: bool = False,
 ) -> None:
     metrics.began("data")
-    metrics.ended(
-        Ended(
-            listener="data",
-            method=method,
-            endpoint="chat_completions",
-            status=status,
-            error=error,
-            seconds=0.3,
-            model="gpt-*",
-            upstream=upstream,
-            tokens=tokens,
-            first_byte_seconds=first_byte if streamed else 0.0,
-        )
+    event = ended(
+        "chat_completions",
+        status,
+        error,
+        upstream=upstream,
+        tokens=tokens,
+        first_byte=first_byte,
+        streamed=streamed,
     )
+    metrics.ended("data", method, "gpt-*", event)
 
 
 @given(st.lists(SECONDS))
@@ -87,7 +84,7 @@ def test_a_request_is_under_way_until_it_ends() -> None:
     metrics.began("data")
     metrics.began("data")
     assert metrics.in_flight == {"data": 2}
-    metrics.ended(Ended(listener="data", method="GET", endpoint="models", status=200, seconds=0.1))
+    metrics.ended("data", "GET", "", ended("models"))
     assert metrics.in_flight == {"data": 1}
 
 

@@ -2,7 +2,7 @@
 
 import time
 
-from tollkeeper_server.dataplane.aside import record_tokens
+from tollkeeper_server.dataplane.aside import LARGE, record_tokens
 from tollkeeper_server.dataplane.exchange import Exchange
 from tollkeeper_server.dataplane.headers import lowered, response_headers
 from tollkeeper_server.dataplane.reply.decoding import Decoded, is_coding
@@ -68,8 +68,10 @@ async def pass_on(
         if not send_whole(exchange, incoming, headers, meter):
             await relay_body(exchange, incoming, headers, meter)
     finally:
-        if meter is not None:
-            await record_tokens(exchange, max(len(body), meter.kept), lambda: meter.tokens(body))
+        if meter is not None and len(body) + meter.kept <= LARGE:
+            exchange.tokens = meter.tokens(body)
+        elif meter is not None:
+            await record_tokens(exchange, meter.kept + len(body), lambda: meter.tokens(body))
 
 
 def send_whole(

@@ -10,9 +10,10 @@ from prometheus_client.core import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 from tollkeeper_server.domain.usage import TokenCounts
-from tollkeeper_server.telemetry.metrics import BOUNDS, Ended, Gauges, Metrics
+from tollkeeper_server.telemetry.metrics import BOUNDS, Gauges, Metrics
 
 from tests.unit.doors.doors import exposition
+from tests.unit.events import ended
 
 OPENMETRICS = "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3,*/*;q=0.2"
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
@@ -24,20 +25,16 @@ def _busy() -> Metrics:
     for status, error in ((200, ""), (200, ""), (502, "upstream_unreachable")):
         metrics.began("data")
         used = TokenCounts(prompt=10, completion=5, cached=4, reasoning=2) if status == 200 else TokenCounts()
-        metrics.ended(
-            Ended(
-                listener="data",
-                method="POST",
-                endpoint="chat_completions",
-                status=status,
-                error=error,
-                seconds=0.3,
-                model='a"b\\c\n*',
-                upstream="one",
-                tokens=used,
-                first_byte_seconds=0.2,
-            )
+        event = ended(
+            "chat_completions",
+            status,
+            error,
+            upstream="one",
+            tokens=used,
+            first_byte=0.2,
+            streamed=True,
         )
+        metrics.ended("data", "POST", 'a"b\\c\n*', event)
         metrics.called("all", "one", 0.25, error)
         metrics.breaker_result("one", "failure" if error else "success")
     metrics.matched("data", "all")
