@@ -1,4 +1,4 @@
-"""What an upstream keeps is reached there again: files, batches, responses, conversations and their like.
+"""Affinity: files, batches, responses and the like are reached again at the upstream that keeps them.
 
 Which upstream has it is remembered by its id, before the caller learns the id. Where a snapshot has one
 upstream alone, there is nothing to remember.

@@ -1,4 +1,4 @@
-"""Work on what is large, in a thread, so that other requests go on meanwhile."""
+"""Counting in a thread, for large bodies: other requests go on meanwhile."""
 
 import asyncio
 from collections.abc import Callable
@@ -7,11 +7,11 @@ from tollkeeper_server.dataplane.exchange import Exchange
 from tollkeeper_server.domain.usage import TokenCounts
 
 LARGE = 256 * 1024
-"""What has more bytes is not looked through on the event loop."""
+"""The most bytes that the event loop looks through."""
 
 
 async def record_tokens(exchange: Exchange, size: int, count: Callable[[], TokenCounts]) -> None:
-    """Record what `count` finds in so many bytes, also where the task is cancelled meanwhile."""
+    """Record the tokens that `count` finds in `size` bytes, also if the task is cancelled meanwhile."""
     if size <= LARGE:
         exchange.tokens = count()
         return

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TypeVar
 
 import pytest
@@ -29,24 +29,16 @@ from tollkeeper_server.store.sealed import Sealer, new_key
 from tollkeeper_server.store.sqlite.store import SqliteStore
 from tollkeeper_server.store.sqlite.tokens import SqliteTokens
 
+from tests.unit.clock import Calendar
+
 MANAGEMENT_TOKEN = "the-management-token-of-tests"
 DIGEST_KEY = bytes(range(32))
+
 NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
 
 Answer = TypeVar("Answer", bound=Message)
 
 BY_REQUEST: dict[str, MethodDescriptor] = {method.input_type.full_name: method for method in methods()}
-
-
-@dataclass
-class Clock:
-    """A clock that moves by a second each time it is read, so that nothing happens at the same time."""
-
-    now: datetime = NOON
-
-    def __call__(self) -> datetime:
-        self.now += timedelta(seconds=1)
-        return self.now
 
 
 async def _no_explanation(query: Query) -> Explanation:
@@ -61,7 +53,7 @@ class Plane:
     """
 
     store: SqliteStore
-    clock: Clock = field(default_factory=Clock)
+    clock: Calendar = field(default_factory=lambda: Calendar(NOON))
     sealer: Sealer = field(default_factory=lambda: Sealer(new_key()))
     changes: LocalChanges = field(default_factory=LocalChanges)
     told: list[Change] = field(default_factory=list)

@@ -1,1 +1,1 @@
-"""What goes back: the answer, and what it used."""
+"""The reply: the answer to the caller, and its usage."""

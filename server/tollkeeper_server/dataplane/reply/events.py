@@ -27,12 +27,15 @@ def _begun(beginning: bytes) -> bytes:
     return beginning.removeprefix(_BOM).lstrip(b"\r\n")
 
 
-def take_whole(held: bytearray, chunk: bytes) -> bytes:
-    """Add the next chunk to what is held; take from there all whole events and return them."""
+def take_whole(held: bytearray, chunk: bytes, most: int = MAX_HELD) -> bytes:
+    """Add the next chunk to the held bytes; take all whole events from them and return these.
+
+    An event with more than `most` bytes is returned in parts.
+    """
     # A blank line begins two bytes before the chunk or later: else it would have been found.
     overlap = bytes(held[-2:])
     end = _whole(overlap + chunk if overlap else chunk) - len(overlap)
-    if len(held) + len(chunk) - max(end, 0) > MAX_HELD:
+    if len(held) + len(chunk) - max(end, 0) > most:
         end = len(chunk)
     if end <= 0:
         held += chunk

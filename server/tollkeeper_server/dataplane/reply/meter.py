@@ -33,9 +33,11 @@ LAST_BYTES = 4 * 1024
 class BodyMeter:
     """Meters an answer that comes as one JSON document."""
 
-    def __init__(self, dialect: Dialect, content_encoding: bytes) -> None:
+    def __init__(self, dialect: Dialect, content_encoding: bytes, max_kept: int = MAX_KEPT) -> None:
+        """Answers with more than `max_kept` bytes are not looked into: usage is estimated."""
         self._dialect = dialect
         self._encoding = content_encoding
+        self._max_kept = max_kept
         self._pieces: list[bytes] = []
         self._kept = 0
 
@@ -47,9 +49,9 @@ class BodyMeter:
     def feed(self, piece: bytes) -> None:
         """Take the next piece of the body."""
         if self._kept == 0 and not (self._dialect.has_prompt or self._may_be_json(piece)):
-            self._kept = MAX_KEPT
+            self._kept = self._max_kept
         self._kept += len(piece)
-        if self._kept <= MAX_KEPT:
+        if self._kept <= self._max_kept:
             self._pieces.append(piece)
         else:
             self._pieces.clear()
@@ -62,7 +64,7 @@ class BodyMeter:
         """Return what the document says, or an estimate."""
         body = b"".join(self._pieces)
         if self._encoding != b"identity":
-            body = decode_body(body, self._encoding, MAX_KEPT)
+            body = decode_body(body, self._encoding, self._max_kept)
         dialect = self._dialect
         if dialect.completes and dialect.image is None and (usual := read_usual(body)) is not None:
             return usual

@@ -1,1 +1,1 @@
-"""What comes in: who asks, for what, with which body."""
+"""The request: its caller, its endpoint, its body."""

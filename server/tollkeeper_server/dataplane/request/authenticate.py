@@ -1,4 +1,4 @@
-"""Who is calling: from the headers to an admissible token."""
+"""Authentication: from the headers to a valid token and its project."""
 
 import re
 from collections.abc import Awaitable, Callable

@@ -1,4 +1,4 @@
-"""How large a request may be, and how slow."""
+"""Bounds on the size and the slowness of a request."""
 
 from dataclasses import dataclass
 

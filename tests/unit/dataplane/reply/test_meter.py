@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tollkeeper_server.dataplane.reply import meter
-from tollkeeper_server.dataplane.reply import meter as meter_module
-from tollkeeper_server.dataplane.reply.meter import BodyMeter, StreamMeter, abandoned
+from tollkeeper_server.dataplane.reply.meter import MAX_KEPT, BodyMeter, StreamMeter, abandoned
 from tollkeeper_server.domain.usage import Confidence, TokenCounts
 from tollkeeper_server.providers.dialect import Dialect
 from tollkeeper_server.providers.dialects import anthropic, openai
@@ -27,8 +26,14 @@ from tests.unit.dataplane.recordings import (
 ASKED = json.dumps({"model": "m", "messages": [{"role": "user", "content": "a" * 40}]}).encode()
 
 
-def _body(dialect: Dialect, *pieces: bytes, coding: bytes = b"identity", asked: bytes = ASKED) -> TokenCounts:
-    meter = BodyMeter(dialect, coding)
+def _body(
+    dialect: Dialect,
+    *pieces: bytes,
+    coding: bytes = b"identity",
+    asked: bytes = ASKED,
+    max_kept: int = MAX_KEPT,
+) -> TokenCounts:
+    meter = BodyMeter(dialect, coding, max_kept)
     for piece in pieces:
         meter.feed(piece)
     return meter.tokens(asked)
@@ -202,23 +207,21 @@ def test_an_answer_that_never_began_is_estimated_by_its_prompt() -> None:
     assert abandoned(openai.CHAT, ASKED) == TokenCounts(prompt=10, confidence=Confidence.ESTIMATED)
 
 
-def test_a_document_too_large_to_keep_is_estimated(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_document_too_large_to_keep_is_estimated() -> None:
     recording = BODIES["chat"]
-    monkeypatch.setattr(meter_module, "MAX_KEPT", len(recording.body))
-    assert _body(openai.CHAT, recording.body) == recording.tokens
+    size, half = len(recording.body), len(recording.body) // 2
+    assert _body(openai.CHAT, recording.body, max_kept=size) == recording.tokens
 
-    monkeypatch.setattr(meter_module, "MAX_KEPT", len(recording.body) - 1)
-    half = len(recording.body) // 2
-    assert _body(openai.CHAT, recording.body[:half], recording.body[half:]) == TokenCounts(
+    pieces = recording.body[:half], recording.body[half:]
+    assert _body(openai.CHAT, *pieces, max_kept=size - 1) == TokenCounts(
         prompt=10, confidence=Confidence.ESTIMATED
     )
 
 
-def test_what_unpacks_without_end_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(meter_module, "MAX_KEPT", 1 << 16)
+def test_what_unpacks_without_end_is_bounded() -> None:
     bomb = gzip.compress(b'{"x":"' + b"a" * (1 << 20))
 
-    assert _body(openai.CHAT, bomb, coding=b"gzip").confidence is Confidence.ESTIMATED
+    assert _body(openai.CHAT, bomb, coding=b"gzip", max_kept=1 << 16).confidence is Confidence.ESTIMATED
 
 
 @given(st.data())
