@@ -1,6 +1,7 @@
 """Azure OpenAI."""
 
-from urllib.parse import quote, unquote
+import re
+from urllib.parse import quote, unquote, unquote_to_bytes
 
 import msgspec
 
@@ -9,6 +10,7 @@ from tollkeeper_server.errors import invalid_argument
 from tollkeeper_server.providers.provider import Address, Draft, ProviderRecord, with_header
 
 _KEY_HEADER = "api-key"
+_DEPLOYMENT = re.compile(r"/openai/deployments/([^/]+)(/.+)")
 # Where Azure has the deployment in the path; elsewhere it stands in the body, as with OpenAI.
 _BY_DEPLOYMENT = frozenset(
     {
@@ -34,6 +36,16 @@ def _url(address: Address, path: str, query: str, model: str, endpoint: str) -> 
     by_deployment = model and endpoint in _BY_DEPLOYMENT
     place = f"/openai/deployments/{quote(model, safe='')}" if by_deployment else "/openai"
     return f"{address.base_url}{place}{path}?{query}"
+
+
+def split_deployment(path: str) -> tuple[str, str]:
+    """Return the rest of a path of Azure's API and the model it names; "" for a path that names none.
+
+    The rest is as others have it after `/v1`, but that it may still begin with that.
+    """
+    if match := _DEPLOYMENT.fullmatch(path):
+        return match.group(2), unquote_to_bytes(match.group(1)).decode("utf-8", "replace")
+    return (path[len("/openai") :] if path.startswith("/openai/v1/") else path), ""
 
 
 def without_api_version(query: str) -> str:

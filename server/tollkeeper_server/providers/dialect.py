@@ -78,6 +78,10 @@ class Dialect:
     end: re.Pattern[bytes] | None = None
     image: re.Pattern[bytes] | None = None
 
+    def unmetered(self) -> "Dialect":
+        """Return the dialect of the same API's endpoints without usage, or with usage metered elsewhere."""
+        return Dialect(self.surface, self.error_event, is_metered=False, whole_is_json=False)
+
     def closes(self, last: bytes) -> bool:
         """Return whether events of a stream hold its very last one, or an error in its place."""
         if self.end is None:

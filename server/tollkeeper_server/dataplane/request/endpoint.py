@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from tollkeeper_server.domain.model import Capability
 from tollkeeper_server.errors import Reason, TollkeeperError
+from tollkeeper_server.providers.azure import split_deployment
 from tollkeeper_server.providers.dialect import Dialect
 from tollkeeper_server.providers.dialects import anthropic, openai
 
@@ -147,8 +148,7 @@ _OTHER = Endpoint("other", Body.ANY, openai.OTHER)
 def _again(endpoint: Endpoint) -> Endpoint:
     if endpoint.name == "responses":
         return replace(endpoint, dialect=openai.RESPONSES_AGAIN)
-    ours = endpoint.dialect.surface is anthropic.SURFACE
-    return replace(endpoint, dialect=anthropic.UNMETERED if ours else openai.UNMETERED)
+    return replace(endpoint, dialect=endpoint.dialect.unmetered())
 
 
 # An answer that is read again, changed or deleted was metered when it was made.
@@ -163,7 +163,6 @@ _CHANGE = re.compile(r"/(?:chat/completions/.+|threads/[^/]+/runs/[^/]+|.+/cance
 # Nearly every request is one of these.
 _POSTED = {b"/v1" + path.encode("ascii"): Matched(endpoint, path) for path, endpoint in _EXACT.items()}
 
-_AZURE = re.compile(r"/openai/deployments/([^/]+)(/.+)")
 # Printable ASCII without backslash, and without what begins a query or a fragment. The slash at the
 # front keeps the path from being read as part of the upstream's host.
 _SAFE_PATH = re.compile(r"/[!\"$->@-\[\]-~]*")
@@ -187,13 +186,7 @@ def match(raw_path: bytes, method: str, *, anywhere: bool = False) -> Matched:
             "use a path such as /v1/chat/completions",
             field="path",
         )
-    path_model = ""
-    azure = _AZURE.fullmatch(path)
-    if azure:
-        path_model = unquote_to_bytes(azure.group(1)).decode("utf-8", "replace")
-        path = azure.group(2)
-    elif path.startswith("/openai/v1/"):
-        path = path[10:]
+    path, path_model = split_deployment(path)
     versioned = path.startswith("/v1/")
     if versioned:
         path = path[3:]
