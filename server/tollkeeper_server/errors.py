@@ -183,6 +183,10 @@ class TollkeeperError(Exception):
         return (FieldViolation(self.field, self.message.removeprefix(f"{self.field}: ")),)
 
 
+SHORTLY_SECONDS = 1
+"""When to try again what passes by itself."""
+
+
 class StoreUnavailableError(TollkeeperError):
     """The store, or a service in front of it such as Redis, did not answer a look-up."""
 
@@ -190,7 +194,7 @@ class StoreUnavailableError(TollkeeperError):
         super().__init__(
             Reason.STORE_UNAVAILABLE,
             f"{part} is not reachable at the moment; try again shortly",
-            retry_after=1,
+            retry_after=SHORTLY_SECONDS,
         )
 
 

@@ -12,7 +12,7 @@ from tollkeeper_server.domain.project import Project
 from tollkeeper_server.domain.token import Token
 from tollkeeper_server.domain.traffic import Group
 from tollkeeper_server.domain.upstream import Upstream
-from tollkeeper_server.errors import Reason, TollkeeperError
+from tollkeeper_server.errors import SHORTLY_SECONDS, Reason, TollkeeperError
 
 _ATTEMPTS = 20
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -80,5 +80,7 @@ def check(entity: AnyEntity, etag: str) -> None:
 
 def _too_many_edits() -> TollkeeperError:
     return TollkeeperError(
-        Reason.ETAG_MISMATCH, "others keep changing this at the same time; try again", retry_after=1
+        Reason.ETAG_MISMATCH,
+        "others keep changing this at the same time; try again",
+        retry_after=SHORTLY_SECONDS,
     )

@@ -8,7 +8,7 @@ from tollkeeper.v1 import project_service_pb2 as pb
 
 from tollkeeper_server.coordination.ports import Change, Changes
 from tollkeeper_server.domain.project import Project
-from tollkeeper_server.errors import Reason, TollkeeperError, invalid_argument
+from tollkeeper_server.errors import SHORTLY_SECONDS, Reason, TollkeeperError, invalid_argument
 from tollkeeper_server.management.editors import ProjectEditor, with_activity
 from tollkeeper_server.management.etags import edit
 from tollkeeper_server.management.masks import fields_to_change, require_values
@@ -93,7 +93,7 @@ class ProjectService:
                     Reason.STORE_UNAVAILABLE,
                     f"the project was changed, but {revoked.failed_count} of its "
                     f"{revoked.total_tokens} tokens could not be revoked; try again",
-                    retry_after=1,
+                    retry_after=SHORTLY_SECONDS,
                 )
         return pb.UpdateProjectResponse(project=show(project, pb.Project()))
 

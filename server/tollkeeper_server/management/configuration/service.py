@@ -14,7 +14,7 @@ from tollkeeper.v1.upstream_service_pb2 import CreateUpstreamRequest
 
 from tollkeeper_server.coordination.ports import Change, Changes
 from tollkeeper_server.domain.project import Project
-from tollkeeper_server.errors import Reason, TollkeeperError
+from tollkeeper_server.errors import SHORTLY_SECONDS, Reason, TollkeeperError
 from tollkeeper_server.management.configuration.described import export
 from tollkeeper_server.management.configuration.explaining import Explainer, explain_request
 from tollkeeper_server.management.configuration.planning import Plan, Planner
@@ -78,7 +78,7 @@ class ConfigurationService:
         raise TollkeeperError(
             Reason.ETAG_MISMATCH,
             "others keep changing the configuration at the same time; try again",
-            retry_after=1,
+            retry_after=SHORTLY_SECONDS,
         )
 
     async def export_configuration(self, _: pb.ExportConfigurationRequest) -> pb.ExportConfigurationResponse:
