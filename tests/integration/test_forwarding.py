@@ -137,14 +137,12 @@ GZIPPED = zlib.compress(b'{"choices": []}', wbits=31)
             id="compressed",
         ),
         pytest.param(
-            answer(
-                "200 OK", "set-cookie: a=1", "x-odd:  two  ", "set-cookie: b=2", "x-empty:", "x-e: \xe9\xff"
-            ),
+            answer("200 OK", "x-twice: a=1", "x-odd:  two  ", "x-twice: b=2", "x-empty:", "x-e: \xe9\xff"),
             200,
             [
-                ("set-cookie", "a=1"),
+                ("x-twice", "a=1"),
                 ("x-odd", "two"),
-                ("set-cookie", "b=2"),
+                ("x-twice", "b=2"),
                 ("x-empty", ""),
                 ("x-e", "\xe9\xff"),
             ],
@@ -264,7 +262,7 @@ def test_hop_by_hop_headers_end_at_the_gateway(
     upstream.next_body()
     assert head.header("x-end") == "ours"
     assert head.names == {
-        "host", "content-type", "content-length", "accept-encoding", "authorization", "x-end", "x-request-id",
+        "host", "content-type", "content-length", "accept-encoding", "authorization", "x-end",
     }  # fmt: skip
     assert own_headers(found) == [("x-end", "theirs")]
 
@@ -290,7 +288,7 @@ def test_over_http2_the_same_passes(
     head = upstream.next_head()
     assert (head.line, upstream.next_body()) == (f"POST {CHAT}?a=%20b HTTP/1.1", BODY)
     assert head.names == {
-        "host", "content-type", "content-length", "accept-encoding", "authorization", "x-a", "x-request-id",
+        "host", "content-type", "content-length", "accept-encoding", "authorization", "x-a",
     }  # fmt: skip
     assert head.header("host") == upstream.address
     assert (found.status, found.body, found.headers["x-upper"]) == (418, b"in chunks", "V")
@@ -444,7 +442,7 @@ def test_a_request_id_is_kept_if_it_is_well_formed(
     upstream.will_answer(answer("200 OK", "x-request-id: theirs", body=b"{}"))
     found = ask(site.data, "POST", CHAT, [bearer(secret), JSON, ("x-request-id", offered)], BODY)
     this_id = found.header("x-request-id")
-    assert upstream.next_head().header("x-request-id") == this_id
+    assert upstream.next_head().header("x-request-id") == (offered if kept else None)
     upstream.next_body()
     assert found.header("x-upstream-request-id") == "theirs"
     assert this_id is not None

@@ -103,6 +103,11 @@ class Exchange:
         self.response_bytes = 0
 
     @property
+    def chose_id(self) -> bool:
+        """Return whether the caller sent the request's id."""
+        return self.request_id != self.event_id
+
+    @property
     def surface(self) -> Surface:
         """The API whose clients the caller uses: it decides how errors and listings look."""
         if anthropic.SURFACE.marker in self.headers:

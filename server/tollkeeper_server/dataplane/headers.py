@@ -1,11 +1,22 @@
-"""Which headers pass: end-to-end ones do, hop-by-hop ones and the caller's token do not."""
+"""Which headers pass: end-to-end ones do.
+
+Those for one hop, the caller's token, what proxies say of the caller and what an upstream says of its account
+do not.
+"""
 
 from collections.abc import Iterable, Mapping
 from itertools import chain
 
 from tollkeeper_server.dataplane.caller import MAX_HEADER_BYTES
 from tollkeeper_server.dataplane.exchange import Exchange
-from tollkeeper_server.domain.headers import HOP_BY_HOP, Header
+from tollkeeper_server.domain.headers import (
+    AI_GATEWAY_PREFIX,
+    HOP_BY_HOP,
+    NETWORK,
+    NETWORK_PREFIXES,
+    OF_UPSTREAM,
+    Header,
+)
 from tollkeeper_server.domain.upstream import HeaderAction
 from tollkeeper_server.errors import Reason, TollkeeperError, invalid_argument
 from tollkeeper_server.providers.registry import CREDENTIAL_HEADERS, SETTING_HEADERS
@@ -14,7 +25,7 @@ from tollkeeper_server.snapshot.model import Target
 _HOP_BY_HOP = frozenset(name.encode() for name in HOP_BY_HOP)
 # The caller's token, settings that go with the provider's credential and so are the administrator's to
 # make, and the gateway's own framing.
-_OWN = {name.encode() for name in CREDENTIAL_HEADERS | SETTING_HEADERS} | {
+_OWN = {name.encode() for name in CREDENTIAL_HEADERS | SETTING_HEADERS | NETWORK} | {
     b"host",
     b"content-length",
     b"expect",
@@ -22,8 +33,9 @@ _OWN = {name.encode() for name in CREDENTIAL_HEADERS | SETTING_HEADERS} | {
 }
 _DROPPED = _HOP_BY_HOP | _OWN
 _DROPPED_FOR_PLAIN = _DROPPED | {b"accept-encoding"}
-# alt-svc speaks of the upstream's own address (RFC 7838), which the caller must not go round to.
-_NOT_ANSWERED = _HOP_BY_HOP | {b"alt-svc", b"x-request-id"}
+_NETWORK_PREFIXES = tuple(prefix.encode() for prefix in NETWORK_PREFIXES)
+_AI_GATEWAY_PREFIX = AI_GATEWAY_PREFIX.encode()
+_NOT_ANSWERED = _HOP_BY_HOP | {name.encode() for name in OF_UPSTREAM} | {b"x-request-id"}
 _NOT_ANSWERED_STREAMED = _NOT_ANSWERED | {b"content-length"}
 
 _FORBIDDEN = bytes({*range(32), 127} - {9})
@@ -79,17 +91,25 @@ def named_by_connection(headers: Iterable[Header]) -> frozenset[bytes]:
 def request_headers(exchange: Exchange, target: Target, *, plain: bool) -> list[Header]:
     """Return the headers to send upstream, but for host, length and credential.
 
-    `plain` asks for an answer without content coding, so that it can be metered.
+    `plain` asks for an answer without content coding, so that it can be metered. A request id goes up only
+    if the caller chose it: some servers refuse one that is not in their own form.
     """
     received: list[Header] = exchange.scope["headers"]
     dropped = _DROPPED_FOR_PLAIN if plain else _DROPPED
     if b"connection" in exchange.headers and (named := named_by_connection(received)):
         dropped |= named
     own_names = target.own_names
-    headers = [header for header in received if header[0] not in dropped and header[0] not in own_names]
+    headers = [
+        header
+        for header in received
+        if (name := header[0]) not in dropped
+        and name not in own_names
+        and not (name.startswith(_NETWORK_PREFIXES) and not name.startswith(_AI_GATEWAY_PREFIX))
+    ]
     if plain:
         headers.append((b"accept-encoding", b"identity"))
-    headers.append((b"x-request-id", exchange.request_id.encode()))
+    if exchange.chose_id:
+        headers.append((b"x-request-id", exchange.request_id.encode()))
     headers.extend(target.headers)
     if target.fallback_headers:
         sent = {name for name, _ in headers}

@@ -13,3 +13,24 @@ HOP_BY_HOP = frozenset(
 
 FRAMING = HOP_BY_HOP | {"content-encoding", "content-length", "content-type", "expect", "host"}
 """Headers that decide how a message is read or where it goes: a wrong one breaks the request."""
+
+NETWORK = frozenset(
+    {
+        "cdn-loop", "client-ip", "fastly-client-ip", "fly-client-ip", "forwarded", "true-client-ip", "via",
+        "wl-proxy-client-ip", "x-amzn-trace-id", "x-azure-clientip", "x-azure-fdid", "x-azure-socketip",
+        "x-client-ip", "x-cluster-client-ip", "x-http-method", "x-http-method-override", "x-method-override",
+        "x-original-forwarded-for", "x-original-host", "x-original-url", "x-real-ip", "x-rewrite-url",
+    }
+)  # fmt: skip
+"""What proxies in front of a gateway say of the caller and of themselves, and what changes a method."""
+NETWORK_PREFIXES = ("cf-", "x-envoy-", "x-forwarded-")
+"""The same by prefix. Cloudflare's AI gateway is an upstream: `AI_GATEWAY_PREFIX` is meant for it."""
+AI_GATEWAY_PREFIX = "cf-aig-"
+
+OF_UPSTREAM = frozenset(
+    {
+        "alt-svc", "anthropic-organization-id", "clear-site-data", "nel", "openai-organization",
+        "openai-project", "report-to", "reporting-endpoints", "set-cookie", "strict-transport-security",
+    }
+)  # fmt: skip
+"""What an upstream's answer says of its own address, of the operator's account there, and its cookies."""
