@@ -189,6 +189,10 @@ def test_azures_client_works_as_it_is(gateway: Gateway, token: str) -> None:
     client = AzureOpenAI(azure_endpoint=gateway.data, api_key=token, api_version="2024-10-21", max_retries=0)
     with client:
         answer = client.chat.completions.create(model="gpt-4o", messages=MESSAGES)
+        assert client.responses.create(model="gpt-4o", input="one two").output_text
+        assert [model.id for model in client.models.list()] == ["gpt-4", "gpt-4o"]
+        file = client.files.create(file=("batch.jsonl", b"{}"), purpose="batch")
+        assert client.files.content(file.id).read() == b"{}"
     assert answer.choices[0].message.content
 
 

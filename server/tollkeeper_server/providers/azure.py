@@ -10,6 +10,7 @@ from tollkeeper_server.errors import invalid_argument
 from tollkeeper_server.providers.provider import Address, Draft, ProviderRecord, with_header
 
 _KEY_HEADER = "api-key"
+_PREFIX = "/openai"
 _DEPLOYMENT = re.compile(r"/openai/deployments/([^/]+)(/.+)")
 # Where Azure has the deployment in the path; elsewhere it stands in the body, as with OpenAI.
 _BY_DEPLOYMENT = frozenset(
@@ -38,14 +39,14 @@ def _url(address: Address, path: str, query: str, model: str, endpoint: str) -> 
     return f"{address.base_url}{place}{path}?{query}"
 
 
-def split_deployment(path: str) -> tuple[str, str]:
-    """Return the rest of a path of Azure's API and the model it names; "" for a path that names none.
+def as_openai(path: str) -> tuple[str, str] | None:
+    """Return a path of Azure's API as OpenAI has it, and the model that it names, if any.
 
-    The rest is as others have it after `/v1`, but that it may still begin with that.
+    None if it is not Azure's.
     """
     if match := _DEPLOYMENT.fullmatch(path):
         return match.group(2), unquote_to_bytes(match.group(1)).decode("utf-8", "replace")
-    return (path[len("/openai") :] if path.startswith("/openai/v1/") else path), ""
+    return (path[len(_PREFIX) :], "") if path.startswith(f"{_PREFIX}/") else None
 
 
 def without_api_version(query: str) -> str:

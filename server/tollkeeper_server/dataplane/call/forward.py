@@ -83,7 +83,7 @@ def outgoing_url(exchange: Exchange, plan: Plan, member: PoolMember) -> str:
     """Return the URL at which the upstream takes the request."""
     target, matched = member.target, plan.matched
     query = exchange.scope["query_string"].decode("latin-1")
-    if matched.path_model:
+    if matched.is_azures:
         query = without_api_version(query)
     if target.full_url:
         mark = "&" if "?" in target.full_url else "?"

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from tollkeeper_server.domain.model import Capability
 from tollkeeper_server.errors import Reason, TollkeeperError
-from tollkeeper_server.providers.azure import split_deployment
+from tollkeeper_server.providers.azure import as_openai
 from tollkeeper_server.providers.dialect import Dialect
 from tollkeeper_server.providers.dialects import anthropic, openai
 
@@ -44,12 +44,14 @@ class Endpoint:
 class Matched(Struct, frozen=True, gc=False):
     """A request's endpoint. `path` is the rest after `/v1`, with its slash, as the caller wrote it.
 
-    `path_model` is the model where the path names it, as Azure's clients do.
+    `path_model` is the model where the path names it, as Azure's clients do. `is_azures`: the path is of
+    their form, so that the query may hold Azure's version.
     """
 
     endpoint: Endpoint
     path: str
     path_model: str = ""
+    is_azures: bool = False
 
 
 _C = Capability
@@ -186,7 +188,8 @@ def match(raw_path: bytes, method: str, *, anywhere: bool = False) -> Matched:
             "use a path such as /v1/chat/completions",
             field="path",
         )
-    path, path_model = split_deployment(path)
+    azures = as_openai(path)
+    path, path_model = azures or (path, "")
     versioned = path.startswith("/v1/")
     if versioned:
         path = path[3:]
@@ -202,7 +205,7 @@ def match(raw_path: bytes, method: str, *, anywhere: bool = False) -> Matched:
     endpoint = endpoint or _OTHER
     if method != "POST" or _CHANGE.fullmatch(plain):
         endpoint = _AGAIN.get(endpoint, endpoint)
-    return Matched(endpoint, path, path_model)
+    return Matched(endpoint, path, path_model, azures is not None)
 
 
 def check_query(query: bytes) -> None:

@@ -223,6 +223,30 @@ def test_azures_form_names_the_model_decoded(path: bytes, model: str) -> None:
     assert model == match(path, "POST").path_model
 
 
+@pytest.mark.parametrize(
+    ("path", "as_openai", "name"),
+    [
+        (b"/openai/responses", "/responses", "responses"),
+        (b"/openai/v1/responses", "/responses", "responses"),
+        (b"/openai/files/file-1", "/files/file-1", "files"),
+        (b"/openai/models", "/models", "models"),
+        (b"/openai/batches", "/batches", "batches"),
+        (b"/openai/deployments/gpt/chat/completions", "/chat/completions", "chat_completions"),
+    ],
+)
+def test_azures_paths_are_those_of_openai(path: bytes, as_openai: str, name: str) -> None:
+    matched = match(path, "POST")
+
+    assert (matched.path, matched.endpoint.name, matched.is_azures) == (as_openai, name, True)
+
+
+@pytest.mark.parametrize("path", [b"/openai/deployments", b"/openai/nothing", b"/openai/", b"/openai"])
+def test_what_azure_does_not_serve_is_not_found(path: bytes) -> None:
+    with pytest.raises(TollkeeperError) as caught:
+        match(path, "POST")
+    assert Reason.NOT_FOUND is caught.value.reason
+
+
 @given(st.binary(max_size=60) | st.text("/.%2eEv1openaidplymts@#?", max_size=60).map(str.encode))
 def test_a_path_is_matched_or_refused_and_never_reaches_another_host(raw: bytes) -> None:
     path, reason = "/", Reason.NOT_FOUND
