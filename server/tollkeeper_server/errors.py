@@ -79,6 +79,7 @@ class Reason(StrEnum):
     MODEL_REQUIRED = "model_required"
     ENDPOINT_NOT_SUPPORTED = "endpoint_not_supported"
     METHOD_NOT_ALLOWED = "method_not_allowed"
+    WEBSOCKET_NOT_SERVED = "websocket_not_served"
     UNIMPLEMENTED = "unimplemented"
     # the state of the configuration and of limits
     ALREADY_EXISTS = "already_exists"
@@ -119,6 +120,7 @@ TABLE: dict[Reason, Outcome] = {
     Reason.MODEL_REQUIRED: Outcome(_G.INVALID_ARGUMENT, 400, _T.INVALID_REQUEST, ShouldRetry.NO),
     Reason.ENDPOINT_NOT_SUPPORTED: Outcome(_G.UNIMPLEMENTED, 405, _T.INVALID_REQUEST, ShouldRetry.NO),
     Reason.METHOD_NOT_ALLOWED: Outcome(_G.UNIMPLEMENTED, 405, _T.INVALID_REQUEST, ShouldRetry.NO),
+    Reason.WEBSOCKET_NOT_SERVED: Outcome(_G.UNIMPLEMENTED, 426, _T.INVALID_REQUEST, ShouldRetry.NO),
     Reason.UNIMPLEMENTED: Outcome(_G.UNIMPLEMENTED, 404, _T.NOT_FOUND, ShouldRetry.NO),
     Reason.ALREADY_EXISTS: Outcome(_G.ALREADY_EXISTS, 409, _T.INVALID_REQUEST, ShouldRetry.NO),
     Reason.IN_USE: Outcome(_G.FAILED_PRECONDITION, 409, _T.INVALID_REQUEST, ShouldRetry.NO),

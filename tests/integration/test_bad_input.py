@@ -379,7 +379,10 @@ def test_a_websocket_is_refused_without_a_fault(
         ("sec-websocket-version", "13"),
         ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
     ]
-    assert ask(getattr(gateway, listener), "GET", path, [bearer(token), *asks]).status in {403, 404}
+    answer = ask(getattr(gateway, listener), "GET", path, [bearer(token), *asks])
+    assert answer.status == 426
+    assert b"WebSockets are not served here" in answer.body
+    assert answer.header("upgrade") == "HTTP/1.1"
 
 
 @pytest.mark.parametrize("listener", ["data", "console"])

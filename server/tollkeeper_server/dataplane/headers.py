@@ -38,6 +38,9 @@ _AI_GATEWAY_PREFIX = AI_GATEWAY_PREFIX.encode()
 _NOT_ANSWERED = _HOP_BY_HOP | {name.encode() for name in OF_UPSTREAM} | {b"x-request-id"}
 _NOT_ANSWERED_STREAMED = _NOT_ANSWERED | {b"content-length"}
 
+PLAIN_HTTP: tuple[Header, ...] = ((b"upgrade", b"HTTP/1.1"), (b"connection", b"upgrade"))
+"""What a refusal with 426 must say (RFC 9110, 15.5.22)."""
+
 _FORBIDDEN = bytes({*range(32), 127} - {9})
 
 
@@ -75,6 +78,20 @@ def check_framing(headers: Mapping[bytes, bytes]) -> None:
         )
     if coding.rpartition(b",")[2].strip().lower() != b"chunked":
         raise invalid_argument("transfer-encoding", "must end in chunked; send the body in chunks")
+
+
+def check_upgrade(method: str, headers: Mapping[bytes, bytes]) -> None:
+    """Raise WEBSOCKET_NOT_SERVED for the handshake of a WebSocket (RFC 6455, 4.1)."""
+    if method == "GET" and b"websocket" in headers.get(b"upgrade", b"").lower():
+        raise no_websockets()
+
+
+def no_websockets() -> TollkeeperError:
+    """Return the error for the handshake of a WebSocket: clients then send the same over HTTP."""
+    return TollkeeperError(
+        Reason.WEBSOCKET_NOT_SERVED,
+        "WebSockets are not served here; send the request over HTTP, such as POST /v1/responses",
+    )
 
 
 def framed_twice(headers: Mapping[bytes, bytes]) -> bool:

@@ -63,10 +63,6 @@ class DataPlane:
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Serve one request, as ASGI 3 says."""
-        if scope["type"] == "websocket":
-            await receive()
-            await send({"type": "websocket.close", "code": 1008, "reason": "not supported"})
-            return
         if scope["type"] != "http":
             return
         exchange = Exchange(scope, receive, send, self._current(), self._limits)

@@ -18,7 +18,7 @@ from hypercorn.protocol.h2 import H2Protocol
 from hypercorn.typing import ASGIFramework, LifespanState, Scope
 from hypercorn.utils import wrap_app
 
-from tollkeeper_server.dataplane.headers import framed_twice
+from tollkeeper_server.dataplane.headers import PLAIN_HTTP, framed_twice, no_websockets
 from tollkeeper_server.dataplane.plane import DataPlane
 from tollkeeper_server.doors.rest.door import error_response
 from tollkeeper_server.errors import Reason, TollkeeperError
@@ -40,7 +40,7 @@ def front(plane: DataPlane, console: ASGIFramework) -> ASGIFramework:
     ) -> None:
         if scope["type"] == "websocket":
             await receive()
-            await send({"type": "websocket.close", "code": 1008})  # before it was accepted: HTTP's 403
+            await _refuse_handshake(send, is_http2=scope["http_version"] == "2")
         elif scope["type"] == "http" and scope["path"].startswith(_DATA_PATHS):
             await plane(scope, receive, send)  # type: ignore[arg-type]  # the same ASGI, typed apart
         elif scope["type"] == "http" and framed_twice(dict(scope["headers"])):
@@ -64,6 +64,14 @@ async def _refuse_framing(send: Callable[[object], Awaitable[None]]) -> None:
     headers += [(b"content-length", str(len(answer.body)).encode()), (b"connection", b"close")]
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": answer.body, "more_body": False})
+
+
+async def _refuse_handshake(send: Callable[[object], Awaitable[None]], *, is_http2: bool) -> None:
+    answer = error_response(no_websockets(), request_id(None))
+    headers = [(name.encode(), value.encode()) for name, value in answer.headers.items()]
+    headers += () if is_http2 else PLAIN_HTTP
+    await send({"type": "websocket.http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "websocket.http.response.body", "body": answer.body, "more_body": False})
 
 
 class _Connection(TCPServer):

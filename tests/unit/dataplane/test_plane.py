@@ -724,20 +724,27 @@ async def test_speech_is_not_kept_to_be_looked_into() -> None:
     assert bench.journal.only.tokens == TokenCounts()
 
 
-async def test_websockets_are_refused() -> None:
+async def test_a_websocket_is_refused_and_reaches_nobody() -> None:
     bench = Bench()
-    sent: list[Any] = []
+    handshake = [(b"upgrade", b"WebSocket"), (b"connection", b"Upgrade"), (b"sec-websocket-version", b"13")]
 
-    async def receive() -> dict[str, Any]:
-        return {"type": "websocket.connect"}
+    reply = await Caller("GET", "/v1/responses", headers=handshake).call(bench.plane)
 
-    async def send(message: Any) -> None:
-        sent.append(message)
-
-    await bench.plane({"type": "websocket", "path": "/v1/realtime"}, receive, send)
-
-    assert [message["type"] for message in sent] == ["websocket.close"]
+    assert (reply.status, _error(reply)["code"]) == (426, "websocket_not_served")
+    assert (reply.headers[b"upgrade"], reply.headers[b"connection"]) == (b"HTTP/1.1", b"upgrade")
     _silent(bench)
+
+
+@pytest.mark.parametrize(
+    ("method", "upgrade"), [("GET", b"h2c"), ("POST", b"websocket")], ids=["h2c", "no handshake"]
+)
+async def test_another_offer_to_upgrade_is_ignored(method: str, upgrade: bytes) -> None:
+    bench = Bench()
+    bench.answers(b"{}")
+
+    reply = await Caller(method, "/v1/batches/b1", headers=[(b"upgrade", upgrade)]).call(bench.plane)
+
+    assert reply.status == 200
 
 
 async def test_every_request_of_many_leaves_one_event() -> None:

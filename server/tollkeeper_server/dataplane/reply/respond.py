@@ -6,7 +6,7 @@ from email.utils import formatdate
 import msgspec
 
 from tollkeeper_server.dataplane.exchange import Exchange
-from tollkeeper_server.dataplane.headers import framed_twice
+from tollkeeper_server.dataplane.headers import PLAIN_HTTP, framed_twice
 from tollkeeper_server.dataplane.request.body import discard_body
 from tollkeeper_server.errors import Reason, ShouldRetry, TollkeeperError
 from tollkeeper_server.snapshot.model import Header
@@ -23,6 +23,8 @@ async def send_error(exchange: Exchange, error: TollkeeperError) -> None:
         headers.append((b"retry-after", str(error.retry_after).encode()))
     if error.reason is Reason.INVALID_API_KEY:
         headers.append((b"www-authenticate", b"Bearer"))
+    if error.reason is Reason.WEBSOCKET_NOT_SERVED:
+        headers.extend(PLAIN_HTTP)
     body = msgspec.json.encode(exchange.surface.error(error, exchange.request_id))
     await send_json(exchange, outcome.http, body, headers)
 
