@@ -100,6 +100,7 @@ HEADERS = [
     ("content-type", "text/plain"),
     ("content-type", "application/json; charset=utf-8"),
     ("anthropic-version", "2023-06-01"),
+    ("upgrade", "websocket"),
     ("x-beta", "1"),
     ("x-broken", "a\nb"),
     ("x-large", "x" * 70_000),
@@ -173,6 +174,12 @@ async def _refusal(bench: Bench, query: Query) -> str:
 @example(Query(method="TRACE", token="tok_1", model="gpt-4o"), "valid", True, True)
 @example(
     Query(token="tok_1", model="gpt-4o", headers=(("content-length", "5"), ("transfer-encoding", "chunked"))),
+    "valid",
+    True,
+    True,
+)
+@example(
+    Query(method="GET", path="/v1/responses", token="tok_1", headers=(("upgrade", "websocket"),)),
     "valid",
     True,
     True,
