@@ -71,13 +71,18 @@ def check_framing(headers: Mapping[bytes, bytes]) -> None:
     if coding is None:
         return
     if length is not None:
-        raise TollkeeperError(
-            Reason.INVALID_ARGUMENT,
-            "content-length and transfer-encoding contradict each other; send one of them",
-            field="content-length",
-        )
+        raise two_framings()
     if coding.rpartition(b",")[2].strip().lower() != b"chunked":
         raise invalid_argument("transfer-encoding", "must end in chunked; send the body in chunks")
+
+
+def two_framings() -> TollkeeperError:
+    """Return the error for a request with both headers that frame a body."""
+    return TollkeeperError(
+        Reason.INVALID_ARGUMENT,
+        "content-length and transfer-encoding contradict each other; send one of them",
+        field="content-length",
+    )
 
 
 def check_upgrade(method: str, headers: Mapping[bytes, bytes]) -> None:

@@ -18,10 +18,11 @@ from hypercorn.protocol.h2 import H2Protocol
 from hypercorn.typing import ASGIFramework, LifespanState, Scope
 from hypercorn.utils import wrap_app
 
-from tollkeeper_server.dataplane.headers import PLAIN_HTTP, framed_twice, no_websockets
+from tollkeeper_server.dataplane.headers import PLAIN_HTTP, framed_twice, no_websockets, two_framings
 from tollkeeper_server.dataplane.plane import DataPlane
+from tollkeeper_server.domain.headers import Header
 from tollkeeper_server.doors.rest.door import error_response
-from tollkeeper_server.errors import Reason, TollkeeperError
+from tollkeeper_server.errors import TollkeeperError
 from tollkeeper_server.http1.server.limits import TimeLimits
 from tollkeeper_server.http1.server.listener import BACKLOG
 from tollkeeper_server.management.chain.chain import request_id
@@ -54,24 +55,22 @@ def front(plane: DataPlane, console: ASGIFramework) -> ASGIFramework:
 async def _refuse_framing(send: Callable[[object], Awaitable[None]]) -> None:
     # As the data plane does. Unless the connection ends, the rest might be read as another request
     # (RFC 9112, 6.1).
-    error = TollkeeperError(
-        Reason.INVALID_ARGUMENT,
-        "content-length and transfer-encoding contradict each other; send one of them",
-        field="content-length",
-    )
-    answer = error_response(error, request_id(None))
-    headers = [(name.encode(), value.encode()) for name, value in answer.headers.items()]
-    headers += [(b"content-length", str(len(answer.body)).encode()), (b"connection", b"close")]
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    await send({"type": "http.response.body", "body": answer.body, "more_body": False})
+    await _refuse(send, two_framings(), (b"connection", b"close"))
 
 
 async def _refuse_handshake(send: Callable[[object], Awaitable[None]], *, is_http2: bool) -> None:
-    answer = error_response(no_websockets(), request_id(None))
+    await _refuse(send, no_websockets(), *(() if is_http2 else PLAIN_HTTP), kind="websocket.http")
+
+
+async def _refuse(
+    send: Callable[[object], Awaitable[None]], error: TollkeeperError, *more: Header, kind: str = "http"
+) -> None:
+    # `kind` begins the names of ASGI's messages.
+    answer = error_response(error, request_id(None))
     headers = [(name.encode(), value.encode()) for name, value in answer.headers.items()]
-    headers += () if is_http2 else PLAIN_HTTP
-    await send({"type": "websocket.http.response.start", "status": answer.status, "headers": headers})
-    await send({"type": "websocket.http.response.body", "body": answer.body, "more_body": False})
+    headers += [(b"content-length", str(len(answer.body)).encode()), *more]
+    await send({"type": f"{kind}.response.start", "status": answer.status, "headers": headers})
+    await send({"type": f"{kind}.response.body", "body": answer.body, "more_body": False})
 
 
 class _Connection(TCPServer):

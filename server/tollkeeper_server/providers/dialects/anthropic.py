@@ -51,8 +51,7 @@ def _models(models: Sequence[ListedModel]) -> Document:
 
 SURFACE = Surface(_error, _model, _models, VERSION_HEADER)
 
-UNMETERED = Dialect(SURFACE, _error_event, is_metered=False, whole_is_json=False)
-"""Endpoints without usage, or with usage that is metered elsewhere."""
 MESSAGES = Dialect(SURFACE, _error_event, has_prompt=True, text_bytes=text_bytes, end=_MESSAGE_ENDS)
+UNMETERED = MESSAGES.unmetered()
 OTHER_TEXT = Dialect(SURFACE, _error_event)
 """Endpoints that are not known: usage is read where it is said, and not estimated."""

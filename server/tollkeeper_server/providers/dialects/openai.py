@@ -52,8 +52,6 @@ def _models(models: Sequence[ListedModel]) -> Document:
 
 SURFACE = Surface(_error, _model, _models)
 
-UNMETERED = Dialect(SURFACE, _error_event, is_metered=False, whole_is_json=False)
-"""Endpoints without usage, or with usage that is metered elsewhere."""
 CHAT = Dialect(
     SURFACE, _error_event, usage_if_asked=True, has_prompt=True, text_bytes=chat_text_bytes, end=_DONE
 )
@@ -68,6 +66,7 @@ IMAGES = Dialect(SURFACE, _error_event, image=_IMAGE_COMPLETED, end=_IMAGE_ENDS)
 TRANSCRIPTION = Dialect(SURFACE, _error_event, end=_TRANSCRIPT_ENDS)
 SPEECH = Dialect(SURFACE, _error_event, whole_is_json=False, end=_SPEECH_ENDS)
 """A whole answer is sound."""
+UNMETERED = CHAT.unmetered()
 OTHER = Dialect(SURFACE, _error_event, completes=False)
 """Endpoints that are not known, such as rerank: usage is read where it is said, and not estimated."""
 OTHER_TEXT = Dialect(SURFACE, _error_event)
