@@ -34,7 +34,7 @@ class PlacementCache:
     An id is never given to something else, so a placement that was found stays valid for ever. Beyond
     `capacity`, the placement that was not asked for longest is forgotten here. A placement that was not used
     for 90 days is removed from the store, which is done every `tidy_seconds`, `tidy_batch` at a time; using
-    a placement writes it anew when that was not done for a week.
+    a placement writes it again if the last time was over a week ago.
 
     That an id is not known is remembered for a second, and only here: ids of things that were made past
     Tollkeeper may come with every request. A failure is never remembered. `clock` counts seconds.

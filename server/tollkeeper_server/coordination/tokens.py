@@ -35,7 +35,7 @@ class TokenCache:
     """Finds tokens in this process's memory, then in the shared cache, then in the store.
 
     A known token is served from memory for `lifetime` seconds after it was found, even while the store and
-    Redis are away. From half of that on, a use asks for it anew in the background: a token in steady use
+    Redis are away. From half of that on, a use asks for it again in the background: a token in steady use
     is good for `lifetime / 2` or more when the store and the shared cache go away. The shared cache keeps a
     token for `lifetime / 2`, so without any push or poll an edit takes effect after 1.5 `lifetime` at most.
 
