@@ -3,7 +3,7 @@
 import re
 from datetime import UTC, datetime, timedelta
 
-from tollkeeper.messages.lengths import NANOS
+from tollkeeper.messages.lengths import NANOS, UNITS_NAMED
 
 UNITS = {unit: timedelta(microseconds=nanos // 1_000) for unit, nanos in NANOS.items()}
 MAX_MINUTES = 52_560_000  # a hundred years, the longest that the gateway takes
@@ -12,7 +12,9 @@ PART = re.compile(r"([0-9]+)(ms|[wdhms])", re.ASCII)
 
 
 def parse_length(text: str) -> timedelta:
-    """Read `90m`, `24h`, `1d12h` or `500ms`. Raises `ValueError`."""
+    """Read `90m`, `24h`, `1d12h` or `500ms`. Raises `ValueError`, also for a number without a unit."""
+    if text.isascii() and text.isdecimal():
+        raise ValueError(f"{text!r} {UNITS_NAMED}")
     if not WHOLE.fullmatch(text):
         raise ValueError(f"{text!r} is not a length of time; expected one such as 90m, 24h, 7d or 1d12h")
     try:
@@ -22,20 +24,11 @@ def parse_length(text: str) -> timedelta:
 
 
 def minutes(text: str) -> int:
-    """Read a length of time, or a plain number of minutes, as whole minutes. Raises `ValueError`."""
-    if text.isascii() and text.isdecimal():
-        length = parse_length(f"{text}m")
-    else:
-        length = parse_length(text)
-    count, rest = divmod(length, UNITS["m"])
+    """Read a length of time as whole minutes. Raises `ValueError`."""
+    count, rest = divmod(parse_length(text), UNITS["m"])
     if rest or not 1 <= count <= MAX_MINUTES:
         raise ValueError(f"{text!r} must be whole minutes, from 1 minute to {MAX_MINUTES // 525_600} years")
     return count
-
-
-def seconds(text: str) -> timedelta:
-    """Read a length of time, or a plain number of seconds. Raises `ValueError`."""
-    return parse_length(f"{text}s" if text.isascii() and text.isdecimal() else text)
 
 
 def moment(text: str) -> datetime:

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from tollkeeper.cli.lengths import seconds
+from tollkeeper.cli.lengths import parse_length
 from tollkeeper.cli.options import settings_of, to_update
 from tollkeeper.cli.output import Output
 from tollkeeper.cli.session import manages
@@ -106,7 +106,7 @@ def get(client: Client, output: Output, name: str) -> None:
 @click.option(
     "--ip-limit", type=ip_limit, metavar="PER_SECOND/BURST", help="How many requests an IP address may make."
 )
-@click.option("--head-timeout", type=seconds, metavar="LENGTH", help="To send a request's head.")
+@click.option("--head-timeout", type=parse_length, metavar="LENGTH", help="To send a request's head.")
 @click.option("--inactive", is_flag=True, help="Do not open its port yet.")
 @manages
 def create(client: Client, output: Output, /, name: str, inactive: bool, **given: Any) -> None:
@@ -138,7 +138,7 @@ def create(client: Client, output: Output, /, name: str, inactive: bool, **given
 @click.option("--no-rules", is_flag=True, default=None, help="Take all rules away.")
 @click.option("--ip-limit", type=ip_limit, metavar="PER_SECOND/BURST", help="Of each IP address.")
 @click.option("--no-ip-limit", is_flag=True, default=None, help="Limit no IP address.")
-@click.option("--head-timeout", type=seconds, metavar="LENGTH", help="To send a request's head.")
+@click.option("--head-timeout", type=parse_length, metavar="LENGTH", help="To send a request's head.")
 @click.option("--activate/--deactivate", "is_active", default=None, help="Open its port, or close it.")
 @click.option("--etag", default="", help="Fail if the listener was changed since it had this etag.")
 @manages

@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from tollkeeper.cli.lengths import seconds
+from tollkeeper.cli.lengths import parse_length
 from tollkeeper.cli.options import Words, options
 from tollkeeper.traffic import Strategy
 
@@ -13,7 +13,7 @@ NO_RETRY = ("policy__retry", None)
 
 
 def _length(name: str, field: str, description: str) -> Any:
-    return click.option(name, f"policy__{field}", type=seconds, metavar="LENGTH", help=description)
+    return click.option(name, f"policy__{field}", type=parse_length, metavar="LENGTH", help=description)
 
 
 policy_options = options(

@@ -77,9 +77,7 @@ def get(client: Client, output: Output, token_id: str) -> None:
     "--project-id", "--project", "project_id", metavar="ID", required=True, help="The project it is for."
 )
 @click.option("--name", default="", help="For people.")
-@click.option(
-    "--duration", type=minutes, metavar="LENGTH", help="Expire after 90m, 24h, 7d, or plain minutes."
-)
+@click.option("--duration", type=minutes, metavar="LENGTH", help="Expire after 90m, 24h or 7d.")
 @click.option(
     "--duration-minutes", type=click.IntRange(1, MAX_MINUTES), metavar="N", help="The same in minutes."
 )
@@ -129,9 +127,7 @@ def create(
 @click.option("--name", help="A new name.")
 @click.option("--activate/--deactivate", "is_active", default=None, help="Admit requests again, or no more.")
 @click.option("--max-requests", type=click.IntRange(0, MAX_REQUESTS), help="0 is unlimited.")
-@click.option(
-    "--duration", type=minutes, metavar="LENGTH", help="Expire after 90m, 24h, 7d from now, or plain minutes."
-)
+@click.option("--duration", type=minutes, metavar="LENGTH", help="Expire 90m, 24h or 7d from now.")
 @click.option(
     "--duration-minutes", type=click.IntRange(1, MAX_MINUTES), metavar="N", help="The same in minutes."
 )

@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from tollkeeper.cli.lengths import seconds
+from tollkeeper.cli.lengths import parse_length
 from tollkeeper.cli.options import Words, options, settings_of, to_update, whole
 from tollkeeper.cli.output import Output
 from tollkeeper.cli.session import manages, read_secret
@@ -14,7 +14,7 @@ from tollkeeper.values import AuthScheme, Provider
 
 
 def _length(name: str, field: str, description: str) -> Any:
-    return click.option(name, f"timeouts__{field}", type=seconds, metavar="LENGTH", help=description)
+    return click.option(name, f"timeouts__{field}", type=parse_length, metavar="LENGTH", help=description)
 
 
 _settings = options(

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from tollkeeper.cli.lengths import seconds
+from tollkeeper.cli.lengths import parse_length
 from tollkeeper.cli.options import options
 from tollkeeper.traffic import HeaderAction, HeaderOperation, Removal
 
@@ -47,14 +47,14 @@ traffic_options = options(
     click.option(
         "--breaker-cooldown",
         "breaker__cooldown",
-        type=seconds,
+        type=parse_length,
         metavar="LENGTH",
         help="Until one call at a time tries it again.",
     ),
     click.option(
         "--breaker-window",
         "breaker__window",
-        type=seconds,
+        type=parse_length,
         metavar="LENGTH",
         help="How long ago calls count.",
     ),
@@ -68,11 +68,13 @@ traffic_options = options(
     click.option(
         "--probe", "probe__path", metavar="PATH", help="Ask it how it is, at this path below its base URL."
     ),
-    click.option("--probe-interval", "probe__interval", type=seconds, metavar="LENGTH", help="How often."),
+    click.option(
+        "--probe-interval", "probe__interval", type=parse_length, metavar="LENGTH", help="How often."
+    ),
     click.option(
         "--probe-timeout",
         "probe__timeout",
-        type=seconds,
+        type=parse_length,
         metavar="LENGTH",
         help="How long an answer may take.",
     ),

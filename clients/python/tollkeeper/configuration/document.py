@@ -1,7 +1,7 @@
 """The YAML form of a configuration, in both directions.
 
-Names are those of the protos, enum values short lower-case words, lengths of time `1m30s`, `500ms` or a
-number of seconds. Words are taken as they stand: `no` is a text where a text is wanted.
+Names are those of the protos, enum values short lower-case words, lengths of time `1m30s` or `500ms`.
+Words are taken as they stand: `no` is a text where a text is wanted.
 """
 
 from collections.abc import Callable, Mapping

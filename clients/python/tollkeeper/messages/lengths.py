@@ -1,4 +1,4 @@
-"""Moments and lengths of time as texts: RFC 3339, `1m30s`, `500ms`, `0.25s`, or a number of seconds."""
+"""Moments and lengths of time as texts: RFC 3339, `1m30s`, `500ms`, `0.25s`."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -16,18 +16,23 @@ NANOS = {
 }
 """Units of time, in nanoseconds."""
 _NUMBER = r"[0-9]{1,15}(?:\.[0-9]{1,9})?"
-_WHOLE = re.compile(rf"(?:{_NUMBER}(?:ms|[wdhms]))+|{_NUMBER}")
-_PART = re.compile(rf"({_NUMBER})(ms|[wdhms])?")
+_WHOLE = re.compile(rf"(?:{_NUMBER}(?:ms|[wdhms]))+")
+_PART = re.compile(rf"({_NUMBER})(ms|[wdhms])")
+_PLAIN = re.compile(_NUMBER)
 _WRITTEN = ("h", "m", "s", "ms")
 _MAX_SECONDS = 315_576_000_000  # protobuf's, of ten thousand years
-_EXPECTED = "must be a length of time, such as 30s, 1m30s, 500ms, or a number of seconds"
+_EXPECTED = "must be a length of time, such as 30s, 1m30s or 500ms"
+UNITS_NAMED = "needs a unit: ms, s, m, h, d or w, such as 30s, 1m30s or 500ms"
+"""What to say of a length of time that is a number alone."""
 
 
 def read_duration(text: str) -> Duration:
-    """Read a length of time, to the nanosecond. Raises `ValueError`."""
+    """Read a length of time, to the nanosecond. Raises `ValueError`, also for a number without a unit."""
+    if _PLAIN.fullmatch(text):
+        raise ValueError(UNITS_NAMED)
     if not _WHOLE.fullmatch(text):
         raise ValueError(_EXPECTED)
-    nanos = sum((Decimal(number) * NANOS[unit or "s"] for number, unit in _PART.findall(text)), Decimal())
+    nanos = sum((Decimal(number) * NANOS[unit] for number, unit in _PART.findall(text)), Decimal())
     seconds, rest = divmod(int(nanos), NANOS["s"])
     if seconds > _MAX_SECONDS:
         raise ValueError("is too long a time")

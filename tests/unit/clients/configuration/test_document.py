@@ -16,7 +16,7 @@ upstreams:
   - name: openai
     provider: openai
     api_key: ${OPENAI_API_KEY}
-    timeouts: {connect: 1m30s, first_byte: 500ms, idle: 45, total: 0.25}
+    timeouts: {connect: 1m30s, first_byte: 500ms, idle: 45s, total: 0.25s}
     breaker:
       threshold: 0.4
 groups:
@@ -104,8 +104,10 @@ def test_a_file_may_describe_nothing(text: str) -> None:
             r"min_calls \(line 1\): has a value that is out of range",
         ),
         ("upstreams: [{timeouts: {idle: soon}}]", r"idle \(line 1\): must be a length of time, such as 30s"),
+        ("upstreams: [{timeouts: {idle: 45}}]", r"idle \(line 1\): needs a unit: ms, s, m, h, d or w"),
+        ("upstreams: [{timeouts: {idle: 0.25}}]", r"idle \(line 1\): needs a unit"),
         ("upstreams: [{timeouts: {idle: -1}}]", r"idle \(line 1\): must be a length of time"),
-        ("upstreams: [{timeouts: {idle: 999999999999}}]", r"idle \(line 1\): is too long"),
+        ("upstreams: [{timeouts: {idle: 999999999999s}}]", r"idle \(line 1\): is too long"),
         ("upstreams: [{timeouts: {idle: [1]}}]", r"idle \(line 1\): must be a length of time"),
         ("a: 1\na: 2", "line 2: a is given twice"),
         ("upstreams: [{name: a, name: b}]", "line 1: name is given twice"),
