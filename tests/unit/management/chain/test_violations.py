@@ -1,10 +1,24 @@
 """Refusals of protovalidate's name the field and say in words what it must be."""
 
+from collections.abc import Iterator
+
 import pytest
+from buf.validate import validate_pb2
+from google.protobuf.descriptor import FileDescriptor
 from google.protobuf.message import Message
 from protovalidate import Validator
-from tollkeeper.v1 import group_service_pb2, traffic_pb2, upstream_service_pb2
-from tollkeeper_server.management.chain.violations import refusal
+from tollkeeper.v1 import (
+    configuration_service_pb2,
+    group_service_pb2,
+    listener_service_pb2,
+    model_service_pb2,
+    project_service_pb2,
+    token_service_pb2,
+    traffic_pb2,
+    upstream_service_pb2,
+    usage_service_pb2,
+)
+from tollkeeper_server.management.chain.violations import WORDS, refusal
 
 LINES = "canary\r\nX-Evil: 1"
 
@@ -41,3 +55,29 @@ def test_a_line_break_is_refused_in_words(request_message: Message, field: str, 
     assert words in error.message
     assert "regex" not in error.message
     assert "canary" not in error.message
+
+
+def patterns(file: FileDescriptor) -> Iterator[tuple[str, str]]:
+    """Yield the fields of a file whose texts have a pattern, and the pattern."""
+    for message in file.message_types_by_name.values():
+        for field in message.fields:
+            rules = field.GetOptions().Extensions[validate_pb2.field]
+            for text in (rules.string, rules.repeated.items.string):
+                if text.pattern:
+                    yield field.full_name, text.pattern
+
+
+FILES = [
+    it.DESCRIPTOR
+    for it in (
+        configuration_service_pb2, group_service_pb2, listener_service_pb2, model_service_pb2,
+        project_service_pb2, token_service_pb2, traffic_pb2, upstream_service_pb2, usage_service_pb2,
+    )
+]  # fmt: skip
+
+
+def test_every_pattern_is_said_in_words() -> None:
+    wordless = [name for file in FILES for name, pattern in patterns(file) if pattern not in WORDS]
+
+    assert wordless == []
+    assert WORDS.keys() == {pattern for file in FILES for _, pattern in patterns(file)}
