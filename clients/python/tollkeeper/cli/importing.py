@@ -28,7 +28,7 @@ _ENDS = (
     click.option(
         "--with-secrets",
         is_flag=True,
-        help="Write the files' secrets as they are. Otherwise ${NAME} stands for each.",
+        help="Write the files' secrets as they are, as --apply does. Otherwise ${NAME} stands for each.",
     ),
     click.option(
         "--apply",
@@ -92,8 +92,6 @@ def llamakey(file: Path, **how: bool) -> None:
 def _finish(
     file: Path, read: Callable[[], Imported], *, with_secrets: bool, is_applied: bool, dry_run: bool
 ) -> None:
-    if is_applied and with_secrets:
-        raise click.UsageError("--with-secrets is about the printed file; leave it out with --apply")
     if dry_run and not is_applied:
         raise click.UsageError("--dry-run goes with --apply")
     try:

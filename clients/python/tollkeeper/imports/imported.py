@@ -1,7 +1,7 @@
 """The result of an import, and its secrets, which are kept out of the file or put into it."""
 
 from collections import ChainMap
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from tollkeeper.configuration.references import escape, references_in, resolve, settle
@@ -57,6 +57,11 @@ def without_secrets(imported: Imported) -> Imported:
         for name in chosen.values()
     ]
     return replace(imported, configuration=configuration, notes=(*imported.notes, *notes))
+
+
+def left_out(names: Iterable[str]) -> list[str]:
+    """Return the notes on the places or variables of a file that have no counterpart."""
+    return [f"{it}: has no counterpart and was left out" for it in names]
 
 
 def as_secret(text: str) -> str:

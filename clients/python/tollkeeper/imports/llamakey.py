@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from tollkeeper.imports.environment_file import read_environment
-from tollkeeper.imports.imported import Imported
+from tollkeeper.imports.imported import Imported, left_out
 from tollkeeper.v1 import upstream_service_pb2
 from tollkeeper.v1.configuration_service_pb2 import Configuration
 from tollkeeper.v1.upstream_service_pb2 import PROVIDER_GENERIC, PROVIDER_OPENAI
@@ -92,6 +92,8 @@ def import_llamakey(text: str) -> Imported:
         notes.append(
             f"{', '.join(written)}: this looks like what LlamaKey writes for clients, with made up keys"
         )
+    known = {it for served in _PROVIDERS for it in (served.variable, served.client)} | {"BASE_URL", *_ALIASES}
+    notes += left_out(sorted(it for it in variables.keys() - known if not it.startswith(_VECTARA)))
     return Imported(configuration, tuple(notes), variables)
 
 

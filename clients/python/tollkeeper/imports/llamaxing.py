@@ -10,7 +10,7 @@ from tollkeeper.configuration.tree import Mapping as MappingNode
 from tollkeeper.configuration.tree import Node
 from tollkeeper.configuration.tree import Sequence as SequenceNode
 from tollkeeper.imports.environment_file import read_environment
-from tollkeeper.imports.imported import Imported, as_secret
+from tollkeeper.imports.imported import Imported, as_secret, left_out
 from tollkeeper.imports.json_tree import read_json
 from tollkeeper.imports.names import Names
 from tollkeeper.imports.section import Section, sections, wrong
@@ -21,6 +21,9 @@ from tollkeeper.v1.configuration_service_pb2 import Configuration
 _CAPABILITIES = words_of(model_service_pb2.Capability.DESCRIPTOR)
 _OBJECT_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _TOKEN = "llamaxing"  # noqa: S105 - a token's name
+_SETTINGS = frozenset(
+    {"APP_MODE", "APP_REQUESTS_TIMEOUT", "AUTH_METHOD", "AUTH_METHOD_APIKEY_HEADER_NAME", "LOGGING_CLIENT"}
+)
 _KEY_HEADERS = frozenset({"authorization", "api-key", "x-api-key"})
 
 
@@ -44,6 +47,7 @@ def import_llamaxing(texts: Sequence[str], environment: Mapping[str, str]) -> Im
     for found in lists:
         reader.read(found)
     reader.settings()
+    reader.notes += left_out(sorted(settings.keys() - _SETTINGS - reader.referred))
     return Imported(reader.configuration, tuple(reader.notes), settings)
 
 
@@ -51,6 +55,7 @@ class _Import:
     def __init__(self, variables: Mapping[str, str]) -> None:
         self.configuration = Configuration()
         self.notes: list[str] = []
+        self.referred: set[str] = set()
         self._variables = variables
         self._names = Names()
         self._upstreams: dict[bytes, str] = {}  # names by what else there is to them
@@ -76,7 +81,9 @@ class _Import:
         if variables.get("LOGGING_CLIENT") == "mongodb":
             self.notes.append("LOGGING_CLIENT=mongodb: requests and answers are not kept; usage events are")
         seconds = variables.get("APP_REQUESTS_TIMEOUT", "")
-        if seconds.isdecimal():
+        if seconds and not seconds.isdecimal():
+            self.notes.append("APP_REQUESTS_TIMEOUT: is no whole number of seconds; left out")
+        elif seconds:
             for upstream in self.configuration.upstreams:
                 upstream.timeouts.first_byte.FromSeconds(int(seconds))
                 upstream.timeouts.idle.FromSeconds(int(seconds))
@@ -116,11 +123,11 @@ class _Import:
         upstream_model = ""
         if provider == "openai":
             upstream.provider = upstream_service_pb2.PROVIDER_OPENAI
-            upstream.api_key = as_secret(section.required("openai_api_key"))
+            upstream.api_key = self._secret(section.required("openai_api_key"))
             upstream.organization = self._value(section, "openai_organization")
         elif provider == "azure":
             upstream.provider = upstream_service_pb2.PROVIDER_AZURE
-            upstream.api_key = as_secret(section.required("azure_api_key"))
+            upstream.api_key = self._secret(section.required("azure_api_key"))
             upstream.base_url = self._value(section, "azure_endpoint", required=True).rstrip("/")
             upstream.api_version = self._value(section, "azure_api_version", required=True)
             upstream_model = self._value(section, "azure_deployment", required=True)
@@ -132,6 +139,12 @@ class _Import:
             self.configuration.upstreams.append(upstream)
         return model_service_pb2.Deployment(upstream=self._upstreams[key], upstream_model=upstream_model)
 
+    def _secret(self, text: str) -> str:
+        """Take a secret; what it refers to stays a reference."""
+        secret = as_secret(text)
+        self.referred.update(references_in(secret))
+        return secret
+
     def _value(self, section: Section, name: str, *, required: bool = False) -> str:
         """Take a text, with what its references mean: only secrets may have any in our files."""
         text = section.required(name) if required else section.text(name)
@@ -139,6 +152,7 @@ class _Import:
             variables = references_in(text)
         except ValueError:
             raise wrong(section.where(name), "has a ${ that is no reference such as ${NAME}") from None
+        self.referred.update(variables)
         for variable in variables:
             value = self._variables.get(variable)
             if not value:
@@ -160,7 +174,7 @@ class _Import:
         for section, identity, key in identities:
             project = self.configuration.projects.add(name=identity)
             if method == "apikey":
-                project.tokens.add(name=_TOKEN, secret=as_secret(key))
+                project.tokens.add(name=_TOKEN, secret=self._secret(key))
             section.text("name")
             self._leave(section)
         if method == "jwt":
@@ -170,7 +184,7 @@ class _Import:
             )
 
     def _leave(self, section: Section) -> None:
-        self.notes += [f"{path}: has no counterpart and was left out" for path in section.left()]
+        self.notes += left_out(section.left())
 
 
 def _has(node: Node, name: str) -> bool:

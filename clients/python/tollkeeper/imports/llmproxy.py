@@ -6,7 +6,7 @@ from google.protobuf.duration_pb2 import Duration
 
 from tollkeeper.configuration.errors import ConfigurationError
 from tollkeeper.configuration.tree import Node, read_tree
-from tollkeeper.imports.imported import Imported, as_secret
+from tollkeeper.imports.imported import Imported, as_secret, left_out
 from tollkeeper.imports.llmproxy_indentation import indent_strays
 from tollkeeper.imports.llmproxy_overrides import override
 from tollkeeper.imports.llmproxy_upstreams import read_upstream
@@ -58,7 +58,7 @@ class _Import:
         for section in (*server.sections("forwards"), *top.sections("forwards")):
             self._listener(section)
         self._admin(server)
-        self._notes += [f"{path}: has no counterpart and was left out" for path in top.left()]
+        self._notes += left_out(top.left())
         if self._configuration.listeners:
             self._notes.append(
                 "llmproxy let everybody in: callers now need a token in the place of their API key; "
@@ -121,14 +121,14 @@ class _Import:
                 self._notes.append(
                     f"{member.path}: is a member twice; once is all there is, with both weights"
                 )
-                found[upstream].weight += weight or 1
+                if is_weighted:
+                    found[upstream].weight += weight or 1
                 continue
             found[upstream] = group_service_pb2.Member(upstream=upstream)
-            if is_weighted:  # to the others, llmproxy's weights mean nothing
+            if is_weighted:
                 found[upstream].weight = weight or 1
-        for it in found.values():
-            if not is_weighted:
-                it.ClearField("weight")
+            elif weight is not None:
+                self._notes.append(f"{member.where('weight')}: means nothing to this strategy; left out")
         group.members.extend(found.values())
 
     def _behind(self, name: str, proxy: str, group: str) -> str:
@@ -223,7 +223,6 @@ class _Import:
         if not admin.is_there:
             return
         host, port = admin.text("address"), admin.integer("port")
-        admin.section("timeout").text("connect")
         where = f"{host or '0.0.0.0'}:{port or 9000}"  # noqa: S104 - llmproxy's default
         self._notes.append(
             f"{admin.path}: /health, /metrics and the management API are on the console's port; "

@@ -12,8 +12,11 @@ def override(root: Node | None, environment: Variables[str, str]) -> list[str]:
     """Put the environment's settings into the tree, secrets as references, and return notes about them."""
     notes = []
     for variable in sorted(environment):
+        if not variable.startswith(_PREFIX):
+            continue
         steps = variable.removeprefix(_PREFIX).lower().split("__")
-        if not variable.startswith(_PREFIX) or len(steps) < 2:
+        if len(steps) < 2:
+            notes.append(f"{variable}: names no place in the file; left out")
             continue
         is_secret = steps[-1] in _SECRETS or steps[-2:] == ["proxy", "url"]
         value = f"${{{variable}}}" if is_secret else environment[variable]

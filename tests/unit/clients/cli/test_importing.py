@@ -62,7 +62,6 @@ def test_an_environment_is_imported_from_standard_input() -> None:
         (("llamaxing", "-"), "[{]", 1, "not valid JSON"),
         (("llamaxing",), "", 2, "Missing argument"),
         (("llmproxy", "/no/such/file"), "", 2, "does not exist"),
-        (("llamakey", "-", "--apply", "--with-secrets"), "", 2, "--with-secrets"),
         (("llamakey", "-", "--dry-run"), "", 2, "--dry-run goes with --apply"),
         (("llamaxing", "-", "--apply"), MODELS, 1, "upstreams[0].api_key: the environment has no KEY"),
     ],

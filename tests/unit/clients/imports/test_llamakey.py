@@ -50,6 +50,13 @@ def test_keys_are_references_unless_asked_for() -> None:
     assert {it.api_key for it in found.resolved({}).upstreams} == {f"canary-{n}" for n in range(1, 6)}
 
 
+def test_variables_that_have_no_counterpart_are_named() -> None:
+    notes = import_llamakey("OPENAI_API_KEY=x\nOTHER_KEY=canary\nBASE_URL=http://h:1\n").notes
+
+    assert "OTHER_KEY: has no counterpart and was left out" in notes
+    assert sum("has no counterpart" in it for it in notes) == 1
+
+
 def test_without_openai_there_is_no_default() -> None:
     found = import_llamakey("COHERE_API_KEY=x\nBASE_URL=http://0.0.0.0:9000\n")
 

@@ -116,6 +116,7 @@ def test_references_are_kept_and_what_the_env_file_sets_is_used() -> None:
 def test_what_settings_ask_for_in_vain_is_said() -> None:
     settings = (
         "AUTH_METHOD_APIKEY_HEADER_NAME=X-Key\nAPP_MODE=sidecar\nLOGGING_CLIENT=mongodb\nAUTH_METHOD=jwt\n"
+        "APP_REQUESTS_TIMEOUT=soon\nOPENAI_API_KEY=x\nPORT=8000\nAUTH_METHOD_JWT_ISSUER=https://i\n"
     )
 
     notes = read(MODELS, [{"id": "a", "auth_key": OBJECT_ID}], settings).notes
@@ -125,6 +126,9 @@ def test_what_settings_ask_for_in_vain_is_said() -> None:
         "AUTH_METHOD_APIKEY_HEADER_NAME",
         "APP_MODE=sidecar",
         "LOGGING_CLIENT=mongodb",
+        "APP_REQUESTS_TIMEOUT",
+        "AUTH_METHOD_JWT_ISSUER",
+        "PORT",
     ]
 
 

@@ -305,3 +305,20 @@ def test_a_file_that_llmproxy_could_not_use_is_refused(text: str, problem: str) 
 def test_lists_that_are_not_indented_are_no_strays() -> None:
     with pytest.raises(ConfigurationError, match="not valid YAML"):
         of("upstreams:\n- name: a\nupstream_groups:\n- name: [")
+
+
+def test_weights_variables_and_limits_without_a_counterpart_are_said() -> None:
+    found = of(
+        """
+        upstreams: [{name: a, url: "http://a"}]
+        upstream_groups: [{name: g, balance: {strategy: random}, upstreams: [{name: a, weight: 3}]}]
+        http_server: {admin: {timeout: {connect: 5}}}
+        """,
+        {"LLMPROXY_ADMIN_AUTH_TOKEN": "canary"},
+    )
+
+    places = [it.partition(":")[0] for it in found.notes]
+    assert "upstream_groups[0].upstreams[0].weight" in places
+    assert "http_server.admin.timeout" in places
+    assert "LLMPROXY_ADMIN_AUTH_TOKEN" in places
+    assert "canary" not in "".join(found.notes)
