@@ -223,3 +223,14 @@ class Price:
     prompt: int = 0
     completion: int = 0
     cached: int | None = None
+
+    def __str__(self) -> str:
+        """As people read it: `0.15/0.60 dollars for a million tokens`, cached ones third if given."""
+        several = (self.prompt, self.completion) + (() if self.cached is None else (self.cached,))
+        return f"{'/'.join(map(_for_a_million, several))} dollars for a million tokens"
+
+
+def _for_a_million(nano_dollars: int) -> str:
+    """Write the price of a token as the dollars of a million, to two decimals or three."""
+    dollars, rest = divmod(nano_dollars, 1000)
+    return f"{dollars}.{f'{rest:03}'.removesuffix('0')}"

@@ -96,8 +96,5 @@ def _print(output: Output, told: Explanation) -> None:
     if told.fallbacks:
         click.echo(f"\nfallbacks: {', '.join(map(plain, told.fallbacks))}")
     if told.price is not None:
-        cached = told.price.prompt if told.price.cached is None else told.price.cached
-        click.echo(
-            f"\nprice in nano-dollars a token: {told.price.prompt} prompt, {cached} cached, "
-            f"{told.price.completion} completion"
-        )
+        parts = "prompt/completion" if told.price.cached is None else "prompt/completion/cached"
+        click.echo(f"\nprice: {told.price} ({parts})")

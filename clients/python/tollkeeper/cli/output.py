@@ -15,6 +15,7 @@ from tollkeeper.messages.lengths import rfc3339, seconds
 from tollkeeper.messages.problems import plain
 
 T = TypeVar("T")
+_MAX_WIDTH, _MIN_WIDTH, _GAP = 100, 8, 2  # columns: of a table, of one that is shortened, between two
 Json = str | int | float | bool | None | Mapping[str, "Json"] | Sequence["Json"]
 
 
@@ -39,10 +40,12 @@ class Output:
         *,
         none: str,
         right: Sequence[str] = (),
+        shortened: Sequence[str] = (),
     ) -> None:
         """Print a list: a table with those columns, the ones in `right` aligned there.
 
-        Of an empty list, people are told `none`.
+        Those in `shortened` are cut, down to 8 characters, until the table fits 100 columns. Of an empty
+        list, people are told `none`.
         """
         rows = list(values)
         if self.as_json:
@@ -51,6 +54,7 @@ class Output:
             return self.note(none)
         now = datetime.now(UTC)
         cells = [[_cell(read(it), now, short=True) for read in columns.values()] for it in rows]
+        cells = _fitted(cells, tuple(columns), shortened)
         return _print_rows(cells, tuple(columns), right)
 
     def done(self, message: str) -> None:
@@ -114,6 +118,26 @@ def _cell(value: object, now: datetime, *, short: bool = False) -> str:
         shown = [(name, f"({cell})" if within else cell) for name, cell, within in cells if cell != "-"]
         return ",".join(f"{name}={cell}" for name, cell in shown) or "-"
     return plain(str(value))
+
+
+def _fitted(rows: list[list[str]], headers: Sequence[str], shortened: Sequence[str]) -> list[list[str]]:
+    """Return the rows with the widest of the columns that may be shortened cut until a line fits."""
+    widths = [max(map(len, column)) for column in zip(headers, *rows, strict=True)]
+    places = [place for place, header in enumerate(headers) if header in shortened]
+    surplus = sum(widths) + _GAP * (len(widths) - 1) - _MAX_WIDTH
+    while surplus > 0 and places:
+        widest = max(places, key=widths.__getitem__)
+        if widths[widest] <= _MIN_WIDTH:
+            break
+        widths[widest] -= 1
+        surplus -= 1
+    return [
+        [
+            cell if len(cell) <= width else f"{cell[: width - 1]}…"
+            for cell, width in zip(row, widths, strict=True)
+        ]
+        for row in rows
+    ]
 
 
 def _print_rows(rows: Sequence[Sequence[str]], headers: Sequence[str], right: Sequence[str]) -> None:

@@ -12,7 +12,7 @@ from tollkeeper.cli.output import Output
 from tollkeeper.cli.session import manages
 from tollkeeper.client import Client
 from tollkeeper.messages.lengths import rfc3339
-from tollkeeper.values import UsageEvent, UsageGroup, UsageRow
+from tollkeeper.values import Confidence, UsageEvent, UsageGroup, UsageRow
 
 P = ParamSpec("P")
 
@@ -28,6 +28,33 @@ NUMBERS: dict[str, Callable[[UsageRow], object]] = {
     "AUDIO S": lambda it: f"{it.audio_milliseconds / 1000:g}",
     "IMAGES": lambda it: it.images,
 }
+_Column = Callable[[UsageEvent], object]
+_WIDE: dict[str, _Column] = {
+    "STARTED": lambda it: it.started_at and rfc3339(it.started_at.replace(microsecond=0)),
+    "ENDPOINT": lambda it: it.endpoint,
+    "MODEL": lambda it: it.model_served or it.model_asked,
+    "UPSTREAM": lambda it: it.upstream,
+    "STATUS": lambda it: it.status,
+    "ERROR": lambda it: it.error_code,
+    "PROMPT": lambda it: it.prompt_tokens,
+    "COMPLETION": lambda it: it.completion_tokens,
+    "COUNTS": lambda it: it.confidence,
+    "MS": lambda it: round(it.duration_microseconds / 1000),
+    "TOKEN": lambda it: it.token_id,
+    "REQUEST": lambda it: it.request_id,
+}
+_NARROW: dict[str, _Column] = {
+    "STARTED": lambda it: it.started_at and f"{it.started_at:%m-%d %H:%M:%S}",
+    "ENDPOINT": _WIDE["ENDPOINT"],
+    "MODEL": _WIDE["MODEL"],
+    "UPSTREAM": _WIDE["UPSTREAM"],
+    "STATUS": _WIDE["STATUS"],
+    "ERROR": _WIDE["ERROR"],
+    "PROMPT": lambda it: _count(it, it.prompt_tokens),
+    "COMPLETION": lambda it: _count(it, it.completion_tokens),
+    "MS": _WIDE["MS"],
+}
+_TEXTS = ("ENDPOINT", "MODEL", "UPSTREAM", "ERROR")
 GROUPS: dict[UsageGroup, Callable[[UsageRow], object]] = {
     UsageGroup.PROJECT: lambda it: it.project_id,
     UsageGroup.TOKEN: lambda it: it.token_id,
@@ -36,6 +63,10 @@ GROUPS: dict[UsageGroup, Callable[[UsageRow], object]] = {
     UsageGroup.DAY: lambda it: it.start_time and it.start_time.date().isoformat(),
     UsageGroup.HOUR: lambda it: it.start_time and rfc3339(it.start_time),
 }
+
+
+def _count(event: UsageEvent, tokens: int) -> str:
+    return f"~{tokens}" if event.confidence is Confidence.ESTIMATED else str(tokens)
 
 
 def groups(text: str) -> tuple[UsageGroup, ...]:
@@ -88,6 +119,9 @@ def usage() -> None:
 @click.option(
     "--limit", type=click.IntRange(min=0), default=100, show_default=True, help="The most events; 0 is all."
 )
+@click.option(
+    "--wide", is_flag=True, help="Show everything, tokens' and requests' ids too, however wide it is."
+)
 @manages
 def events(
     client: Client,
@@ -100,12 +134,14 @@ def events(
     until: datetime | None,
     request_id: str,
     limit: int,
+    wide: bool,
 ) -> None:
-    """List usage events, newest first.
+    """List usage events, newest first, in 100 columns. Times are UTC; ~ stands before estimated counts.
 
     \b
     Examples:
       tollkeeper usage events --since 1h
+      tollkeeper usage events --token-id tok_… --wide
       tollkeeper usage events --request-id req_… --json
     """
     found = client.usage.events(
@@ -121,22 +157,10 @@ def events(
     shown: list[UsageEvent] = list(islice(found, limit)) if limit else list(found)
     output.items(
         shown,
-        {
-            "STARTED": lambda it: it.started_at and rfc3339(it.started_at.replace(microsecond=0)),
-            "ENDPOINT": lambda it: it.endpoint,
-            "MODEL": lambda it: it.model_served or it.model_asked,
-            "UPSTREAM": lambda it: it.upstream,
-            "STATUS": lambda it: it.status,
-            "ERROR": lambda it: it.error_code,
-            "PROMPT": lambda it: it.prompt_tokens,
-            "COMPLETION": lambda it: it.completion_tokens,
-            "COUNTS": lambda it: it.confidence,
-            "MS": lambda it: round(it.duration_microseconds / 1000),
-            "TOKEN": lambda it: it.token_id,
-            "REQUEST": lambda it: it.request_id,
-        },
+        _WIDE if wide else _NARROW,
         none="no events",
-        right=["STATUS", "PROMPT", "COMPLETION", "MS"],
+        right=("STATUS", "PROMPT", "COMPLETION", "MS"),
+        shortened=() if wide else _TEXTS,
     )
     if limit and next(found, None) is not None:
         output.note(f"There are more than {limit}: see --limit.")

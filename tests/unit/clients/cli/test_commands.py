@@ -276,7 +276,7 @@ def test_upstreams_and_models_from_creation_to_end(shell: Shell) -> None:
     assert made["provider"] == "azure"
     assert made["timeouts"] == {"connect": "0.5s", "first_byte": None, "idle": None, "total": "3600s"}
 
-    changed = shell.item("upstream", "update", upstream, "--idle-timeout", "90", "--deactivate")
+    changed = shell.item("upstream", "update", upstream, "--idle-timeout", "90s", "--deactivate")
     assert changed["timeouts"] == {"connect": "0.5s", "first_byte": None, "idle": "90s", "total": "3600s"}
     assert changed["is_active"] is False
     assert changed["api_key"] == made["api_key"]
@@ -458,6 +458,9 @@ async def test_usage_is_listed_and_summed(shell: Shell, gateway: Gateway, projec
     assert "\\x1b[31mred" in table.out
     assert "\x1b" not in table.out
     assert table.err == ""
+
+    wide = shell.run("usage", "events", *where, "--wide").out.splitlines()
+    assert wide[0].split()[-2:] == ["TOKEN", "REQUEST"]
 
     short = shell.run("usage", "events", *where, "--limit", "1")
     assert len(short.out.splitlines()) == 2

@@ -1,6 +1,8 @@
 """JSON says exactly what a value holds; tables never misread or obey what they show."""
 
+import io
 import json
+from contextlib import redirect_stdout
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
@@ -24,6 +26,7 @@ from tollkeeper import (
     TrafficTimeouts,
     UsageEvent,
 )
+from tollkeeper.cli.model import price
 from tollkeeper.cli.output import Output, to_json
 from tollkeeper.messages.lengths import rfc3339
 from tollkeeper.messages.problems import plain
@@ -214,8 +217,45 @@ def test_the_details_of_a_value_are_its_fields(capsys: pytest.CaptureFixture[str
         ["group", "-"],
         ["fallbacks", "-"],
         ["fallback_on", "-"],
-        ["price", "prompt=150,completion=0,cached=0"],
+        ["price", "0.15/0.00/0.00 dollars for a million tokens"],
     ]
+
+
+@given(st.integers(0, 10**9), st.integers(0, 10**9), st.none() | st.integers(0, 10**9))
+def test_a_price_is_shown_as_the_command_line_reads_it(
+    prompt: int, completion: int, cached: int | None
+) -> None:
+    shown = Price(prompt=prompt, completion=completion, cached=cached)
+
+    assert price(str(shown).removesuffix(" dollars for a million tokens")) == shown
+
+
+@given(
+    st.lists(st.tuples(st.text("ab", max_size=80), st.text("cd", max_size=80), st.integers(0, 10**9))),
+    st.booleans(),
+)
+def test_a_table_is_shortened_to_100_columns_only_where_it_may_be(
+    rows: list[tuple[str, str, int]], is_shortened: bool
+) -> None:
+    told = io.StringIO()
+    with redirect_stdout(told):
+        Output(as_json=False).items(
+            rows,
+            {"FIRST": lambda it: it[0], "SECOND": lambda it: it[1], "NUMBER": lambda it: it[2]},
+            none="none",
+            right=["NUMBER"],
+            shortened=["FIRST", "SECOND"] if is_shortened else [],
+        )
+
+    lines = told.getvalue().splitlines()
+    assert len(lines) == (len(rows) + 1 if rows else 0)
+    for line, (first, second, number) in zip(lines[1:], rows, strict=True):
+        assert line.endswith(str(number))
+        if is_shortened:
+            assert len(line) <= 100
+        else:
+            assert (first or "-") in line
+            assert (second or "-") in line
 
 
 def test_lengths_of_time_are_shown_by_name(capsys: pytest.CaptureFixture[str]) -> None:
