@@ -6,12 +6,12 @@ from typing import Any, TypeVar
 from google.protobuf.message import Message
 from tollkeeper.messages import MessageError, read_fields, write
 from tollkeeper.messages.fields import descriptor_of
-from tollkeeper.v1 import usage_service_pb2
+from tollkeeper.v1 import upstream_service_pb2, usage_service_pb2
 
 from tollkeeper_server.domain.model import Model
 from tollkeeper_server.domain.project import Project
 from tollkeeper_server.domain.token import Token
-from tollkeeper_server.domain.upstream import Upstream
+from tollkeeper_server.domain.upstream import AuthScheme, Upstream
 from tollkeeper_server.domain.usage import UsageEvent, UsageRow
 from tollkeeper_server.management.etags import AnyEntity, etag_of
 from tollkeeper_server.management.refusals import refusal_of
@@ -35,8 +35,9 @@ def fields_of(kind: type, request: Message, *, only: Collection[str] | None = No
 def show(entity: AnyEntity, message: M) -> M:
     """Fill a message with what callers see of an entity, and return it.
 
-    Hints stand in the place of secrets. A model has a policy unless a group, which has one, serves it; an
-    upstream has a scheme if its provider leaves the choice.
+    Hints stand in the place of secrets. A model has a policy unless a group, which has one, serves it. An
+    upstream shows how its key is sent; its description, which is made into one again, only what is its own
+    choice.
     """
     shown: dict[str, object] = {"etag": etag_of(entity)}
     match entity:
@@ -46,12 +47,21 @@ def show(entity: AnyEntity, message: M) -> M:
             shown |= {"token": entity.hint, "secret": entity.hint}
         case Upstream():
             shown |= {"api_key": entity.api_key_hint, "proxy_url": entity.proxy_hint}
-            if "auth_scheme" not in PROVIDERS[entity.provider].settings:
-                shown["auth_scheme"] = None
+            if (scheme := PROVIDERS[entity.provider].auth_scheme) is not None:
+                is_whole = isinstance(message, upstream_service_pb2.Upstream)
+                shown |= _as_sent(entity, scheme) if is_whole else {"auth_scheme": None}
         case Model() if entity.group:
             shown["policy"] = None
     fields = descriptor_of(message).fields_by_name
     return write(entity, message, **{name: value for name, value in shown.items() if name in fields})
+
+
+def _as_sent(upstream: Upstream, scheme: AuthScheme) -> dict[str, object]:
+    """Return how the key of an upstream is sent whose provider leaves no choice."""
+    if upstream.api_key is None:
+        return {"auth_scheme": AuthScheme.NONE}
+    header = PROVIDERS[upstream.provider].key_header if scheme is AuthScheme.HEADER else ""
+    return {"auth_scheme": scheme, "auth_header": header}
 
 
 def event_message(event: UsageEvent) -> usage_service_pb2.UsageEvent:

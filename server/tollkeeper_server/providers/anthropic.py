@@ -1,6 +1,6 @@
 """Anthropic."""
 
-from tollkeeper_server.domain.upstream import Provider, Upstream
+from tollkeeper_server.domain.upstream import AuthScheme, Provider, Upstream
 from tollkeeper_server.providers.provider import Headers, ProviderRecord, with_base_url, with_header
 
 VERSION_HEADER = b"anthropic-version"
@@ -22,6 +22,7 @@ ANTHROPIC = ProviderRecord(
     complete=with_base_url(_BASE_URL),
     credential=with_header(_KEY_HEADER),
     key_header=_KEY_HEADER,
+    auth_scheme=AuthScheme.HEADER,
     default_headers=_default_headers,
     takes_stream_options=False,
 )

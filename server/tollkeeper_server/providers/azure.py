@@ -5,7 +5,7 @@ from urllib.parse import quote, unquote, unquote_to_bytes
 
 import msgspec
 
-from tollkeeper_server.domain.upstream import Provider
+from tollkeeper_server.domain.upstream import AuthScheme, Provider
 from tollkeeper_server.errors import invalid_argument
 from tollkeeper_server.providers.provider import Address, Draft, ProviderRecord, with_header
 
@@ -61,6 +61,7 @@ AZURE = ProviderRecord(
     complete=_complete,
     credential=with_header(_KEY_HEADER),
     key_header=_KEY_HEADER,
+    auth_scheme=AuthScheme.HEADER,
     url=_url,
     model_in_path=True,
 )

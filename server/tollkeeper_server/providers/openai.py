@@ -1,6 +1,6 @@
 """OpenAI."""
 
-from tollkeeper_server.domain.upstream import Provider, Upstream
+from tollkeeper_server.domain.upstream import AuthScheme, Provider, Upstream
 from tollkeeper_server.providers.provider import Headers, ProviderRecord, bearer, with_base_url
 
 _BASE_URL = "https://api.openai.com/v1"
@@ -18,6 +18,7 @@ OPENAI = ProviderRecord(
     complete=with_base_url(_BASE_URL),
     credential=lambda _upstream, key: bearer(key) if key else (),
     key_header="authorization",
+    auth_scheme=AuthScheme.BEARER,
     headers=_headers,
     caller_headers=frozenset({"openai-organization", "openai-project"}),
     takes_project_key=True,

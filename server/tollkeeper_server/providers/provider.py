@@ -55,6 +55,7 @@ class ProviderRecord:
     - `credential` returns the headers that present an upstream's key, which is empty if there is none.
     - `headers` are sent with every call, `default_headers` if the caller sends none of that name.
     - `caller_headers` are headers by which clients set what an upstream is configured with.
+    - `auth_scheme` is how that is done; None if each upstream says so itself.
     - `key_header` is where the provider's clients put their key.
     - `url` returns a call's URL of the upstream's address, the path after `/v1`, the query, the model's name
       at the upstream, and the endpoint's name; without it, path and query follow the base URL.
@@ -67,6 +68,7 @@ class ProviderRecord:
     complete: Complete
     credential: Credential
     key_header: str
+    auth_scheme: AuthScheme | None = None
     settings: frozenset[str] = frozenset()
     default_base_url: str = ""
     headers: Callable[[Upstream], Headers] = _no_headers

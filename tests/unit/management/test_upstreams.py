@@ -44,7 +44,7 @@ async def defaults(plane: Plane) -> list[str]:
 async def test_its_credential_is_sealed_for_it_and_shown_masked(plane: Plane) -> None:
     made = await create(plane, name="main", provider=pb.PROVIDER_OPENAI, api_key=KEY, organization="org")
     assert (made.api_key, made.organization) == ("sk-provi...6789", "org")
-    assert made.auth_scheme == pb.AUTH_SCHEME_UNSPECIFIED
+    assert made.auth_scheme == pb.AUTH_SCHEME_BEARER
     stored = await plane.store.configuration.get(Upstream, "main")
     assert stored is not None
     assert stored.api_key is not None
@@ -52,6 +52,28 @@ async def test_its_credential_is_sealed_for_it_and_shown_masked(plane: Plane) ->
     assert plane.told == [Change()]
     read = await plane.call(pb.GetUpstreamRequest(name="main"), pb.GetUpstreamResponse)
     assert read.upstream == made
+
+
+@pytest.mark.parametrize(
+    ("fields", "scheme", "header"),
+    [
+        ({"provider": pb.PROVIDER_OPENAI}, pb.AUTH_SCHEME_BEARER, ""),
+        ({"provider": pb.PROVIDER_ANTHROPIC}, pb.AUTH_SCHEME_HEADER, "x-api-key"),
+        (
+            {"provider": pb.PROVIDER_AZURE, "base_url": "https://a", "api_version": "2024-10-21"},
+            pb.AUTH_SCHEME_HEADER,
+            "api-key",
+        ),
+        ({"provider": pb.PROVIDER_GENERIC, "base_url": "https://a"}, pb.AUTH_SCHEME_BEARER, ""),
+    ],
+)
+async def test_it_shows_how_its_key_is_sent(
+    plane: Plane, fields: dict[str, object], scheme: pb.AuthScheme.ValueType, header: str
+) -> None:
+    made = await create(plane, name="main", api_key=KEY, **fields)
+    assert (made.auth_scheme, made.auth_header) == (scheme, header)
+    without = await create(plane, name="keyless", **fields)
+    assert (without.auth_scheme, without.auth_header) == (pb.AUTH_SCHEME_NONE, "")
 
 
 async def test_it_has_what_was_asked_for(plane: Plane) -> None:
