@@ -30,7 +30,11 @@ def _settings(settings_file: Path | None, options: Mapping[str, Any]) -> Setting
         fail(str(error))
 
 
+_VERSION = f"tollkeeper {distribution_version('tollkeeper')}"
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(message=_VERSION)
 def main() -> None:
     """Tollkeeper: a gateway between applications and LLM APIs."""
 
@@ -109,7 +113,7 @@ def simulate(host: str, port: int, **options: Any) -> None:
 @main.command()
 def version() -> None:
     """Print the version."""
-    click.echo(f"tollkeeper {distribution_version('tollkeeper')}")
+    click.echo(_VERSION)
 
 
 for _command in COMMANDS:

@@ -6,7 +6,9 @@ from datetime import UTC, datetime
 from tollkeeper_server.doors.http import Response, json_response
 
 Readiness = Callable[[], Awaitable[Mapping[str, str | None]]]
-"""Returns the problem of each part; None for a part without one."""
+"""Returns the problem of each part: None for a part without one, `ABSENT` for one that is not configured."""
+
+ABSENT = "none"
 
 _BLOCKING_PARTS = {"snapshot", "draining"}
 

@@ -1,6 +1,7 @@
 """Running a server as a process: event loop, logs, and failures said plainly."""
 
 import gc
+import os
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 
@@ -15,6 +16,7 @@ from tollkeeper_server.process.keys import load_management_token
 from tollkeeper_server.process.serve import Running
 from tollkeeper_server.process.signals import reload_on_hangup, stop_on_signals
 from tollkeeper_server.process.supervision import replace_on_signal, tell_ready
+from tollkeeper_server.process.unread import tell_unread
 from tollkeeper_server.settings import LogFormat, Settings, SettingsError
 from tollkeeper_server.snapshot.compile import CompileError
 from tollkeeper_server.store.ports import StoreCorruptError
@@ -41,6 +43,7 @@ _EXPECTED = (
 def run(settings: Settings, say: Callable[[str], None]) -> None:
     """Run a server until SIGINT or SIGTERM; a second one ends it at once. Raises `RunError`."""
     set_up_logging(settings.log_level, as_json=settings.log_format is LogFormat.JSON)
+    tell_unread(os.environ)
     try:
         uvloop.run(_run(settings, say))
     except KeyboardInterrupt:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from tollkeeper_server.coordination.open import Coordination
 from tollkeeper_server.dataplane.call.health import Health
 from tollkeeper_server.doors.listeners import Listeners
+from tollkeeper_server.doors.ops import ABSENT
 from tollkeeper_server.errors import TollkeeperError
 from tollkeeper_server.ledger.drain import Drain
 from tollkeeper_server.ledger.journal import Journal
@@ -15,6 +16,7 @@ from tollkeeper_server.store.ports import Store
 from tollkeeper_server.telemetry.metrics import Gauges
 
 _MISSED_POLLS = 10
+_REDIS = {None: ABSENT, True: None, False: "Redis is not reachable"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,17 +34,16 @@ class ServerStatus:
     draining: asyncio.Event
 
     async def readiness(self) -> dict[str, str | None]:
-        """Return the problem of each part (doors/ops.py), None for a part without one."""
+        """Return the problem of each part, as `doors/ops.py` wants it."""
         store: str | None = None
         try:
             await self.store.ping()
         except TollkeeperError as error:
             store = str(error)
-        redis = None if self.coordination.redis_answers in {None, True} else "Redis is not reachable"
         return {
             "store": store,
             "configuration": self.watch.problem,
-            "redis": redis,
+            "redis": _REDIS[self.coordination.redis_answers],
             "listeners": self.listeners.problem,
             "snapshot": None if store is None else self._staleness(),
             "draining": "the server is going down" if self.draining.is_set() else None,

@@ -6,6 +6,7 @@ import json
 import httpx2
 import pytest
 from tollkeeper_server.doors.console import make_console
+from tollkeeper_server.doors.ops import ABSENT
 
 from tests.unit.doors.doors import Readiness, exposition
 from tests.unit.management.plane import Plane
@@ -27,6 +28,14 @@ async def test_ready_says_what_stands_in_the_way(http: httpx2.AsyncClient, readi
     answer = await http.get("/ready")
     assert (answer.status_code, answer.json()["status"]) == (200, "ready")
     assert answer.json()["checks"] == {"store": "ok", "redis": "Redis is not reachable"}
+
+
+async def test_ready_says_none_of_a_part_that_is_not_configured(
+    http: httpx2.AsyncClient, readiness: Readiness
+) -> None:
+    readiness.problems["redis"] = ABSENT
+    answer = await http.get("/ready")
+    assert (answer.status_code, answer.json()["checks"]["redis"]) == (200, "none")
 
 
 @pytest.mark.parametrize("part", ["snapshot", "draining"])

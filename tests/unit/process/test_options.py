@@ -1,5 +1,6 @@
 """The command line and the README tell of the same settings, and no secret is an option."""
 
+from importlib.metadata import version
 from pathlib import Path
 
 import click
@@ -87,6 +88,11 @@ def test_an_option_takes_what_the_setting_does(name: str) -> None:
     assert f"[{default_text(field) or 'none'}]" in (option.help or "")
     if default_text(field):
         assert option.type_cast_value(click.Context(main), default_text(field)) == field.default
+
+
+@pytest.mark.parametrize("arguments", [["version"], ["--version"]])
+def test_the_version_is_told(arguments: list[str]) -> None:
+    assert CliRunner().invoke(main, arguments).output == f"tollkeeper {version('tollkeeper')}\n"
 
 
 def test_options_are_settings_in_force(monkeypatch: pytest.MonkeyPatch) -> None:
