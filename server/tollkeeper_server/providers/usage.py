@@ -204,14 +204,9 @@ def is_pending(carrier: Carrier) -> bool:
     return bytes(carrier.status) in _PENDING
 
 
-def has_usage(carrier: Carrier) -> bool:
-    """Return whether a chunk of a chat has the member that `stream_options` asks for, whatever it says."""
-    return bytes(carrier.usage).startswith(b"{")
-
-
 def is_usage_chunk(carrier: Carrier) -> bool:
     """Return whether a chunk of a chat says nothing but usage."""
-    return has_usage(carrier) and _NO_CHOICES.fullmatch(carrier.choices) is not None
+    return bytes(carrier.usage).startswith(b"{") and _NO_CHOICES.fullmatch(carrier.choices) is not None
 
 
 def to_tokens(

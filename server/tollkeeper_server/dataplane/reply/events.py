@@ -3,13 +3,17 @@
 import re
 
 from tollkeeper_server.providers.members import without_member
-from tollkeeper_server.providers.usage import has_usage, is_usage_chunk, read_carrier, says_usage
+from tollkeeper_server.providers.usage import SIGN, is_usage_chunk, read_carrier
 
 # An event larger than this is relayed in parts.
 MAX_HELD = 16 * 1024 * 1024
 _BOM = b"\xef\xbb\xbf"  # one before a stream is ignored
 _FIELDS = (b"data:", b"event:", b"id:", b"retry:", b":")
 _FIELD_BYTES = max(map(len, _FIELDS))
+# `"usage": null` as OpenAI writes it: the last member, but for one that only fills events up.
+_LAST_NULL = re.compile(
+    rb',\s*+"usage"\s*+:\s*+null(?=(?:\s*+,\s*+"obfuscation"\s*+:\s*+"[^"\\]*+")?\s*+\}\Z)'
+)
 _BLANK_LINE = re.compile(rb"(\r?\n\r?\n)")
 
 
@@ -72,7 +76,7 @@ def event_data(event: bytes) -> bytes:
 
 
 def without_usage(whole: bytes) -> bytes:
-    """Return whole events without the usage that was asked for.
+    """Return whole events without the usage that was asked for, or the null in its place.
 
     A chunk that says nothing else goes, and of others that member alone. All other bytes stay.
     """
@@ -88,14 +92,16 @@ def without_usage(whole: bytes) -> bytes:
 
 
 def _without_usage(event: bytes) -> bytes | None:
-    if not says_usage(event):
+    if SIGN not in event:
         return event
+    if (null := _LAST_NULL.search(event)) is not None and event.startswith(b"data:") and b"\n" not in event:
+        return event[: null.start()] + event[null.end() :]
     data = event_data(event)
     carrier = read_carrier(data)
-    if not has_usage(carrier):
-        return event
     if is_usage_chunk(carrier):
         return None
+    if not bytes(carrier.usage):
+        return event
     rest = without_member(data, "usage")
     if event.count(data) == 1:
         return event.replace(data, rest)

@@ -115,19 +115,15 @@ class StreamMeter:
             self._dialect.end is None or self._finished or self.closed or self._dialect.finishes(self._tail())
         )
 
-    def feed(self, piece: bytes) -> bool:
-        """Take the next whole events; return whether they say what was used.
-
-        It must be cheap: it runs between two chunks of a stream.
-        """
-        usage = says_usage(piece)
-        if usage:
+    def feed(self, piece: bytes) -> None:
+        """Take the next whole events. It must be cheap: it runs between two chunks of a stream."""
+        if says_usage(piece):
             self._take(piece)
         if self._text_bytes is not None:
             size = self._text_bytes(piece)
             if size < 0:
                 self._text += ~size
-                return usage
+                return
             self._text += size
         elif self._image is not None:
             self._images += len(self._image.findall(piece))
@@ -135,7 +131,6 @@ class StreamMeter:
         self._last_size += len(piece)
         if self._last_size > LAST_BYTES:
             self._turn()
-        return usage
 
     def feed_document(self, document: bytes) -> None:
         """Take what came instead of events: one JSON document, as an answer that is no stream has."""

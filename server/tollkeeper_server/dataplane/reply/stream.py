@@ -8,6 +8,7 @@ from tollkeeper_server.dataplane.reply.meter import StreamMeter
 from tollkeeper_server.dataplane.reply.sending import finish_answer, start_answer
 from tollkeeper_server.dataplane.transport import Incoming, TransportError
 from tollkeeper_server.errors import Reason, TollkeeperError
+from tollkeeper_server.providers.usage import SIGN
 from tollkeeper_server.snapshot.model import Header
 
 
@@ -33,7 +34,8 @@ async def relay_stream(
         whole = chunk if not held and chunk.endswith(b"\n\n") else take_whole(held, chunk)
         if not whole:
             return b""
-        if meter.feed(whole) and hide_usage:
+        meter.feed(whole)
+        if hide_usage and SIGN in whole:
             whole = without_usage(whole)
         exchange.response_bytes += len(whole)
         return whole
@@ -63,14 +65,14 @@ async def relay_stream(
         # The last event may lack its blank line, and be whole all the same: the meter reads it.
         if exchange.response_bytes == 0 and last.lstrip().startswith(b"{"):
             meter.feed_document(last)
-            used = False
+            hide_usage = False
         else:
-            used = meter.feed(last)
+            meter.feed(last)
         if not meter.ended:
             problem = "the upstream ended the stream without saying that it was complete"
         elif meter.in_pieces(last):
             problem = "the upstream ended the stream in the middle of an event"
-        elif used and hide_usage:
+        elif hide_usage:
             last = without_usage(last)
     if problem is not None:
         last = stream_error(exchange, problem)

@@ -18,7 +18,7 @@ from tollkeeper_server.snapshot.model import Header
 
 from tests.unit.dataplane.caller import Reply, Taker
 from tests.unit.dataplane.exchanges import exchange
-from tests.unit.dataplane.recordings import CHAT_USAGE_CHUNK, STREAMS, chat_events, event
+from tests.unit.dataplane.recordings import STREAMS, chat_events, unasked
 from tests.unit.dataplane.upstream import Answer, Step
 
 
@@ -72,7 +72,7 @@ async def test_a_body_that_breaks_off_is_not_ended() -> None:
 
 
 STREAM = b"".join(chat_events())
-SHOWN = b"".join(one for one in chat_events() if one != event(CHAT_USAGE_CHUNK))
+SHOWN = b"".join(unasked(chat_events()))
 
 
 async def _passed(
