@@ -73,6 +73,7 @@ def an_upstream(name: str = "openai") -> Upstream:
         proxy_url="enc:v1:k:p",
         proxy_hint="http://proxy:3128",
         omit_stream_options=True,
+        request_id_header="X-Correlation-Id",
         created_at=NOON,
         updated_at=LATER,
     )

@@ -70,6 +70,7 @@ class UpstreamSettings(TypedDict, total=False):
     ca_certificates: str | None
     proxy_url: str | None
     omit_stream_options: bool | None
+    request_id_header: str | None
 
 
 class UpstreamChanges(UpstreamSettings, total=False):

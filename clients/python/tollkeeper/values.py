@@ -201,6 +201,7 @@ class Upstream:
     ca_certificates: str
     proxy_url: str
     omit_stream_options: bool
+    request_id_header: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -114,7 +114,8 @@ def request_headers(exchange: Exchange, target: Target, *, plain: bool) -> list[
     """Return the headers to send upstream, but for host, length and credential.
 
     `plain` asks for an answer without content coding, so that it can be metered. A request id goes up only
-    if the caller chose it: some servers refuse one that is not in their own form.
+    if the caller chose it, or the upstream has a header for it: some servers refuse one that is not in their
+    own form.
     """
     received: list[Header] = exchange.scope["headers"]
     dropped = _DROPPED_FOR_PLAIN if plain else _DROPPED
@@ -130,7 +131,9 @@ def request_headers(exchange: Exchange, target: Target, *, plain: bool) -> list[
     ]
     if plain:
         headers.append((b"accept-encoding", b"identity"))
-    if exchange.chose_id:
+    if name := target.request_id_header:
+        headers.append((name, exchange.request_id.encode()))
+    if exchange.chose_id and name != b"x-request-id":
         headers.append((b"x-request-id", exchange.request_id.encode()))
     headers.extend(target.headers)
     if target.fallback_headers:

@@ -27,6 +27,18 @@ NETWORK_PREFIXES = ("cf-", "x-envoy-", "x-forwarded-")
 """The same by prefix. Cloudflare's AI gateway is an upstream: `AI_GATEWAY_PREFIX` is meant for it."""
 AI_GATEWAY_PREFIX = "cf-aig-"
 
+OF_HTTP = frozenset(
+    {
+        "accept", "accept-charset", "accept-encoding", "accept-language", "accept-ranges", "age", "allow",
+        "cache-control", "date", "etag", "expires", "from", "last-modified", "link", "location",
+        "max-forwards", "origin", "pragma", "prefer", "priority", "range", "referer", "retry-after", "server",
+        "set-cookie", "user-agent", "vary", "warning", "www-authenticate",
+    }
+)  # fmt: skip
+"""Headers beside FRAMING to which HTTP gives a meaning (RFC 9110 and 9111, and extensions in use)."""
+OF_HTTP_PREFIXES = ("access-control-", "content-", "if-", "sec-")
+"""The same by prefix."""
+
 OF_UPSTREAM = frozenset(
     {
         "alt-svc", "anthropic-organization-id", "clear-site-data", "nel", "openai-organization",

@@ -80,7 +80,8 @@ class Upstream(Struct, frozen=True, kw_only=True):
     `timeouts` holds only those that differ from the defaults, by field name, in seconds.
     `header_operations` are done in order. `ca_certificates` is PEM text with the authorities to trust instead
     of the system's. `proxy_url` is sealed, as it may hold a password; `proxy_hint` is the masked URL.
-    With `omit_stream_options` the gateway does not ask for the usage of streams.
+    With `omit_stream_options` the gateway does not ask for the usage of streams. `request_id_header` is the
+    header in which it gives its request id, empty for none.
     """
 
     name: str
@@ -105,6 +106,7 @@ class Upstream(Struct, frozen=True, kw_only=True):
     proxy_url: str | None = None
     proxy_hint: str = ""
     omit_stream_options: bool = False
+    request_id_header: str = ""
     created_at: datetime
     updated_at: datetime
     revision: int = 1

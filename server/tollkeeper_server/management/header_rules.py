@@ -1,14 +1,23 @@
-"""The headers of a request that an upstream's operations may change."""
+"""The headers that an upstream's settings may name."""
 
 from collections.abc import Sequence
 
-from tollkeeper_server.domain.headers import FRAMING
+from tollkeeper_server.domain.headers import (
+    FRAMING,
+    NETWORK,
+    NETWORK_PREFIXES,
+    OF_HTTP,
+    OF_HTTP_PREFIXES,
+)
 from tollkeeper_server.domain.upstream import HeaderAction, HeaderOperation
 from tollkeeper_server.errors import TollkeeperError, invalid_argument
-from tollkeeper_server.providers.registry import CREDENTIAL_HEADERS
+from tollkeeper_server.providers.registry import CREDENTIAL_HEADERS, SETTING_HEADERS
 
 # The data plane sets these itself. With others, answers could not be read, and so not accounted for.
 OWN = FRAMING | {"accept-encoding"}
+# A value that is a request's id would change what these say to an upstream.
+_WITH_MEANING = FRAMING | OF_HTTP | NETWORK | SETTING_HEADERS
+_WITH_MEANING_PREFIXES = ("anthropic-", "openai-", *OF_HTTP_PREFIXES, *NETWORK_PREFIXES)
 
 
 def check_operations(operations: Sequence[HeaderOperation], auth_header: str) -> None:
@@ -21,6 +30,24 @@ def check_operations(operations: Sequence[HeaderOperation], auth_header: str) ->
     credentials = CREDENTIAL_HEADERS | {auth_header.lower()}
     for position, operation in enumerate(operations):
         _check(operation, credentials, f"header_operations[{position}]")
+
+
+def check_request_id_header(name: str, auth_header: str, operations: Sequence[HeaderOperation]) -> None:
+    """Refuse a name for the header with the request's id that means something else to the upstream.
+
+    The other arguments are the upstream's. Raises INVALID_ARGUMENT naming the field.
+    """
+    name = name.lower()
+    if name in CREDENTIAL_HEADERS or name == auth_header.lower():
+        raise _no_request_id(f"{name} carries a credential")
+    if name in _WITH_MEANING or name.startswith(_WITH_MEANING_PREFIXES):
+        raise _no_request_id(f"{name} has another meaning to HTTP, to proxies or to providers")
+    if any(operation.name.lower() == name for operation in operations):
+        raise _no_request_id(f"header_operations change {name}, too")
+
+
+def _no_request_id(why: str) -> TollkeeperError:
+    return invalid_argument("request_id_header", f"{why}; name another header, such as X-Request-Id")
 
 
 def _check(operation: HeaderOperation, credentials: frozenset[str], where: str) -> None:

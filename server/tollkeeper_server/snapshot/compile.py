@@ -208,6 +208,7 @@ def compile_target(upstream: Upstream, open_secret: OpenSecret, defaults: Timeou
             proxy=_open(open_secret, upstream.proxy_url, upstream_proxy_url(upstream.name)) or "",
         ),
         omit_stream_options=upstream.omit_stream_options,
+        request_id_header=upstream.request_id_header.lower().encode(),
     )
 
 

@@ -49,7 +49,8 @@ class Target:
     `base_url`, `full_url` and `api_version` are as a provider's `Address`.
     `headers` are sent in any case, `fallback_headers` if the caller sent none of that name.
     `operations` are done in order on what is sent, but for the credential. With
-    `omit_stream_options` it is not asked for the usage of streams.
+    `omit_stream_options` it is not asked for the usage of streams. `request_id_header`, in lower case, gives
+    it the request's id, empty for none.
     """
 
     name: str
@@ -66,12 +67,13 @@ class Target:
     probe: Probe | None = None
     dial: Dial = field(default_factory=Dial)
     omit_stream_options: bool = False
+    request_id_header: bytes = b""
     own_names: frozenset[bytes] = field(init=False)
-    """The names of `headers` and `credential`, which a caller has no say in."""
+    """The names of `headers`, `credential` and `request_id_header`, which a caller has no say in."""
 
     def __post_init__(self) -> None:
-        names = frozenset(name for name, _ in self.headers + self.credential)
-        object.__setattr__(self, "own_names", names)
+        names = {name for name, _ in self.headers + self.credential} | {self.request_id_header}
+        object.__setattr__(self, "own_names", frozenset(names))
 
 
 @dataclass(frozen=True, slots=True)

@@ -137,6 +137,22 @@ def test_a_request_id_that_the_caller_did_not_send_is_not_sent_to_upstreams() ->
     assert _sent() == []
 
 
+@pytest.mark.parametrize("offered", [b"theirs", b"not an id", None])
+@pytest.mark.parametrize("name", [b"x-request-id", b"x-correlation-id"])
+def test_an_upstream_with_a_header_for_it_always_gets_the_requests_id(
+    name: bytes, offered: bytes | None
+) -> None:
+    headers = [(b"x-correlation-id", b"guess")]
+    caller = exchange(headers=[*headers, (b"x-request-id", offered)] if offered is not None else headers)
+
+    sent = request_headers(caller, target(request_id_header=name), plain=False)
+
+    assert [value for sent_name, value in sent if sent_name == name] == [caller.request_id.encode()]
+    assert [value for sent_name, value in sent if sent_name == b"x-request-id"] == (
+        [caller.request_id.encode()] if caller.chose_id or name == b"x-request-id" else []
+    )
+
+
 @pytest.mark.parametrize(
     "name",
     [

@@ -1,9 +1,9 @@
-"""Header operations can neither break a request nor show a credential."""
+"""Headers that settings name can neither break a request or an answer nor show a credential."""
 
 import pytest
 from tollkeeper_server.domain.upstream import HeaderAction, HeaderOperation
 from tollkeeper_server.errors import Reason, TollkeeperError
-from tollkeeper_server.management.header_rules import check_operations
+from tollkeeper_server.management.header_rules import check_operations, check_request_id_header
 
 INSERT, REPLACE, REMOVE = HeaderAction.INSERT, HeaderAction.REPLACE, HeaderAction.REMOVE
 FRAMING = (
@@ -67,3 +67,25 @@ def test_a_value_is_for_what_sets_one(action: HeaderAction, value: str) -> None:
     assert refused(HeaderOperation(action=action, name="x-a", value=value)).field == (
         "header_operations[0].value"
     )
+
+
+@pytest.mark.parametrize("name", ["X-Request-Id", "x-correlation-id", "Idempotency-Key", "request-id"])
+def test_a_header_without_another_meaning_may_give_the_requests_id(name: str) -> None:
+    check_request_id_header(name, "x-key", (FINE,))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *FRAMING,
+        "Authorization", "x-api-key", "API-Key", "cookie", "Set-Cookie", "proxy-authorization", "X-Own",
+        "Content-Type", "content-md5", "Accept", "User-Agent", "If-None-Match", "Sec-Fetch-Mode", "Origin",
+        "X-Forwarded-For", "via", "x-http-method-override", "cf-ray",
+        "OpenAI-Organization", "openai-project", "anthropic-version", "X-Team",
+    ],
+)  # fmt: skip
+def test_a_header_with_another_meaning_gives_no_request_id(name: str) -> None:
+    with pytest.raises(TollkeeperError) as caught:
+        check_request_id_header(name, "x-own", (FINE,))
+    assert (caught.value.reason, caught.value.field) == (Reason.INVALID_ARGUMENT, "request_id_header")
+    assert "name another header" in caught.value.message

@@ -345,3 +345,17 @@ async def test_an_upstream_may_be_left_unasked_for_usage(plane: Plane) -> None:
     assert not changed.omit_stream_options
     unset = pb.UpdateUpstreamRequest(name="a", update_mask=FieldMask(paths=["omit_stream_options"]))
     await plane.refuse(unset, Reason.INVALID_ARGUMENT, field="omit_stream_options")
+
+
+async def test_an_upstream_may_have_a_header_for_the_requests_id(plane: Plane) -> None:
+    made = await create(plane, name="a", provider=pb.PROVIDER_OPENAI, request_id_header="X-Request-Id")
+    assert made.request_id_header == "X-Request-Id"
+
+    for wrong in ("a b", "x:y", "host", "Authorization"):
+        await plane.refuse(
+            pb.UpdateUpstreamRequest(name="a", request_id_header=wrong),
+            Reason.INVALID_ARGUMENT,
+            field="request_id_header",
+        )
+    changed = await update(plane, "a", request_id_header="")
+    assert changed.request_id_header == ""

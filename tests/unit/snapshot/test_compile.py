@@ -106,6 +106,12 @@ def test_an_upstream_may_be_left_unasked_for_usage() -> None:
         assert _target(provider=Provider.OPENAI, omit_stream_options=omit).omit_stream_options is omit
 
 
+def test_the_header_for_the_requests_id_is_not_the_callers_to_set() -> None:
+    with_header = _target(provider=Provider.OPENAI, request_id_header="X-Request-Id")
+    assert with_header.request_id_header == b"x-request-id"
+    assert b"x-request-id" in with_header.own_names
+
+
 def test_what_is_inactive_serves_nothing() -> None:
     snapshot = _compile(
         [_upstream("a", is_active=False, is_default=True), _upstream("b")],

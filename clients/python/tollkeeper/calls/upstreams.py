@@ -17,6 +17,7 @@ def create_upstream(*, name: str, provider: Provider, **settings: Unpack[Upstrea
     `username` where it is BASIC. `is_default` sends requests that name no model here. `ca_certificates`,
     PEM, are trusted instead of the system's; `proxy_url` may hold a user name and a password. With
     `omit_stream_options` it is not asked for the usage of streams that callers did not ask for.
+    `request_id_header` names a header in which it gets the gateway's request id.
     """
     request = fill(pb.CreateUpstreamRequest(), name=name, is_active=True, provider=provider)
     return rpc(settle(request, settings), Upstream)

@@ -38,6 +38,11 @@ traffic_options = options(
         help="A change to requests' headers: insert, replace, or remove:NAME; repeat for more, in order.",
     ),
     click.option(
+        "--request-id-header",
+        metavar="NAME",
+        help="A header, such as X-Request-Id, in which it gets the gateway's request id.",
+    ),
+    click.option(
         "--breaker-threshold",
         "breaker__threshold",
         type=click.FloatRange(0.01, 1),

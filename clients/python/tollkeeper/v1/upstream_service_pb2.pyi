@@ -288,6 +288,7 @@ class Upstream(_message.Message):
     CA_CERTIFICATES_FIELD_NUMBER: _builtins.int
     PROXY_URL_FIELD_NUMBER: _builtins.int
     OMIT_STREAM_OPTIONS_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_HEADER_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """name identifies the upstream and never changes."""
     provider: Global___Provider.ValueType
@@ -322,6 +323,8 @@ class Upstream(_message.Message):
     """proxy_url is the URL of the outbound proxy; its password is masked."""
     omit_stream_options: _builtins.bool
     """omit_stream_options says that it is never asked for the usage of a stream that the caller did not ask for."""
+    request_id_header: _builtins.str
+    """request_id_header is the name of the header that gives it the gateway's request id; empty means none."""
     @_builtins.property
     def timeouts(self) -> Global___Timeouts:
         """timeouts are the time limits of calls to the upstream."""
@@ -372,10 +375,11 @@ class Upstream(_message.Message):
         ca_certificates: _builtins.str = ...,
         proxy_url: _builtins.str = ...,
         omit_stream_options: _builtins.bool = ...,
+        request_id_header: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["breaker", b"breaker", "created_at", b"created_at", "probe", b"probe", "timeouts", b"timeouts", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_key", b"api_key", "api_version", b"api_version", "auth_header", b"auth_header", "auth_scheme", b"auth_scheme", "base_url", b"base_url", "breaker", b"breaker", "ca_certificates", b"ca_certificates", "created_at", b"created_at", "etag", b"etag", "full_url", b"full_url", "header_operations", b"header_operations", "is_active", b"is_active", "is_default", b"is_default", "name", b"name", "omit_stream_options", b"omit_stream_options", "organization", b"organization", "probe", b"probe", "project", b"project", "provider", b"provider", "proxy_url", b"proxy_url", "timeouts", b"timeouts", "updated_at", b"updated_at", "username", b"username"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_key", b"api_key", "api_version", b"api_version", "auth_header", b"auth_header", "auth_scheme", b"auth_scheme", "base_url", b"base_url", "breaker", b"breaker", "ca_certificates", b"ca_certificates", "created_at", b"created_at", "etag", b"etag", "full_url", b"full_url", "header_operations", b"header_operations", "is_active", b"is_active", "is_default", b"is_default", "name", b"name", "omit_stream_options", b"omit_stream_options", "organization", b"organization", "probe", b"probe", "project", b"project", "provider", b"provider", "proxy_url", b"proxy_url", "request_id_header", b"request_id_header", "timeouts", b"timeouts", "updated_at", b"updated_at", "username", b"username"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -407,6 +411,7 @@ class CreateUpstreamRequest(_message.Message):
     CA_CERTIFICATES_FIELD_NUMBER: _builtins.int
     PROXY_URL_FIELD_NUMBER: _builtins.int
     OMIT_STREAM_OPTIONS_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_HEADER_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """name identifies the upstream; it has letters, digits, dots, dashes and underscores."""
     provider: Global___Provider.ValueType
@@ -440,6 +445,10 @@ class CreateUpstreamRequest(_message.Message):
     omit_stream_options: _builtins.bool
     """omit_stream_options is for upstreams that take no stream_options: usage of their streams is estimated, unless
     they say it unasked, or the caller asks for it.
+    """
+    request_id_header: _builtins.str
+    """request_id_header is the name of a header in which every request gives the gateway's request id, such as
+    X-Request-Id; empty means none.
     """
     @_builtins.property
     def timeouts(self) -> Global___Timeouts:
@@ -480,10 +489,11 @@ class CreateUpstreamRequest(_message.Message):
         ca_certificates: _builtins.str = ...,
         proxy_url: _builtins.str = ...,
         omit_stream_options: _builtins.bool = ...,
+        request_id_header: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_is_active", b"_is_active", "breaker", b"breaker", "is_active", b"is_active", "probe", b"probe", "timeouts", b"timeouts"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_is_active", b"_is_active", "api_key", b"api_key", "api_version", b"api_version", "auth_header", b"auth_header", "auth_scheme", b"auth_scheme", "base_url", b"base_url", "breaker", b"breaker", "ca_certificates", b"ca_certificates", "full_url", b"full_url", "header_operations", b"header_operations", "is_active", b"is_active", "is_default", b"is_default", "name", b"name", "omit_stream_options", b"omit_stream_options", "organization", b"organization", "probe", b"probe", "project", b"project", "provider", b"provider", "proxy_url", b"proxy_url", "timeouts", b"timeouts", "username", b"username"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_is_active", b"_is_active", "api_key", b"api_key", "api_version", b"api_version", "auth_header", b"auth_header", "auth_scheme", b"auth_scheme", "base_url", b"base_url", "breaker", b"breaker", "ca_certificates", b"ca_certificates", "full_url", b"full_url", "header_operations", b"header_operations", "is_active", b"is_active", "is_default", b"is_default", "name", b"name", "omit_stream_options", b"omit_stream_options", "organization", b"organization", "probe", b"probe", "project", b"project", "provider", b"provider", "proxy_url", b"proxy_url", "request_id_header", b"request_id_header", "timeouts", b"timeouts", "username", b"username"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__is_active: _TypeAlias = _typing.Literal["is_active"]  # noqa: Y015
     _WhichOneofArgType__is_active: _TypeAlias = _typing.Literal["_is_active", b"_is_active"]  # noqa: Y015
@@ -643,6 +653,7 @@ class UpdateUpstreamRequest(_message.Message):
     CA_CERTIFICATES_FIELD_NUMBER: _builtins.int
     PROXY_URL_FIELD_NUMBER: _builtins.int
     OMIT_STREAM_OPTIONS_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_HEADER_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """name is the name of the upstream."""
     provider: Global___Provider.ValueType
@@ -680,6 +691,10 @@ class UpdateUpstreamRequest(_message.Message):
     omit_stream_options: _builtins.bool
     """omit_stream_options is for upstreams that take no stream_options: usage of their streams is estimated, unless
     they say it unasked, or the caller asks for it.
+    """
+    request_id_header: _builtins.str
+    """request_id_header is the name of a header in which every request gives the gateway's request id, such as
+    X-Request-Id; empty means none.
     """
     @_builtins.property
     def timeouts(self) -> Global___Timeouts:
@@ -726,10 +741,11 @@ class UpdateUpstreamRequest(_message.Message):
         ca_certificates: _builtins.str | None = ...,
         proxy_url: _builtins.str | None = ...,
         omit_stream_options: _builtins.bool | None = ...,
+        request_id_header: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_api_key", b"_api_key", "_api_version", b"_api_version", "_auth_header", b"_auth_header", "_auth_scheme", b"_auth_scheme", "_base_url", b"_base_url", "_ca_certificates", b"_ca_certificates", "_full_url", b"_full_url", "_is_active", b"_is_active", "_is_default", b"_is_default", "_omit_stream_options", b"_omit_stream_options", "_organization", b"_organization", "_project", b"_project", "_provider", b"_provider", "_proxy_url", b"_proxy_url", "_username", b"_username", "api_key", b"api_key", "api_version", b"api_version", "auth_header", b"auth_header", "auth_scheme", b"auth_scheme", "base_url", b"base_url", "breaker", b"breaker", "ca_certificates", b"ca_certificates", "full_url", b"full_url", "is_active", b"is_active", "is_default", b"is_default", "omit_stream_options", b"omit_stream_options", "organization", b"organization", "probe", b"probe", "project", b"project", "provider", b"provider", "proxy_url", b"proxy_url", "timeouts", b"timeouts", "update_mask", b"update_mask", "username", b"username"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_api_key", b"_api_key", "_api_version", b"_api_version", "_auth_header", b"_auth_header", "_auth_scheme", b"_auth_scheme", "_base_url", b"_base_url", "_ca_certificates", b"_ca_certificates", "_full_url", b"_full_url", "_is_active", b"_is_active", "_is_default", b"_is_default", "_omit_stream_options", b"_omit_stream_options", "_organization", b"_organization", "_project", b"_project", "_provider", b"_provider", "_proxy_url", b"_proxy_url", "_request_id_header", b"_request_id_header", "_username", b"_username", "api_key", b"api_key", "api_version", b"api_version", "auth_header", b"auth_header", "auth_scheme", b"auth_scheme", "base_url", b"base_url", "breaker", b"breaker", "ca_certificates", b"ca_certificates", "full_url", b"full_url", "is_active", b"is_active", "is_default", b"is_default", "omit_stream_options", b"omit_stream_options", "organization", b"organization", "probe", b"probe", "project", b"project", "provider", b"provider", "proxy_url", b"proxy_url", "request_id_header", b"request_id_header", "timeouts", b"timeouts", "update_mask", b"update_mask", "username", b"username"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_api_key", b"_api_key", "_api_version", b"_api_version", "_auth_header", b"_auth_header", "_auth_scheme", b"_auth_scheme", "_base_url", b"_base_url", "_ca_certificates", b"_ca_certificates", "_full_url", b"_full_url", "_is_active", b"_is_active", "_is_default", b"_is_default", "_omit_stream_options", b"_omit_stream_options", "_organization", b"_organization", "_project", b"_project", "_provider", b"_provider", "_proxy_url", b"_proxy_url", "_username", b"_username", "api_key", b"api_key", "api_version", b"api_version", "auth_header", b"auth_header", "auth_scheme", b"auth_scheme", "base_url", b"base_url", "breaker", b"breaker", "ca_certificates", b"ca_certificates", "etag", b"etag", "full_url", b"full_url", "header_operations", b"header_operations", "is_active", b"is_active", "is_default", b"is_default", "name", b"name", "omit_stream_options", b"omit_stream_options", "organization", b"organization", "probe", b"probe", "project", b"project", "provider", b"provider", "proxy_url", b"proxy_url", "timeouts", b"timeouts", "update_mask", b"update_mask", "username", b"username"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_api_key", b"_api_key", "_api_version", b"_api_version", "_auth_header", b"_auth_header", "_auth_scheme", b"_auth_scheme", "_base_url", b"_base_url", "_ca_certificates", b"_ca_certificates", "_full_url", b"_full_url", "_is_active", b"_is_active", "_is_default", b"_is_default", "_omit_stream_options", b"_omit_stream_options", "_organization", b"_organization", "_project", b"_project", "_provider", b"_provider", "_proxy_url", b"_proxy_url", "_request_id_header", b"_request_id_header", "_username", b"_username", "api_key", b"api_key", "api_version", b"api_version", "auth_header", b"auth_header", "auth_scheme", b"auth_scheme", "base_url", b"base_url", "breaker", b"breaker", "ca_certificates", b"ca_certificates", "etag", b"etag", "full_url", b"full_url", "header_operations", b"header_operations", "is_active", b"is_active", "is_default", b"is_default", "name", b"name", "omit_stream_options", b"omit_stream_options", "organization", b"organization", "probe", b"probe", "project", b"project", "provider", b"provider", "proxy_url", b"proxy_url", "request_id_header", b"request_id_header", "timeouts", b"timeouts", "update_mask", b"update_mask", "username", b"username"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__api_key: _TypeAlias = _typing.Literal["api_key"]  # noqa: Y015
     _WhichOneofArgType__api_key: _TypeAlias = _typing.Literal["_api_key", b"_api_key"]  # noqa: Y015
@@ -759,6 +775,8 @@ class UpdateUpstreamRequest(_message.Message):
     _WhichOneofArgType__provider: _TypeAlias = _typing.Literal["_provider", b"_provider"]  # noqa: Y015
     _WhichOneofReturnType__proxy_url: _TypeAlias = _typing.Literal["proxy_url"]  # noqa: Y015
     _WhichOneofArgType__proxy_url: _TypeAlias = _typing.Literal["_proxy_url", b"_proxy_url"]  # noqa: Y015
+    _WhichOneofReturnType__request_id_header: _TypeAlias = _typing.Literal["request_id_header"]  # noqa: Y015
+    _WhichOneofArgType__request_id_header: _TypeAlias = _typing.Literal["_request_id_header", b"_request_id_header"]  # noqa: Y015
     _WhichOneofReturnType__username: _TypeAlias = _typing.Literal["username"]  # noqa: Y015
     _WhichOneofArgType__username: _TypeAlias = _typing.Literal["_username", b"_username"]  # noqa: Y015
     @_typing.overload
@@ -789,6 +807,8 @@ class UpdateUpstreamRequest(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__provider) -> _WhichOneofReturnType__provider | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__proxy_url) -> _WhichOneofReturnType__proxy_url | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__request_id_header) -> _WhichOneofReturnType__request_id_header | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__username) -> _WhichOneofReturnType__username | None: ...
 

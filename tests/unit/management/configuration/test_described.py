@@ -185,6 +185,7 @@ KINDS = st.sampled_from(
         is_active=st.booleans(),
         is_default=st.booleans(),
         omit_stream_options=st.booleans(),
+        request_id_header=st.sampled_from(["X-Request-Id", "x-c"]),
     ),
 )
 def test_an_upstream_is_made_again(kind: dict[str, str], fields: dict[str, object]) -> None:

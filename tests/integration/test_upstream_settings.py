@@ -1,0 +1,66 @@
+"""What an upstream's settings change in a call, from the configuration file to the wire."""
+
+from collections.abc import Iterator
+
+import pytest
+from tollkeeper import Deployment, Provider
+
+from tests.integration.process import PATIENT, Gateway
+from tests.integration.scripted import OK, ScriptedUpstream
+from tests.integration.wire import Answer, ask, bearer
+
+CHAT = "/v1/chat/completions"
+BODY = b'{"model": "scripted", "messages": []}'
+
+
+@pytest.fixture(scope="module")
+def listening() -> Iterator[ScriptedUpstream]:
+    with ScriptedUpstream() as running:
+        yield running
+
+
+@pytest.fixture
+def upstream(listening: ScriptedUpstream) -> ScriptedUpstream:
+    """An upstream whose every byte the test decides."""
+    listening.forget()
+    return listening
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory, listening: ScriptedUpstream) -> Iterator[Gateway]:
+    """A gateway before that upstream."""
+    with Gateway(tmp_path_factory.mktemp("settings")) as running:
+        with running.management() as client:
+            client.upstreams.create(
+                name="scripted",
+                provider=Provider.GENERIC,
+                base_url=f"http://{listening.address}/v1",
+                breaker=PATIENT,
+            )
+            client.models.create(name="scripted", deployments=[Deployment("scripted")])
+        yield running
+
+
+@pytest.fixture(scope="module")
+def secret(site: Gateway) -> str:
+    """The secret of an unlimited token."""
+    return site.new_token()
+
+
+def call(site: Gateway, secret: str, *headers: tuple[str, str]) -> Answer:
+    json = ("content-type", "application/json")
+    return ask(site.data, "POST", CHAT, [bearer(secret), json, *headers], BODY)
+
+
+@pytest.mark.parametrize("name", ["X-Request-Id", "x-correlation-id"])
+def test_an_upstream_gets_the_requests_id_where_it_looks_for_it(
+    site: Gateway, upstream: ScriptedUpstream, secret: str, name: str
+) -> None:
+    with site.management() as client:
+        client.upstreams.update("scripted", request_id_header=name)
+    upstream.will_answer(OK)
+    answered = call(site, secret, ("x-correlation-id", "guess")).header("x-request-id")
+
+    assert answered is not None
+    assert answered.startswith("req_")
+    assert upstream.next_head().header(name.lower()) == answered
