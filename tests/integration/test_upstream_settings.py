@@ -64,3 +64,22 @@ def test_an_upstream_gets_the_requests_id_where_it_looks_for_it(
     assert answered is not None
     assert answered.startswith("req_")
     assert upstream.next_head().header(name.lower()) == answered
+
+
+def test_named_headers_of_answers_reach_the_caller(
+    site: Gateway, upstream: ScriptedUpstream, secret: str
+) -> None:
+    kept_back = b"HTTP/1.1 200 OK\r\nset-cookie: a=1\r\nset-cookie: b=2\r\nalt-svc: h3\r\nx-other: 1\r\n"
+    with site.management() as client:
+        client.upstreams.update("scripted", passed_headers=["Set-Cookie"])
+    upstream.will_answer(kept_back + OK.partition(b"\r\n")[2])
+    passed = call(site, secret).headers
+
+    assert [value for name, value in passed if name == "set-cookie"] == ["a=1", "b=2"]
+    assert ("x-other", "1") in passed
+    assert "alt-svc" not in dict(passed)
+
+    with site.management() as client:
+        client.upstreams.update("scripted", passed_headers=[])
+    upstream.will_answer(kept_back + OK.partition(b"\r\n")[2])
+    assert "set-cookie" not in dict(call(site, secret).headers)

@@ -71,6 +71,7 @@ class UpstreamSettings(TypedDict, total=False):
     proxy_url: str | None
     omit_stream_options: bool | None
     request_id_header: str | None
+    passed_headers: Sequence[str] | None
 
 
 class UpstreamChanges(UpstreamSettings, total=False):

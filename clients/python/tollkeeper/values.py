@@ -202,6 +202,7 @@ class Upstream:
     proxy_url: str
     omit_stream_options: bool
     request_id_header: str
+    passed_headers: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,7 +22,7 @@ from tollkeeper_server.domain.explanation import ExplainedMember, Explanation, Q
 from tollkeeper_server.domain.listener import MAIN, IpLimit, Rule
 from tollkeeper_server.domain.token import Token
 from tollkeeper_server.errors import Reason, TollkeeperError
-from tollkeeper_server.snapshot.model import Header, ListenerView, PoolMember, Snapshot
+from tollkeeper_server.snapshot.model import Header, ListenerView, PoolMember, Snapshot, Target
 
 _CHAT = "/v1/chat/completions"
 _TOKEN_ID = "tok_"  # noqa: S105 - how ids begin
@@ -108,15 +108,15 @@ class Explainer:
         streams = exchange.endpoint.body is Body.STREAM
         chosen = self._pick(exchange, plan.destination, streams=streams)
         if chosen is not None:
-            account.passed(Step.MEMBER, f"{chosen.target.name}, by {plan.destination.pool.strategy.value}")
+            words = f"{chosen.target.name}, by {plan.destination.pool.strategy.value}"
+            account.passed(Step.MEMBER, words + _passing_words(chosen.target))
             return plan.destination, chosen
         refusal = unavailable(plan.destination, self._balancer)
         for name, fallback in () if streams else fallbacks(exchange, plan):
             chosen = self._pick(exchange, fallback, streams=False)
             if chosen is not None:
-                account.passed(
-                    Step.MEMBER, f"{chosen.target.name}, of the fallback {name}: {refusal.message}"
-                )
+                words = f"{chosen.target.name}, of the fallback {name}: {refusal.message}"
+                account.passed(Step.MEMBER, words + _passing_words(chosen.target))
                 return fallback, chosen
         account.refused(refusal)
         return plan.destination, None
@@ -272,6 +272,11 @@ def _route_words(destination: Destination) -> str:
     if pool.group:
         return f"the listener's default group {pool.group} serves it"
     return f"it names no model: the default upstream {pool.name} serves it"
+
+
+def _passing_words(target: Target) -> str:
+    passed = ", ".join(sorted(name.decode() for name in target.passed_headers))
+    return f"; of its answer's headers, {passed} may pass, too" if passed else ""
 
 
 def _rule_words(rule: Rule) -> str:

@@ -35,7 +35,8 @@ _DROPPED = _HOP_BY_HOP | _OWN
 _DROPPED_FOR_PLAIN = _DROPPED | {b"accept-encoding"}
 _NETWORK_PREFIXES = tuple(prefix.encode() for prefix in NETWORK_PREFIXES)
 _AI_GATEWAY_PREFIX = AI_GATEWAY_PREFIX.encode()
-_NOT_ANSWERED = _HOP_BY_HOP | {name.encode() for name in OF_UPSTREAM} | {b"x-request-id"}
+_OF_UPSTREAM = frozenset(name.encode() for name in OF_UPSTREAM)
+_NOT_ANSWERED = _HOP_BY_HOP | _OF_UPSTREAM | {b"x-request-id"}
 _NOT_ANSWERED_STREAMED = _NOT_ANSWERED | {b"content-length"}
 
 PLAIN_HTTP: tuple[Header, ...] = ((b"upgrade", b"HTTP/1.1"), (b"connection", b"upgrade"))
@@ -160,12 +161,17 @@ def lowered(received: Iterable[Header]) -> list[Header]:
     return [(name.lower(), value) for name, value in received]
 
 
-def response_headers(received: list[Header], request_id: str, *, drop_length: bool) -> list[Header]:
+def response_headers(
+    received: list[Header], request_id: str, *, drop_length: bool, passed: frozenset[bytes] = frozenset()
+) -> list[Header]:
     """Return the headers to answer with: the upstream's end-to-end ones and the request's id.
 
-    Names must be in lower case. The upstream's own request id becomes `x-upstream-request-id`.
+    Names must be in lower case. `passed` are those of OF_UPSTREAM that pass. The upstream's own request id
+    becomes `x-upstream-request-id`.
     """
     dropped = _NOT_ANSWERED_STREAMED if drop_length else _NOT_ANSWERED
+    if passed:
+        dropped -= passed & _OF_UPSTREAM
     headers = [header for header in received if header[0] not in dropped]
     if len(headers) != len(received):
         if named := named_by_connection(received):

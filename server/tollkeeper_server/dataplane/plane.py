@@ -142,6 +142,7 @@ class DataPlane:
                 plan.body,
                 asked_stream=plan.peek.streamed or b"stream=true" in exchange.scope["query_string"],
                 hide_usage=attempt.ask_usage,
+                passed=attempt.member.target.passed_headers,
             )
         except BrokenAnswerError:
             attempt.end("cut")

@@ -81,7 +81,8 @@ class Upstream(Struct, frozen=True, kw_only=True):
     `header_operations` are done in order. `ca_certificates` is PEM text with the authorities to trust instead
     of the system's. `proxy_url` is sealed, as it may hold a password; `proxy_hint` is the masked URL.
     With `omit_stream_options` the gateway does not ask for the usage of streams. `request_id_header` is the
-    header in which it gives its request id, empty for none.
+    header in which it gives its request id, empty for none. `passed_headers` of its answers pass to callers,
+    though they stay here otherwise.
     """
 
     name: str
@@ -107,6 +108,7 @@ class Upstream(Struct, frozen=True, kw_only=True):
     proxy_hint: str = ""
     omit_stream_options: bool = False
     request_id_header: str = ""
+    passed_headers: tuple[str, ...] = ()
     created_at: datetime
     updated_at: datetime
     revision: int = 1

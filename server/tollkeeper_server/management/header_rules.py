@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from tollkeeper_server.domain.headers import (
     FRAMING,
+    HOP_BY_HOP,
     NETWORK,
     NETWORK_PREFIXES,
     OF_HTTP,
@@ -17,6 +18,9 @@ from tollkeeper_server.providers.registry import CREDENTIAL_HEADERS, SETTING_HEA
 OWN = FRAMING | {"accept-encoding"}
 # A value that is a request's id would change what these say to an upstream.
 _WITH_MEANING = FRAMING | OF_HTTP | NETWORK | SETTING_HEADERS
+_ANSWERED_BY_GATEWAY = frozenset(
+    {"x-request-id", "x-upstream-request-id", "x-tollkeeper-model", "x-tollkeeper-upstream"}
+)
 _WITH_MEANING_PREFIXES = ("anthropic-", "openai-", *OF_HTTP_PREFIXES, *NETWORK_PREFIXES)
 
 
@@ -44,6 +48,29 @@ def check_request_id_header(name: str, auth_header: str, operations: Sequence[He
         raise _no_request_id(f"{name} has another meaning to HTTP, to proxies or to providers")
     if any(operation.name.lower() == name for operation in operations):
         raise _no_request_id(f"header_operations change {name}, too")
+
+
+def check_passed_headers(names: Sequence[str]) -> None:
+    """Refuse names of an answer's headers that can't pass to a caller. Raises INVALID_ARGUMENT naming one."""
+    seen: set[str] = set()
+    for position, spelled in enumerate(names):
+        name = spelled.lower()
+        field = f"passed_headers[{position}]"
+        if name in HOP_BY_HOP:
+            raise invalid_argument(field, f"{name} is for one connection only and never passes; leave it out")
+        if name in FRAMING:
+            raise invalid_argument(
+                field, f"{name} says how a message is read and is the gateway's to pass; leave it out"
+            )
+        if name in _ANSWERED_BY_GATEWAY:
+            raise invalid_argument(
+                field,
+                f"{name} is the gateway's own, which gives an upstream's request id as "
+                "x-upstream-request-id; leave it out",
+            )
+        if name in seen:
+            raise invalid_argument(field, f"{name} is named twice; leave one out")
+        seen.add(name)
 
 
 def _no_request_id(why: str) -> TollkeeperError:

@@ -8,7 +8,11 @@ from tollkeeper.v1 import upstream_service_pb2 as pb
 from tollkeeper_server.domain.token import mask
 from tollkeeper_server.domain.upstream import AuthScheme, Upstream
 from tollkeeper_server.management.editors import seal_again
-from tollkeeper_server.management.header_rules import check_operations, check_request_id_header
+from tollkeeper_server.management.header_rules import (
+    check_operations,
+    check_passed_headers,
+    check_request_id_header,
+)
 from tollkeeper_server.management.masks import every_field
 from tollkeeper_server.management.messages import fields_of
 from tollkeeper_server.management.refusals import Refusals
@@ -82,6 +86,8 @@ class UpstreamBuilder:
         with refusals.collect():
             if asked.request_id_header:
                 check_request_id_header(asked.request_id_header, asked.auth_header, asked.header_operations)
+        with refusals.collect():
+            check_passed_headers(asked.passed_headers)
         with refusals.collect():
             if asked.ca_certificates:
                 check_ca_certificates(asked.ca_certificates)

@@ -209,6 +209,7 @@ def compile_target(upstream: Upstream, open_secret: OpenSecret, defaults: Timeou
         ),
         omit_stream_options=upstream.omit_stream_options,
         request_id_header=upstream.request_id_header.lower().encode(),
+        passed_headers=frozenset(name.lower().encode() for name in upstream.passed_headers),
     )
 
 

@@ -50,7 +50,8 @@ class Target:
     `headers` are sent in any case, `fallback_headers` if the caller sent none of that name.
     `operations` are done in order on what is sent, but for the credential. With
     `omit_stream_options` it is not asked for the usage of streams. `request_id_header`, in lower case, gives
-    it the request's id, empty for none.
+    it the request's id, empty for none. `passed_headers`, in lower case, are those of its answers that pass
+    although others' stay here.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Target:
     dial: Dial = field(default_factory=Dial)
     omit_stream_options: bool = False
     request_id_header: bytes = b""
+    passed_headers: frozenset[bytes] = frozenset()
     own_names: frozenset[bytes] = field(init=False)
     """The names of `headers`, `credential` and `request_id_header`, which a caller has no say in."""
 

@@ -108,6 +108,17 @@ async def test_a_request_that_would_be_sent_is_explained_to_its_last_header() ->
     assert (headers["x-team"], headers["user-agent"], headers["authorization"]) == ("search", "me", "***")
 
 
+async def test_what_an_upstreams_settings_do_to_headers_is_told() -> None:
+    bench, explainer = _bench()
+    named = target("one", request_id_header=b"x-call", passed_headers=frozenset({b"set-cookie", b"nel"}))
+    bench.snapshot = snapshot(route("gpt-4o", member_on(named)))
+
+    told = await explainer.explain(Query(token="tok_1", model="gpt-4o"))
+
+    assert dict(told.headers)["x-call"].startswith("req_")
+    assert told.verdicts[-1].detail.endswith("; of its answer's headers, nel, set-cookie may pass, too")
+
+
 async def test_no_secret_is_told() -> None:
     told = await _explain(token=SECRET.decode(), model="gpt-4o")
 

@@ -187,6 +187,28 @@ def test_what_an_upstream_says_of_its_account_and_address_stays_here(name: bytes
     ]
 
 
+def test_named_headers_of_an_upstream_pass_unless_they_are_for_the_connection() -> None:
+    received = lowered(
+        [
+            (b"Set-Cookie", b"a=1"),
+            (b"Set-Cookie", b"b=2"),
+            (b"Alt-Svc", b"h3"),
+            (b"NEL", b"{}"),
+            (b"Connection", b"nel"),
+            (b"X-Request-Id", b"theirs"),
+            (b"Content-Length", b"2"),
+        ]
+    )
+    passed = frozenset({b"set-cookie", b"nel", b"connection", b"x-request-id", b"content-length"})
+
+    assert response_headers(received, "req", drop_length=True, passed=passed) == [
+        (b"set-cookie", b"a=1"),
+        (b"set-cookie", b"b=2"),
+        (b"x-upstream-request-id", b"theirs"),
+        (b"x-request-id", b"req"),
+    ]
+
+
 def test_an_answer_keeps_its_headers_but_for_what_is_ours() -> None:
     received: list[Header] = [
         (b"Content-Type", b"application/json"),

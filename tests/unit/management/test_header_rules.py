@@ -1,9 +1,15 @@
 """Headers that settings name can neither break a request or an answer nor show a credential."""
 
 import pytest
+from tollkeeper_server.domain.headers import FRAMING as FRAMED
+from tollkeeper_server.domain.headers import HOP_BY_HOP, OF_UPSTREAM
 from tollkeeper_server.domain.upstream import HeaderAction, HeaderOperation
 from tollkeeper_server.errors import Reason, TollkeeperError
-from tollkeeper_server.management.header_rules import check_operations, check_request_id_header
+from tollkeeper_server.management.header_rules import (
+    check_operations,
+    check_passed_headers,
+    check_request_id_header,
+)
 
 INSERT, REPLACE, REMOVE = HeaderAction.INSERT, HeaderAction.REPLACE, HeaderAction.REMOVE
 FRAMING = (
@@ -89,3 +95,25 @@ def test_a_header_with_another_meaning_gives_no_request_id(name: str) -> None:
         check_request_id_header(name, "x-own", (FINE,))
     assert (caught.value.reason, caught.value.field) == (Reason.INVALID_ARGUMENT, "request_id_header")
     assert "name another header" in caught.value.message
+
+
+def test_a_header_that_is_kept_back_may_be_named_to_pass() -> None:
+    check_passed_headers((*sorted(OF_UPSTREAM), "X-Anything"))
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        *((name, "never passes") for name in sorted(HOP_BY_HOP)),
+        *((name, "how a message is read") for name in sorted(FRAMED - HOP_BY_HOP)),
+        ("Transfer-Encoding", "never passes"),
+        ("X-Request-Id", "x-upstream-request-id"),
+        ("x-tollkeeper-model", "the gateway's own"),
+        ("SET-COOKIE", "named twice"),
+    ],
+)
+def test_a_header_that_can_not_pass_is_refused_with_the_reason(name: str, why: str) -> None:
+    with pytest.raises(TollkeeperError) as caught:
+        check_passed_headers(("set-cookie", name))
+    assert (caught.value.reason, caught.value.field) == (Reason.INVALID_ARGUMENT, "passed_headers[1]")
+    assert why in caught.value.message

@@ -359,3 +359,17 @@ async def test_an_upstream_may_have_a_header_for_the_requests_id(plane: Plane) -
         )
     changed = await update(plane, "a", request_id_header="")
     assert changed.request_id_header == ""
+
+
+async def test_headers_of_answers_may_be_named_to_pass(plane: Plane) -> None:
+    made = await create(plane, name="a", provider=pb.PROVIDER_OPENAI, passed_headers=["Set-Cookie"])
+    assert list(made.passed_headers) == ["Set-Cookie"]
+
+    for wrong in ("a b", "", "x" * 65, "content-length"):
+        request = pb.UpdateUpstreamRequest(name="a", passed_headers=["x-a", wrong])
+        await plane.refuse(request, Reason.INVALID_ARGUMENT, field="passed_headers[1]")
+    many = pb.UpdateUpstreamRequest(name="a", passed_headers=[f"x-{number}" for number in range(33)])
+    await plane.refuse(many, Reason.INVALID_ARGUMENT, field="passed_headers")
+    assert list((await update(plane, "a", is_active=False)).passed_headers) == ["Set-Cookie"]
+    cleared = await update(plane, "a", update_mask=FieldMask(paths=["passed_headers"]))
+    assert list(cleared.passed_headers) == []

@@ -112,6 +112,10 @@ def test_the_header_for_the_requests_id_is_not_the_callers_to_set() -> None:
     assert b"x-request-id" in with_header.own_names
 
 
+def test_headers_that_pass_are_compared_in_lower_case() -> None:
+    assert _target(passed_headers=("Set-Cookie",)).passed_headers == {b"set-cookie"}
+
+
 def test_what_is_inactive_serves_nothing() -> None:
     snapshot = _compile(
         [_upstream("a", is_active=False, is_default=True), _upstream("b")],

@@ -17,7 +17,8 @@ def create_upstream(*, name: str, provider: Provider, **settings: Unpack[Upstrea
     `username` where it is BASIC. `is_default` sends requests that name no model here. `ca_certificates`,
     PEM, are trusted instead of the system's; `proxy_url` may hold a user name and a password. With
     `omit_stream_options` it is not asked for the usage of streams that callers did not ask for.
-    `request_id_header` names a header in which it gets the gateway's request id.
+    `request_id_header` names a header in which it gets the gateway's request id. `passed_headers` of its
+    answers, such as `Set-Cookie`, reach callers although they are kept back otherwise.
     """
     request = fill(pb.CreateUpstreamRequest(), name=name, is_active=True, provider=provider)
     return rpc(settle(request, settings), Upstream)
@@ -36,8 +37,8 @@ def list_upstreams(*, page_size: int = 0) -> Pages[Upstream]:
 def update_upstream(name: str, /, *, etag: str = "", **changes: Unpack[UpstreamChanges]) -> Rpc[Upstream]:
     """Change the fields that are given; None leaves a field alone. An empty `api_key` removes the credential.
 
-    `timeouts`, `header_operations` and `breaker` are replaced as a whole; `Removal.REMOVE` takes a probe
-    away. With `etag`, raises `Aborted` if the upstream was changed since it was read.
+    `timeouts`, `header_operations`, `passed_headers` and `breaker` are replaced as a whole; `Removal.REMOVE`
+    takes a probe away. With `etag`, raises `Aborted` if the upstream was changed since it was read.
     """
     return rpc(change(fill(pb.UpdateUpstreamRequest(), name=name, etag=etag), changes), Upstream)
 

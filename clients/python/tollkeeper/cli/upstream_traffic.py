@@ -43,6 +43,14 @@ traffic_options = options(
         help="A header, such as X-Request-Id, in which it gets the gateway's request id.",
     ),
     click.option(
+        "--pass-header",
+        "passed_headers",
+        metavar="NAME",
+        multiple=True,
+        help="A header of its answers to pass on, such as Set-Cookie, that is kept back otherwise; "
+        "repeat for more.",
+    ),
+    click.option(
         "--breaker-threshold",
         "breaker__threshold",
         type=click.FloatRange(0.01, 1),
@@ -96,12 +104,14 @@ traffic_options = options(
 )
 removal_options = options(
     click.option("--no-headers", is_flag=True, default=None, help="Take all changes of headers away."),
+    click.option("--no-pass-headers", is_flag=True, default=None, help="Keep all such headers back again."),
     click.option("--no-probe", is_flag=True, default=None, help="Ask it no more."),
     click.option("--no-ca-certificates", is_flag=True, default=None, help="Trust the system's again."),
     click.option("--remove-proxy", is_flag=True, default=None, help="Forget the proxy."),
 )
 REMOVALS: dict[str, tuple[str, object]] = {
     "no_headers": ("header_operations", ()),
+    "no_pass_headers": ("passed_headers", ()),
     "no_probe": ("probe", Removal.REMOVE),
     "no_ca_certificates": ("ca_certificates", ""),
     "remove_proxy": ("proxy_url", ""),

@@ -289,6 +289,7 @@ class Upstream(_message.Message):
     PROXY_URL_FIELD_NUMBER: _builtins.int
     OMIT_STREAM_OPTIONS_FIELD_NUMBER: _builtins.int
     REQUEST_ID_HEADER_FIELD_NUMBER: _builtins.int
+    PASSED_HEADERS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """name identifies the upstream and never changes."""
     provider: Global___Provider.ValueType
@@ -349,6 +350,10 @@ class Upstream(_message.Message):
     def probe(self) -> Global___Probe:
         """probe is the health check of the upstream; unset means none."""
 
+    @_builtins.property
+    def passed_headers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """passed_headers are the names of headers that callers get of its answers, although they are kept back otherwise."""
+
     def __init__(
         self,
         *,
@@ -376,10 +381,11 @@ class Upstream(_message.Message):
         proxy_url: _builtins.str = ...,
         omit_stream_options: _builtins.bool = ...,
         request_id_header: _builtins.str = ...,
+        passed_headers: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["breaker", b"breaker", "created_at", b"created_at", "probe", b"probe", "timeouts", b"timeouts", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_key", b"api_key", "api_version", b"api_version", "auth_header", b"auth_header", "auth_scheme", b"auth_scheme", "base_url", b"base_url", "breaker", b"breaker", "ca_certificates", b"ca_certificates", "created_at", b"created_at", "etag", b"etag", "full_url", b"full_url", "header_operations", b"header_operations", "is_active", b"is_active", "is_default", b"is_default", "name", b"name", "omit_stream_options", b"omit_stream_options", "organization", b"organization", "probe", b"probe", "project", b"project", "provider", b"provider", "proxy_url", b"proxy_url", "request_id_header", b"request_id_header", "timeouts", b"timeouts", "updated_at", b"updated_at", "username", b"username"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_key", b"api_key", "api_version", b"api_version", "auth_header", b"auth_header", "auth_scheme", b"auth_scheme", "base_url", b"base_url", "breaker", b"breaker", "ca_certificates", b"ca_certificates", "created_at", b"created_at", "etag", b"etag", "full_url", b"full_url", "header_operations", b"header_operations", "is_active", b"is_active", "is_default", b"is_default", "name", b"name", "omit_stream_options", b"omit_stream_options", "organization", b"organization", "passed_headers", b"passed_headers", "probe", b"probe", "project", b"project", "provider", b"provider", "proxy_url", b"proxy_url", "request_id_header", b"request_id_header", "timeouts", b"timeouts", "updated_at", b"updated_at", "username", b"username"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -412,6 +418,7 @@ class CreateUpstreamRequest(_message.Message):
     PROXY_URL_FIELD_NUMBER: _builtins.int
     OMIT_STREAM_OPTIONS_FIELD_NUMBER: _builtins.int
     REQUEST_ID_HEADER_FIELD_NUMBER: _builtins.int
+    PASSED_HEADERS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """name identifies the upstream; it has letters, digits, dots, dashes and underscores."""
     provider: Global___Provider.ValueType
@@ -466,6 +473,12 @@ class CreateUpstreamRequest(_message.Message):
     def probe(self) -> Global___Probe:
         """probe is the health check of the upstream; unset means none."""
 
+    @_builtins.property
+    def passed_headers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """passed_headers are the names of headers that callers get of its answers, such as Set-Cookie, although they are kept
+        back otherwise: cookies, and what an upstream says of its own address and of the account there.
+        """
+
     def __init__(
         self,
         *,
@@ -490,10 +503,11 @@ class CreateUpstreamRequest(_message.Message):
         proxy_url: _builtins.str = ...,
         omit_stream_options: _builtins.bool = ...,
         request_id_header: _builtins.str = ...,
+        passed_headers: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_is_active", b"_is_active", "breaker", b"breaker", "is_active", b"is_active", "probe", b"probe", "timeouts", b"timeouts"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_is_active", b"_is_active", "api_key", b"api_key", "api_version", b"api_version", "auth_header", b"auth_header", "auth_scheme", b"auth_scheme", "base_url", b"base_url", "breaker", b"breaker", "ca_certificates", b"ca_certificates", "full_url", b"full_url", "header_operations", b"header_operations", "is_active", b"is_active", "is_default", b"is_default", "name", b"name", "omit_stream_options", b"omit_stream_options", "organization", b"organization", "probe", b"probe", "project", b"project", "provider", b"provider", "proxy_url", b"proxy_url", "request_id_header", b"request_id_header", "timeouts", b"timeouts", "username", b"username"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_is_active", b"_is_active", "api_key", b"api_key", "api_version", b"api_version", "auth_header", b"auth_header", "auth_scheme", b"auth_scheme", "base_url", b"base_url", "breaker", b"breaker", "ca_certificates", b"ca_certificates", "full_url", b"full_url", "header_operations", b"header_operations", "is_active", b"is_active", "is_default", b"is_default", "name", b"name", "omit_stream_options", b"omit_stream_options", "organization", b"organization", "passed_headers", b"passed_headers", "probe", b"probe", "project", b"project", "provider", b"provider", "proxy_url", b"proxy_url", "request_id_header", b"request_id_header", "timeouts", b"timeouts", "username", b"username"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__is_active: _TypeAlias = _typing.Literal["is_active"]  # noqa: Y015
     _WhichOneofArgType__is_active: _TypeAlias = _typing.Literal["_is_active", b"_is_active"]  # noqa: Y015
@@ -654,6 +668,7 @@ class UpdateUpstreamRequest(_message.Message):
     PROXY_URL_FIELD_NUMBER: _builtins.int
     OMIT_STREAM_OPTIONS_FIELD_NUMBER: _builtins.int
     REQUEST_ID_HEADER_FIELD_NUMBER: _builtins.int
+    PASSED_HEADERS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """name is the name of the upstream."""
     provider: Global___Provider.ValueType
@@ -716,6 +731,10 @@ class UpdateUpstreamRequest(_message.Message):
     def probe(self) -> Global___Probe:
         """probe is the health check of the upstream. If update_mask names it and it is unset, the check is removed."""
 
+    @_builtins.property
+    def passed_headers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """passed_headers replace all names of headers that callers get of its answers, although they are kept back otherwise."""
+
     def __init__(
         self,
         *,
@@ -742,10 +761,11 @@ class UpdateUpstreamRequest(_message.Message):
         proxy_url: _builtins.str | None = ...,
         omit_stream_options: _builtins.bool | None = ...,
         request_id_header: _builtins.str | None = ...,
+        passed_headers: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_api_key", b"_api_key", "_api_version", b"_api_version", "_auth_header", b"_auth_header", "_auth_scheme", b"_auth_scheme", "_base_url", b"_base_url", "_ca_certificates", b"_ca_certificates", "_full_url", b"_full_url", "_is_active", b"_is_active", "_is_default", b"_is_default", "_omit_stream_options", b"_omit_stream_options", "_organization", b"_organization", "_project", b"_project", "_provider", b"_provider", "_proxy_url", b"_proxy_url", "_request_id_header", b"_request_id_header", "_username", b"_username", "api_key", b"api_key", "api_version", b"api_version", "auth_header", b"auth_header", "auth_scheme", b"auth_scheme", "base_url", b"base_url", "breaker", b"breaker", "ca_certificates", b"ca_certificates", "full_url", b"full_url", "is_active", b"is_active", "is_default", b"is_default", "omit_stream_options", b"omit_stream_options", "organization", b"organization", "probe", b"probe", "project", b"project", "provider", b"provider", "proxy_url", b"proxy_url", "request_id_header", b"request_id_header", "timeouts", b"timeouts", "update_mask", b"update_mask", "username", b"username"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_api_key", b"_api_key", "_api_version", b"_api_version", "_auth_header", b"_auth_header", "_auth_scheme", b"_auth_scheme", "_base_url", b"_base_url", "_ca_certificates", b"_ca_certificates", "_full_url", b"_full_url", "_is_active", b"_is_active", "_is_default", b"_is_default", "_omit_stream_options", b"_omit_stream_options", "_organization", b"_organization", "_project", b"_project", "_provider", b"_provider", "_proxy_url", b"_proxy_url", "_request_id_header", b"_request_id_header", "_username", b"_username", "api_key", b"api_key", "api_version", b"api_version", "auth_header", b"auth_header", "auth_scheme", b"auth_scheme", "base_url", b"base_url", "breaker", b"breaker", "ca_certificates", b"ca_certificates", "etag", b"etag", "full_url", b"full_url", "header_operations", b"header_operations", "is_active", b"is_active", "is_default", b"is_default", "name", b"name", "omit_stream_options", b"omit_stream_options", "organization", b"organization", "probe", b"probe", "project", b"project", "provider", b"provider", "proxy_url", b"proxy_url", "request_id_header", b"request_id_header", "timeouts", b"timeouts", "update_mask", b"update_mask", "username", b"username"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_api_key", b"_api_key", "_api_version", b"_api_version", "_auth_header", b"_auth_header", "_auth_scheme", b"_auth_scheme", "_base_url", b"_base_url", "_ca_certificates", b"_ca_certificates", "_full_url", b"_full_url", "_is_active", b"_is_active", "_is_default", b"_is_default", "_omit_stream_options", b"_omit_stream_options", "_organization", b"_organization", "_project", b"_project", "_provider", b"_provider", "_proxy_url", b"_proxy_url", "_request_id_header", b"_request_id_header", "_username", b"_username", "api_key", b"api_key", "api_version", b"api_version", "auth_header", b"auth_header", "auth_scheme", b"auth_scheme", "base_url", b"base_url", "breaker", b"breaker", "ca_certificates", b"ca_certificates", "etag", b"etag", "full_url", b"full_url", "header_operations", b"header_operations", "is_active", b"is_active", "is_default", b"is_default", "name", b"name", "omit_stream_options", b"omit_stream_options", "organization", b"organization", "passed_headers", b"passed_headers", "probe", b"probe", "project", b"project", "provider", b"provider", "proxy_url", b"proxy_url", "request_id_header", b"request_id_header", "timeouts", b"timeouts", "update_mask", b"update_mask", "username", b"username"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__api_key: _TypeAlias = _typing.Literal["api_key"]  # noqa: Y015
     _WhichOneofArgType__api_key: _TypeAlias = _typing.Literal["_api_key", b"_api_key"]  # noqa: Y015

@@ -22,12 +22,19 @@ _MAX_SNIFFED = 4 * 1024
 
 
 async def pass_on(
-    exchange: Exchange, incoming: Incoming, body: bytes, *, asked_stream: bool, hide_usage: bool
+    exchange: Exchange,
+    incoming: Incoming,
+    body: bytes,
+    *,
+    asked_stream: bool,
+    hide_usage: bool,
+    passed: frozenset[bytes] = frozenset(),
 ) -> None:
     """Answer with what an upstream answered to `body`, and record the tokens that it took.
 
     `asked_stream` says that a stream of events was asked for. `hide_usage` leaves out of it the usage that
-    only the gateway has asked for. Raises `BrokenAnswerError`.
+    only the gateway has asked for. `passed` are headers that pass although they stay here otherwise. Raises
+    `BrokenAnswerError`.
     """
     dialect = exchange.endpoint.dialect
     good = incoming.status < 300  # redirects and errors cost no tokens
@@ -52,7 +59,7 @@ async def pass_on(
             answered = [header for header in answered if header[0] != b"content-type"]
             answered.append((b"content-type", b"text/event-stream"))
     streamed = exchange.streamed and good and coding in _PLAIN
-    headers = response_headers(answered, exchange.request_id, drop_length=streamed)
+    headers = response_headers(answered, exchange.request_id, drop_length=streamed, passed=passed)
     headers.append((b"x-tollkeeper-upstream", exchange.upstream.encode()))
     if exchange.model_served.isascii() and exchange.model_served:
         headers.append((b"x-tollkeeper-model", exchange.model_served.encode()))

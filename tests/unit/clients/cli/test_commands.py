@@ -315,7 +315,7 @@ def test_an_upstreams_traffic_from_creation_to_end(shell: Shell, tmp_path: Path)
         "upstream", "create", upstream, "--provider", "openai", "--inactive",
         "--header", "insert:x-team:a", "--header", "remove:x-debug", "--breaker-threshold", "0.25",
         "--probe", "/models", "--probe-interval", "5s", "--proxy-env", "PROXY",
-        "--request-id-header", "X-Request-Id",
+        "--request-id-header", "X-Request-Id", "--pass-header", "set-cookie", "--pass-header", "alt-svc",
         PROXY="http://user:canary@proxy:3128",
     )  # fmt: skip
     assert made["header_operations"] == [
@@ -325,7 +325,7 @@ def test_an_upstreams_traffic_from_creation_to_end(shell: Shell, tmp_path: Path)
     assert made["breaker"] == {"threshold": 0.25, "cooldown": "30s", "window": "30s", "min_calls": 10}
     assert made["probe"] == {"path": "/models", "interval": "5s", "timeout": "5s"}
     assert (made["proxy_url"], made["is_active"]) == ("http://user:****@proxy:3128", False)
-    assert made["request_id_header"] == "X-Request-Id"
+    assert (made["request_id_header"], made["passed_headers"]) == ("X-Request-Id", ["set-cookie", "alt-svc"])
 
     changed = shell.item(
         "upstream", "update", upstream, "--breaker-cooldown", "1m", "--probe-timeout", "1s", "--activate"
@@ -335,17 +335,11 @@ def test_an_upstreams_traffic_from_creation_to_end(shell: Shell, tmp_path: Path)
     assert changed["header_operations"] == made["header_operations"]
 
     cleared = shell.item(
-        "upstream",
-        "update",
-        upstream,
-        "--no-headers",
-        "--no-probe",
-        "--remove-proxy",
-        "--request-id-header",
-        "",
-    )
+        "upstream", "update", upstream, "--no-headers", "--no-probe", "--remove-proxy", "--no-pass-headers",
+        "--request-id-header", "",
+    )  # fmt: skip
     assert (cleared["header_operations"], cleared["probe"], cleared["proxy_url"]) == ([], None, "")
-    assert cleared["request_id_header"] == ""
+    assert (cleared["request_id_header"], cleared["passed_headers"]) == ("", [])
     no_probe = shell.run("upstream", "update", upstream, "--probe-interval", "1s")
     assert (no_probe.code, "give --probe, too" in no_probe.err) == (2, True)
 

@@ -185,6 +185,7 @@ KINDS = st.sampled_from(
         is_active=st.booleans(),
         is_default=st.booleans(),
         omit_stream_options=st.booleans(),
+        passed_headers=st.lists(st.sampled_from(["Set-Cookie", "alt-svc", "x-a"]), unique=True),
         request_id_header=st.sampled_from(["X-Request-Id", "x-c"]),
     ),
 )
