@@ -74,6 +74,7 @@ def an_upstream(name: str = "openai") -> Upstream:
         proxy_hint="http://proxy:3128",
         omit_stream_options=True,
         request_id_header="X-Correlation-Id",
+        keep_path=True,
         passed_headers=("Set-Cookie", "openai-organization"),
         created_at=NOON,
         updated_at=LATER,

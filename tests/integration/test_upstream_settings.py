@@ -4,13 +4,17 @@ from collections.abc import Iterator
 
 import pytest
 from tollkeeper import Deployment, Provider
+from tollkeeper.imports import import_llmproxy
 
-from tests.integration.process import PATIENT, Gateway
+from tests.integration.process import PATIENT, Gateway, until
 from tests.integration.scripted import OK, ScriptedUpstream
 from tests.integration.wire import Answer, ask, bearer
+from tests.servers.ports import free_port
 
 CHAT = "/v1/chat/completions"
+JSON = ("content-type", "application/json")
 BODY = b'{"model": "scripted", "messages": []}'
+OTHER = b'{"model": "of-the-group", "messages": []}'
 
 
 @pytest.fixture(scope="module")
@@ -48,8 +52,7 @@ def secret(site: Gateway) -> str:
 
 
 def call(site: Gateway, secret: str, *headers: tuple[str, str]) -> Answer:
-    json = ("content-type", "application/json")
-    return ask(site.data, "POST", CHAT, [bearer(secret), json, *headers], BODY)
+    return ask(site.data, "POST", CHAT, [bearer(secret), JSON, *headers], BODY)
 
 
 @pytest.mark.parametrize("name", ["X-Request-Id", "x-correlation-id"])
@@ -83,3 +86,47 @@ def test_named_headers_of_answers_reach_the_caller(
         client.upstreams.update("scripted", passed_headers=[])
     upstream.will_answer(kept_back + OK.partition(b"\r\n")[2])
     assert "set-cookie" not in dict(call(site, secret).headers)
+
+
+@pytest.mark.parametrize(
+    ("base", "asked", "there"),
+    [
+        ("", "/v1/chat/completions", "/v1/chat/completions"),
+        ("", "/files/a?b=c", "/files/a?b=c"),
+        ("", "/v1/files/a", "/v1/files/a"),
+        ("", "/api/chat", "/api/chat"),
+        ("/llm", "/v1/embeddings", "/llm/v1/embeddings"),
+        ("/v1", "/v1/chat/completions", "/v1/chat/completions"),
+        ("/v1", "/chat/completions", "/v1/chat/completions"),
+        ("/v1", "/files/a", "/v1/files/a"),
+        ("/api/v3", "/v1/files/a", "/api/v3/files/a"),
+    ],
+)
+def test_an_imported_url_gets_paths_as_llmproxy_sent_them(
+    site: Gateway, upstream: ScriptedUpstream, secret: str, base: str, asked: str, there: str
+) -> None:
+    port = free_port()
+    imported = import_llmproxy(
+        f"""
+        http_server: {{forwards: [{{name: in, port: {port}, address: 127.0.0.1, default_group: all}}]}}
+        upstreams: [{{name: out, url: "http://{upstream.address}{base}"}}]
+        upstream_groups: [{{name: all, upstreams: [{{name: out}}]}}]
+        """,
+        {},
+    )
+    with site.management() as client:
+        client.configuration.apply(imported.configuration)
+    upstream.will_answer(OK)
+
+    answered = until(lambda: _reached(f"http://127.0.0.1:{port}", asked, secret))
+
+    assert answered is not None
+    assert answered.status == 200
+    assert upstream.next_head().target == there
+
+
+def _reached(url: str, path: str, secret: str) -> Answer | None:
+    try:
+        return ask(url, "POST", path, [bearer(secret), JSON], OTHER)
+    except ConnectionRefusedError:  # a port is opened a moment after the change
+        return None

@@ -72,6 +72,7 @@ class UpstreamSettings(TypedDict, total=False):
     omit_stream_options: bool | None
     request_id_header: str | None
     passed_headers: Sequence[str] | None
+    keep_path: bool | None
 
 
 class UpstreamChanges(UpstreamSettings, total=False):

@@ -203,6 +203,7 @@ class Upstream:
     omit_stream_options: bool
     request_id_header: str
     passed_headers: tuple[str, ...]
+    keep_path: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

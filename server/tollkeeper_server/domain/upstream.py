@@ -82,7 +82,8 @@ class Upstream(Struct, frozen=True, kw_only=True):
     of the system's. `proxy_url` is sealed, as it may hold a password; `proxy_hint` is the masked URL.
     With `omit_stream_options` the gateway does not ask for the usage of streams. `request_id_header` is the
     header in which it gives its request id, empty for none. `passed_headers` of its answers pass to callers,
-    though they stay here otherwise.
+    though they stay here otherwise. With `keep_path` paths are appended to `base_url` as they came, else
+    without `/v1`.
     """
 
     name: str
@@ -109,6 +110,7 @@ class Upstream(Struct, frozen=True, kw_only=True):
     omit_stream_options: bool = False
     request_id_header: str = ""
     passed_headers: tuple[str, ...] = ()
+    keep_path: bool = False
     created_at: datetime
     updated_at: datetime
     revision: int = 1

@@ -69,6 +69,7 @@ class UpstreamBuilder:
         draft = Draft(
             provider=asked.provider,
             auth_scheme=scheme,
+            keep_path=asked.keep_path,
             has_key=bool(request.api_key) if "api_key" in changing else upstream.api_key is not None,
             **{name: getattr(asked, name) for name in _TEXTS},
         )

@@ -17,7 +17,16 @@ _HOST = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\.?")
 
 
 # Settings that only some providers use.
-_SETTINGS = ("full_url", "auth_scheme", "auth_header", "username", "organization", "project", "api_version")
+_SETTINGS = (
+    "full_url",
+    "auth_scheme",
+    "auth_header",
+    "username",
+    "organization",
+    "project",
+    "api_version",
+    "keep_path",
+)
 
 
 def complete(draft: Draft) -> Draft:
@@ -34,11 +43,13 @@ def _refuse_unused(draft: Draft) -> None:
     """Refuse settings that the provider does not use: they would be ignored without a word."""
     for name in _SETTINGS:
         users = [str(it.provider) for it in PROVIDERS.values() if name in it.settings]
-        if getattr(draft, name) and draft.provider not in users:
+        value = getattr(draft, name)
+        if value and draft.provider not in users:
             plural = "s" if len(users) > 1 else ""
             raise invalid_argument(
                 name,
-                f"only for provider{plural} {' and '.join(users)}, not for {draft.provider}; leave it empty",
+                f"only for provider{plural} {' and '.join(users)}, not for {draft.provider}; "
+                f"leave it {'unset' if value is True else 'empty'}",
             )
 
 

@@ -19,6 +19,8 @@ from tollkeeper_server.management.references import refuse_users, users_of_upstr
 from tollkeeper_server.management.upstream_builder import UpstreamBuilder
 from tollkeeper_server.store.ports import ConfigurationStore
 
+_NEVER_EMPTY = ("provider", "is_active", "is_default", "omit_stream_options", "keep_path")
+
 
 class UpstreamService:
     """Implements `tollkeeper.v1.UpstreamService`.
@@ -67,7 +69,7 @@ class UpstreamService:
     async def update_upstream(self, request: pb.UpdateUpstreamRequest) -> pb.UpdateUpstreamResponse:
         """Change an upstream."""
         changing = fields_to_change(request)
-        require_values(request, changing, "provider", "is_active", "is_default", "omit_stream_options")
+        require_values(request, changing, *_NEVER_EMPTY)
         now = self._clock()
 
         async def change(upstream: Upstream) -> Upstream:

@@ -49,6 +49,14 @@ def as_openai(path: str) -> tuple[str, str] | None:
     return (path[len(_PREFIX) :], "") if path.startswith(f"{_PREFIX}/") else None
 
 
+def with_deployment(path: str, model: str) -> str:
+    """Return a path of Azure's API that names a deployment, naming this one."""
+    match = _DEPLOYMENT.fullmatch(path)
+    if match is None or unquote(match.group(1)) == model:
+        return path
+    return f"{_PREFIX}/deployments/{quote(model, safe='')}{match.group(2)}"
+
+
 def without_api_version(query: str) -> str:
     """Return a query without the version that Azure's clients put there."""
     pairs = (pair for pair in query.split("&") if pair)

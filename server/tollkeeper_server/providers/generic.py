@@ -15,6 +15,8 @@ def _complete(draft: Draft) -> Draft:
         raise invalid_argument("full_url", "excludes base_url; give one and leave the other empty")
     if not draft.base_url and not draft.full_url:
         raise invalid_argument("base_url", "required for generic, unless full_url is given")
+    if draft.keep_path and draft.full_url:
+        raise invalid_argument("keep_path", "only with base_url: full_url takes every path; leave it unset")
     scheme = draft.auth_scheme or (AuthScheme.BEARER if draft.has_key else AuthScheme.NONE)
     if scheme is AuthScheme.HEADER and not draft.auth_header:
         raise invalid_argument("auth_header", "required with auth_scheme header, such as x-api-key")
@@ -52,7 +54,7 @@ def _credential(upstream: Upstream, key: str) -> Headers:
 
 GENERIC = ProviderRecord(
     provider=Provider.GENERIC,
-    settings=frozenset({"full_url", "auth_scheme", "auth_header", "username"}),
+    settings=frozenset({"full_url", "auth_scheme", "auth_header", "username", "keep_path"}),
     complete=_complete,
     credential=_credential,
     key_header="authorization",

@@ -25,6 +25,7 @@ class Draft(Struct, frozen=True, kw_only=True):
     organization: str = ""
     project: str = ""
     api_version: str = ""
+    keep_path: bool = False
 
 
 class Address(Protocol):

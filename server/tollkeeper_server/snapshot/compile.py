@@ -187,10 +187,11 @@ def compile_target(upstream: Upstream, open_secret: OpenSecret, defaults: Timeou
     """Return the target that calls an upstream."""
     key = _open(open_secret, upstream.api_key, upstream_api_key(upstream.name)) or ""
     provider = PROVIDERS[upstream.provider]
+    base_url = upstream.base_url.rstrip("/")
     return Target(
         name=upstream.name,
         provider=provider,
-        base_url=upstream.base_url.rstrip("/"),
+        base_url=base_url,
         full_url=upstream.full_url,
         api_version=upstream.api_version,
         credential=provider.credential(upstream, key),
@@ -210,6 +211,8 @@ def compile_target(upstream: Upstream, open_secret: OpenSecret, defaults: Timeou
         omit_stream_options=upstream.omit_stream_options,
         request_id_header=upstream.request_id_header.lower().encode(),
         passed_headers=frozenset(name.lower().encode() for name in upstream.passed_headers),
+        # A path with /v1 and one without it are the same below such a URL.
+        keep_path=upstream.keep_path and not base_url.endswith("/v1"),
     )
 
 

@@ -51,7 +51,7 @@ class Target:
     `operations` are done in order on what is sent, but for the credential. With
     `omit_stream_options` it is not asked for the usage of streams. `request_id_header`, in lower case, gives
     it the request's id, empty for none. `passed_headers`, in lower case, are those of its answers that pass
-    although others' stay here.
+    although others' stay here. With `keep_path` paths are appended to `base_url` as they came.
     """
 
     name: str
@@ -70,6 +70,7 @@ class Target:
     omit_stream_options: bool = False
     request_id_header: bytes = b""
     passed_headers: frozenset[bytes] = frozenset()
+    keep_path: bool = False
     own_names: frozenset[bytes] = field(init=False)
     """The names of `headers`, `credential` and `request_id_header`, which a caller has no say in."""
 

@@ -373,3 +373,18 @@ async def test_headers_of_answers_may_be_named_to_pass(plane: Plane) -> None:
     assert list((await update(plane, "a", is_active=False)).passed_headers) == ["Set-Cookie"]
     cleared = await update(plane, "a", update_mask=FieldMask(paths=["passed_headers"]))
     assert list(cleared.passed_headers) == []
+
+
+async def test_a_generic_upstream_may_get_paths_as_they_came(plane: Plane) -> None:
+    generic = {"provider": pb.PROVIDER_GENERIC, "keep_path": True}
+    assert (await create(plane, name="a", base_url="https://a", **generic)).keep_path
+
+    full = pb.UpdateUpstreamRequest(name="a", base_url="", full_url="https://a/b")
+    error = await plane.refuse(full, Reason.INVALID_ARGUMENT, field="keep_path")
+    assert "full_url takes every path" in error.message
+    other = pb.CreateUpstreamRequest(name="b", provider=pb.PROVIDER_OPENAI, keep_path=True)
+    error = await plane.refuse(other, Reason.INVALID_ARGUMENT, field="keep_path")
+    assert "leave it unset" in error.message
+    unset = pb.UpdateUpstreamRequest(name="a", update_mask=FieldMask(paths=["keep_path"]))
+    await plane.refuse(unset, Reason.INVALID_ARGUMENT, field="keep_path")
+    assert not (await update(plane, "a", keep_path=False)).keep_path

@@ -116,6 +116,15 @@ def test_headers_that_pass_are_compared_in_lower_case() -> None:
     assert _target(passed_headers=("Set-Cookie",)).passed_headers == {b"set-cookie"}
 
 
+@pytest.mark.parametrize(
+    ("base_url", "keeps"),
+    [("http://h", True), ("http://h/", True), ("http://h/v1/x", True), ("http://h/v1", False)],
+)
+def test_a_version_at_the_end_of_a_base_url_is_not_repeated(base_url: str, keeps: bool) -> None:
+    assert _target(provider=Provider.GENERIC, base_url=base_url, keep_path=True).keep_path is keeps
+    assert not _target(provider=Provider.GENERIC, base_url=base_url).keep_path
+
+
 def test_what_is_inactive_serves_nothing() -> None:
     snapshot = _compile(
         [_upstream("a", is_active=False, is_default=True), _upstream("b")],

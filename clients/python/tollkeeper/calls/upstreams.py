@@ -12,13 +12,14 @@ from tollkeeper.values import Provider, Upstream
 def create_upstream(*, name: str, provider: Provider, **settings: Unpack[UpstreamSettings]) -> Rpc[Upstream]:
     """Add an upstream; it is active unless `is_active` is false.
 
-    OpenAI and Anthropic have a default `base_url`. `full_url`, where every request goes whatever its
-    path, and the `auth_…` fields are for generic ones: `auth_header` where the scheme is HEADER,
-    `username` where it is BASIC. `is_default` sends requests that name no model here. `ca_certificates`,
-    PEM, are trusted instead of the system's; `proxy_url` may hold a user name and a password. With
-    `omit_stream_options` it is not asked for the usage of streams that callers did not ask for.
-    `request_id_header` names a header in which it gets the gateway's request id. `passed_headers` of its
-    answers, such as `Set-Cookie`, reach callers although they are kept back otherwise.
+    OpenAI and Anthropic have a default `base_url`. Only generic ones have `full_url`, where every request
+    goes whatever its path, `keep_path`, which appends paths to `base_url` as they came, `/v1` included, and
+    the `auth_…` fields: `auth_header` where the scheme is HEADER, `username` where it is BASIC. `is_default`
+    sends requests that name no model here. `ca_certificates`, PEM, are trusted instead of the system's;
+    `proxy_url` may hold a user name and a password. With `omit_stream_options` it is not asked for the usage
+    of streams that callers did not ask for. `request_id_header` names a header in which it gets the gateway's
+    request id. `passed_headers` of its answers, such as `Set-Cookie`, reach callers although they are kept
+    back otherwise.
     """
     request = fill(pb.CreateUpstreamRequest(), name=name, is_active=True, provider=provider)
     return rpc(settle(request, settings), Upstream)

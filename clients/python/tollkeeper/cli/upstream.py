@@ -18,8 +18,17 @@ def _length(name: str, field: str, description: str) -> Any:
 
 
 _settings = options(
-    click.option("--base-url", metavar="URL", help="What a request's path, less /v1, is appended to."),
+    click.option(
+        "--base-url",
+        metavar="URL",
+        help="What a request's path, less /v1 unless it keeps paths, is appended to.",
+    ),
     click.option("--full-url", metavar="URL", help="Where every request goes; generic only."),
+    click.option(
+        "--keep-path/--no-keep-path",
+        default=None,
+        help="Whether paths are appended to the base URL as they came, /v1 included; generic only.",
+    ),
     click.option(
         "--auth-scheme", type=Words(AuthScheme), help="How the credential is presented; generic only."
     ),

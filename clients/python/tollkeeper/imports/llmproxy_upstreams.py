@@ -1,5 +1,6 @@
 """One of llmproxy's upstreams: where it is, its credential, header operations and breaker."""
 
+import re
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 from tollkeeper.imports.imported import as_secret
@@ -13,6 +14,7 @@ _ENDPOINTS = (
     "/images/generations", "/images/edits", "/images/variations", "/audio/speech", "/audio/transcriptions",
     "/audio/translations",
 )  # fmt: skip
+_VERSION = re.compile(r"/v\d", re.IGNORECASE)
 
 
 def read_upstream(section: Section, name: str) -> tuple[pb.CreateUpstreamRequest, list[str]]:
@@ -25,6 +27,11 @@ def read_upstream(section: Section, name: str) -> tuple[pb.CreateUpstreamRequest
         notes.append(f"{section.where('url')}: its user name and password were left out; auth says otherwise")
     notes += read_headers(section, upstream)
     _place(upstream, parts)
+    if upstream.keep_path and parts.path.rstrip("/"):
+        notes.append(
+            f"{section.where('url')}: the paths of requests are appended to it; "
+            "if it is an endpoint itself, make it full_url"
+        )
     breaker = section.section("breaker")
     threshold, cooldown = breaker.number("threshold"), breaker.integer("cooldown")
     if threshold is not None:
@@ -50,16 +57,22 @@ def _url(section: Section, notes: list[str]) -> SplitResult:
 
 
 def _place(upstream: pb.CreateUpstreamRequest, parts: SplitResult) -> None:
-    """Set the URL: full if its path ends in an endpoint, else the base, `/v1` if it has no path."""
+    """Set the URL: full if its path ends in an endpoint, else the base.
+
+    Paths go on below a base as they came, and without `/v1` if it has a version of its own.
+    """
     host = parts.netloc.rpartition("@")[2]
     path = parts.path.rstrip("/")
     if path.lower().endswith(_ENDPOINTS):
         upstream.full_url = urlunsplit((parts.scheme, host, path, "", ""))
         return
-    upstream.base_url = urlunsplit((parts.scheme, host, path or "/v1", "", ""))
-    if parts.hostname == "api.openai.com" and upstream.auth_scheme == pb.AUTH_SCHEME_BEARER:
+    is_openai = parts.hostname == "api.openai.com" and upstream.auth_scheme == pb.AUTH_SCHEME_BEARER
+    if is_openai:
         upstream.provider = pb.PROVIDER_OPENAI
         upstream.ClearField("auth_scheme")
+        path = path or "/v1"
+    upstream.base_url = urlunsplit((parts.scheme, host, path, "", ""))
+    upstream.keep_path = not is_openai and not _VERSION.search(path)
 
 
 def _auth(auth: Section, upstream: pb.CreateUpstreamRequest, parts: SplitResult) -> None:

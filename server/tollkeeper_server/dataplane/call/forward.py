@@ -9,7 +9,7 @@ from tollkeeper_server.dataplane.plan import Plan
 from tollkeeper_server.dataplane.request.form import rename_model
 from tollkeeper_server.dataplane.request.peek import Peek
 from tollkeeper_server.dataplane.transport import Outgoing
-from tollkeeper_server.providers.azure import without_api_version
+from tollkeeper_server.providers.azure import with_deployment, without_api_version
 from tollkeeper_server.providers.dialect import Dialect
 from tollkeeper_server.providers.provider import bearer
 from tollkeeper_server.snapshot.model import PoolMember
@@ -37,7 +37,9 @@ def outgoing_body(plan: Plan, member: PoolMember, *, ask_usage: bool) -> bytes:
         return body
     if peek.model is None:
         # Azure's clients name the model in the path alone; others look for it in the body.
-        named_by_path = plan.matched.path_model if not member.target.provider.model_in_path else ""
+        target = member.target
+        is_there = target.provider.model_in_path or target.keep_path
+        named_by_path = plan.matched.path_model if not is_there else ""
         rename = (member.upstream_model or named_by_path) if named_by_path else None
     elif rename is None and plan.identity.token.allowed_models:
         # An upstream may read a member that is given twice otherwise than the gateway does: the model that
@@ -83,6 +85,11 @@ def outgoing_url(exchange: Exchange, plan: Plan, member: PoolMember) -> str:
     """Return the URL at which the upstream takes the request."""
     target, matched = member.target, plan.matched
     query = exchange.scope["query_string"].decode("latin-1")
+    if target.keep_path:
+        path = matched.path_as_it_came
+        if matched.path_model:
+            path = with_deployment(path, member.upstream_model or exchange.model_asked)
+        return f"{target.base_url}{path}?{query}" if query else f"{target.base_url}{path}"
     if matched.is_azures:
         query = without_api_version(query)
     if target.full_url:

@@ -44,12 +44,13 @@ class Endpoint:
 class Matched(Struct, frozen=True, gc=False):
     """A request's endpoint. `path` is the rest after `/v1`, with its slash, as the caller wrote it.
 
-    `path_model` is the model where the path names it, as Azure's clients do. `is_azures`: the path is of
-    their form, so that the query may hold Azure's version.
+    `path_as_it_came` is all of it. `path_model` is the model where the path names it, as Azure's clients do.
+    `is_azures`: the path is of their form, so that the query may hold Azure's version.
     """
 
     endpoint: Endpoint
     path: str
+    path_as_it_came: str
     path_model: str = ""
     is_azures: bool = False
 
@@ -163,7 +164,9 @@ _AGAIN = {
 _CHANGE = re.compile(r"/(?:chat/completions/.+|threads/[^/]+/runs/[^/]+|.+/cancel)")
 
 # Nearly every request is one of these.
-_POSTED = {b"/v1" + path.encode("ascii"): Matched(endpoint, path) for path, endpoint in _EXACT.items()}
+_POSTED = {
+    f"/v1{path}".encode("ascii"): Matched(endpoint, path, f"/v1{path}") for path, endpoint in _EXACT.items()
+}
 
 # Printable ASCII without backslash, and without what begins a query or a fragment. The slash at the
 # front keeps the path from being read as part of the upstream's host.
@@ -180,7 +183,7 @@ def match(raw_path: bytes, method: str, *, anywhere: bool = False) -> Matched:
     """
     if method == "POST" and raw_path in _POSTED:
         return _POSTED[raw_path]
-    path = raw_path.decode("latin-1")
+    path = came = raw_path.decode("latin-1")
     if len(path) > MAX_PATH or not _SAFE_PATH.fullmatch(path) or _has_dot_segment(raw_path):
         raise TollkeeperError(
             Reason.INVALID_ARGUMENT,
@@ -205,7 +208,7 @@ def match(raw_path: bytes, method: str, *, anywhere: bool = False) -> Matched:
     endpoint = endpoint or _OTHER
     if method != "POST" or _CHANGE.fullmatch(plain):
         endpoint = _AGAIN.get(endpoint, endpoint)
-    return Matched(endpoint, path, path_model, azures is not None)
+    return Matched(endpoint, path, came, path_model, azures is not None)
 
 
 def check_query(query: bytes) -> None:

@@ -312,9 +312,9 @@ def test_upstreams_and_models_from_creation_to_end(shell: Shell) -> None:
 def test_an_upstreams_traffic_from_creation_to_end(shell: Shell, tmp_path: Path) -> None:
     upstream = unique("up")
     made = shell.item(
-        "upstream", "create", upstream, "--provider", "openai", "--inactive",
-        "--header", "insert:x-team:a", "--header", "remove:x-debug", "--breaker-threshold", "0.25",
-        "--probe", "/models", "--probe-interval", "5s", "--proxy-env", "PROXY",
+        "upstream", "create", upstream, "--provider", "generic", "--base-url", "http://a", "--keep-path",
+        "--inactive", "--header", "insert:x-team:a", "--header", "remove:x-debug",
+        "--breaker-threshold", "0.25", "--probe", "/models", "--probe-interval", "5s", "--proxy-env", "PROXY",
         "--request-id-header", "X-Request-Id", "--pass-header", "set-cookie", "--pass-header", "alt-svc",
         PROXY="http://user:canary@proxy:3128",
     )  # fmt: skip
@@ -325,6 +325,7 @@ def test_an_upstreams_traffic_from_creation_to_end(shell: Shell, tmp_path: Path)
     assert made["breaker"] == {"threshold": 0.25, "cooldown": "30s", "window": "30s", "min_calls": 10}
     assert made["probe"] == {"path": "/models", "interval": "5s", "timeout": "5s"}
     assert (made["proxy_url"], made["is_active"]) == ("http://user:****@proxy:3128", False)
+    assert (made["base_url"], made["keep_path"]) == ("http://a", True)
     assert (made["request_id_header"], made["passed_headers"]) == ("X-Request-Id", ["set-cookie", "alt-svc"])
 
     changed = shell.item(
@@ -336,10 +337,11 @@ def test_an_upstreams_traffic_from_creation_to_end(shell: Shell, tmp_path: Path)
 
     cleared = shell.item(
         "upstream", "update", upstream, "--no-headers", "--no-probe", "--remove-proxy", "--no-pass-headers",
-        "--request-id-header", "",
+        "--request-id-header", "", "--no-keep-path",
     )  # fmt: skip
     assert (cleared["header_operations"], cleared["probe"], cleared["proxy_url"]) == ([], None, "")
     assert (cleared["request_id_header"], cleared["passed_headers"]) == ("", [])
+    assert not cleared["keep_path"]
     no_probe = shell.run("upstream", "update", upstream, "--probe-interval", "1s")
     assert (no_probe.code, "give --probe, too" in no_probe.err) == (2, True)
 

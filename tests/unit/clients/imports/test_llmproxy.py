@@ -64,10 +64,10 @@ def test_upstreams_keep_url_credential_headers_and_breaker() -> None:
     assert upstreams["gpt"]["breaker"] == {"threshold": 0.5, "cooldown": "30s"}
     claude = upstreams["claude"]
     assert (claude["provider"], claude["auth_scheme"]) == ("generic", "bearer"), "what the file says"
-    assert claude["base_url"] == "https://api.anthropic.com/v1"
+    assert (claude["base_url"], claude["keep_path"]) == ("https://api.anthropic.com", True)
     assert claude["header_operations"][0]["value"] == "2023-06-01"
     own = upstreams["own"]
-    assert own["base_url"] == "http://llm.internal:8080/v1"
+    assert (own["base_url"], own["keep_path"]) == ("http://llm.internal:8080", True)
     assert (own["auth_scheme"], own["username"], own["api_key"]) == ("basic", "user", "whole-canary-3")
     full = upstreams["full"]
     assert full["full_url"] == "https://llm.example.com/openai/v1/chat/completions"
@@ -215,8 +215,9 @@ def test_operations_that_can_not_be_ours_are_left_out_and_told_of(header: str, n
 @pytest.mark.parametrize(
     ("url", "field", "ours"),
     [
-        ("https://h", "base_url", "https://h/v1"),
-        ("https://h/", "base_url", "https://h/v1"),
+        ("https://h", "base_url", "https://h"),
+        ("https://h/", "base_url", "https://h"),
+        ("https://h/api/", "base_url", "https://h/api"),
         ("https://h/v1/", "base_url", "https://h/v1"),
         ("https://h/api/v3", "base_url", "https://h/api/v3"),
         ("https://h/v1/embeddings", "full_url", "https://h/v1/embeddings"),
@@ -230,6 +231,34 @@ def test_a_url_is_full_if_it_ends_in_an_endpoint(url: str, field: str, ours: str
 
     assert upstream[field] == ours
     assert ({"base_url", "full_url"} & set(upstream)) == {field}
+
+
+@pytest.mark.parametrize(
+    ("url", "keeps"),
+    [
+        ("https://h", True),
+        ("https://h/api", True),
+        ("https://h/vendor", True),
+        ("https://h/v1", False),
+        ("https://h/V1/", False),
+        ("https://h/api/paas/v4", False),
+        ("https://h/v1beta/openai", False),
+        ("https://h/v1/embeddings", False),
+        ("https://api.openai.com", False),
+        ("https://api.openai.com/v1", False),
+    ],
+)
+def test_paths_go_on_as_they_came_unless_the_url_has_a_version(url: str, keeps: bool) -> None:
+    found = of(f"upstreams: [{{name: a, url: '{url}', auth: {{type: bearer, token: t}}}}]")
+
+    assert plain(found)["upstreams"][0].get("keep_path", False) is keeps
+    assert any("make it full_url" in note for note in found.notes) is (keeps and url != "https://h")
+
+
+def test_what_is_openai_is_below_its_version() -> None:
+    found = of("upstreams: [{name: a, url: 'https://api.openai.com', auth: {type: bearer, token: t}}]")
+
+    assert plain(found)["upstreams"][0]["base_url"] == "https://api.openai.com/v1"
 
 
 def test_credentials_in_a_url_are_what_basic_sends() -> None:

@@ -27,6 +27,7 @@ from tests.unit.dataplane.configured import (
 from tests.unit.dataplane.exchanges import planned
 
 CHAT = "/v1/chat/completions"
+KEEPING = target("keeping", Provider.GENERIC, base_url="http://kept.test/llm", keep_path=True)
 FULL_URL = target("full", Provider.GENERIC, base_url="", full_url="http://full.test/run")
 
 
@@ -53,6 +54,25 @@ FULL_URL = target("full", Provider.GENERIC, base_url="", full_url="http://full.t
             ("/openai/deployments/m/chat/completions", b"api-version=2&a=b"),
             member_on(target(provider=Provider.GENERIC, full_url="http://full.test/run?api-version=1"), "m"),
             "http://full.test/run?api-version=1&a=b",
+        ),
+        ((CHAT, b"a=b"), member_on(KEEPING), "http://kept.test/llm/v1/chat/completions?a=b"),
+        (("/chat/completions", b""), member_on(KEEPING), "http://kept.test/llm/chat/completions"),
+        (("/files/a%2Fb", b""), member_on(KEEPING), "http://kept.test/llm/files/a%2Fb"),
+        (("/v1/files", b"x=%20"), member_on(KEEPING), "http://kept.test/llm/v1/files?x=%20"),
+        (
+            ("/openai/deployments/m%2D1/chat/completions", b"api-version=2"),
+            member_on(KEEPING, "m-1"),
+            "http://kept.test/llm/openai/deployments/m%2D1/chat/completions?api-version=2",
+        ),
+        (
+            ("/openai/deployments/m/chat/completions", b"api-version=2"),
+            member_on(KEEPING, "o ther"),
+            "http://kept.test/llm/openai/deployments/o%20ther/chat/completions?api-version=2",
+        ),
+        (
+            ("/openai/responses", b"api-version=2"),
+            member_on(KEEPING),
+            "http://kept.test/llm/openai/responses?api-version=2",
         ),
         (
             (CHAT, b""),
