@@ -75,6 +75,7 @@ def an_upstream(name: str = "openai") -> Upstream:
         omit_stream_options=True,
         request_id_header="X-Correlation-Id",
         keep_path=True,
+        list_models=True,
         passed_headers=("Set-Cookie", "openai-organization"),
         created_at=NOON,
         updated_at=LATER,

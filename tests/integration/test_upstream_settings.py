@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+import msgspec
 import pytest
 from tollkeeper import Deployment, Provider
 from tollkeeper.imports import import_llmproxy
@@ -130,3 +131,34 @@ def _reached(url: str, path: str, secret: str) -> Answer | None:
         return ask(url, "POST", path, [bearer(secret), JSON], OTHER)
     except ConnectionRefusedError:  # a port is opened a moment after the change
         return None
+
+
+def test_models_that_an_upstream_lists_are_listed_and_callable(
+    site: Gateway, upstream: ScriptedUpstream, secret: str
+) -> None:
+    with site.management() as client:
+        client.upstreams.create(
+            name="open", provider=Provider.GENERIC, base_url=f"http://{upstream.address}/v1", list_models=True
+        )
+        client.models.create(name="open-*", deployments=[Deployment("open")])
+    listed = b'{"data": [{"id": "open-a", "created": 7}, {"id": "open-b"}, {"id": "another"}]}'
+    upstream.will_answer(OK.replace(b"length: 2", b"length: %d" % len(listed)).replace(b"{}", listed))
+
+    found = msgspec.json.decode(ask(site.data, "GET", "/v1/models", [bearer(secret)]).body)
+    only_b = ask(site.data, "GET", "/v1/models", [bearer(site.new_token(allowed_models=["open-b"]))]).body
+    single = ask(site.data, "GET", "/v1/models/open-a", [bearer(secret)]).json()
+
+    assert [it["id"] for it in found["data"]] == ["open-a", "open-b", "scripted"]
+    assert [it["id"] for it in msgspec.json.decode(only_b)["data"]] == ["open-b"]
+    assert (single["owned_by"], single["created"]) == ("open", 7)
+    asked = upstream.next_head()
+    assert (asked.line, asked.header("authorization")) == ("GET /v1/models HTTP/1.1", None)
+    assert 'tollkeeper_model_lists_total{result="success",upstream="open"} 1.0' in _metrics(site)
+
+    upstream.will_answer(OK)
+    body = b'{"model": "open-a", "messages": []}'
+    assert ask(site.data, "POST", CHAT, [bearer(secret), JSON], body).status == 200
+
+
+def _metrics(site: Gateway) -> str:
+    return ask(site.console, "GET", "/metrics").body.decode()

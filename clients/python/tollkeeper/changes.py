@@ -73,6 +73,7 @@ class UpstreamSettings(TypedDict, total=False):
     request_id_header: str | None
     passed_headers: Sequence[str] | None
     keep_path: bool | None
+    list_models: bool | None
 
 
 class UpstreamChanges(UpstreamSettings, total=False):

@@ -204,6 +204,7 @@ class Upstream:
     request_id_header: str
     passed_headers: tuple[str, ...]
     keep_path: bool
+    list_models: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ from tollkeeper_server.dataplane.call.balance import Balancer
 from tollkeeper_server.dataplane.call.dispatch import fallbacks, session_of, unavailable
 from tollkeeper_server.dataplane.call.forward import outgoing, outgoing_url
 from tollkeeper_server.dataplane.call.health import Health
+from tollkeeper_server.dataplane.call.model_lists import ModelLists
 from tollkeeper_server.dataplane.caller import LISTENER, Message
 from tollkeeper_server.dataplane.exchange import Exchange
 from tollkeeper_server.dataplane.plan import OwnAnswer, Plan, Planner
@@ -42,6 +43,7 @@ class Explainer:
         health: Health,
         balancer: Balancer,
         limits: Limits,
+        model_lists: ModelLists,
     ) -> None:
         """`find_token` returns a token by its id, as it is stored."""
         self._current = current
@@ -51,6 +53,7 @@ class Explainer:
         self._health = health
         self._balancer = balancer
         self._limits = limits
+        self._model_lists = model_lists
 
     async def explain(self, query: Query) -> Explanation:
         """Return where the request would go, and why. Raises STORE_UNAVAILABLE."""
@@ -60,6 +63,7 @@ class Explainer:
             authenticate=lambda exchange: self._authenticate(exchange, query.token),
             affinity=self._affinity,
             admit=self._would_admit,
+            model_lists=self._model_lists.of,
         )
         account = _Account(exchange)
         try:
@@ -170,7 +174,7 @@ class _Account:
             case Step.ROUTE, Destination():
                 self.passed(step, _route_words(found))
             case Step.ROUTE, OwnAnswer():
-                self.passed(step, "the gateway answers by itself, with the models that the token may use")
+                self.passed(step, _listing_words(found))
             case Step.AFFINITY, None:
                 self.passed(step, "nothing is known of what it is about")
             case Step.AFFINITY, str():
@@ -277,6 +281,11 @@ def _route_words(destination: Destination) -> str:
 def _passing_words(target: Target) -> str:
     passed = ", ".join(sorted(name.decode() for name in target.passed_headers))
     return f"; of its answer's headers, {passed} may pass, too" if passed else ""
+
+
+def _listing_words(answer: OwnAnswer) -> str:
+    words = "the gateway answers by itself, with the models that the token may use"
+    return f"{words}; {', '.join(answer.listing)} may list further ones" if answer.listing else words
 
 
 def _rule_words(rule: Rule) -> str:

@@ -3,7 +3,8 @@
 The data plane serves by the plan; `explain` makes the same plan with an observer, and sends nothing.
 """
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from urllib.parse import unquote
 
 from msgspec import Struct
@@ -11,7 +12,7 @@ from msgspec import Struct
 from tollkeeper_server.dataplane.affinity import Affinity
 from tollkeeper_server.dataplane.exchange import Exchange
 from tollkeeper_server.dataplane.headers import check_framing, check_headers, check_upgrade
-from tollkeeper_server.dataplane.reply.listing import get_model, list_models
+from tollkeeper_server.dataplane.reply.listing import get_model, list_models, listing_targets
 from tollkeeper_server.dataplane.request.authenticate import Identity
 from tollkeeper_server.dataplane.request.body import arrived_body, read_body, refuse_declared
 from tollkeeper_server.dataplane.request.endpoint import MODELS, Body, Matched, check_query
@@ -21,9 +22,13 @@ from tollkeeper_server.domain.explanation import Step
 from tollkeeper_server.domain.listener import IpLimit
 from tollkeeper_server.domain.token import Token
 from tollkeeper_server.errors import ADMINISTRATOR_SECONDS, Reason, TollkeeperError
+from tollkeeper_server.providers.model_list import ModelTimes
+from tollkeeper_server.snapshot.model import ProjectView, Target
 
 # An upstream answers TRACE with the request it got (RFC 9110, 9.3.8), our credential included.
 _IMPOSSIBLE = frozenset({"TRACE", "CONNECT"})
+# Longer lists of models are put together in a thread.
+_MANY = 200
 
 Observer = Callable[[Step, object], None]
 """Is called after each step that a request has passed, with what the step found.
@@ -55,9 +60,10 @@ class Plan(Struct, frozen=True, gc=False):
 
 
 class OwnAnswer(Struct, frozen=True, gc=False):
-    """The JSON with which the gateway itself answers."""
+    """The JSON with which the gateway itself answers. `listing` are upstreams whose lists of models count."""
 
     body: bytes
+    listing: tuple[str, ...] = ()
 
 
 class Planner:
@@ -65,7 +71,7 @@ class Planner:
 
     `check_ip` counts a request of an address and refuses those beyond a listener's limit; `authenticate`
     finds the caller and records it; `admit` counts a request of a token that is limited in requests, and
-    returns whether the limit allowed it.
+    returns whether the limit allowed it; `model_lists` returns the models of upstreams, by upstream.
     """
 
     def __init__(
@@ -75,11 +81,13 @@ class Planner:
         authenticate: Callable[[Exchange], Awaitable[Identity]],
         affinity: Affinity,
         admit: Callable[[Token], Awaitable[bool]],
+        model_lists: Callable[[Iterable[Target], ProjectView], Awaitable[Mapping[str, ModelTimes]]],
     ) -> None:
         self._check_ip = check_ip
         self._authenticate = authenticate
         self._affinity = affinity
         self._admit = admit
+        self._model_lists = model_lists
 
     async def plan(self, exchange: Exchange, observe: Observer | None = None) -> Plan | OwnAnswer:
         """Return how a request is served. Raises `TollkeeperError` at the first step that refuses it."""
@@ -102,7 +110,7 @@ class Planner:
             observe(Step.TOKEN, token)
 
         if rule is None and endpoint is MODELS and exchange.method in {"GET", "HEAD"}:
-            answer = OwnAnswer(_models(exchange, matched, token))
+            answer = await self._models(exchange, matched, identity, view.default_group if view else "")
             if observe is not None:
                 observe(Step.ROUTE, answer)
             return answer
@@ -139,6 +147,21 @@ class Planner:
             observe(Step.LIMIT, (token, view))
         return Plan(matched, identity, peek, body, destination, remembers)
 
+    async def _models(
+        self, exchange: Exchange, matched: Matched, identity: Identity, default_group: str
+    ) -> OwnAnswer:
+        snapshot, token, surface = exchange.snapshot, identity.token, exchange.surface
+        name = unquote(matched.path.removeprefix("/models").strip("/"))
+        targets = listing_targets(snapshot, default_group, name)
+        lists = await self._model_lists(targets.values(), identity.project) if targets else {}
+        if name:
+            body = get_model(snapshot, token, surface, name, lists, default_group)
+        elif sum(map(len, lists.values())) > _MANY:
+            body = await asyncio.to_thread(list_models, snapshot, token, surface, lists, default_group)
+        else:
+            body = list_models(snapshot, token, surface, lists, default_group)
+        return OwnAnswer(body, tuple(sorted(targets)))
+
 
 def _check_request(exchange: Exchange) -> None:
     """Refuse a request that no endpoint takes, whatever its path."""
@@ -152,13 +175,6 @@ def _check_request(exchange: Exchange) -> None:
     check_framing(exchange.headers)
     check_upgrade(exchange.method, exchange.headers)
     check_query(exchange.scope["query_string"])
-
-
-def _models(exchange: Exchange, matched: Matched, token: Token) -> bytes:
-    name = unquote(matched.path.removeprefix("/models").strip("/"))
-    if name:
-        return get_model(exchange.snapshot, token, exchange.surface, name)
-    return list_models(exchange.snapshot, token, exchange.surface)
 
 
 def _pinned(exchange: Exchange, destination: Destination, keeper: str) -> Destination:

@@ -83,7 +83,8 @@ class Upstream(Struct, frozen=True, kw_only=True):
     With `omit_stream_options` the gateway does not ask for the usage of streams. `request_id_header` is the
     header in which it gives its request id, empty for none. `passed_headers` of its answers pass to callers,
     though they stay here otherwise. With `keep_path` paths are appended to `base_url` as they came, else
-    without `/v1`.
+    without `/v1`. With `list_models` the models that it lists are listed where a pattern or a listener's
+    default group leads to it.
     """
 
     name: str
@@ -111,6 +112,7 @@ class Upstream(Struct, frozen=True, kw_only=True):
     request_id_header: str = ""
     passed_headers: tuple[str, ...] = ()
     keep_path: bool = False
+    list_models: bool = False
     created_at: datetime
     updated_at: datetime
     revision: int = 1

@@ -18,6 +18,7 @@ from tollkeeper_server.management.messages import fields_of
 from tollkeeper_server.management.refusals import Refusals
 from tollkeeper_server.management.upstream_rules import (
     check_ca_certificates,
+    check_list_models,
     check_proxy_url,
     complete,
     proxy_hint,
@@ -82,6 +83,8 @@ class UpstreamBuilder:
             )
             if asked.probe and not asked.base_url:
                 refusals.add("probe", "asks a path below base_url, which is empty; leave probe unset")
+            if asked.list_models:
+                check_list_models(asked.provider, asked.base_url)
         with refusals.collect():
             check_operations(asked.header_operations, asked.auth_header)
         with refusals.collect():

@@ -7,6 +7,7 @@ from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 import msgspec
 
+from tollkeeper_server.domain.upstream import Provider
 from tollkeeper_server.errors import invalid_argument
 from tollkeeper_server.providers.provider import Draft
 from tollkeeper_server.providers.registry import PROVIDERS
@@ -51,6 +52,18 @@ def _refuse_unused(draft: Draft) -> None:
                 f"only for provider{plural} {' and '.join(users)}, not for {draft.provider}; "
                 f"leave it {'unset' if value is True else 'empty'}",
             )
+
+
+def check_list_models(provider: Provider, base_url: str) -> None:
+    """Raise INVALID_ARGUMENT if an upstream can't list its models by the names that callers may use."""
+    if not PROVIDERS[provider].models_path:
+        raise invalid_argument(
+            "list_models",
+            f"{provider} does not list the names that its models are called by; leave it unset, and make a "
+            "model for each",
+        )
+    if not base_url:
+        raise invalid_argument("list_models", "asks below base_url, which is empty; leave it unset")
 
 
 def check_proxy_url(url: str) -> None:

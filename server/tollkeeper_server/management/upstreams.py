@@ -19,7 +19,7 @@ from tollkeeper_server.management.references import refuse_users, users_of_upstr
 from tollkeeper_server.management.upstream_builder import UpstreamBuilder
 from tollkeeper_server.store.ports import ConfigurationStore
 
-_NEVER_EMPTY = ("provider", "is_active", "is_default", "omit_stream_options", "keep_path")
+_NEVER_EMPTY = ("provider", "is_active", "is_default", "omit_stream_options", "keep_path", "list_models")
 
 
 class UpstreamService:

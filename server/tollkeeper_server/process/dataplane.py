@@ -11,6 +11,7 @@ from tollkeeper_server.dataplane.affinity import Affinity
 from tollkeeper_server.dataplane.call.balance import Balancer
 from tollkeeper_server.dataplane.call.dispatch import Dispatcher
 from tollkeeper_server.dataplane.call.health import Health
+from tollkeeper_server.dataplane.call.model_lists import ModelLists
 from tollkeeper_server.dataplane.call.prober import Prober
 from tollkeeper_server.dataplane.call.retry import RetryBudget
 from tollkeeper_server.dataplane.explain import Explainer
@@ -60,6 +61,8 @@ def build_data_plane(
     balancer = Balancer(health, random)
     prober = Prober(transport, health)
     stack.push_async_callback(prober.close)
+    model_lists = ModelLists(transport, metrics, time.monotonic)
+    stack.push_async_callback(model_lists.close)
     affinity = Affinity(coordination.placements)
     authenticator = Authenticator(coordination.tokens, digest_key, watch.load, lambda: datetime.now(UTC))
     dispatcher = Dispatcher(
@@ -77,6 +80,7 @@ def build_data_plane(
         authenticate=authenticator.authenticate,
         affinity=affinity,
         admit=lambda token: tokens.admit(token.id, at=datetime.now(UTC)),
+        model_lists=model_lists.of,
     )
     plane = DataPlane(
         current=current,
@@ -92,7 +96,8 @@ def build_data_plane(
         health.follow(snapshot)
         balancer.follow(snapshot)
         prober.follow(snapshot)
+        model_lists.follow(snapshot)
 
     watch.subscribe(follow)
-    explainer = Explainer(current, authenticator, tokens.get, affinity, health, balancer, limits)
+    explainer = Explainer(current, authenticator, tokens.get, affinity, health, balancer, limits, model_lists)
     return DataPlaneParts(plane, explainer, health)

@@ -24,5 +24,6 @@ ANTHROPIC = ProviderRecord(
     key_header=_KEY_HEADER,
     auth_scheme=AuthScheme.HEADER,
     default_headers=_default_headers,
+    models_path="/models?limit=1000",  # all of them, instead of pages of 20
     takes_stream_options=False,
 )

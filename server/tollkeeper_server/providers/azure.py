@@ -71,5 +71,6 @@ AZURE = ProviderRecord(
     key_header=_KEY_HEADER,
     auth_scheme=AuthScheme.HEADER,
     url=_url,
+    models_path="",  # models are called by deployments, which its API for callers does not list
     model_in_path=True,
 )

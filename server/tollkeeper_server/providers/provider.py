@@ -60,6 +60,7 @@ class ProviderRecord:
     - `key_header` is where the provider's clients put their key.
     - `url` returns a call's URL of the upstream's address, the path after `/v1`, the query, the model's name
       at the upstream, and the endpoint's name; without it, path and query follow the base URL.
+    - `models_path` is where the models are listed by the names that they are called by, empty if nowhere.
     - `model_in_path`: the URL names the model, so that the body need not.
     - `takes_stream_options`: a stream can be asked for its usage.
     - `takes_project_key`: a project's own key is one of this provider.
@@ -76,6 +77,7 @@ class ProviderRecord:
     default_headers: Callable[[Upstream], Headers] = _no_headers
     caller_headers: frozenset[str] = frozenset()
     url: Callable[[Address, str, str, str, str], str] | None = None
+    models_path: str = "/models"
     model_in_path: bool = False
     takes_stream_options: bool = True
     takes_project_key: bool = False

@@ -188,6 +188,9 @@ def compile_target(upstream: Upstream, open_secret: OpenSecret, defaults: Timeou
     key = _open(open_secret, upstream.api_key, upstream_api_key(upstream.name)) or ""
     provider = PROVIDERS[upstream.provider]
     base_url = upstream.base_url.rstrip("/")
+    # Below a URL that ends in /v1, a path with it and one without are the same.
+    keep_path = upstream.keep_path and not base_url.endswith("/v1")
+    lists = upstream.list_models and base_url and provider.models_path
     return Target(
         name=upstream.name,
         provider=provider,
@@ -211,8 +214,8 @@ def compile_target(upstream: Upstream, open_secret: OpenSecret, defaults: Timeou
         omit_stream_options=upstream.omit_stream_options,
         request_id_header=upstream.request_id_header.lower().encode(),
         passed_headers=frozenset(name.lower().encode() for name in upstream.passed_headers),
-        # A path with /v1 and one without it are the same below such a URL.
-        keep_path=upstream.keep_path and not base_url.endswith("/v1"),
+        keep_path=keep_path,
+        models_url=f"{base_url}{'/v1' if keep_path else ''}{provider.models_path}" if lists else "",
     )
 
 

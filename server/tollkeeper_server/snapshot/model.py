@@ -51,7 +51,8 @@ class Target:
     `operations` are done in order on what is sent, but for the credential. With
     `omit_stream_options` it is not asked for the usage of streams. `request_id_header`, in lower case, gives
     it the request's id, empty for none. `passed_headers`, in lower case, are those of its answers that pass
-    although others' stay here. With `keep_path` paths are appended to `base_url` as they came.
+    although others' stay here. With `keep_path` paths are appended to `base_url` as they came. `models_url`
+    is where it lists its models, empty if it is not asked for them.
     """
 
     name: str
@@ -71,6 +72,7 @@ class Target:
     request_id_header: bytes = b""
     passed_headers: frozenset[bytes] = frozenset()
     keep_path: bool = False
+    models_url: str = ""
     own_names: frozenset[bytes] = field(init=False)
     """The names of `headers`, `credential` and `request_id_header`, which a caller has no say in."""
 

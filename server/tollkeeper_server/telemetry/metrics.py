@@ -123,6 +123,7 @@ class Metrics:
         "fallbacks",
         "in_flight",
         "matches",
+        "model_lists",
         "rate_limits",
         "request_durations",
         "requests",
@@ -158,6 +159,8 @@ class Metrics:
         self.breaker_changes = counters()
         """By upstream, the state before and the one after."""
         self.breaker_calls = counters()
+        """By upstream and result."""
+        self.model_lists = counters()
         """By upstream and result."""
 
     def began(self, listener: str) -> None:
@@ -217,6 +220,10 @@ class Metrics:
     def breaker_result(self, upstream: str, result: str) -> None:
         """Count a call through an upstream's breaker: a `success`, a `failure`, or `rejected`."""
         self.breaker_calls[upstream, result].value += 1
+
+    def asked_for_models(self, upstream: str, result: str) -> None:
+        """Count a list of models that an upstream was asked for: a `success` or a `failure`."""
+        self.model_lists[upstream, result].value += 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from tollkeeper_server.dataplane.affinity import Affinity
 from tollkeeper_server.dataplane.call.balance import Balancer
 from tollkeeper_server.dataplane.call.dispatch import Dispatcher
 from tollkeeper_server.dataplane.call.health import Health
+from tollkeeper_server.dataplane.call.model_lists import ModelLists
 from tollkeeper_server.dataplane.call.retry import RetryBudget
 from tollkeeper_server.dataplane.plan import Planner
 from tollkeeper_server.dataplane.plane import DataPlane
@@ -97,6 +98,7 @@ class Bench:
         self.affinity = Affinity(self.placements)
         self.authenticator = Authenticator(self.tokens, DIGEST_KEY, self.reload, lambda: NOW)
         self.limits = Limits(**{"max_body": 1 << 20, "max_upload": 2 << 20, **limits})
+        self.model_lists = ModelLists(self.transport, self.metrics, lambda: self.now)
         self.plane = DataPlane(
             current=lambda: self.snapshot,
             planner=Planner(
@@ -104,6 +106,7 @@ class Bench:
                 authenticate=self.authenticator.authenticate,
                 affinity=self.affinity,
                 admit=self._admit,
+                model_lists=self.model_lists.of,
             ),
             dispatcher=Dispatcher(
                 self.transport,

@@ -71,6 +71,7 @@ def _bench(configuration: Snapshot = CONFIGURED, known: Token | None = None) -> 
         bench.health,
         bench.balancer,
         bench.limits,
+        bench.model_lists,
     )
     return bench, explainer
 
@@ -117,6 +118,16 @@ async def test_what_an_upstreams_settings_do_to_headers_is_told() -> None:
 
     assert dict(told.headers)["x-call"].startswith("req_")
     assert told.verdicts[-1].detail.endswith("; of its answer's headers, nel, set-cookie may pass, too")
+
+
+async def test_upstreams_whose_lists_of_models_count_are_told() -> None:
+    bench, explainer = _bench()
+    bench.snapshot = snapshot(route("*", member_on(target("open", models_url="http://open.test/v1/models"))))
+
+    told = await explainer.explain(Query(token="tok_1", method="GET", path="/v1/models"))
+
+    assert told.admitted
+    assert told.verdicts[-1].detail.endswith("that the token may use; open may list further ones")
 
 
 async def test_no_secret_is_told() -> None:

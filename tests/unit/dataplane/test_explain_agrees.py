@@ -29,8 +29,10 @@ from tests.unit.dataplane.configured import (
     token,
 )
 from tests.unit.dataplane.gateway import Bench
+from tests.unit.dataplane.upstream import Answer
 
-ONE = target("one")
+LISTS = "http://lists.test/v1/models"
+ONE = target("one", models_url=LISTS)
 TENANT = ListenerView(
     name="tenant",
     address="127.0.0.1:3001",
@@ -54,7 +56,7 @@ CONFIGURED = snapshot(
     aliases={"default": "gpt-4o"},
     default=target("fallback"),
     listeners={"tenant": TENANT, "farm": replace(TENANT, name="farm", default_group="spare")},
-    groups={"spare": pool(member_on(target("spare")), name="spare")},
+    groups={"spare": pool(member_on(target("spare", models_url=LISTS)), name="spare")},
     targets={"one": ONE, "azure": AZURE},
 )
 TOKENS = {
@@ -73,6 +75,8 @@ PATHS = [
     "/v1/models",
     "/v1/models/gpt-4o",
     "/v1/models/unheard-of",
+    "/v1/models/listed",
+    "/v1/models/llama-listed",
     "/v1/files",
     "/v1/files/file-abc123",
     "/v1/files/file-def456",
@@ -128,6 +132,8 @@ def _bench(known: Token, *, active: bool, default: bool) -> Bench:
     bench.placements.upstreams = {"file-abc123": "inactive", "file-def456": "azure"}
     bench.admitted = known.request_count < known.max_requests
     bench.answers(b"{}")
+    listed = b'{"data":[{"id":"listed"},{"id":"llama-listed"}]}'
+    bench.transport.answers["lists.test"] = [Answer((listed,))]
     return bench
 
 
@@ -143,6 +149,7 @@ async def _explain(bench: Bench, known: Token, query: Query) -> Explanation:
         bench.health,
         bench.balancer,
         bench.limits,
+        bench.model_lists,
     )
     return await explainer.explain(query)
 
@@ -170,6 +177,8 @@ async def _refusal(bench: Bench, query: Query) -> str:
 @settings(max_examples=300)
 @given(queries, st.sampled_from(["valid", "valid", *TOKENS]), st.booleans(), st.booleans())
 @example(Query(method="GET", path="/v1/models", token="tok_1"), "valid", True, True)
+@example(Query(method="GET", path="/v1/models/listed", token="tok_1"), "valid", True, True)
+@example(Query(method="GET", path="/v1/models/listed", token="tok_1", listener="farm"), "valid", True, True)
 @example(Query(method="GET", path="/v1/files/file-abc123", token="tok_1"), "valid", True, True)
 @example(Query(method="TRACE", token="tok_1", model="gpt-4o"), "valid", True, True)
 @example(

@@ -24,6 +24,7 @@ from tests.unit.dataplane.configured import (
 )
 from tests.unit.dataplane.gateway import Bench
 from tests.unit.dataplane.recordings import BODIES, MESSAGES_EVENTS, STREAMS, chat_events, unasked
+from tests.unit.dataplane.upstream import Answer
 
 CHAT = b'{"model":"gpt-4o","messages":[{"role":"user","content":"12345678"}]}'
 STREAMED = CHAT[:-1] + b',"stream":true}'
@@ -772,3 +773,22 @@ async def test_an_answer_that_can_not_be_passed_on_is_let_go_of() -> None:
     assert answer.closed == 1
     assert bench.journal.order == ["begin", "open", "settle"]
     assert bench.journal.only.error_code == "internal"
+
+
+@pytest.mark.parametrize("count", [3, 1000])
+async def test_models_of_a_pattern_are_those_that_its_upstream_lists(count: int) -> None:
+    listing = target("open", models_url="http://open.test/v1/models")
+    bench = Bench(snapshot(route("gpt-4o", member_on(target())), route("m-*", member_on(listing))))
+    names = [f"m-{number:04}" for number in range(count)]
+    data = json.dumps({"data": [{"id": name} for name in [*names, "other"]]}).encode()
+    bench.transport.answers["open.test"] = [Answer((data,))]
+
+    listed = await Caller("GET", "/v1/models", json=False).call(bench.plane)
+    single = await Caller("GET", "/v1/models/m-0002", json=False).call(bench.plane)
+    absent = await Caller("GET", "/v1/models/other", json=False).call(bench.plane)
+
+    assert [entry["id"] for entry in json.loads(listed.body)["data"]] == ["gpt-4o", *names]
+    assert json.loads(single.body)["owned_by"] == "open"
+    assert absent.status == 404
+    assert bench.transport.hosts == ["open.test"]
+    assert not bench.journal.begun, "it is no call of the caller's"

@@ -41,6 +41,7 @@ async def series() -> Series:
     metrics.fell_back("model", "other-model")
     metrics.breaker_changed("one", "closed", "open")
     metrics.breaker_result("one", "failure")
+    metrics.asked_for_models("one", "failure")
     gauges = Gauges(
         snapshot_revision=1,
         snapshot_age=1,

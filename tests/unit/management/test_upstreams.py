@@ -388,3 +388,20 @@ async def test_a_generic_upstream_may_get_paths_as_they_came(plane: Plane) -> No
     unset = pb.UpdateUpstreamRequest(name="a", update_mask=FieldMask(paths=["keep_path"]))
     await plane.refuse(unset, Reason.INVALID_ARGUMENT, field="keep_path")
     assert not (await update(plane, "a", keep_path=False)).keep_path
+
+
+async def test_an_upstream_may_list_its_models_if_they_are_called_by_these_names(plane: Plane) -> None:
+    assert (await create(plane, name="a", provider=pb.PROVIDER_OPENAI, list_models=True)).list_models
+    unset = pb.UpdateUpstreamRequest(name="a", update_mask=FieldMask(paths=["list_models"]))
+    await plane.refuse(unset, Reason.INVALID_ARGUMENT, field="list_models")
+    assert not (await update(plane, "a", list_models=False)).list_models
+
+    azure = pb.CreateUpstreamRequest(
+        name="b", provider=pb.PROVIDER_AZURE, base_url="https://b", api_version="1", list_models=True
+    )
+    error = await plane.refuse(azure, Reason.INVALID_ARGUMENT, field="list_models")
+    assert "make a model for each" in error.message
+    full = pb.CreateUpstreamRequest(
+        name="c", provider=pb.PROVIDER_GENERIC, full_url="https://c/d", list_models=True
+    )
+    await plane.refuse(full, Reason.INVALID_ARGUMENT, field="list_models")

@@ -125,6 +125,23 @@ def test_a_version_at_the_end_of_a_base_url_is_not_repeated(base_url: str, keeps
     assert not _target(provider=Provider.GENERIC, base_url=base_url).keep_path
 
 
+@pytest.mark.parametrize(
+    ("fields", "url"),
+    [
+        ({"provider": Provider.GENERIC, "base_url": "http://h/v1"}, "http://h/v1/models"),
+        ({"provider": Provider.GENERIC, "base_url": "http://h/"}, "http://h/models"),
+        ({"provider": Provider.GENERIC, "base_url": "http://h", "keep_path": True}, "http://h/v1/models"),
+        ({"provider": Provider.GENERIC, "base_url": "http://h/v1", "keep_path": True}, "http://h/v1/models"),
+        ({"provider": Provider.ANTHROPIC, "base_url": "http://h/v1"}, "http://h/v1/models?limit=1000"),
+        ({"provider": Provider.AZURE, "base_url": "http://h"}, ""),
+        ({"provider": Provider.GENERIC, "full_url": "http://h/v1/x", "base_url": ""}, ""),
+    ],
+)
+def test_an_upstream_lists_its_models_where_its_callers_find_them(fields: dict[str, Any], url: str) -> None:
+    assert _target(list_models=True, **fields).models_url == url
+    assert _target(**fields).models_url == ""
+
+
 def test_what_is_inactive_serves_nothing() -> None:
     snapshot = _compile(
         [_upstream("a", is_active=False, is_default=True), _upstream("b")],

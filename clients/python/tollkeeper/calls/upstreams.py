@@ -19,7 +19,8 @@ def create_upstream(*, name: str, provider: Provider, **settings: Unpack[Upstrea
     `proxy_url` may hold a user name and a password. With `omit_stream_options` it is not asked for the usage
     of streams that callers did not ask for. `request_id_header` names a header in which it gets the gateway's
     request id. `passed_headers` of its answers, such as `Set-Cookie`, reach callers although they are kept
-    back otherwise.
+    back otherwise. With `list_models` the models that it lists are listed where a pattern or a listener's
+    default group leads to it.
     """
     request = fill(pb.CreateUpstreamRequest(), name=name, is_active=True, provider=provider)
     return rpc(settle(request, settings), Upstream)

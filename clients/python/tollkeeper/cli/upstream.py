@@ -39,6 +39,11 @@ _settings = options(
     click.option("--organization", metavar="ID", help="Sent to OpenAI as OpenAI-Organization."),
     click.option("--project", metavar="ID", help="Sent to OpenAI as OpenAI-Project."),
     click.option("--api-version", metavar="VERSION", help="Azure's, or Anthropic's default one."),
+    click.option(
+        "--list-models/--no-list-models",
+        default=None,
+        help="Whether models that it lists are listed where a pattern or a default group leads to it.",
+    ),
     _length("--connect-timeout", "connect", "To open a connection, such as 500ms or 5s."),
     _length("--first-byte-timeout", "first_byte", "To the response's headers."),
     _length("--idle-timeout", "idle", "The longest silence within a response."),

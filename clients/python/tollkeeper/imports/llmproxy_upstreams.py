@@ -72,6 +72,7 @@ def _place(upstream: pb.CreateUpstreamRequest, parts: SplitResult) -> None:
         upstream.ClearField("auth_scheme")
         path = path or "/v1"
     upstream.base_url = urlunsplit((parts.scheme, host, path, "", ""))
+    upstream.list_models = True  # llmproxy asked the upstream for what there is
     upstream.keep_path = not is_openai and not _VERSION.search(path)
 
 

@@ -291,6 +291,7 @@ class Upstream(_message.Message):
     REQUEST_ID_HEADER_FIELD_NUMBER: _builtins.int
     PASSED_HEADERS_FIELD_NUMBER: _builtins.int
     KEEP_PATH_FIELD_NUMBER: _builtins.int
+    LIST_MODELS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """name identifies the upstream and never changes."""
     provider: Global___Provider.ValueType
@@ -329,6 +330,8 @@ class Upstream(_message.Message):
     """request_id_header is the name of the header that gives it the gateway's request id; empty means none."""
     keep_path: _builtins.bool
     """keep_path says that the request's path is appended to base_url as it came, with /v1 where it has it."""
+    list_models: _builtins.bool
+    """list_models says that the models that it lists are listed where a pattern or a listener's default group leads to it."""
     @_builtins.property
     def timeouts(self) -> Global___Timeouts:
         """timeouts are the time limits of calls to the upstream."""
@@ -386,10 +389,11 @@ class Upstream(_message.Message):
         request_id_header: _builtins.str = ...,
         passed_headers: _abc.Iterable[_builtins.str] | None = ...,
         keep_path: _builtins.bool = ...,
+        list_models: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["breaker", b"breaker", "created_at", b"created_at", "probe", b"probe", "timeouts", b"timeouts", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_key", b"api_key", "api_version", b"api_version", "auth_header", b"auth_header", "auth_scheme", b"auth_scheme", "base_url", b"base_url", "breaker", b"breaker", "ca_certificates", b"ca_certificates", "created_at", b"created_at", "etag", b"etag", "full_url", b"full_url", "header_operations", b"header_operations", "is_active", b"is_active", "is_default", b"is_default", "keep_path", b"keep_path", "name", b"name", "omit_stream_options", b"omit_stream_options", "organization", b"organization", "passed_headers", b"passed_headers", "probe", b"probe", "project", b"project", "provider", b"provider", "proxy_url", b"proxy_url", "request_id_header", b"request_id_header", "timeouts", b"timeouts", "updated_at", b"updated_at", "username", b"username"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_key", b"api_key", "api_version", b"api_version", "auth_header", b"auth_header", "auth_scheme", b"auth_scheme", "base_url", b"base_url", "breaker", b"breaker", "ca_certificates", b"ca_certificates", "created_at", b"created_at", "etag", b"etag", "full_url", b"full_url", "header_operations", b"header_operations", "is_active", b"is_active", "is_default", b"is_default", "keep_path", b"keep_path", "list_models", b"list_models", "name", b"name", "omit_stream_options", b"omit_stream_options", "organization", b"organization", "passed_headers", b"passed_headers", "probe", b"probe", "project", b"project", "provider", b"provider", "proxy_url", b"proxy_url", "request_id_header", b"request_id_header", "timeouts", b"timeouts", "updated_at", b"updated_at", "username", b"username"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -424,6 +428,7 @@ class CreateUpstreamRequest(_message.Message):
     REQUEST_ID_HEADER_FIELD_NUMBER: _builtins.int
     PASSED_HEADERS_FIELD_NUMBER: _builtins.int
     KEEP_PATH_FIELD_NUMBER: _builtins.int
+    LIST_MODELS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """name identifies the upstream; it has letters, digits, dots, dashes and underscores."""
     provider: Global___Provider.ValueType
@@ -467,6 +472,10 @@ class CreateUpstreamRequest(_message.Message):
     keep_path: _builtins.bool
     """keep_path is for PROVIDER_GENERIC: the request's path is appended to base_url as it came, with /v1 where it has it. A
     /v1 at the end of base_url is not repeated.
+    """
+    list_models: _builtins.bool
+    """list_models has the gateway ask the upstream for its models, in the background, and list those where a pattern or a
+    listener's default group leads to it. Not for PROVIDER_AZURE, nor with full_url.
     """
     @_builtins.property
     def timeouts(self) -> Global___Timeouts:
@@ -516,10 +525,11 @@ class CreateUpstreamRequest(_message.Message):
         request_id_header: _builtins.str = ...,
         passed_headers: _abc.Iterable[_builtins.str] | None = ...,
         keep_path: _builtins.bool = ...,
+        list_models: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_is_active", b"_is_active", "breaker", b"breaker", "is_active", b"is_active", "probe", b"probe", "timeouts", b"timeouts"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_is_active", b"_is_active", "api_key", b"api_key", "api_version", b"api_version", "auth_header", b"auth_header", "auth_scheme", b"auth_scheme", "base_url", b"base_url", "breaker", b"breaker", "ca_certificates", b"ca_certificates", "full_url", b"full_url", "header_operations", b"header_operations", "is_active", b"is_active", "is_default", b"is_default", "keep_path", b"keep_path", "name", b"name", "omit_stream_options", b"omit_stream_options", "organization", b"organization", "passed_headers", b"passed_headers", "probe", b"probe", "project", b"project", "provider", b"provider", "proxy_url", b"proxy_url", "request_id_header", b"request_id_header", "timeouts", b"timeouts", "username", b"username"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_is_active", b"_is_active", "api_key", b"api_key", "api_version", b"api_version", "auth_header", b"auth_header", "auth_scheme", b"auth_scheme", "base_url", b"base_url", "breaker", b"breaker", "ca_certificates", b"ca_certificates", "full_url", b"full_url", "header_operations", b"header_operations", "is_active", b"is_active", "is_default", b"is_default", "keep_path", b"keep_path", "list_models", b"list_models", "name", b"name", "omit_stream_options", b"omit_stream_options", "organization", b"organization", "passed_headers", b"passed_headers", "probe", b"probe", "project", b"project", "provider", b"provider", "proxy_url", b"proxy_url", "request_id_header", b"request_id_header", "timeouts", b"timeouts", "username", b"username"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__is_active: _TypeAlias = _typing.Literal["is_active"]  # noqa: Y015
     _WhichOneofArgType__is_active: _TypeAlias = _typing.Literal["_is_active", b"_is_active"]  # noqa: Y015
@@ -682,6 +692,7 @@ class UpdateUpstreamRequest(_message.Message):
     REQUEST_ID_HEADER_FIELD_NUMBER: _builtins.int
     PASSED_HEADERS_FIELD_NUMBER: _builtins.int
     KEEP_PATH_FIELD_NUMBER: _builtins.int
+    LIST_MODELS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """name is the name of the upstream."""
     provider: Global___Provider.ValueType
@@ -727,6 +738,10 @@ class UpdateUpstreamRequest(_message.Message):
     keep_path: _builtins.bool
     """keep_path is for PROVIDER_GENERIC: the request's path is appended to base_url as it came, with /v1 where it has it. A
     /v1 at the end of base_url is not repeated.
+    """
+    list_models: _builtins.bool
+    """list_models has the gateway ask the upstream for its models, in the background, and list those where a pattern or a
+    listener's default group leads to it. Not for PROVIDER_AZURE, nor with full_url.
     """
     @_builtins.property
     def timeouts(self) -> Global___Timeouts:
@@ -780,10 +795,11 @@ class UpdateUpstreamRequest(_message.Message):
         request_id_header: _builtins.str | None = ...,
         passed_headers: _abc.Iterable[_builtins.str] | None = ...,
         keep_path: _builtins.bool | None = ...,
+        list_models: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_api_key", b"_api_key", "_api_version", b"_api_version", "_auth_header", b"_auth_header", "_auth_scheme", b"_auth_scheme", "_base_url", b"_base_url", "_ca_certificates", b"_ca_certificates", "_full_url", b"_full_url", "_is_active", b"_is_active", "_is_default", b"_is_default", "_keep_path", b"_keep_path", "_omit_stream_options", b"_omit_stream_options", "_organization", b"_organization", "_project", b"_project", "_provider", b"_provider", "_proxy_url", b"_proxy_url", "_request_id_header", b"_request_id_header", "_username", b"_username", "api_key", b"api_key", "api_version", b"api_version", "auth_header", b"auth_header", "auth_scheme", b"auth_scheme", "base_url", b"base_url", "breaker", b"breaker", "ca_certificates", b"ca_certificates", "full_url", b"full_url", "is_active", b"is_active", "is_default", b"is_default", "keep_path", b"keep_path", "omit_stream_options", b"omit_stream_options", "organization", b"organization", "probe", b"probe", "project", b"project", "provider", b"provider", "proxy_url", b"proxy_url", "request_id_header", b"request_id_header", "timeouts", b"timeouts", "update_mask", b"update_mask", "username", b"username"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_api_key", b"_api_key", "_api_version", b"_api_version", "_auth_header", b"_auth_header", "_auth_scheme", b"_auth_scheme", "_base_url", b"_base_url", "_ca_certificates", b"_ca_certificates", "_full_url", b"_full_url", "_is_active", b"_is_active", "_is_default", b"_is_default", "_keep_path", b"_keep_path", "_list_models", b"_list_models", "_omit_stream_options", b"_omit_stream_options", "_organization", b"_organization", "_project", b"_project", "_provider", b"_provider", "_proxy_url", b"_proxy_url", "_request_id_header", b"_request_id_header", "_username", b"_username", "api_key", b"api_key", "api_version", b"api_version", "auth_header", b"auth_header", "auth_scheme", b"auth_scheme", "base_url", b"base_url", "breaker", b"breaker", "ca_certificates", b"ca_certificates", "full_url", b"full_url", "is_active", b"is_active", "is_default", b"is_default", "keep_path", b"keep_path", "list_models", b"list_models", "omit_stream_options", b"omit_stream_options", "organization", b"organization", "probe", b"probe", "project", b"project", "provider", b"provider", "proxy_url", b"proxy_url", "request_id_header", b"request_id_header", "timeouts", b"timeouts", "update_mask", b"update_mask", "username", b"username"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_api_key", b"_api_key", "_api_version", b"_api_version", "_auth_header", b"_auth_header", "_auth_scheme", b"_auth_scheme", "_base_url", b"_base_url", "_ca_certificates", b"_ca_certificates", "_full_url", b"_full_url", "_is_active", b"_is_active", "_is_default", b"_is_default", "_keep_path", b"_keep_path", "_omit_stream_options", b"_omit_stream_options", "_organization", b"_organization", "_project", b"_project", "_provider", b"_provider", "_proxy_url", b"_proxy_url", "_request_id_header", b"_request_id_header", "_username", b"_username", "api_key", b"api_key", "api_version", b"api_version", "auth_header", b"auth_header", "auth_scheme", b"auth_scheme", "base_url", b"base_url", "breaker", b"breaker", "ca_certificates", b"ca_certificates", "etag", b"etag", "full_url", b"full_url", "header_operations", b"header_operations", "is_active", b"is_active", "is_default", b"is_default", "keep_path", b"keep_path", "name", b"name", "omit_stream_options", b"omit_stream_options", "organization", b"organization", "passed_headers", b"passed_headers", "probe", b"probe", "project", b"project", "provider", b"provider", "proxy_url", b"proxy_url", "request_id_header", b"request_id_header", "timeouts", b"timeouts", "update_mask", b"update_mask", "username", b"username"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_api_key", b"_api_key", "_api_version", b"_api_version", "_auth_header", b"_auth_header", "_auth_scheme", b"_auth_scheme", "_base_url", b"_base_url", "_ca_certificates", b"_ca_certificates", "_full_url", b"_full_url", "_is_active", b"_is_active", "_is_default", b"_is_default", "_keep_path", b"_keep_path", "_list_models", b"_list_models", "_omit_stream_options", b"_omit_stream_options", "_organization", b"_organization", "_project", b"_project", "_provider", b"_provider", "_proxy_url", b"_proxy_url", "_request_id_header", b"_request_id_header", "_username", b"_username", "api_key", b"api_key", "api_version", b"api_version", "auth_header", b"auth_header", "auth_scheme", b"auth_scheme", "base_url", b"base_url", "breaker", b"breaker", "ca_certificates", b"ca_certificates", "etag", b"etag", "full_url", b"full_url", "header_operations", b"header_operations", "is_active", b"is_active", "is_default", b"is_default", "keep_path", b"keep_path", "list_models", b"list_models", "name", b"name", "omit_stream_options", b"omit_stream_options", "organization", b"organization", "passed_headers", b"passed_headers", "probe", b"probe", "project", b"project", "provider", b"provider", "proxy_url", b"proxy_url", "request_id_header", b"request_id_header", "timeouts", b"timeouts", "update_mask", b"update_mask", "username", b"username"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__api_key: _TypeAlias = _typing.Literal["api_key"]  # noqa: Y015
     _WhichOneofArgType__api_key: _TypeAlias = _typing.Literal["_api_key", b"_api_key"]  # noqa: Y015
@@ -805,6 +821,8 @@ class UpdateUpstreamRequest(_message.Message):
     _WhichOneofArgType__is_default: _TypeAlias = _typing.Literal["_is_default", b"_is_default"]  # noqa: Y015
     _WhichOneofReturnType__keep_path: _TypeAlias = _typing.Literal["keep_path"]  # noqa: Y015
     _WhichOneofArgType__keep_path: _TypeAlias = _typing.Literal["_keep_path", b"_keep_path"]  # noqa: Y015
+    _WhichOneofReturnType__list_models: _TypeAlias = _typing.Literal["list_models"]  # noqa: Y015
+    _WhichOneofArgType__list_models: _TypeAlias = _typing.Literal["_list_models", b"_list_models"]  # noqa: Y015
     _WhichOneofReturnType__omit_stream_options: _TypeAlias = _typing.Literal["omit_stream_options"]  # noqa: Y015
     _WhichOneofArgType__omit_stream_options: _TypeAlias = _typing.Literal["_omit_stream_options", b"_omit_stream_options"]  # noqa: Y015
     _WhichOneofReturnType__organization: _TypeAlias = _typing.Literal["organization"]  # noqa: Y015
@@ -839,6 +857,8 @@ class UpdateUpstreamRequest(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__is_default) -> _WhichOneofReturnType__is_default | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__keep_path) -> _WhichOneofReturnType__keep_path | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__list_models) -> _WhichOneofReturnType__list_models | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__omit_stream_options) -> _WhichOneofReturnType__omit_stream_options | None: ...
     @_typing.overload

@@ -12,7 +12,7 @@ from tollkeeper_server.dataplane.transport import Outgoing
 from tollkeeper_server.providers.azure import with_deployment, without_api_version
 from tollkeeper_server.providers.dialect import Dialect
 from tollkeeper_server.providers.provider import bearer
-from tollkeeper_server.snapshot.model import PoolMember
+from tollkeeper_server.snapshot.model import Header, PoolMember, ProjectView, Target
 
 
 def asks_usage(peek: Peek, member: PoolMember, dialect: Dialect) -> bool:
@@ -67,9 +67,7 @@ def outgoing(
         headers.append((b"user-agent", member.user_agent))
     if target.operations:
         headers = operate(headers, target.operations)
-    # A project's own key belongs to one provider, and must not be shown to another.
-    own_key = plan.identity.project.api_key if target.provider.takes_project_key else None
-    headers.extend(bearer(own_key) if own_key else target.credential)
+    headers.extend(credential_for(target, plan.identity.project))
     return Outgoing(
         method=exchange.method,
         url=outgoing_url(exchange, plan, member),
@@ -79,6 +77,13 @@ def outgoing(
         length=length,
         dial=member.dial,
     )
+
+
+def credential_for(target: Target, project: ProjectView) -> tuple[Header, ...]:
+    """Return the headers that present the key by which a project's requests are called for."""
+    # A project's own key belongs to one provider, and must not be shown to another.
+    own_key = project.api_key if target.provider.takes_project_key else None
+    return bearer(own_key) if own_key else target.credential
 
 
 def outgoing_url(exchange: Exchange, plan: Plan, member: PoolMember) -> str:

@@ -6,17 +6,15 @@ from collections.abc import Awaitable, Callable
 from random import Random
 
 from tollkeeper_server.dataplane.call.health import Health
-from tollkeeper_server.dataplane.headers import operate
+from tollkeeper_server.dataplane.call.own_request import own_request
 from tollkeeper_server.dataplane.transport import Outgoing, Transport, TransportError
 from tollkeeper_server.domain.upstream import Probe, Timeouts
-from tollkeeper_server.snapshot.model import Header, Snapshot, Target
+from tollkeeper_server.snapshot.model import Snapshot, Target
 
 _log = logging.getLogger("tollkeeper.dataplane")
 
 MAX_BYTES = 1 << 20
 """The most of an answer that is read; the connection is closed beyond that."""
-
-_USER_AGENT = (b"user-agent", b"tollkeeper")
 
 
 class Prober:
@@ -113,13 +111,6 @@ def _is_probed(target: Target) -> bool:
 
 
 def _request(target: Target, probe: Probe) -> Outgoing:
-    headers: list[Header] = [_USER_AGENT, *target.headers, *target.fallback_headers]
     seconds = probe.timeout_seconds
-    return Outgoing(
-        method="GET",
-        url=target.base_url + probe.path,
-        headers=[*operate(headers, target.operations), *target.credential],
-        body=b"",
-        timeouts=Timeouts(connect=seconds, first_byte=seconds, idle=seconds, total=seconds),
-        dial=target.dial,
-    )
+    timeouts = Timeouts(connect=seconds, first_byte=seconds, idle=seconds, total=seconds)
+    return own_request(target, target.base_url + probe.path, target.credential, timeouts)

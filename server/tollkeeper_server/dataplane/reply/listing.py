@@ -1,29 +1,101 @@
-"""`GET /v1/models`: the models that a token may use, merged over all upstreams, without calling them."""
+"""`GET /v1/models`: the models that a token may use, merged over all upstreams.
+
+Those that are configured by name are known here. Of patterns, and of a listener's default group, the models
+are those that their upstreams list.
+"""
+
+from collections.abc import Iterator, Mapping
 
 import msgspec
 
 from tollkeeper_server.dataplane.route import may_use, unknown_model
 from tollkeeper_server.domain.token import Token
 from tollkeeper_server.providers.dialect import ListedModel, Surface
-from tollkeeper_server.snapshot.model import Route, Snapshot
+from tollkeeper_server.providers.model_list import ModelTimes
+from tollkeeper_server.snapshot.model import Pool, Route, Snapshot, Target
+
+_NO_LISTS: Mapping[str, ModelTimes] = {}
 
 
-def list_models(snapshot: Snapshot, token: Token, surface: Surface) -> bytes:
-    """Return the list in the form of an API. Patterns name no model."""
-    models = [
-        _listed(name, route)
-        for name, route in sorted(snapshot.routes.items())
+def listing_targets(snapshot: Snapshot, default_group: str, name: str = "") -> dict[str, Target]:
+    """Return the upstreams, by name, whose own lists count: for the model of that name, or for all."""
+    if not name:
+        pools = [*(route.pool for route in snapshot.patterns), snapshot.groups.get(default_group)]
+    elif name in snapshot.routes:
+        pools = []
+    else:
+        pools = [_pool(snapshot, default_group, name)]
+    return {target.name: target for pool in pools if pool is not None for target in _listing(pool)}
+
+
+def list_models(
+    snapshot: Snapshot,
+    token: Token,
+    surface: Surface,
+    lists: Mapping[str, ModelTimes] = _NO_LISTS,
+    default_group: str = "",
+) -> bytes:
+    """Return the list in the form of an API. `lists` are the models of upstreams, by upstream."""
+    models = {
+        name: _listed(name, route)
+        for name, route in snapshot.routes.items()
         if route.pool.members and may_use(token, name, route.name)
-    ]
-    return msgspec.json.encode(surface.models(models))
+    } | _offered(snapshot, token, lists, default_group)
+    return msgspec.json.encode(surface.models([models[name] for name in sorted(models)]))
 
 
-def get_model(snapshot: Snapshot, token: Token, surface: Surface, name: str) -> bytes:
+def get_model(
+    snapshot: Snapshot,
+    token: Token,
+    surface: Surface,
+    name: str,
+    lists: Mapping[str, ModelTimes] = _NO_LISTS,
+    default_group: str = "",
+) -> bytes:
     """Return one model. Raises MODEL_NOT_FOUND, also for one that the token may not use."""
-    route = snapshot.resolve(name)
-    if route is None or not route.pool.members or not may_use(token, name, route.name):
-        raise unknown_model(name)
-    return msgspec.json.encode(surface.model(_listed(name, route)))
+    named = {upstream: {name: models[name]} for upstream, models in lists.items() if name in models}
+    listed = _offered(snapshot, token, named, default_group).get(name)
+    if listed is None:
+        route = snapshot.resolve(name)
+        if route is None or not route.pool.members or not may_use(token, name, route.name):
+            raise unknown_model(name)
+        listed = _listed(name, route)
+    return msgspec.json.encode(surface.model(listed))
+
+
+def _offered(
+    snapshot: Snapshot, token: Token, lists: Mapping[str, ModelTimes], default_group: str
+) -> dict[str, ListedModel]:
+    """Return the models of upstreams that requests with that name reach there, and the token may use."""
+    found: dict[str, ListedModel] = {}
+    listing: dict[str, frozenset[str]] = {}
+    for upstream, models in lists.items():
+        for name, time in models.items():
+            if name in snapshot.routes or name in found or not may_use(token, name, name):
+                continue
+            pool = _pool(snapshot, default_group, name)
+            if pool is None:
+                continue
+            if pool.key not in listing:
+                listing[pool.key] = frozenset(target.name for target in _listing(pool))
+            if upstream in listing[pool.key]:
+                route = snapshot.by_pattern.match(name)
+                capabilities = route.capabilities if route is not None else frozenset()
+                found[name] = ListedModel(name, upstream, time, capabilities)
+    return found
+
+
+def _pool(snapshot: Snapshot, default_group: str, name: str) -> Pool | None:
+    """Return the pool that serves a name that no model has."""
+    route = snapshot.by_pattern.match(name)
+    return route.pool if route is not None else snapshot.groups.get(default_group)
+
+
+def _listing(pool: Pool) -> Iterator[Target]:
+    """Yield the upstreams that list their models, and get the name that was asked for."""
+    for member in pool.members:
+        if member.target.models_url and not member.upstream_model:
+            yield member.target
 
 
 def _listed(name: str, route: Route) -> ListedModel:

@@ -158,6 +158,12 @@ class Exposition:
             labels,
             values(metrics.retries),
         )
+        yield from counters(
+            "tollkeeper_model_lists",
+            "Lists of models that upstreams were asked for: success, failure.",
+            ("upstream", "result"),
+            values(metrics.model_lists),
+        )
 
     def _breakers(self, now: Gauges) -> Iterator[Metric]:
         metrics = self._metrics

@@ -313,7 +313,7 @@ def test_an_upstreams_traffic_from_creation_to_end(shell: Shell, tmp_path: Path)
     upstream = unique("up")
     made = shell.item(
         "upstream", "create", upstream, "--provider", "generic", "--base-url", "http://a", "--keep-path",
-        "--inactive", "--header", "insert:x-team:a", "--header", "remove:x-debug",
+        "--list-models", "--inactive", "--header", "insert:x-team:a", "--header", "remove:x-debug",
         "--breaker-threshold", "0.25", "--probe", "/models", "--probe-interval", "5s", "--proxy-env", "PROXY",
         "--request-id-header", "X-Request-Id", "--pass-header", "set-cookie", "--pass-header", "alt-svc",
         PROXY="http://user:canary@proxy:3128",
@@ -325,7 +325,7 @@ def test_an_upstreams_traffic_from_creation_to_end(shell: Shell, tmp_path: Path)
     assert made["breaker"] == {"threshold": 0.25, "cooldown": "30s", "window": "30s", "min_calls": 10}
     assert made["probe"] == {"path": "/models", "interval": "5s", "timeout": "5s"}
     assert (made["proxy_url"], made["is_active"]) == ("http://user:****@proxy:3128", False)
-    assert (made["base_url"], made["keep_path"]) == ("http://a", True)
+    assert (made["base_url"], made["keep_path"], made["list_models"]) == ("http://a", True, True)
     assert (made["request_id_header"], made["passed_headers"]) == ("X-Request-Id", ["set-cookie", "alt-svc"])
 
     changed = shell.item(
@@ -337,11 +337,11 @@ def test_an_upstreams_traffic_from_creation_to_end(shell: Shell, tmp_path: Path)
 
     cleared = shell.item(
         "upstream", "update", upstream, "--no-headers", "--no-probe", "--remove-proxy", "--no-pass-headers",
-        "--request-id-header", "", "--no-keep-path",
+        "--request-id-header", "", "--no-keep-path", "--no-list-models",
     )  # fmt: skip
     assert (cleared["header_operations"], cleared["probe"], cleared["proxy_url"]) == ([], None, "")
     assert (cleared["request_id_header"], cleared["passed_headers"]) == ("", [])
-    assert not cleared["keep_path"]
+    assert (cleared["keep_path"], cleared["list_models"]) == (False, False)
     no_probe = shell.run("upstream", "update", upstream, "--probe-interval", "1s")
     assert (no_probe.code, "give --probe, too" in no_probe.err) == (2, True)
 

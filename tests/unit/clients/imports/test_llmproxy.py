@@ -35,6 +35,7 @@ def test_the_first_example_is_read_although_it_is_not_quite_yaml() -> None:
                 "provider": "openai",
                 "base_url": "https://api.openai.com/v1",
                 "api_key": "sk-first-canary",
+                "list_models": True,
             }
         ],
         "groups": [
@@ -72,6 +73,10 @@ def test_upstreams_keep_url_credential_headers_and_breaker() -> None:
     full = upstreams["full"]
     assert full["full_url"] == "https://llm.example.com/openai/v1/chat/completions"
     assert (full["auth_scheme"], "base_url" in full) == ("none", False)
+    assert [it.get("list_models", False) for it in upstreams.values() if it is not full] == [True] * (
+        len(upstreams) - 1
+    )
+    assert "list_models" not in full
 
 
 def test_groups_keep_members_strategy_and_client() -> None:

@@ -16,6 +16,7 @@ from tollkeeper_server.http1.client.transport import Http1Transport
 from tollkeeper_server.snapshot.model import Dial, Target
 
 from tests.unit.clock import Clock
+from tests.unit.dataplane.call.served import Upstream
 from tests.unit.dataplane.configured import PROVIDER_KEY, snapshot_of, target
 
 BRITTLE = Breaker(threshold=1, min_calls=1, cooldown_seconds=30)
@@ -37,38 +38,6 @@ class Pauses:
     async def next(self) -> tuple[float, asyncio.Event]:
         """Return how long somebody wants to sleep, and what ends that."""
         return await self._begun.get()
-
-
-class Upstream:
-    """A server of its own: it answers with `answer`, or not at all while that is empty."""
-
-    def __init__(self) -> None:
-        self.answer = b""
-        self.requests: asyncio.Queue[bytes] = asyncio.Queue()
-        self.left: asyncio.Queue[None] = asyncio.Queue()
-        self.server: asyncio.Server
-
-    def status(self, status: int) -> None:
-        """Let it answer with this status."""
-        self.answer = b"HTTP/1.1 %d X\r\nContent-Length: 2\r\n\r\n{}" % status
-
-    @property
-    def url(self) -> str:
-        """Its base URL."""
-        host, port = self.server.sockets[0].getsockname()
-        return f"http://{host}:{port}/v1"
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Serve one connection."""
-        try:
-            while True:
-                self.requests.put_nowait(await reader.readuntil(b"\r\n\r\n"))
-                writer.write(self.answer)
-                await writer.drain()
-        except (asyncio.IncompleteReadError, ConnectionError):
-            self.left.put_nowait(None)
-        finally:
-            writer.close()
 
 
 class Scene:

@@ -139,7 +139,7 @@ KINDS = st.sampled_from(
         {"provider": "anthropic", "api_key": "k", "api_version": "2023-06-01"},
         {"provider": "generic", "base_url": "http://h/v1", "api_key": "k"},
         {"provider": "generic", "base_url": "http://h", "auth_scheme": "none"},
-        {"provider": "generic", "base_url": "http://h", "keep_path": "true"},
+        {"provider": "generic", "base_url": "http://h", "keep_path": "true", "list_models": "true"},
         {
             "provider": "generic",
             "base_url": "http://h",

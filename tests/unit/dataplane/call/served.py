@@ -1,0 +1,35 @@
+"""An upstream that the gateway calls by itself."""
+
+import asyncio
+
+
+class Upstream:
+    """A server of its own: it answers with `answer`, or not at all while that is empty."""
+
+    def __init__(self) -> None:
+        self.answer = b""
+        self.requests: asyncio.Queue[bytes] = asyncio.Queue()
+        self.left: asyncio.Queue[None] = asyncio.Queue()
+        self.server: asyncio.Server
+
+    def status(self, status: int) -> None:
+        """Let it answer with this status."""
+        self.answer = b"HTTP/1.1 %d X\r\nContent-Length: 2\r\n\r\n{}" % status
+
+    @property
+    def url(self) -> str:
+        """Its base URL."""
+        host, port = self.server.sockets[0].getsockname()
+        return f"http://{host}:{port}/v1"
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve one connection."""
+        try:
+            while True:
+                self.requests.put_nowait(await reader.readuntil(b"\r\n\r\n"))
+                writer.write(self.answer)
+                await writer.drain()
+        except (asyncio.IncompleteReadError, ConnectionError):
+            self.left.put_nowait(None)
+        finally:
+            writer.close()
