@@ -119,6 +119,25 @@ def test_a_model_that_comes_and_goes(both: Pair) -> None:
         until(lambda: "claude-new" not in models_of(both.second, minted.token))
 
 
+def test_models_that_an_upstream_lists(both: Pair, simulator: Simulator) -> None:
+    minted = known_to_both(both, allowed_models=["gpt-4o", "dall-e-*"])
+    with both.first.management() as client:
+        client.upstreams.create(
+            name="listing",
+            provider=Provider.OPENAI,
+            base_url=f"http://{simulator.address}/v1",
+            api_key=PROVIDER_KEY,
+            list_models=True,
+        )
+        client.models.create(name="dall-*", deployments=[Deployment("listing")])
+        until(lambda: models_of(both.second, minted.token) == ["dall-e-3", "gpt-4", "gpt-4o"])
+        assert models_of(both.first, minted.token) == ["dall-e-3", "gpt-4", "gpt-4o"]
+        client.upstreams.update("listing", list_models=False)
+        until(lambda: models_of(both.second, minted.token) == ["gpt-4", "gpt-4o"])
+        client.models.delete("dall-*")
+        client.upstreams.delete("listing")
+
+
 def test_an_upstreams_new_key(both: Pair, simulator: Simulator) -> None:
     minted = known_to_both(both)
     with both.first.management() as client:
