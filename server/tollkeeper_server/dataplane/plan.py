@@ -110,7 +110,7 @@ class Planner:
             observe(Step.TOKEN, token)
 
         if rule is None and endpoint is MODELS and exchange.method in {"GET", "HEAD"}:
-            answer = await self._models(exchange, matched, identity, view.default_group if view else "")
+            answer = await self._models(exchange, matched, identity, view.open_groups if view else ())
             if observe is not None:
                 observe(Step.ROUTE, answer)
             return answer
@@ -148,18 +148,18 @@ class Planner:
         return Plan(matched, identity, peek, body, destination, remembers)
 
     async def _models(
-        self, exchange: Exchange, matched: Matched, identity: Identity, default_group: str
+        self, exchange: Exchange, matched: Matched, identity: Identity, groups: tuple[str, ...]
     ) -> OwnAnswer:
         snapshot, token, surface = exchange.snapshot, identity.token, exchange.surface
         name = unquote(matched.path.removeprefix("/models").strip("/"))
-        targets = listing_targets(snapshot, default_group, name)
+        targets = listing_targets(snapshot, groups, name)
         lists = await self._model_lists(targets.values(), identity.project) if targets else {}
         if name:
-            body = get_model(snapshot, token, surface, name, lists, default_group)
+            body = get_model(snapshot, token, surface, name, lists, groups)
         elif sum(map(len, lists.values())) > _MANY:
-            body = await asyncio.to_thread(list_models, snapshot, token, surface, lists, default_group)
+            body = await asyncio.to_thread(list_models, snapshot, token, surface, lists, groups)
         else:
-            body = list_models(snapshot, token, surface, lists, default_group)
+            body = list_models(snapshot, token, surface, lists, groups)
         return OwnAnswer(body, tuple(sorted(targets)))
 
 

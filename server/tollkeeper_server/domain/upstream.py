@@ -84,7 +84,7 @@ class Upstream(Struct, frozen=True, kw_only=True):
     header in which it gives its request id, empty for none. `passed_headers` of its answers pass to callers,
     though they stay here otherwise. With `keep_path` paths are appended to `base_url` as they came, else
     without `/v1`. With `list_models` the models that it lists are listed where a pattern or a listener's
-    default group leads to it.
+    group leads to it.
     """
 
     name: str

@@ -147,7 +147,10 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class ListenerView:
-    """A listener, ready to route requests. `address` is `HOST:PORT`, `head_timeout` is in seconds."""
+    """A listener, ready to route requests. `address` is `HOST:PORT`, `head_timeout` is in seconds.
+
+    `open_groups` serve whatever model is named: the default group, and those of rules by path alone.
+    """
 
     name: str
     address: str
@@ -155,6 +158,12 @@ class ListenerView:
     default_group: str
     ip_limit: IpLimit | None
     head_timeout: float
+    open_groups: tuple[str, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        by_path = (it.group for it in self.rules.rules if it.path and not it.header and not it.strip_prefix)
+        groups = dict.fromkeys(filter(None, (self.default_group, *by_path)))
+        object.__setattr__(self, "open_groups", tuple(groups))
 
 
 @dataclass(frozen=True, slots=True)

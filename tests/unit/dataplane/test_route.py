@@ -274,6 +274,7 @@ def test_a_prefix_that_is_stripped_leaves_the_endpoint(path: str, name: str, res
     matched, _ = enter(caller, caller.snapshot.listeners["tenant"])
 
     assert (matched.endpoint.name, matched.path) == (name, rest)
+    assert matched.path_as_it_came == (path.removeprefix("/cohere") or "/")
 
 
 @pytest.mark.parametrize("path", ["//cohere/rerank", "/%63ohere/rerank"])

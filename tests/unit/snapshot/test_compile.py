@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tollkeeper_server.domain.listener import Rule
 from tollkeeper_server.domain.model import Capability, Deployment, Model
 from tollkeeper_server.domain.project import Project
 from tollkeeper_server.domain.upstream import AuthScheme, Provider, Timeouts, Upstream
@@ -16,7 +17,8 @@ from tollkeeper_server.snapshot.compile import (
     compile_snapshot,
     compile_target,
 )
-from tollkeeper_server.snapshot.model import Snapshot, Target
+from tollkeeper_server.snapshot.model import ListenerView, Snapshot, Target
+from tollkeeper_server.snapshot.rules import compile_rules
 from tollkeeper_server.store.sealed import Sealer, UnsealError, new_key, project_api_key, upstream_api_key
 
 T0 = datetime(2026, 11, 21, tzinfo=UTC)
@@ -140,6 +142,19 @@ def test_a_version_at_the_end_of_a_base_url_is_not_repeated(base_url: str, keeps
 def test_an_upstream_lists_its_models_where_its_callers_find_them(fields: dict[str, Any], url: str) -> None:
     assert _target(list_models=True, **fields).models_url == url
     assert _target(**fields).models_url == ""
+
+
+def test_groups_that_serve_any_name_are_the_default_and_those_of_rules_by_path_alone() -> None:
+    rules = (
+        Rule(group="chat", path="/v1/chat/completions"),
+        Rule(group="beta", path="/v1/*", header="x-beta"),
+        Rule(group="header", header="x-team"),
+        Rule(group="prefixed", path="/llm/*", strip_prefix="/llm"),
+        Rule(group="all", path="/v1/embeddings"),
+    )
+    view = ListenerView("l", "127.0.0.1:1", compile_rules(rules), "all", ip_limit=None, head_timeout=1)
+
+    assert view.open_groups == ("all", "chat")
 
 
 def test_what_is_inactive_serves_nothing() -> None:

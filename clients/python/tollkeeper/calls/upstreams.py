@@ -20,7 +20,7 @@ def create_upstream(*, name: str, provider: Provider, **settings: Unpack[Upstrea
     of streams that callers did not ask for. `request_id_header` names a header in which it gets the gateway's
     request id. `passed_headers` of its answers, such as `Set-Cookie`, reach callers although they are kept
     back otherwise. With `list_models` the models that it lists are listed where a pattern or a listener's
-    default group leads to it.
+    group leads to it.
     """
     request = fill(pb.CreateUpstreamRequest(), name=name, is_active=True, provider=provider)
     return rpc(settle(request, settings), Upstream)

@@ -42,7 +42,7 @@ _settings = options(
     click.option(
         "--list-models/--no-list-models",
         default=None,
-        help="Whether models that it lists are listed where a pattern or a default group leads to it.",
+        help="Whether models that it lists are listed where a pattern or a listener's group leads to it.",
     ),
     _length("--connect-timeout", "connect", "To open a connection, such as 500ms or 5s."),
     _length("--first-byte-timeout", "first_byte", "To the response's headers."),

@@ -331,7 +331,7 @@ class Upstream(_message.Message):
     keep_path: _builtins.bool
     """keep_path says that the request's path is appended to base_url as it came, with /v1 where it has it."""
     list_models: _builtins.bool
-    """list_models says that the models that it lists are listed where a pattern or a listener's default group leads to it."""
+    """list_models says that the models that it lists are listed where a pattern or a listener's group leads to it."""
     @_builtins.property
     def timeouts(self) -> Global___Timeouts:
         """timeouts are the time limits of calls to the upstream."""
@@ -475,7 +475,7 @@ class CreateUpstreamRequest(_message.Message):
     """
     list_models: _builtins.bool
     """list_models has the gateway ask the upstream for its models, in the background, and list those where a pattern or a
-    listener's default group leads to it. Not for PROVIDER_AZURE, nor with full_url.
+    listener's group leads to it. Not for PROVIDER_AZURE, nor with full_url.
     """
     @_builtins.property
     def timeouts(self) -> Global___Timeouts:
@@ -741,7 +741,7 @@ class UpdateUpstreamRequest(_message.Message):
     """
     list_models: _builtins.bool
     """list_models has the gateway ask the upstream for its models, in the background, and list those where a pattern or a
-    listener's default group leads to it. Not for PROVIDER_AZURE, nor with full_url.
+    listener's group leads to it. Not for PROVIDER_AZURE, nor with full_url.
     """
     @_builtins.property
     def timeouts(self) -> Global___Timeouts:

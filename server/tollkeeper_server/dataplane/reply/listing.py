@@ -1,10 +1,10 @@
 """`GET /v1/models`: the models that a token may use, merged over all upstreams.
 
-Those that are configured by name are known here. Of patterns, and of a listener's default group, the models
-are those that their upstreams list.
+Those that are configured by name are known here. Of patterns, and of the groups of a listener that serve any
+name, the models are those that their upstreams list.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -17,15 +17,13 @@ from tollkeeper_server.snapshot.model import Pool, Route, Snapshot, Target
 _NO_LISTS: Mapping[str, ModelTimes] = {}
 
 
-def listing_targets(snapshot: Snapshot, default_group: str, name: str = "") -> dict[str, Target]:
+def listing_targets(snapshot: Snapshot, groups: Sequence[str], name: str = "") -> dict[str, Target]:
     """Return the upstreams, by name, whose own lists count: for the model of that name, or for all."""
     if not name:
-        pools = [*(route.pool for route in snapshot.patterns), snapshot.groups.get(default_group)]
-    elif name in snapshot.routes:
-        pools = []
+        pools = [*(route.pool for route in snapshot.patterns), *_pools(snapshot, groups)]
     else:
-        pools = [_pool(snapshot, default_group, name)]
-    return {target.name: target for pool in pools if pool is not None for target in _listing(pool)}
+        pools = [] if name in snapshot.routes else _serving(snapshot, groups, name)
+    return {target.name: target for pool in pools for target in _listing(pool)}
 
 
 def list_models(
@@ -33,14 +31,17 @@ def list_models(
     token: Token,
     surface: Surface,
     lists: Mapping[str, ModelTimes] = _NO_LISTS,
-    default_group: str = "",
+    groups: Sequence[str] = (),
 ) -> bytes:
-    """Return the list in the form of an API. `lists` are the models of upstreams, by upstream."""
+    """Return the list in the form of an API.
+
+    `lists` are the models of upstreams, by upstream; `groups` are those of the listener that serve any name.
+    """
     models = {
         name: _listed(name, route)
         for name, route in snapshot.routes.items()
         if route.pool.members and may_use(token, name, route.name)
-    } | _offered(snapshot, token, lists, default_group)
+    } | _offered(snapshot, token, lists, groups)
     return msgspec.json.encode(surface.models([models[name] for name in sorted(models)]))
 
 
@@ -50,11 +51,11 @@ def get_model(
     surface: Surface,
     name: str,
     lists: Mapping[str, ModelTimes] = _NO_LISTS,
-    default_group: str = "",
+    groups: Sequence[str] = (),
 ) -> bytes:
     """Return one model. Raises MODEL_NOT_FOUND, also for one that the token may not use."""
     named = {upstream: {name: models[name]} for upstream, models in lists.items() if name in models}
-    listed = _offered(snapshot, token, named, default_group).get(name)
+    listed = _offered(snapshot, token, named, groups).get(name)
     if listed is None:
         route = snapshot.resolve(name)
         if route is None or not route.pool.members or not may_use(token, name, route.name):
@@ -64,7 +65,7 @@ def get_model(
 
 
 def _offered(
-    snapshot: Snapshot, token: Token, lists: Mapping[str, ModelTimes], default_group: str
+    snapshot: Snapshot, token: Token, lists: Mapping[str, ModelTimes], groups: Sequence[str]
 ) -> dict[str, ListedModel]:
     """Return the models of upstreams that requests with that name reach there, and the token may use."""
     found: dict[str, ListedModel] = {}
@@ -73,22 +74,25 @@ def _offered(
         for name, time in models.items():
             if name in snapshot.routes or name in found or not may_use(token, name, name):
                 continue
-            pool = _pool(snapshot, default_group, name)
-            if pool is None:
-                continue
-            if pool.key not in listing:
-                listing[pool.key] = frozenset(target.name for target in _listing(pool))
-            if upstream in listing[pool.key]:
-                route = snapshot.by_pattern.match(name)
-                capabilities = route.capabilities if route is not None else frozenset()
-                found[name] = ListedModel(name, upstream, time, capabilities)
+            for pool in _serving(snapshot, groups, name):
+                if pool.key not in listing:
+                    listing[pool.key] = frozenset(target.name for target in _listing(pool))
+                if upstream in listing[pool.key]:
+                    route = snapshot.by_pattern.match(name)
+                    capabilities = route.capabilities if route is not None else frozenset()
+                    found[name] = ListedModel(name, upstream, time, capabilities)
+                    break
     return found
 
 
-def _pool(snapshot: Snapshot, default_group: str, name: str) -> Pool | None:
-    """Return the pool that serves a name that no model has."""
+def _serving(snapshot: Snapshot, groups: Sequence[str], name: str) -> list[Pool]:
+    """Return the pools that may serve a name that no model has."""
     route = snapshot.by_pattern.match(name)
-    return route.pool if route is not None else snapshot.groups.get(default_group)
+    return [route.pool] if route is not None else _pools(snapshot, groups)
+
+
+def _pools(snapshot: Snapshot, groups: Sequence[str]) -> list[Pool]:
+    return [snapshot.groups[group] for group in groups if group in snapshot.groups]
 
 
 def _listing(pool: Pool) -> Iterator[Target]:

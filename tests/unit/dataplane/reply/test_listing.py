@@ -106,7 +106,10 @@ OPEN = snapshot(
     route("llama-renamed-*", member_on(LISTING, "one-model")),
     route("llama-large-*", member_on(OTHER)),
     aliases={"llama-default": "gpt-4o"},
-    groups={"all": pool(member_on(LISTING), member_on(target("mute")), name="all")},
+    groups={
+        "all": pool(member_on(LISTING), member_on(target("mute")), name="all"),
+        "others": pool(member_on(OTHER), name="others"),
+    },
 )
 LISTS = {
     "farm": dict.fromkeys(
@@ -117,25 +120,26 @@ LISTS = {
 
 
 @pytest.mark.parametrize(
-    ("default_group", "allowed", "names"),
+    ("groups", "allowed", "names"),
     [
-        ("", (), ["gpt-4o", "llama-7b", "llama-default", "llama-large-z"]),
-        ("all", (), ["gpt-4o", "llama-7b", "llama-default", "llama-large-z", "qwen"]),
-        ("gone", ("llama-*",), ["llama-7b", "llama-default", "llama-large-z"]),
-        ("all", ("llama-7*", "qwen"), ["llama-7b", "qwen"]),
-        ("all", ("mixtral",), []),
+        ((), (), ["gpt-4o", "llama-7b", "llama-default", "llama-large-z"]),
+        (("all",), (), ["gpt-4o", "llama-7b", "llama-default", "llama-large-z", "qwen"]),
+        (("gone", "others"), (), ["gpt-4o", "llama-7b", "llama-default", "llama-large-z", "mixtral"]),
+        (("gone",), ("llama-*",), ["llama-7b", "llama-default", "llama-large-z"]),
+        (("all",), ("llama-7*", "qwen"), ["llama-7b", "qwen"]),
+        (("all",), ("mixtral",), []),
     ],
 )
 def test_upstreams_own_lists_count_where_requests_with_these_names_reach_them(
-    default_group: str, allowed: tuple[str, ...], names: list[str]
+    groups: tuple[str, ...], allowed: tuple[str, ...], names: list[str]
 ) -> None:
     known = token(allowed_models=allowed)
 
-    listed = json.loads(list_models(OPEN, known, openai.SURFACE, LISTS, default_group))
+    listed = json.loads(list_models(OPEN, known, openai.SURFACE, LISTS, groups))
 
     assert [entry["id"] for entry in listed["data"]] == names
     for name in names:
-        single = json.loads(get_model(OPEN, known, openai.SURFACE, name, LISTS, default_group))
+        single = json.loads(get_model(OPEN, known, openai.SURFACE, name, LISTS, groups))
         assert single in listed["data"]
 
 
@@ -154,23 +158,24 @@ def test_a_name_that_leads_nowhere_does_not_exist_whoever_lists_it(name: str) ->
 
 
 @pytest.mark.parametrize(
-    ("default_group", "name", "upstreams"),
+    ("groups", "name", "upstreams"),
     [
-        ("", "", {"farm", "other"}),
-        ("all", "", {"farm", "other"}),
-        ("", "gpt-4o", set()),
-        ("", "llama-default", set()),
-        ("", "llama-7b", {"farm"}),
-        ("", "llama-large-x", {"other"}),
-        ("", "llama-renamed-y", set()),
-        ("", "qwen", set()),
-        ("all", "qwen", {"farm"}),
+        ((), "", {"farm", "other"}),
+        (("all",), "", {"farm", "other"}),
+        (("all",), "gpt-4o", set()),
+        (("all",), "llama-default", set()),
+        ((), "llama-7b", {"farm"}),
+        ((), "llama-large-x", {"other"}),
+        ((), "llama-renamed-y", set()),
+        ((), "qwen", set()),
+        (("all", "gone"), "qwen", {"farm"}),
+        (("all", "others"), "qwen", {"farm", "other"}),
     ],
 )
 def test_only_upstreams_whose_lists_may_matter_are_asked(
-    default_group: str, name: str, upstreams: set[str]
+    groups: tuple[str, ...], name: str, upstreams: set[str]
 ) -> None:
-    assert set(listing_targets(OPEN, default_group, name)) == upstreams
+    assert set(listing_targets(OPEN, groups, name)) == upstreams
 
 
 _NAMES = st.text("ab-", min_size=1, max_size=3)
@@ -192,7 +197,7 @@ def test_nobody_sees_a_model_that_a_request_could_not_name(
     known = token(allowed_models=tuple(allowed))
     times = {upstream: dict.fromkeys(names, EARLIER) for upstream, names in lists.items()}
 
-    listed = json.loads(list_models(configured, known, openai.SURFACE, times, default_group))["data"]
+    listed = json.loads(list_models(configured, known, openai.SURFACE, times, (default_group,)))["data"]
 
     for entry in listed:
         caller = exchange(configuration=configured)
