@@ -3,7 +3,9 @@
 import asyncio
 import gc
 import os
+import socket
 from collections.abc import AsyncIterator
+from contextlib import ExitStack, suppress
 
 import pytest
 from tollkeeper_server.dataplane.transport import ConnectError, CutError, GarbageError, TimeoutExpiredError
@@ -134,23 +136,36 @@ async def test_silence_on_a_kept_connection_is_no_reason_to_send_again(transport
     assert peer.connections == 1
 
 
-async def test_of_several_kept_connections_that_died_only_one_is_tried(transport: Http1Transport) -> None:
-    async def handler(peer: Peer, reader: Reader, writer: Writer) -> None:
-        if peer.connections == 3:
-            peer.go.set()
-        await peer.read(reader)
-        await peer.go.wait()
-        writer.write(OK)
-        await peer.read(reader)
-        if peer.connections > 3:
-            writer.write(OK)
+@pytest.mark.parametrize("last", [b"", b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n"])
+async def test_kept_connections_that_died_are_found_out_before_a_request_goes_out(
+    transport: Http1Transport, last: bytes
+) -> None:
+    """All three have died by the time of the fourth request, though the loop has read of none of it."""
+    with socket.create_server(("127.0.0.1", 0)) as listener, ExitStack() as open_ones:
+        peer = Peer(base=f"http://127.0.0.1:{listener.getsockname()[1]}")
 
-    async with listening(handler) as peer:
-        for incoming in await asyncio.gather(*(transport.open(request_to(peer)) for _ in range(3))):
+        def serve() -> socket.socket:
+            connection = open_ones.enter_context(listener.accept()[0])
+            while not connection.recv(65536).endswith(b"{}"):
+                pass
+            return connection
+
+        answering = [asyncio.create_task(transport.open(request_to(peer))) for _ in range(3)]
+        kept = [await asyncio.to_thread(serve) for _ in range(3)]
+        for connection in kept:
+            connection.sendall(OK)
+        for incoming in await asyncio.gather(*answering):
             assert await read_all(incoming) == b"ok"
-        assert await read_all(await transport.open(request_to(peer))) == b"ok"
-
-    assert peer.connections == 4
+        for connection in kept:
+            connection.sendall(last)
+            connection.shutdown(socket.SHUT_WR)
+        fourth = transport.open(request_to(peer))
+        fresh = asyncio.create_task(asyncio.to_thread(lambda: serve().sendall(OK)))
+        assert await read_all(await fourth) == b"ok"
+        await fresh
+        for connection in kept:
+            with suppress(ConnectionResetError):
+                assert connection.recv(65536) == b""
 
 
 async def test_no_more_connections_than_the_limit() -> None:

@@ -21,15 +21,13 @@ class Answer:
     """An `Incoming`, and the iterator over its own body. `status` is 0 until the headers have arrived."""
 
     __slots__ = (
-        "_ended", "_error", "_held", "_loop", "_paused", "_size", "_source", "_waiter", "begun", "headers",
-        "push", "status",
+        "_ended", "_error", "_held", "_loop", "_paused", "_size", "_source", "_waiter", "headers", "push",
+        "status",
     )  # fmt: skip
 
     def __init__(self, source: Source, loop: asyncio.AbstractEventLoop) -> None:
         self.status = 0
         self.headers: list[Header] = []
-        self.begun = False
-        """Whether a byte of it has arrived."""
         self._source: Source | None = source
         self._loop = loop
         self._held: list[bytes] = []

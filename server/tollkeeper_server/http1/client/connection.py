@@ -1,6 +1,7 @@
 """One connection to an upstream: requests go out on it one after the other, answers come in."""
 
 import asyncio
+import select
 from collections.abc import AsyncIterator, Callable
 from math import inf
 from typing import Protocol
@@ -8,6 +9,7 @@ from typing import Protocol
 import httptools
 
 from tollkeeper_server.dataplane.transport import (
+    ConnectError,
     CutError,
     GarbageError,
     Outgoing,
@@ -44,7 +46,7 @@ class UpstreamConnection(Channel):
 
     __slots__ = (
         "_answer", "_deadline", "_done", "_head_only", "_headers", "_idle", "_keep", "_overhead", "_owner",
-        "_parser", "_pieces", "_until_close", "_upload", "idle_since", "on_body", "served",
+        "_parser", "_peek", "_pieces", "_until_close", "_upload", "idle_since", "on_body",
     )  # fmt: skip
 
     def __init__(self, owner: Owner, loop: asyncio.AbstractEventLoop) -> None:
@@ -61,16 +63,28 @@ class UpstreamConnection(Channel):
         self._head_only = self._until_close = self._done = False
         self._keep = True
         self._overhead = 0
-        self.served = 0
-        """How many requests were sent on it."""
+        self._peek: select.poll | None = None
         self.idle_since = 0.0
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether it is open and nothing has come since the last answer, neither bytes nor an end.
+
+        It asks the system, too: what the loop has not read yet counts.
+        """
+        if self._transport is None or self._transport.is_closing():
+            return False
+        peek = self._peek
+        if peek is None:
+            peek = self._peek = select.poll()
+            peek.register(self._transport.get_extra_info("socket"), select.POLLIN)
+        return not peek.poll(0)
 
     def begin(self, request: Outgoing, head: bytes, now: float, end: float) -> Answer:
         """Send a request, and return its answer, which must be whole by `end`, a time of the loop."""
         answer = Answer(self, self.loop)
-        self.served += 1
         if self._transport is None:  # it was closed since it was made
-            answer.fail(CutError("the upstream closed the connection"))
+            answer.fail(ConnectError("the upstream closed the connection before the request was sent"))
             return answer
         self._answer = answer
         self._done = self._until_close = False
@@ -139,7 +153,6 @@ class UpstreamConnection(Channel):
         if answer is None or parser is None:
             self.drop()  # nothing was asked
             return
-        answer.begun = True
         if self._upload is None:
             self._deadline.give(self._idle)
         self._overhead += len(data)

@@ -50,30 +50,24 @@ class ConnectionPool:
         return not (self._connections or self._connecting or self._queue)
 
     def take(self) -> UpstreamConnection | None:
-        """Return a kept connection, or None if there is none."""
+        """Return a kept connection that is not known to be dead, or None if there is none."""
         idle = self._idle
         while idle:
             connection = idle.pop()
-            if connection.is_open and self._loop.time() - connection.idle_since < self._keepalive:
+            if self._loop.time() - connection.idle_since < self._keepalive and connection.is_quiet:
                 return connection
             connection.drop()
         return None
 
-    async def get(self, timeout: float, *, fresh: bool = False) -> UpstreamConnection:  # noqa: ASYNC109 - no scope of its own
-        """Return a connection, new if `fresh` or if none is kept, within `timeout` seconds.
-
-        Raises `ConnectError`.
-        """
+    async def get(self, timeout: float) -> UpstreamConnection:  # noqa: ASYNC109 - no scope of its own
+        """Return a connection, new if none is kept, within `timeout` seconds. Raises `ConnectError`."""
         try:
             async with asyncio.timeout(timeout):
                 while self._is_full():
                     kept = self.take()
-                    if kept is None:
-                        await self._wait()
-                    elif fresh:
-                        kept.drop()
-                    else:
+                    if kept is not None:
                         return kept
+                    await self._wait()
                 return await self._open_new()
         except TimeoutError as error:
             raise ConnectError("the connection was not established in time") from error

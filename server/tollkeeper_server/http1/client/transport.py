@@ -2,7 +2,7 @@
 
 import asyncio
 
-from tollkeeper_server.dataplane.transport import CutError, Incoming, Outgoing
+from tollkeeper_server.dataplane.transport import Incoming, Outgoing
 from tollkeeper_server.http1.client.connect import Connector
 from tollkeeper_server.http1.client.pool import ConnectionPool
 from tollkeeper_server.http1.client.request import parse_base, request_head, split_url
@@ -13,8 +13,10 @@ KEEPALIVE_SECONDS = 30.0
 
 
 class Http1Transport:
-    """Keeps connections alive; follows no redirects, decodes nothing, keeps no cookies.
+    """Keeps connections alive; follows no redirects, decodes nothing, keeps no cookies, sends nothing twice.
 
+    What goes wrong once a request was written to a connection is told, also if the connection was a kept one:
+    the upstream may have acted on the request, so whether it is sent again is a matter of policy.
     A dial's proxy is asked by CONNECT for a way to the upstream, whatever its scheme. A connection serves
     requests of equal dials only. `limit` is the most connections to one upstream by one dial; more requests
     wait, as long as connecting may take. Needs a running loop.
@@ -44,17 +46,6 @@ class Http1Transport:
             connection = await pool.get(min(timeouts.connect, timeouts.total))
             now = self._loop.time()
         answer = connection.begin(request, head, now, end)
-        try:
-            await answer.head()
-        except CutError:
-            if connection.served == 1 or answer.begun or not isinstance(request.body, bytes):
-                raise
-        else:
-            return answer
-        # The kept connection died while idle, which shows only now. The others that are kept have been idle
-        # for longer, so the request is sent once more, on a new one.
-        connection = await pool.get(min(timeouts.connect, end - self._loop.time()), fresh=True)
-        answer = connection.begin(request, head, self._loop.time(), end)
         await answer.head()
         return answer
 

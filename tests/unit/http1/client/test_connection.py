@@ -7,7 +7,7 @@ from math import inf
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tollkeeper_server.dataplane.transport import CutError, Outgoing, TransportError
+from tollkeeper_server.dataplane.transport import ConnectError, Outgoing, TransportError
 from tollkeeper_server.domain.upstream import Timeouts
 from tollkeeper_server.http1.client.answer import Answer
 from tollkeeper_server.http1.client.connection import UpstreamConnection
@@ -233,7 +233,7 @@ async def test_a_connection_lost_before_it_is_used_is_told() -> None:
     case.connection.connection_lost(None)
     answer = case.connection.begin(REQUEST, b"", asyncio.get_running_loop().time(), inf)
 
-    with pytest.raises(CutError):
+    with pytest.raises(ConnectError):
         await answer.head()
 
 
