@@ -80,6 +80,8 @@ async def test_a_connection_that_was_idle_for_too_long_is_closed() -> None:
         OK + b"more",
         OK + OK,
         OK + b"HTTP/1.1 2",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nok",
     ],
 )
 async def test_a_connection_that_is_not_in_order_is_not_kept(

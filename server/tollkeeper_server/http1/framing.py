@@ -5,6 +5,8 @@ from http import HTTPStatus
 
 FRAMING = frozenset({b"content-length", b"transfer-encoding"})
 """The headers that say where a body ends (RFC 9112, 6)."""
+TOKEN_BYTES = b"!#$%&'*+.^_`|~-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+"""What the name of a header may consist of (RFC 9110, 5.6.2)."""
 LAST_CHUNK = b"0\r\n\r\n"
 JOINED_BYTES = 16 * 1024
 """Below this size, copying a body behind its head costs less than handing over two pieces."""

@@ -20,15 +20,23 @@ from tollkeeper_server.http1.channel import Channel
 from tollkeeper_server.http1.client.answer import Answer
 from tollkeeper_server.http1.client.head import (
     MAX_RESPONSE_HEAD_BYTES,
+    check_status,
     ends_with_connection,
     garbage,
     head_size,
     persists,
+    transferred,
+    without_length,
 )
+from tollkeeper_server.http1.client.mending import MendingParser, can_mend
 from tollkeeper_server.http1.client.upload import send_stream
 from tollkeeper_server.http1.deadline import Deadline
 from tollkeeper_server.http1.framing import JOINED_BYTES
 from tollkeeper_server.snapshot.model import Header
+
+_REFUSALS = (httptools.HttpParserError, httptools.HttpParserUpgrade, GarbageError)
+# Names of this length alone are looked at for the header: it is done for each answer.
+_CODING_LENGTH = len(b"transfer-encoding")
 
 
 class Owner(Protocol):
@@ -46,7 +54,7 @@ class UpstreamConnection(Channel):
 
     __slots__ = (
         "_answer", "_deadline", "_done", "_head_only", "_headers", "_idle", "_keep", "_overhead", "_owner",
-        "_parser", "_peek", "_pieces", "_until_close", "_upload", "idle_since", "on_body",
+        "_parser", "_peek", "_pieces", "_unread", "_until_close", "_upload", "idle_since", "on_body",
     )  # fmt: skip
 
     def __init__(self, owner: Owner, loop: asyncio.AbstractEventLoop) -> None:
@@ -54,7 +62,9 @@ class UpstreamConnection(Channel):
         self._owner = owner
         self._deadline = Deadline(loop, self._expire)
         self._idle = inf
-        self._parser: httptools.HttpResponseParser | None = None
+        self._parser: httptools.HttpResponseParser | MendingParser | None = None
+        # What has arrived of the head that the parser is in, and of interim ones before it.
+        self._unread = b""
         self._answer: Answer | None = None
         self._headers: list[Header] = []
         self._pieces: list[bytes] = []
@@ -90,6 +100,7 @@ class UpstreamConnection(Channel):
         self._done = self._until_close = False
         self._keep = True
         self._overhead = 0
+        self._unread = b""
         self._head_only = request.method == "HEAD"
         if self._parser is None:
             self._parser = httptools.HttpResponseParser(self)
@@ -157,15 +168,18 @@ class UpstreamConnection(Channel):
             self._deadline.give(self._idle)
         self._overhead += len(data)
         pieces = self._pieces
+        refusal: Exception | None = None
         try:
             parser.feed_data(data)
-        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+        except _REFUSALS as error:
+            refusal = error
+        if refusal is not None and (problem := self._read_again(data, refusal)) is not None:
             self._keep = False
             if not self._done:
                 if pieces:
                     answer.take(b"".join(pieces))
                     pieces.clear()
-                self._fail(garbage(error))
+                self._fail(garbage(problem))
                 return
         if pieces:
             self._overhead = 0
@@ -179,8 +193,22 @@ class UpstreamConnection(Channel):
             return
         if self._done:
             self._finish(answer)
-        elif answer.push is None and answer.status:
+        elif not answer.status:
+            self._unread += data
+        elif answer.push is None:
             answer.wake()
+
+    def _read_again(self, data: bytes, refusal: Exception) -> Exception | None:
+        """Read what the parser refused as RFC 9112 says, if it is a head; return what is still wrong."""
+        assert self._answer is not None
+        if self._answer.status or isinstance(self._parser, MendingParser) or not can_mend(refusal):
+            return refusal
+        self._parser = parser = MendingParser(self)
+        try:
+            parser.feed_data(self._unread + data)
+        except _REFUSALS as error:
+            return error
+        return None
 
     def eof_received(self) -> None:
         self._ended(None)
@@ -207,22 +235,26 @@ class UpstreamConnection(Channel):
         assert answer is not None
         assert parser is not None
         status = parser.get_status_code()
-        if status == 101 or status < 100:
-            # No request asks for another protocol, and the bytes that follow would not be HTTP.
-            raise GarbageError("the upstream switched to another protocol")
+        if not 200 <= status <= 599:
+            check_status(status)
         if self._overhead > MAX_RESPONSE_HEAD_BYTES and head_size(headers) > MAX_RESPONSE_HEAD_BYTES:
             raise GarbageError("the upstream's headers are too large")
         if status < 200:
             return
-        answer.status = status
-        answer.headers = headers
-        self._headers = []
         if self._head_only:
             self._keep = persists(headers, parser.get_http_version())
             self._done = True
-        elif not parser.should_keep_alive():
-            self._keep = False
-            self._until_close = ends_with_connection(status, headers)
+        else:
+            if not parser.should_keep_alive():
+                self._keep = False
+                self._until_close = ends_with_connection(status, headers)
+            for name, _ in headers:
+                if len(name) == _CODING_LENGTH and name.lower() == b"transfer-encoding":
+                    self._keep = transferred(status, headers, parser.get_http_version()) and self._keep
+                    break
+        answer.status = status
+        answer.headers = headers if status != 204 else without_length(headers)
+        self._headers = []
 
     def on_message_complete(self) -> None:
         """Take the end of an answer, or of an interim one."""

@@ -20,7 +20,7 @@ def head_size(headers: list[Header]) -> int:
 
 def persists(headers: list[Header], version: str) -> bool:
     """Return whether the upstream keeps the connection open (RFC 9112, 9.3)."""
-    options = _tokens(headers, b"connection")
+    options = tokens_of(headers, b"connection")
     return b"close" not in options and (version == "1.1" or b"keep-alive" in options)
 
 
@@ -28,19 +28,49 @@ def ends_with_connection(status: int, headers: list[Header]) -> bool:
     """Return whether only the connection's end ends the body (RFC 9112, 6.3)."""
     if status in {204, 304}:
         return False
-    codings = _tokens(headers, b"transfer-encoding")
+    codings = tokens_of(headers, b"transfer-encoding")
     if codings:
         return codings[-1] != b"chunked"
     return not any(name.lower() == b"content-length" for name, _ in headers)
 
 
-def _tokens(headers: list[Header], wanted: bytes) -> list[bytes]:
+def tokens_of(headers: list[Header], wanted: bytes) -> list[bytes]:
+    """Return the members of a list header in lower case, those of all its lines together (RFC 9110, 5.3)."""
     values = [value for name, value in headers if name.lower() == wanted]
     return [token.strip().lower() for value in values for token in value.split(b",") if token.strip()]
 
 
+def check_status(status: int) -> None:
+    """Raise `GarbageError` for a status that no answer may have (RFC 9110, 15)."""
+    if status == 101:
+        # No request asks for another protocol, and the bytes that follow would not be HTTP.
+        raise GarbageError("the upstream switched to another protocol, which it was not asked to")
+    if not 100 <= status <= 599:
+        raise GarbageError(f"the upstream answered with {status:03}, which is not the status of an answer")
+
+
+def transferred(status: int, headers: list[Header], version: str) -> bool:
+    """Return whether the connection may be kept after an answer that has `transfer-encoding`.
+
+    Raises `GarbageError` unless `chunked` is all that was done to the body: no request accepts more
+    (RFC 9112, 7.4).
+    """
+    if status in {204, 304}:  # without a body, but what says that it has one may send one
+        return False
+    codings = tokens_of(headers, b"transfer-encoding")
+    if codings not in ([b"chunked"], [b"identity"]):
+        raise GarbageError("the upstream sent its answer in a transfer coding that it was not asked for")
+    return version == "1.1"  # RFC 9112, 6.1: in HTTP/1.0 the framing is faulty
+
+
+def without_length(headers: list[Header]) -> list[Header]:
+    """Return headers but for the length, which a 204 must not have (RFC 9110, 8.6)."""
+    return [header for header in headers if header[0].lower() != b"content-length"]
+
+
 def garbage(error: Exception) -> GarbageError:
     """Return the error for a parser's failure: the one that a callback raised, if one did."""
-    if isinstance(error.__context__, GarbageError):
-        return error.__context__
+    for known in (error, error.__context__):
+        if isinstance(known, GarbageError):
+            return known
     return GarbageError("what the upstream sent is not a valid HTTP response")

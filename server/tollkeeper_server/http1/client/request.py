@@ -4,12 +4,11 @@ import re
 from urllib.parse import urlsplit
 
 from tollkeeper_server.dataplane.transport import ConnectError, Outgoing
-from tollkeeper_server.http1.framing import FRAMING, join_head
+from tollkeeper_server.http1.framing import FRAMING, TOKEN_BYTES, join_head
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _ANNOUNCE_NO_BODY = frozenset({"POST", "PUT", "PATCH"})
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_TOKEN_BYTES = b"!#$%&'*+.^_`|~-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _NOT_IN_A_TARGET = re.compile(r"[\x00-\x20\x7f#]")
 # The transport writes these itself.
 _OWN = FRAMING | {b"host"}
@@ -75,7 +74,7 @@ def request_head(request: Outgoing, target: str, authority: bytes) -> bytes:
         _check_target(target)
     headers = request.headers
     names = [header[0] for header in headers]
-    if b"".join(names).translate(None, _TOKEN_BYTES) or b"" in names or not _OWN.isdisjoint(names):
+    if b"".join(names).translate(None, TOKEN_BYTES) or b"" in names or not _OWN.isdisjoint(names):
         raise ConnectError("the request has a header name that can't be sent")
     lines = [
         b"%b %b HTTP/1.1" % (request.method.encode(), target.encode("latin-1")),

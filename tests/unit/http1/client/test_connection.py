@@ -1,118 +1,19 @@
 import asyncio
 import gc
-from dataclasses import dataclass, field
-from itertools import pairwise
+from dataclasses import dataclass
 from math import inf
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tollkeeper_server.dataplane.transport import ConnectError, Outgoing, TransportError
+from tollkeeper_server.dataplane.transport import ConnectError, Outgoing
 from tollkeeper_server.domain.upstream import Timeouts
-from tollkeeper_server.http1.client.answer import Answer
 from tollkeeper_server.http1.client.connection import UpstreamConnection
 from tollkeeper_server.http1.framing import HELD_BYTES
 from tollkeeper_server.snapshot.model import Header
 
+from tests.unit.http1.client.exchange import REQUEST, Case, outcome, read, split
 from tests.unit.http1.loop import FakeLoop
-
-REQUEST = Outgoing("POST", "", [], b"", Timeouts())
-
-
-class Wire(asyncio.Transport):
-    """The loop's end of a connection, without a network."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.closed = False
-        self.paused = False
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Drop what is sent."""
-
-    def abort(self) -> None:
-        """Take note."""
-        self.closed = True
-
-    def is_closing(self) -> bool:
-        """Whether it was closed."""
-        return self.closed
-
-    def pause_reading(self) -> None:
-        """Take note."""
-        assert not self.paused
-        self.paused = True
-
-    def resume_reading(self) -> None:
-        """Take note."""
-        assert self.paused
-        self.paused = False
-
-
-@dataclass
-class Owner:
-    """Who is given connections back."""
-
-    kept: list[UpstreamConnection] = field(default_factory=list)
-
-    def give_back(self, connection: UpstreamConnection) -> None:
-        """Take note."""
-        self.kept.append(connection)
-
-    def lost(self, connection: UpstreamConnection) -> None:
-        """Nothing to do."""
-
-
-class Case:
-    """A connection on which a request was just sent."""
-
-    def __init__(
-        self, request: Outgoing = REQUEST, total: float = inf, loop: asyncio.AbstractEventLoop | None = None
-    ) -> None:
-        self.owner = Owner()
-        self.wire = Wire()
-        loop = loop or asyncio.get_running_loop()
-        self.connection = UpstreamConnection(self.owner, loop)
-        self.connection.connection_made(self.wire)
-        self.answer: Answer = self.connection.begin(request, b"", loop.time(), loop.time() + total)
-
-    def feed(self, data: bytes) -> None:
-        """Let bytes arrive, unless the connection was closed."""
-        if not self.wire.closed:
-            self.connection.data_received(data)
-
-    def end(self) -> None:
-        """Let the upstream close."""
-        if not self.wire.closed:
-            self.connection.eof_received()
-        self.connection.connection_lost(None)
-
-
-def _split(data: bytes, cuts: list[int]) -> list[bytes]:
-    places = [0, *sorted(cut % (len(data) + 1) for cut in cuts), len(data)]
-    return [data[start:end] for start, end in pairwise(places) if start < end]
-
-
-async def _read(answer: Answer) -> tuple[int, list[Header], bytes, str]:
-    body = b""
-    problem = ""
-    try:
-        await answer.head()
-        async for chunk in answer.chunks():
-            body += chunk
-    except TransportError as error:
-        problem = f"{type(error).__name__}: {error}"
-    return answer.status, answer.headers, body, problem
-
-
-async def _outcome(pieces: list[bytes]) -> tuple[object, ...]:
-    case = Case()
-    for piece in pieces:
-        case.feed(piece)
-    kept = len(case.owner.kept)
-    case.end()
-    return (*await _read(case.answer), kept)
-
 
 TOKENS = st.text("abcXYZ-", min_size=1, max_size=6).map(lambda text: b"x-" + text.encode())
 VALUES = st.binary(max_size=10).map(lambda raw: bytes(byte for byte in raw if byte >= 0x21 and byte != 0x7F))
@@ -153,7 +54,7 @@ def test_however_an_answer_is_split_it_is_the_same(
     data, status, headers, body = message
     framed = headers[-1:] and headers[-1][0] in {b"Content-Length", b"Transfer-Encoding"}
 
-    assert asyncio.run(_outcome(_split(data, cuts))) == (status, headers, body, "", 1 if framed else 0)
+    assert asyncio.run(outcome(split(data, cuts))) == (status, headers, body, "", 1 if framed else 0)
 
 
 @given(messages(), st.integers(0, 10_000), CUTS)
@@ -161,14 +62,14 @@ def test_however_an_answer_breaks_off_it_is_told(
     message: tuple[bytes, int, list[Header], bytes], end: int, cuts: list[int]
 ) -> None:
     data, _, headers, body = message
-    whole = asyncio.run(_outcome([data]))
+    whole = asyncio.run(outcome([data]))
     broken = data[: end % len(data)]
-    got = asyncio.run(_outcome(_split(broken, cuts)))
+    got = asyncio.run(outcome(split(broken, cuts)))
 
-    assert got == asyncio.run(_outcome([broken]))
+    assert got == asyncio.run(outcome([broken]))
     if headers[-1:] and headers[-1][0] in {b"Content-Length", b"Transfer-Encoding"}:
         assert got[3] == "CutError: the upstream closed the connection" or got == whole
-    assert body.startswith(bytes(got[2]))  # type: ignore[call-overload]  # the third is the body
+    assert body.startswith(got[2])
 
 
 @given(
@@ -177,7 +78,7 @@ def test_however_an_answer_breaks_off_it_is_told(
 def test_whatever_arrives_is_an_answer_or_told(noise: bytes, cuts: list[int], start: bytes) -> None:
     data = start + noise
 
-    assert asyncio.run(_outcome(_split(data, cuts))) == asyncio.run(_outcome([data]))
+    assert asyncio.run(outcome(split(data, cuts))) == asyncio.run(outcome([data]))
 
 
 @given(
@@ -207,7 +108,7 @@ def test_however_slowly_an_answer_is_read_it_is_the_same(
             else:
                 case.feed(arriving.pop(0))
                 assert case.answer._size <= HELD_BYTES + 150_000
-        got += (await _read(case.answer))[2]
+        got += (await read(case.answer))[2]
         assert got == body
         assert not case.wire.paused
         assert case.owner.kept == [case.connection]
@@ -224,7 +125,7 @@ async def test_a_stale_answer_does_not_touch_the_next_one() -> None:
 
     assert not case.wire.closed
     case.feed(b"HTTP/1.1 204 No Content\r\n\r\n")
-    assert (await _read(case.answer))[0] == 204
+    assert (await read(case.answer))[0] == 204
 
 
 async def test_a_connection_lost_before_it_is_used_is_told() -> None:
@@ -270,7 +171,7 @@ async def test_the_first_byte_the_next_and_the_last_have_their_times() -> None:
     assert slow.lives_for(3.9)
     assert not slow.lives_for(0.2)
     for one in (silent, stuck, slow):
-        assert (await _read(one.case.answer))[3] == "TimeoutExpiredError: the upstream did not answer in time"
+        assert (await read(one.case.answer))[3] == "TimeoutExpiredError: the upstream did not answer in time"
 
 
 async def test_a_slow_reader_costs_the_upstream_no_time_but_of_the_whole() -> None:
