@@ -140,9 +140,9 @@ class DataPlane:
                 exchange,
                 attempt.incoming,
                 plan.body,
+                attempt.member.target,
                 asked_stream=plan.peek.streamed or b"stream=true" in exchange.scope["query_string"],
                 hide_usage=attempt.ask_usage,
-                passed=attempt.member.target.passed_headers,
             )
         except BrokenAnswerError:
             attempt.end("cut")

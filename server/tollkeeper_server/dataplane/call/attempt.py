@@ -4,6 +4,7 @@ import time
 from dataclasses import dataclass
 
 from tollkeeper_server.dataplane.call.health import UpstreamCall
+from tollkeeper_server.dataplane.call.redirect import RedirectError
 from tollkeeper_server.dataplane.call.retry import retryable_status
 from tollkeeper_server.dataplane.transport import (
     ConnectError,
@@ -20,7 +21,7 @@ from tollkeeper_server.telemetry.metrics import Metrics
 class Attempt:
     """A call that an upstream has answered. `end` or `abandon` must follow; the first of them counts."""
 
-    __slots__ = ("_began", "_call", "_metrics", "_pool", "ask_usage", "incoming", "member")
+    __slots__ = ("_call", "_metrics", "_pool", "ask_usage", "began", "incoming", "member")
 
     def __init__(
         self, member: PoolMember, pool: Pool, call: UpstreamCall, metrics: Metrics, *, ask_usage: bool
@@ -31,7 +32,7 @@ class Attempt:
         self._pool = pool
         self._call = call
         self._metrics = metrics
-        self._began = time.monotonic()
+        self.began = time.monotonic()
 
     def answering(self) -> None:
         """Record that the answer has begun well."""
@@ -39,7 +40,7 @@ class Attempt:
 
     def end(self, error: str = "", *, blameless: bool = False) -> None:
         """Record the outcome: `error` is its kind, empty for none. `blameless` leaves the health alone."""
-        seconds = time.monotonic() - self._began
+        seconds = time.monotonic() - self.began
         upstream = self.member.target.name
         if blameless:
             counts = self._call.abandoned()
@@ -94,6 +95,8 @@ def kind_of(error: TransportError) -> str:
             return "timeout"
         case GarbageError():
             return "garbage"
+        case RedirectError():
+            return "redirect"
         case _:
             return "cut"
 
@@ -103,7 +106,7 @@ def refusal_of(error: TransportError, member: PoolMember) -> TollkeeperError:
     match error:
         case TimeoutExpiredError():
             reason = Reason.UPSTREAM_TIMEOUT
-        case GarbageError():
+        case GarbageError() | RedirectError():
             reason = Reason.UPSTREAM_INVALID
         case _:
             reason = Reason.UPSTREAM_UNREACHABLE

@@ -24,6 +24,7 @@ from tollkeeper_server.dataplane.call.attempt import (
 from tollkeeper_server.dataplane.call.balance import Balancer
 from tollkeeper_server.dataplane.call.forward import asks_usage, outgoing, outgoing_body
 from tollkeeper_server.dataplane.call.health import Health
+from tollkeeper_server.dataplane.call.redirect import REDIRECTS, follow
 from tollkeeper_server.dataplane.call.refusals import Refusals, names_stream_options
 from tollkeeper_server.dataplane.call.retry import (
     RetryBudget,
@@ -229,11 +230,16 @@ class Dispatcher:
 
     async def _call(self, request: Outgoing, member: PoolMember, pool: Pool, *, ask_usage: bool) -> Result:
         attempt = Attempt(member, pool, self._health.begin(member.target), self._metrics, ask_usage=ask_usage)
+        redirected = False
         try:
             attempt.incoming = incoming = await self._transport.open(request)
+            if incoming.status in REDIRECTS:
+                redirected = True
+                attempt.incoming = incoming = await follow(self._transport, request, incoming, attempt.began)
         except TransportError as error:
             attempt.end(kind_of(error))
-            return Failure(refusal_of(error, member), unsent=isinstance(error, ConnectError))
+            unsent = isinstance(error, ConnectError) and not redirected
+            return Failure(refusal_of(error, member), unsent=unsent)
         except BaseException:
             attempt.abandon()
             raise

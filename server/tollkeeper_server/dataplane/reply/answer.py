@@ -2,6 +2,7 @@
 
 import time
 
+from tollkeeper_server.dataplane.addresses import WITH_URLS, without_address
 from tollkeeper_server.dataplane.aside import LARGE, record_tokens
 from tollkeeper_server.dataplane.exchange import Exchange
 from tollkeeper_server.dataplane.headers import lowered, response_headers
@@ -13,7 +14,7 @@ from tollkeeper_server.dataplane.reply.sending import BrokenAnswerError, finish_
 from tollkeeper_server.dataplane.reply.stream import relay_stream
 from tollkeeper_server.dataplane.request.peek import media_type
 from tollkeeper_server.dataplane.transport import Incoming, TransportError
-from tollkeeper_server.snapshot.model import Header
+from tollkeeper_server.snapshot.model import Header, Target
 
 _JSON = b"application/json"
 _PLAIN = frozenset({b"identity", b""})
@@ -25,16 +26,15 @@ async def pass_on(
     exchange: Exchange,
     incoming: Incoming,
     body: bytes,
+    target: Target,
     *,
     asked_stream: bool,
     hide_usage: bool,
-    passed: frozenset[bytes] = frozenset(),
 ) -> None:
-    """Answer with what an upstream answered to `body`, and record the tokens that it took.
+    """Answer with what the upstream `target` answered to `body`, and record the tokens that it took.
 
     `asked_stream` says that a stream of events was asked for. `hide_usage` leaves out of it the usage that
-    only the gateway has asked for. `passed` are headers that pass although they stay here otherwise. Raises
-    `BrokenAnswerError`.
+    only the gateway has asked for. Raises `BrokenAnswerError`.
     """
     dialect = exchange.endpoint.dialect
     good = incoming.status < 300  # redirects and errors cost no tokens
@@ -59,7 +59,11 @@ async def pass_on(
             answered = [header for header in answered if header[0] != b"content-type"]
             answered.append((b"content-type", b"text/event-stream"))
     streamed = exchange.streamed and good and coding in _PLAIN
-    headers = response_headers(answered, exchange.request_id, drop_length=streamed, passed=passed)
+    if not WITH_URLS.isdisjoint(received):
+        answered = without_address(answered, target)
+    headers = response_headers(
+        answered, exchange.request_id, drop_length=streamed, passed=target.passed_headers
+    )
     headers.append((b"x-tollkeeper-upstream", exchange.upstream.encode()))
     if exchange.model_served.isascii() and exchange.model_served:
         headers.append((b"x-tollkeeper-model", exchange.model_served.encode()))

@@ -17,6 +17,7 @@ from tollkeeper_server.providers.dialects import openai
 from tollkeeper_server.snapshot.model import Header
 
 from tests.unit.dataplane.caller import Reply, Taker
+from tests.unit.dataplane.configured import target
 from tests.unit.dataplane.exchanges import exchange
 from tests.unit.dataplane.recordings import STREAMS, chat_events, unasked
 from tests.unit.dataplane.upstream import Answer, Step
@@ -81,7 +82,7 @@ async def _passed(
     caller, reply = _exchange()
     named = [(b"Content-Type", content_type)] if content_type else []
     answer = Answer(body, headers=[*named, *([(b"content-encoding", coding)] if coding else [])])
-    await pass_on(caller, answer, b"{}", asked_stream=asked, hide_usage=True)
+    await pass_on(caller, answer, b"{}", target(), asked_stream=asked, hide_usage=True)
     return reply, caller
 
 
@@ -149,7 +150,7 @@ async def test_redirects_and_errors_cost_no_tokens(status: int, content_type: by
     caller, _ = _exchange()
     answer = Answer([STREAMS["chat"][1][-2]], status=status, headers=[(b"content-type", content_type)])
 
-    await pass_on(caller, answer, b'{"prompt":"12345678"}', asked_stream=True, hide_usage=False)
+    await pass_on(caller, answer, b'{"prompt":"12345678"}', target(), asked_stream=True, hide_usage=False)
 
     assert caller.tokens == TokenCounts()
 
@@ -159,7 +160,9 @@ async def test_what_is_large_is_counted_beside_the_loop_even_if_the_caller_leave
     body = b'{"prompt":"' + b"a" * 400_000 + b'"}'
     waiting = asyncio.Event()
     answer = Answer([chat_events()[1], waiting], headers=[(b"content-type", b"text/event-stream")])
-    passing = asyncio.create_task(pass_on(caller, answer, body, asked_stream=True, hide_usage=False))
+    passing = asyncio.create_task(
+        pass_on(caller, answer, body, target(), asked_stream=True, hide_usage=False)
+    )
     await answer.reached.wait()
 
     passing.cancel()
