@@ -120,6 +120,19 @@ GZIPPED = zlib.compress(b'{"choices": []}', wbits=31)
             BINARY,
             id="in chunks",
         ),
+        pytest.param(
+            answer("200 OK", "Transfer-Encoding: chunked", body=chunked(BINARY)),
+            200,
+            [],
+            BINARY,
+            id="framed twice",
+        ),
+        pytest.param(
+            answer("200", "x-a : b\r\n  c", body=BINARY), 200, [("x-a", "b c")], BINARY, id="folded"
+        ),
+        pytest.param(
+            answer("204 No Content", framing="content-length: 5"), 204, [], b"", id="204 with a length"
+        ),
         pytest.param(answer("200 OK", framing="", body=BINARY), 200, [], BINARY, id="framed by the end"),
         pytest.param(answer("200 OK", body=BINARY, version="1.0"), 200, [], BINARY, id="HTTP/1.0"),
         pytest.param(

@@ -14,8 +14,10 @@ from tollkeeper_server.dataplane.transport import ConnectError, Outgoing, Timeou
 from tollkeeper_server.domain.traffic import Retry, Strategy, TrafficPolicy
 from tollkeeper_server.domain.upstream import Timeouts
 from tollkeeper_server.domain.usage import Confidence
+from tollkeeper_server.http1.client.transport import Http1Transport
 from tollkeeper_server.snapshot.model import Header, Target
 
+from tests.contract.peers import OK, Peer, Reader, Writer, listening, read_all, request_to
 from tests.unit.dataplane.caller import Caller, Reply
 from tests.unit.dataplane.configured import member_on, route, snapshot, target
 from tests.unit.dataplane.gateway import Bench
@@ -344,3 +346,23 @@ async def test_no_answer_shows_where_the_upstream_is(status: int) -> None:
             reply = await _ask(_bench(Answer((b"{}",), status, [(name, value)])))
 
             assert reply.headers.get(name.lower()) == (value if stays else None)
+
+
+async def test_the_connection_of_a_redirect_serves_on() -> None:
+    async def handler(peer: Peer, reader: Reader, writer: Writer) -> None:
+        await peer.read(reader)
+        writer.write(b"HTTP/1.1 307 \r\nLocation: /v1/y\r\nContent-Length: 5\r\n\r\nmoved")
+        await peer.read(reader)
+        writer.write(OK)
+        await peer.wait_for_eof(reader)
+
+    transport = Http1Transport()
+    async with listening(handler) as peer:
+        request = request_to(peer)
+        answer = await follow(transport, request, await transport.open(request), time.monotonic())
+        assert await read_all(answer) == b"ok"
+        await transport.close()
+
+    assert peer.connections == 1
+    assert [one.split(b" ")[1] for one in peer.requests] == [b"/v1/x", b"/v1/y"]
+    assert all(one.endswith(b"\r\n\r\n{}") for one in peer.requests)
