@@ -6,7 +6,7 @@ upstream's credential. What would show the caller where the upstream is, is an e
 
 import re
 import time
-from urllib.parse import SplitResult, urljoin, urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from msgspec.structs import replace
 
@@ -84,8 +84,9 @@ def _own_url(url: str, location: str) -> str | None:
         return None
     own = urlsplit(url)
     try:
-        place = urlsplit(urljoin(url, location))
-        same = _origin(place) == _origin(own)
+        joined = urljoin(url, location)
+        place = urlsplit(joined)
+        same = _origin(joined) == _origin(url)
     except ValueError:
         raise RedirectError("it redirects to what is no URL") from None
     if not same:
@@ -102,10 +103,10 @@ def _own_url(url: str, location: str) -> str | None:
     return f"{scheme}://{own.netloc}{place.path or '/'}{query}"
 
 
-def _origin(parts: SplitResult) -> tuple[str, str, int | None]:
-    """Return the origin of a URL. Raises ValueError if it has a port that is none."""
-    host = (parts.hostname or "").removesuffix(".")
-    return parts.scheme, host, parts.port or _PORTS.get(parts.scheme)
+def _origin(url: str) -> tuple[str, str, int | None]:
+    """Return the scheme, host and port of a URL. Raises ValueError if it has a port that is none."""
+    parts = urlsplit(url)
+    return parts.scheme, host_of(url), parts.port or _PORTS.get(parts.scheme)
 
 
 def _redirected(request: Outgoing, status: int, url: str) -> Outgoing:

@@ -95,10 +95,13 @@ async def test_on_the_upstreams_own_origin_the_same_is_asked_again(
         ("http://up.test/v1", "http://up.test:80/x"),
         ("https://up.test/v1", "https://up.test:443/x"),
         ("https://up.test:443/v1", "https://up.test/x"),
+        ("https://m\u00fcnchen.test/v1", "https://xn--mnchen-3ya.test/x"),
+        ("http://[::1]:80/v1", "http://[::1]/x"),
     ],
 )
-async def test_a_port_that_goes_without_saying_is_the_same(base_url: str, location: str) -> None:
+async def test_an_origin_is_the_same_however_it_is_written(base_url: str, location: str) -> None:
     bench = _bench(_redirect(location), _ok(), base_url=base_url)
+    bench.transport.answers |= dict.fromkeys(["m\u00fcnchen.test", "::1"], bench.transport.answers["up.test"])
 
     assert (await _ask(bench)).status == 200
     assert bench.transport.requests[1].url == f"{base_url.removesuffix('/v1')}/x"
