@@ -5,8 +5,9 @@ import logging
 import random
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import msgspec
 
@@ -22,6 +23,7 @@ KEPT = timedelta(days=90)
 RENEWED = timedelta(days=7)
 MAX_UNKNOWN = 10_000
 UNKNOWN_SECONDS = 1.0
+MAX_UNWRITTEN = 10_000
 
 
 def _utc_now() -> datetime:
@@ -38,6 +40,8 @@ class PlacementCache:
 
     That an id is not known is remembered for a second, and only here: ids of things that were made past
     Tollkeeper may come with every request. A failure is never remembered. `clock` counts seconds.
+
+    What the store does not take is offered to it again every `retry_seconds`, up to 10,000 placements.
     """
 
     def __init__(
@@ -50,6 +54,7 @@ class PlacementCache:
         now: Callable[[], datetime] = _utc_now,
         tidy_seconds: float = 3600.0,
         tidy_batch: int = 1000,
+        retry_seconds: float = 1.0,
     ) -> None:
         self._store = store
         self._shared = shared
@@ -63,18 +68,26 @@ class PlacementCache:
         self._flights = Flights("placement", self._look_up, self._peek)
         self._writes: set[asyncio.Task[None]] = set()
         self._tidying: asyncio.Task[None] | None = None
+        self._retry_seconds = retry_seconds
+        self._unwritten: OrderedDict[str, Placement] = OrderedDict()
+        self._retrying: asyncio.Task[None] | None = None
 
     def open(self) -> None:
         """Begin to remove placements that are not used any more. Needs a running event loop."""
         self._tidying = asyncio.create_task(self._tidy())
 
     async def close(self) -> None:
-        """End the look-ups under way; callers that wait get `StoreUnavailableError`."""
+        """End the look-ups under way; callers that wait get `StoreUnavailableError`.
+
+        What the store did not take is offered to it once more.
+        """
         await self._flights.close()
-        tasks = [self._tidying] if self._tidying else []
+        tasks = [task for task in (self._tidying, self._retrying) if task is not None]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, *self._writes, return_exceptions=True)
+        if self._unwritten and not await self._rewrite():
+            logger.error("where %d things are kept could not be stored, and is lost", len(self._unwritten))
 
     async def find(self, placement_id: str) -> str | None:
         """As the port says. However many callers ask at the same time, the store is asked once."""
@@ -87,7 +100,7 @@ class PlacementCache:
         """As the port says. It is written even if the caller is cancelled."""
         placement = Placement(id=placement_id, upstream=upstream, project_id=project_id, used_at=self._now())
         self._learn(placement)
-        await asyncio.shield(self._start_writing(placement))
+        await asyncio.shield(self._start(self._write_new(placement)))
 
     def _peek(self, placement_id: str) -> str | None:
         """Return the upstream if memory knows it."""
@@ -103,10 +116,10 @@ class PlacementCache:
         # At once here, whether or not the write succeeds: there is time for twelve more writes.
         newer = msgspec.structs.replace(placement, used_at=self._now())
         self._known[placement.id] = newer
-        self._start_writing(newer)
+        self._start(self._write(newer))
 
-    def _start_writing(self, placement: Placement) -> asyncio.Task[None]:
-        task = asyncio.create_task(self._write(placement))
+    def _start(self, writing: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(writing)
         self._writes.add(task)
         task.add_done_callback(self._end_writing)
         return task
@@ -123,6 +136,40 @@ class PlacementCache:
         for outcome in await asyncio.gather(*writes, return_exceptions=True):
             if outcome is not None:
                 raise outcome
+
+    async def _write_new(self, placement: Placement) -> None:
+        try:
+            await self._write(placement)
+        except StoreUnavailableError:
+            self._write_later(placement)
+            raise
+
+    def _write_later(self, placement: Placement) -> None:
+        self._unwritten[placement.id] = placement
+        if len(self._unwritten) > MAX_UNWRITTEN:
+            self._unwritten.popitem(last=False)
+        if self._retrying is None or self._retrying.done():
+            self._retrying = asyncio.create_task(self._retry())
+
+    async def _retry(self) -> None:
+        while self._unwritten:
+            await asyncio.sleep(self._retry_seconds * random.uniform(0.8, 1.2))  # noqa: S311 - spreads the load
+            await self._rewrite()
+
+    async def _rewrite(self) -> bool:
+        """Offer the store what it did not take; return whether it took it."""
+        offered = list(self._unwritten.values())
+        try:
+            await self._store.add(offered)
+        except StoreUnavailableError:
+            return False
+        except Exception:
+            logger.exception("writing placements again failed")
+            return False
+        for placement in offered:
+            if self._unwritten.get(placement.id) is placement:
+                del self._unwritten[placement.id]
+        return True
 
     async def _look_up(self, placement_id: str) -> str | None:
         found = await self._shared.get(placement_id) if self._shared else None

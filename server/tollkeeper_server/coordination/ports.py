@@ -68,7 +68,8 @@ class Placements(Protocol):
     async def remember(self, placement_id: str, /, upstream: str, project_id: str) -> None:
         """Record that an upstream keeps the thing with this id. Every process finds it once this returns.
 
-        Raises `StoreUnavailableError` if that could not be stored; this process finds it even then.
+        Raises `StoreUnavailableError` if that could not be stored yet; this process finds it even then, and
+        stores it as soon as it can.
         """
 
 

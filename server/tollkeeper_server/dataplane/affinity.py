@@ -4,6 +4,8 @@ Which upstream has it is remembered by its id, before the caller learns the id. 
 upstream alone, there is nothing to remember.
 """
 
+import asyncio
+import logging
 import re
 from collections.abc import Iterator
 from urllib.parse import unquote
@@ -13,9 +15,16 @@ from msgspec import Raw, Struct
 
 from tollkeeper_server.coordination.ports import Placements
 from tollkeeper_server.dataplane.exchange import Exchange
-from tollkeeper_server.dataplane.reply.readahead import read_ahead
+from tollkeeper_server.dataplane.headers import content_coding
+from tollkeeper_server.dataplane.reply.beginning import read_beginning, record_begun
+from tollkeeper_server.dataplane.reply.decoding import decode_body
+from tollkeeper_server.dataplane.reply.events import begins_stream
+from tollkeeper_server.dataplane.reply.readahead import ReadAhead
 from tollkeeper_server.dataplane.request.endpoint import Matched
 from tollkeeper_server.dataplane.transport import Incoming
+from tollkeeper_server.errors import StoreUnavailableError
+
+_log = logging.getLogger("tollkeeper.dataplane")
 
 _MAX_BYTES = 256 * 1024
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{3,255}")
@@ -28,6 +37,10 @@ _WORDS = frozenset(
 )  # fmt: skip
 # The first id of a body, in case it is too large to be read whole, or one of an event stream.
 _FIRST_ID = re.compile(rb'"id"\s*:\s*"([A-Za-z0-9][A-Za-z0-9_.:-]{3,255})"')
+
+# An event with data, which most streams of things that are kept begin with. A few may come before it.
+_EVENT = re.compile(rb"data:[^\n]*\n\r?\n")
+_MAX_EVENTS = 4
 
 
 class _Made(Struct):
@@ -103,22 +116,34 @@ class Affinity:
                 return upstream
         return None
 
-    async def remember(self, exchange: Exchange, incoming: Incoming) -> Incoming:
-        """Remember what a request made, and return the answer, of which nothing is lost.
+    async def remember(self, exchange: Exchange, incoming: Incoming, body: bytes) -> ReadAhead:
+        """Remember what a POST with this body made, and return its good answer, of which nothing is lost.
 
-        Raises `TransportError` if it breaks off, STORE_UNAVAILABLE if it can't be remembered.
+        If it can't be stored, the caller gets the answer all the same, which was paid for. This process knows
+        it at once, and the others as soon as it is stored; until then they can't tell, and answer 503.
+
+        Raises `TransportError` if the answer breaks off. What was used by then is recorded, also if the
+        task is cancelled.
         """
-        if exchange.method != "POST" or not 200 <= incoming.status < 300:
-            return incoming
-        answer = await read_ahead(incoming, _MAX_BYTES, _has_event)
-        made = _made(answer.held)
+        answer = await read_beginning(exchange, incoming, body, _MAX_BYTES, _tells_id)
+        made = _made(decode_body(answer.held, content_coding(answer.headers), _MAX_BYTES))
         if made is not None:
-            await self._placements.remember(made, exchange.upstream, exchange.project_id)
+            try:
+                await self._placements.remember(made, exchange.upstream, exchange.project_id)
+            except StoreUnavailableError:
+                _log.warning("request %s: where its answer is kept can't be stored yet", exchange.event_id)
+            except asyncio.CancelledError:
+                await record_begun(exchange, answer, body)
+                raise
         return answer
 
 
-def _has_event(held: bytes) -> bool:
-    return held.startswith((b"event:", b"data:", b":")) and b"\n\n" in held and bool(_FIRST_ID.search(held))
+def _tells_id(held: bytes) -> bool:
+    """Return whether so much of a stream names the thing it is about, or goes on without naming it."""
+    if not begins_stream(held):
+        return False
+    events = _EVENT.findall(held)
+    return len(events) >= _MAX_EVENTS or any(_FIRST_ID.search(one) for one in events)
 
 
 def _made(body: bytes) -> str | None:

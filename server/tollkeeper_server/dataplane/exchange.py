@@ -127,6 +127,7 @@ class Exchange:
             endpoint=self.endpoint.name,
             started_at=self.started_at,
             request_bytes=self.request_bytes,
+            has_prompt=self.endpoint.dialect.has_prompt,
         )
 
     def event(self) -> UsageEvent:

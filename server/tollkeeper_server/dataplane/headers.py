@@ -161,6 +161,14 @@ def lowered(received: Iterable[Header]) -> list[Header]:
     return [(name.lower(), value) for name, value in received]
 
 
+def content_coding(received: Iterable[Header]) -> bytes:
+    """Return the content coding of an answer in lower case, `identity` if it names none."""
+    for name, value in received:
+        if name.lower() == b"content-encoding":
+            return value.strip().lower() or b"identity"
+    return b"identity"
+
+
 def response_headers(
     received: list[Header], request_id: str, *, drop_length: bool, passed: frozenset[bytes] = frozenset()
 ) -> list[Header]:

@@ -7,12 +7,13 @@ from typing import Protocol
 
 from tollkeeper_server.dataplane.affinity import Affinity
 from tollkeeper_server.dataplane.aside import record_tokens
-from tollkeeper_server.dataplane.call.attempt import Attempt
+from tollkeeper_server.dataplane.call.attempt import Attempt, broken_off, kind_of
 from tollkeeper_server.dataplane.call.dispatch import Dispatcher
 from tollkeeper_server.dataplane.caller import Message, Receive, Send
 from tollkeeper_server.dataplane.exchange import UNKNOWN_BYTES, ClientGoneError, Exchange
 from tollkeeper_server.dataplane.plan import OwnAnswer, Plan, Planner
 from tollkeeper_server.dataplane.reply.answer import pass_on
+from tollkeeper_server.dataplane.reply.decoding import decode_stream
 from tollkeeper_server.dataplane.reply.meter import abandoned
 from tollkeeper_server.dataplane.reply.respond import send_error, send_json
 from tollkeeper_server.dataplane.reply.sending import BrokenAnswerError
@@ -20,6 +21,7 @@ from tollkeeper_server.dataplane.request.body import stream_body
 from tollkeeper_server.dataplane.request.disconnect import DisconnectWatch
 from tollkeeper_server.dataplane.request.endpoint import Body
 from tollkeeper_server.dataplane.request.limits import Limits
+from tollkeeper_server.dataplane.transport import TransportError
 from tollkeeper_server.domain.usage import UsageEvent
 from tollkeeper_server.errors import Reason, TollkeeperError
 from tollkeeper_server.ledger.orphan import INTERRUPTED
@@ -133,20 +135,25 @@ class DataPlane:
             await self._answer_with(exchange, plan, attempt)
 
     async def _answer_with(self, exchange: Exchange, plan: Plan, attempt: Attempt) -> None:
+        asked_stream = plan.peek.streamed or b"stream=true" in exchange.scope["query_string"]
         try:
-            if plan.remembers:
-                attempt.incoming = await self._affinity.remember(exchange, attempt.incoming)
+            if plan.remembers and exchange.method == "POST" and 200 <= attempt.incoming.status < 300:
+                incoming = decode_stream(attempt.incoming, asked_stream=asked_stream)
+                attempt.incoming = await self._affinity.remember(exchange, incoming, plan.body)
             await pass_on(
                 exchange,
                 attempt.incoming,
                 plan.body,
                 attempt.member.target,
-                asked_stream=plan.peek.streamed or b"stream=true" in exchange.scope["query_string"],
+                asked_stream=asked_stream,
                 hide_usage=attempt.ask_usage,
             )
         except BrokenAnswerError:
             attempt.end("cut")
             raise
+        except TransportError as error:  # the caller got nothing yet
+            attempt.end(kind_of(error))
+            raise broken_off(error, attempt.member) from error
         finally:
             attempt.incoming.close()
             if exchange.finished:

@@ -73,6 +73,8 @@ class Intent(Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     endpoint: str
     started_at: datetime
     request_bytes: int = 0
+    has_prompt: bool = True
+    """Whether its body costs tokens: those of uploads and batches do not."""
 
 
 class UsageGroup(StrEnum):

@@ -14,13 +14,14 @@ INTERRUPTED = "gateway_interrupted"
 def interrupted(intent: Intent) -> UsageEvent:
     """Return the event of a request whose process died before it ended.
 
-    If it had been given to an upstream, it has probably cost its prompt, which is estimated.
+    If it had been given to an upstream, it has probably cost its prompt, which is estimated if it has one.
     """
     tokens = TokenCounts()
-    if intent.upstream:
+    if intent.upstream and intent.has_prompt:
         prompt = estimated_tokens(intent.request_bytes)
         tokens = TokenCounts(prompt=prompt, confidence=Confidence.ESTIMATED)
     known = msgspec.structs.asdict(intent)
+    del known["has_prompt"]
     return UsageEvent(**known, status=500, error_code=INTERRUPTED, tokens=tokens)
 
 

@@ -40,6 +40,7 @@ class World:
             now=lambda: self.time,
             tidy_seconds=0.01,
             tidy_batch=2,
+            retry_seconds=0.01,
         )
 
     async def place(self, placement_id: str = "file-1", *, used_at: datetime = NOW) -> None:
@@ -129,8 +130,30 @@ async def test_what_could_not_be_written_is_known_here_and_said(world: World) ->
     with pytest.raises(StoreUnavailableError):
         await world.cache.remember("file-1", "a", "prj_1")
     assert await world.cache.find("file-1") == "a"
+
+
+async def test_what_could_not_be_written_is_written_when_the_store_is_back(world: World) -> None:
+    world.store.away = True
+    for name in ("file-1", "file-2"):
+        with pytest.raises(StoreUnavailableError):
+            await world.cache.remember(name, "a", "prj_1")
+    await eventually(lambda: len(world.store.added) > 4)  # it was offered again, in vain
     world.store.away = False
-    assert await world.store.placements.find("file-1") is None
+    await eventually(lambda: world.store.placements.find("file-1"))
+    await eventually(lambda: world.store.placements.find("file-2"))
+    settled = len(world.store.added)
+    await world.cache.remember("file-3", "a", "prj_1")
+    assert world.store.added[settled:] == ["file-3"]
+
+
+async def test_what_could_not_be_written_is_written_at_the_end(store: WatchedStore) -> None:
+    cache = PlacementCache(store.placements, None)
+    store.away = True
+    with pytest.raises(StoreUnavailableError):
+        await cache.remember("file-1", "a", "prj_1")
+    store.away = False
+    await cache.close()
+    assert await store.placements.find("file-1") is not None
 
 
 async def test_it_is_written_without_its_caller(world: World) -> None:

@@ -1,5 +1,6 @@
 """A data plane with everything around it."""
 
+import asyncio
 import time
 from collections.abc import Sequence
 from random import Random
@@ -18,7 +19,7 @@ from tollkeeper_server.dataplane.request.authenticate import Authenticator
 from tollkeeper_server.dataplane.request.ip_limit import IpLimits
 from tollkeeper_server.dataplane.request.limits import Limits
 from tollkeeper_server.domain.token import Token
-from tollkeeper_server.errors import TollkeeperError
+from tollkeeper_server.errors import StoreUnavailableError, TollkeeperError
 from tollkeeper_server.snapshot.model import Snapshot
 from tollkeeper_server.telemetry.metrics import Metrics
 
@@ -62,13 +63,21 @@ class Kept:
     def __init__(self) -> None:
         self.upstreams: dict[str, str] = {}
         self.projects: dict[str, str] = {}
+        self.away = False
+        self.may_write = asyncio.Event()
+        self.may_write.set()
+        self.writing = asyncio.Event()
 
     async def find(self, one: str) -> str | None:
         """Return where it is."""
         return self.upstreams.get(one)
 
     async def remember(self, one: str, upstream: str, project_id: str) -> None:
-        """Keep where it is."""
+        """Keep where it is, once it may, or say that the store is away."""
+        self.writing.set()
+        await self.may_write.wait()
+        if self.away:
+            raise StoreUnavailableError("the store")
         self.upstreams[one] = upstream
         self.projects[one] = project_id
 

@@ -1,5 +1,6 @@
 """What an upstream keeps is reached there again by its id."""
 
+import asyncio
 import json
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 from tollkeeper_server.dataplane.affinity import Affinity, referred
 from tollkeeper_server.dataplane.request.endpoint import match
 
-from tests.unit.dataplane.caller import Caller
+from tests.unit.dataplane.caller import DEADLINE, Caller
 from tests.unit.dataplane.configured import member_on, route, snapshot, target
 from tests.unit.dataplane.exchanges import exchange
 from tests.unit.dataplane.gateway import Bench, Kept
@@ -93,7 +94,7 @@ async def test_what_is_made_is_remembered_before_the_caller_learns_of_it(
     caller = exchange(path)
     caller.upstream = "one"
 
-    answer = await Affinity(kept).remember(caller, Answer(tuple(pieces), 200, []))
+    answer = await Affinity(kept).remember(caller, Answer(tuple(pieces), 200, []), b"")
 
     assert kept.upstreams == {made: "one"}
     assert kept.projects == {made: "prj_1"}
@@ -102,13 +103,36 @@ async def test_what_is_made_is_remembered_before_the_caller_learns_of_it(
 
 @pytest.mark.parametrize(("method", "status"), [("GET", 200), ("POST", 400), ("DELETE", 200)])
 async def test_nothing_else_is_remembered(method: str, status: int) -> None:
+    targets = {name: target(name) for name in ("one", "two")}
+    bench = Bench(snapshot(targets=targets, default=targets["one"]))
+    bench.answers(b'{"id":"file-abc123"}', status=status)
+
+    await Caller(method, "/v1/files").call(bench.plane)
+
+    assert bench.placements.upstreams == {}
+
+
+@pytest.mark.parametrize("line", ["\n", "\r\n"])
+@pytest.mark.parametrize(
+    ("before", "made"), [("", True), (": ping", True), ("event: ping\ndata: {}", True), ("data: {}", False)]
+)
+async def test_no_more_of_a_stream_is_held_back_than_names_what_is_made(
+    before: str, made: bool, line: str
+) -> None:
+    """A stream that goes on without naming it is passed on, too."""
     kept = Kept()
+    named = [before] if made else [before] * 4
+    events = [*named, 'event: response.created\ndata: {"response":{"id":"resp_1234"}}']
+    pieces = [f"{event}\n\n".replace("\n", line).encode() for event in events if event]
+    never = asyncio.Event()
 
-    await Affinity(kept).remember(
-        exchange("/v1/files", method), Answer((b'{"id":"file-abc123"}',), status, [])
-    )
+    async with asyncio.timeout(DEADLINE):
+        answer = await Affinity(kept).remember(
+            exchange("/v1/responses"), Answer((*pieces, never), 200, []), b""
+        )
 
-    assert kept.upstreams == {}
+    assert answer.held == b"".join(pieces[: len(pieces) if made else 4])
+    assert bool(kept.upstreams) is made
 
 
 async def test_the_first_that_is_known_decides() -> None:

@@ -792,3 +792,18 @@ async def test_models_of_a_pattern_are_those_that_its_upstream_lists(count: int)
     assert absent.status == 404
     assert bench.transport.hosts == ["open.test"]
     assert not bench.journal.begun, "it is no call of the caller's"
+
+
+@pytest.mark.parametrize(
+    ("path", "has_prompt"),
+    [("/v1/chat/completions", True), ("/v1/responses", True), ("/v1/batches", False), ("/v1/files", False)],
+)
+async def test_the_record_of_what_begins_says_whether_its_body_costs_tokens(
+    path: str, has_prompt: bool
+) -> None:
+    bench = Bench()
+    bench.answers(b"{}")
+
+    await Caller(path=path, body=CHAT).call(bench.plane)
+
+    assert [intent.has_prompt for intent in bench.journal.begun] == [has_prompt]

@@ -22,7 +22,9 @@ from tollkeeper_server.ledger.journal import Journal
 DEADLINE = 30.0
 
 
-def intent(event_id: str, *, upstream: str = "openai", request_bytes: int = 400) -> Intent:
+def intent(
+    event_id: str, *, upstream: str = "openai", request_bytes: int = 400, has_prompt: bool = True
+) -> Intent:
     """Return what is known of a request that is about to be dispatched."""
     return Intent(
         id=event_id,
@@ -34,6 +36,7 @@ def intent(event_id: str, *, upstream: str = "openai", request_bytes: int = 400)
         endpoint="chat_completions",
         started_at=datetime(2026, 11, 21, tzinfo=UTC),
         request_bytes=request_bytes,
+        has_prompt=has_prompt,
     )
 
 

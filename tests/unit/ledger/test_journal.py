@@ -46,6 +46,18 @@ async def test_an_open_intent_is_nobodys_event_while_its_process_lives(tmp_path:
     journal.close()
 
 
+async def test_an_interrupted_upload_or_batch_costs_no_tokens(tmp_path: Path) -> None:
+    dead = Journal(tmp_path)
+    dead.begin(intent("upload", has_prompt=False))
+    crash(dead)
+
+    store, journal = FaultyStore(), Journal(tmp_path)
+    await drain_all(journal, store)
+    journal.close()
+    assert store.events["upload"].error_code == "gateway_interrupted"
+    assert store.events["upload"].tokens == TokenCounts()
+
+
 async def test_an_intent_whose_process_died_becomes_an_estimated_failure(tmp_path: Path) -> None:
     dead = Journal(tmp_path)
     dead.begin(intent("dispatched", request_bytes=403))

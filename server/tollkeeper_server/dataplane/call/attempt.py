@@ -111,3 +111,18 @@ def refusal_of(error: TransportError, member: PoolMember) -> TollkeeperError:
         case _:
             reason = Reason.UPSTREAM_UNREACHABLE
     return TollkeeperError(reason, f"the upstream {member.target.name!r} did not serve the request: {error}")
+
+
+def broken_off(error: TransportError, member: PoolMember) -> TollkeeperError:
+    """Return the error that the caller is answered with if an answer broke off that it got nothing of."""
+    match error:
+        case TimeoutExpiredError():
+            reason = Reason.UPSTREAM_TIMEOUT
+        case GarbageError():
+            reason = Reason.UPSTREAM_INVALID
+        case _:
+            reason = Reason.UPSTREAM_CUT
+    return TollkeeperError(
+        reason,
+        f"the answer of the upstream {member.target.name!r} is incomplete: {error}; ask again",
+    )

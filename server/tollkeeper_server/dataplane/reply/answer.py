@@ -5,11 +5,11 @@ import time
 from tollkeeper_server.dataplane.addresses import WITH_URLS, without_address
 from tollkeeper_server.dataplane.aside import LARGE, record_tokens
 from tollkeeper_server.dataplane.exchange import Exchange
-from tollkeeper_server.dataplane.headers import lowered, response_headers
-from tollkeeper_server.dataplane.reply.decoding import Decoded, is_coding
+from tollkeeper_server.dataplane.headers import content_coding, lowered, response_headers
+from tollkeeper_server.dataplane.reply.beginning import read_beginning
+from tollkeeper_server.dataplane.reply.decoding import decode_stream
 from tollkeeper_server.dataplane.reply.events import begins_stream, tells_stream
 from tollkeeper_server.dataplane.reply.meter import BodyMeter, StreamMeter
-from tollkeeper_server.dataplane.reply.readahead import read_ahead
 from tollkeeper_server.dataplane.reply.sending import BrokenAnswerError, finish_answer, start_answer
 from tollkeeper_server.dataplane.reply.stream import relay_stream
 from tollkeeper_server.dataplane.request.peek import media_type
@@ -17,7 +17,6 @@ from tollkeeper_server.dataplane.transport import Incoming, TransportError
 from tollkeeper_server.snapshot.model import Header, Target
 
 _JSON = b"application/json"
-_PLAIN = frozenset({b"identity", b""})
 # A stream shows in its first bytes, unless there are very many blank lines before it.
 _MAX_SNIFFED = 4 * 1024
 
@@ -34,7 +33,8 @@ async def pass_on(
     """Answer with what the upstream `target` answered to `body`, and record the tokens that it took.
 
     `asked_stream` says that a stream of events was asked for. `hide_usage` leaves out of it the usage that
-    only the gateway has asked for. Raises `BrokenAnswerError`.
+    only the gateway has asked for. Raises `BrokenAnswerError`, or `TransportError` if the answer breaks off
+    before any of it was passed on.
     """
     dialect = exchange.endpoint.dialect
     good = incoming.status < 300  # redirects and errors cost no tokens
@@ -44,21 +44,17 @@ async def pass_on(
     content_type = received.get(b"content-type", b"")
     exchange.streamed = content_type != _JSON and media_type(content_type) == b"text/event-stream"
     if coding != b"identity":
-        coding = coding.strip().lower()
-        if good and is_coding(coding) and (exchange.streamed or asked_stream):
-            incoming = Decoded(incoming, coding)
+        if good:
+            incoming = decode_stream(incoming, asked_stream=asked_stream)
             answered = lowered(incoming.headers)
-            coding = b"identity"
+        coding = content_coding(answered)
     if asked_stream and good and not exchange.streamed and coding == b"identity":
-        try:
-            incoming = await read_ahead(incoming, _MAX_SNIFFED, tells_stream)
-        except TransportError as error:
-            raise BrokenAnswerError(str(error)) from error
+        incoming = await read_beginning(exchange, incoming, body, _MAX_SNIFFED, tells_stream)
         exchange.streamed = begins_stream(incoming.held)
         if exchange.streamed:
             answered = [header for header in answered if header[0] != b"content-type"]
             answered.append((b"content-type", b"text/event-stream"))
-    streamed = exchange.streamed and good and coding in _PLAIN
+    streamed = exchange.streamed and good and coding == b"identity"
     if not WITH_URLS.isdisjoint(received):
         answered = without_address(answered, target)
     headers = response_headers(

@@ -10,6 +10,8 @@ from typing import Protocol
 
 import brotli
 
+from tollkeeper_server.dataplane.headers import content_coding
+from tollkeeper_server.dataplane.request.peek import media_type
 from tollkeeper_server.dataplane.transport import GarbageError, Incoming
 from tollkeeper_server.snapshot.model import Header
 
@@ -136,6 +138,18 @@ def decode_body(body: bytes, coding: bytes, limit: int) -> bytes:
     except ValueError:
         return b""
     return b"".join(parts)
+
+
+def decode_stream(incoming: Incoming, *, asked_stream: bool) -> Incoming:
+    """Return an answer without a coding that can be undone if it is a stream, or if one was asked for."""
+    coding = content_coding(incoming.headers)
+    if not is_coding(coding):
+        return incoming
+    if not asked_stream:
+        kinds = [value for name, value in incoming.headers if name.lower() == b"content-type"]
+        if not kinds or media_type(kinds[0]) != b"text/event-stream":
+            return incoming
+    return Decoded(incoming, coding)
 
 
 class Decoded:

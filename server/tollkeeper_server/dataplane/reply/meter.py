@@ -5,7 +5,7 @@ from collections.abc import Callable
 import msgspec
 
 from tollkeeper_server.dataplane.reply.decoding import decode_body
-from tollkeeper_server.dataplane.reply.events import event_data, single_events
+from tollkeeper_server.dataplane.reply.events import begins_stream, event_data, single_events
 from tollkeeper_server.domain.usage import Confidence, TokenCounts, estimated_tokens
 from tollkeeper_server.providers.dialect import Dialect
 from tollkeeper_server.providers.estimate import prompt_tokens, text_bytes
@@ -183,6 +183,19 @@ class StreamMeter:
             return tokens
         completion = max(tokens.completion, estimated_tokens(self._text))
         return msgspec.structs.replace(tokens, completion=completion, confidence=Confidence.ESTIMATED)
+
+
+def begun(dialect: Dialect, request_body: bytes, beginning: bytes, coding: bytes) -> TokenCounts:
+    """Return what an answer used of which no more than its beginning came: what that says, or an estimate."""
+    if begins_stream(beginning):
+        stream = StreamMeter(dialect)
+        stream.feed(beginning)
+        return stream.tokens(request_body)
+    if not dialect.whole_is_json:
+        return abandoned(dialect, request_body)
+    meter = BodyMeter(dialect, coding)
+    meter.feed(beginning)
+    return meter.tokens(request_body)
 
 
 def abandoned(dialect: Dialect, request_body: bytes) -> TokenCounts:

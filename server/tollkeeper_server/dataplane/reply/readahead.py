@@ -11,13 +11,29 @@ class ReadAhead:
 
     __slots__ = ("_ended", "_incoming", "_rest", "headers", "held", "status")
 
-    def __init__(self, incoming: Incoming, held: bytes, *, ended: bool) -> None:
+    def __init__(self, incoming: Incoming) -> None:
         self.status: int = incoming.status
         self.headers: list[Header] = incoming.headers
-        self.held = held
+        self.held = b""
         self._incoming = incoming
         self._rest = incoming.chunks()
-        self._ended = ended
+        self._ended = False
+
+    @property
+    def ended(self) -> bool:
+        """Whether all of the answer was read."""
+        return self._ended
+
+    async def read(self, limit: int, enough: Callable[[bytes], bool]) -> None:
+        """Read until `enough` of the answer has arrived, it has ended, or `limit` bytes are held.
+
+        Raises `TransportError`. What had arrived before that, or before the task is cancelled, is held.
+        """
+        async for chunk in self._rest:
+            self.held += chunk
+            if len(self.held) >= limit or enough(self.held):
+                return
+        self._ended = True
 
     def whole_body(self) -> bytes | None:
         """Return the answer if all of it was read, and hold it no longer; else None."""
@@ -58,9 +74,6 @@ async def read_ahead(incoming: Incoming, limit: int, enough: Callable[[bytes], b
 
     Raises `TransportError`.
     """
-    held = b""
-    async for chunk in incoming.chunks():
-        held += chunk
-        if len(held) >= limit or enough(held):
-            return ReadAhead(incoming, held, ended=False)
-    return ReadAhead(incoming, held, ended=True)
+    answer = ReadAhead(incoming)
+    await answer.read(limit, enough)
+    return answer
