@@ -193,10 +193,14 @@ def a_token(
 
 
 def a_placement(
-    placement_id: str = "file-1", *, upstream: str = "openai", used_at: datetime = NOON
+    placement_id: str = "file-1",
+    *,
+    upstream: str = "openai",
+    used_at: datetime = NOON,
+    pending: UsageEvent | None = None,
 ) -> Placement:
     """Return a placement."""
-    return Placement(id=placement_id, upstream=upstream, project_id="prj_1", used_at=used_at)
+    return Placement(id=placement_id, upstream=upstream, project_id="prj_1", used_at=used_at, pending=pending)
 
 
 def an_event(token: Token | None = None, *, started_at: datetime = NOON, request_id: str = "r") -> UsageEvent:

@@ -6,7 +6,7 @@ from datetime import timedelta
 from tollkeeper_server.store.ports import Store
 
 from tests.contract.conftest import opened
-from tests.contract.entities import LATER, NOON, a_placement
+from tests.contract.entities import LATER, NOON, a_placement, an_event
 
 
 async def test_a_placement_is_read_as_it_was_written(store: Store) -> None:
@@ -54,3 +54,19 @@ async def test_what_was_not_used_for_long_is_removed_the_oldest_first(store: Sto
     assert await store.placements.delete_before(days[4], limit=2) == 1
     assert await store.placements.delete_before(days[4], limit=2) == 0
     assert await left() == [0, 4, 5]
+
+
+async def test_pending_usage_is_read_as_it_was_written_and_taken_once(store: Store, store_url: str) -> None:
+    """Of any number of processes that take it at once, one gets it; the placement itself stays."""
+    waiting = a_placement("resp-1", pending=an_event())
+    await store.placements.add([waiting, a_placement("resp-2")])
+    assert await store.placements.find("resp-1") == waiting
+    async with opened(store_url) as other:
+        taken = await asyncio.gather(
+            *((store, other)[number % 2].placements.settle("resp-1") for number in range(10))
+        )
+        assert await other.placements.find("resp-1") == a_placement("resp-1")
+    assert sorted(taken) == [False] * 9 + [True]
+    assert not await store.placements.settle("resp-2")
+    assert not await store.placements.settle("resp-3")
+    assert await store.placements.find("resp-3") is None

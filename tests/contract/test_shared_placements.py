@@ -14,6 +14,7 @@ from tollkeeper_server.coordination.redis.placements import LIFETIME, RedisPlace
 from tollkeeper_server.domain.placement import Placement
 from tollkeeper_server.errors import StoreUnavailableError
 
+from tests.contract.entities import an_event
 from tests.servers.redis import RedisServer
 from tests.unit.coordination.parts import WatchedStore
 
@@ -152,3 +153,23 @@ async def test_use_in_any_process_keeps_it(start: Start) -> None:
     assert await second.placements.find("file-1") == "a"
     await second.placements.close()
     assert await first.store.placements.delete_before(datetime.now(UTC) - RENEWED, limit=10) == 0
+
+
+async def test_what_waits_for_an_end_is_known_everywhere_and_settled_once(start: Start) -> None:
+    """However many processes settle it; those that come later are not told to."""
+    first, second, third = await start(), await start(), await start()
+    event = an_event()
+    await first.placements.remember("resp-1", "a", "prj_1", event)
+    assert [await process.placements.pending("resp-1") for process in (first, second)] == [event, event]
+
+    settled: list[str] = []
+    for process in (first, second):
+        for _ in range(3):
+            process.placements.settle("resp-1", lambda: settled.append("once"))
+    for process in (first, second):
+        assert await process.placements.pending("resp-1") is None
+        await process.placements.close()
+    assert settled == ["once"]
+    assert await third.placements.pending("resp-1") is None
+    assert await third.placements.find("resp-1") == "a"
+    assert await third.placements.pending("resp-2") is None

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta, timezone
-from itertools import chain, combinations
+from itertools import chain, combinations, permutations
 
 import msgspec
 import pytest
@@ -55,6 +55,75 @@ async def test_an_event_is_written_once(store: Store) -> None:
     assert await store.usage.add([twice, twice]) == 1
     assert await store.usage.add([]) == 0
     assert len(await store.usage.list(EVERYTHING, limit=10)) == 6
+
+
+def _of(event: UsageEvent, confidence: Confidence, prompt: int) -> UsageEvent:
+    """Return an event that amends the one of this id with these counts, and differs in the rest."""
+    tokens = TokenCounts(prompt=prompt, completion=prompt, cached=1, images=3, confidence=confidence)
+    return msgspec.structs.replace(event, tokens=tokens, status=418, duration_us=1, amends=True)
+
+
+@pytest.mark.parametrize("apart", [True, False])
+async def test_of_one_event_the_surest_counts_stay(store: Store, apart: bool) -> None:
+    """In whatever order they are written, at once or one after the other; the event is counted once."""
+    token = a_token()
+    await store.tokens.add(token)
+    orders = list(permutations(Confidence))
+    told = [
+        [_of(event, confidence, prompt) for prompt, confidence in enumerate(order, start=1)]
+        for order in orders
+        for event in (an_event(token),)
+    ]
+    batches = list(zip(*told, strict=True)) if apart else [tuple(chain.from_iterable(told))]
+    assert sum([await store.usage.add(batch) for batch in batches]) == len(orders)
+
+    found = {event.id: event for event in await store.usage.list(EVERYTHING, limit=100)}
+    (row,) = await store.usage.sum(EVERYTHING, group_by=(), limit=10)
+    counted = await store.tokens.get(token.id)
+    exact = [order.index(Confidence.EXACT) for order in orders]
+    assert found == {
+        events[0].id: msgspec.structs.replace(events[0], tokens=events[at].tokens, amends=False)
+        for events, at in zip(told, exact, strict=True)
+    }
+    assert (row.requests, row.estimated_requests) == (len(orders), 0)
+    assert row.prompt == sum(at + 1 for at in exact)
+    assert counted is not None
+    assert counted.request_count == len(orders)
+
+
+async def test_surer_counts_leave_the_rest_of_the_event_and_of_the_sums(store: Store) -> None:
+    event = msgspec.structs.replace(an_event(), tokens=TokenCounts(confidence=Confidence.PENDING))
+    other = an_event()
+    await store.usage.add([event, other])
+    (pending,) = await store.usage.sum(EVERYTHING, group_by=(), limit=1)
+    assert await store.usage.add([_of(event, Confidence.ESTIMATED, 5), an_event()]) == 1
+    (estimated,) = await store.usage.sum(EVERYTHING, group_by=(), limit=1)
+    assert await store.usage.add([_of(event, Confidence.ESTIMATED, 7), _of(event, Confidence.NONE, 9)]) == 0
+    found = [one for one in await store.usage.list(EVERYTHING, limit=10) if one.id == event.id]
+    assert found == [msgspec.structs.replace(event, tokens=_of(event, Confidence.ESTIMATED, 5).tokens)]
+    assert (pending.requests, pending.estimated_requests) == (2, 2)
+    assert (estimated.requests, estimated.estimated_requests) == (3, 3)
+    assert estimated.prompt == 2 * other.tokens.prompt + 5
+
+
+async def test_an_event_that_does_not_amend_changes_no_other(store: Store) -> None:
+    event = msgspec.structs.replace(an_event(), tokens=TokenCounts(confidence=Confidence.PENDING))
+    await store.usage.add([event])
+    again = msgspec.structs.replace(_of(event, Confidence.EXACT, 5), amends=False)
+    assert await store.usage.add([again]) == 0
+    assert await store.usage.list(EVERYTHING, limit=10) == [event]
+
+
+async def test_many_processes_may_write_the_counts_of_one_event(store: Store, store_url: str) -> None:
+    event = msgspec.structs.replace(an_event(), tokens=TokenCounts(confidence=Confidence.PENDING))
+    ended = _of(event, Confidence.EXACT, 5)
+    async with opened(store_url) as other:
+        added = await asyncio.gather(
+            *((store, other)[number % 2].usage.add([(event, ended)[number % 3 > 0]]) for number in range(12))
+        )
+        (row,) = await other.usage.sum(EVERYTHING, group_by=(), limit=1)
+    assert sum(added) == 1
+    assert (row.requests, row.prompt, row.completion, row.estimated_requests) == (1, 5, 5, 0)
 
 
 async def test_of_a_large_batch_what_is_new_is_written_and_counted(store: Store) -> None:

@@ -55,11 +55,15 @@ class Capability(StrEnum):
 
 
 class Confidence(StrEnum):
-    """How sure a token count is: the upstream said so, counted from what passed, or nothing to count."""
+    """How sure a token count is: the upstream said so, counted from what passed, or nothing to count.
+
+    Pending: a response is made in the background and its end was not read yet; the count changes once.
+    """
 
     UNKNOWN = "unknown"
     EXACT = "exact"
     ESTIMATED = "estimated"
+    PENDING = "pending"
     NONE = "none"
 
 

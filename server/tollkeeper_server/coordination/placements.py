@@ -14,6 +14,7 @@ import msgspec
 from tollkeeper_server.coordination.flights import Flights, log_defect
 from tollkeeper_server.coordination.ports import SharedPlacements
 from tollkeeper_server.domain.placement import Placement
+from tollkeeper_server.domain.usage import UsageEvent
 from tollkeeper_server.errors import StoreUnavailableError
 from tollkeeper_server.store.ports import PlacementStore
 
@@ -65,7 +66,7 @@ class PlacementCache:
         self._unknown: OrderedDict[str, float] = OrderedDict()  # until when, by the clock
         self._tidy_seconds = tidy_seconds
         self._tidy_batch = tidy_batch
-        self._flights = Flights("placement", self._look_up, self._peek)
+        self._flights: Flights[Placement | None] = Flights("placement", self._look_up, self._peek)
         self._writes: set[asyncio.Task[None]] = set()
         self._tidying: asyncio.Task[None] | None = None
         self._retry_seconds = retry_seconds
@@ -91,32 +92,65 @@ class PlacementCache:
 
     async def find(self, placement_id: str) -> str | None:
         """As the port says. However many callers ask at the same time, the store is asked once."""
-        upstream = self._peek(placement_id)
-        if upstream is not None or self._unknown.get(placement_id, 0.0) > self._clock():
-            return upstream
+        placement = await self._find(placement_id)
+        return placement.upstream if placement is not None else None
+
+    async def pending(self, placement_id: str) -> UsageEvent | None:
+        """As the port says."""
+        placement = await self._find(placement_id)
+        return placement.pending if placement is not None else None
+
+    async def _find(self, placement_id: str) -> Placement | None:
+        placement = self._peek(placement_id)
+        if placement is not None or self._unknown.get(placement_id, 0.0) > self._clock():
+            return placement
         return await self._flights.find(placement_id)
 
-    async def remember(self, placement_id: str, upstream: str, project_id: str) -> None:
+    async def remember(
+        self, placement_id: str, upstream: str, project_id: str, pending: UsageEvent | None = None
+    ) -> None:
         """As the port says. It is written even if the caller is cancelled."""
-        placement = Placement(id=placement_id, upstream=upstream, project_id=project_id, used_at=self._now())
+        placement = Placement(
+            id=placement_id, upstream=upstream, project_id=project_id, used_at=self._now(), pending=pending
+        )
         self._learn(placement)
         await asyncio.shield(self._start(self._write_new(placement)))
 
-    def _peek(self, placement_id: str) -> str | None:
-        """Return the upstream if memory knows it."""
+    def settle(self, placement_id: str, first: Callable[[], None]) -> None:
+        """As the port says."""
+        placement = self._known.get(placement_id)
+        if placement is None:
+            self._start(self._settle(placement_id, None, first))
+            return
+        settled = self._known[placement_id] = msgspec.structs.replace(placement, pending=None)
+        if placement_id in self._unwritten:
+            self._unwritten[placement_id] = settled
+            first()
+            return
+        self._start(self._settle(placement_id, settled, first))
+
+    async def _settle(self, placement_id: str, settled: Placement | None, first: Callable[[], None]) -> None:
+        if await self._store.settle(placement_id):
+            first()
+        if self._shared is not None and settled is not None:
+            await self._shared.put(settled)
+
+    def _peek(self, placement_id: str) -> Placement | None:
+        """Return the placement if memory knows it."""
         placement = self._known.get(placement_id)
         if placement is None:
             return None
         self._known.move_to_end(placement_id)
         if self._now() - placement.used_at > RENEWED:
-            self._renew(placement)
-        return placement.upstream
+            return self._renew(placement)
+        return placement
 
-    def _renew(self, placement: Placement) -> None:
+    def _renew(self, placement: Placement) -> Placement:
         # At once here, whether or not the write succeeds: there is time for twelve more writes.
         newer = msgspec.structs.replace(placement, used_at=self._now())
         self._known[placement.id] = newer
         self._start(self._write(newer))
+        return newer
 
     def _start(self, writing: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(writing)
@@ -171,7 +205,7 @@ class PlacementCache:
                 del self._unwritten[placement.id]
         return True
 
-    async def _look_up(self, placement_id: str) -> str | None:
+    async def _look_up(self, placement_id: str) -> Placement | None:
         found = await self._shared.get(placement_id) if self._shared else None
         if found is None:
             found = await self._store.find(placement_id)
@@ -182,7 +216,7 @@ class PlacementCache:
                 self._note_unknown(placement_id)
             else:
                 self._learn(found)
-        return found.upstream if found else None
+        return found
 
     def _learn(self, placement: Placement) -> None:
         self._unknown.pop(placement.id, None)

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from tollkeeper_server.domain.placement import Placement
 from tollkeeper_server.domain.token import Token
+from tollkeeper_server.domain.usage import UsageEvent
 
 
 class Unknown(Struct, frozen=True):
@@ -65,8 +66,25 @@ class Placements(Protocol):
         Raises `StoreUnavailableError` if neither the shared cache nor the store answers.
         """
 
-    async def remember(self, placement_id: str, /, upstream: str, project_id: str) -> None:
+    async def pending(self, placement_id: str, /) -> UsageEvent | None:
+        """Return the usage event whose counts the end of this thing will tell, or None if none waits for it.
+
+        Raises as `find` does.
+        """
+
+    def settle(self, placement_id: str, /, first: Callable[[], None]) -> None:
+        """Record in the background that the usage that waited for this thing's end is in the journal.
+
+        `first` is called if no other process has done so before. If the store is away, others may not learn
+        of it, and settle it again.
+        """
+
+    async def remember(
+        self, placement_id: str, /, upstream: str, project_id: str, pending: UsageEvent | None = None
+    ) -> None:
         """Record that an upstream keeps the thing with this id. Every process finds it once this returns.
+
+        `pending` is the usage event that waits for its end.
 
         Raises `StoreUnavailableError` if that could not be stored yet; this process finds it even then, and
         stores it as soon as it can.

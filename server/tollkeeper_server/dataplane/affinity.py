@@ -14,19 +14,24 @@ import msgspec
 from msgspec import Raw, Struct
 
 from tollkeeper_server.coordination.ports import Placements
+from tollkeeper_server.dataplane.aside import record_tokens
+from tollkeeper_server.dataplane.background import Awaited
 from tollkeeper_server.dataplane.exchange import Exchange
 from tollkeeper_server.dataplane.headers import content_coding
 from tollkeeper_server.dataplane.reply.beginning import read_beginning, record_begun
 from tollkeeper_server.dataplane.reply.decoding import decode_body
 from tollkeeper_server.dataplane.reply.events import begins_stream
+from tollkeeper_server.dataplane.reply.meter import abandoned
 from tollkeeper_server.dataplane.reply.readahead import ReadAhead
-from tollkeeper_server.dataplane.request.endpoint import Matched
+from tollkeeper_server.dataplane.request.endpoint import RESPONSES, Matched
 from tollkeeper_server.dataplane.transport import Incoming
+from tollkeeper_server.domain.usage import TokenCounts
 from tollkeeper_server.errors import StoreUnavailableError
+from tollkeeper_server.providers.usage import is_in_background, is_pending, read_carrier
 
 _log = logging.getLogger("tollkeeper.dataplane")
 
-_MAX_BYTES = 256 * 1024
+_MAX_BYTES = 1024 * 1024
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{3,255}")
 # Words of paths that are no ids.
 _WORDS = frozenset(
@@ -105,6 +110,11 @@ class Affinity:
     def __init__(self, placements: Placements) -> None:
         self._placements = placements
 
+    @property
+    def placements(self) -> Placements:
+        """Where it is remembered."""
+        return self._placements
+
     async def find(self, matched: Matched, body: bytes) -> str | None:
         """Return the upstream that keeps the things a request refers to, None if none is known to.
 
@@ -116,8 +126,27 @@ class Affinity:
                 return upstream
         return None
 
-    async def remember(self, exchange: Exchange, incoming: Incoming, body: bytes) -> ReadAhead:
+    async def awaited(self, method: str, matched: Matched) -> Awaited | None:
+        """Return the response whose end a request may read, None if its usage does not wait for that.
+
+        Raises as `find` does.
+        """
+        segments = [segment for segment in matched.path.split("/") if segment]
+        if len(segments) != (3 if method == "POST" else 2) or method not in {"GET", "DELETE", "POST"}:
+            return None
+        for one in referred(matched, b""):
+            event = await self._placements.pending(one)
+            if event is not None:
+                return Awaited(one, event)
+        return None
+
+    async def remember(
+        self, exchange: Exchange, incoming: Incoming, body: bytes, *, only_pending: bool = False
+    ) -> ReadAhead:
         """Remember what a POST with this body made, and return its good answer, of which nothing is lost.
+
+        With `only_pending`, a response is remembered alone that is made in the background: its usage is known
+        when its end is read.
 
         If it can't be stored, the caller gets the answer all the same, which was paid for. This process knows
         it at once, and the others as soon as it is stored; until then they can't tell, and answer 503.
@@ -126,16 +155,35 @@ class Affinity:
         task is cancelled.
         """
         answer = await read_beginning(exchange, incoming, body, _MAX_BYTES, _tells_id)
-        made = _made(decode_body(answer.held, content_coding(answer.headers), _MAX_BYTES))
-        if made is not None:
-            try:
-                await self._placements.remember(made, exchange.upstream, exchange.project_id)
-            except StoreUnavailableError:
-                _log.warning("request %s: where its answer is kept can't be stored yet", exchange.event_id)
-            except asyncio.CancelledError:
+        held = decode_body(answer.held, content_coding(answer.headers), _MAX_BYTES)
+        made = _made(held)
+        if made is None:
+            return answer
+        pending = None
+        if exchange.endpoint is RESPONSES and _goes_on(held):
+            dialect = exchange.endpoint.dialect
+            await record_tokens(exchange, len(body), lambda: abandoned(dialect, body))
+            pending = msgspec.structs.replace(exchange.event(), status=answer.status)
+            exchange.tokens = TokenCounts()
+            exchange.made_in_background = made
+        elif only_pending:
+            return answer
+        try:
+            await self._placements.remember(made, exchange.upstream, exchange.project_id, pending)
+        except StoreUnavailableError:
+            _log.warning("request %s: where its answer is kept can't be stored yet", exchange.event_id)
+        except asyncio.CancelledError:
+            if pending is None:
                 await record_begun(exchange, answer, body)
-                raise
+            raise
         return answer
+
+
+def _goes_on(beginning: bytes) -> bool:
+    """Return whether the response that an answer begins with is made in the background."""
+    if begins_stream(beginning):
+        return is_in_background(beginning)
+    return is_pending(read_carrier(beginning))
 
 
 def _tells_id(held: bytes) -> bool:

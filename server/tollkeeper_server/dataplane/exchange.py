@@ -26,7 +26,8 @@ class Exchange:
     The record fills while the request is served: `token_id` and `project_id` are empty until the caller is
     known, `endpoint` is UNKNOWN until the path is. `route_name` is the configured name of the model that
     serves, empty if none does. `status` is the answer's, 0 until it begins; `finished` says that its end was
-    sent. `body_error` is the failure that ended a body that was being streamed upstream. Times are
+    sent. `made_in_background` is the id of the response that an upstream goes on to make, empty if there is
+    none. `body_error` is the failure that ended a body that was being streamed upstream. Times are
     nanoseconds of the performance counter.
     """
 
@@ -44,6 +45,7 @@ class Exchange:
         "headers",
         "limits",
         "listener",
+        "made_in_background",
         "method",
         "model_asked",
         "model_served",
@@ -99,6 +101,7 @@ class Exchange:
         self.tokens = _NO_TOKENS
         self.first_byte = 0
         self.finished = False
+        self.made_in_background = ""
         self.request_bytes = 0
         self.response_bytes = 0
 

@@ -10,18 +10,20 @@ from urllib.parse import unquote
 from msgspec import Struct
 
 from tollkeeper_server.dataplane.affinity import Affinity
+from tollkeeper_server.dataplane.background import Awaited
 from tollkeeper_server.dataplane.exchange import Exchange
 from tollkeeper_server.dataplane.headers import check_framing, check_headers, check_upgrade
 from tollkeeper_server.dataplane.reply.listing import get_model, list_models, listing_targets
 from tollkeeper_server.dataplane.request.authenticate import Identity
 from tollkeeper_server.dataplane.request.body import arrived_body, read_body, refuse_declared
-from tollkeeper_server.dataplane.request.endpoint import MODELS, Body, Matched, check_query
+from tollkeeper_server.dataplane.request.endpoint import MODELS, RESPONSES, Body, Matched, check_query
 from tollkeeper_server.dataplane.request.peek import NO_PEEK, Peek, peek_body
 from tollkeeper_server.dataplane.route import Destination, enter, find_destination, pin
 from tollkeeper_server.domain.explanation import Step
 from tollkeeper_server.domain.listener import IpLimit
 from tollkeeper_server.domain.token import Token
 from tollkeeper_server.errors import ADMINISTRATOR_SECONDS, Reason, TollkeeperError
+from tollkeeper_server.providers.dialects.openai import RESPONSES_AGAIN
 from tollkeeper_server.providers.model_list import ModelTimes
 from tollkeeper_server.snapshot.model import ProjectView, Target
 
@@ -57,6 +59,8 @@ class Plan(Struct, frozen=True, gc=False):
     destination: Destination
     remembers: bool
     """Whether the answer may name a thing that is found again by its id."""
+    awaited: Awaited | None = None
+    """The response that is made in the background, if the request may read its end."""
 
 
 class OwnAnswer(Struct, frozen=True, gc=False):
@@ -136,6 +140,11 @@ class Planner:
                 destination = _pinned(exchange, destination, keeper)
         if observe is not None:
             observe(Step.AFFINITY, keeper if remembers else NOT_KEPT)
+        awaited = None
+        if endpoint.dialect is RESPONSES_AGAIN:
+            awaited = await self._affinity.awaited(exchange.method, matched)
+            if awaited is not None:
+                exchange.endpoint = RESPONSES
 
         if token.max_requests and not await self._admit(token):
             raise TollkeeperError(
@@ -145,7 +154,7 @@ class Planner:
             )
         if observe is not None:
             observe(Step.LIMIT, (token, view))
-        return Plan(matched, identity, peek, body, destination, remembers)
+        return Plan(matched, identity, peek, body, destination, remembers, awaited)
 
     async def _models(
         self, exchange: Exchange, matched: Matched, identity: Identity, groups: tuple[str, ...]

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from tollkeeper_server.dataplane.affinity import Affinity
 from tollkeeper_server.dataplane.aside import record_tokens
+from tollkeeper_server.dataplane.background import Background
 from tollkeeper_server.dataplane.call.attempt import Attempt, broken_off, kind_of
 from tollkeeper_server.dataplane.call.dispatch import Dispatcher
 from tollkeeper_server.dataplane.caller import Message, Receive, Send
@@ -19,7 +20,7 @@ from tollkeeper_server.dataplane.reply.respond import send_error, send_json
 from tollkeeper_server.dataplane.reply.sending import BrokenAnswerError
 from tollkeeper_server.dataplane.request.body import stream_body
 from tollkeeper_server.dataplane.request.disconnect import DisconnectWatch
-from tollkeeper_server.dataplane.request.endpoint import Body
+from tollkeeper_server.dataplane.request.endpoint import RESPONSES, Body
 from tollkeeper_server.dataplane.request.limits import Limits
 from tollkeeper_server.dataplane.transport import TransportError
 from tollkeeper_server.domain.usage import UsageEvent
@@ -39,6 +40,9 @@ class Journal(Protocol):
 
     def settle(self, event: UsageEvent) -> None:
         """Record the outcome of a request."""
+
+    def write_settled(self) -> None:
+        """Write at once what was recorded."""
 
 
 class DataPlane:
@@ -62,6 +66,7 @@ class DataPlane:
         self._journal = journal
         self._metrics = metrics
         self._limits = limits
+        self._background = Background(affinity.placements, journal, metrics)
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Serve one request, as ASGI 3 says."""
@@ -113,6 +118,8 @@ class DataPlane:
             try:
                 attempt = await self._dispatcher.send(exchange, plan)
             except asyncio.CancelledError:  # the caller left, or this process is going down
+                if plan.awaited is not None:
+                    raise
                 dialect = exchange.endpoint.dialect
                 await record_tokens(exchange, len(plan.body), lambda: abandoned(dialect, plan.body))
                 raise
@@ -136,10 +143,23 @@ class DataPlane:
 
     async def _answer_with(self, exchange: Exchange, plan: Plan, attempt: Attempt) -> None:
         asked_stream = plan.peek.streamed or b"stream=true" in exchange.scope["query_string"]
+        awaited, recorded = plan.awaited, False
         try:
-            if plan.remembers and exchange.method == "POST" and 200 <= attempt.incoming.status < 300:
-                incoming = decode_stream(attempt.incoming, asked_stream=asked_stream)
-                attempt.incoming = await self._affinity.remember(exchange, incoming, plan.body)
+            if awaited is not None:
+                attempt.incoming, recorded = await self._background.look(
+                    exchange, awaited, attempt.incoming, asked_stream=asked_stream
+                )
+            elif (
+                (plan.remembers or exchange.endpoint is RESPONSES)
+                and exchange.method == "POST"
+                and 200 <= attempt.incoming.status < 300
+            ):
+                attempt.incoming = await self._affinity.remember(
+                    exchange,
+                    decode_stream(attempt.incoming, asked_stream=asked_stream),
+                    plan.body,
+                    only_pending=not plan.remembers,
+                )
             await pass_on(
                 exchange,
                 attempt.incoming,
@@ -155,6 +175,10 @@ class DataPlane:
             attempt.end(kind_of(error))
             raise broken_off(error, attempt.member) from error
         finally:
+            if awaited is not None:
+                self._background.passed(exchange, awaited, recorded=recorded)
+            elif exchange.made_in_background:
+                self._background.made(exchange)
             attempt.incoming.close()
             if exchange.finished:
                 attempt.end("cut" if exchange.error_code else "")

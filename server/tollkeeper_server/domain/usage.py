@@ -3,7 +3,7 @@
 from datetime import datetime
 from enum import StrEnum
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 BYTES_PER_TOKEN = 4
 """OpenAI's own rule for English text (help article "What are tokens and how to count them?")."""
@@ -15,11 +15,24 @@ def estimated_tokens(size: int) -> int:
 
 
 class Confidence(StrEnum):
-    """Whether token counts are the upstream's own, estimated from the bytes that passed, or absent."""
+    """Whether token counts are the upstream's own, estimated from the bytes that passed, or absent.
+
+    `PENDING`: a response is made in the background, and its end was not read yet. The counts are what had
+    passed by then.
+    """
 
     EXACT = "exact"
     ESTIMATED = "estimated"
+    PENDING = "pending"
     NONE = "none"
+
+
+_BY_SURENESS = (Confidence.NONE, Confidence.PENDING, Confidence.ESTIMATED, Confidence.EXACT)
+
+
+def less_sure(confidence: Confidence) -> tuple[Confidence, ...]:
+    """Return the confidences of counts that give way to counts of this one."""
+    return _BY_SURENESS[: _BY_SURENESS.index(confidence)]
 
 
 class TokenCounts(Struct, frozen=True, kw_only=True, gc=False):
@@ -36,6 +49,9 @@ class TokenCounts(Struct, frozen=True, kw_only=True, gc=False):
 
 class UsageEvent(Struct, frozen=True, kw_only=True, gc=False):
     """One request and its consumption. `id` is unique, so that writing an event twice counts it once.
+
+    One that `amends` brings the counts of a request whose own event was, or will be, written without them: of
+    all these counts the surest stay.
 
     `request_id` is the `x-request-id` of the answer; a caller may choose it, and use one more than once.
     Times are aware UTC; durations are in microseconds.
@@ -58,6 +74,19 @@ class UsageEvent(Struct, frozen=True, kw_only=True, gc=False):
     duration_us: int = 0
     request_bytes: int = 0
     response_bytes: int = 0
+    amends: bool = False
+
+
+def merge(one: UsageEvent, other: UsageEvent) -> UsageEvent:
+    """Return what two events with one id say together: that which does not amend, with the surest counts.
+
+    It amends if one of them does: the other may be stored already.
+    """
+    own, more = (other, one) if one.amends and not other.amends else (one, other)
+    if not more.amends:
+        return own
+    surer = own.tokens.confidence in less_sure(more.tokens.confidence)
+    return structs.replace(own, tokens=more.tokens if surer else own.tokens, amends=True)
 
 
 class Intent(Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):

@@ -12,12 +12,13 @@ import logging
 import random
 import time
 from collections.abc import Awaitable, Callable
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple, TypeVar, TypeVarTuple
 
 import msgspec
 
-from tollkeeper_server.domain.usage import UsageEvent
+from tollkeeper_server.domain.usage import UsageEvent, merge
 from tollkeeper_server.errors import StoreUnavailableError
 from tollkeeper_server.ledger.journal import Journal
 from tollkeeper_server.store.ports import UsageStore
@@ -135,7 +136,7 @@ class Drain:
         if filed is None:
             filed = await self._in_thread(self._journal.read, self._batch)
         adopted = await self._read_orphan()
-        await self._write(list({event.id: event for event in (*waiting, *filed, *adopted)}.values()))
+        await self._write(_each_once(waiting, filed, adopted))
         self._journal.forget_waiting(waiting)
         self._journal.commit()
         await self._commit_orphan()
@@ -212,6 +213,15 @@ class Drain:
         self._failures += 1
         ceiling = min(_MAX_DELAY_SECONDS, self._interval * 2.0 ** min(self._failures, 16))
         return ceiling * random.uniform(0.5, 1.0)  # noqa: S311 - jitter keeps no secret
+
+
+def _each_once(*sources: list[UsageEvent]) -> list[UsageEvent]:
+    """Return the events without those whose ids come again, each with the surest counts of its id."""
+    events: dict[str, UsageEvent] = {}
+    for event in chain.from_iterable(sources):
+        before = events.get(event.id)
+        events[event.id] = event if before is None else merge(before, event)
+    return list(events.values())
 
 
 def _set_aside(path: Path, refusals: list[Refusal]) -> None:

@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from itertools import islice
 from pathlib import Path
 
-from tollkeeper_server.domain.usage import Intent, UsageEvent
+from tollkeeper_server.domain.usage import Intent, UsageEvent, merge
 from tollkeeper_server.ledger.directory import claim_orphans, claim_own_and_orphans
 from tollkeeper_server.ledger.orphan import Orphan
 from tollkeeper_server.ledger.recent import Recent
@@ -127,7 +127,8 @@ class Journal:
     def forget_waiting(self, events: list[UsageEvent]) -> None:
         """Record that these events are stored."""
         for event in events:
-            self._waiting.pop(event.id, None)
+            if self._waiting.get(event.id) is event:  # one that amends it may have come in its place
+                del self._waiting[event.id]
             self._open.pop(event.id, None)
 
     def recall(self, limit: int) -> list[UsageEvent] | None:
@@ -218,7 +219,8 @@ class Journal:
         return True
 
     def _let_wait(self, event: UsageEvent) -> None:
-        self._waiting[event.id] = event
+        waiting = self._waiting.get(event.id)
+        self._waiting[event.id] = event if waiting is None else merge(waiting, event)
         if len(self._waiting) > self._waiting_events:
             del self._waiting[next(iter(self._waiting))]
             self._dropped += 1

@@ -86,6 +86,8 @@ class Carrier(Struct):
 
 _CARRIED = frozenset(Carrier.__struct_fields__)
 _PENDING = frozenset({b'"queued"', b'"in_progress"'})
+_ENDED = frozenset({b'"completed"', b'"failed"', b'"incomplete"', b'"cancelled"'})
+_IN_BACKGROUND = re.compile(rb'"background"\s*+:\s*+true')
 _decode = msgspec.json.Decoder(Carrier).decode
 _decode_list = msgspec.json.Decoder(list[Raw]).decode
 _FAILURES = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -202,6 +204,16 @@ def read_event(carrier: Carrier) -> Counts | None:
 def is_pending(carrier: Carrier) -> bool:
     """Return whether a response is made in the background, and has used nothing yet."""
     return bytes(carrier.status) in _PENDING
+
+
+def has_ended(carrier: Carrier) -> bool:
+    """Return whether a response says that nothing more of it follows."""
+    return bytes(carrier.status) in _ENDED
+
+
+def is_in_background(beginning: bytes) -> bool:
+    """Return whether a stream that begins so tells of a response that goes on without it."""
+    return _IN_BACKGROUND.search(beginning) is not None
 
 
 def is_usage_chunk(carrier: Carrier) -> bool:

@@ -10,10 +10,12 @@ import msgspec
 from tollkeeper_server.domain.configuration import KINDS, Configuration, Kind
 from tollkeeper_server.domain.listener import Listener
 from tollkeeper_server.domain.model import Model
+from tollkeeper_server.domain.placement import Placement
 from tollkeeper_server.domain.project import Project
 from tollkeeper_server.domain.token import Token
 from tollkeeper_server.domain.traffic import Group
 from tollkeeper_server.domain.upstream import Upstream
+from tollkeeper_server.domain.usage import UsageEvent
 from tollkeeper_server.errors import StoreUnavailableError
 
 _log = logging.getLogger("tollkeeper.store")
@@ -56,6 +58,23 @@ def to_token_document(token: Token) -> Document:
     for name in TOKEN_COUNTERS:
         del document[name]
     return document
+
+
+def to_placement_document(placement: Placement) -> Document:
+    """Return the document of a placement, the pending usage as JSON."""
+    pending = placement.pending
+    document = to_document(msgspec.structs.replace(placement, pending=None))
+    return document | {"pending": None if pending is None else msgspec.json.encode(pending).decode()}
+
+
+def from_placement_document(document: Mapping[str, object]) -> Placement:
+    """Return the placement that `to_placement_document` wrote down. Raises as `from_document` does."""
+    pending = document.get("pending")
+    read = from_document({**document, "pending": None}, Placement)
+    if not isinstance(pending, str):
+        return read
+    event = from_document(msgspec.json.decode(pending), UsageEvent)
+    return msgspec.structs.replace(read, pending=event)
 
 
 def to_configuration(

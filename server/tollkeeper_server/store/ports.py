@@ -100,6 +100,9 @@ class UsageStore(Protocol):
     async def add(self, events: Sequence[UsageEvent]) -> int:
         """Write the events whose ids are not stored yet; return the number of those.
 
+        Of those that amend, and whose ids are stored, surer token counts replace what is stored, and nothing
+        else. Any number of processes may write them, before or after the event that they amend.
+
         For tokens without a limit the new events also move `request_count` and `last_used_at`; for those with
         a limit only `last_used_at`, as `TokenStore.admit` has counted the requests.
         """
@@ -119,6 +122,12 @@ class PlacementStore(Protocol):
 
     async def find(self, placement_id: str) -> Placement | None:
         """Return the placement with that id, or None."""
+
+    async def settle(self, placement_id: str) -> bool:
+        """Take the pending usage from the placement with that id; return whether it had any.
+
+        Atomic: of any number of concurrent calls, one returns True.
+        """
 
     async def delete_before(self, at: datetime, *, limit: int) -> int:
         """Remove up to `limit` placements used before `at`, the oldest first; return the number of those."""

@@ -7,6 +7,8 @@ from tollkeeper_server.store.documents import from_document, time_text
 
 TOKEN_FIELDS = TokenCounts.__struct_fields__
 """The fields of `UsageEvent.tokens`, which stand beside those of the event itself."""
+NOT_STORED = ("tokens", "amends")
+"""The fields of `UsageEvent` that no field of that name is stored of."""
 FILTERS = ("project_id", "token_id", "model_served", "upstream", "request_id")
 GROUPS = {
     UsageGroup.PROJECT: "project_id",

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Generic, TypeVar
 
-from tollkeeper_server.domain.usage import UsageEvent
+from tollkeeper_server.domain.usage import Confidence, TokenCounts, UsageEvent
 
 Labels = tuple[str | int, ...]
 
@@ -186,6 +186,16 @@ class Metrics:
         served, tokens = self.served[model, event.upstream], event.tokens
         if event.streamed and event.first_byte_us:
             served.first_bytes.add(event.first_byte_us / 1e6)
+        if tokens.confidence is Confidence.PENDING:  # `used` counts them
+            return
+        served.prompt += tokens.prompt
+        served.completion += tokens.completion
+        served.cached += tokens.cached
+        served.reasoning += tokens.reasoning
+
+    def used(self, model: str, upstream: str, tokens: TokenCounts) -> None:
+        """Count tokens that are known only after their request has ended."""
+        served = self.served[model, upstream]
         served.prompt += tokens.prompt
         served.completion += tokens.completion
         served.cached += tokens.cached

@@ -128,6 +128,11 @@ class _WatchedPlacements(SqlitePlacements):
             raise StoreUnavailableError("the store")
         await super().add(placements)
 
+    async def settle(self, placement_id: str) -> bool:
+        if self._store.away:
+            raise StoreUnavailableError("the store")
+        return await super().settle(placement_id)
+
 
 async def eventually(condition: Callable[[], object]) -> None:
     """Return when the condition, awaited if need be, holds: for what has no event to await.

@@ -19,6 +19,7 @@ from tollkeeper_server.errors import StoreUnavailableError
 from tollkeeper_server.store.sqlite.connection import SqliteConnection
 from tollkeeper_server.store.sqlite.placements import SqlitePlacements
 
+from tests.contract.entities import an_event
 from tests.unit.clock import Clock
 from tests.unit.coordination.parts import WatchedStore, eventually
 
@@ -276,3 +277,25 @@ async def test_who_waits_when_it_closes_is_told_that_nobody_can_say(world: World
     await world.cache.close()
     with pytest.raises(StoreUnavailableError):
         await asker
+
+
+async def test_what_waits_is_settled_here_though_the_store_is_away(world: World) -> None:
+    event = an_event()
+    await world.cache.remember("resp-1", "a", "prj_1", event)
+    world.store.away = True
+    assert await world.cache.pending("resp-1") == event
+    world.cache.settle("resp-1", lambda: pytest.fail("others may have settled it"))
+    assert await world.cache.pending("resp-1") is None
+    assert await world.cache.find("resp-1") == "a"
+
+
+async def test_what_the_store_never_had_is_settled_before_it_has(world: World) -> None:
+    world.store.away = True
+    with pytest.raises(StoreUnavailableError):
+        await world.cache.remember("resp-1", "a", "prj_1", an_event())
+    settled: list[str] = []
+    world.cache.settle("resp-1", lambda: settled.append("once"))
+    world.store.away = False
+    await eventually(lambda: world.store.placements.find("resp-1"))
+    assert settled == ["once"]
+    assert not await world.store.placements.settle("resp-1")

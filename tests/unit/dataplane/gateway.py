@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from random import Random
 from typing import Any
 
@@ -19,6 +19,7 @@ from tollkeeper_server.dataplane.request.authenticate import Authenticator
 from tollkeeper_server.dataplane.request.ip_limit import IpLimits
 from tollkeeper_server.dataplane.request.limits import Limits
 from tollkeeper_server.domain.token import Token
+from tollkeeper_server.domain.usage import UsageEvent
 from tollkeeper_server.errors import StoreUnavailableError, TollkeeperError
 from tollkeeper_server.snapshot.model import Snapshot
 from tollkeeper_server.telemetry.metrics import Metrics
@@ -63,6 +64,7 @@ class Kept:
     def __init__(self) -> None:
         self.upstreams: dict[str, str] = {}
         self.projects: dict[str, str] = {}
+        self.waiting: dict[str, UsageEvent] = {}
         self.away = False
         self.may_write = asyncio.Event()
         self.may_write.set()
@@ -72,7 +74,18 @@ class Kept:
         """Return where it is."""
         return self.upstreams.get(one)
 
-    async def remember(self, one: str, upstream: str, project_id: str) -> None:
+    async def pending(self, one: str) -> UsageEvent | None:
+        """Return what waits for it."""
+        return self.waiting.get(one)
+
+    def settle(self, one: str, first: Callable[[], None]) -> None:
+        """Let nothing wait for it any more."""
+        if self.waiting.pop(one, None) is not None:
+            first()
+
+    async def remember(
+        self, one: str, upstream: str, project_id: str, pending: UsageEvent | None = None
+    ) -> None:
         """Keep where it is, once it may, or say that the store is away."""
         self.writing.set()
         await self.may_write.wait()
@@ -80,6 +93,8 @@ class Kept:
             raise StoreUnavailableError("the store")
         self.upstreams[one] = upstream
         self.projects[one] = project_id
+        if pending is not None:
+            self.waiting[one] = pending
 
 
 class Bench:

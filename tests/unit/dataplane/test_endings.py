@@ -126,7 +126,7 @@ def _caller(kind: Kind) -> Caller:
     return Caller("POST", kind.path, json.dumps(kind.body).encode())
 
 
-def _calls(bench: Bench) -> tuple[dict[object, int], dict[object, int]]:
+def _calls(bench: Bench) -> tuple[dict[str | int, int], dict[str | int, int]]:
     """Return what the breaker was told, and the kinds of errors that calls are counted under."""
     results = {result: one.value for (_, result), one in bench.metrics.breaker_calls.items() if one.value}
     errors = {error: one.value for (*_, error), one in bench.metrics.upstream_errors.items() if one.value}

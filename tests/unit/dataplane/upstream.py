@@ -30,6 +30,9 @@ class Recorder:
         self.order.append("settle")
         self.settled.append(event)
 
+    def write_settled(self) -> None:
+        """Nothing waits to be written."""
+
     @property
     def only(self) -> UsageEvent:
         """The one event that was settled."""

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 from tollkeeper_server.domain.usage import (
     Confidence,
     Intent,
@@ -14,6 +15,7 @@ from tollkeeper_server.domain.usage import (
     UsageFilter,
     UsageGroup,
     UsageRow,
+    merge,
 )
 from tollkeeper_server.errors import StoreUnavailableError
 from tollkeeper_server.ledger.drain import Drain
@@ -76,6 +78,10 @@ class FaultyStore:
             raise ValueError(f"value out of range in {refused[0]}")
         new = {event.id: event for event in events if event.id not in self.events}
         self.events |= new
+        for event in events:
+            if event.amends:
+                merged = merge(self.events[event.id], event)
+                self.events[event.id] = msgspec.structs.replace(merged, amends=False)
         self.writes.append(len(events))
         return len(new)
 

@@ -3,10 +3,13 @@
 import asyncio
 import json
 import logging
+import os
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
+from tollkeeper_server.domain.usage import Confidence, TokenCounts, UsageEvent
 from tollkeeper_server.ledger.drain import REJECTED
 from tollkeeper_server.ledger.journal import Journal
 
@@ -180,3 +183,53 @@ async def test_closing_in_the_middle_of_a_write_leaves_the_events_to_the_next_pr
     await drain_all(heir, store)
     heir.close()
     assert store.statuses() == {"a": 200}
+
+
+def _pending_and_its_end(event_id: str) -> tuple[UsageEvent, UsageEvent]:
+    """Return the event of a response that is made in the background, and what amends it."""
+    made = settled(event_id)
+    pending = msgspec.structs.replace(made, tokens=TokenCounts(confidence=Confidence.PENDING))
+    return pending, msgspec.structs.replace(made, status=0, amends=True)
+
+
+@pytest.mark.parametrize("swapped", [True, False])
+@pytest.mark.parametrize("apart", ["", "other process", "next batch"])
+async def test_what_amends_an_event_reaches_it_by_whatever_way(
+    tmp_path: Path, apart: str, swapped: bool
+) -> None:
+    store, journal, other = FaultyStore(), Journal(tmp_path), Journal(tmp_path)
+    first, second = _pending_and_its_end("a")[:: -1 if swapped else 1]
+    (other if apart == "other process" else journal).settle(first)
+    if apart == "next batch":
+        await drain_all(journal, store)
+    journal.settle(second)
+    if apart == "other process":
+        crash(other)
+        journal.adopt()
+    await drain_all(journal, store)
+
+    assert (store.events["a"].tokens, len(store.events)) == (settled("a").tokens, 1)
+    if apart != "next batch" or not swapped:
+        assert store.events["a"].status == 200
+    journal.close()
+
+
+@pytest.mark.parametrize("on_its_way", [True, False])
+async def test_what_amends_an_event_that_waits_in_memory_is_not_forgotten_with_it(
+    tmp_path: Path, on_its_way: bool
+) -> None:
+    store, journal = FaultyStore(), Journal(tmp_path)
+    pending, end = _pending_and_its_end("a")
+    writable, journal._file = journal._file, os.open(tmp_path, os.O_RDONLY)  # as a disk that can't be written
+    journal.settle(pending)
+    sent = journal.first_waiting(10) if on_its_way else []
+    await store.add(sent)
+    journal.settle(end)
+    journal.forget_waiting(sent)
+    assert journal.waiting == 1
+    os.close(journal._file)
+    journal._file = writable
+    await drain_all(journal, store)
+
+    assert store.events == {"a": msgspec.structs.replace(pending, tokens=end.tokens)}
+    journal.close()

@@ -33,6 +33,10 @@ class _ConfidenceEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Confidence
     """CONFIDENCE_ESTIMATED: the counts are estimated from the bytes that passed, because the upstream sent none."""
     CONFIDENCE_NONE: _Confidence.ValueType  # 3
     """CONFIDENCE_NONE: nothing was consumed, or the endpoint does not count tokens."""
+    CONFIDENCE_PENDING: _Confidence.ValueType  # 4
+    """CONFIDENCE_PENDING: a response is made in the background and its end was not read yet. The counts are what
+    had passed by then, and change once.
+    """
 
 class Confidence(_Confidence, metaclass=_ConfidenceEnumTypeWrapper):
     """Confidence is the origin of token counts."""
@@ -44,6 +48,10 @@ CONFIDENCE_ESTIMATED: Confidence.ValueType  # 2
 """CONFIDENCE_ESTIMATED: the counts are estimated from the bytes that passed, because the upstream sent none."""
 CONFIDENCE_NONE: Confidence.ValueType  # 3
 """CONFIDENCE_NONE: nothing was consumed, or the endpoint does not count tokens."""
+CONFIDENCE_PENDING: Confidence.ValueType  # 4
+"""CONFIDENCE_PENDING: a response is made in the background and its end was not read yet. The counts are what
+had passed by then, and change once.
+"""
 Global___Confidence: _TypeAlias = Confidence  # noqa: Y015
 
 class _UsageGroup:
@@ -367,7 +375,7 @@ class UsageRow(_message.Message):
     failed_requests: _builtins.int
     """failed_requests is the number of these events with a status of 400 or more."""
     estimated_requests: _builtins.int
-    """estimated_requests is the number of these events with estimated counts."""
+    """estimated_requests is the number of these events with estimated or pending counts."""
     prompt_tokens: _builtins.int
     """prompt_tokens include cached_tokens."""
     completion_tokens: _builtins.int

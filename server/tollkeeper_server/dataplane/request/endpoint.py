@@ -88,7 +88,7 @@ MODELS = Endpoint("models", Body.ANY)
 _CHAT = Endpoint("chat_completions", Body.JSON, openai.CHAT, _C.CHAT_COMPLETIONS)
 _COMPLETIONS = Endpoint("completions", Body.JSON, openai.COMPLETIONS, _C.COMPLETIONS)
 _EMBEDDINGS = Endpoint("embeddings", Body.JSON, openai.EMBEDDINGS, _C.EMBEDDINGS)
-_RESPONSES = Endpoint("responses", Body.JSON, openai.RESPONSES, _C.RESPONSES, keeps=True, runs_models=False)
+RESPONSES = Endpoint("responses", Body.JSON, openai.RESPONSES, _C.RESPONSES, keeps=True, runs_models=False)
 _IMAGES = Endpoint("images_generations", Body.JSON, openai.IMAGES, _C.IMAGES_GENERATIONS)
 _IMAGES_EDITS = Endpoint("images_edits", Body.FORM, openai.IMAGES, _C.IMAGES_EDITS)
 _IMAGES_VARIATIONS = Endpoint("images_variations", Body.FORM, openai.IMAGES, _C.IMAGES_EDITS)
@@ -103,7 +103,7 @@ _EXACT: dict[str, Endpoint] = {
     "/chat/completions": _CHAT,
     "/completions": _COMPLETIONS,
     "/embeddings": _EMBEDDINGS,
-    "/responses": _RESPONSES,
+    "/responses": RESPONSES,
     "/images/generations": _IMAGES,
     "/images/edits": _IMAGES_EDITS,
     "/images/variations": _IMAGES_VARIATIONS,

@@ -7,9 +7,14 @@ from pymongo import ReplaceOne
 from pymongo.errors import BulkWriteError
 
 from tollkeeper_server.domain.placement import Placement
-from tollkeeper_server.store.documents import time_text
+from tollkeeper_server.store.documents import (
+    Document,
+    from_placement_document,
+    time_text,
+    to_placement_document,
+)
 from tollkeeper_server.store.mongo.connection import MongoPart, completes, duplicates_in
-from tollkeeper_server.store.mongo.documents import from_stored, to_stored
+from tollkeeper_server.store.mongo.documents import with_key
 
 _COLLECTION = "placements"
 
@@ -20,7 +25,7 @@ class MongoPlacements(MongoPart):
     @completes
     async def add(self, placements: Sequence[Placement]) -> None:
         """As the port says."""
-        writes = [ReplaceOne({"_id": it.id}, to_stored(it), upsert=True) for it in placements]
+        writes = [ReplaceOne({"_id": it.id}, _stored(it), upsert=True) for it in placements]
         while writes:
             try:
                 await self._collection(_COLLECTION).bulk_write(writes)
@@ -34,7 +39,15 @@ class MongoPlacements(MongoPart):
     async def find(self, placement_id: str) -> Placement | None:
         """As the port says."""
         found = await self._collection(_COLLECTION).find_one({"_id": placement_id})
-        return from_stored(found, Placement) if found else None
+        return from_placement_document(with_key(found)) if found else None
+
+    @completes
+    async def settle(self, placement_id: str) -> bool:
+        """As the port says."""
+        done = await self._collection(_COLLECTION).update_one(
+            {"_id": placement_id, "pending": {"$gt": ""}}, {"$set": {"pending": None}}
+        )
+        return done.matched_count == 1
 
     @completes
     async def delete_before(self, at: datetime, *, limit: int) -> int:
@@ -46,3 +59,9 @@ class MongoPlacements(MongoPart):
             return 0
         done = await placements.delete_many({"_id": {"$in": [document["_id"] for document in found]}, **old})
         return done.deleted_count
+
+
+def _stored(placement: Placement) -> Document:
+    document = to_placement_document(placement)
+    document["_id"] = document.pop("id")
+    return document

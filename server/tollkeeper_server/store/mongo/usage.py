@@ -4,10 +4,18 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import cast
 
+from pymongo import UpdateOne
 from pymongo.errors import BulkWriteError
 
-from tollkeeper_server.domain.usage import Confidence, UsageEvent, UsageFilter, UsageGroup, UsageRow
-from tollkeeper_server.store.documents import Document
+from tollkeeper_server.domain.usage import (
+    Confidence,
+    UsageEvent,
+    UsageFilter,
+    UsageGroup,
+    UsageRow,
+    less_sure,
+)
+from tollkeeper_server.store.documents import Document, to_document
 from tollkeeper_server.store.mongo.connection import MongoPart, completes, duplicates_in
 from tollkeeper_server.store.mongo.documents import to_stored, with_key
 from tollkeeper_server.store.mongo.tokens import TOKENS, count
@@ -15,6 +23,7 @@ from tollkeeper_server.store.usage_fields import (
     DAY_LENGTH,
     GROUPS,
     HOUR_LENGTH,
+    NOT_STORED,
     SUMS,
     to_event,
     to_row,
@@ -52,6 +61,9 @@ class MongoUsage(MongoPart):
         ]
         if counts:
             await self._collection(TOKENS).bulk_write(counts, ordered=False)
+        amended = [_surer_counts(events[position]) for position in present if events[position].amends]
+        if amended:
+            await self._collection(_COLLECTION).bulk_write(amended)
         return len(events) - len(present)
 
     @completes
@@ -107,9 +119,22 @@ def _condition(where: UsageFilter) -> Document:
     return condition | ({"started_at": times} if times else {})
 
 
+def _surer_counts(event: UsageEvent) -> UpdateOne:
+    """Return the update that replaces the counts of a stored event by those of this, if they are surer."""
+    less = [confidence.value for confidence in less_sure(event.tokens.confidence)]
+    counts = {**to_document(event.tokens), "estimated_requests": _is_estimated(event)}
+    return UpdateOne({"_id": event.id, "confidence": {"$in": less}}, {"$set": counts})
+
+
+def _is_estimated(event: UsageEvent) -> int:
+    return int(event.tokens.confidence in {Confidence.ESTIMATED, Confidence.PENDING})
+
+
 def _stored(event: UsageEvent) -> Document:
     stored = to_stored(event)
-    tokens = cast("Document", stored.pop("tokens"))
+    tokens = to_document(event.tokens)
+    for name in NOT_STORED:
+        del stored[name]
     start = cast("str", stored["started_at"])
     return {
         **stored,
@@ -117,5 +142,5 @@ def _stored(event: UsageEvent) -> Document:
         "day": start[:DAY_LENGTH],
         "hour": start[:HOUR_LENGTH],
         "failed_requests": int(event.status >= 400),
-        "estimated_requests": int(event.tokens.confidence is Confidence.ESTIMATED),
+        "estimated_requests": _is_estimated(event),
     }

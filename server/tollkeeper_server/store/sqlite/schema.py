@@ -84,6 +84,7 @@ MIGRATIONS: Migrations = (
         ) WITHOUT ROWID""",
         "CREATE INDEX placements_by_use ON placements (used_at)",
     ),
+    ("ALTER TABLE placements ADD COLUMN pending TEXT",),
 )
 
 

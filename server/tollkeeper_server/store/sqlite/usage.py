@@ -9,7 +9,7 @@ from operator import attrgetter
 
 import msgspec
 
-from tollkeeper_server.domain.usage import UsageEvent, UsageFilter, UsageGroup, UsageRow
+from tollkeeper_server.domain.usage import UsageEvent, UsageFilter, UsageGroup, UsageRow, less_sure
 from tollkeeper_server.store.documents import time_text
 from tollkeeper_server.store.sqlite.connection import SqlitePart, reads, writes
 from tollkeeper_server.store.sqlite.tokens import count
@@ -17,6 +17,7 @@ from tollkeeper_server.store.usage_fields import (
     DAY_LENGTH,
     GROUPS,
     HOUR_LENGTH,
+    NOT_STORED,
     SUMS,
     TOKEN_FIELDS,
     to_event,
@@ -26,9 +27,10 @@ from tollkeeper_server.store.usage_fields import (
 )
 
 _CONVERTED = ("confidence", "streamed", "started_at")
-_PLAIN = tuple(name for name in UsageEvent.__struct_fields__ if name not in {"tokens", *_CONVERTED})
+_PLAIN = tuple(name for name in UsageEvent.__struct_fields__ if name not in {*NOT_STORED, *_CONVERTED})
 _COUNTS = tuple(name for name in TOKEN_FIELDS if name not in _CONVERTED)
 _COLUMNS = (*_PLAIN, *_COUNTS, *_CONVERTED)
+_token_values = attrgetter(*TOKEN_FIELDS)
 _plain = attrgetter(*_PLAIN, *(f"tokens.{name}" for name in _COUNTS))
 # How many rows one statement takes. While SQLite runs it the GIL is free: it is held for the conversion and
 # binding of the rows (about 0.2 ms for the largest), and won back a few times for each statement.
@@ -43,7 +45,7 @@ _GROUPS: dict[UsageGroup, str] = {
 _SUMS = {
     "requests": "count(*)",
     "failed_requests": "coalesce(sum(status >= 400), 0)",
-    "estimated_requests": "coalesce(sum(confidence = 'estimated'), 0)",
+    "estimated_requests": "coalesce(sum(confidence IN ('estimated', 'pending')), 0)",
 }
 
 
@@ -61,6 +63,8 @@ class SqliteUsage(SqlitePart):
             os.sched_yield()  # no request waits for the usage, but some may wait for this core
         if new:
             count(db, new)
+        if new < len(events):
+            _amend(db, [event for event in events if event.amends])
         return new
 
     @reads
@@ -91,6 +95,19 @@ class SqliteUsage(SqlitePart):
             values.append(before)
         rows = db.execute(f"{_SELECT} WHERE {conditions} ORDER BY id DESC LIMIT ?", (*values, limit))
         return [_event(row) for row in rows]
+
+
+def _amend(db: sqlite3.Connection, events: Sequence[UsageEvent]) -> None:
+    """Replace the counts of stored events by the surer ones of events that amend them."""
+    counts = ", ".join(f"{name} = ?" for name in TOKEN_FIELDS)
+    for event in events:
+        less = less_sure(event.tokens.confidence)
+        if less:
+            among = ", ".join("?" * len(less))
+            db.execute(
+                f"UPDATE usage SET {counts} WHERE id = ? AND confidence IN ({among})",  # noqa: S608 - names of our own
+                (*_token_values(event.tokens), event.id, *less),
+            )
 
 
 def _runs(events: Sequence[UsageEvent], most: int) -> Iterator[Sequence[UsageEvent]]:
