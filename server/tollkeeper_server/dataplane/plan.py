@@ -16,7 +16,7 @@ from tollkeeper_server.dataplane.headers import check_framing, check_headers, ch
 from tollkeeper_server.dataplane.reply.listing import get_model, list_models, listing_targets
 from tollkeeper_server.dataplane.request.authenticate import Identity
 from tollkeeper_server.dataplane.request.body import arrived_body, read_body, refuse_declared
-from tollkeeper_server.dataplane.request.endpoint import MODELS, RESPONSES, Body, Matched, check_query
+from tollkeeper_server.dataplane.request.endpoint import MODELS, RESPONSES_END, Body, Matched, check_query
 from tollkeeper_server.dataplane.request.peek import NO_PEEK, Peek, peek_body
 from tollkeeper_server.dataplane.route import Destination, enter, find_destination, pin
 from tollkeeper_server.domain.explanation import Step
@@ -144,7 +144,7 @@ class Planner:
         if endpoint.dialect is RESPONSES_AGAIN:
             awaited = await self._affinity.awaited(exchange.method, matched)
             if awaited is not None:
-                exchange.endpoint = RESPONSES
+                exchange.endpoint = RESPONSES_END
 
         if token.max_requests and not await self._admit(token):
             raise TollkeeperError(

@@ -303,3 +303,10 @@ async def test_who_leaves_before_it_is_remembered_has_had_it_made_all_the_same()
     await calling
 
     assert (site.bench.journal.only.status, site.bench.journal.only.tokens) == (499, PENDING)
+
+
+async def test_a_request_for_its_end_costs_no_prompt_if_the_process_dies() -> None:
+    site = Site()
+    await site.make()
+    await site.poll(_document("queued"))
+    assert [intent.has_prompt for intent in site.bench.journal.begun] == [True, False]

@@ -212,10 +212,10 @@ def _tokens(
 
 
 def _estimate(dialect: Dialect, request_body: bytes, text: int, images: int) -> TokenCounts:
-    if not dialect.has_prompt:
+    if not dialect.has_prompt and dialect.text_bytes is None:
         return TokenCounts(images=images)
     return TokenCounts(
-        prompt=prompt_tokens(request_body),
+        prompt=prompt_tokens(request_body) if dialect.has_prompt else 0,
         completion=estimated_tokens(text) if dialect.text_bytes is not None else 0,
         images=images,
         confidence=Confidence.ESTIMATED,

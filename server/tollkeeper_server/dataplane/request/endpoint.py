@@ -89,6 +89,7 @@ _CHAT = Endpoint("chat_completions", Body.JSON, openai.CHAT, _C.CHAT_COMPLETIONS
 _COMPLETIONS = Endpoint("completions", Body.JSON, openai.COMPLETIONS, _C.COMPLETIONS)
 _EMBEDDINGS = Endpoint("embeddings", Body.JSON, openai.EMBEDDINGS, _C.EMBEDDINGS)
 RESPONSES = Endpoint("responses", Body.JSON, openai.RESPONSES, _C.RESPONSES, keeps=True, runs_models=False)
+RESPONSES_END = replace(RESPONSES, dialect=openai.RESPONSES_END)
 _IMAGES = Endpoint("images_generations", Body.JSON, openai.IMAGES, _C.IMAGES_GENERATIONS)
 _IMAGES_EDITS = Endpoint("images_edits", Body.FORM, openai.IMAGES, _C.IMAGES_EDITS)
 _IMAGES_VARIATIONS = Endpoint("images_variations", Body.FORM, openai.IMAGES, _C.IMAGES_EDITS)

@@ -75,3 +75,5 @@ RESPONSES_AGAIN = Dialect(
     SURFACE, _responses_error_event, is_metered=False, whole_is_json=False, end=_RESPONSE_ENDS
 )
 """A response that is read again."""
+RESPONSES_END = Dialect(SURFACE, _responses_error_event, text_bytes=delta_bytes, end=_RESPONSE_ENDS)
+"""A response that is made in the background, when its end is read."""
