@@ -20,7 +20,7 @@ from tollkeeper_server.dataplane.exchange import Exchange
 from tollkeeper_server.dataplane.headers import content_coding
 from tollkeeper_server.dataplane.reply.beginning import read_beginning, record_begun
 from tollkeeper_server.dataplane.reply.decoding import decode_body
-from tollkeeper_server.dataplane.reply.events import begins_stream
+from tollkeeper_server.dataplane.reply.events import begins_stream, event_data, single_events
 from tollkeeper_server.dataplane.reply.meter import abandoned
 from tollkeeper_server.dataplane.reply.readahead import ReadAhead
 from tollkeeper_server.dataplane.request.endpoint import RESPONSES, Matched
@@ -32,7 +32,7 @@ from tollkeeper_server.providers.usage import is_in_background, is_pending, read
 _log = logging.getLogger("tollkeeper.dataplane")
 
 _MAX_BYTES = 1024 * 1024
-_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{3,255}")
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:=~+-]{3,255}")
 # Words of paths that are no ids.
 _WORDS = frozenset(
     {
@@ -41,7 +41,7 @@ _WORDS = frozenset(
     }
 )  # fmt: skip
 # The first id of a body, in case it is too large to be read whole, or one of an event stream.
-_FIRST_ID = re.compile(rb'"id"\s*:\s*"([A-Za-z0-9][A-Za-z0-9_.:-]{3,255})"')
+_FIRST_ID = re.compile(rb'"id"\s*:\s*"([A-Za-z0-9][A-Za-z0-9_.:=~+-]{3,255})"')
 
 # An event with data, which most streams of things that are kept begin with. A few may come before it.
 _EVENT = re.compile(rb"data:[^\n]*\n\r?\n")
@@ -76,8 +76,7 @@ _decode_conversation = msgspec.json.Decoder(str | _Conversation | None).decode
 
 def referred(matched: Matched, body: bytes) -> Iterator[str]:
     """Yield the ids by which a request refers to what upstreams keep, the most telling first."""
-    for segment in matched.path.split("/")[2:]:
-        found = unquote(segment)
+    for found in _segments(matched)[1:]:
         if found not in _WORDS and _ID.fullmatch(found):
             yield found
             break
@@ -102,6 +101,10 @@ def referred(matched: Matched, body: bytes) -> Iterator[str]:
     ):
         if one and _ID.fullmatch(one):
             yield one
+
+
+def _segments(matched: Matched) -> list[str]:
+    return [unquote(segment) for segment in matched.path.split("/") if segment]
 
 
 class Affinity:
@@ -131,14 +134,11 @@ class Affinity:
 
         Raises as `find` does.
         """
-        segments = [segment for segment in matched.path.split("/") if segment]
+        segments = _segments(matched)
         if len(segments) != (3 if method == "POST" else 2) or method not in {"GET", "DELETE", "POST"}:
             return None
-        for one in referred(matched, b""):
-            event = await self._placements.pending(one)
-            if event is not None:
-                return Awaited(one, event)
-        return None
+        event = await self._placements.pending(segments[1]) if _ID.fullmatch(segments[1]) else None
+        return Awaited(segments[1], event) if event is not None else None
 
     async def remember(
         self, exchange: Exchange, incoming: Incoming, body: bytes, *, only_pending: bool = False
@@ -182,7 +182,8 @@ class Affinity:
 def _goes_on(beginning: bytes) -> bool:
     """Return whether the response that an answer begins with is made in the background."""
     if begins_stream(beginning):
-        return is_in_background(beginning)
+        events = map(event_data, single_events(beginning))
+        return any(is_in_background(read_carrier(data)) for data in events)
     return is_pending(read_carrier(beginning))
 
 

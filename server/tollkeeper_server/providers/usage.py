@@ -87,7 +87,7 @@ class Carrier(Struct):
 _CARRIED = frozenset(Carrier.__struct_fields__)
 _PENDING = frozenset({b'"queued"', b'"in_progress"'})
 _ENDED = frozenset({b'"completed"', b'"failed"', b'"incomplete"', b'"cancelled"'})
-_IN_BACKGROUND = re.compile(rb'"background"\s*+:\s*+true')
+_BACKGROUND = frozenset({"background"})
 _decode = msgspec.json.Decoder(Carrier).decode
 _decode_list = msgspec.json.Decoder(list[Raw]).decode
 _FAILURES = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -211,9 +211,9 @@ def has_ended(carrier: Carrier) -> bool:
     return bytes(carrier.status) in _ENDED
 
 
-def is_in_background(beginning: bytes) -> bool:
-    """Return whether a stream that begins so tells of a response that goes on without it."""
-    return _IN_BACKGROUND.search(beginning) is not None
+def is_in_background(carrier: Carrier) -> bool:
+    """Return whether an event tells of a response that goes on without its stream."""
+    return read_object(bytes(carrier.response), _BACKGROUND).get("background") is True
 
 
 def is_usage_chunk(carrier: Carrier) -> bool:

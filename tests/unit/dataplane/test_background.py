@@ -241,6 +241,17 @@ async def test_what_is_deleted_before_its_end_was_read_is_estimated() -> None:
 
 
 @pytest.mark.parametrize(
+    "path",
+    [f"/v1//responses/{ID}", f"/responses/{ID}/", f"/openai/v1/responses/{ID}", "/v1/Responses/resp%5F1234"],
+)
+async def test_its_end_is_found_by_whatever_spelling_of_its_path(path: str) -> None:
+    site = Site()
+    made = await site.make()
+    await site.call("GET", path, [_document("completed", usage=USAGE)])
+    assert site.known_of(made).tokens == USED
+
+
+@pytest.mark.parametrize(
     "path", [f"/v1/responses/{ID}/input_items", "/v1/responses/resp_5678", "/v1/responses"]
 )
 async def test_other_reads_are_not_its_end(path: str) -> None:
@@ -286,7 +297,8 @@ async def test_one_whose_stream_breaks_off_goes_on_and_is_metered_when_its_end_i
 
 async def test_a_stream_that_does_not_go_on_without_its_caller_is_estimated() -> None:
     site = Site()
-    created = _event("response.created", response=_response("in_progress", background=False))
+    tools = [{"type": "function", "parameters": {"background": True}}]
+    created = _event("response.created", response=_response("in_progress", background=False, tools=tools))
     made = await site.make(created, DELTA, CutError("cut"), stream=True)
     assert made.tokens.confidence is Confidence.ESTIMATED
     assert site.bench.placements.waiting == {}
