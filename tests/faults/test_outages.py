@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import httpx2
 import pytest
-from tollkeeper import Unavailable
+from tollkeeper import Confidence, Unavailable
 
 from tests.faults.processes import Pair, gateways, own_mongo, own_redis
-from tests.faults.traffic import ask, code_of, reaches_all
+from tests.faults.traffic import PATIENCE, ask, code_of, reaches_all
 from tests.integration.process import MANAGEMENT_TOKEN, Gateway, Simulator, until
 from tests.servers.mongo import MongoServer
 from tests.servers.redis import RedisServer
@@ -177,3 +177,39 @@ def test_a_store_that_hangs_holds_up_nobody_who_is_known(site: Site) -> None:
     await_store(site.one)
     # What the drain had sent to the hanging store may have been stored after all, and is sent again.
     assert_each_once(site.one, known.id, answers)
+
+
+@pytest.mark.parametrize("background", [False, True])
+def test_what_can_not_be_stored_of_a_response_is_answered_and_stored_when_the_store_is_back(
+    site: Site, background: bool
+) -> None:
+    """Neither its usage nor its place is lost, though Redis is away, too."""
+    known = site.one.mint()
+    for gateway in (site.one, site.other):
+        assert ask(gateway, known.token).status_code == 200
+    site.mongo.stop()
+    site.redis.stop()
+    headers = {"authorization": f"Bearer {known.token}"}
+    made = httpx2.post(
+        f"{site.one.base_url}/responses",
+        headers=headers,
+        json={"model": "gpt-4o", "input": "one two three", "background": background},
+        timeout=PATIENCE,
+    )
+    assert (made.status_code, made.json()["status"]) == (200, "queued" if background else "completed")
+    where = f"/responses/{made.json()['id']}"
+    assert_told_to_come_back(httpx2.get(site.other.base_url + where, headers=headers, timeout=PATIENCE))
+
+    site.mongo.start()
+    site.redis.start()
+    read = until(lambda: _found(httpx2.get(site.other.base_url + where, headers=headers, timeout=PATIENCE)))
+    assert read is not None
+    usage = read.json()["usage"]
+    request_id = made.headers["x-request-id"]
+    until(lambda: [it for it in site.other.usage(request_id=request_id) if it.confidence is Confidence.EXACT])
+    (event,) = site.other.usage(request_id=request_id)
+    assert (event.prompt_tokens, event.completion_tokens) == (usage["input_tokens"], usage["output_tokens"])
+
+
+def _found(answer: httpx2.Response) -> httpx2.Response | None:
+    return answer if answer.status_code == 200 else None
