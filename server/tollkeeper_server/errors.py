@@ -71,6 +71,7 @@ class Reason(StrEnum):
     INVALID_ARGUMENT = "invalid_argument"
     INVALID_JSON = "invalid_json"
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
+    UNSUPPORTED_CONTENT_ENCODING = "unsupported_content_encoding"
     BODY_TOO_LARGE = "request_too_large"
     HEADERS_TOO_LARGE = "headers_too_large"
     REQUEST_TIMEOUT = "request_timeout"
@@ -112,6 +113,9 @@ TABLE: dict[Reason, Outcome] = {
     Reason.INVALID_ARGUMENT: Outcome(_G.INVALID_ARGUMENT, 400, _T.INVALID_REQUEST, ShouldRetry.NO),
     Reason.INVALID_JSON: Outcome(_G.INVALID_ARGUMENT, 400, _T.INVALID_REQUEST, ShouldRetry.NO),
     Reason.UNSUPPORTED_MEDIA_TYPE: Outcome(_G.INVALID_ARGUMENT, 415, _T.INVALID_REQUEST, ShouldRetry.NO),
+    Reason.UNSUPPORTED_CONTENT_ENCODING: Outcome(
+        _G.INVALID_ARGUMENT, 415, _T.INVALID_REQUEST, ShouldRetry.NO
+    ),
     Reason.BODY_TOO_LARGE: Outcome(_G.RESOURCE_EXHAUSTED, 413, _T.INVALID_REQUEST, ShouldRetry.NO),
     Reason.HEADERS_TOO_LARGE: Outcome(_G.RESOURCE_EXHAUSTED, 431, _T.INVALID_REQUEST, ShouldRetry.NO),
     Reason.REQUEST_TIMEOUT: Outcome(_G.DEADLINE_EXCEEDED, 408, _T.INVALID_REQUEST),

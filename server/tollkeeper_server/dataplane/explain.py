@@ -12,6 +12,7 @@ from tollkeeper_server.dataplane.call.forward import outgoing, outgoing_url
 from tollkeeper_server.dataplane.call.health import Health
 from tollkeeper_server.dataplane.call.model_lists import ModelLists
 from tollkeeper_server.dataplane.caller import LISTENER, Message
+from tollkeeper_server.dataplane.codings import is_coding, list_codings
 from tollkeeper_server.dataplane.exchange import Exchange
 from tollkeeper_server.dataplane.plan import OwnAnswer, Plan, Planner
 from tollkeeper_server.dataplane.request.authenticate import Authenticator, Identity
@@ -211,8 +212,9 @@ def _exchange(query: Query, snapshot: Snapshot, limits: Limits) -> Exchange:
     path, _, asked = (query.path or _CHAT).partition("?")
     method = query.method or "POST"
     headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in query.headers]
-    # The query tells nothing of a form but its model, and endpoints that take forms take JSON, too.
-    headers = [header for header in headers if not _is_form(header)]
+    # The query tells nothing of a form but its model, and endpoints that take forms take JSON, too. A coding
+    # that can be undone changes nothing.
+    headers = [header for header in headers if not (_is_form(header) or _is_coding(header))]
     names = {name for name, _ in headers}
     if query.token and not query.token.startswith(_TOKEN_ID):
         headers.append((b"authorization", b"Bearer " + query.token.encode("latin-1", "replace")))
@@ -246,6 +248,11 @@ def _check_listener(exchange: Exchange) -> None:
 def _is_form(header: Header) -> bool:
     name, value = header
     return name == b"content-type" and media_type(value) == b"multipart/form-data"
+
+
+def _is_coding(header: Header) -> bool:
+    name, value = header
+    return name == b"content-encoding" and all(map(is_coding, list_codings([value])))
 
 
 def _body(query: Query) -> bytes:

@@ -16,8 +16,9 @@ from tollkeeper_server.dataplane.headers import check_framing, check_headers, ch
 from tollkeeper_server.dataplane.reply.listing import get_model, list_models, listing_targets
 from tollkeeper_server.dataplane.request.authenticate import Identity
 from tollkeeper_server.dataplane.request.body import arrived_body, read_body, refuse_declared
+from tollkeeper_server.dataplane.request.coding import decode_request
 from tollkeeper_server.dataplane.request.endpoint import MODELS, RESPONSES_END, Body, Matched, check_query
-from tollkeeper_server.dataplane.request.peek import NO_PEEK, Peek, peek_body
+from tollkeeper_server.dataplane.request.peek import NO_PEEK, Peek, is_read, peek_body
 from tollkeeper_server.dataplane.route import Destination, enter, find_destination, pin
 from tollkeeper_server.domain.explanation import Step
 from tollkeeper_server.domain.listener import IpLimit
@@ -50,7 +51,10 @@ NOT_KEPT = object()
 
 
 class Plan(Struct, frozen=True, gc=False):
-    """How an admitted request is served. `body` is empty if it streams through."""
+    """How an admitted request is served. `body` is empty if it streams through.
+
+    `coded` is the body as it came, if that has a content coding, which `body` is without.
+    """
 
     matched: Matched
     identity: Identity
@@ -59,6 +63,7 @@ class Plan(Struct, frozen=True, gc=False):
     destination: Destination
     remembers: bool
     """Whether the answer may name a thing that is found again by its id."""
+    coded: bytes | None = None
     awaited: Awaited | None = None
     """The response that is made in the background, if the request may read its end."""
 
@@ -118,7 +123,7 @@ class Planner:
             if observe is not None:
                 observe(Step.ROUTE, answer)
             return answer
-        peek, body = NO_PEEK, b""
+        peek, body, coded = NO_PEEK, b"", None
         if endpoint.body is Body.STREAM:
             refuse_declared(exchange, exchange.limits.max_upload)
         else:
@@ -126,6 +131,10 @@ class Planner:
             body = whole if whole is not None else await read_body(exchange)
             exchange.request_bytes = len(body)
             content_type = exchange.headers.get(b"content-type", b"")
+            if b"content-encoding" in exchange.headers and body and is_read(endpoint, content_type):
+                plain = await decode_request(exchange, body)
+                if plain is not body:
+                    coded, body = body, plain
             peek = peek_body(endpoint, exchange.method, content_type, body)
         default_group = view.default_group if view is not None else ""
         destination = find_destination(exchange, matched, token, peek, rule, default_group)
@@ -154,7 +163,7 @@ class Planner:
             )
         if observe is not None:
             observe(Step.LIMIT, (token, view))
-        return Plan(matched, identity, peek, body, destination, remembers, awaited)
+        return Plan(matched, identity, peek, body, destination, remembers, coded, awaited)
 
     async def _models(
         self, exchange: Exchange, matched: Matched, identity: Identity, groups: tuple[str, ...]

@@ -1,6 +1,7 @@
 """For any request, what `explain` says is what the data plane does."""
 
 import asyncio
+import gzip
 import json
 from dataclasses import replace
 from datetime import timedelta
@@ -103,6 +104,9 @@ HEADERS = [
     ("transfer-encoding", "chunked"),
     ("content-type", "text/plain"),
     ("content-type", "application/json; charset=utf-8"),
+    ("content-encoding", "gzip"),
+    ("content-encoding", "identity"),
+    ("content-encoding", "compress"),
     ("anthropic-version", "2023-06-01"),
     ("upgrade", "websocket"),
     ("x-beta", "1"),
@@ -159,11 +163,14 @@ async def _refusal(bench: Bench, query: Query) -> str:
     members = ({"model": query.model} if query.model else {}) | ({"stream": True} if query.streamed else {})
     method = query.method or "POST"
     has_body = method in {"POST", "PUT", "PATCH"} or query.model
+    body = json.dumps(members).encode() if has_body else b""
+    if body and ("content-encoding", "gzip") in query.headers:
+        body = gzip.compress(body)
     path, _, asked = (query.path or PATHS[0]).partition("?")
     caller = Caller(
         method,
         path,
-        json.dumps(members).encode() if has_body else b"",
+        body,
         [(name.encode(), value.encode()) for name, value in query.headers],
         secret=(SECRET if query.token == "tok_1" else query.token.encode()) or None,
         query=asked.encode(),

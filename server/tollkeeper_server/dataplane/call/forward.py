@@ -59,9 +59,17 @@ def outgoing(
     plain: bool,
     length: int | None = None,
 ) -> Outgoing:
-    """Return the request for the upstream; `length` is that of a body that streams, if it is known."""
+    """Return the request for the upstream; `length` is that of a body that streams, if it is known.
+
+    A body with a content coding is sent as it came, or without the coding if it was changed.
+    """
     target = member.target
     headers = request_headers(exchange, target, plain=plain)
+    if plan.coded is not None:
+        if body is plan.body:
+            body = plan.coded
+        else:
+            headers = [header for header in headers if header[0] != b"content-encoding"]
     if member.user_agent:
         headers = [header for header in headers if header[0] != b"user-agent"]
         headers.append((b"user-agent", member.user_agent))

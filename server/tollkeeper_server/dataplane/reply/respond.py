@@ -5,6 +5,7 @@ from email.utils import formatdate
 
 import msgspec
 
+from tollkeeper_server.dataplane.codings import TAKEN
 from tollkeeper_server.dataplane.exchange import Exchange
 from tollkeeper_server.dataplane.headers import PLAIN_HTTP, framed_twice
 from tollkeeper_server.dataplane.request.body import discard_body
@@ -25,6 +26,8 @@ async def send_error(exchange: Exchange, error: TollkeeperError) -> None:
         headers.append((b"www-authenticate", b"Bearer"))
     if error.reason is Reason.WEBSOCKET_NOT_SERVED:
         headers.extend(PLAIN_HTTP)
+    if error.reason is Reason.UNSUPPORTED_CONTENT_ENCODING:
+        headers.append((b"accept-encoding", TAKEN))  # RFC 9110, 15.5.16
     body = msgspec.json.encode(exchange.surface.error(error, exchange.request_id))
     await send_json(exchange, outcome.http, body, headers)
 

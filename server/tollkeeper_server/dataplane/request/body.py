@@ -17,7 +17,7 @@ def arrived_body(exchange: Exchange) -> bytes | None:
     if whole is not None:
         exchange.body_read = True
         if len(whole) > limit:
-            raise _too_large(limit)
+            raise too_large(limit)
     return whole
 
 
@@ -38,7 +38,7 @@ async def read_body(exchange: Exchange) -> bytes:
         chunk, more = await _next(exchange)
         size += len(chunk)
         if size > limit:
-            raise _too_large(limit)
+            raise too_large(limit)
         chunks.append(chunk)
     return b"".join(chunks)
 
@@ -57,7 +57,7 @@ async def stream_body(exchange: Exchange, on_end: Callable[[], None]) -> AsyncIt
             chunk, more = await _next(exchange)
             size += len(chunk)
             if size > limit:
-                raise _too_large(limit)
+                raise too_large(limit)
             exchange.request_bytes = size
             if not more:
                 on_end()
@@ -106,13 +106,15 @@ async def _next(exchange: Exchange) -> tuple[bytes, bool]:
 def refuse_declared(exchange: Exchange, limit: int) -> None:
     """Raise BODY_TOO_LARGE if the request's head says that its body exceeds `limit` bytes."""
     if b"content-length" in exchange.headers and exchange.declared_bytes > limit:
-        raise _too_large(limit)
+        raise too_large(limit)
 
 
-def _too_large(limit: int) -> TollkeeperError:
+def too_large(limit: int, *, decoded: bool = False) -> TollkeeperError:
+    """Return the error for a body that exceeds `limit` bytes, or does when it is `decoded`."""
     return TollkeeperError(
         Reason.BODY_TOO_LARGE,
-        f"the request's body is larger than the {limit:,} bytes this gateway takes; "
-        "send less, or have TOLLKEEPER_MAX_BODY_BYTES (of uploads TOLLKEEPER_MAX_UPLOAD_BYTES) raised",
+        f"the request's body is{', decoded,' if decoded else ''} larger than the {limit:,} bytes this "
+        "gateway takes; send less, or have TOLLKEEPER_MAX_BODY_BYTES "
+        "(of uploads TOLLKEEPER_MAX_UPLOAD_BYTES) raised",
         field="body",
     )

@@ -50,6 +50,12 @@ def is_json(media: bytes) -> bool:
     return media in JSON_TYPES or media.endswith(b"+json")
 
 
+def is_read(endpoint: Endpoint, content_type: bytes) -> bool:
+    """Return whether a body is looked into, or only forwarded."""
+    media = media_type(content_type)
+    return endpoint.body is not Body.ANY or is_json(media) or media == b"multipart/form-data"
+
+
 def peek_body(endpoint: Endpoint, method: str, content_type: bytes, body: bytes) -> Peek:
     """Look into the body of a request for an endpoint whose bodies are read.
 
