@@ -36,8 +36,8 @@ _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:=~+-]{3,255}")
 # Words of paths that are no ids.
 _WORDS = frozenset(
     {
-        "cancel", "checkpoints", "complete", "content", "events", "files", "input_items", "items", "jobs",
-        "messages", "parts", "runs", "search", "steps", "submit_tool_outputs",
+        "batches", "cancel", "checkpoints", "complete", "content", "events", "files", "input_items", "items",
+        "jobs", "messages", "parts", "results", "runs", "search", "steps", "submit_tool_outputs",
     }
 )  # fmt: skip
 # The first id of a body, in case it is too large to be read whole, or one of an event stream.

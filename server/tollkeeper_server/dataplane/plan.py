@@ -7,9 +7,10 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from urllib.parse import unquote
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from tollkeeper_server.dataplane.affinity import Affinity
+from tollkeeper_server.dataplane.aside import LARGE
 from tollkeeper_server.dataplane.background import Awaited
 from tollkeeper_server.dataplane.exchange import Exchange
 from tollkeeper_server.dataplane.headers import check_framing, check_headers, check_upgrade
@@ -18,8 +19,10 @@ from tollkeeper_server.dataplane.request.authenticate import Identity
 from tollkeeper_server.dataplane.request.body import arrived_body, read_body, refuse_declared
 from tollkeeper_server.dataplane.request.coding import decode_request
 from tollkeeper_server.dataplane.request.endpoint import MODELS, RESPONSES_END, Body, Matched, check_query
+from tollkeeper_server.dataplane.request.named import Named, find_named
 from tollkeeper_server.dataplane.request.peek import NO_PEEK, Peek, is_read, peek_body
 from tollkeeper_server.dataplane.route import Destination, enter, find_destination, pin
+from tollkeeper_server.dataplane.route_named import find_named_destination
 from tollkeeper_server.domain.explanation import Step
 from tollkeeper_server.domain.listener import IpLimit
 from tollkeeper_server.domain.token import Token
@@ -137,7 +140,14 @@ class Planner:
                     coded, body = body, plain
             peek = peek_body(endpoint, exchange.method, content_type, body)
         default_group = view.default_group if view is not None else ""
-        destination = find_destination(exchange, matched, token, peek, rule, default_group)
+        named = None
+        if peek.is_json and (endpoint.names_deeper or token.allowed_models):
+            named = await _find_named(peek, matched, body)
+        if named is None:
+            destination = find_destination(exchange, matched, token, peek, rule, default_group)
+        else:
+            peek = structs.replace(peek, named=named)
+            destination = find_named_destination(exchange, matched, token, peek, named, rule, default_group)
         if observe is not None:
             observe(Step.ROUTE, destination)
 
@@ -193,6 +203,13 @@ def _check_request(exchange: Exchange) -> None:
     check_framing(exchange.headers)
     check_upgrade(exchange.method, exchange.headers)
     check_query(exchange.scope["query_string"])
+
+
+async def _find_named(peek: Peek, matched: Matched, body: bytes) -> Named | None:
+    has_model = peek.model is not None or bool(matched.path_model)
+    if len(body) <= LARGE:
+        return find_named(body, has_model=has_model)
+    return await asyncio.to_thread(find_named, body, has_model=has_model)
 
 
 def _pinned(exchange: Exchange, destination: Destination, keeper: str) -> Destination:

@@ -26,11 +26,15 @@ from tollkeeper_server.snapshot.model import ListenerView, Pool, Route, Snapshot
 
 
 class Destination(Struct, frozen=True, gc=False):
-    """Where a request goes. `route` is the known model it names, `rule` the rule that matched, if any."""
+    """Where a request goes. `route` is the known model it names, `rule` the rule that matched, if any.
+
+    `named` are the pools of the models that are named deeper in its body, and may have other names upstream.
+    """
 
     pool: Pool
     route: Route | None = None
     rule: Rule | None = None
+    named: dict[str, Pool] | None = None
 
     @property
     def matched_group(self) -> str:
@@ -120,7 +124,7 @@ def pin(destination: Destination, target: Target) -> Destination:
     pool = destination.pool
     members = tuple(member for member in pool.members if member.target.name == target.name)
     pool = replace(pool, key=f"{pool.key}@{target.name}", members=members) if members else pool_of_one(target)
-    return Destination(pool, destination.route, destination.rule)
+    return Destination(pool, destination.route, destination.rule, destination.named)
 
 
 def unknown_model(name: str) -> TollkeeperError:
@@ -152,11 +156,16 @@ def may_use(token: Token, name: str, served: str) -> bool:
 
 def _check_allowed(token: Token, name: str, served: str) -> None:
     if token.allowed_models and not may_use(token, name, served):
-        raise TollkeeperError(
-            Reason.MODEL_NOT_ALLOWED,
-            f"the token may not use the model {name!r}; GET /v1/models lists those it may",
-            field="model",
-        )
+        raise not_allowed(name, "model")
+
+
+def not_allowed(name: str, field: str) -> TollkeeperError:
+    """Return the error for a model that the token may not use, and that a field names."""
+    return TollkeeperError(
+        Reason.MODEL_NOT_ALLOWED,
+        f"the token may not use the model {name!r}; GET /v1/models lists those it may",
+        field=field,
+    )
 
 
 def _check_capability(endpoint: Endpoint, route: Route, name: str) -> None:
@@ -172,14 +181,15 @@ def _check_capability(endpoint: Endpoint, route: Route, name: str) -> None:
 
 def _unnamed(exchange: Exchange, endpoint: Endpoint, token: Token, group: str) -> Pool:
     """Return the pool that serves a request that names no model."""
-    if not group and endpoint.body in {Body.JSON, Body.FORM} and exchange.method == "POST":
+    posts_model = exchange.method == "POST" and endpoint.body in {Body.JSON, Body.FORM}
+    if not group and posts_model and (endpoint.needs_model or exchange.snapshot.default is None):
         raise TollkeeperError(Reason.MODEL_REQUIRED, "the request names no model; set `model`", field="model")
     writes = exchange.method not in {"GET", "HEAD", "OPTIONS", "DELETE"}
     if token.allowed_models and writes and endpoint.runs_models:
         raise TollkeeperError(
             Reason.MODEL_NOT_ALLOWED,
             "the token is limited to some models, and this request may run one without naming it; "
-            "use a token without allowed_models",
+            "name the model, or use a token without allowed_models",
             field="model",
         )
     if group:

@@ -73,6 +73,11 @@ PATHS = [
     "/v1/completions",
     "/v1/responses",
     "/v1/messages",
+    "/v1/messages/batches",
+    "/v1/messages/batches/file-abc123/cancel",
+    "/v1/images/generations",
+    "/v1/realtime/client_secrets",
+    "/v1/evals",
     "/v1/models",
     "/v1/models/gpt-4o",
     "/v1/models/unheard-of",
@@ -158,9 +163,24 @@ async def _explain(bench: Bench, known: Token, query: Query) -> Explanation:
     return await explainer.explain(query)
 
 
+def _naming(path: str, model: str) -> dict[str, object]:
+    """Return the members of a body that name the model where the path's endpoint has it."""
+    if not model:
+        return {}
+    match path:
+        case "/v1/messages/batches":
+            return {"requests": [{"params": {"model": model}}] * 2}
+        case "/v1/realtime/client_secrets":
+            return {"session": {"model": model}}
+        case "/v1/evals":
+            return {"testing_criteria": [{"type": "label_model", "model": model}]}
+        case _:
+            return {"model": model}
+
+
 async def _refusal(bench: Bench, query: Query) -> str:
     """Return the reason for which the data plane refuses the request; empty if an upstream answers it."""
-    members = ({"model": query.model} if query.model else {}) | ({"stream": True} if query.streamed else {})
+    members = _naming(query.path, query.model) | ({"stream": True} if query.streamed else {})
     method = query.method or "POST"
     has_body = method in {"POST", "PUT", "PATCH"} or query.model
     body = json.dumps(members).encode() if has_body else b""
@@ -201,6 +221,11 @@ async def _refusal(bench: Bench, query: Query) -> str:
     True,
 )
 @example(Query(token="tok_1", model="gpt-4o"), "used up", True, True)
+@example(Query(path="/v1/messages/batches", token="tok_1", model="default"), "limited", True, True)
+@example(Query(path="/v1/evals", token="tok_1", model="whisper"), "limited", True, True)
+@example(Query(path="/v1/responses", token="tok_1"), "limited", True, True)
+@example(Query(path="/v1/responses", token="tok_1"), "valid", True, True)
+@example(Query(path="/v1/responses", token="tok_1"), "valid", True, False)
 @example(Query(token="tok_1", model="asleep-with-a-fallback"), "valid", True, True)
 def test_explain_says_what_the_data_plane_does(query: Query, kind: str, active: bool, default: bool) -> None:
     known = TOKENS[kind]

@@ -132,7 +132,9 @@ class UsageEvent(_message.Message):
     model_asked: _builtins.str
     """model_asked is the model name in the request; it is empty if there was none."""
     model_served: _builtins.str
-    """model_served is the configured model that served the request."""
+    """model_served is the configured model that served the request. If the request names none, it is the one that
+    the answer names.
+    """
     upstream: _builtins.str
     """upstream is the name of the upstream that was called; it is empty if none was."""
     endpoint: _builtins.str

@@ -7,12 +7,14 @@ from tollkeeper_server.dataplane.exchange import Exchange
 from tollkeeper_server.dataplane.headers import operate, request_headers
 from tollkeeper_server.dataplane.plan import Plan
 from tollkeeper_server.dataplane.request.form import rename_model
+from tollkeeper_server.dataplane.request.named import Named, rename_places
 from tollkeeper_server.dataplane.request.peek import Peek
+from tollkeeper_server.dataplane.route_named import upstream_name
 from tollkeeper_server.dataplane.transport import Outgoing
 from tollkeeper_server.providers.azure import with_deployment, without_api_version
 from tollkeeper_server.providers.dialect import Dialect
 from tollkeeper_server.providers.provider import bearer
-from tollkeeper_server.snapshot.model import Header, PoolMember, ProjectView, Target
+from tollkeeper_server.snapshot.model import Header, Pool, PoolMember, ProjectView, Target
 
 
 def asks_usage(peek: Peek, member: PoolMember, dialect: Dialect) -> bool:
@@ -35,6 +37,9 @@ def outgoing_body(plan: Plan, member: PoolMember, *, ask_usage: bool) -> bytes:
         return rename_model(body, peek.form, rename) if rename and peek.form.places else body
     if not peek.is_json:
         return body
+    if plan.destination.named is not None and peek.named is not None:
+        names = _names_there(plan.destination.named, peek.named, member)
+        body = rename_places(body, peek.named, names)
     if peek.model is None:
         # Azure's clients name the model in the path alone; others look for it in the body.
         target = member.target
@@ -48,6 +53,14 @@ def outgoing_body(plan: Plan, member: PoolMember, *, ask_usage: bool) -> bytes:
     if rename is None and not ask_usage:
         return body
     return rewrite_json(body, model=rename, ask_usage=ask_usage)
+
+
+def _names_there(pools: dict[str, Pool], named: Named, member: PoolMember) -> dict[str, str]:
+    """Return the names that models have at an upstream, of those that are named deeper in the body."""
+    names = {name: upstream_name(pool, member) for name, pool in pools.items()}
+    if len(named.deciding) == 1:  # a fallback may serve in its place
+        names |= dict.fromkeys(named.deciding, member.upstream_model)
+    return {name: there for name, there in names.items() if there and there != name}
 
 
 def outgoing(

@@ -11,9 +11,11 @@ from tollkeeper_server.dataplane.reply.decoding import decode_stream
 from tollkeeper_server.dataplane.reply.events import begins_stream, tells_stream
 from tollkeeper_server.dataplane.reply.meter import BodyMeter, StreamMeter
 from tollkeeper_server.dataplane.reply.sending import BrokenAnswerError, finish_answer, start_answer
+from tollkeeper_server.dataplane.reply.served import NamingMeter, read_model
 from tollkeeper_server.dataplane.reply.stream import relay_stream
 from tollkeeper_server.dataplane.request.peek import media_type
 from tollkeeper_server.dataplane.transport import Incoming, TransportError
+from tollkeeper_server.domain.usage import TokenCounts
 from tollkeeper_server.snapshot.model import Header, Target
 
 _JSON = b"application/json"
@@ -64,10 +66,12 @@ async def pass_on(
     if exchange.model_served.isascii() and exchange.model_served:
         headers.append((b"x-tollkeeper-model", exchange.model_served.encode()))
     if streamed:
-        stream = StreamMeter(dialect)
+        stream = StreamMeter(dialect) if exchange.model_served else NamingMeter(dialect)
         try:
             await relay_stream(exchange, incoming, headers, stream, hide_usage=hide_usage)
         finally:
+            if isinstance(stream, NamingMeter):
+                exchange.model_served = stream.model
             await record_tokens(exchange, len(body), lambda: stream.tokens(body))
         return
     meter = BodyMeter(dialect, coding) if good and dialect.whole_is_json else None
@@ -75,10 +79,16 @@ async def pass_on(
         if not send_whole(exchange, incoming, headers, meter):
             await relay_body(exchange, incoming, headers, meter)
     finally:
-        if meter is not None and len(body) + meter.kept <= LARGE:
+        if meter is not None and exchange.model_served and len(body) + meter.kept <= LARGE:
             exchange.tokens = meter.tokens(body)
         elif meter is not None:
-            await record_tokens(exchange, meter.kept + len(body), lambda: meter.tokens(body))
+            await record_tokens(exchange, meter.kept + len(body), lambda: _count(exchange, meter, body))
+
+
+def _count(exchange: Exchange, meter: BodyMeter, body: bytes) -> TokenCounts:
+    if not exchange.model_served:
+        exchange.model_served = read_model(meter.document())
+    return meter.tokens(body)
 
 
 def send_whole(

@@ -60,11 +60,14 @@ class BodyMeter:
         # Only so can it say usage. Sound, images and files need not be kept.
         return self._encoding != b"identity" or first.startswith((b"{", b" ", b"\n", b"\r", b"\t", b"\xef"))
 
+    def document(self) -> bytes:
+        """Return the answer without its coding, empty if it was not kept."""
+        body = b"".join(self._pieces)
+        return body if self._encoding == b"identity" else decode_body(body, self._encoding, self._max_kept)
+
     def tokens(self, request_body: bytes) -> TokenCounts:
         """Return what the document says, or an estimate."""
-        body = b"".join(self._pieces)
-        if self._encoding != b"identity":
-            body = decode_body(body, self._encoding, self._max_kept)
+        body = b"".join(self._pieces) if self._encoding == b"identity" else self.document()
         dialect = self._dialect
         if dialect.completes and dialect.image is None and (usual := read_usual(body)) is not None:
             return usual

@@ -18,9 +18,9 @@ class Body(Enum):
     """How a request's body is handled."""
 
     JSON = "json"
-    """A JSON object that names a model."""
+    """A JSON object."""
     FORM = "form"
-    """multipart/form-data that names a model; JSON is taken as well."""
+    """multipart/form-data; JSON is taken as well."""
     ANY = "any"
     """JSON or a form may name a model; anything else is forwarded unread."""
     STREAM = "stream"
@@ -39,6 +39,10 @@ class Endpoint:
     """Whether upstreams keep the things that are made there: later requests must reach the same one."""
     runs_models: bool = True
     """Whether a write that names no model may run one: a batch by its file, a run by its assistant."""
+    needs_model: bool = False
+    """Whether a POST must name its model: OpenAI and Anthropic demand it."""
+    names_deeper: bool = False
+    """Whether bodies may name models elsewhere than in their own member `model`."""
 
 
 class Matched(Struct, frozen=True, gc=False):
@@ -59,46 +63,61 @@ _C = Capability
 _KEEPING = frozenset(
     {
         "assistants", "batches", "containers", "conversations", "evals", "files", "fine_tunes", "fine_tuning",
-        "responses", "threads", "uploads", "vector_stores", "videos",
+        "messages_batches", "responses", "threads", "uploads", "vector_stores", "videos",
     }
 )  # fmt: skip
-_RUNNING_NO_MODELS = frozenset(
-    {"containers", "conversations", "files", "responses", "uploads", "vector_stores"}
-)
+_RUNNING_NO_MODELS = frozenset({"containers", "conversations", "files", "uploads", "vector_stores"})
+_NAMING_DEEPER = frozenset({"evals", "fine_tuning", "messages_batches", "other", "realtime"})
 
 
 # Their answers are made of tokens; those of batches say what the batch used, which is no use of the call.
 _TEXT = frozenset({"chat", "edits", "messages", "realtime", "responses", "threads"})
-_WITHOUT_USAGE = frozenset({"batches", "models"})
+_WITHOUT_USAGE = frozenset({"batches", "messages_batches", "models"})
+_ANTHROPICS = frozenset({"messages", "messages_batches"})
 
 
 def _family(name: str, body: Body = Body.ANY) -> Endpoint:
-    if body is Body.STREAM or name in _WITHOUT_USAGE:
+    if name in _ANTHROPICS:
+        dialect = anthropic.OTHER_TEXT if name not in _WITHOUT_USAGE else anthropic.UNMETERED
+    elif body is Body.STREAM or name in _WITHOUT_USAGE:
         dialect = openai.UNMETERED
-    elif name == "messages":
-        dialect = anthropic.OTHER_TEXT
     else:
         dialect = openai.OTHER_TEXT if name in _TEXT else openai.OTHER
-    return Endpoint(name, body, dialect, keeps=name in _KEEPING, runs_models=name not in _RUNNING_NO_MODELS)
+    return Endpoint(
+        name,
+        body,
+        dialect,
+        capability=_C.MESSAGES if name in _ANTHROPICS else None,
+        keeps=name in _KEEPING,
+        runs_models=name not in _RUNNING_NO_MODELS,
+        names_deeper=name in _NAMING_DEEPER,
+    )
 
 
 UNKNOWN = Endpoint("", Body.ANY)
 """The endpoint of a request whose path was not looked at yet, or leads nowhere."""
 MODELS = Endpoint("models", Body.ANY)
-_CHAT = Endpoint("chat_completions", Body.JSON, openai.CHAT, _C.CHAT_COMPLETIONS)
-_COMPLETIONS = Endpoint("completions", Body.JSON, openai.COMPLETIONS, _C.COMPLETIONS)
-_EMBEDDINGS = Endpoint("embeddings", Body.JSON, openai.EMBEDDINGS, _C.EMBEDDINGS)
-RESPONSES = Endpoint("responses", Body.JSON, openai.RESPONSES, _C.RESPONSES, keeps=True, runs_models=False)
+# Who needs a model and who does not is as in OpenAI's and Anthropic's specifications.
+_CHAT = Endpoint("chat_completions", Body.JSON, openai.CHAT, _C.CHAT_COMPLETIONS, needs_model=True)
+_COMPLETIONS = Endpoint("completions", Body.JSON, openai.COMPLETIONS, _C.COMPLETIONS, needs_model=True)
+_EMBEDDINGS = Endpoint("embeddings", Body.JSON, openai.EMBEDDINGS, _C.EMBEDDINGS, needs_model=True)
+RESPONSES = Endpoint("responses", Body.JSON, openai.RESPONSES, _C.RESPONSES, keeps=True)
 RESPONSES_END = replace(RESPONSES, dialect=openai.RESPONSES_END)
 _IMAGES = Endpoint("images_generations", Body.JSON, openai.IMAGES, _C.IMAGES_GENERATIONS)
 _IMAGES_EDITS = Endpoint("images_edits", Body.FORM, openai.IMAGES, _C.IMAGES_EDITS)
 _IMAGES_VARIATIONS = Endpoint("images_variations", Body.FORM, openai.IMAGES, _C.IMAGES_EDITS)
-_TRANSCRIPTIONS = Endpoint("audio_transcriptions", Body.FORM, openai.TRANSCRIPTION, _C.AUDIO_TRANSCRIPTIONS)
-_TRANSLATIONS = Endpoint("audio_translations", Body.FORM, openai.TRANSCRIPTION, _C.AUDIO_TRANSCRIPTIONS)
-_SPEECH = Endpoint("audio_speech", Body.JSON, openai.SPEECH, _C.AUDIO_SPEECH)
+_TRANSCRIPTIONS = Endpoint(
+    "audio_transcriptions", Body.FORM, openai.TRANSCRIPTION, _C.AUDIO_TRANSCRIPTIONS, needs_model=True
+)
+_TRANSLATIONS = Endpoint(
+    "audio_translations", Body.FORM, openai.TRANSCRIPTION, _C.AUDIO_TRANSCRIPTIONS, needs_model=True
+)
+_SPEECH = Endpoint("audio_speech", Body.JSON, openai.SPEECH, _C.AUDIO_SPEECH, needs_model=True)
 _MODERATIONS = Endpoint("moderations", Body.ANY, openai.OTHER, _C.MODERATIONS)
-_MESSAGES = Endpoint("messages", Body.JSON, anthropic.MESSAGES, _C.MESSAGES)
-_COUNT_TOKENS = Endpoint("messages_count_tokens", Body.JSON, anthropic.UNMETERED, _C.MESSAGES)
+_MESSAGES = Endpoint("messages", Body.JSON, anthropic.MESSAGES, _C.MESSAGES, needs_model=True)
+_COUNT_TOKENS = Endpoint(
+    "messages_count_tokens", Body.JSON, anthropic.UNMETERED, _C.MESSAGES, needs_model=True
+)
 
 _EXACT: dict[str, Endpoint] = {
     "/chat/completions": _CHAT,
@@ -116,10 +135,11 @@ _EXACT: dict[str, Endpoint] = {
     "/messages/count_tokens": _COUNT_TOKENS,
 }
 
-# Further endpoints that are known without /v1 before them, by first segment. The body of uploads is not
-# looked into: it may be large, and never names a model.
+# Further endpoints that are known without /v1 before them, by their first segments. The body of uploads is
+# not looked into: it may be large, and never names a model.
 _FAMILIES: dict[str, Endpoint] = {
     "models": MODELS,
+    "messages/batches": _family("messages_batches"),
     "files": _family("files", Body.STREAM),
     "uploads": _family("uploads", Body.STREAM),
     **{
@@ -146,7 +166,7 @@ _FAMILIES: dict[str, Endpoint] = {
     },
 }
 _FAMILIES["fine-tunes"] = _FAMILIES["fine_tunes"]
-_OTHER = Endpoint("other", Body.ANY, openai.OTHER)
+_OTHER = _family("other")
 
 
 def _again(endpoint: Endpoint) -> Endpoint:
@@ -161,7 +181,12 @@ _AGAIN = {
     for endpoint in (*_EXACT.values(), *_FAMILIES.values(), _OTHER)
     if endpoint.dialect.is_metered
 }
-# What is posted to something that was made before, and is answered with it.
+_CHANGED = {
+    endpoint: replace(_AGAIN.get(endpoint, endpoint), runs_models=endpoint is _OTHER)
+    for endpoint in (*_EXACT.values(), *_FAMILIES.values(), _OTHER)
+}
+# What is posted to something that was made before, and is answered with it: no model runs for it, as far as
+# the endpoint is known.
 _CHANGE = re.compile(r"/(?:chat/completions/.+|threads/[^/]+/runs/[^/]+|.+/cancel)")
 
 # Nearly every request is one of these.
@@ -198,17 +223,20 @@ def match(raw_path: bytes, method: str, *, anywhere: bool = False) -> Matched:
     if versioned:
         path = path[3:]
     plain = _as_upstreams_read(path)
-    endpoint = _EXACT.get(plain) or _FAMILIES.get(plain.split("/", 2)[1])
+    first, second = (*plain.split("/", 3), "")[1:3]
+    endpoint = _EXACT.get(plain) or _FAMILIES.get(f"{first}/{second}") or _FAMILIES.get(first)
     # A second /v1 would reach past the endpoints, and their metering, where a base URL has none.
-    if endpoint is None and not anywhere and (not versioned or plain.split("/", 2)[1] == "v1"):
+    if endpoint is None and not anywhere and (not versioned or first == "v1"):
         raise TollkeeperError(
             Reason.NOT_FOUND,
             "there is nothing at this path; the API is under /v1, such as /v1/chat/completions",
             field="path",
         )
     endpoint = endpoint or _OTHER
-    if method != "POST" or _CHANGE.fullmatch(plain):
+    if method != "POST":
         endpoint = _AGAIN.get(endpoint, endpoint)
+    elif _CHANGE.fullmatch(plain):
+        endpoint = _CHANGED[endpoint]
     return Matched(endpoint, path, came, path_model, azures is not None)
 
 

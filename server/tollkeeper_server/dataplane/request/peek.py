@@ -5,6 +5,7 @@ from msgspec import UNSET, Struct, UnsetType
 
 from tollkeeper_server.dataplane.request.endpoint import Body, Endpoint
 from tollkeeper_server.dataplane.request.form import FormModel, find_model
+from tollkeeper_server.dataplane.request.named import Named
 from tollkeeper_server.errors import Reason, TollkeeperError
 
 JSON_TYPES = (b"application/json", b"text/json")
@@ -26,13 +27,17 @@ class JsonPeek(Struct):
 
 
 class Peek(Struct, frozen=True, gc=False):
-    """The result. `model` is None if the body names none; `form` is set if it is a form."""
+    """The result. `model` is None if the body names none; `form` is set if it is a form.
+
+    `named` are models that a JSON body names deeper, if it was looked through for them.
+    """
 
     model: str | None
     streamed: bool = False
     wants_usage: bool = False
     form: FormModel | None = None
     is_json: bool = False
+    named: Named | None = None
 
 
 _decode = msgspec.json.Decoder(JsonPeek).decode
@@ -126,12 +131,12 @@ def peek_any(body: bytes, content_type: bytes) -> Peek:
     return peek_json(body) if is_json(media) and body else NO_PEEK
 
 
-def check_model(model: str | None) -> str | None:
+def check_model(model: str | None, field: str = "model") -> str | None:
     """Return the name of a model. Raises INVALID_ARGUMENT if no model can have it."""
     if model is not None and (not model or len(model) > MAX_MODEL_LENGTH or not model.isprintable()):
         raise TollkeeperError(
             Reason.INVALID_ARGUMENT,
-            f"model must have 1 to {MAX_MODEL_LENGTH} printable characters",
-            field="model",
+            f"{field} must have 1 to {MAX_MODEL_LENGTH} printable characters",
+            field=field,
         )
     return model

@@ -57,7 +57,9 @@ def test_every_metered_endpoint_is_known_in_every_form(prefix: str, path: str) -
         ("vector_stores/v1/search", "vector_stores"),
         ("responses/r1/input_items", "responses"),
         ("chat/completions/c1", "chat"),
-        ("messages/batches", "messages"),
+        ("messages/batches", "messages_batches"),
+        ("messages/batches/msgbatch_1/results", "messages_batches"),
+        ("messages/other", "messages"),
         ("realtime/sessions", "realtime"),
     ],
 )
@@ -271,3 +273,37 @@ def test_a_query_that_would_break_the_request_line_is_refused(query: bytes) -> N
 @pytest.mark.parametrize("query", [b"", b"limit=10&after=x%20y", b"a=[1]&b={}&c=\"'"])
 def test_usual_queries_pass(query: bytes) -> None:
     check_query(query)
+
+
+@pytest.mark.parametrize("path", METERED)
+def test_a_model_is_needed_where_the_specifications_demand_it(path: str) -> None:
+    optional = {"responses", "images/generations", "images/edits", "images/variations", "moderations"}
+
+    assert match(f"/v1/{path}".encode(), "POST").endpoint.needs_model is (path not in optional)
+
+
+@pytest.mark.parametrize(
+    ("path", "runs"),
+    [
+        ("responses", True),
+        ("responses/compact", True),
+        ("responses/resp_1/cancel", False),
+        ("messages/batches", True),
+        ("messages/batches/msgbatch_1/cancel", False),
+        ("batches/batch_1/cancel", False),
+        ("threads/t/runs", True),
+        ("threads/t/runs/r", False),
+        ("threads/t/runs/r/cancel", False),
+        ("images/generations", True),
+        ("files", False),
+        ("anything", True),
+        ("anything/cancel", True),
+    ],
+)
+def test_what_may_run_a_model_that_it_does_not_name(path: str, runs: bool) -> None:
+    assert match(f"/v1/{path}".encode(), "POST").endpoint.runs_models is runs
+
+
+@pytest.mark.parametrize("path", ["messages/batches", "messages/batches/msgbatch_1", "evals/e/runs"])
+def test_what_upstreams_keep_is_reached_there_again(path: str) -> None:
+    assert match(f"/v1/{path}".encode(), "POST").endpoint.keeps

@@ -1,0 +1,188 @@
+"""The models that a JSON body names elsewhere than in its own member `model`.
+
+| where | who reads it there |
+|---|---|
+| `requests[].params.model` | Anthropic's message batches |
+| `session.model`, the transcription's | OpenAI's realtime sessions and client secrets |
+| `data_source.model`, graders' | OpenAI's evals and their runs, its graders and reinforcement fine-tuning |
+| `fallbacks`, `models` | Anthropic, OpenRouter and LiteLLM, if the model declines or is away |
+| tools', the moderation's, the SVG's | OpenAI and Anthropic, beside the model |
+
+The body is walked through once, in linear time, and every member counts that any server may read: all of
+those given twice, and those spelt in another case.
+"""
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+
+import msgspec
+from msgspec import Struct
+
+from tollkeeper_server.errors import invalid_argument
+from tollkeeper_server.providers.members import NAME, OPENING, STRING, TOKEN, read_name
+
+MAX_MODELS = 100
+"""The most models that one body may name."""
+MAX_PLACES = 200_000
+"""How often it may name them: Anthropic takes 100,000 requests in a batch."""
+MAX_MARKS = 10_000_000
+"""The most brackets and quotes that are walked through, which takes seconds."""
+_MARKS = (b'"', b"[", b"]", b"{", b"}")
+
+_GRADERS = ("model", "graders.model", "graders.*.model")
+# The first of these that are there decide where a request goes that has no `model` of its own.
+_DECIDING: tuple[tuple[str, ...], ...] = (
+    ("session.model",),
+    ("requests.params.model",),
+    ("data_source.model",),
+    (
+        "session.audio.input.transcription.model",
+        "session.input_audio_transcription.model",
+        "input_audio_transcription.model",
+    ),
+    tuple(
+        f"{holder}.{place}"
+        for holder in ("testing_criteria", "grader", "method.reinforcement.grader")
+        for place in _GRADERS
+    ),
+)
+_BESIDE = ("models", "fallbacks", "fallbacks.model", "tools.model", "moderation.model", "svg.model")
+_OTHERS = (
+    *_BESIDE,
+    *(f"requests.params.{place}" for place in _BESIDE),
+    "session.delegation.responses.model",
+    "session.delegation.decisions.model",
+)
+_RANKS = {place: rank for rank, places in enumerate(_DECIDING) for place in places}
+
+
+class Place(Struct, frozen=True, gc=False):
+    """A model's name in a body, with its quotes from `start` to `end`, and the members that lead there."""
+
+    field: str
+    name: str
+    start: int
+    end: int
+
+
+class Named(Struct, frozen=True, gc=False):
+    """The models that a body names below its own members, each once, with the first field that names it.
+
+    `deciding` decide where the request goes: none if the body has a `model` of its own.
+    """
+
+    places: tuple[Place, ...]
+    deciding: dict[str, str]
+    others: dict[str, str]
+
+
+class _Node:
+    """A member on the way to a model's name. `field` is set if its value may be the name itself."""
+
+    def __init__(self) -> None:
+        self.field = ""
+        self.members: dict[str, _Node] = {}
+
+    def find(self, name: bytes) -> "_Node | None":
+        try:
+            plain = read_name(name) if b"\\" in name or not name.isascii() else name[1:-1].decode()
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return None
+        return self.members.get(plain) or self.members.get(plain.casefold()) or self.members.get("*")
+
+
+def _tree(places: Iterable[str]) -> _Node:
+    root = _Node()
+    for place in places:
+        node = root
+        for name in place.split("."):
+            node = node.members.setdefault(name, _Node())
+        node.field = place
+    return root
+
+
+_ROOT = _tree((*_RANKS, *_OTHERS))
+
+
+def find_named(body: bytes, *, has_model: bool) -> Named | None:
+    """Return the models that a valid JSON object names below its own members; None if there are none.
+
+    `has_model` says that the request names its model elsewhere. Raises INVALID_ARGUMENT if there are very
+    many, or a name is not UTF-8.
+    """
+    if len(body) > MAX_MARKS and sum(map(body.count, _MARKS)) > MAX_MARKS:
+        raise invalid_argument("body", "has too many members and items to be looked through; send fewer")
+    places = tuple(islice(_places(body), MAX_PLACES + 1))
+    if not places:
+        return None
+    if len(places) > MAX_PLACES:
+        raise invalid_argument(
+            places[0].field, f"models are named more than {MAX_PLACES:,} times; send fewer at once"
+        )
+    found: dict[str, str] = {}
+    for place in places:
+        found.setdefault(place.name, place.field)
+    if len(found) > MAX_MODELS:
+        raise invalid_argument(places[0].field, f"more than {MAX_MODELS} models are named; name fewer")
+    ranks = [len(_DECIDING) if has_model else _RANKS.get(place.field, len(_DECIDING)) for place in places]
+    first = min(ranks)
+    deciding: dict[str, str] = {}
+    if first < len(_DECIDING):
+        for place, rank in zip(places, ranks, strict=True):
+            if rank == first:
+                deciding.setdefault(place.name, place.field)
+    others = {name: field for name, field in found.items() if name not in deciding}
+    return Named(places, deciding, others)
+
+
+def _places(body: bytes) -> Iterator[Place]:
+    # Each array counts as its items do.
+    open_nodes: list[_Node | None] = []
+    arrays: list[bool] = []
+    coming: _Node | None = None  # what the next value is
+    depth = 0  # within a value that leads nowhere
+    for token in TOKEN.finditer(body):
+        kind = token.lastindex
+        if kind == OPENING:
+            if depth or (coming is None and open_nodes):
+                depth += 1
+                continue
+            is_array = token[OPENING] == b"["
+            open_nodes.append(coming if open_nodes else _ROOT)
+            arrays.append(is_array)
+            coming = coming if is_array else None
+        elif kind is None:
+            if depth:
+                depth -= 1
+                continue
+            open_nodes.pop()
+            arrays.pop()
+            coming = open_nodes[-1] if arrays and arrays[-1] else None
+        elif depth:
+            continue
+        elif kind == NAME:
+            node = open_nodes[-1]
+            coming = node.find(token[STRING]) if node is not None else None
+        elif coming is not None and coming.field:
+            yield Place(coming.field, _read(token[STRING], coming.field), token.start(), token.end())
+
+
+def _read(name: bytes, field: str) -> str:
+    try:
+        return read_name(name)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise invalid_argument(field, "is not UTF-8; send it as such") from error
+
+
+def rename_places(body: bytes, named: Named, names: dict[str, str]) -> bytes:
+    """Return the body with other names for some models, and not a byte changed besides."""
+    if not names:
+        return body
+    pieces: list[bytes] = []
+    at = 0
+    for place in named.places:
+        name = names.get(place.name)
+        if name is not None:
+            pieces += (body[at : place.start], msgspec.json.encode(name))
+            at = place.end
+    return b"".join((*pieces, body[at:]))
