@@ -141,7 +141,7 @@ class Planner:
             peek = peek_body(endpoint, exchange.method, content_type, body)
         default_group = view.default_group if view is not None else ""
         named = None
-        if peek.is_json and (endpoint.names_deeper or token.allowed_models):
+        if peek.is_json and (peek.model is None or endpoint.names_deeper or token.allowed_models):
             named = await _find_named(peek, matched, body)
         if named is None:
             destination = find_destination(exchange, matched, token, peek, rule, default_group)

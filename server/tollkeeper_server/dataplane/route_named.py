@@ -51,9 +51,8 @@ def find_named_destination(
     pools = {name: destination.pool for name, destination in found.items() if name}
     pools |= {name: route.pool for name in named.others if (route := snapshot.resolve(name)) is not None}
     destination = _together([*reversed(found.values())], named)
-    return Destination(
-        destination.pool, destination.route, rule, pools if matched.endpoint.names_deeper else None
-    )
+    renames = matched.endpoint.names_deeper or bool(named.deciding)
+    return Destination(destination.pool, destination.route, rule, pools if renames else None)
 
 
 def upstream_name(pool: Pool, member: PoolMember) -> str:

@@ -115,6 +115,7 @@ async def test_without_a_default_upstream_a_model_is_asked_for() -> None:
         ("/v1/images/generations", {"prompt": "a cat"}),
         ("/v1/moderations", {"input": "hi"}),
         ("/v1/messages/batches", {"requests": []}),
+        ("/v1/agents", {"model": {"name": "gpt-realtime"}}),
         ("/v1/evals/eval_1234/runs", {"data_source": {"type": "jsonl"}}),
         ("/v1/realtime/client_secrets", {"session": {"type": "realtime"}}),
     ],
@@ -295,6 +296,18 @@ async def test_a_limited_token_may_cancel_its_batch() -> None:
             {"model": "rt-1", "method": {"reinforcement": {"grader": {"model": "unlisted"}}}},
         ),
         ("/v1/anything", {"session": {"model": "gpt-realtime"}}, "one.test", {"session": {"model": "rt-1"}}),
+        (
+            "/v1/agents",
+            {"name": "a", "model": {"id": "sonnet", "speed": "fast"}},
+            "anthropic.test",
+            {"name": "a", "model": {"id": "claude-sonnet", "speed": "fast"}},
+        ),
+        (
+            "/v1/chat/completions",
+            {"models": ["both", "only-two"], "messages": []},
+            "two.test",
+            {"models": ["both-two", "only-two"], "messages": []},
+        ),
     ],
 )
 async def test_whatever_names_its_model_deeper_reaches_its_upstream(
@@ -328,6 +341,8 @@ async def test_a_fallback_serves_a_model_that_is_named_deeper() -> None:
         ("/v1/responses", {"model": "haiku", "tools": [{"type": "x", "model": "gpt-image"}]}, "tools.model"),
         ("/v1/responses", {"model": "haiku", "moderation": {"model": "omni"}}, "moderation.model"),
         ("/v1/evals", {"testing_criteria": [{"model": "claude"}]}, "testing_criteria.model"),
+        ("/v1/agents", {"model": {"id": "claude"}}, "model.id"),
+        ("/v1/chat/completions", {"models": ["haiku", "claude"]}, "models"),
         (
             "/v1/messages/batches",
             {"requests": [{"params": {"model": "haiku", "fallbacks": [{"model": "claude"}]}}]},

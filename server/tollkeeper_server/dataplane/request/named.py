@@ -5,7 +5,9 @@
 | `requests[].params.model` | Anthropic's message batches |
 | `session.model`, the transcription's | OpenAI's realtime sessions and client secrets |
 | `data_source.model`, graders' | OpenAI's evals and their runs, its graders and reinforcement fine-tuning |
-| `fallbacks`, `models` | Anthropic, OpenRouter and LiteLLM, if the model declines or is away |
+| `model.id` | Anthropic's agents |
+| `models` | OpenRouter, one after the other |
+| `fallbacks` | Anthropic and LiteLLM, if the model declines or is away |
 | tools', the moderation's, the SVG's | OpenAI and Anthropic, beside the model |
 
 The body is walked through once, in linear time, and every member counts that any server may read: all of
@@ -32,6 +34,7 @@ _MARKS = (b'"', b"[", b"]", b"{", b"}")
 _GRADERS = ("model", "graders.model", "graders.*.model")
 # The first of these that are there decide where a request goes that has no `model` of its own.
 _DECIDING: tuple[tuple[str, ...], ...] = (
+    ("model.id",),
     ("session.model",),
     ("requests.params.model",),
     ("data_source.model",),
@@ -45,11 +48,12 @@ _DECIDING: tuple[tuple[str, ...], ...] = (
         for holder in ("testing_criteria", "grader", "method.reinforcement.grader")
         for place in _GRADERS
     ),
+    ("models",),
 )
-_BESIDE = ("models", "fallbacks", "fallbacks.model", "tools.model", "moderation.model", "svg.model")
+_BESIDE = ("fallbacks", "fallbacks.model", "tools.model", "moderation.model", "svg.model")
 _OTHERS = (
     *_BESIDE,
-    *(f"requests.params.{place}" for place in _BESIDE),
+    *(f"requests.params.{place}" for place in ("models", *_BESIDE)),
     "session.delegation.responses.model",
     "session.delegation.decisions.model",
 )

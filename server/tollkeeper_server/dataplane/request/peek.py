@@ -18,10 +18,14 @@ class StreamOptions(Struct):
     include_usage: bool | None = None
 
 
+class _ModelObject(Struct):
+    """A model that is described by an object; `named.py` finds its name there."""
+
+
 class JsonPeek(Struct):
     """The members of a JSON body that matter here. The rest is checked for syntax and skipped."""
 
-    model: str | UnsetType | None = UNSET
+    model: str | _ModelObject | UnsetType | None = UNSET
     stream: bool | None = None
     stream_options: StreamOptions | None = None
 
@@ -110,7 +114,7 @@ def peek_json(body: bytes) -> Peek:
         ) from error
     options = found.stream_options
     return Peek(
-        None if found.model is UNSET else check_model(found.model),
+        check_model(found.model) if isinstance(found.model, str) else None,
         streamed=found.stream is True,
         wants_usage=options is not None and options.include_usage is True,
         is_json=True,

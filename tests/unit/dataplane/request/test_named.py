@@ -19,6 +19,8 @@ def _find(body: Any, *, has_model: bool = False) -> Named | None:
 @pytest.mark.parametrize(
     ("body", "field"),
     [
+        ({"model": {"id": "m", "speed": "fast"}}, "model.id"),
+        ({"models": ["m"]}, "models"),
         ({"session": {"type": "realtime", "model": "m"}}, "session.model"),
         ({"requests": [{"custom_id": "a", "params": {"model": "m"}}]}, "requests.params.model"),
         ({"data_source": {"type": "completions", "model": "m"}}, "data_source.model"),

@@ -27,6 +27,7 @@ def test_model_stream_and_the_wish_for_usage_are_found() -> None:
     [
         (b"{}", Peek(None, is_json=True)),
         (b'{"model":null}', Peek(None, is_json=True)),
+        (b'{"model":{"id":"a","speed":"fast"}}', Peek(None, is_json=True)),
         (b'{"model":"a","model":"b"}', Peek("b", is_json=True)),
         (b'{"mod\\u0065l":"a"}', Peek("a", is_json=True)),
         (b'\n{"model" :\t"\\u00e9"}\r\n', Peek("\u00e9", is_json=True)),
