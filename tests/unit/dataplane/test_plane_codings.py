@@ -47,17 +47,15 @@ async def test_a_coded_body_is_read_and_forwarded_byte_for_byte(name: str, decla
     assert event.request_bytes == len(coded)
 
 
-async def test_several_codings_in_several_headers_are_forwarded_as_they_came() -> None:
+async def test_several_codings_are_forwarded_as_they_came() -> None:
     bench = Bench()
     bench.answers(ANSWER)
     coded = CODINGS["zstd"][1](gzip.compress(BODY))
 
-    await Caller(body=coded, headers=[(b"content-encoding", b"gzip"), (b"content-encoding", b"zstd")]).call(
-        bench.plane
-    )
+    await Caller(body=coded, headers=[(b"content-encoding", b"gzip, zstd")]).call(bench.plane)
 
     assert bench.transport.bodies == [coded]
-    assert _sent_encodings(bench) == [b"gzip", b"zstd"]
+    assert _sent_encodings(bench) == [b"gzip, zstd"]
 
 
 async def test_identity_is_no_coding() -> None:

@@ -377,6 +377,24 @@ async def test_nothing_given_twice_gets_round_what_a_token_is_allowed(body: byte
     assert (reply.status, bench.transport.requests) == (403, [])
 
 
+@pytest.mark.parametrize(("allowed", "status"), [((), 200), (("haiku",), 403)])
+async def test_the_form_of_a_call_names_no_model_that_counts(allowed: tuple[str, ...], status: int) -> None:
+    bench = Bench(CONFIGURED, token(allowed_models=allowed))
+    bench.answers(b"")
+    form = b"".join(
+        b'--b\r\nContent-Disposition: form-data; name="%b"\r\n\r\n%b\r\n' % part
+        for part in [(b"model", b"haiku"), (b"session", b'{"model":"claude"}'), (b"sdp", b"v=0")]
+    )
+
+    reply = await Caller(
+        path="/v1/realtime/calls",
+        body=form + b"--b--\r\n",
+        headers=[(b"content-type", b"multipart/form-data; boundary=b")],
+    ).call(bench.plane)
+
+    assert (reply.status, bench.transport.hosts) == (status, ["default.test"] if status == 200 else [])
+
+
 async def test_a_limited_token_may_name_what_it_is_allowed_to() -> None:
     body = {"model": "both", "tools": [{"type": "image_generation", "model": "gpt-image-1"}]}
 

@@ -166,6 +166,7 @@ _FAMILIES: dict[str, Endpoint] = {
     },
 }
 _FAMILIES["fine-tunes"] = _FAMILIES["fine_tunes"]
+REALTIME = _FAMILIES["realtime"]
 _OTHER = _family("other")
 
 

@@ -3,7 +3,7 @@
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
-from tollkeeper_server.dataplane.request.endpoint import Body, Endpoint
+from tollkeeper_server.dataplane.request.endpoint import REALTIME, Body, Endpoint
 from tollkeeper_server.dataplane.request.form import FormModel, find_model
 from tollkeeper_server.dataplane.request.named import Named
 from tollkeeper_server.errors import Reason, TollkeeperError
@@ -74,6 +74,9 @@ def peek_body(endpoint: Endpoint, method: str, content_type: bytes, body: bytes)
         return peek_json(body)  # the same for every endpoint
     media = media_type(content_type)
     match endpoint.body:
+        case Body.ANY if endpoint is REALTIME and media == b"multipart/form-data":
+            # A call's model stands within its part `session`, and nothing else counts there.
+            return NO_PEEK
         case Body.ANY | Body.STREAM:
             return peek_any(body, content_type)
         case Body.FORM if media == b"multipart/form-data":
