@@ -151,7 +151,11 @@ class Settings(BaseSettings):
     grpc_tls: bool = setting(False, "gRPC uses the console's certificate, too.", option=True)
 
     max_body_bytes: int = setting(
-        64 * 1024**2, "Largest body that is read to find its model.", option=True, ge=1024, le=4 * 1024**3
+        64 * 1024**2,
+        "Largest body that is read to find its model, as it comes and decoded.",
+        option=True,
+        ge=1024,
+        le=4 * 1024**3,
     )
     max_upload_bytes: int = setting(
         1024**3, "Largest upload (`/v1/files`, `/v1/uploads`), which streams through.", ge=1024, le=1024**4

@@ -1,6 +1,7 @@
 """What reaches the upstream, and what comes back: unchanged, but for what must change."""
 
 import base64
+import gzip
 import hashlib
 import json
 import os
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 import pytest
 from tollkeeper import Deployment, Provider
 
+from tests.coded import CODINGS
 from tests.integration.h2wire import H2Wire
 from tests.integration.process import PATIENT, Gateway
 from tests.integration.scripted import OK, ScriptedUpstream
@@ -394,6 +396,42 @@ def test_a_body_without_a_length_arrives(site: Gateway, upstream: ScriptedUpstre
         assert wire.answer().status == 200
     assert upstream.next_head().header("content-length") == str(len(BODY))
     assert upstream.next_body() == BODY
+
+
+@pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "zstd"])
+def test_a_coded_body_arrives_as_it_came_or_decoded_if_it_changes(
+    site: Gateway, upstream: ScriptedUpstream, secret: str, coding: str
+) -> None:
+    code = CODINGS[coding][1]
+    headers = [bearer(secret), JSON, ("content-encoding", coding), ("transfer-encoding", "chunked")]
+    upstream.will_answer(OK)
+    with Wire(site.data) as wire:
+        wire.send(compose("POST", CHAT, headers) + chunked(code(BODY)[:7], code(BODY)[7:]))
+        assert wire.answer().status == 200
+    head = upstream.next_head()
+    assert (head.header("content-encoding"), head.header("content-length")) == (coding, str(len(code(BODY))))
+    assert upstream.next_body() == code(BODY)
+
+    upstream.will_answer(OK)
+    assert ask(site.data, "POST", CHAT, headers[:3], code(b'{"model":"renamed"}')).status == 200
+    head = upstream.next_head()
+    assert head.header("content-encoding") is None
+    assert upstream.next_body() == b'{"model":"its-name-there"}'
+
+
+def test_a_coded_upload_is_streamed_as_it_comes(
+    site: Gateway, upstream: ScriptedUpstream, secret: str
+) -> None:
+    coded = gzip.compress(BINARY * 5000, mtime=0)
+    upstream.will_answer(OK)
+    headers = [
+        bearer(secret),
+        ("content-type", "multipart/form-data; boundary=b"),
+        ("content-encoding", "gzip"),
+    ]
+    assert ask(site.data, "POST", "/v1/files", headers, coded).status == 200
+    assert upstream.next_head().header("content-encoding") == "gzip"
+    assert upstream.next_body() == coded
 
 
 def test_a_renamed_model_changes_nothing_else_of_json(

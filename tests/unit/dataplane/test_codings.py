@@ -3,7 +3,7 @@
 import pytest
 from tollkeeper_server.dataplane.codings import TAKEN, decode_parts, is_coding, list_codings, make_decoder
 
-from tests.unit.dataplane.coded import CODINGS
+from tests.coded import CODINGS
 
 
 @pytest.mark.parametrize(

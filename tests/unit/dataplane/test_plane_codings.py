@@ -7,8 +7,8 @@ import pytest
 from tollkeeper_server.domain.usage import Confidence
 from tollkeeper_server.snapshot.model import Header
 
+from tests.coded import CODINGS
 from tests.unit.dataplane.caller import Caller
-from tests.unit.dataplane.coded import CODINGS
 from tests.unit.dataplane.configured import member_on, route, snapshot, target, token
 from tests.unit.dataplane.gateway import Bench
 

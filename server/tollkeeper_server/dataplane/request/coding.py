@@ -16,8 +16,10 @@ from tollkeeper_server.errors import Reason, TollkeeperError, invalid_argument
 
 # Nobody needs more than one; each costs as much again.
 _MAX_CODINGS = 4
-# Of what is coded in pieces, as members of gzip, each costs time, also if it stands for nothing.
+# Of what is coded in pieces, as members of gzip, each costs time, also if it stands for nothing. So many
+# are decoded at all, and so many on the event loop.
 _MAX_PARTS = 20_000
+_FEW_PARTS = 100
 
 
 async def decode_request(exchange: Exchange, body: bytes) -> bytes:
@@ -37,27 +39,27 @@ async def decode_request(exchange: Exchange, body: bytes) -> bytes:
         )
     limit = exchange.limits.max_body
     for coding in reversed(codings):
-        plain = _undo(body, coding, min(LARGE, limit)) if len(body) <= LARGE else None
+        plain = _undo(body, coding, min(LARGE, limit), _FEW_PARTS) if len(body) <= LARGE else None
         if plain is None:
-            plain = await asyncio.to_thread(_undo, body, coding, limit)
+            plain = await asyncio.to_thread(_undo, body, coding, limit, _MAX_PARTS)
         if plain is None:
             raise too_large(limit, decoded=True)
         body = plain
     return body
 
 
-def _undo(body: bytes, coding: bytes, limit: int) -> bytes | None:
-    """Return a body without a coding; None if it is larger than `limit`."""
+def _undo(body: bytes, coding: bytes, limit: int, most_parts: int) -> bytes | None:
+    """Return a body without a coding; None if it is larger than `limit`, or in more parts."""
     decoder = make_decoder(coding)
     parts: list[bytes] = []
     size = 0
     try:
         for number, part in enumerate(decode_parts(body, decoder)):
             size += len(part)
-            if size > limit:
-                return None
             if number > _MAX_PARTS:
                 raise _broken(coding, "is in too many pieces; code it as one")
+            if size > limit or number > most_parts:
+                return None
             if part:
                 parts.append(part)
     except ValueError as error:

@@ -8,7 +8,7 @@ class Limits:
     """Bounds of a request's body, in bytes and seconds."""
 
     max_body: int = 64 * 1024 * 1024
-    """The largest body that is read."""
+    """The largest body that is read, as it comes and decoded."""
     max_upload: int = 1024 * 1024 * 1024
     """The largest body that streams through."""
     stall_seconds: float = 60.0

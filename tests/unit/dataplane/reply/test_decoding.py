@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tollkeeper_server.dataplane.reply.decoding import Decoded, decode_body
 from tollkeeper_server.dataplane.transport import GarbageError
 
-from tests.unit.dataplane.coded import CODINGS
+from tests.coded import CODINGS
 from tests.unit.dataplane.upstream import Answer
 
 

@@ -14,7 +14,7 @@ from tollkeeper_server.dataplane.request.coding import decode_request
 from tollkeeper_server.dataplane.request.limits import Limits
 from tollkeeper_server.errors import Reason, TollkeeperError
 
-from tests.unit.dataplane.coded import CODINGS
+from tests.coded import CODINGS
 from tests.unit.dataplane.exchanges import exchange
 
 MIB = 1 << 20
@@ -145,21 +145,25 @@ def test_pieces_that_stand_for_nothing_come_to_an_end(name: str) -> None:
         (zlib.compress(b"x" * 1000), False),
         (zlib.compress(bytes(600_000)), True),
         (zlib.compress(bytes(300_000), 0), True),
+        (gzip.compress(b"x") * 200, True),
     ],
-    ids=["small", "a small one of a large body", "large"],
+    ids=["small", "a small one of a large body", "large", "many pieces"],
 )
 def test_what_is_large_is_decoded_beside_the_event_loop(
     coded: bytes, aside: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     undo, ran_aside = module._undo, []
 
-    def undo_and_tell(body: bytes, coding: bytes, limit: int) -> bytes | None:
-        plain = undo(body, coding, limit)
+    def undo_and_tell(body: bytes, coding: bytes, limit: int, parts: int) -> bytes | None:
+        plain = undo(body, coding, limit, parts)
         if plain is not None:
             ran_aside.append(threading.current_thread() is not threading.main_thread())
         return plain
 
     monkeypatch.setattr(module, "_undo", undo_and_tell)
 
-    assert _decode(coded, b"deflate") == zlib.decompress(coded)
+    gzipped = coded.startswith(b"\x1f")
+    plain = gzip.decompress(coded) if gzipped else zlib.decompress(coded)
+
+    assert _decode(coded, b"gzip" if gzipped else b"deflate") == plain
     assert ran_aside == [aside]
