@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from tollkeeper_server.domain.listener import Rule
 from tollkeeper_server.domain.model import Capability
 from tollkeeper_server.domain.token import Token
 from tollkeeper_server.snapshot.model import ListenerView
@@ -317,6 +318,23 @@ async def test_whatever_names_its_model_deeper_reaches_its_upstream(
 
     assert (reply.status, bench.transport.hosts) == (200, [host])
     assert json.loads(bench.transport.bodies[0]) == sent
+
+
+async def test_a_group_serves_models_that_are_named_deeper() -> None:
+    view = ListenerView(
+        "main", "127.0.0.1:1", compile_rules([Rule(path="/v1/messages/batches", group="farm")]), "", None, 10
+    )
+    groups = {"farm": pool(member_on(ONE), name="farm")}
+
+    bench, reply = await _post(
+        "/v1/messages/batches",
+        _batch("unlisted", "gpt-realtime"),
+        listeners={"console": view},
+        groups=groups,
+    )
+
+    assert (reply.status, bench.transport.hosts) == (200, ["one.test"])
+    assert _sent_models(bench) == ["unlisted", "rt-1"]
 
 
 async def test_a_fallback_serves_a_model_that_is_named_deeper() -> None:
