@@ -221,6 +221,8 @@ def _exchange(query: Query, snapshot: Snapshot, limits: Limits) -> Exchange:
     body = _body(query) if method in _BODIES or query.model else b""
     if not {b"content-length", b"transfer-encoding"} & names:
         headers.append((b"content-length", b"%d" % len(body)))
+    if b"content-type" not in names:
+        headers.append((b"content-type", b"application/json"))
     scope = {
         "type": "http",
         "http_version": "1.1",
@@ -228,7 +230,7 @@ def _exchange(query: Query, snapshot: Snapshot, limits: Limits) -> Exchange:
         "path": path,
         "raw_path": path.encode("utf-8", "replace"),
         "query_string": asked.encode("utf-8", "replace"),
-        "headers": [*headers, (b"content-type", b"application/json")],
+        "headers": headers,
         LISTENER: query.listener or MAIN,
     }
 

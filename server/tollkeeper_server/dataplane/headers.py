@@ -42,6 +42,8 @@ _NOT_ANSWERED_STREAMED = _NOT_ANSWERED | {b"content-length"}
 PLAIN_HTTP: tuple[Header, ...] = ((b"upgrade", b"HTTP/1.1"), (b"connection", b"upgrade"))
 """What a refusal with 426 must say (RFC 9110, 15.5.22)."""
 
+_ONE_ONLY = (b"content-type", b"content-encoding", b"content-length")
+
 _FORBIDDEN = bytes({*range(32), 127} - {9})
 
 
@@ -59,6 +61,17 @@ def check_headers(received: Iterable[Header]) -> None:
             "a header has a line break or another control character; remove it",
             field="headers",
         )
+
+
+def check_repeated(received: Iterable[Header]) -> None:
+    """Raise INVALID_ARGUMENT if a header that says how to read the body is given twice.
+
+    One server reads the first of them, another the last.
+    """
+    names = [name for name, _ in received if name in _ONE_ONLY]
+    for name in _ONE_ONLY:
+        if names.count(name) > 1:
+            raise invalid_argument(name.decode(), "is given more than once; send it once")
 
 
 def check_framing(headers: Mapping[bytes, bytes]) -> None:

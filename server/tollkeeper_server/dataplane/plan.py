@@ -13,7 +13,12 @@ from tollkeeper_server.dataplane.affinity import Affinity
 from tollkeeper_server.dataplane.aside import LARGE
 from tollkeeper_server.dataplane.background import Awaited
 from tollkeeper_server.dataplane.exchange import Exchange
-from tollkeeper_server.dataplane.headers import check_framing, check_headers, check_upgrade
+from tollkeeper_server.dataplane.headers import (
+    check_framing,
+    check_headers,
+    check_repeated,
+    check_upgrade,
+)
 from tollkeeper_server.dataplane.reply.listing import get_model, list_models, listing_targets
 from tollkeeper_server.dataplane.request.authenticate import Identity
 from tollkeeper_server.dataplane.request.body import arrived_body, read_body, refuse_declared
@@ -200,6 +205,8 @@ def _check_request(exchange: Exchange) -> None:
         )
     if exchange.caller is None or not exchange.caller.headers_checked:
         check_headers(exchange.scope["headers"])
+    if len(exchange.headers) != len(exchange.scope["headers"]):
+        check_repeated(exchange.scope["headers"])
     check_framing(exchange.headers)
     check_upgrade(exchange.method, exchange.headers)
     check_query(exchange.scope["query_string"])

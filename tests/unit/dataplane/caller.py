@@ -109,7 +109,9 @@ class Caller:
             sent.append((b"authorization", b"Bearer " + secret))
         if json and not any(name == b"content-type" for name, _ in headers):
             sent.append((b"content-type", b"application/json"))
-        if declare and size:
+        if any(name == b"content-length" for name, _ in headers):
+            pass  # whatever it says
+        elif declare and size:
             sent.append((b"content-length", str(size).encode()))
         elif size:
             sent.append((b"transfer-encoding", b"chunked"))

@@ -220,6 +220,16 @@ async def _refusal(bench: Bench, query: Query) -> str:
     True,
     True,
 )
+@example(
+    Query(
+        path="/v1/moderations",
+        token="tok_1",
+        headers=(("content-type", "application/json"), ("content-type", "text/plain")),
+    ),
+    "valid",
+    True,
+    True,
+)
 @example(Query(token="tok_1", model="gpt-4o"), "used up", True, True)
 @example(Query(path="/v1/messages/batches", token="tok_1", model="default"), "limited", True, True)
 @example(Query(path="/v1/evals", token="tok_1", model="whisper"), "limited", True, True)

@@ -7,6 +7,7 @@ from tollkeeper_server.dataplane.caller import MAX_HEADER_BYTES
 from tollkeeper_server.dataplane.headers import (
     check_framing,
     check_headers,
+    check_repeated,
     lowered,
     named_by_connection,
     request_headers,
@@ -34,6 +35,15 @@ HOP_BY_HOP = [
 
 def _sent(*headers: Header, plain: bool = False) -> list[Header]:
     return request_headers(exchange(headers=headers), target(), plain=plain)
+
+
+@pytest.mark.parametrize("name", [b"content-type", b"content-encoding", b"content-length"])
+def test_what_says_how_to_read_the_body_must_be_said_once(name: bytes) -> None:
+    others = [(b"accept", b"a"), (b"accept", b"b"), (name, b"x")]
+    check_repeated(others)
+    with pytest.raises(TollkeeperError, match="more than once") as caught:
+        check_repeated([*others, (name, b"y")])
+    assert caught.value.field == name.decode()
 
 
 def test_end_to_end_headers_pass_as_they_are() -> None:

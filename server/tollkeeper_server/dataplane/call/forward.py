@@ -6,7 +6,7 @@ from tollkeeper_server.dataplane.call.rewrite import rewrite_json
 from tollkeeper_server.dataplane.exchange import Exchange
 from tollkeeper_server.dataplane.headers import operate, request_headers
 from tollkeeper_server.dataplane.plan import Plan
-from tollkeeper_server.dataplane.request.form import rename_model
+from tollkeeper_server.dataplane.request.form import name_model
 from tollkeeper_server.dataplane.request.named import Named, rename_places
 from tollkeeper_server.dataplane.request.peek import Peek
 from tollkeeper_server.dataplane.route_named import upstream_name
@@ -34,7 +34,7 @@ def outgoing_body(plan: Plan, member: PoolMember, *, ask_usage: bool) -> bytes:
     peek, body = plan.peek, plan.body
     rename = member.upstream_model if member.upstream_model and member.upstream_model != peek.model else None
     if peek.form is not None:
-        return rename_model(body, peek.form, rename) if rename and peek.form.places else body
+        return name_model(body, peek.form, rename) if rename and peek.form.places else body
     if not peek.is_json:
         return body
     if plan.destination.named is not None and peek.named is not None:

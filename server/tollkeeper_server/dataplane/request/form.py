@@ -1,117 +1,77 @@
-"""multipart/form-data (RFC 7578): finding the model in a form, and renaming it in place."""
+"""multipart/form-data (RFC 7578): finding the model in a form, and naming it there.
 
-from dataclasses import dataclass, field
+Servers read odd forms differently. What is accepted here names the same model to all of them; a form in which
+they might find another one is refused.
+"""
 
-from python_multipart.exceptions import FormParserError
-from python_multipart.multipart import MultipartParser, parse_options_header
+import re
+from collections.abc import Iterator, Mapping
 
+from msgspec import Struct
+
+from tollkeeper_server.dataplane.request.parts import Part, malformed, options_of, read_parts
 from tollkeeper_server.errors import Reason, TollkeeperError
 
-_MAX_PARTS = 1000
+MAX_BOUNDARY = 256
+"""RFC 2046 allows 70; servers take this many."""
+
+# RFC 2046, 5.1.1. Some clients go beyond it.
+_BOUNDARY = re.compile(rb"[ -~]{0,%d}[!-~]" % (MAX_BOUNDARY - 1))
+_TRUE = frozenset({b"true", b"1"})
+_WANTED = frozenset({b"model", b"stream", b"_charset_"})
+# Frameworks take these for the same field: ASP.NET ignores case, PHP blanks, Rails brackets.
+_LIKE_MODEL = re.compile(rb"\W*model(?:\W*|\W*\[.*)", re.IGNORECASE | re.DOTALL)
+_UNCODED = frozenset({b"", b"7bit", b"8bit", b"binary", b"identity"})
+_UTF_8 = frozenset({b"", b"utf-8", b"utf8"})
+_LIKE_ASCII = frozenset({b"us-ascii", b"ascii", b"iso-8859-1", b"latin-1", b"latin1", b"windows-1252"})
+_FIELD = b'--%b\r\nContent-Disposition: form-data; name="model"\r\n\r\n%b\r\n'
 
 
-@dataclass(frozen=True, slots=True)
-class FormModel:
+class FormModel(Struct, frozen=True, gc=False):
     """The model a form names, and where: each `(start, end)` in the body holds it.
 
-    `streamed` says that its field `stream` is true.
+    `streamed` says that its field `stream` is true. The form's first `boundary` is at `begin`.
     """
 
     model: str | None
     places: tuple[tuple[int, int], ...]
     streamed: bool
-
-
-@dataclass(slots=True)
-class _Reader:
-    """Follows the parser. Offsets are absolute, because the body is given to it in one piece."""
-
-    header_name: bytes = b""
-    header_value: bytes = b""
-    part: bytes | None = None
-    span: tuple[int, int] | None = None
-    parts: int = 0
-    ended: bool = False
-    spans: dict[bytes, list[tuple[int, int]]] = field(default_factory=dict)
-
-    def part_begin(self) -> None:
-        self.parts += 1
-        if self.parts > _MAX_PARTS:
-            raise _malformed(f"it has more than {_MAX_PARTS} parts")
-        self.part, self.span = None, None
-
-    def on_header_field(self, data: bytes, start: int, end: int) -> None:
-        self.header_name += data[start:end]
-
-    def on_header_value(self, data: bytes, start: int, end: int) -> None:
-        self.header_value += data[start:end]
-
-    def header_end(self) -> None:
-        if self.header_name.lower() == b"content-disposition":
-            _, options = parse_options_header(self.header_value)
-            if b"filename" not in options:
-                self.part = options.get(b"name")
-        self.header_name = self.header_value = b""
-
-    def part_data(self, _data: bytes, start: int, end: int) -> None:
-        if self.part in _WANTED:
-            self.span = (self.span[0] if self.span else start, end)
-
-    def part_end(self) -> None:
-        if self.part in _WANTED:
-            self.spans.setdefault(self.part, []).append(self.span or (0, 0))
-
-    def end(self) -> None:
-        self.ended = True
-
-
-_WANTED = {b"model", b"stream"}
+    boundary: bytes
+    begin: int
 
 
 def find_model(body: bytes, content_type: bytes) -> FormModel:
-    """Find the fields `model` and `stream`. Raises INVALID_ARGUMENT if the form is malformed."""
-    _, options = parse_options_header(content_type)
-    boundary = options.get(b"boundary")
-    if not boundary:
-        raise _malformed("its content-type has no boundary")
-    reader = _Reader()
-    parser = MultipartParser(
-        boundary,
-        {
-            "on_part_begin": reader.part_begin,
-            "on_part_data": reader.part_data,
-            "on_part_end": reader.part_end,
-            "on_header_field": reader.on_header_field,
-            "on_header_value": reader.on_header_value,
-            "on_header_end": reader.header_end,
-            "on_end": reader.end,
-        },
-    )
-    try:
-        parser.write(body)
-        parser.finalize()
-    except FormParserError as error:
-        raise _malformed("it does not follow RFC 7578") from error
-    if not reader.ended:
-        raise _malformed("its last boundary is missing")
-    places = tuple(reader.spans.get(b"model", ()))
-    names = {body[start:end] for start, end in places}
-    if len(names) > 1:
-        raise TollkeeperError(
-            Reason.INVALID_ARGUMENT, "the form names several models; give one", field="model"
-        )
-    try:
-        model = names.pop().decode() if names else None
-    except UnicodeDecodeError as error:
-        raise TollkeeperError(Reason.INVALID_ARGUMENT, "model is not UTF-8", field="model") from error
-    streamed = any(
-        body[start:end].strip().lower() in {b"true", b"1"} for start, end in reader.spans.get(b"stream", ())
-    )
-    return FormModel(model, places, streamed)
+    """Find the fields `model` and `stream`.
+
+    Raises INVALID_ARGUMENT if the form is malformed, or if servers might find another model in it.
+    """
+    _, options = options_of(content_type, "the request's content-type")
+    boundary = _boundary(options)
+    charsets = {options.get(b"charset", b"").lower()}
+    places: list[tuple[int, int]] = []
+    streamed = False
+    begin, parts = read_parts(body, boundary)
+    for part in parts:
+        name, file = _name(part)
+        if name not in _WANTED or (file and name != b"model"):
+            continue
+        value = body[part.start : part.end]
+        match name:
+            case b"stream":
+                streamed |= value.strip().lower() in _TRUE
+            case b"_charset_":
+                charsets.add(value.strip().lower())
+            case _:
+                charsets |= set(_check_field(part, is_file=file))
+                places.append((part.start, part.end))
+    return FormModel(_model(body, places, charsets), tuple(places), streamed, boundary, begin)
 
 
-def rename_model(body: bytes, form: FormModel, name: str) -> bytes:
-    """Return the form with its model renamed, and not a byte changed besides."""
+def name_model(body: bytes, form: FormModel, name: str) -> bytes:
+    """Return the form with this model, and not a byte changed besides."""
+    if not form.places:
+        field = _FIELD % (form.boundary, name.encode())
+        return b"".join((body[: form.begin], field, body[form.begin :]))
     pieces: list[bytes] = []
     at = 0
     for start, end in form.places:
@@ -120,9 +80,59 @@ def rename_model(body: bytes, form: FormModel, name: str) -> bytes:
     return b"".join((*pieces, body[at:]))
 
 
-def _malformed(why: str) -> TollkeeperError:
-    return TollkeeperError(
-        Reason.INVALID_ARGUMENT,
-        f"the request's body is not a form that can be read: {why}",
-        field="body",
-    )
+def _boundary(options: Mapping[bytes, bytes]) -> bytes:
+    boundary = options.get(b"boundary")
+    if not boundary:
+        raise malformed("its content-type has no boundary")
+    if not _BOUNDARY.fullmatch(boundary):
+        raise malformed(
+            f"its boundary must have 1 to {MAX_BOUNDARY} printable ASCII characters and end in no space"
+        )
+    return boundary
+
+
+def _name(part: Part) -> tuple[bytes, bool]:
+    """Return the name of a part, and whether it is a file."""
+    kind, options = options_of(part.headers.get(b"content-disposition", b""), "a part's content-disposition")
+    name = options.get(b"name", b"")
+    if kind != b"form-data" or not name:
+        raise malformed("each part needs a content-disposition of form-data with a name")
+    if b"\\" in name or b"=?" in name:
+        raise malformed("the name of a part is encoded; give it as it is")
+    if name != b"model" and _LIKE_MODEL.fullmatch(name):
+        raise _wrong_model("the form has a part whose name is nearly model; name it `model`")
+    return name, not options.keys().isdisjoint((b"filename", b"filename*"))
+
+
+def _check_field(part: Part, *, is_file: bool) -> Iterator[bytes]:
+    """Refuse a part `model` that not all servers take for a field. Yield its charsets."""
+    if is_file:
+        raise _wrong_model("model has a file name; send it as a field without one")
+    for header in (b"content-transfer-encoding", b"content-encoding"):
+        if part.headers.get(header, b"").lower() not in _UNCODED:
+            raise _wrong_model(f"model has a {header.decode()}; send it as it is")
+    media, options = options_of(part.headers.get(b"content-type", b"text/plain"), "a part's content-type")
+    if media.startswith(b"multipart/"):
+        raise _wrong_model("model consists of parts; send it as text")
+    yield options.get(b"charset", b"").lower()
+
+
+def _model(body: bytes, places: list[tuple[int, int]], charsets: set[bytes]) -> str | None:
+    if not charsets <= _UTF_8 | _LIKE_ASCII:
+        raise malformed("its charset is not one that is read here; send UTF-8")
+    names = {body[start:end] for start, end in places}
+    if len(names) > 1:
+        raise _wrong_model("the form names several models; give one")
+    if not names:
+        return None
+    name = names.pop()
+    if not (name.isascii() or charsets <= _UTF_8):
+        raise _wrong_model("model is not in UTF-8; send it with that charset")
+    try:
+        return name.decode()
+    except UnicodeDecodeError as error:
+        raise _wrong_model("model is not UTF-8") from error
+
+
+def _wrong_model(why: str) -> TollkeeperError:
+    return TollkeeperError(Reason.INVALID_ARGUMENT, why, field="model")

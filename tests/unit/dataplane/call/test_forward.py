@@ -205,7 +205,7 @@ def test_nothing_is_written_into_a_body_that_names_no_model() -> None:
 
 
 def test_a_form_is_renamed_in_place() -> None:
-    form = FormModel("m", ((2, 3),), streamed=False)
+    form = FormModel("m", ((2, 3),), streamed=False, boundary=b"x", begin=0)
     _, plan = planned("/v1/audio/transcriptions", Peek("m", form=form), b"a-m-b")
 
     def sent(upstream_model: str) -> bytes:

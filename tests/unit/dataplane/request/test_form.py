@@ -1,4 +1,4 @@
-"""Finding the model in a form, and renaming it in place. What checks it is the standard library's parser."""
+"""Finding the model in a form, and naming it there. The standard library's parser checks it."""
 
 from email import policy
 from email.message import EmailMessage
@@ -7,7 +7,7 @@ from email.parser import BytesParser
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tollkeeper_server.dataplane.request.form import find_model, rename_model
+from tollkeeper_server.dataplane.request.form import find_model, name_model
 from tollkeeper_server.dataplane.request.peek import peek_form
 from tollkeeper_server.errors import Reason, TollkeeperError
 
@@ -53,24 +53,189 @@ def test_a_stream_must_be_asked_for(value: bytes) -> None:
     assert not find_model(_form(_part("model", b"m"), _part("stream", value)), TYPE).streamed
 
 
+def _with_head(head: str, value: bytes = b"m") -> bytes:
+    return f"--{BOUNDARY}\r\n{head}\r\n\r\n".encode() + value + b"\r\n" + _form()
+
+
 @pytest.mark.parametrize(
     ("head", "found"),
     [
         ('Content-Disposition: form-data; name="model"', "m"),
+        ('Content-Disposition: form-data; name="model";', "m"),
         ("content-disposition:form-data;name=model", "m"),
-        ('CONTENT-DISPOSITION: form-data; NAME="model"', "m"),
-        ('Content-Type: text/plain\r\nContent-Disposition: form-data; name="model"', "m"),
-        ('Content-Disposition: form-data; name="model"; filename="model"', None),
-        ('Content-Disposition: form-data; name="model"; filename=""', None),
-        ('Content-Disposition: form-data; name="a\\"; name=model"', None),
+        ("content-disposition:\tform-data;name=model", "m"),
+        ('CONTENT-DISPOSITION: FORM-DATA; NAME="model"', "m"),
+        ('Content-Type: text/plain; charset=utf-8\r\nContent-Disposition: form-data; name="model"', "m"),
+        ('Content-Disposition: form-data; name="model"\r\nContent-Type: application/json', "m"),
+        ('Content-Disposition: form-data; name="model"\r\nContent-Transfer-Encoding: binary', "m"),
+        ('Content-Disposition: form-data; name="model"\r\nContent-Length: 1', "m"),
         ('Content-Disposition: form-data; name="models"', None),
-        ('X-Other: form-data; name="model"', None),
+        ('Content-Disposition: form-data; name="model_id"', None),
+        ('Content-Disposition: form-data; name="file"; filename="model"', None),
+        ('Content-Disposition: form-data; name="file"; filename="a\\"b; c.wav"', None),
+        ("Content-Disposition: form-data; name=file; filename=a.wav; filename*=utf-8''%C3%A4.wav", None),
+        ('Content-Disposition: form-data; name="file"; filename="a"\r\nX-Other: form-data; name=model', None),
+        ('Content-Disposition: form-data; name="x"\r\nContent-Transfer-Encoding: base64', None),
     ],
 )
 def test_only_the_field_itself_counts(head: str, found: str | None) -> None:
-    body = f"--{BOUNDARY}\r\n{head}\r\n\r\nm\r\n".encode() + _form()
+    assert found == find_model(_with_head(head), TYPE).model
 
-    assert found == find_model(body, TYPE).model
+
+@pytest.mark.parametrize(
+    ("head", "why"),
+    [
+        ('Content-Disposition: form-data; name="model"; filename="model"', "has a file name"),
+        ('Content-Disposition: form-data; name="model"; filename=""', "has a file name"),
+        ("Content-Disposition: form-data; name=\"model\"; filename*=utf-8''a", "has a file name"),
+        ('Content-Disposition: form-data; name="model"\r\nContent-Transfer-Encoding: base64', "encoding"),
+        ('Content-Disposition: form-data; name="model"\r\nContent-Encoding: gzip', "encoding"),
+        (
+            'Content-Disposition: form-data; name="model"\r\nContent-Type: multipart/mixed',
+            "consists of parts",
+        ),
+        (
+            'Content-Disposition: form-data; name="model"\r\nContent-Type: text/plain; charset=utf-16',
+            "charset",
+        ),
+        ('Content-Disposition: form-data; name="Model"', "nearly model"),
+        ('Content-Disposition: form-data; name=" model"', "nearly model"),
+        ('Content-Disposition: form-data; name="model[]"', "nearly model"),
+        ("Content-Disposition: form-data; name='model'", "nearly model"),
+        ("Content-Disposition: form-data; name*=utf-8''model", "name\\*"),
+        ('Content-Disposition: form-data; name*0="mod"; name*1="el"', "twice"),
+        ('Content-Disposition: form-data; name="mod\\el"', "encoded"),
+        ('Content-Disposition: form-data; name="=?utf-8?q?model?="', "encoded"),
+        ('Content-Disposition: form-data; name="x"; name="model"', "twice"),
+        ('Content-Disposition: form-data; filename="a\\\\"; name="x"; b="; name=model"', "twice"),
+        ('Content-Disposition: form-data; filename="a; name=model"; name="x"', "twice"),
+        ('Content-Disposition: form-data; name="a\\"; name=model"', "twice"),
+        (
+            'Content-Disposition: form-data; name="x"\r\nContent-Disposition: form-data; name="model"',
+            "content-disposition twice",
+        ),
+        ('Content-Disposition: form-data; name="x"\r\nContent-Type: a/b\r\ncontent-type: c/d', "twice"),
+        ('Content-Disposition: form-data; name="x"\nContent-Disposition: form-data; name="model"', "control"),
+        ('Content-Disposition: form-data;\r\n name="model"', "folded"),
+        ('Content-Disposition : form-data; name="model"', "no name"),
+        ('Content-Disposition: attachment; name="model"', "form-data with a name"),
+        ("Content-Disposition: form-data", "form-data with a name"),
+        ("X-Other: form-data; name=model", "can't be read"),
+        ('Content-Disposition: form-data; name="x"\r\nContent-Length: 2', "content-length"),
+        ('Content-Disposition: form-data; name="model', "quotes"),
+        ("Content-Disposition: form-data; name=mo del", "quotes"),
+    ],
+)
+def test_a_part_that_servers_read_differently_is_refused_with_the_reason(head: str, why: str) -> None:
+    with pytest.raises(TollkeeperError, match=why) as caught:
+        find_model(_with_head(head), TYPE)
+    assert caught.value.outcome.http == 400
+
+
+def test_the_headers_of_a_part_are_bounded() -> None:
+    head = 'Content-Disposition: form-data; name="model"\r\nX: '
+    assert find_model(_with_head(head + "x" * 15_000), TYPE).model == "m"
+    with pytest.raises(TollkeeperError, match="more than 16,384 bytes"):
+        find_model(_with_head(head + "x" * 17_000), TYPE)
+
+
+def _around(boundary: bytes, first: bytes, between: bytes, last: bytes) -> bytes:
+    """A form of two fields, with these bytes before and in place of what ends each boundary's line."""
+    field = b'Content-Disposition: form-data; name="%b"\r\n\r\n%b\r\n'
+    dashes = b"--" + boundary
+    pieces = (
+        first,
+        dashes,
+        between,
+        field % (b"model", b"m"),
+        dashes,
+        between,
+        field % (b"x", b""),
+        dashes,
+        last,
+    )
+    return b"".join(pieces)
+
+
+@pytest.mark.parametrize("first", [b"", b"\r\n", b"\r\n\r\n", b"This is a message of several parts.\r\n"])
+@pytest.mark.parametrize("between", [b"\r\n", b" \r\n", b"\t \r\n"])
+@pytest.mark.parametrize(
+    "last", [b"--", b"--\r\n", b"--\n", b"-- \t\r\n", b"--\r\nAn epilogue.", b"--\r\n\r\nx: y\r\n\r\nz"]
+)
+def test_a_preamble_blanks_after_a_boundary_and_an_epilogue_are_read(
+    first: bytes, between: bytes, last: bytes
+) -> None:
+    body = _around(BOUNDARY.encode(), first, between, last)
+
+    form = find_model(body, TYPE)
+
+    assert form.model == "m"
+    assert name_model(body, form, "other") == body.replace(b"\r\nm\r\n", b"\r\nother\r\n")
+
+
+@pytest.mark.parametrize(
+    ("first", "between", "last"),
+    [
+        (b"", b"\n", b"--"),
+        (b"", b"\r", b"--"),
+        (b"", b"\x0b\r\n", b"--"),
+        (b"", b"\r\n", b""),
+        (b"", b"\r\n", b"-"),
+        (b"", b"\r\n", b"--x"),
+        (b"", b"\r\n", b"--\r"),
+        (b"", b"xyz\r\n", b"--"),
+        (b"\n", b"\r\n", b"--"),
+        (b"text", b"\r\n", b"--"),
+        (b"--X-7MA4YWxk and\r\n", b"\r\n", b"--"),
+        (b"\r\nx--X-7MA4YWxk\r\n", b"\r\n", b"--"),
+        (b"", b"\r\n", b"--\r\n--X-7MA4YWxk\r\n"),
+        (b"", b"\r\n", b"--\r\n--X-7MA4YWxk--\r\n"),
+        (b'Content-Disposition: form-data; name="x"\r\n\r\nevil\r\n', b"\r\n", b"--"),
+        (b"", b"\r\n", b'--\r\ncontent-disposition: form-data; name="model"\r\n\r\nevil\r\n'),
+    ],
+)
+def test_boundaries_that_servers_find_in_different_places_are_refused(
+    first: bytes, between: bytes, last: bytes
+) -> None:
+    with pytest.raises(TollkeeperError) as caught:
+        find_model(_around(BOUNDARY.encode(), first, between, last), TYPE)
+    assert caught.value.reason is Reason.INVALID_ARGUMENT
+
+
+@pytest.mark.parametrize("value", [b"x\n--%b\r\ny", b"x\r--%b--", b"x--%b\r\ny", b"x\r\n--%byz\r\n", b"--%b"])
+def test_a_boundary_within_a_part_is_refused(value: bytes) -> None:
+    with pytest.raises(TollkeeperError):
+        find_model(_form(_part("file", value % BOUNDARY.encode(), filename="f"), _part("model", b"m")), TYPE)
+
+
+@pytest.mark.parametrize(
+    "boundary", ["x" * 70, "x" * 256, "'()+_,-./:=? a", "----", "a--b", "a;b", "=_Part_0=="]
+)
+def test_long_and_strange_boundaries_are_read(boundary: str) -> None:
+    content_type = f'multipart/form-data; boundary="{boundary}"'.encode()
+
+    assert find_model(_around(boundary.encode(), b"", b"\r\n", b"--\r\n"), content_type).model == "m"
+
+
+@pytest.mark.parametrize("charset", ["utf-8", "UTF-8", '"utf-8"', "us-ascii", "iso-8859-1"])
+def test_charsets_in_which_the_model_reads_the_same_are_taken(charset: str) -> None:
+    content_type = TYPE + f"; charset={charset}".encode()
+
+    assert find_model(_form(_part("model", b"m"), _part("_charset_", b"utf-8")), content_type).model == "m"
+
+
+@pytest.mark.parametrize(
+    ("content_type", "fields"),
+    [
+        (TYPE + b"; charset=utf-16", [("file", b"x")]),
+        (TYPE + b"; charset=cp037", [("x", b"m")]),
+        (TYPE + b"; charset=iso-8859-1", [("model", "\u00e9".encode())]),
+        (TYPE, [("model", b"m"), ("_charset_", b"utf-16")]),
+    ],
+)
+def test_other_charsets_are_refused(content_type: bytes, fields: list[tuple[str, bytes]]) -> None:
+    with pytest.raises(TollkeeperError, match=r"charset|UTF-8"):
+        find_model(_form(*[_part(name, value) for name, value in fields]), content_type)
 
 
 @pytest.mark.parametrize(
@@ -92,6 +257,11 @@ def test_the_boundary_is_found_as_headers_say_it(content_type: bytes) -> None:
         (_form(_part("model", b"m")), b"multipart/form-data; boundary="),
         (_form(_part("model", b"m")), b'multipart/form-data; boundary="'),
         (_form(_part("model", b"m")), b"multipart/form-data; boundary=other"),
+        (_form(_part("model", b"m")), b"multipart/form-data; boundary=" + b"x" * 257),
+        (_form(_part("model", b"m")), b'multipart/form-data; boundary="X-7MA4YWxk "'),
+        (_form(_part("model", b"m")), b"multipart/form-data; boundary=other; boundary=X-7MA4YWxk"),
+        (_form(_part("model", b"m")), b"multipart/form-data; boundary=other; boundary*=utf-8''X-7MA4YWxk"),
+        (_form(_part("model", b"m")), b"multipart/form-data; boundary=X-7MA4YWxk, multipart/form-data"),
         (_part("model", b"m"), TYPE),
         (_part("model", b"m")[:-10], TYPE),
         (b"", TYPE),
@@ -143,7 +313,7 @@ def test_renaming_changes_the_model_and_nothing_else(
     body = _form(*parts)
 
     form = find_model(body, TYPE)
-    changed = rename_model(body, form, new)
+    changed = name_model(body, form, new)
 
     assert old == form.model
     renamed = _part("model", new.encode())
@@ -154,6 +324,16 @@ def test_renaming_changes_the_model_and_nothing_else(
     if all(value.isascii() and b"\r" not in value and b"\n" not in value for _, value in fields):
         expected = [(n, new.encode() if n == "model" else v) for n, v in fields]
         assert expected == _independently(changed)
+
+
+def test_a_model_is_written_into_a_form_without_one() -> None:
+    body = b"preamble\r\n" + _form(_part("file", b"x", filename="f"))
+    changed = name_model(body, find_model(body, TYPE), "m")
+
+    assert changed == b"preamble\r\n" + _form(_part("model", b"m"), _part("file", b"x", filename="f"))
+    assert find_model(changed, TYPE).model == "m"
+    empty = _form()
+    assert name_model(empty, find_model(empty, TYPE), "m") == _form(_part("model", b"m"))
 
 
 @given(

@@ -1,0 +1,143 @@
+"""The parts of a multipart body (RFC 2046, 5.1), where all servers find the same ones.
+
+Servers differ in what they forgive: a line break that is LF alone, a folded header, a boundary that goes on.
+What one of them forgives, another reads as something else, so that it is refused here. What all who take it
+read alike is read: a preamble, blanks after a boundary, an epilogue.
+"""
+
+import re
+from collections.abc import Iterator
+
+from msgspec import Struct
+
+from tollkeeper_server.errors import Reason, TollkeeperError
+
+MAX_PARTS = 1000
+MAX_HEAD = 16 * 1024
+"""The most bytes of a part's headers."""
+
+_TOKEN = rb"[!#-'*+\-.^-z|~0-9A-Z]+"
+_KIND = re.compile(rb"[ \t]*(%b(?:/%b)?)[ \t]*" % (_TOKEN, _TOKEN))
+# A value in quotes may have pairs with a backslash; one without quotes ends at the next blank.
+_OPTION = re.compile(rb';[ \t]*(?:(%b)=("(?:[^"\\]|\\.)*"|[^\s";,\\]+)[ \t]*)?' % _TOKEN, re.DOTALL)
+# As some servers find the name of a part, wherever it stands in the header.
+_NAME = re.compile(rb"\bname[*0-9]*[ \t]*=", re.IGNORECASE)
+_FIELD = re.compile(rb"(%b):[ \t]*(.*?)[ \t]*" % _TOKEN, re.DOTALL)
+_AFTER = re.compile(rb"(--)?[ \t]*(\r\n|\n|\Z)")
+_CONTROLS = bytes({*range(32), 127} - {9})
+_ONCE = frozenset(
+    {
+        b"content-disposition", b"content-encoding", b"content-length", b"content-transfer-encoding",
+        b"content-type",
+    }
+)  # fmt: skip
+
+
+class Part(Struct, frozen=True, gc=False):
+    """One part: its headers, by names in lower case, and where its content is in the body."""
+
+    headers: dict[bytes, bytes]
+    start: int
+    end: int
+
+
+def read_parts(body: bytes, boundary: bytes) -> tuple[int, Iterator[Part]]:
+    """Return where the first boundary is, and the parts. Raises INVALID_ARGUMENT, also while it iterates."""
+    dashes = b"--" + boundary
+    begin = 0 if body.startswith(dashes) else body.find(b"\r\n" + dashes) + 2
+    if not body.startswith(dashes, begin):
+        raise malformed("the boundary of its content-type is not in it")
+    _check_around(body[:begin])
+    return begin, _between(body, dashes, begin)
+
+
+def _between(body: bytes, dashes: bytes, at: int) -> Iterator[Part]:
+    boundaries, start = 0, -1
+    after: re.Match[bytes] | None = None
+    while at >= 0:
+        if at and body[at - 2 : at] != b"\r\n":
+            raise malformed("a boundary in it follows a line break that is not CRLF")
+        if start >= 0:
+            yield _part(body, start, at - 2)
+        boundaries += 1
+        after = _AFTER.match(body, at + len(dashes))
+        if after is None:
+            raise malformed("a line in it begins with its boundary and goes on")
+        if after.group(1) is not None:
+            break
+        if after.group(2) != b"\r\n":
+            raise malformed("it has a boundary after which the line does not end in CRLF")
+        if boundaries > MAX_PARTS:
+            raise malformed(f"it has more than {MAX_PARTS} parts")
+        start = after.end()
+        # The line break of this boundary may be that of the next.
+        at = body.find(b"\n" + dashes, start - 1) + 1 or -1
+    if at < 0 or after is None:
+        raise malformed("its last boundary is missing")
+    # Django's parser ends a part at a boundary within a line, too.
+    if body.count(dashes) != boundaries:
+        raise malformed("its boundary stands elsewhere in it, too; choose another")
+    _check_around(body[after.end() :])
+
+
+def _check_around(text: bytes) -> None:
+    """Refuse what Django's parser takes for a part before the first boundary or after the last."""
+    if b"content-disposition" in text.lower():
+        raise malformed("it has a part before its first boundary or after its last")
+
+
+def _part(body: bytes, start: int, end: int) -> Part:
+    blank = body.find(b"\r\n\r\n", start, min(start + MAX_HEAD, end))
+    if blank < 0:
+        raise malformed(f"a part in it has no headers, or more than {MAX_HEAD:,} bytes of them")
+    headers: dict[bytes, bytes] = {}
+    for line in body[start:blank].split(b"\r\n"):
+        field = _FIELD.fullmatch(line)
+        if field is None or len(line.translate(None, _CONTROLS)) != len(line):
+            raise malformed("a header of a part has no name, is folded or has a control character")
+        name = field.group(1).lower()
+        if name in headers and name in _ONCE:
+            raise malformed(f"a part in it has {name.decode()} twice")
+        headers[name] = field.group(2)
+    content = blank + 4
+    if b"content-length" in headers and headers[b"content-length"] != b"%d" % (end - content):
+        raise malformed("a part in it is not as long as its content-length says")
+    if len(_NAME.findall(headers.get(b"content-disposition", b""))) > 1:
+        raise malformed("a part in it gives its name twice")
+    return Part(headers, content, end)
+
+
+def options_of(value: bytes, where: str) -> tuple[bytes, dict[bytes, bytes]]:
+    """Return a header's value and its parameters, both but for the values in lower case.
+
+    Raises INVALID_ARGUMENT, saying `where`, if servers may read them differently.
+    """
+    kind = _KIND.match(value)
+    if kind is None:
+        raise malformed(f"{where} can't be read")
+    options: dict[bytes, bytes] = {}
+    at = kind.end()
+    while at < len(value):
+        option = _OPTION.match(value, at)
+        if option is None:
+            raise malformed(f"{where} can't be read; put values in quotes")
+        at = option.end()
+        if option.group(1) is not None:
+            name, content = option.group(1).lower(), option.group(2)
+            if name in options:
+                raise malformed(f"{where} has {name.decode()} twice")
+            options[name] = content[1:-1] if content.startswith(b'"') else content
+    # RFC 7578, 4.2: only the name of a file may be extended, by clients that do not know better.
+    extended = [name for name in options if b"*" in name and name != b"filename*"]
+    if extended:
+        raise malformed(f"{where} has {extended[0].decode()}, which forms can't have")
+    return kind.group(1).lower(), options
+
+
+def malformed(why: str) -> TollkeeperError:
+    """Return the error for a form that can't be read."""
+    return TollkeeperError(
+        Reason.INVALID_ARGUMENT,
+        f"the request's body is not a form that can be read: {why}",
+        field="body",
+    )
