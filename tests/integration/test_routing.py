@@ -133,6 +133,27 @@ def test_azure(site: Gateway, simulator: Simulator, secret: str, query: str) -> 
     assert secret not in str(received)
 
 
+@pytest.mark.parametrize(
+    ("deployment", "path", "model"),
+    [
+        ("on-openai", "/v1/chat/completions", "on-openai"),
+        (
+            "on-azure",
+            "/openai/deployments/my-deployment/chat/completions?api-version=2024-10-21",
+            "my-deployment",
+        ),
+    ],
+)
+def test_the_deployment_in_the_path_counts_and_not_the_bodys_model(
+    site: Gateway, simulator: Simulator, secret: str, deployment: str, path: str, model: str
+) -> None:
+    asked = f"/openai/deployments/{deployment}/chat/completions?api-version=2023-05-15"
+    answer, received = post(site, simulator, secret, "on-anthropic", asked)
+    assert answer.status == 200
+    assert answer.header("x-tollkeeper-model") == deployment
+    assert (received.path, model_in(received)) == (path, model)
+
+
 @pytest.mark.parametrize("version", [None, "2099-12-31"])
 def test_anthropic(site: Gateway, simulator: Simulator, secret: str, version: str | None) -> None:
     own = [("anthropic-version", version)] if version else []

@@ -71,7 +71,8 @@ def find_destination(
     Raises INVALID_ARGUMENT, MODEL_REQUIRED, MODEL_NOT_FOUND, MODEL_NOT_ALLOWED, ENDPOINT_NOT_SUPPORTED,
     NOT_FOUND or NO_UPSTREAM.
     """
-    name = peek.model if peek.model is not None else check_model(matched.path_model or None)
+    # Azure, too, goes by the deployment in the path, and ignores the body's model.
+    name = check_model(matched.path_model) if matched.path_model else peek.model
     group = rule.group if rule is not None else ""
     if not name:
         return Destination(_unnamed(exchange, matched.endpoint, token, group or default_group), rule=rule)

@@ -72,5 +72,5 @@ AZURE = ProviderRecord(
     auth_scheme=AuthScheme.HEADER,
     url=_url,
     models_path="",  # models are called by deployments, which its API for callers does not list
-    model_in_path=True,
+    model_in_path=_BY_DEPLOYMENT,
 )

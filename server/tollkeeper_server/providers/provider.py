@@ -61,7 +61,7 @@ class ProviderRecord:
     - `url` returns a call's URL of the upstream's address, the path after `/v1`, the query, the model's name
       at the upstream, and the endpoint's name; without it, path and query follow the base URL.
     - `models_path` is where the models are listed by the names that they are called by, empty if nowhere.
-    - `model_in_path`: the URL names the model, so that the body need not.
+    - `model_in_path` are the endpoints whose URL names the model, so that the body need not.
     - `takes_stream_options`: a stream can be asked for its usage.
     - `takes_project_key`: a project's own key is one of this provider.
     """
@@ -78,7 +78,7 @@ class ProviderRecord:
     caller_headers: frozenset[str] = frozenset()
     url: Callable[[Address, str, str, str, str], str] | None = None
     models_path: str = "/models"
-    model_in_path: bool = False
+    model_in_path: frozenset[str] = frozenset()
     takes_stream_options: bool = True
     takes_project_key: bool = False
 

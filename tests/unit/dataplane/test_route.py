@@ -146,16 +146,12 @@ def test_without_a_default_what_names_no_model_goes_nowhere() -> None:
     assert Reason.NOT_FOUND is _refused(exchange("/v1/files"), Peek(None)).reason
 
 
-def test_azures_path_names_the_model_unless_the_body_does() -> None:
-    path = "/openai/deployments/gpt-4o/chat/completions"
+@pytest.mark.parametrize("named", [None, "gpt-4o", "default", "unheard-of"])
+def test_the_model_of_azures_path_counts_whatever_the_body_names(named: str | None) -> None:
+    caller = exchange("/openai/deployments/gpt-4o/chat/completions", configuration=CONFIGURED)
+    _find(caller, _json(named), token(allowed_models=("gpt-4o",)))
 
-    by_path = exchange(path, configuration=CONFIGURED)
-    by_body = exchange(path, configuration=CONFIGURED)
-    _find(by_path, _json(None))
-    _find(by_body, _json("default"))
-
-    assert by_path.model_asked == "gpt-4o"
-    assert by_body.model_asked == "default"
+    assert (caller.model_asked, caller.model_served) == ("gpt-4o", "gpt-4o")
 
 
 @pytest.mark.parametrize("name", ["%0a", "a" * 257, "%00"])

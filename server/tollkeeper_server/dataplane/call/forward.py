@@ -32,24 +32,25 @@ def asks_usage(peek: Peek, member: PoolMember, dialect: Dialect) -> bool:
 def outgoing_body(plan: Plan, member: PoolMember, *, ask_usage: bool) -> bytes:
     """Return the body for the upstream: the caller's own bytes unless a rule demands a change."""
     peek, body = plan.peek, plan.body
-    rename = member.upstream_model if member.upstream_model and member.upstream_model != peek.model else None
-    if peek.form is not None:
-        return name_model(body, peek.form, rename) if rename and peek.form.places else body
-    if not peek.is_json:
+    if peek.form is None and not peek.is_json:
         return body
     if plan.destination.named is not None and peek.named is not None:
         names = _names_there(plan.destination.named, peek.named, member)
         body = rename_places(body, peek.named, names)
+    # Azure's clients name the model in the path, which counts; what the body says is then ignored.
+    in_path = plan.matched.path_model
+    rename: str | None = member.upstream_model or in_path or peek.model
     if peek.model is None:
-        # Azure's clients name the model in the path alone; others look for it in the body.
         target = member.target
-        is_there = target.provider.model_in_path or target.keep_path
-        named_by_path = plan.matched.path_model if not is_there else ""
-        rename = (member.upstream_model or named_by_path) if named_by_path else None
-    elif rename is None and plan.identity.token.allowed_models:
-        # An upstream may read a member that is given twice otherwise than the gateway does: the model that
-        # was permitted is sent.
-        rename = peek.model
+        by_deployment = plan.matched.endpoint.name in target.provider.model_in_path and not target.full_url
+        if not in_path or by_deployment or target.keep_path:
+            rename = None
+    elif rename == peek.model and (peek.form is not None or not plan.identity.token.allowed_models):
+        # An upstream may read a member that is given twice otherwise than the gateway does: to the limited
+        # token's upstream, the model that was permitted is written.
+        rename = None
+    if peek.form is not None:
+        return name_model(body, peek.form, rename) if rename else body
     if rename is None and not ask_usage:
         return body
     return rewrite_json(body, model=rename, ask_usage=ask_usage)

@@ -30,7 +30,8 @@ _FIELD = b'--%b\r\nContent-Disposition: form-data; name="model"\r\n\r\n%b\r\n'
 class FormModel(Struct, frozen=True, gc=False):
     """The model a form names, and where: each `(start, end)` in the body holds it.
 
-    `streamed` says that its field `stream` is true. The form's first `boundary` is at `begin`.
+    `lengths` are the places of the numbers that say how long these are, where a part has one. `streamed` says
+    that the form's field `stream` is true. Its first `boundary` is at `begin`.
     """
 
     model: str | None
@@ -38,6 +39,7 @@ class FormModel(Struct, frozen=True, gc=False):
     streamed: bool
     boundary: bytes
     begin: int
+    lengths: tuple[tuple[int, int], ...] = ()
 
 
 def find_model(body: bytes, content_type: bytes) -> FormModel:
@@ -49,6 +51,7 @@ def find_model(body: bytes, content_type: bytes) -> FormModel:
     boundary = _boundary(options)
     charsets = {options.get(b"charset", b"").lower()}
     places: list[tuple[int, int]] = []
+    lengths: list[tuple[int, int]] = []
     streamed = False
     begin, parts = read_parts(body, boundary)
     for part in parts:
@@ -64,18 +67,23 @@ def find_model(body: bytes, content_type: bytes) -> FormModel:
             case _:
                 charsets |= set(_check_field(part, is_file=file))
                 places.append((part.start, part.end))
-    return FormModel(_model(body, places, charsets), tuple(places), streamed, boundary, begin)
+                if part.length is not None:
+                    lengths.append(part.length)
+    model = _model(body, places, charsets)
+    return FormModel(model, tuple(places), streamed, boundary, begin, tuple(lengths))
 
 
 def name_model(body: bytes, form: FormModel, name: str) -> bytes:
     """Return the form with this model, and not a byte changed besides."""
+    written = name.encode()
     if not form.places:
-        field = _FIELD % (form.boundary, name.encode())
-        return b"".join((body[: form.begin], field, body[form.begin :]))
+        return b"".join((body[: form.begin], _FIELD % (form.boundary, written), body[form.begin :]))
+    changes = [(*place, written) for place in form.places]
+    changes += [(*place, b"%d" % len(written)) for place in form.lengths]
     pieces: list[bytes] = []
     at = 0
-    for start, end in form.places:
-        pieces += (body[at:start], name.encode())
+    for start, end, value in sorted(changes):
+        pieces += (body[at:start], value)
         at = end
     return b"".join((*pieces, body[at:]))
 

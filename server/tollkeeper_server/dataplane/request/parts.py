@@ -34,11 +34,15 @@ _ONCE = frozenset(
 
 
 class Part(Struct, frozen=True, gc=False):
-    """One part: its headers, by names in lower case, and where its content is in the body."""
+    """One part: its headers, by names in lower case, and where its content is in the body.
+
+    `length` is where the number of its content-length is, if it has one.
+    """
 
     headers: dict[bytes, bytes]
     start: int
     end: int
+    length: tuple[int, int] | None
 
 
 def read_parts(body: bytes, boundary: bytes) -> tuple[int, Iterator[Part]]:
@@ -91,6 +95,8 @@ def _part(body: bytes, start: int, end: int) -> Part:
     if blank < 0:
         raise malformed(f"a part in it has no headers, or more than {MAX_HEAD:,} bytes of them")
     headers: dict[bytes, bytes] = {}
+    length = None
+    at = start
     for line in body[start:blank].split(b"\r\n"):
         field = _FIELD.fullmatch(line)
         if field is None or len(line.translate(None, _CONTROLS)) != len(line):
@@ -99,12 +105,15 @@ def _part(body: bytes, start: int, end: int) -> Part:
         if name in headers and name in _ONCE:
             raise malformed(f"a part in it has {name.decode()} twice")
         headers[name] = field.group(2)
+        if name == b"content-length":
+            length = at + field.start(2), at + field.end(2)
+        at += len(line) + 2
     content = blank + 4
-    if b"content-length" in headers and headers[b"content-length"] != b"%d" % (end - content):
+    if length is not None and headers[b"content-length"] != b"%d" % (end - content):
         raise malformed("a part in it is not as long as its content-length says")
     if len(_NAME.findall(headers.get(b"content-disposition", b""))) > 1:
         raise malformed("a part in it gives its name twice")
-    return Part(headers, content, end)
+    return Part(headers, content, end, length)
 
 
 def options_of(value: bytes, where: str) -> tuple[bytes, dict[bytes, bytes]]:

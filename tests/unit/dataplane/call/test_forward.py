@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from tollkeeper_server.dataplane.call.forward import asks_usage, outgoing, outgoing_body, outgoing_url
 from tollkeeper_server.dataplane.request.form import FormModel
-from tollkeeper_server.dataplane.request.peek import Peek, peek_json
+from tollkeeper_server.dataplane.request.peek import Peek, peek_form, peek_json
 from tollkeeper_server.dataplane.route import find_destination
 from tollkeeper_server.domain.upstream import Provider
 from tollkeeper_server.providers.dialect import Dialect
@@ -196,6 +196,64 @@ def test_a_model_named_in_the_path_is_written_into_the_body_for_those_who_look_t
     assert json.loads(_body(member_on(target(), "m"), body, path=path)) == {"messages": [], "model": "m"}
     assert json.loads(_body(member_on(target(), ""), body, path=path)) == {"messages": [], "model": "gpt-4o"}
     assert body == _body(member_on(AZURE, "m"), body, path=path)
+
+
+RESPONSES = "/openai/deployments/gpt-4o/responses"
+TRANSCRIPTIONS = "/openai/deployments/gpt-4o/audio/transcriptions"
+AZURES_OTHER = target("other", Provider.AZURE, full_url="http://azure.test/run", api_version="1")
+
+
+@pytest.mark.parametrize(
+    ("member", "sent"),
+    [
+        (member_on(target()), "gpt-4o"),
+        (member_on(target(), "mine"), "mine"),
+        (member_on(AZURE, "mine"), "mine"),
+        (member_on(FULL_URL), "gpt-4o"),
+    ],
+)
+def test_where_path_and_body_disagree_the_path_is_written_into_the_body(
+    member: PoolMember, sent: str
+) -> None:
+    path, body = "/openai/deployments/gpt-4o/chat/completions", b'{"model":"evil","n":1}'
+
+    assert json.loads(_body(member, body, path=path)) == {"model": sent, "n": 1}
+    agreeing = b'{"model": "gpt-4o" }'
+    if sent == "gpt-4o":
+        assert agreeing == _body(member, agreeing, path=path)
+
+
+@pytest.mark.parametrize("member", [member_on(AZURE), member_on(AZURES_OTHER)])
+def test_azure_gets_the_model_in_the_body_where_its_path_has_none(member: PoolMember) -> None:
+    assert json.loads(_body(member, b"{}", path=RESPONSES)) == {"model": "gpt-4o"}
+
+
+@pytest.mark.parametrize(
+    ("member", "named", "sent"),
+    [
+        (member_on(target()), None, "gpt-4o"),
+        (member_on(target(), "mine"), None, "mine"),
+        (member_on(target()), "evil", "gpt-4o"),
+        (member_on(AZURE, "mine"), "evil", "mine"),
+        (member_on(AZURE), None, None),
+        (member_on(AZURES_OTHER), None, "gpt-4o"),
+    ],
+)
+def test_the_paths_model_is_written_into_a_form(
+    member: PoolMember, named: str | None, sent: str | None
+) -> None:
+    content_type = b"multipart/form-data; boundary=x"
+
+    def form(model: str | None) -> bytes:
+        field = '--x\r\nContent-Disposition: form-data; name="{}"\r\n\r\n{}\r\n'
+        return (field.format("model", model) if model else "").encode() + (
+            field.format("a", "b") + "--x--"
+        ).encode()
+
+    body = form(named)
+    _, plan = planned(TRANSCRIPTIONS, peek_form(body, content_type), body)
+
+    assert outgoing_body(plan, member, ask_usage=False) == form(sent)
 
 
 def test_nothing_is_written_into_a_body_that_names_no_model() -> None:

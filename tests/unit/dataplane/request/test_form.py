@@ -326,6 +326,15 @@ def test_renaming_changes_the_model_and_nothing_else(
         assert expected == _independently(changed)
 
 
+def test_a_renamed_model_is_as_long_as_its_part_says() -> None:
+    body = _form(_part("model", b"old", extra="Content-Length: 3\r\nX: y\r\n"), _part("x", b"old"))
+    changed = name_model(body, find_model(body, TYPE), "longer-one")
+
+    renamed = _part("model", b"longer-one", extra="Content-Length: 10\r\nX: y\r\n")
+    assert changed == _form(renamed, _part("x", b"old"))
+    assert find_model(changed, TYPE).model == "longer-one"
+
+
 def test_a_model_is_written_into_a_form_without_one() -> None:
     body = b"preamble\r\n" + _form(_part("file", b"x", filename="f"))
     changed = name_model(body, find_model(body, TYPE), "m")
