@@ -81,6 +81,8 @@ class Reason(StrEnum):
     ENDPOINT_NOT_SUPPORTED = "endpoint_not_supported"
     METHOD_NOT_ALLOWED = "method_not_allowed"
     WEBSOCKET_NOT_SERVED = "websocket_not_served"
+    EXPECTATION_FAILED = "expectation_failed"
+    CROSS_ORIGIN_REFUSED = "cross_origin_refused"
     UNIMPLEMENTED = "unimplemented"
     # the state of the configuration and of limits
     ALREADY_EXISTS = "already_exists"
@@ -125,6 +127,8 @@ TABLE: dict[Reason, Outcome] = {
     Reason.ENDPOINT_NOT_SUPPORTED: Outcome(_G.UNIMPLEMENTED, 405, _T.INVALID_REQUEST, ShouldRetry.NO),
     Reason.METHOD_NOT_ALLOWED: Outcome(_G.UNIMPLEMENTED, 405, _T.INVALID_REQUEST, ShouldRetry.NO),
     Reason.WEBSOCKET_NOT_SERVED: Outcome(_G.UNIMPLEMENTED, 426, _T.INVALID_REQUEST, ShouldRetry.NO),
+    Reason.EXPECTATION_FAILED: Outcome(_G.INVALID_ARGUMENT, 417, _T.INVALID_REQUEST, ShouldRetry.NO),
+    Reason.CROSS_ORIGIN_REFUSED: Outcome(_G.PERMISSION_DENIED, 403, _T.PERMISSION, ShouldRetry.NO),
     Reason.UNIMPLEMENTED: Outcome(_G.UNIMPLEMENTED, 404, _T.NOT_FOUND, ShouldRetry.NO),
     Reason.ALREADY_EXISTS: Outcome(_G.ALREADY_EXISTS, 409, _T.INVALID_REQUEST, ShouldRetry.NO),
     Reason.IN_USE: Outcome(_G.FAILED_PRECONDITION, 409, _T.INVALID_REQUEST, ShouldRetry.NO),

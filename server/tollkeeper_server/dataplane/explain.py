@@ -14,7 +14,8 @@ from tollkeeper_server.dataplane.call.model_lists import ModelLists
 from tollkeeper_server.dataplane.caller import LISTENER, Message
 from tollkeeper_server.dataplane.codings import is_coding, list_codings
 from tollkeeper_server.dataplane.exchange import Exchange
-from tollkeeper_server.dataplane.plan import OwnAnswer, Plan, Planner
+from tollkeeper_server.dataplane.plan import Plan, Planner
+from tollkeeper_server.dataplane.reply.own import OwnAnswer
 from tollkeeper_server.dataplane.request.authenticate import Authenticator, Identity
 from tollkeeper_server.dataplane.request.endpoint import Body, Matched
 from tollkeeper_server.dataplane.request.limits import Limits
@@ -175,7 +176,7 @@ class _Account:
             case Step.ROUTE, Destination():
                 self.passed(step, _route_words(found))
             case Step.ROUTE, OwnAnswer():
-                self.passed(step, _listing_words(found))
+                self.passed(step, found.about)
             case Step.AFFINITY, None:
                 self.passed(step, "nothing is known of what it is about")
             case Step.AFFINITY, str():
@@ -290,11 +291,6 @@ def _route_words(destination: Destination) -> str:
 def _passing_words(target: Target) -> str:
     passed = ", ".join(sorted(name.decode() for name in target.passed_headers))
     return f"; of its answer's headers, {passed} may pass, too" if passed else ""
-
-
-def _listing_words(answer: OwnAnswer) -> str:
-    words = "the gateway answers by itself, with the models that the token may use"
-    return f"{words}; {', '.join(answer.listing)} may list further ones" if answer.listing else words
 
 
 def _rule_words(rule: Rule) -> str:

@@ -99,6 +99,17 @@ def two_framings() -> TollkeeperError:
     )
 
 
+def check_expectation(headers: Mapping[bytes, bytes], http_version: str) -> None:
+    """Raise EXPECTATION_FAILED for what the gateway can't do (RFC 9110, 10.1.1); HTTP/1.0 has no `Expect`."""
+    expected = headers.get(b"expect", b"").strip().lower()
+    if expected not in {b"", b"100-continue"} and http_version != "1.0":
+        raise TollkeeperError(
+            Reason.EXPECTATION_FAILED,
+            "the only expectation that can be met here is 100-continue; leave the header expect out",
+            field="expect",
+        )
+
+
 def check_upgrade(method: str, headers: Mapping[bytes, bytes]) -> None:
     """Raise WEBSOCKET_NOT_SERVED for the handshake of a WebSocket (RFC 6455, 4.1)."""
     if method == "GET" and b"websocket" in headers.get(b"upgrade", b"").lower():

@@ -14,12 +14,14 @@ from tollkeeper_server.dataplane.aside import LARGE
 from tollkeeper_server.dataplane.background import Awaited
 from tollkeeper_server.dataplane.exchange import Exchange
 from tollkeeper_server.dataplane.headers import (
+    check_expectation,
     check_framing,
     check_headers,
     check_repeated,
     check_upgrade,
 )
 from tollkeeper_server.dataplane.reply.listing import get_model, list_models, listing_targets
+from tollkeeper_server.dataplane.reply.own import OwnAnswer, method_not_allowed, own_answer
 from tollkeeper_server.dataplane.request.authenticate import Identity
 from tollkeeper_server.dataplane.request.body import arrived_body, read_body, refuse_declared
 from tollkeeper_server.dataplane.request.coding import decode_request
@@ -76,13 +78,6 @@ class Plan(Struct, frozen=True, gc=False):
     """The response that is made in the background, if the request may read its end."""
 
 
-class OwnAnswer(Struct, frozen=True, gc=False):
-    """The JSON with which the gateway itself answers. `listing` are upstreams whose lists of models count."""
-
-    body: bytes
-    listing: tuple[str, ...] = ()
-
-
 class Planner:
     """Takes requests through the steps. Each part may be the real one, or one that uses nothing up.
 
@@ -121,6 +116,11 @@ class Planner:
         if observe is not None:
             observe(Step.ENDPOINT, (matched, rule))
 
+        if endpoint.is_own or exchange.method == "OPTIONS":
+            answer = own_answer(exchange)
+            if observe is not None:
+                observe(Step.ROUTE, answer)
+            return answer
         identity = await self._authenticate(exchange)
         token = identity.token
         if observe is not None:
@@ -193,21 +193,23 @@ class Planner:
             body = await asyncio.to_thread(list_models, snapshot, token, surface, lists, groups)
         else:
             body = list_models(snapshot, token, surface, lists, groups)
-        return OwnAnswer(body, tuple(sorted(targets)))
+        about = "the gateway answers by itself, with the models that the token may use"
+        if targets:
+            about = f"{about}; {', '.join(sorted(targets))} may list further ones"
+        return OwnAnswer(body, about)
 
 
 def _check_request(exchange: Exchange) -> None:
     """Refuse a request that no endpoint takes, whatever its path."""
     if exchange.method in _IMPOSSIBLE:
-        raise TollkeeperError(
-            Reason.METHOD_NOT_ALLOWED,
-            f"{exchange.method} is not possible here; use the method the endpoint has",
-        )
+        raise method_not_allowed(exchange.method, exchange.endpoint.methods)
     if exchange.caller is None or not exchange.caller.headers_checked:
         check_headers(exchange.scope["headers"])
     if len(exchange.headers) != len(exchange.scope["headers"]):
         check_repeated(exchange.scope["headers"])
     check_framing(exchange.headers)
+    if b"expect" in exchange.headers:
+        check_expectation(exchange.headers, exchange.scope["http_version"])
     check_upgrade(exchange.method, exchange.headers)
     check_query(exchange.scope["query_string"])
 

@@ -12,10 +12,11 @@ from tollkeeper_server.dataplane.call.attempt import Attempt, broken_off, kind_o
 from tollkeeper_server.dataplane.call.dispatch import Dispatcher
 from tollkeeper_server.dataplane.caller import Message, Receive, Send
 from tollkeeper_server.dataplane.exchange import UNKNOWN_BYTES, ClientGoneError, Exchange
-from tollkeeper_server.dataplane.plan import OwnAnswer, Plan, Planner
+from tollkeeper_server.dataplane.plan import Plan, Planner
 from tollkeeper_server.dataplane.reply.answer import pass_on
 from tollkeeper_server.dataplane.reply.decoding import decode_stream
 from tollkeeper_server.dataplane.reply.meter import abandoned
+from tollkeeper_server.dataplane.reply.own import OwnAnswer
 from tollkeeper_server.dataplane.reply.respond import send_error, send_json
 from tollkeeper_server.dataplane.reply.sending import BrokenAnswerError
 from tollkeeper_server.dataplane.request.body import stream_body
@@ -107,7 +108,7 @@ class DataPlane:
     async def _serve(self, exchange: Exchange) -> None:
         plan = await self._planner.plan(exchange)
         if isinstance(plan, OwnAnswer):
-            await send_json(exchange, 200, plan.body)
+            await send_json(exchange, plan.status, plan.body, plan.headers)
             return
         if group := plan.destination.matched_group:
             self._metrics.matched(exchange.listener, group)

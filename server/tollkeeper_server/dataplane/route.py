@@ -15,7 +15,14 @@ from dataclasses import replace
 from msgspec import Struct
 
 from tollkeeper_server.dataplane.exchange import Exchange
-from tollkeeper_server.dataplane.request.endpoint import Body, Endpoint, Matched, match
+from tollkeeper_server.dataplane.request.endpoint import (
+    NONE_OWN,
+    OWN_BESIDE_GROUP,
+    Body,
+    Endpoint,
+    Matched,
+    match,
+)
 from tollkeeper_server.dataplane.request.peek import Peek, check_model
 from tollkeeper_server.domain.listener import Rule
 from tollkeeper_server.domain.model import matches
@@ -54,8 +61,11 @@ def enter(exchange: Exchange, view: ListenerView | None) -> tuple[Matched, Rule 
     rule = view.rules.find(raw_path.decode("latin-1"), exchange.headers)
     if rule is not None and rule.strip_prefix:
         raw_path = _without_prefix(raw_path, rule.strip_prefix.encode())
-    anywhere = rule is not None or bool(view.default_group)
-    return match(raw_path, exchange.method, anywhere=anywhere), rule
+    if rule is not None:
+        return match(raw_path, exchange.method, anywhere=True, own=NONE_OWN), rule
+    if view.default_group:
+        return match(raw_path, exchange.method, anywhere=True, own=OWN_BESIDE_GROUP), None
+    return match(raw_path, exchange.method), None
 
 
 def find_destination(

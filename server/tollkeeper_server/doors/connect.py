@@ -62,9 +62,11 @@ class Connect:
         method = self._methods.get(request.path)
         if method is None:
             raise TollkeeperError(Reason.UNIMPLEMENTED, "there is no such service or method")
+        if request.method == "OPTIONS":
+            return Response(204, headers={"allow": "OPTIONS, POST"})
         # For these two the protocol prescribes a status without a body.
         if request.method != "POST":
-            return Response(405, headers={"allow": "POST"})
+            return Response(405, headers={"allow": "OPTIONS, POST"})
         codec = media_type(request.headers)
         if codec not in {_JSON, _PROTO}:
             return Response(415, headers={"accept-post": f"{_JSON}, {_PROTO}"})

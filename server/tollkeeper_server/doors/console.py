@@ -6,7 +6,7 @@ from collections.abc import Callable
 import quart
 from quart import Quart
 from tollkeeper.services import SERVICES
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from tollkeeper_server.domain.ids import Prefix, new_id
 from tollkeeper_server.doors import connect, docs, ops
@@ -24,7 +24,6 @@ _ANSWER_SECONDS = 60
 _REASONS = {
     400: (Reason.INVALID_ARGUMENT, "the request can't be read"),
     404: (Reason.NOT_FOUND, "there is nothing at this path; /openapi.json lists what there is"),
-    405: (Reason.METHOD_NOT_ALLOWED, "this method is not possible here"),
     408: (Reason.REQUEST_TIMEOUT, f"the body did not arrive within {_BODY_SECONDS} seconds"),
     413: (Reason.BODY_TOO_LARGE, f"the body is larger than the {MAX_BODY:,} bytes allowed"),
 }
@@ -101,6 +100,7 @@ def _add_operations(app: Quart, ready: ops.Readiness, exposition: Exposition, ve
     async def serve_metrics() -> quart.Response:
         return _written(await exposition.answer(quart.request.headers.get("accept", "")))
 
+    _get(app, "/", lambda: ops.welcome(version))
     _get(app, "/health", lambda: ops.health(version))
     _get(app, "/live", ops.live)
     app.add_url_rule("/ready", "ready", serve_readiness, provide_automatic_options=False)
@@ -111,16 +111,17 @@ def _get(app: Quart, path: str, answer: Callable[[], Response]) -> None:
     async def serve() -> quart.Response:
         return _written(answer())
 
-    app.add_url_rule(path, path.strip("/"), serve, provide_automatic_options=False)
+    app.add_url_rule(path, path.strip("/") or "welcome", serve, provide_automatic_options=False)
 
 
 def _add_errors(app: Quart) -> None:
     @app.errorhandler(HTTPException)
     async def refuse(error: HTTPException) -> quart.Response:
+        if isinstance(error, MethodNotAllowed):
+            allowed = ", ".join(sorted({*(error.valid_methods or ()), "OPTIONS"}))
+            return _written(rest.other_method(quart.request.method, allowed, _this_id()))
         reason, message = _REASONS.get(error.code or 500, (Reason.INTERNAL, "the request failed"))
-        response = rest.error_response(TollkeeperError(reason, message), _this_id())
-        allowed = [value for name, value in error.get_headers() if name.lower() == "allow"]
-        return _written(response.with_headers({"allow": allowed[0]} if allowed else {}))
+        return _written(rest.error_response(TollkeeperError(reason, message), _this_id()))
 
     @app.errorhandler(Exception)
     async def fail(error: Exception) -> quart.Response:

@@ -1,8 +1,8 @@
-"""The answers for operators and load balancers: `/health`, `/live` and `/ready`."""
+"""The answers for operators and load balancers: `/`, `/health`, `/live` and `/ready`."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import UTC, datetime
 
+from tollkeeper_server.dataplane.reply.own import health as health_content
 from tollkeeper_server.doors.http import Response, json_response
 
 Readiness = Callable[[], Awaitable[Mapping[str, str | None]]]
@@ -22,8 +22,22 @@ def is_ready(problems: Mapping[str, str | None]) -> bool:
 
 def health(version: str) -> Response:
     """Answer that the process is alive, in the form of sofatutor's gateway."""
-    now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-    return json_response(200, {"status": "ok", "timestamp": now, "version": version}, _UNCACHED)
+    return json_response(200, health_content(version), _UNCACHED)
+
+
+def welcome(version: str) -> Response:
+    """Answer what this is, and where to go."""
+    content = {
+        "name": "Tollkeeper",
+        "version": version,
+        "about": "The console of a gateway to the APIs of LLM providers.",
+        "docs": "/docs",
+        "openapi": "/openapi.json",
+        "management": "/manage",
+        "base_url": "/v1",
+        "health": "/health",
+    }
+    return json_response(200, content)
 
 
 def live() -> Response:

@@ -11,7 +11,8 @@ from pathlib import Path
 from tollkeeper_server.coordination.open import Coordination
 from tollkeeper_server.domain.upstream import Timeouts
 from tollkeeper_server.doors.console import make_console
-from tollkeeper_server.doors.front import ConsoleListener, front
+from tollkeeper_server.doors.console_listener import ConsoleListener
+from tollkeeper_server.doors.front import front
 from tollkeeper_server.doors.grpc import GrpcListener
 from tollkeeper_server.doors.listeners import Listeners
 from tollkeeper_server.doors.metrics.exposition import Exposition

@@ -5,7 +5,7 @@ import contextlib
 import logging
 from dataclasses import dataclass
 
-from tollkeeper_server.doors.front import ConsoleListener
+from tollkeeper_server.doors.console_listener import ConsoleListener
 from tollkeeper_server.doors.grpc import GrpcListener
 from tollkeeper_server.doors.listeners import Listeners
 from tollkeeper_server.process.configure import ConfigurationFile

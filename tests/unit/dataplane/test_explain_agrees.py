@@ -94,6 +94,9 @@ PATHS = [
     "/v1/chat/completions?a b",
     "/openai/deployments/gpt-4o/chat/completions",
     "/openai/deployments/%0a/chat/completions",
+    "/",
+    "/health",
+    "*",
     "/api/items/42",
     "/gone",
     "/elsewhere",
@@ -114,6 +117,10 @@ HEADERS = [
     ("content-encoding", "compress"),
     ("anthropic-version", "2023-06-01"),
     ("upgrade", "websocket"),
+    ("expect", "100-continue"),
+    ("expect", "a-miracle"),
+    ("origin", "https://elsewhere.test"),
+    ("access-control-request-method", "POST"),
     ("x-beta", "1"),
     ("x-broken", "a\nb"),
     ("x-large", "x" * 70_000),
@@ -230,6 +237,19 @@ async def _refusal(bench: Bench, query: Query) -> str:
     True,
     True,
 )
+@example(
+    Query(
+        method="OPTIONS",
+        path="/v1/models",
+        headers=(("origin", "https://elsewhere.test"), ("access-control-request-method", "GET")),
+    ),
+    "valid",
+    True,
+    True,
+)
+@example(Query(method="OPTIONS", path="/v1/models"), "valid", True, True)
+@example(Query(method="POST", path="/health"), "valid", True, True)
+@example(Query(token="tok_1", model="gpt-4o", headers=(("expect", "a-miracle"),)), "valid", True, True)
 @example(Query(token="tok_1", model="gpt-4o"), "used up", True, True)
 @example(Query(path="/v1/messages/batches", token="tok_1", model="default"), "limited", True, True)
 @example(Query(path="/v1/evals", token="tok_1", model="whisper"), "limited", True, True)

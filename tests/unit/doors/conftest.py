@@ -7,11 +7,13 @@ from pathlib import Path
 import httpx2
 import pytest
 from tollkeeper_server.doors.console import make_console
-from tollkeeper_server.doors.front import ConsoleListener
+from tollkeeper_server.doors.console_listener import ConsoleListener
+from tollkeeper_server.doors.front import front
 from tollkeeper_server.doors.grpc import GrpcListener
 from tollkeeper_server.doors.sockets import bind, name_of
 from tollkeeper_server.store.sqlite.store import SqliteStore
 
+from tests.unit.dataplane.gateway import Bench
 from tests.unit.doors.doors import Readiness, exposition
 from tests.unit.management.plane import MANAGEMENT_TOKEN, Plane
 
@@ -37,7 +39,9 @@ async def console(plane: Plane, readiness: Readiness) -> AsyncIterator[str]:
     bound = bind("127.0.0.1:0", "console", "TEST")
     address = name_of(bound)
     application = make_console(plane.chain(), readiness, exposition(), "1.2.3")
-    listener = ConsoleListener(application, bound, certificate=None, drain_seconds=1, quiet=0)
+    listener = ConsoleListener(
+        front(Bench().plane, application), bound, certificate=None, drain_seconds=1, quiet=0
+    )
     serving = asyncio.create_task(listener.serve())
     yield address
     listener.stop()

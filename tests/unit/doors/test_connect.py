@@ -134,7 +134,9 @@ async def test_failures_have_the_status_that_the_protocol_gives_them(
 
 async def test_other_methods_and_media_are_told_by_status(http: httpx2.AsyncClient) -> None:
     get = await http.get(LIST)
-    assert (get.status_code, get.headers["allow"]) == (405, "POST")
+    assert (get.status_code, get.headers["allow"]) == (405, "OPTIONS, POST")
+    options = await http.options(LIST)
+    assert (options.status_code, options.headers["allow"]) == (204, "OPTIONS, POST")
     for media in ("text/plain", "application/grpc-web", "application/connect+json", ""):
         answer = await http.post(LIST, content=b"{}", headers={"content-type": media})
         assert answer.status_code == 415

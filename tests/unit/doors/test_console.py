@@ -54,9 +54,7 @@ async def test_nobody_needs_a_token_to_ask_how_the_server_is(console: str) -> No
             assert (await stranger.get(path)).status_code == 200
 
 
-@pytest.mark.parametrize(
-    "path", ["/", "/nothing", "/docs/", "/docs/LICENSE", "/docs/..%2f__init__.py", "/admin"]
-)
+@pytest.mark.parametrize("path", ["/nothing", "/docs/", "/docs/LICENSE", "/docs/..%2f__init__.py", "/admin"])
 async def test_an_unknown_path_is_a_404_in_json(http: httpx2.AsyncClient, path: str) -> None:
     answer = await http.get(path)
     assert (answer.status_code, answer.json()["status"]) == (404, "NOT_FOUND")
@@ -66,7 +64,24 @@ async def test_an_unknown_path_is_a_404_in_json(http: httpx2.AsyncClient, path: 
 async def test_a_wrong_method_is_a_405_in_json(http: httpx2.AsyncClient) -> None:
     answer = await http.post("/health")
     assert (answer.status_code, answer.json()["code"]) == (405, 12)
-    assert "GET" in answer.headers["allow"]
+    assert answer.headers["allow"] == "GET, HEAD, OPTIONS"
+
+
+@pytest.mark.parametrize("path", ["/", "/health", "/live", "/ready", "/metrics", "/openapi.json", "/docs"])
+async def test_head_is_get_without_the_body_and_options_tells_the_methods(
+    http: httpx2.AsyncClient, path: str
+) -> None:
+    got, head, options = await http.get(path), await http.head(path), await http.options(path)
+    assert (head.status_code, head.content) == (got.status_code, b"")
+    assert head.headers["content-type"] == got.headers["content-type"]
+    assert (options.status_code, options.headers["allow"]) == (204, "GET, HEAD, OPTIONS")
+
+
+async def test_the_first_page_leads_to_the_others(http: httpx2.AsyncClient) -> None:
+    page = (await http.get("/")).json()
+    assert page["name"] == "Tollkeeper"
+    for name in ("docs", "openapi", "health"):
+        assert (await http.get(page[name])).status_code == 200
 
 
 @pytest.mark.parametrize("path", ["/health", "/manage/projects", "/nothing", "/openapi.json", "/docs"])

@@ -1,6 +1,6 @@
 """The parts of libraries that are used though they are not documented.
 
-Hypercorn documents `serve`, `Config` and the types alone. The parts that doors/front.py uses beyond these are
+Hypercorn documents `serve`, `Config` and the types alone. What doors/console_listener.py uses beyond these is
 listed here, so that a release which changes one fails here, with its name.
 """
 
@@ -36,6 +36,7 @@ USED = {
     "hypercorn.asyncio.tcp_server.TCPServer.protocol_send": ["self", "event"],
     "hypercorn.asyncio.worker_context.WorkerContext": ["max_requests"],
     "hypercorn.events.Event": [],
+    "hypercorn.events.RawData": ["data", "address"],
     "hypercorn.events.Updated": ["idle"],
     "hypercorn.protocol.ProtocolWrapper": [
         "app", "config", "context", "task_group", "state", "ssl", "client", "server", "send", "alpn_protocol"

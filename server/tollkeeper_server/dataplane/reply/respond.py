@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from email.utils import formatdate
+from http import HTTPStatus
 
 import msgspec
 
@@ -24,6 +25,8 @@ async def send_error(exchange: Exchange, error: TollkeeperError) -> None:
         headers.append((b"retry-after", str(error.retry_after).encode()))
     if error.reason is Reason.INVALID_API_KEY:
         headers.append((b"www-authenticate", b"Bearer"))
+    if outcome.http == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers.append((b"allow", exchange.endpoint.methods.encode()))
     if error.reason is Reason.WEBSOCKET_NOT_SERVED:
         headers.extend(PLAIN_HTTP)
     if error.reason is Reason.UNSUPPORTED_CONTENT_ENCODING:
@@ -33,16 +36,20 @@ async def send_error(exchange: Exchange, error: TollkeeperError) -> None:
 
 
 async def send_json(exchange: Exchange, status: int, body: bytes, headers: Sequence[Header] = ()) -> None:
-    """Answer with JSON, whether or not the request's body has arrived.
+    """Answer with JSON, or with status 204 with nothing, whether or not the request's body has arrived.
 
     The rest of a body is read and discarded, within bounds, before the answer ends: on HTTP/2, body data
     after the end of an answer can cost the whole connection.
     """
     exchange.status = status
     exchange.response_bytes = len(body)
-    head = [
-        (b"content-type", b"application/json"),
-        (b"content-length", str(len(body)).encode()),
+    head: list[Header] = []
+    if status != HTTPStatus.NO_CONTENT:
+        head += (
+            (b"content-type", b"application/json"),
+            (b"content-length", str(len(body)).encode()),
+        )
+    head += [
         (b"date", formatdate(usegmt=True).encode()),
         (b"x-request-id", exchange.request_id.encode()),
         *headers,

@@ -108,9 +108,11 @@ def presented(headers: dict[bytes, bytes]) -> bytes:
         if authorization.startswith(b"Bearer "):  # as nearly all spell it
             secret = authorization[7:].strip()
         else:
-            scheme, _, value = authorization.partition(b" ")
+            scheme, blank, value = authorization.strip().partition(b" ")
             if scheme.lower() == b"bearer":
                 secret = value.strip()
+            elif not blank:  # the bare token, as some clients send it
+                secret = scheme
     if not secret:
         for name in _BARE:
             secret = headers.get(name, b"").strip()

@@ -1,6 +1,7 @@
 """Which endpoint a path is: what it serves, how its body names the model, the dialect that it speaks."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
 from urllib.parse import unquote_to_bytes
@@ -43,6 +44,10 @@ class Endpoint:
     """Whether a POST must name its model: OpenAI and Anthropic demand it."""
     names_deeper: bool = False
     """Whether bodies may name models elsewhere than in their own member `model`."""
+    methods: str = "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"
+    """The methods that may be used, as the header `Allow` lists them."""
+    is_own: bool = False
+    """Whether the gateway answers there by itself, without a token."""
 
 
 class Matched(Struct, frozen=True, gc=False):
@@ -97,6 +102,8 @@ def _family(name: str, body: Body = Body.ANY) -> Endpoint:
 UNKNOWN = Endpoint("", Body.ANY)
 """The endpoint of a request whose path was not looked at yet, or leads nowhere."""
 MODELS = Endpoint("models", Body.ANY)
+HEALTH = Endpoint("health", Body.ANY, methods="GET, HEAD, OPTIONS", is_own=True)
+WELCOME = Endpoint("welcome", Body.ANY, methods="GET, HEAD, OPTIONS", is_own=True)
 # Who needs a model and who does not is as in OpenAI's and Anthropic's specifications.
 _CHAT = Endpoint("chat_completions", Body.JSON, openai.CHAT, _C.CHAT_COMPLETIONS, needs_model=True)
 _COMPLETIONS = Endpoint("completions", Body.JSON, openai.COMPLETIONS, _C.COMPLETIONS, needs_model=True)
@@ -168,6 +175,13 @@ _FAMILIES: dict[str, Endpoint] = {
 _FAMILIES["fine-tunes"] = _FAMILIES["fine_tunes"]
 REALTIME = _FAMILIES["realtime"]
 _OTHER = _family("other")
+# The whole server is what OPTIONS asks about by an asterisk (RFC 9110, 9.3.7).
+_ASTERISK = b"*"
+OWN = {b"/": WELCOME, b"/health": HEALTH}
+"""The gateway's own pages on a data listener."""
+OWN_BESIDE_GROUP = {b"/health": HEALTH}
+"""Those on a listener that sends whatever else is asked to a group."""
+NONE_OWN: Mapping[bytes, Endpoint] = {}
 
 
 def _again(endpoint: Endpoint) -> Endpoint:
@@ -202,14 +216,21 @@ _SAFE_QUERY = re.compile(rb"[!\"$-~]*")
 MAX_PATH = 4096
 
 
-def match(raw_path: bytes, method: str, *, anywhere: bool = False) -> Matched:
-    """Return which endpoint a path is, with or without `/v1`, or in Azure's form.
+def match(
+    raw_path: bytes, method: str, *, anywhere: bool = False, own: Mapping[bytes, Endpoint] = OWN
+) -> Matched:
+    """Return which endpoint a path is, with or without `/v1`, in Azure's form, or a page of our `own`.
 
     Raises NOT_FOUND for a path that is none, unless paths may lead `anywhere`; INVALID_ARGUMENT for one that
     no upstream should see: dot segments, characters that a path can't have, over 4,096 bytes.
     """
     if method == "POST" and raw_path in _POSTED:
         return _POSTED[raw_path]
+    if raw_path in own:
+        page = raw_path.decode("ascii")
+        return Matched(own[raw_path], page, page)
+    if raw_path == _ASTERISK and method == "OPTIONS":
+        return Matched(UNKNOWN, "*", "*")
     path = came = raw_path.decode("latin-1")
     if len(path) > MAX_PATH or not _SAFE_PATH.fullmatch(path) or _has_dot_segment(raw_path):
         raise TollkeeperError(

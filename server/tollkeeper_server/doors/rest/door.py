@@ -6,6 +6,7 @@ from functools import partial
 from google.protobuf.message import Message
 from tollkeeper.messages.fields import changeable, descriptor_of
 
+from tollkeeper_server.dataplane.reply.own import method_not_allowed
 from tollkeeper_server.doors.http import Request, Response, json_response, media_type
 from tollkeeper_server.doors.rest.json import Json, from_json, parse_object, to_json
 from tollkeeper_server.doors.rest.query import read_query
@@ -38,7 +39,10 @@ class Rest:
 
     def allowed(self, path: str) -> str:
         """Return the methods that a path has, as the header `Allow` lists them; empty for no such path."""
-        return ", ".join(sorted({route.verb for route in self._routes if route.pattern.fullmatch(path)}))
+        verbs = {route.verb for route in self._routes if route.pattern.fullmatch(path)}
+        if "GET" in verbs:
+            verbs.add("HEAD")
+        return ", ".join(sorted({*verbs, "OPTIONS"})) if verbs else ""
 
     async def _serve(self, request: Request, this_id: str) -> Response:
         verb = "GET" if request.method == "HEAD" else request.method
@@ -50,7 +54,7 @@ class Rest:
                 return _answer(route, answer)
         allowed = self.allowed(request.path)
         if allowed:
-            return method_not_allowed(request.method, allowed, this_id)
+            return other_method(request.method, allowed, this_id)
         raise TollkeeperError(
             Reason.NOT_FOUND, "there is nothing at this path; /openapi.json lists what there is"
         )
@@ -66,10 +70,11 @@ def error_response(error: TollkeeperError, this_id: str) -> Response:
     return json_response(error.outcome.http, to_rest(error, this_id), headers)
 
 
-def method_not_allowed(method: str, allowed: str, this_id: str) -> Response:
-    """Return the answer to a method that a path does not have. `allowed` lists those it has."""
-    error = TollkeeperError(Reason.METHOD_NOT_ALLOWED, f"{method} is not possible here; use {allowed}")
-    return error_response(error, this_id).with_headers({"allow": allowed})
+def other_method(method: str, allowed: str, this_id: str) -> Response:
+    """Return the answer to OPTIONS, or to a method that a path does not have, which `allowed` lists."""
+    if method == "OPTIONS":
+        return Response(204, headers={"allow": allowed, REQUEST_ID: this_id})
+    return error_response(method_not_allowed(method, allowed), this_id).with_headers({"allow": allowed})
 
 
 def decode(route: HttpBinding, variables: Mapping[str, str], request: Request) -> Message:

@@ -130,7 +130,7 @@ class RequestParser:
         """Take a header. A trailer is not one (RFC 9110, 6.5.1)."""
         if self.in_head:
             name = name.lower()
-            if name == b"expect" and value.lower() == b"100-continue":
+            if name == b"expect" and value.strip().lower() == b"100-continue":
                 self._expects = True
             self._headers.append((name, value))
 
@@ -153,7 +153,7 @@ class RequestParser:
                 query,
                 self._headers,
                 version == "1.1" and parser.should_keep_alive(),
-                self._expects,
+                self._expects and version == "1.1",
                 self._arrived,
             )
         )

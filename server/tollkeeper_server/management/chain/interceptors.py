@@ -19,7 +19,7 @@ from tollkeeper_server.management.chain.violations import refusal
 
 _log = logging.getLogger("tollkeeper.management")
 _LONGEST_SECONDS = 60.0
-_SCHEME = "bearer "
+_SCHEME = "bearer"
 
 
 async def map_errors(invocation: Invocation, proceed: Next) -> Message:
@@ -97,10 +97,10 @@ def authenticate(management_token: str) -> Interceptor:
 
 
 def _bearer(metadata: Mapping[str, str]) -> str | None:
-    presented = metadata.get("authorization", "")
-    if presented[: len(_SCHEME)].lower() != _SCHEME:
-        return None
-    return presented[len(_SCHEME) :].strip() or None
+    scheme, blank, token = metadata.get("authorization", "").strip().partition(" ")
+    if scheme.lower() == _SCHEME:
+        return token.strip() or None
+    return None if blank else scheme or None  # the bare token, as some clients send it
 
 
 def _digest(token: str) -> bytes:

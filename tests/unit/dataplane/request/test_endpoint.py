@@ -87,7 +87,8 @@ def test_what_is_unknown_is_forwarded_only_below_the_version() -> None:
 @pytest.mark.parametrize(
     "path",
     [
-        b"/",
+        b"//",
+        b"/health/",
         b"/v1",
         b"/favicon.ico",
         b"/manage/projects",

@@ -48,6 +48,14 @@ async def test_an_answer_without_reading_comes_without_the_go_ahead() -> None:
         assert (await line.head()).startswith(b"HTTP/1.1 403 ")
 
 
+async def test_http_1_0_has_no_go_ahead() -> None:
+    async with served(echo) as door:
+        line = await door.connect()
+        line.send(EXPECTS.replace(b"1.1", b"1.0"))
+        line.send(b"hi")
+        assert (await line.head()).startswith(b"HTTP/1.1 200 ")
+
+
 async def test_the_go_ahead_does_not_come_into_an_answer() -> None:
     async def app(scope: Message, receive: Receive, send: Send) -> None:
         await start(send, (b"content-length", b"2"))
