@@ -6,6 +6,7 @@ from importlib.resources import files
 from google.protobuf.descriptor import FieldDescriptor
 from tollkeeper.services import SERVICES
 
+from tollkeeper_server.doors.rest import examples
 from tollkeeper_server.doors.rest.door import NEXT_PAGE
 from tollkeeper_server.doors.rest.routes import HttpBinding, routes
 from tollkeeper_server.doors.rest.schemas import Schema, Schemas
@@ -98,17 +99,18 @@ def _operation(route: HttpBinding, schemas: Schemas, comments: dict[str, str]) -
         schema = schemas.of_body(method.input_type, route.variables)
         operation["requestBody"] = {
             "required": bool(schema.get("required")),
-            "content": {"application/json": {"schema": schema}},
+            "content": {"application/json": {"schema": schema, "example": examples.BODIES[method.name]}},
         }
     return operation
 
 
 def _parameters(route: HttpBinding, schemas: Schemas) -> list[Schema]:
     fields = route.method.input_type.fields_by_name
-    found = [_parameter(fields[name], "path", schemas) for name in route.variables]
+    method = route.method.name
+    found = [_parameter(fields[name], "path", schemas, method) for name in route.variables]
     if not route.body:
         found += [
-            _parameter(field, "query", schemas)
+            _parameter(field, "query", schemas, method)
             for field in route.method.input_type.fields
             if field.name not in route.variables
         ]
@@ -124,10 +126,13 @@ def _parameters(route: HttpBinding, schemas: Schemas) -> list[Schema]:
     return found
 
 
-def _parameter(field: FieldDescriptor, place: str, schemas: Schemas) -> Schema:
+def _parameter(field: FieldDescriptor, place: str, schemas: Schemas, method: str) -> Schema:
     schema = dict(schemas.of_field(field, nullable=False))
     description = schema.pop("description", "")
     parameter: Schema = {"name": field.name, "in": place, "description": description, "schema": schema}
+    example = examples.parameter(method, field.name)
+    if example is not None:
+        parameter["example"] = example
     if place == "path":
         parameter["required"] = True
     return parameter

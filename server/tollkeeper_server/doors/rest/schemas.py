@@ -13,7 +13,7 @@ Schema = dict[str, Any]  # JSON, whose shape OpenAPI defines
 _WELL_KNOWN: dict[str, Schema] = {
     "google.protobuf.Timestamp": {"type": "string", "format": "date-time"},
     "google.protobuf.Duration": {"type": "string", "examples": ["30s"]},
-    "google.protobuf.FieldMask": {"type": "string", "examples": ["name,is_active"]},
+    "google.protobuf.FieldMask": {"type": "string"},
 }
 _LIMITS = {
     "min_len": "minLength",

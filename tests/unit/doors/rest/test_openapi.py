@@ -2,9 +2,11 @@
 
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from buf.validate import validate_pb2
 from tollkeeper_server.doors.rest.json import to_json
 from tollkeeper_server.doors.rest.openapi import descriptions, make_document
 from tollkeeper_server.doors.rest.routes import HttpBinding, routes
@@ -87,6 +89,29 @@ def test_limits_and_requirements_come_from_the_rules() -> None:
         it for it in DOCUMENT["paths"]["/manage/tokens"]["get"]["parameters"] if it["name"] == "page_size"
     )
     assert (page_size["schema"]["minimum"], page_size["schema"]["maximum"]) == (0, 1000)
+
+
+DURATION = "google.protobuf.Duration"
+DURATIONS = {
+    it.full_name: it.GetOptions().Extensions[validate_pb2.field].duration
+    for message in all_messages()
+    for it in fields_within(message)
+    if it.message_type is not None and it.message_type.full_name == DURATION
+}
+
+
+@pytest.mark.parametrize("name", sorted(DURATIONS))
+def test_the_example_of_a_duration_is_one_that_every_field_takes(name: str) -> None:
+    rules = DURATIONS[name]
+    assert not rules.HasField("gte") or rules.gte.ToTimedelta() <= timedelta(seconds=30)
+    assert not rules.HasField("lte") or rules.lte.ToTimedelta() >= timedelta(seconds=30)
+
+
+@pytest.mark.parametrize("route", routes(), ids=lambda it: f"{it.verb} {it.template}")
+def test_every_parameter_has_an_example_unless_another_call_answers_it(route: HttpBinding) -> None:
+    parameters = operation(route)["parameters"]
+    without = {it["name"] for it in parameters if "example" not in it}
+    assert without <= {"page_token", "etag", "If-Match"}
 
 
 def conforms(value: object, schema: Schema) -> bool:

@@ -1,0 +1,74 @@
+"""Every example of `/openapi.json` is one that the API accepts."""
+
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import msgspec
+import pytest
+
+from tests.integration.process import MANAGEMENT_TOKEN, Gateway
+from tests.integration.wire import Answer, ask, bearer
+from tests.servers.ports import free_port
+
+JSON = ("content-type", "application/json")
+# What goes first, so that what an example refers to is there, and what goes last, so that nothing uses it.
+KINDS = ("Upstream", "Group", "Model", "Listener", "Project", "Token")
+FIRST = [f"Create{kind}" for kind in KINDS]
+LAST = [f"Delete{kind}" for kind in reversed(KINDS)]
+# These need what another call has answered: a page's token, an etag.
+ANSWERED = {"page_token", "etag", "If-Match"}
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """An empty gateway, in which the examples are the whole configuration."""
+    with Gateway(tmp_path_factory.mktemp("examples")) as running:
+        yield running
+
+
+def operations(gateway: Gateway) -> list[tuple[str, str, dict[str, Any]]]:
+    """Return the method, path and description of each operation: creations first, deletions last."""
+    paths: dict[str, dict[str, dict[str, Any]]]
+    paths = msgspec.json.decode(ask(gateway.console, "GET", "/openapi.json").body)["paths"]
+    found = [(verb.upper(), path, it) for path, verbs in paths.items() for verb, it in verbs.items()]
+
+    def place(operation: tuple[str, str, dict[str, Any]]) -> int:
+        name = operation[2]["operationId"]
+        if name in FIRST:
+            return FIRST.index(name) - len(FIRST)
+        return LAST.index(name) + 1 if name in LAST else 0
+
+    return sorted(found, key=place)
+
+
+def send(gateway: Gateway, verb: str, path: str, operation: dict[str, Any]) -> Answer:
+    """Send an operation's examples, all at once."""
+    query: list[tuple[str, object]] = []
+    for parameter in operation["parameters"]:
+        if parameter["name"] in ANSWERED:
+            continue
+        value = parameter["example"]
+        if parameter["in"] == "path":
+            path = path.replace(f"{{{parameter['name']}}}", quote(value, safe=""))
+        else:
+            values = value if isinstance(value, list) else [value]
+            query += [(parameter["name"], str(it).lower() if isinstance(it, bool) else it) for it in values]
+    target = f"{path}?{urlencode(query)}" if query else path
+    body = None
+    if "requestBody" in operation:
+        example = operation["requestBody"]["content"]["application/json"]["example"]
+        if "address" in example:  # the port of the example may be another's on this machine
+            example["address"] = f"127.0.0.1:{free_port()}"
+        body = msgspec.json.encode(example)
+    return ask(gateway.console, verb, target, [bearer(MANAGEMENT_TOKEN), JSON], body)
+
+
+def test_every_example_is_accepted_or_lacks_only_what_it_names(gateway: Gateway) -> None:
+    refused = {}
+    for verb, path, operation in operations(gateway):
+        answer = send(gateway, verb, path, operation)
+        # The ids are the gateway's choice, so that no example can name a project or token that is there.
+        if answer.status >= 300 and (answer.status, answer.json()["status"]) != (404, "NOT_FOUND"):
+            refused[operation["operationId"]] = (answer.status, answer.json()["message"])
+    assert not refused, refused
