@@ -13,6 +13,7 @@ from h2.events import (
     ConnectionTerminated,
     DataReceived,
     Event,
+    InformationalResponseReceived,
     RemoteSettingsChanged,
     ResponseReceived,
     StreamEnded,
@@ -30,6 +31,7 @@ class Stream:
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
     ended: bool = False
+    go_ahead: bool = False
     reset: bool = False
 
 
@@ -91,6 +93,12 @@ class H2Wire:
         self.wait(lambda: bool(stream.status) or stream.reset)
         return stream.status
 
+    def go_ahead(self, number: int) -> bool:
+        """Wait for an answer, an interim one or the last. Return whether it says to continue."""
+        stream = self._streams[number]
+        self.wait(lambda: stream.go_ahead or bool(stream.status) or stream.reset)
+        return stream.go_ahead
+
     def first_bytes(self, number: int) -> bytes:
         """Wait for the first bytes of the answer's body."""
         stream = self._streams[number]
@@ -124,6 +132,8 @@ class H2Wire:
                 fields = {str(name): str(value) for name, value in headers or ()}
                 stream = self._streams[number]
                 stream.status, stream.headers = int(fields.pop(":status")), fields
+            case InformationalResponseReceived(stream_id=number, headers=headers):
+                self._streams[number].go_ahead |= (":status", "100") in (headers or ())
             case DataReceived(stream_id=number, data=data, flow_controlled_length=length):
                 self._streams[number].body += data or b""
                 self._h2.acknowledge_received_data(length or 0, number)

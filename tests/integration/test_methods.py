@@ -102,6 +102,22 @@ def test_an_expectation_that_can_not_be_met_ends_the_connection(
     assert ask(getattr(gateway, port), "POST", CHAT, [bearer(token), JSON], BODY).status == 200
 
 
+def test_over_http2_a_caller_is_told_to_continue_unless_it_is_refused(gateway: Gateway, token: str) -> None:
+    waits = [JSON, ("content-length", str(len(BODY))), ("expect", "100-continue")]
+    with H2Wire(gateway.console) as wire:
+        refused = wire.open("POST", CHAT, [bearer("sk-tk-unknown"), *waits])
+        assert not wire.go_ahead(refused)
+        assert wire.status(refused) == 401
+        served = wire.open("POST", CHAT, [bearer(token), *waits])
+        assert wire.go_ahead(served)
+        wire.send(served, BODY, ends=True)
+        assert wire.answer(served).status == 200
+        managed = wire.open("POST", "/manage/projects", [bearer(MANAGEMENT_TOKEN), *waits])
+        assert wire.go_ahead(managed)
+        wire.send(managed, BODY, ends=True)
+        assert wire.answer(managed).status == 400
+
+
 def test_an_expectation_that_can_not_be_met_over_http2(gateway: Gateway, token: str) -> None:
     with H2Wire(gateway.console) as wire:
         refused = wire.open("POST", CHAT, [bearer(token), JSON, ("expect", "a-miracle")])

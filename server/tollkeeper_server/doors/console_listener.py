@@ -15,6 +15,7 @@ from hypercorn.asyncio.worker_context import WorkerContext
 from hypercorn.config import Config
 from hypercorn.events import Event, RawData, Updated
 from hypercorn.protocol import ProtocolWrapper
+from hypercorn.protocol.events import InformationalResponse
 from hypercorn.protocol.h2 import H2Protocol
 from hypercorn.typing import ASGIFramework, HTTPScope, LifespanState, Scope
 from hypercorn.utils import wrap_app
@@ -44,11 +45,18 @@ class _Connection(TCPServer):
         elif not (self._left and isinstance(event, Updated) and event.idle):
             await super().protocol_send(event)
 
-    async def go_ahead(self) -> None:
-        """Tell the caller to send the body, if it waits for that."""
+    async def go_ahead(self, scope: HTTPScope) -> None:
+        """Tell the caller to send the body, if it waits for that. Over HTTP/2 it must be known to wait."""
         event, self._go_ahead = self._go_ahead, None
         if event is not None:
             await super().protocol_send(event)
+        protocol = self.protocol.protocol
+        if isinstance(protocol, H2Protocol):
+            numbers = [
+                number for number, it in protocol.streams.items() if getattr(it, "scope", None) is scope
+            ]
+            for number in numbers:
+                await protocol.stream_send(InformationalResponse(number, [], 100))
 
     def answered(self) -> None:
         """Record that an answer has begun: it is too late to go ahead."""
@@ -216,20 +224,27 @@ class ConsoleListener:
         receive: Callable[[], Awaitable[object]],
         send: Callable[[object], Awaitable[None]],
     ) -> tuple[Callable[[], Awaitable[object]], Callable[[object], Awaitable[None]]]:
-        """Return a `receive` that tells a caller to go ahead, and a `send` that ends the connection with the
-        answer once the listener leaves. HTTP/2 needs neither.
+        """Return a `receive` that tells a caller to go ahead, and a `send` that ends a connection of HTTP/1.1
+        with the answer once the listener leaves.
         """
-        if scope["http_version"] == "2":
+        is_http2 = scope["http_version"] == "2"
+        waits = not is_http2 or (b"expect", b"100-continue") in scope["headers"]
+        if not waits:
             return receive, send
         connection = _of_request.get()
 
         async def receive_watched() -> object:
-            await connection.go_ahead()
+            nonlocal waits
+            if waits:
+                waits = False
+                await connection.go_ahead(scope)
             return await receive()
 
         async def send_watched(message: object) -> None:
+            nonlocal waits
             assert isinstance(message, dict)
             if message["type"] == "http.response.start":
+                waits = False
                 connection.answered()
                 if self._leaving and scope["http_version"] == "1.1":
                     headers = [header for header in message["headers"] if header[0].lower() != b"connection"]

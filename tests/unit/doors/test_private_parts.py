@@ -41,6 +41,8 @@ USED = {
     "hypercorn.protocol.ProtocolWrapper": [
         "app", "config", "context", "task_group", "state", "ssl", "client", "server", "send", "alpn_protocol"
     ],
+    "hypercorn.protocol.events.InformationalResponse": ["stream_id", "headers", "status_code"],
+    "hypercorn.protocol.h2.H2Protocol.stream_send": ["self", "event"],
     "hypercorn.protocol.h2.H2Protocol": [
         "app", "config", "context", "task_group", "connection_state", "ssl", "client", "server", "send"
     ],
@@ -96,6 +98,7 @@ async def test_the_objects_have_the_attributes_that_are_used() -> None:
     protocol = ProtocolWrapper(*args).protocol
     assert isinstance(protocol, H2Protocol)
     assert protocol.idle
+    assert protocol.streams == {}
     protocol.connection.initiate_connection()
     protocol.connection.close_connection()
     assert protocol.connection.data_to_send()
