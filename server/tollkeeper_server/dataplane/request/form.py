@@ -21,6 +21,8 @@ _TRUE = frozenset({b"true", b"1"})
 _WANTED = frozenset({b"model", b"stream", b"_charset_"})
 # Frameworks take these for the same field: ASP.NET ignores case, PHP blanks, Rails brackets.
 _LIKE_MODEL = re.compile(rb"\W*model(?:\W*|\W*\[.*)", re.IGNORECASE | re.DOTALL)
+# As some servers find the name of a part, wherever it stands in the header.
+_NAME = re.compile(rb"\bname[*0-9]*[ \t]*=[ \t]*[\"']?([^\"';]*)", re.IGNORECASE)
 _UNCODED = frozenset({b"", b"7bit", b"8bit", b"binary", b"identity"})
 _UTF_8 = frozenset({b"", b"utf-8", b"utf8"})
 _LIKE_ASCII = frozenset({b"us-ascii", b"ascii", b"iso-8859-1", b"latin-1", b"latin1", b"windows-1252"})
@@ -101,7 +103,8 @@ def _boundary(options: Mapping[bytes, bytes]) -> bytes:
 
 def _name(part: Part) -> tuple[bytes, bool]:
     """Return the name of a part, and whether it is a file."""
-    kind, options = options_of(part.headers.get(b"content-disposition", b""), "a part's content-disposition")
+    disposition = part.headers.get(b"content-disposition", b"")
+    kind, options = options_of(disposition, "a part's content-disposition")
     name = options.get(b"name", b"")
     if kind != b"form-data" or not name:
         raise malformed("each part needs a content-disposition of form-data with a name")
@@ -109,6 +112,9 @@ def _name(part: Part) -> tuple[bytes, bool]:
         raise malformed("the name of a part is encoded; give it as it is")
     if name != b"model" and _LIKE_MODEL.fullmatch(name):
         raise _wrong_model("the form has a part whose name is nearly model; name it `model`")
+    names = _NAME.findall(disposition)
+    if len(names) > 1 and any(map(_LIKE_MODEL.fullmatch, names)):
+        raise _wrong_model("the form has a part that gives its name twice, as model and otherwise")
     return name, not options.keys().isdisjoint((b"filename", b"filename*"))
 
 

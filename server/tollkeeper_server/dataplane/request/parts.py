@@ -20,8 +20,6 @@ _TOKEN = rb"[!#-'*+\-.^-z|~0-9A-Z]+"
 _KIND = re.compile(rb"[ \t]*(%b(?:/%b)?)[ \t]*" % (_TOKEN, _TOKEN))
 # A value in quotes may have pairs with a backslash; one without quotes ends at the next blank.
 _OPTION = re.compile(rb';[ \t]*(?:(%b)=("(?:[^"\\]|\\.)*"|[^\s";,\\]+)[ \t]*)?' % _TOKEN, re.DOTALL)
-# As some servers find the name of a part, wherever it stands in the header.
-_NAME = re.compile(rb"\bname[*0-9]*[ \t]*=", re.IGNORECASE)
 _FIELD = re.compile(rb"(%b):[ \t]*(.*?)[ \t]*" % _TOKEN, re.DOTALL)
 _AFTER = re.compile(rb"(--)?[ \t]*(\r\n|\n|\Z)")
 _CONTROLS = bytes({*range(32), 127} - {9})
@@ -111,8 +109,6 @@ def _part(body: bytes, start: int, end: int) -> Part:
     content = blank + 4
     if length is not None and headers[b"content-length"] != b"%d" % (end - content):
         raise malformed("a part in it is not as long as its content-length says")
-    if len(_NAME.findall(headers.get(b"content-disposition", b""))) > 1:
-        raise malformed("a part in it gives its name twice")
     return Part(headers, content, end, length)
 
 
