@@ -46,8 +46,8 @@ class Part(Struct, frozen=True, gc=False):
 def read_parts(body: bytes, boundary: bytes) -> tuple[int, Iterator[Part]]:
     """Return where the first boundary is, and the parts. Raises INVALID_ARGUMENT, also while it iterates."""
     dashes = b"--" + boundary
-    begin = 0 if body.startswith(dashes) else body.find(b"\r\n" + dashes) + 2
-    if not body.startswith(dashes, begin):
+    begin = body.find(dashes)
+    if begin < 0:
         raise malformed("the boundary of its content-type is not in it")
     _check_around(body[:begin])
     return begin, _between(body, dashes, begin)
@@ -55,10 +55,10 @@ def read_parts(body: bytes, boundary: bytes) -> tuple[int, Iterator[Part]]:
 
 def _between(body: bytes, dashes: bytes, at: int) -> Iterator[Part]:
     boundaries, start = 0, -1
-    after: re.Match[bytes] | None = None
-    while at >= 0:
+    while True:
+        # Django's parser ends a part at a boundary within a line, too.
         if at and body[at - 2 : at] != b"\r\n":
-            raise malformed("a boundary in it follows a line break that is not CRLF")
+            raise malformed("its boundary stands elsewhere than after a CRLF; choose another")
         if start >= 0:
             yield _part(body, start, at - 2)
         boundaries += 1
@@ -72,13 +72,11 @@ def _between(body: bytes, dashes: bytes, at: int) -> Iterator[Part]:
         if boundaries > MAX_PARTS:
             raise malformed(f"it has more than {MAX_PARTS} parts")
         start = after.end()
-        # The line break of this boundary may be that of the next.
-        at = body.find(b"\n" + dashes, start - 1) + 1 or -1
-    if at < 0 or after is None:
-        raise malformed("its last boundary is missing")
-    # Django's parser ends a part at a boundary within a line, too.
-    if body.count(dashes) != boundaries:
-        raise malformed("its boundary stands elsewhere in it, too; choose another")
+        at = body.find(dashes, start)
+        if at < 0:
+            raise malformed("its last boundary is missing")
+    if body.find(dashes, after.end()) >= 0:
+        raise malformed("its boundary stands after the last one, too; choose another")
     _check_around(body[after.end() :])
 
 
