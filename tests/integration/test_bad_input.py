@@ -234,7 +234,8 @@ FORM, WHOLE = form({"model": "whisper-1"}, {"file": b"sound"})
         pytest.param(FORM, WHOLE.replace(b"whisper-1", b"\xff\xfe"), "model", id="a model not UTF-8"),
         pytest.param(FORM, WHOLE.replace(b"whisper-1", b""), "model", id="an empty model"),
         pytest.param(FORM, WHOLE.replace(b"whisper-1", b"a\r\nb"), "model", id="a model with a line break"),
-        pytest.param(FORM, form({"model": "a"}, {})[1][:-20] + WHOLE, "model", id="two models"),
+        pytest.param(FORM, form({"model": "a"}, {})[1][:-19] + WHOLE, "model", id="two models"),
+        pytest.param(FORM, form({"model": "a"}, {})[1][:-20] + WHOLE, "body", id="a boundary after CR"),
         pytest.param(*form({}, {"file": b"sound"}), "model", id="no model"),
         pytest.param(*form({}, {"model": b"whisper-1"}), "model", id="a file for a model"),
     ],
@@ -255,7 +256,7 @@ def test_a_form_that_is_wrong(
 @pytest.mark.parametrize(
     ("path", "status", "code"),
     [
-        ("/", 404, "not_found"),
+        ("//", 404, "not_found"),
         ("/v2/chat/completions", 404, "not_found"),
         ("/admin/", 404, "not_found"),
         ("/v1", 404, "not_found"),
