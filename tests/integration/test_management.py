@@ -197,7 +197,7 @@ def test_the_curl_lines_of_the_sofatutor_document_work_as_printed(
     assert rest(site, "POST", "tokens", {"project_id": project_id}).status == 403
 
     destroyed = rest(site, "DELETE", f"projects/{project_id}")
-    assert (destroyed.status, destroyed.header("allow")) == (405, "GET, PATCH")
+    assert (destroyed.status, destroyed.header("allow")) == (405, "GET, HEAD, OPTIONS, PATCH")
 
 
 # Three doors, one state
@@ -259,7 +259,9 @@ def test_a_broken_rule_is_told_alike_at_every_door(site: Gateway) -> None:
     assert connect.json()["message"] == said["message"]
 
 
-@pytest.mark.parametrize("presented", [[], [bearer("wrong")], [("authorization", MANAGEMENT_TOKEN)]])
+@pytest.mark.parametrize(
+    "presented", [[], [bearer("wrong")], [("authorization", f"Basic {MANAGEMENT_TOKEN}")]]
+)
 def test_a_stranger_is_refused_at_every_door(
     site: Gateway, client: Client, presented: list[tuple[str, str]]
 ) -> None:
