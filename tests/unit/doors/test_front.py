@@ -36,7 +36,7 @@ async def test_a_preflight_is_refused_with_a_reason(http: httpx2.AsyncClient, pa
 async def test_options_without_an_origin_tells_the_methods(http: httpx2.AsyncClient, path: str) -> None:
     answer = await http.options(path)
     assert (answer.status_code, answer.content) == (204, b"")
-    assert "OPTIONS" in answer.headers["allow"]
+    assert {"GET", "POST"} & set(answer.headers["allow"].split(", "))
 
 
 async def test_options_may_ask_about_the_whole_server(console: str) -> None:

@@ -39,10 +39,7 @@ class Rest:
 
     def allowed(self, path: str) -> str:
         """Return the methods that a path has, as the header `Allow` lists them; empty for no such path."""
-        verbs = {route.verb for route in self._routes if route.pattern.fullmatch(path)}
-        if "GET" in verbs:
-            verbs.add("HEAD")
-        return ", ".join(sorted({*verbs, "OPTIONS"})) if verbs else ""
+        return ", ".join(sorted({route.verb for route in self._routes if route.pattern.fullmatch(path)}))
 
     async def _serve(self, request: Request, this_id: str) -> Response:
         verb = "GET" if request.method == "HEAD" else request.method
