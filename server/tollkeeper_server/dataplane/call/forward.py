@@ -89,7 +89,8 @@ def outgoing(
         headers.append((b"user-agent", member.user_agent))
     if target.operations:
         headers = operate(headers, target.operations)
-    headers.extend(credential_for(target, plan.identity.project))
+    project = plan.identity.project
+    headers.extend(credential_for(target, project) if project.api_key else target.credential)
     return Outgoing(
         method=exchange.method,
         url=outgoing_url(exchange, plan, member),
