@@ -2,11 +2,13 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Iterable, Mapping
 
 from tollkeeper_server.dataplane.aside import LARGE
 from tollkeeper_server.dataplane.call.forward import credential_for
 from tollkeeper_server.dataplane.call.own_request import own_request
+from tollkeeper_server.dataplane.call.redirect import REDIRECTS, follow
 from tollkeeper_server.dataplane.request.peek import MAX_MODEL_LENGTH
 from tollkeeper_server.dataplane.transport import Outgoing, Transport, TransportError
 from tollkeeper_server.domain.model import is_pattern
@@ -137,7 +139,10 @@ class ModelLists:
             body.extend(chunk)
             return len(body) <= MAX_BYTES
 
+        began = time.monotonic()
         incoming = await self._transport.open(request)
+        if incoming.status in REDIRECTS:
+            incoming = await follow(self._transport, request, incoming, began)
         try:
             if incoming.status != 200:
                 raise ValueError(f"status {incoming.status}")
@@ -153,8 +158,8 @@ class ModelLists:
 def _usable(body: bytes) -> ModelTimes:
     """Return the models of a list that a request can name."""
     return {
-        name: time
-        for name, time in read_model_list(body).items()
+        name: made
+        for name, made in read_model_list(body).items()
         if 0 < len(name) <= MAX_MODEL_LENGTH and name.isprintable() and not is_pattern(name)
     }
 

@@ -4,10 +4,14 @@ import asyncio
 
 
 class Upstream:
-    """A server of its own: it answers with `answer`, or not at all while that is empty."""
+    """A server of its own: it answers with `answer`, or not at all while that is empty.
+
+    `answers` go before it, by path.
+    """
 
     def __init__(self) -> None:
         self.answer = b""
+        self.answers: dict[bytes, bytes] = {}
         self.requests: asyncio.Queue[bytes] = asyncio.Queue()
         self.left: asyncio.Queue[None] = asyncio.Queue()
         self.server: asyncio.Server
@@ -26,8 +30,9 @@ class Upstream:
         """Serve one connection."""
         try:
             while True:
-                self.requests.put_nowait(await reader.readuntil(b"\r\n\r\n"))
-                writer.write(self.answer)
+                head = await reader.readuntil(b"\r\n\r\n")
+                self.requests.put_nowait(head)
+                writer.write(self.answers.get(head.split(b" ")[1], self.answer))
                 await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError):
             self.left.put_nowait(None)

@@ -271,3 +271,11 @@ async def test_a_large_list_is_read(scene: Scene) -> None:
     scene.sends(b'{"data": [{"id": "a", "description": "' + b"x" * 300_000 + b'"}]}')
 
     assert await scene.names() == ["a"]
+
+
+async def test_a_list_is_found_where_the_upstream_redirects_to_on_its_own_origin(scene: Scene) -> None:
+    scene.serves(["a"])
+    moved = b"HTTP/1.1 307 X\r\nLocation: /v1/models/\r\nContent-Length: 0\r\n\r\n"
+    scene.upstream.answers[b"/v1/models"] = moved
+
+    assert await scene.names() == ["a"]
