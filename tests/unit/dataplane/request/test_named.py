@@ -119,6 +119,8 @@ def test_what_no_server_reads_as_a_model_is_none(body: bytes) -> None:
         '{"\u017fession":{"model":"seen"},"session":{"mod\\u0065l":"last"}}'.encode(),
         b'{"\\u0073ession" : {"model"\n: "seen"},"session":{ "model" :\t"l\\u0061st" } }',
         b'{"session":[[{"model":"seen"}],{"model":"last"}]}',
+        b'{"x":"\\\\","y":"\\\\\\"","session":{"model":"seen","z":"\\"","model":"last"}}',
+        b'{"x":' + b" " * 600_000 + b'[1],"session":{"model":"seen","model":"last"}}',
         b'{"\xff":1,"session":{"\xff":2,"model":"seen"},"session":{"model":"last"}}',
     ],
 )
