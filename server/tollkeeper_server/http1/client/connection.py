@@ -28,7 +28,7 @@ from tollkeeper_server.http1.client.head import (
     transferred,
     without_length,
 )
-from tollkeeper_server.http1.client.mending import MendingParser, can_mend
+from tollkeeper_server.http1.client.mending import MendingParser, can_mend, new_parser
 from tollkeeper_server.http1.client.upload import send_stream
 from tollkeeper_server.http1.deadline import Deadline
 from tollkeeper_server.http1.framing import JOINED_BYTES
@@ -103,7 +103,7 @@ class UpstreamConnection(Channel):
         self._unread = b""
         self._head_only = request.method == "HEAD"
         if self._parser is None:
-            self._parser = httptools.HttpResponseParser(self)
+            self._parser = new_parser(self)
         timeouts = request.timeouts
         self._idle = timeouts.idle
         self._deadline.start(timeouts.first_byte, timeouts.idle, now, end)
@@ -250,7 +250,8 @@ class UpstreamConnection(Channel):
                 self._until_close = ends_with_connection(status, headers)
             for name, _ in headers:
                 if len(name) == _CODING_LENGTH and name.lower() == b"transfer-encoding":
-                    self._keep = transferred(status, headers, parser.get_http_version()) and self._keep
+                    version = parser.get_http_version()
+                    self._keep = transferred(status, headers, version, keeps=self._keep)
                     break
         answer.status = status
         answer.headers = headers if status != 204 else without_length(headers)

@@ -49,18 +49,22 @@ def check_status(status: int) -> None:
         raise GarbageError(f"the upstream answered with {status:03}, which is not the status of an answer")
 
 
-def transferred(status: int, headers: list[Header], version: str) -> bool:
+class UnclearError(GarbageError):
+    """A head is valid, but perhaps not read by httptools as RFC 9112 says; mending.py reads it again."""
+
+
+def transferred(status: int, headers: list[Header], version: str, *, keeps: bool) -> bool:
     """Return whether the connection may be kept after an answer that has `transfer-encoding`.
 
-    Raises `GarbageError` unless `chunked` is all that was done to the body: no request accepts more
-    (RFC 9112, 7.4).
+    `keeps` is what httptools would do. Raises `UnclearError` if the coding is anything but `chunked`, or
+    httptools did not take it for that.
     """
     if status in {204, 304}:  # without a body, but what says that it has one may send one
         return False
-    codings = tokens_of(headers, b"transfer-encoding")
-    if codings not in ([b"chunked"], [b"identity"]):
-        raise GarbageError("the upstream sent its answer in a transfer coding that it was not asked for")
-    return version == "1.1"  # RFC 9112, 6.1: in HTTP/1.0 the framing is faulty
+    codings = [value.lower() for name, value in headers if name.lower() == b"transfer-encoding"]
+    if codings != [b"chunked"] or (not keeps and persists(headers, version)):
+        raise UnclearError("what the upstream sent is not a valid HTTP response")
+    return keeps and version == "1.1"  # RFC 9112, 6.1: in HTTP/1.0 the framing is faulty
 
 
 def without_length(headers: list[Header]) -> list[Header]:

@@ -1,7 +1,7 @@
-"""Heads of answers that httptools refuses, though RFC 9112 says how a client reads them.
+"""Heads of answers that httptools refuses or takes otherwise, though RFC 9112 says how a client reads them.
 
-Such an answer is framed twice, says its length several times, folds a header over lines, has blanks before a
-colon, or ends lines with LF alone. The connection that it came on is not used again.
+Such an answer is framed twice or in unusual words, says its length several times, folds a header over lines,
+has blanks before a colon, or ends lines with LF alone. The connection that it came on is not used again.
 """
 
 import re
@@ -11,7 +11,7 @@ from typing import Protocol
 import httptools
 
 from tollkeeper_server.dataplane.transport import GarbageError
-from tollkeeper_server.http1.client.head import tokens_of, without_length
+from tollkeeper_server.http1.client.head import UnclearError, tokens_of
 from tollkeeper_server.http1.framing import CLOSE, FRAMING, TOKEN_BYTES, join_head
 from tollkeeper_server.snapshot.model import Header
 
@@ -32,6 +32,13 @@ class Reader(Protocol):
     def on_message_complete(self) -> None: ...
 
 
+def new_parser(reader: Reader) -> httptools.HttpResponseParser:
+    """Return a parser that calls `reader`, and takes blanks after a chunk's size (RFC 9112, 7.1.1)."""
+    parser = httptools.HttpResponseParser(reader)
+    parser.set_dangerous_leniencies(lenient_spaces_after_chunk_size=True)
+    return parser
+
+
 class MendingParser:
     """Takes the place of httptools' parser for one answer: mends the head, and has httptools read the rest.
 
@@ -41,7 +48,7 @@ class MendingParser:
     __slots__ = ("_at", "_headers", "_held", "_parser", "_status")
 
     def __init__(self, reader: Reader) -> None:
-        self._parser = httptools.HttpResponseParser(reader)
+        self._parser = new_parser(reader)
         self._held: bytearray | None = bytearray()
         self._at = 0
         self._status = b""
@@ -110,21 +117,25 @@ class MendingParser:
 
 def _framed_once(headers: list[Header]) -> list[Header]:
     """Return headers with one that says where the body ends, or none (RFC 9112, 6.3)."""
-    codings = set(tokens_of(headers, b"transfer-encoding")) - {b"identity"}
-    if codings:
-        return without_length(headers)
+    unframed = [header for header in headers if header[0].lower() not in FRAMING]
+    codings = [coding for coding in tokens_of(headers, b"transfer-encoding") if coding != b"identity"]
+    if codings == [b"chunked"]:
+        return [*unframed, (b"transfer-encoding", b"chunked")]
+    if codings:  # no request accepts more than chunks (RFC 9112, 7.4)
+        raise GarbageError("the upstream sent its answer in a transfer coding that it was not asked for")
     said = [value for name, value in headers if name.lower() == b"content-length"]
     lengths = {length.strip(_BLANKS) for value in said for length in value.split(b",")}
     if len(lengths) > 1:
         raise GarbageError("the upstream gave its answer two lengths that contradict each other")
-    unframed = [header for header in headers if header[0].lower() not in FRAMING]
     return [*unframed, *((b"content-length", length) for length in lengths)]
 
 
 def can_mend(refusal: Exception) -> bool:
-    """Return whether a head that httptools refused may be one that RFC 9112 says how to read."""
-    own = isinstance(refusal.__context__, GarbageError)
-    return not own and not isinstance(refusal, httptools.HttpParserInvalidStatusError)
+    """Return whether a head that was refused may be one that RFC 9112 says how to read."""
+    own = refusal.__context__
+    if isinstance(own, GarbageError):
+        return isinstance(own, UnclearError)
+    return not isinstance(refusal, httptools.HttpParserInvalidStatusError)
 
 
 def _invalid() -> GarbageError:
