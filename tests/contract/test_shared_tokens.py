@@ -124,6 +124,7 @@ class Pair:
                 capacity=1000,
                 clock=self.clock,
                 patience=PATIENT,
+                seconds=PATIENT,
             )
             for shared in self.shared
         )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import httpx2
 import pytest
 from tollkeeper import Confidence, Unavailable
+from tollkeeper_server.coordination.deadline import LOOK_UP_SECONDS
 
 from tests.faults.processes import Pair, gateways, own_mongo, own_redis
 from tests.faults.traffic import PATIENCE, ask, code_of, reaches_all
@@ -18,17 +19,26 @@ pytestmark = pytest.mark.mongo
 
 # So that a server that is away, or hangs, is noticed soon.
 IMPATIENT = "?serverSelectionTimeoutMS=300&connectTimeoutMS=300&heartbeatFrequencyMS=500"
+# So that the driver never finds out that a server hangs.
+TRUSTING = "?" + "&".join(
+    f"{limit}=3600000"
+    for limit in ("serverSelectionTimeoutMS", "connectTimeoutMS", "socketTimeoutMS", "heartbeatFrequencyMS")
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """Gateways on one store: `one` and `other` share a Redis, `forgetful` keeps tokens for two seconds."""
+    """Gateways on one store: `one` and `other` share a Redis, `forgetful` keeps tokens for two seconds.
+
+    `trusting` would wait for the store for an hour.
+    """
 
     mongo: MongoServer
     redis: RedisServer
     one: Gateway
     other: Gateway
     forgetful: Gateway
+    trusting: Gateway
 
 
 @pytest.fixture(scope="module")
@@ -37,9 +47,10 @@ def running(tmp_path_factory: pytest.TempPathFactory, simulator: Simulator) -> I
     with own_mongo(directory / "mongo") as mongo, own_redis(directory / "redis") as redis:
         steady = {"store": mongo.new_url() + IMPATIENT, "redis": redis.new_url()}
         brief = steady | {"redis": redis.new_url(), "auth_cache_seconds": "2", "poll_seconds": "0.2"}
-        with gateways(directory, steady, steady, brief) as (one, other, forgetful):
+        trusting = steady | {"store": mongo.new_url() + TRUSTING}
+        with gateways(directory, steady, steady, brief, trusting) as (one, other, forgetful, last):
             one.serve_models(simulator)
-            yield Site(mongo, redis, one, other, forgetful)
+            yield Site(mongo, redis, one, other, forgetful, last)
 
 
 @pytest.fixture
@@ -213,3 +224,18 @@ def test_what_can_not_be_stored_of_a_response_is_answered_and_stored_when_the_st
 
 def _found(answer: httpx2.Response) -> httpx2.Response | None:
     return answer if answer.status_code == 200 else None
+
+
+def test_while_both_hang_who_is_unknown_is_told_so_before_the_drivers_give_up(site: Site) -> None:
+    assert LOOK_UP_SECONDS < 2
+    assert ask(site.trusting, nobody()).status_code == 401
+    tried = nobody()
+    site.mongo.freeze()
+    site.redis.freeze()
+    try:
+        assert_told_to_come_back(ask(site.trusting, tried))  # Redis is found out
+        assert_told_to_come_back(ask(site.trusting, tried))  # and is not asked again
+    finally:
+        site.mongo.thaw()
+        site.redis.thaw()
+    until(lambda: ask(site.trusting, tried).status_code == 401)

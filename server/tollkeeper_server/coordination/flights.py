@@ -6,6 +6,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from tollkeeper_server.coordination.deadline import LOOK_UP_SECONDS, in_time
 from tollkeeper_server.errors import StoreUnavailableError
 
 logger = logging.getLogger("tollkeeper.coordination")
@@ -26,7 +27,8 @@ class Flights(Generic[T]):
 
     `look_up` finds the answer for a key. `known` returns the answer that memory has by now, or None: it is
     asked when a look-up has ended, and wins over the answer, as the key may have changed meanwhile.
-    A failure is not remembered. `subject` is the word in the log for the things that are looked up.
+    A failure is not remembered, and a look-up that takes longer than `seconds` is one: it is given up.
+    `subject` is the word in the log for the things that are looked up.
     """
 
     def __init__(
@@ -34,10 +36,13 @@ class Flights(Generic[T]):
         subject: str,
         look_up: Callable[[str], Coroutine[Any, Any, T]],
         known: Callable[[str], T | None],
+        *,
+        seconds: float = LOOK_UP_SECONDS,
     ) -> None:
         self._subject = subject
         self._look_up = look_up
         self._known = known
+        self._seconds = seconds
         self._flights: dict[str, _Flight[T]] = {}
 
     def __len__(self) -> int:
@@ -48,14 +53,16 @@ class Flights(Generic[T]):
         """Return the look-up of the key that is under way, or start one."""
         flight = self._flights.get(key)
         if flight is None:
-            flight = self._flights[key] = _Flight(asyncio.create_task(self._look_up(key)))
+            flight = self._flights[key] = _Flight(
+                asyncio.create_task(in_time(self._look_up(key), self._seconds))
+            )
             flight.task.add_done_callback(lambda task: self._end(key, task))
         return flight.task
 
     async def find(self, key: str) -> T:
         """Return the answer for the key. A caller that is cancelled leaves the look-up to the others.
 
-        Raises `StoreUnavailableError` if the look-up did, or was ended by `close`.
+        Raises `StoreUnavailableError` if the look-up did, took too long, or was ended by `close`.
         """
         task = self.start(key)
         try:

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from tollkeeper_server.coordination.deadline import LOOK_UP_SECONDS
 from tollkeeper_server.coordination.flights import Flights, log_defect
 from tollkeeper_server.coordination.ports import SharedPlacements
 from tollkeeper_server.domain.placement import Placement
@@ -40,7 +41,8 @@ class PlacementCache:
     a placement writes it again if the last time was over a week ago.
 
     That an id is not known is remembered for a second, and only here: ids of things that were made past
-    Tollkeeper may come with every request. A failure is never remembered. `clock` counts seconds.
+    Tollkeeper may come with every request. A failure is never remembered. `clock` counts seconds;
+    a look-up may take `seconds`.
 
     What the store does not take is offered to it again every `retry_seconds`, up to 10,000 placements.
     """
@@ -56,6 +58,7 @@ class PlacementCache:
         tidy_seconds: float = 3600.0,
         tidy_batch: int = 1000,
         retry_seconds: float = 1.0,
+        seconds: float = LOOK_UP_SECONDS,
     ) -> None:
         self._store = store
         self._shared = shared
@@ -66,7 +69,9 @@ class PlacementCache:
         self._unknown: OrderedDict[str, float] = OrderedDict()  # until when, by the clock
         self._tidy_seconds = tidy_seconds
         self._tidy_batch = tidy_batch
-        self._flights: Flights[Placement | None] = Flights("placement", self._look_up, self._peek)
+        self._flights: Flights[Placement | None] = Flights(
+            "placement", self._look_up, self._peek, seconds=seconds
+        )
         self._writes: set[asyncio.Task[None]] = set()
         self._tidying: asyncio.Task[None] | None = None
         self._retry_seconds = retry_seconds

@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from tollkeeper_server.coordination.deadline import LOOK_UP_SECONDS
 from tollkeeper_server.coordination.flights import Flights
 from tollkeeper_server.coordination.ports import Change, SharedTokens, Unknown
 from tollkeeper_server.domain.token import Token
@@ -44,7 +45,8 @@ class TokenCache:
     found or confirmed longest ago is forgotten.
 
     A failure is never remembered. The revision of a token never goes back while the token is remembered.
-    `clock` counts seconds; `patience` is how long to wait for another process that asks the store.
+    `clock` counts seconds; `patience` is how long to wait for another process that asks the store, and
+    `seconds` how long for all that a look-up waits for.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class TokenCache:
         capacity: int,
         clock: Callable[[], float] = time.monotonic,
         patience: float = 1.0,
+        seconds: float = LOOK_UP_SECONDS,
     ) -> None:
         self._store = store
         self._shared = shared
@@ -68,7 +71,7 @@ class TokenCache:
         self._known: OrderedDict[str, _Known] = OrderedDict()
         self._absent: OrderedDict[str, _Absent] = OrderedDict()
         self._digests: dict[str, str] = {}  # of the known tokens, by token id
-        self._flights = Flights("token", self._look_up, self.peek)
+        self._flights = Flights("token", self._look_up, self.peek, seconds=seconds)
 
     def peek(self, digest: str) -> Token | Unknown | None:
         """Return what memory knows of a digest; None if only `find` can tell. Needs a running event loop."""
@@ -84,7 +87,7 @@ class TokenCache:
         """Return the token with that digest, or None.
 
         However many callers ask at the same time, in however many processes, the store is asked once.
-        Raises `StoreUnavailableError` if neither the shared cache nor the store answers.
+        Raises `StoreUnavailableError` if neither the shared cache nor the store answers in time.
         """
         found = self.peek(digest)
         if found is None:

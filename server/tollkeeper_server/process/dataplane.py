@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from random import Random
 
+from tollkeeper_server.coordination.deadline import in_time
 from tollkeeper_server.coordination.open import Coordination
 from tollkeeper_server.dataplane.affinity import Affinity
 from tollkeeper_server.dataplane.call.balance import Balancer
@@ -64,7 +65,9 @@ def build_data_plane(
     model_lists = ModelLists(transport, metrics, time.monotonic)
     stack.push_async_callback(model_lists.close)
     affinity = Affinity(coordination.placements)
-    authenticator = Authenticator(coordination.tokens, digest_key, watch.load, lambda: datetime.now(UTC))
+    authenticator = Authenticator(
+        coordination.tokens, digest_key, lambda: in_time(watch.load()), lambda: datetime.now(UTC)
+    )
     dispatcher = Dispatcher(
         transport,
         health,

@@ -10,18 +10,20 @@ from hypothesis import strategies as st
 from tollkeeper_server.coordination.flights import Flights
 from tollkeeper_server.errors import StoreUnavailableError
 
+PATIENT = 60.0
+
 
 class Source:
     """Answers look-ups when it may, or fails; and what memory knows meanwhile."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, seconds: float = PATIENT) -> None:
         self.asked: list[str] = []
         self.known: dict[str, str] = {}
         self.answers: dict[str, str] = {}
         self.error: Exception | None = None
         self.is_asked = asyncio.Event()
         self.may_answer = asyncio.Event()
-        self.flights = Flights("thing", self.look_up, self.known.get)
+        self.flights = Flights("thing", self.look_up, self.known.get, seconds=seconds)
 
     async def look_up(self, key: str) -> str:
         self.asked.append(key)
@@ -107,6 +109,24 @@ async def test_a_failure_is_not_remembered(source: Source) -> None:
         await source.flights.find("a")
     source.error = None
     assert await source.flights.find("a") == "a found"
+
+
+async def test_a_look_up_without_an_answer_fails_when_its_time_is_over() -> None:
+    """Those who share it, and only those: the next caller asks again."""
+    source = Source(seconds=0.01)
+    errors = await asyncio.gather(*(source.flights.find("a") for _ in range(3)), return_exceptions=True)
+    assert {type(error) for error in errors} == {StoreUnavailableError}
+    assert not source.flights
+    source.may_answer.set()
+    assert await source.flights.find("a") == "a found"
+    assert source.asked == ["a", "a"]
+
+
+async def test_a_timeout_of_the_look_ups_own_is_a_defect(source: Source) -> None:
+    source.error = TimeoutError()
+    source.may_answer.set()
+    with pytest.raises(TimeoutError):
+        await source.flights.find("a")
 
 
 async def test_a_defect_reaches_the_caller_and_is_logged(

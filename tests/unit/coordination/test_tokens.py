@@ -36,6 +36,7 @@ def make_cache(tokens: TokenStore, clock: Clock, capacity: int = 1000) -> TokenC
         unknown_lifetime=UNKNOWN_LIFETIME,
         capacity=capacity,
         clock=clock,
+        seconds=60.0,
     )
 
 
