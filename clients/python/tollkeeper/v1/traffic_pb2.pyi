@@ -32,7 +32,10 @@ class _StrategyEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Strategy.Val
     STRATEGY_RANDOM: _Strategy.ValueType  # 3
     """STRATEGY_RANDOM takes a random member, in proportion to its weight."""
     STRATEGY_RESPONSE_AWARE: _Strategy.ValueType  # 4
-    """STRATEGY_RESPONSE_AWARE takes the member with the least average duration x (calls under way + 1) / share of successes."""
+    """STRATEGY_RESPONSE_AWARE takes the member with the least average duration x (calls under way + 1) / share of successes.
+    That score fades while a member is not called, and three percent of calls go to another member, so that one that is
+    fast again is found out within seconds.
+    """
     STRATEGY_FAILOVER: _Strategy.ValueType  # 5
     """STRATEGY_FAILOVER takes the first member that is available."""
 
@@ -47,7 +50,10 @@ STRATEGY_WEIGHTED_ROUND_ROBIN: Strategy.ValueType  # 2
 STRATEGY_RANDOM: Strategy.ValueType  # 3
 """STRATEGY_RANDOM takes a random member, in proportion to its weight."""
 STRATEGY_RESPONSE_AWARE: Strategy.ValueType  # 4
-"""STRATEGY_RESPONSE_AWARE takes the member with the least average duration x (calls under way + 1) / share of successes."""
+"""STRATEGY_RESPONSE_AWARE takes the member with the least average duration x (calls under way + 1) / share of successes.
+That score fades while a member is not called, and three percent of calls go to another member, so that one that is
+fast again is found out within seconds.
+"""
 STRATEGY_FAILOVER: Strategy.ValueType  # 5
 """STRATEGY_FAILOVER takes the first member that is available."""
 Global___Strategy: _TypeAlias = Strategy  # noqa: Y015

@@ -13,6 +13,8 @@ from tollkeeper_server.snapshot.model import Pool, PoolMember, Snapshot
 # The parts of a turn: so many that rounding does not add up to a turn.
 _UNIT = 1 << 32
 _HASH_BITS = 52  # so many and a half fit into a float
+EXPLORED_SHARE = 0.03
+"""The share of calls by which RESPONSE_AWARE finds out how members do that are not the fittest."""
 
 
 class _Turns:
@@ -137,6 +139,8 @@ class Balancer:
                 case Strategy.RESPONSE_AWARE:
                     turns.start += 1
                     index = self._fittest(members, candidates, turns.start)
+                    if not tried and random.random() < EXPLORED_SHARE:
+                        index = random.choice([other for other in candidates if other != index])
                 case Strategy.FAILOVER:
                     index = candidates[0]
         return index, members[index]
@@ -159,9 +163,8 @@ class Balancer:
         best, least = candidates[start], float("inf")
         for index in candidates[start:] + candidates[:start]:
             upstream = of(members[index].target)
-            # This is its only call after an outage or a long while, or its first. An old score, or a guess,
-            # would put the call off for good.
-            if upstream.breaker.state(now) is BreakerState.HALF_OPEN or upstream.is_unknown(now):
+            # This is its only call after an outage: an old score would put it off.
+            if upstream.breaker.state(now) is BreakerState.HALF_OPEN:
                 return index
             score = upstream.score(now)
             if score < least:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from math import inf
+from math import exp, inf
 
 from tollkeeper_server.dataplane.call.breaker import BreakerState, OnChange, UpstreamBreaker
 from tollkeeper_server.domain.upstream import Breaker
@@ -12,13 +12,15 @@ Clock = Callable[[], float]
 """Monotonic seconds."""
 
 ALPHA = 0.15
-"""The weight of the latest call in the averages."""
+"""The least weight of the latest call in the averages."""
+LEARNING_SECONDS = 2.0
+"""After so long without an end of a call, earlier ones weigh 1/e of what they did."""
+FADING_SECONDS = 5.0
+"""A score falls to 1/e in so long without a call."""
 START_MS = 2000.0
 """The average duration that an upstream begins with."""
 LEAST_SUCCESS = 0.01
 """The least share of successes that a score assumes."""
-STALE_SECONDS = 60.0
-"""An upstream without a call for so long counts as unknown."""
 MAX_REST_SECONDS = 60.0
 """The longest that an upstream rests because it asked for it."""
 
@@ -73,12 +75,11 @@ class UpstreamHealth:
     def score(self, now: float) -> float:
         """Return average duration in ms x (calls under way + 1) / share of successes: less is better.
 
-        An upstream that has not been called for a while may have changed, and a bad score would keep callers
-        away for good: it scores no worse than a new one.
+        An upstream that is not called may have changed, and a bad score would keep callers away for good: the
+        score fades, and is 0 before the first call.
         """
-        if self.is_unknown(now):
-            return min(self.average_ms, START_MS)
-        return self.average_ms * (self.in_flight + 1) / max(self.success, LEAST_SUCCESS)
+        score = self.average_ms * (self.in_flight + 1) / max(self.success, LEAST_SUCCESS)
+        return score if self.in_flight else score * exp((self._ended_at - now) / FADING_SECONDS)
 
     def rest(self, seconds: float) -> None:
         """Let the upstream rest, at most MAX_REST_SECONDS, as long as there are others."""
@@ -86,20 +87,18 @@ class UpstreamHealth:
 
     def begin(self) -> "UpstreamCall":
         """Count a call as under way. It takes the place of a half-open breaker's one call."""
-        now = self._clock()
-        if self.is_unknown(now):
-            self._forgive()
         self.in_flight += 1
-        return UpstreamCall(self, self.breaker.enter(now))
+        return UpstreamCall(self, self.breaker.enter(self._clock()))
 
     def succeeded(self, permit: int, seconds: float) -> None:
-        """Count a call under way as a success."""
+        """Count a call under way as a success. It weighs the more, the longer ago others ended."""
         now = self._clock()
         self.in_flight -= 1
         self.breaker.succeeded(permit, now)
+        weight = 1.0 - (1.0 - ALPHA) * exp((self._ended_at - now) / LEARNING_SECONDS)
         self._ended_at = now
-        self.success += ALPHA * (1.0 - self.success)
-        self.average_ms += ALPHA * (seconds * 1000.0 - self.average_ms)
+        self.success += weight * (1.0 - self.success)
+        self.average_ms += weight * (seconds * 1000.0 - self.average_ms)
 
     def failed(self, permit: int, seconds: float) -> None:
         """Count a call under way as a failure. A fast failure does not make the upstream look fast."""
@@ -137,17 +136,10 @@ class UpstreamHealth:
             retry_after=self.breaker.retry_at(now) - now,
         )
 
-    def is_unknown(self, now: float) -> bool:
-        """Return whether the health is unknown: no call is under way, and none has ended recently."""
-        return self.in_flight == 0 and now - self._ended_at >= STALE_SECONDS
-
-    def _forgive(self) -> None:
-        self.success = 1.0
-        self.average_ms = min(self.average_ms, START_MS)
-
     def _changed(self, upstream: str, was: BreakerState, state: BreakerState) -> None:
         if state is BreakerState.CLOSED:  # what it did before would keep callers away
-            self._forgive()
+            self.success = 1.0
+            self.average_ms = min(self.average_ms, START_MS)
         if self._on_change is not None:
             self._on_change(upstream, was, state)
 

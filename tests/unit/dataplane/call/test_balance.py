@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from tollkeeper_server.dataplane.call.balance import Balancer
-from tollkeeper_server.dataplane.call.health import STALE_SECONDS, Health
+from tollkeeper_server.dataplane.call.balance import EXPLORED_SHARE, Balancer
+from tollkeeper_server.dataplane.call.health import Health, UpstreamCall
 from tollkeeper_server.domain.traffic import Strategy
 from tollkeeper_server.domain.upstream import Breaker
 from tollkeeper_server.snapshot.model import Pool
@@ -267,49 +267,118 @@ def test_an_upstream_may_be_there_more_than_once(scene: Scene) -> None:
     assert pinned == {0, 1, 2}
 
 
-def test_the_least_score_wins(scene: Scene) -> None:
+class Homebody(Random):
+    """Never goes to see how others do."""
+
+    def random(self) -> float:
+        """Return what is no reason to explore."""
+        return EXPLORED_SHARE
+
+
+@pytest.fixture
+def settled(scene: Scene) -> Scene:
+    """A scene whose balancer explores nothing."""
+    scene.balancer = Balancer(scene.health, Homebody(1))
+    return scene
+
+
+def test_the_least_score_wins(settled: Scene) -> None:
     trio = group(Strategy.RESPONSE_AWARE, 9, 1, 1)
     for seconds, member in zip((3.0, 1.0, 2.0), trio.members, strict=True):
         for _ in range(40):
-            scene.health.begin(member.target).succeeded(seconds)
+            settled.health.begin(member.target).succeeded(seconds)
 
-    assert scene.picks(trio, 30) == {"b": 30}
+    assert settled.picks(trio, 30) == {"b": 30}
 
 
-def test_calls_begun_at_once_spread_by_load(scene: Scene) -> None:
+def test_calls_begun_at_once_spread_by_load(settled: Scene) -> None:
     trio = group(Strategy.RESPONSE_AWARE, 1, 1, 1)
     for seconds, member in zip((1.0, 1.0, 2.0), trio.members, strict=True):
-        for _ in range(200):
-            scene.health.begin(member.target).succeeded(seconds)
+        settled.health.begin(member.target).succeeded(seconds)
     picks: Counter[str] = Counter()
     for _ in range(100):
-        name = scene.pick(trio)
+        name = settled.pick(trio)
         picks[name] += 1
-        scene.health.begin(target(name))
+        settled.health.begin(target(name))
 
     assert all(abs(picks[name] - share) <= 1 for name, share in (("a", 40), ("b", 40), ("c", 20)))
 
 
-def test_equal_scores_spread(scene: Scene) -> None:
-    picks = scene.picks(group(Strategy.RESPONSE_AWARE, 1, 1, 1), 9_999)
+def test_equal_scores_spread(settled: Scene) -> None:
+    picks = settled.picks(group(Strategy.RESPONSE_AWARE, 1, 1, 1), 9_999)
 
     assert picks == {"a": 3_333, "b": 3_333, "c": 3_333}
 
 
-def test_who_is_not_known_is_called_once_however_well_others_do(scene: Scene) -> None:
+def test_who_is_not_known_is_called_once_however_well_others_do(settled: Scene) -> None:
     trio = group(Strategy.RESPONSE_AWARE, 1, 1, 1)
     for member in trio.members[:2]:
         for _ in range(40):
-            scene.health.begin(member.target).succeeded(0.001)
+            settled.health.begin(member.target).succeeded(0.001)
 
-    assert scene.pick(trio) == "c"
-    trial = scene.health.begin(trio.members[2].target)
-    assert scene.pick(trio) != "c"
+    assert settled.pick(trio) == "c"
+    trial = settled.health.begin(trio.members[2].target)
+    assert settled.pick(trio) != "c"
     trial.succeeded(5.0)
-    assert scene.pick(trio) != "c"
+    assert settled.pick(trio) != "c"
 
-    scene.clock.now += STALE_SECONDS
-    assert {scene.pick(trio) for _ in range(3)} == {"a", "b", "c"}
+
+def test_a_few_percent_of_calls_see_how_the_others_do(scene: Scene) -> None:
+    trio = group(Strategy.RESPONSE_AWARE, 1, 1, 1)
+    for seconds, member in zip((3.0, 1.0, 2.0), trio.members, strict=True):
+        scene.health.begin(member.target).succeeded(seconds)
+
+    picks = scene.picks(trio)
+    for explored in "ac":
+        assert picks[explored] == pytest.approx(PICKS * EXPLORED_SHARE / 2, rel=0.25)
+    retried = Counter(scene.pick(trio, {1}) for _ in range(1_000))
+    assert retried == {"c": 1_000}  # a call that has failed once is no time for it
+
+
+class Traffic:
+    """Calls at a steady rate, which take as long as their member takes at that time."""
+
+    def __init__(self, scene: Scene, members: Pool, a_second: int) -> None:
+        self._scene = scene
+        self._members = members
+        self._interval = 1 / a_second
+        self._under_way: list[tuple[float, float, UpstreamCall]] = []
+        self.seconds = dict.fromkeys("ab", 0.05)
+
+    def go_on(self, seconds: float) -> float:
+        """Call for so long; return the share of calls that `a` got."""
+        count = round(seconds / self._interval)
+        picks = Counter(self._call() for _ in range(count))
+        return picks["a"] / count
+
+    def _call(self) -> str:
+        clock = self._scene.clock
+        begun, clock.now = clock.now + self._interval, clock.now
+        for ended in sorted((it for it in self._under_way if it[0] <= begun), key=lambda it: it[0]):
+            self._under_way.remove(ended)
+            clock.now = ended[0]
+            ended[2].succeeded(ended[1])
+        clock.now = begun
+        name = self._scene.pick(self._members)
+        taken = self.seconds[name]
+        self._under_way.append(
+            (begun + taken, taken, self._scene.health.begin(target(name, breaker=BRITTLE)))
+        )
+        return name
+
+
+@pytest.mark.parametrize("a_second", [1, 5, 20, 100])
+@pytest.mark.parametrize("seed", range(3))
+def test_a_member_that_is_fast_again_is_found_out_within_seconds(a_second: int, seed: int) -> None:
+    """Though few calls go to it while it is slow."""
+    traffic = Traffic(Scene(seed), group(Strategy.RESPONSE_AWARE, 1, 1), a_second)
+    assert traffic.go_on(60) == pytest.approx(0.5, abs=0.1)
+    traffic.seconds["a"] = 2.0
+    traffic.go_on(10)
+    assert traffic.go_on(60) <= 0.12
+    traffic.seconds["a"] = 0.05
+    traffic.go_on(20)
+    assert traffic.go_on(20) == pytest.approx(0.5, abs=0.1)
 
 
 def test_failover_is_the_first_that_may_be_called(scene: Scene) -> None:

@@ -1,13 +1,16 @@
 """What is known of how upstreams do."""
 
+from math import e, exp
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tollkeeper_server.dataplane.call.breaker import BreakerState
 from tollkeeper_server.dataplane.call.health import (
     ALPHA,
+    FADING_SECONDS,
+    LEARNING_SECONDS,
     MAX_REST_SECONDS,
-    STALE_SECONDS,
     Health,
     UpstreamCall,
 )
@@ -89,9 +92,16 @@ def test_the_first_outcome_counts_and_later_ones_do_nothing(health: Health, firs
     assert seen.in_flight == 1
 
 
+def test_the_first_answer_is_all_that_is_known(health: Health) -> None:
+    health.begin(target()).succeeded(0.25)
+    seen = health.of(target()).view()
+    assert (seen.average_seconds, seen.success_share) == (0.25, 1.0)
+
+
 def test_averages_move_toward_the_latest_call(health: Health) -> None:
     upstream = target(breaker=NEVER)
-    health.begin(upstream).succeeded(1.0)
+    for seconds in (2.0, 1.0):
+        health.begin(upstream).succeeded(seconds)
     seen = health.of(target()).view()
     assert seen.average_seconds == pytest.approx(2.0 + ALPHA * -1.0)
     assert seen.success_share == 1.0
@@ -102,9 +112,26 @@ def test_averages_move_toward_the_latest_call(health: Health) -> None:
     assert seen.success_share == pytest.approx(1 - ALPHA)
 
 
+@given(st.floats(0, 60))
+def test_an_answer_weighs_the_more_the_longer_there_was_none(seconds: float) -> None:
+    clock = Clock()
+    health = Health(clock)
+    for _ in range(50):
+        health.begin(target(breaker=NEVER)).failed(10.0)
+    health.begin(target()).succeeded(10.0)
+    before = health.of(target()).view()
+    clock.now += seconds
+    health.begin(target()).succeeded(0.1)
+    seen = health.of(target()).view()
+
+    kept = (1 - ALPHA) * exp(-seconds / LEARNING_SECONDS)
+    assert seen.average_seconds == pytest.approx(0.1 + kept * (before.average_seconds - 0.1))
+    assert 1 - seen.success_share == pytest.approx(kept * (1 - before.success_share))
+
+
 def test_the_score_is_duration_times_load_by_success(health: Health) -> None:
     upstream = target(breaker=NEVER)
-    assert health.of(upstream).score(0) == 2000
+    assert health.of(upstream).score(0) == 0  # so that it is tried
 
     health.begin(upstream).failed(1.0)
     for _ in range(3):
@@ -135,42 +162,27 @@ def test_what_tells_nothing_changes_no_average(health: Health) -> None:
     assert (seen.average_seconds, seen.success_share, seen.in_flight) == (2.0, 1.0, 0)
 
 
-def test_who_was_not_called_for_long_is_scored_no_worse_than_a_new_one(health: Health, clock: Clock) -> None:
-    upstream = target(breaker=NEVER)
-    for _ in range(30):
-        health.begin(upstream).failed(60.0)
-    clock.now += STALE_SECONDS - 1
-    assert health.of(upstream).score(clock.now) > 100_000
-
-    clock.now += 1
-    assert health.of(upstream).score(clock.now) == 2000
-    call = health.begin(upstream)
-    assert health.of(upstream).score(clock.now) == 4000
-    clock.now += 2 * STALE_SECONDS
-    assert health.of(upstream).score(clock.now) == 4000
-    call.succeeded(2 * STALE_SECONDS)
-    assert health.of(target()).view().average_seconds == pytest.approx(2 + ALPHA * (120 - 2))
-
-
-def test_a_call_without_verdict_is_a_call_all_the_same(health: Health, clock: Clock) -> None:
+def test_a_score_fades_while_nobody_calls_and_only_then(health: Health, clock: Clock) -> None:
     upstream = target(breaker=NEVER)
     health.begin(upstream).failed(60.0)
+    health.begin(upstream).failed(60.0)
     score = health.of(upstream).view().score
-    call = health.begin(upstream)
-    clock.now += 2 * STALE_SECONDS
+    clock.now += FADING_SECONDS
+    assert health.of(upstream).view().score == pytest.approx(score / e)
 
+    call = health.begin(upstream)  # which may hang, as those before did
+    assert health.of(upstream).view().score == pytest.approx(score * 2)
+    clock.now += FADING_SECONDS
+    assert health.of(upstream).view().score == pytest.approx(score * 2)
     call.abandoned()
+    assert health.of(upstream).view().score == pytest.approx(score)
 
-    assert health.of(upstream).view().score == score > 2000
 
+def test_averages_stay_while_nobody_calls(health: Health, clock: Clock) -> None:
+    health.begin(target()).succeeded(0.1)
+    clock.now += 3600
 
-def test_who_was_fast_stays_so_while_nobody_calls(health: Health, clock: Clock) -> None:
-    for _ in range(50):
-        health.begin(target()).succeeded(0.1)
-    fast = health.of(target()).view().score
-    clock.now += 10 * STALE_SECONDS
-
-    assert health.of(target()).view().score == fast
+    assert health.of(target()).view().average_seconds == 0.1
 
 
 def test_an_outage_that_ended_is_no_reason_to_keep_away(health: Health, clock: Clock) -> None:
