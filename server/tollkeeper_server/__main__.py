@@ -1,4 +1,4 @@
-"""The command line: `tollkeeper serve`, `simulate`, `check-config`, `version`, and the client's commands."""
+"""The command line: `tollkeeper serve`, `simulate`, `check-config`, `keys`, `version`, and the client's."""
 
 import os
 import sys
@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 import click
 from tollkeeper.cli import COMMANDS
 
-from tollkeeper_server.process.options import with_settings
+from tollkeeper_server.process.options import with_settings, with_store
 from tollkeeper_server.settings import SETTINGS_FILE, Settings, SettingsError, load_settings
 from tollkeeper_server.telemetry.logs import redact
 
@@ -80,6 +80,29 @@ def check_config(settings_file: Path | None, **options: Any) -> None:
             fail(str(error))
     if settings.management_token is None and not settings.demo:
         fail("management_token: not set; make one with: openssl rand -base64 32")
+
+
+@main.group()
+def keys() -> None:
+    """Encryption keys of the secrets in the store."""
+
+
+@keys.command()
+@with_store
+def rotate(settings_file: Path | None, **options: Any) -> None:
+    """Seal every secret in the store with the first of the encryption keys, so that the others can go.
+
+    The keys are those of TOLLKEEPER_ENCRYPTION_KEY, the new one first. Processes may serve meanwhile.
+    Exit with 1 and change nothing if a secret can't be opened with any of them.
+    """
+    settings = _settings(settings_file, options)
+    from tollkeeper_server.process.errors import RunError
+    from tollkeeper_server.process.rotation import run_rotation
+
+    try:
+        click.echo(run_rotation(settings))
+    except RunError as error:
+        fail(str(error))
 
 
 @main.command()

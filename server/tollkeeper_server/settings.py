@@ -127,7 +127,7 @@ class Settings(BaseSettings):
     encryption_key: SecretStr | None = setting(
         None,
         "Base64 of 32 bytes, which seal secrets in the store. Without it one is made and kept in the data "
-        "directory. Several, separated by commas, rotate it: the first one seals.",
+        "directory. Of several, separated by commas, the first one seals, and all open.",
     )
     data_dir: Path = setting(
         Path("tollkeeper-data"), "Directory of SQLite file, journal and keys.", option=True

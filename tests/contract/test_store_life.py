@@ -60,6 +60,8 @@ CALLS: dict[str, Callable[[Store], Awaitable[object]]] = {
     "placements.find": lambda store: store.placements.find("file-1"),
     "placements.delete_before": lambda store: store.placements.delete_before(NOON, limit=1),
     "secrets.keep": lambda store: store.secrets.keep("name", "sealed"),
+    "secrets.find": lambda store: store.secrets.find("name"),
+    "secrets.replace": lambda store: store.secrets.replace("name", "new", expected="sealed"),
 }
 
 
@@ -207,3 +209,14 @@ async def test_the_first_secret_is_kept(store: Store, store_url: str) -> None:
     assert await store.secrets.keep("digest", "later") == kept[0]
     assert await store.secrets.keep("other", "x") == "x"
     assert await store.secrets.keep("digest", "later") == kept[0]
+
+
+async def test_a_secret_is_replaced_only_while_it_is_the_expected_one(store: Store) -> None:
+    """Of two that replace the same one does."""
+    assert await store.secrets.find("digest") is None
+    assert not await store.secrets.replace("digest", "new", expected="")
+    assert await store.secrets.find("digest") is None
+    await store.secrets.keep("digest", "old")
+    done = await asyncio.gather(*(store.secrets.replace("digest", new, expected="old") for new in "ab"))
+    assert sorted(done) == [False, True]
+    assert await store.secrets.find("digest") == "ab"[done.index(True)]

@@ -12,7 +12,7 @@ from tollkeeper_server.store.ports import SecretStore
 from tollkeeper_server.store.sealed import DIGEST_KEY, Sealer, new_key
 
 _log = logging.getLogger("tollkeeper.app")
-_ENCRYPTION_KEY_FILE = "encryption-key"
+ENCRYPTION_KEY_FILE = "encryption-key"
 _MANAGEMENT_TOKEN_FILE = "management-token"  # noqa: S105 - a file's name
 _NO_MANAGEMENT_TOKEN = (
     f"{ENV_PREFIX}MANAGEMENT_TOKEN is not set; the gateway checks management calls against it. "
@@ -56,7 +56,7 @@ def make_sealer(settings: Settings) -> Sealer:
             return Sealer(settings.encryption_key.get_secret_value())
         except ValueError as error:
             raise SettingsError(f"encryption_key: {error}") from None
-    path = settings.data_dir / _ENCRYPTION_KEY_FILE
+    path = settings.data_dir / ENCRYPTION_KEY_FILE
     key = read_or_make(path, new_key)
     _log.warning(
         "TOLLKEEPER_ENCRYPTION_KEY is not set; using the key in %s. With that file and the store "

@@ -1,6 +1,6 @@
 """The command line's options for the settings that have one, derived from the fields of `Settings`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from pathlib import Path
 from types import NoneType
@@ -16,7 +16,16 @@ _Command = TypeVar("_Command", bound=Callable[..., object])
 
 def with_settings(command: _Command) -> _Command:
     """Give a command the option `--settings`, and one for each setting that is an option."""
-    for name, field in reversed(Settings.model_fields.items()):
+    return _with(command, Settings.model_fields)
+
+
+def with_store(command: _Command) -> _Command:
+    """Give a command the option `--settings`, and those for the settings that name the store."""
+    return _with(command, {name: Settings.model_fields[name] for name in ("data_dir", "store")})
+
+
+def _with(command: _Command, fields: Mapping[str, FieldInfo]) -> _Command:
+    for name, field in reversed(list(fields.items())):
         extra = field.json_schema_extra
         if isinstance(extra, dict) and (option := extra["option"]):
             command = _option(name, field, None if option is True else str(option))(command)

@@ -21,9 +21,15 @@ def make_store(url: str, data_dir: Path) -> Store:
 
     from tollkeeper_server.store.sqlite.store import SqliteStore
 
-    path = url.removeprefix("sqlite:///")
+    file = file_of(url, data_dir)
+    if file is None:
+        raise ValueError("store: expected sqlite, sqlite:///FILE or mongodb://HOST/DATABASE")
+    return SqliteStore(file)
+
+
+def file_of(url: str, data_dir: Path) -> Path | None:
+    """Return the file of the store that `url` names, None if it is none in a file."""
     if url == "sqlite":
-        return SqliteStore(data_dir / EMBEDDED_FILE)
-    if path and path != url:
-        return SqliteStore(Path(path))
-    raise ValueError("store: expected sqlite, sqlite:///FILE or mongodb://HOST/DATABASE")
+        return data_dir / EMBEDDED_FILE
+    path = url.removeprefix("sqlite:///")
+    return Path(path) if path and path != url else None

@@ -139,6 +139,12 @@ class SecretStore(Protocol):
     async def keep(self, name: str, sealed: str) -> str:
         """Keep a sealed secret unless the name has one; return the secret that the name has then."""
 
+    async def find(self, name: str) -> str | None:
+        """Return the sealed secret with that name, or None."""
+
+    async def replace(self, name: str, sealed: str, *, expected: str) -> bool:
+        """Keep `sealed` in the place of `expected` if that is kept; return whether it was written."""
+
 
 class Store(Protocol):
     """A store: its parts and its life."""

@@ -9,10 +9,15 @@ All contexts are defined here. Their texts never change: a secret opens only in 
 import base64
 import hashlib
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from tollkeeper_server.domain.configuration import Entity
+from tollkeeper_server.domain.project import Project
+from tollkeeper_server.domain.upstream import Upstream
 
 _SCHEME = "enc:v1"
 _NONCE = 12
@@ -45,6 +50,15 @@ def project_api_key(project_id: str) -> Context:
     return Context(f"project:{project_id}:api_key", f"the api_key of project {project_id}")
 
 
+FIELDS: dict[type[Entity], dict[str, Callable[[str], Context]]] = {
+    Project: {"api_key": project_api_key},
+    Upstream: {"api_key": upstream_api_key, "proxy_url": upstream_proxy_url},
+}
+"""The sealed fields of entities; each context is made of an entity's id or name."""
+NAMED = {"digest_key": DIGEST_KEY}
+"""The secrets that a store keeps by name (`ports.SecretStore`)."""
+
+
 class UnsealError(Exception):
     """A sealed text can't be opened; the message says why, and contains no secret."""
 
@@ -55,7 +69,7 @@ def new_key() -> str:
 
 
 class Sealer:
-    """Seals with the first of its keys and opens with any of them."""
+    """Seals with the first of its keys, whose id is `key_id`, and opens with any of them."""
 
     def __init__(self, keys: str) -> None:
         """Take base64 keys of 32 bytes, separated by commas, the one to seal with first.
@@ -74,14 +88,18 @@ class Sealer:
                     "make one with: openssl rand -base64 32"
                 )
             self._ciphers.setdefault(hashlib.sha256(key).hexdigest()[:8], AESGCM(key))
-        self._key_id = next(iter(self._ciphers))
+        self.key_id = next(iter(self._ciphers))
 
     def seal(self, secret: str, context: Context) -> str:
         """Return `secret` sealed for `context`."""
         nonce = secrets.token_bytes(_NONCE)
-        sealed = self._ciphers[self._key_id].encrypt(nonce, secret.encode(), context.text.encode())
+        sealed = self._ciphers[self.key_id].encrypt(nonce, secret.encode(), context.text.encode())
         encoded = base64.urlsafe_b64encode(nonce + sealed).decode()
-        return f"{_SCHEME}:{self._key_id}:{encoded}"
+        return f"{_SCHEME}:{self.key_id}:{encoded}"
+
+    def is_first(self, sealed: str) -> bool:
+        """Return whether the first key has sealed the secret."""
+        return sealed.startswith(f"{_SCHEME}:{self.key_id}:")
 
     def open(self, sealed: str, context: Context) -> str:
         """Return the secret. Raises `UnsealError` if it is damaged, misplaced, or its key is missing."""

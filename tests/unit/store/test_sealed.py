@@ -1,12 +1,18 @@
 """Secrets at rest."""
 
 import base64
+import inspect
+from typing import get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tollkeeper_server.domain.configuration import Entity
+from tollkeeper_server.store import sealed as module
 from tollkeeper_server.store.sealed import (
     DIGEST_KEY,
+    FIELDS,
+    NAMED,
     Context,
     Sealer,
     UnsealError,
@@ -46,6 +52,30 @@ def test_keys_rotate() -> None:
     assert Sealer(new).open(after, CONTEXT) == "secret"
     with pytest.raises(UnsealError, match=f"key {before.split(':')[2]}, which is not among"):
         Sealer(new).open(before, CONTEXT)
+
+
+def test_it_is_told_whether_the_first_key_has_sealed_a_secret() -> None:
+    """The id of that key is in the sealed text."""
+    old, new = new_key(), new_key()
+    before, after = (Sealer(key).seal("secret", CONTEXT) for key in (old, new))
+    both = Sealer(f"{new},{old}")
+    assert (both.is_first(before), both.is_first(after)) == (False, True)
+    assert after.split(":")[2] == both.key_id
+
+
+def test_the_tables_have_every_context() -> None:
+    """A secret in another one would stay behind when keys are rotated."""
+    functions = {it for it in vars(module).values() if inspect.isfunction(it)}
+    made = {it for it in functions if it.__annotations__.get("return") is Context}
+    assert made == {context for fields in FIELDS.values() for context in fields.values()}
+    constants = {it for it in vars(module).values() if isinstance(it, Context)}
+    assert constants == set(NAMED.values()) == {DIGEST_KEY}
+
+
+def test_every_sealed_field_is_in_the_table() -> None:
+    """By the names that fields with a secret have."""
+    for kind in get_args(Entity):
+        assert {"api_key", "proxy_url"} & set(kind.__struct_fields__) == set(FIELDS.get(kind, ()))
 
 
 def test_a_secret_opens_only_where_it_was_put() -> None:
