@@ -133,6 +133,9 @@ class Settings(BaseSettings):
         Path("tollkeeper-data"), "Directory of SQLite file, journal and keys.", option=True
     )
     config: Path | None = setting(None, "Configuration file, applied at start and at SIGHUP.", option=True)
+    prune: bool = setting(
+        False, "What `CONFIG` does not name goes, as with `tollkeeper apply --prune`.", option=True
+    )
     store: StoreUrl = setting(
         "sqlite", "`sqlite`, `sqlite:///FILE` or `mongodb://HOST/DATABASE`.", option="URL"
     )
@@ -192,6 +195,14 @@ class Settings(BaseSettings):
             raise ValueError("tls_cert and tls_key go together; give both or neither")
         if self.tls_cert and self.tls is Tls.SELF_SIGNED:
             raise ValueError("tls_cert and tls self-signed exclude each other; give one of them")
+        return self
+
+    @model_validator(mode="after")
+    def _prunes_by_a_file(self) -> "Settings":
+        if self.prune and self.config is None:
+            raise ValueError("prune needs config, the file that names what stays; give both")
+        if self.prune and self.demo:
+            raise ValueError("prune would remove what demo sets up; give one of them")
         return self
 
     @classmethod

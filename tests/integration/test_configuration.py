@@ -198,6 +198,23 @@ def test_pruning_removes_and_a_secret_that_is_made_is_shown_once(shell: Shell) -
     assert chat(shell.site.data, made[0]) == 404, "it is a token, and there is no model"
 
 
+def test_pruning_keeps_what_is_used_and_tells_it(shell: Shell) -> None:
+    whole = (
+        "upstreams: [{name: a, provider: openai}, {name: b, provider: openai}]\n"
+        "models: [{name: m, deployments: [{upstream: b}]}]\n"
+    )
+    assert shell.run("apply", "-f", "-", stdin=whole).code == 0
+    only = "upstreams: [{name: a, provider: openai}]"
+
+    for options in (["--dry-run"], []):
+        done = shell.run("apply", "-f", "-", "--prune", *options, stdin=only)
+        assert (done.code, done.out) == (0, "nothing to change\n")
+        assert done.err == "kept, because it is used: upstream b, by the models m\n"
+
+    emptied = shell.run("apply", "-f", "-", "--prune", stdin=f"{only}\nmodels: []\n")
+    assert (emptied.code, emptied.out, emptied.err) == (0, "- model m\n- upstream b\n", "")
+
+
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
@@ -292,6 +309,43 @@ def test_a_file_is_applied_at_start_and_again_at_sighup(tmp_path: Path, simulato
         file.write_text(file.read_text().replace("upstream: none", "upstream: sim"), encoding="utf-8")
         site.start()
         assert "describes it: 0 changes" in site.command.said()
+
+
+def test_what_is_taken_out_of_the_file_goes(tmp_path: Path, simulator: Simulator) -> None:
+    whole = FILE.format(simulator=simulator.address, port=free_port())
+    file = tmp_path / "tollkeeper.yaml"
+    spare = "upstreams:\n  - {name: spare, provider: openai}\n"
+    file.write_text(whole.replace("upstreams:\n", spare), encoding="utf-8")
+    secrets = {"SIM_KEY": KEY, "CI_SECRET": SECRET}
+    kept = "does not name what is kept, because it is used: upstream sim, by the groups main"
+
+    with Gateway(tmp_path / "gateway", "--config", str(file), "--prune", environment=secrets) as site:
+
+        def reload(text: str, *, changes: int) -> None:
+            before = site.command.said().count(f"describes it: {changes} changes")
+            file.write_text(text, encoding="utf-8")
+            site.command.process.send_signal(signal.SIGHUP)
+            until(lambda: site.command.said().count(f"describes it: {changes} changes") > before)
+
+        with site.management() as client:
+            client.models.create(name="by-hand", group="main")
+        reload(whole, changes=2)
+        assert "- model by-hand" in site.command.said()
+        assert "- upstream spare" in site.command.said()
+
+        only = "upstreams: [{name: another, provider: openai}]"
+        reload(only, changes=1)
+        reload(only, changes=0)
+        assert site.command.said().count(kept) == 1, "it is told once"
+        assert chat(site.data, SECRET) == 200
+
+        site.command.stop()
+        file.write_text(f"{only}\ngroups: []\nmodels: []\nlisteners: []\n", encoding="utf-8")
+        site.start()
+        with site.management() as client:
+            assert [it.name for it in client.upstreams.list()] == ["another"]
+            assert not [*client.models.list(), *client.groups.list(), *client.listeners.list()]
+            assert [it.name for it in client.projects.list()] == ["Search"]
 
 
 def test_without_a_file_sighup_changes_nothing(untouched: Shell) -> None:

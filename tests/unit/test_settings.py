@@ -52,9 +52,14 @@ FIELDS: dict[str, tuple[str, object]] = {
     "log_format": ("json", LogFormat.JSON),
     "metrics_llmproxy_names": ("true", True),
     "demo": ("true", True),
+    "prune": ("true", True),
 }
 # Fields that a field needs beside it.
-COMPANIONS = {"tls_cert": {"tls_key": "/etc/key.pem"}, "tls_key": {"tls_cert": "/etc/cert.pem"}}
+COMPANIONS = {
+    "tls_cert": {"tls_key": "/etc/key.pem"},
+    "tls_key": {"tls_cert": "/etc/cert.pem"},
+    "prune": {"config": "/etc/tollkeeper.yaml"},
+}
 
 File = Callable[[object], None]
 
@@ -257,6 +262,17 @@ def test_every_problem_is_told_at_once() -> None:
 )
 def test_a_certificate_is_given_in_one_way(options: dict[str, str]) -> None:
     assert "tls_cert" in _refused(options)
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ({"prune": "true"}, "prune needs config"),
+        ({"prune": "true", "config": "f.yaml", "demo": "true"}, "what demo sets up"),
+    ],
+)
+def test_pruning_wants_a_file_and_no_demo(options: dict[str, str], why: str) -> None:
+    assert why in _refused(options)
 
 
 @pytest.mark.parametrize(

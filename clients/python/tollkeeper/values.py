@@ -304,8 +304,18 @@ class ConfigurationChange:
 
 
 @dataclass(frozen=True, slots=True)
+class KeptEntity:
+    """What `prune` left in place, because it is used: `used_by` says by what."""
+
+    kind: str
+    name: str
+    used_by: str
+
+
+@dataclass(frozen=True, slots=True)
 class AppliedConfiguration:
     """The changes that applying a configuration made, or would make, and the revision after it."""
 
     changes: tuple[ConfigurationChange, ...]
     revision: int
+    kept: tuple[KeptEntity, ...] = ()

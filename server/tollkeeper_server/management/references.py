@@ -22,6 +22,9 @@ from tollkeeper_server.management.refusals import Refusals
 
 _SHOWN = 10
 
+Users = Mapping[str, list[str]]
+"""The names of those that use an entity, by kind: `models`, `groups`, `listeners`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -217,15 +220,18 @@ def users_of_model(name: str, models: Collection[Model]) -> dict[str, list[str]]
     }
 
 
-def refuse_users(what: str, users: Mapping[str, list[str]], *, field: str = "name") -> None:
+def refuse_users(what: str, users: Users, *, field: str = "name") -> None:
     """Raise IN_USE, naming the users by kind, if there are any."""
-    used = [f"{kind} {_shown(names)}" for kind, names in users.items() if names]
-    if used:
+    used_by = told(users)
+    if used_by:
         raise TollkeeperError(
-            Reason.IN_USE,
-            f"{field}: {what} is used by the {' and the '.join(used)}; change or delete them first",
-            field=field,
+            Reason.IN_USE, f"{field}: {what} is used by {used_by}; change or delete them first", field=field
         )
+
+
+def told(users: Users) -> str:
+    """Return users by kind in words, such as `the models a, b and the groups c`; empty if there are none."""
+    return " and ".join(f"the {kind} {_shown(names)}" for kind, names in users.items() if names)
 
 
 def _shown(names: list[str]) -> str:

@@ -86,8 +86,9 @@ async def build(stack: AsyncExitStack, settings: Settings, management_token: str
     )
     configurator = Configurator(chain, management_token)
     demo = await set_up_demo(stack, settings, configurator, store, digest_key) if settings.demo else None
-    configuration_file = ConfigurationFile(settings.config, configurator) if settings.config else None
-    if configuration_file is not None:
+    configuration_file = None
+    if settings.config is not None:
+        configuration_file = ConfigurationFile(settings.config, configurator, prune=settings.prune)
         await configuration_file.apply()
     watch.subscribe(listeners.follow)
     draining = asyncio.Event()

@@ -3,9 +3,12 @@
 import asyncio
 import logging
 import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from tollkeeper.configuration import ConfigurationError, in_file, read_document
+from tollkeeper.configuration import ConfigurationError, emptied_kinds, in_file, read_document
 from tollkeeper.v1 import configuration_service_pb2 as pb
 
 from tollkeeper_server.errors import TollkeeperError
@@ -18,12 +21,20 @@ _MAX_BYTES = 10_000_000
 _SIGNS = {pb.CHANGE_ACTION_CREATE: "+", pb.CHANGE_ACTION_UPDATE: "~", pb.CHANGE_ACTION_DELETE: "-"}
 
 
-def read_file(path: Path) -> pb.Configuration:
-    """Return the configuration that a file describes. Raises `RunError` naming the mistakes."""
+@dataclass(frozen=True, slots=True)
+class Described:
+    """What a file describes, and to prune, the kinds of which it has an empty list."""
+
+    configuration: pb.Configuration
+    emptied: Sequence[str]
+
+
+def read_file(path: Path, *, prune: bool = False) -> Described:
+    """Return what a file describes. Raises `RunError` naming the mistakes."""
     try:
         with path.open("rb") as file:
-            content = file.read(_MAX_BYTES + 1)
-        return read_document(content.decode("utf-8-sig"), os.environ)
+            text = file.read(_MAX_BYTES + 1).decode("utf-8-sig")
+        return Described(read_document(text, os.environ), emptied_kinds(text) if prune else ())
     except OSError as error:
         raise _wrong(path, error.strerror or "can't be read") from error
     except UnicodeDecodeError as error:
@@ -45,13 +56,21 @@ class Configurator:
         self._method = next(it for it in methods() if it.name == "ApplyConfiguration")
 
     async def apply(
-        self, configuration: pb.Configuration, *, source: str, dry_run: bool = False
+        self,
+        configuration: pb.Configuration,
+        *,
+        source: str,
+        dry_run: bool = False,
+        prune: bool = False,
+        prune_kinds: Sequence[str] = (),
     ) -> pb.ApplyConfigurationResponse:
         """Make the configuration as it is described; `source` is the caller's name.
 
         Raises `TollkeeperError` naming all that is wrong; then nothing has changed.
         """
-        request = pb.ApplyConfigurationRequest(configuration=configuration, dry_run=dry_run)
+        request = pb.ApplyConfigurationRequest(
+            configuration=configuration, dry_run=dry_run, prune=prune, prune_kinds=prune_kinds
+        )
         call = Call(self._method, request_id(None), self._metadata, peer=source)
         answer = await self._chain.invoke(call, lambda: request)
         assert isinstance(answer, pb.ApplyConfigurationResponse)
@@ -59,29 +78,48 @@ class Configurator:
 
 
 class ConfigurationFile:
-    """A configuration file and the configurator that applies it."""
+    """A configuration file and the configurator that applies it.
 
-    def __init__(self, path: Path, configurator: Configurator) -> None:
+    With `prune` what the file does not name goes, as with `tollkeeper apply --prune`.
+    """
+
+    def __init__(self, path: Path, configurator: Configurator, *, prune: bool = False) -> None:
         self._path = path
         self._configurator = configurator
+        self._prune = prune
+        self._kept = ""
 
     async def apply(self) -> None:
         """Make the configuration as the file describes it, and log the difference.
 
         Raises `RunError` naming the mistakes; then nothing has changed.
         """
-        configuration = await asyncio.to_thread(read_file, self._path)
-        source = str(self._path)
+        described = await asyncio.to_thread(read_file, self._path, prune=self._prune)
+        configuration = described.configuration
+        apply = partial(
+            self._configurator.apply,
+            configuration,
+            source=str(self._path),
+            prune=self._prune,
+            prune_kinds=described.emptied,
+        )
         try:
             if any(not token.secret for project in configuration.projects for token in project.tokens):
-                planned = await self._configurator.apply(configuration, source=source, dry_run=True)
-                self._require_secrets(configuration, planned)
-            answer = await self._configurator.apply(configuration, source=source)
+                self._require_secrets(configuration, await apply(dry_run=True))
+            answer = await apply()
         except TollkeeperError as error:
             raise _wrong(self._path, in_file(error.message)) from error
         for change in answer.changes:
             _log.info("%s", _line(change))
+        self._tell_kept(answer)
         _log.info("the configuration is as %s describes it: %d changes", self._path, len(answer.changes))
+
+    def _tell_kept(self, answer: pb.ApplyConfigurationResponse) -> None:
+        """Log what was not pruned, unless it is what the last application has left."""
+        kept = "; ".join(f"{it.kind} {it.name}, by {it.used_by}" for it in answer.kept)
+        if kept and kept != self._kept:
+            _log.warning("%s does not name what is kept, because it is used: %s", self._path, kept)
+        self._kept = kept
 
     def _require_secrets(self, wanted: pb.Configuration, answer: pb.ApplyConfigurationResponse) -> None:
         """Refuse new tokens without a secret: this process could not show the secrets made for them."""

@@ -97,3 +97,8 @@ def told(answer: pb.ApplyConfigurationResponse) -> list[str]:
         pb.CHANGE_ACTION_DELETE: "-",
     }
     return [f"{signs[it.action]}{it.kind} {it.name}" for it in answer.changes]
+
+
+def kept(answer: pb.ApplyConfigurationResponse) -> list[str]:
+    """Return what pruning left in place, and for whom."""
+    return [f"{it.kind} {it.name}: {it.used_by}" for it in answer.kept]

@@ -12,7 +12,7 @@ def test_a_file_is_read_with_the_environment(tmp_path: Path, monkeypatch: pytest
     file.write_bytes("\ufeffupstreams: [{name: é, api_key: '${KEY_OF_TEST}'}]".encode())
     monkeypatch.setenv("KEY_OF_TEST", "canary")
 
-    (upstream,) = read_file(file).upstreams
+    (upstream,) = read_file(file).configuration.upstreams
 
     assert (upstream.name, upstream.api_key) == ("é", "canary")
 

@@ -24,6 +24,7 @@ OPTIONS = [
     "--log-format",
     "--log-level",
     "--max-body-bytes",
+    "--prune",
     "--redis",
     "--settings",
     "--store",

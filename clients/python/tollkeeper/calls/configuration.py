@@ -1,6 +1,6 @@
 """The calls of ConfigurationService."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from tollkeeper.calls.rpc import Rpc, rpc, rpc_with
 from tollkeeper.explanation import Explanation
@@ -10,15 +10,27 @@ from tollkeeper.values import AppliedConfiguration
 
 
 def apply_configuration(
-    configuration: pb.Configuration, /, *, dry_run: bool = False, prune: bool = False
+    configuration: pb.Configuration,
+    /,
+    *,
+    dry_run: bool = False,
+    prune: bool = False,
+    prune_kinds: Sequence[str] = (),
 ) -> Rpc[AppliedConfiguration]:
     """Make the configuration as it is described, all of it or nothing, and return the difference.
 
     `tollkeeper.configuration.read_document` makes a configuration of a file. With `dry_run` nothing is
     changed; with `prune` what is not named goes, of the kinds of which some are named, but for projects and
-    tokens.
+    tokens, and what is used: that is in `kept`. `prune_kinds` are kinds of which none is named and all go,
+    such as those that `tollkeeper.configuration.emptied_kinds` finds in a file.
     """
-    request = fill(pb.ApplyConfigurationRequest(), configuration=configuration, dry_run=dry_run, prune=prune)
+    request = fill(
+        pb.ApplyConfigurationRequest(),
+        configuration=configuration,
+        dry_run=dry_run,
+        prune=prune,
+        prune_kinds=prune_kinds,
+    )
     return rpc(request, AppliedConfiguration)
 
 

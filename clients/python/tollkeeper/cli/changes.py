@@ -16,6 +16,9 @@ def show_changes(output: Output, applied: AppliedConfiguration, *, dry_run: bool
     for change in applied.changes:
         for line in describe(change):
             output.done(line)
+    if applied.kept:
+        kept = "; ".join(f"{it.kind} {plain(it.name)}, by {plain(it.used_by)}" for it in applied.kept)
+        output.note(f"kept, because it is used: {kept}")
     if not applied.changes:
         output.done("nothing to change")
     elif dry_run:

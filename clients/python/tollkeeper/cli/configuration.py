@@ -12,7 +12,13 @@ from tollkeeper.cli.files import FILE, read_file, write_file
 from tollkeeper.cli.output import Output
 from tollkeeper.cli.session import Failure, manages
 from tollkeeper.client import Client
-from tollkeeper.configuration import ConfigurationError, in_file, read_document, write_document
+from tollkeeper.configuration import (
+    ConfigurationError,
+    emptied_kinds,
+    in_file,
+    read_document,
+    write_document,
+)
 from tollkeeper.errors import FieldViolation, TollkeeperError
 
 
@@ -22,7 +28,8 @@ from tollkeeper.errors import FieldViolation, TollkeeperError
 @click.option(
     "--prune",
     is_flag=True,
-    help="Remove what the file does not name, of the kinds of which it names any; never projects or tokens.",
+    help="Remove what the file does not name, of the kinds that it has a list of, unless it is in use; never "
+    "projects or tokens.",
 )
 @manages
 def apply(client: Client, output: Output, file: Path, dry_run: bool, prune: bool) -> None:
@@ -37,11 +44,13 @@ def apply(client: Client, output: Output, file: Path, dry_run: bool, prune: bool
       tollkeeper export | sed s/gpt-4o/gpt-5/ | tollkeeper apply -f -
     """
     try:
-        configuration = read_document(read_file(file), os.environ)
+        text = read_file(file)
+        configuration = read_document(text, os.environ)
+        emptied = emptied_kinds(text) if prune else ()
     except ConfigurationError as error:
         raise refused(file, error) from error
     with places():
-        applied = client.configuration.apply(configuration, dry_run=dry_run, prune=prune)
+        applied = client.configuration.apply(configuration, dry_run=dry_run, prune=prune, prune_kinds=emptied)
     show_changes(output, applied, dry_run=dry_run)
 
 

@@ -11,6 +11,7 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 
+from tollkeeper.configuration import tree
 from tollkeeper.configuration.reading import fill
 from tollkeeper.configuration.references import escape, resolve
 from tollkeeper.configuration.tree import read_tree
@@ -20,6 +21,7 @@ from tollkeeper.v1.configuration_service_pb2 import Configuration
 
 Value = str | int | float | bool | list["Value"] | dict[str, "Value"]
 _Text = Callable[[FieldDescriptor, str], str]
+_PRUNED = frozenset({"upstreams", "groups", "models", "listeners"})
 
 
 def read_document(text: str, environment: Mapping[str, str]) -> Configuration:
@@ -40,6 +42,20 @@ def parse_document(text: str) -> Configuration:
     if root is not None:
         fill(configuration, root)
     return configuration
+
+
+def emptied_kinds(text: str) -> list[str]:
+    """Return the kinds whose list is in a file, and empty: `model` for `models: []`.
+
+    Raises `ConfigurationError` for what is not YAML.
+    """
+    root = read_tree(text)
+    lists = root.items() if isinstance(root, tree.Mapping) else ()
+    return [name.removesuffix("s") for name, node in lists if name in _PRUNED and _is_empty(node)]
+
+
+def _is_empty(node: tree.Node) -> bool:
+    return node.is_null if isinstance(node, tree.Scalar) else not node.items
 
 
 def write_document(configuration: Configuration, *, resolved: bool = True) -> str:

@@ -187,13 +187,20 @@ class ApplyConfigurationRequest(_message.Message):
     CONFIGURATION_FIELD_NUMBER: _builtins.int
     DRY_RUN_FIELD_NUMBER: _builtins.int
     PRUNE_FIELD_NUMBER: _builtins.int
+    PRUNE_KINDS_FIELD_NUMBER: _builtins.int
     dry_run: _builtins.bool
     """dry_run true returns the changes without making them."""
     prune: _builtins.bool
-    """prune true removes entities that the configuration does not name, of the kinds that it names, but no projects or tokens."""
+    """prune true removes entities that the configuration does not name, of the kinds that it names, but no projects or tokens.
+    What is used by an entity that stays is kept.
+    """
     @_builtins.property
     def configuration(self) -> Global___Configuration:
         """configuration is the wanted configuration. Entities that it does not name stay as they are, unless prune is true."""
+
+    @_builtins.property
+    def prune_kinds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """prune_kinds are kinds to prune, too, of which the configuration names no entity: upstream, group, model or listener."""
 
     def __init__(
         self,
@@ -201,10 +208,11 @@ class ApplyConfigurationRequest(_message.Message):
         configuration: Global___Configuration | None = ...,
         dry_run: _builtins.bool = ...,
         prune: _builtins.bool = ...,
+        prune_kinds: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["configuration", b"configuration"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["configuration", b"configuration", "dry_run", b"dry_run", "prune", b"prune"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["configuration", b"configuration", "dry_run", b"dry_run", "prune", b"prune", "prune_kinds", b"prune_kinds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -281,6 +289,36 @@ class ConfigurationChange(_message.Message):
 Global___ConfigurationChange: _TypeAlias = ConfigurationChange  # noqa: Y015
 
 @_typing.final
+class KeptEntity(_message.Message):
+    """KeptEntity is an entity that prune would have removed, and that is used."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    USED_BY_FIELD_NUMBER: _builtins.int
+    kind: _builtins.str
+    """kind is the kind of entity: upstream, group or model."""
+    name: _builtins.str
+    """name is the name of the entity."""
+    used_by: _builtins.str
+    """used_by is what uses it, such as: the models a, b and the groups c."""
+    def __init__(
+        self,
+        *,
+        kind: _builtins.str = ...,
+        name: _builtins.str = ...,
+        used_by: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "name", b"name", "used_by", b"used_by"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___KeptEntity: _TypeAlias = KeptEntity  # noqa: Y015
+
+@_typing.final
 class ApplyConfigurationResponse(_message.Message):
     """ApplyConfigurationResponse is the output of ApplyConfiguration."""
 
@@ -288,21 +326,27 @@ class ApplyConfigurationResponse(_message.Message):
 
     CHANGES_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
+    KEPT_FIELD_NUMBER: _builtins.int
     revision: _builtins.int
     """revision is the revision of the configuration after the changes."""
     @_builtins.property
     def changes(self) -> _containers.RepeatedCompositeFieldContainer[Global___ConfigurationChange]:
         """changes are the changes that were made or, with dry_run, would be made."""
 
+    @_builtins.property
+    def kept(self) -> _containers.RepeatedCompositeFieldContainer[Global___KeptEntity]:
+        """kept are the entities that prune left in place, because others that stay use them."""
+
     def __init__(
         self,
         *,
         changes: _abc.Iterable[Global___ConfigurationChange] | None = ...,
         revision: _builtins.int = ...,
+        kept: _abc.Iterable[Global___KeptEntity] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["changes", b"changes", "revision", b"revision"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changes", b"changes", "kept", b"kept", "revision", b"revision"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -3,7 +3,7 @@
 Problems are reported by path, such as `configuration.groups[2].members[0].upstream`.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Generic, Protocol, TypeVar
@@ -17,11 +17,12 @@ from tollkeeper_server.domain.model import Model
 from tollkeeper_server.domain.project import Project
 from tollkeeper_server.domain.traffic import Group
 from tollkeeper_server.domain.upstream import Upstream
-from tollkeeper_server.errors import Reason, TollkeeperError
+from tollkeeper_server.errors import TollkeeperError
 from tollkeeper_server.management import references
 from tollkeeper_server.management.addresses import overlap
 from tollkeeper_server.management.configuration.described import describe
 from tollkeeper_server.management.configuration.differences import differences
+from tollkeeper_server.management.configuration.pruning import users_of_models
 from tollkeeper_server.management.editors import ProjectEditor, with_activity
 from tollkeeper_server.management.groups import build_group
 from tollkeeper_server.management.listeners import build_listener
@@ -56,13 +57,15 @@ class Plan:
     """The changes to write, and the report of them.
 
     `projects` are the described projects as they will be, in their order. `opening` are the addresses that
-    will newly be listened on, by the paths of the listeners' descriptions.
+    will newly be listened on, by the paths of the listeners' descriptions. `kept` was not pruned, as it is
+    used.
     """
 
     batch: Batch
     changes: list[pb.ConfigurationChange]
     projects: list[Project]
     opening: dict[str, str]
+    kept: list[pb.KeptEntity]
 
 
 @dataclass(slots=True)
@@ -97,9 +100,15 @@ class Planner:
         self._puts: dict[tuple[Kind, str], Entity] = {}
         self._changes: list[pb.ConfigurationChange] = []
         self._deletions: list[Deletion] = []
+        self._kept: list[pb.KeptEntity] = []
 
-    def plan(self, wanted: pb.Configuration, *, prune: bool) -> Plan:
-        """Return the changes. Raises `TollkeeperError` naming all that is wrong."""
+    def plan(
+        self, wanted: pb.Configuration, *, prune: bool = False, prune_kinds: Collection[str] = ()
+    ) -> Plan:
+        """Return the changes. Raises `TollkeeperError` naming all that is wrong.
+
+        With `prune` what is not described goes, of the kinds that are described and of `prune_kinds`.
+        """
         self._describe(self._upstreams, wanted.upstreams, self._build_upstream)
         self._leave_one_default(wanted)
         self._describe(self._groups, wanted.groups, build_group)
@@ -108,17 +117,14 @@ class Planner:
         projects = self._describe_projects(wanted)
         self._refusals.raise_any()
         if prune:
-            self._prune(self._listeners)
-            self._prune(self._models)
-            self._prune(self._groups)
-            self._prune(self._upstreams)
-            self._check_uses()
+            self._prune(prune_kinds)
         self._check_references()
         return Plan(
             Batch(puts=tuple(self._puts.values()), deletions=tuple(self._deletions)),
             self._changes,
             projects,
             self._opening(),
+            self._kept,
         )
 
     def _describe(
@@ -206,11 +212,37 @@ class Planner:
             return after
         return self._put(Kind.PROJECT, after.id, before, after)
 
-    def _prune(self, kept: _Kept[_E]) -> None:
-        if not kept.paths:
-            return
-        for name, entity in kept.before.items():
-            if name in kept.paths:
+    def _prune(self, kinds: Collection[str]) -> None:
+        """Remove what is not described, of the kinds that are and of `kinds`, but for what is used."""
+        models, groups, listeners = self._models.after, self._groups.after, self._listeners.after
+        fallen_back_to = users_of_models(models, self._not_described(self._models, kinds))
+
+        def users_of_model(name: str) -> references.Users:
+            return {"models": fallen_back_to.get(name, [])}
+
+        def users_of_group(name: str) -> references.Users:
+            return references.users_of_group(name, models.values(), listeners.values())
+
+        def users_of_upstream(name: str) -> references.Users:
+            return references.users_of_upstream(name, models.values(), groups.values())
+
+        # The users first: what goes uses nothing.
+        self._remove(self._listeners, kinds, lambda _: {})
+        self._remove(self._models, kinds, users_of_model)
+        self._remove(self._groups, kinds, users_of_group)
+        self._remove(self._upstreams, kinds, users_of_upstream)
+
+    @staticmethod
+    def _not_described(kept: _Kept[_E], kinds: Collection[str]) -> set[str]:
+        return kept.before.keys() - kept.paths.keys() if kept.paths or kept.kind in kinds else set()
+
+    def _remove(
+        self, kept: _Kept[_E], kinds: Collection[str], users_of: Callable[[str], references.Users]
+    ) -> None:
+        for name in sorted(self._not_described(kept, kinds)):
+            used_by = references.told(users_of(name))
+            if used_by:
+                self._kept.append(pb.KeptEntity(kind=kept.kind, name=name, used_by=used_by))
                 continue
             del kept.after[name]
             # The default may have been taken from it.
@@ -222,24 +254,9 @@ class Planner:
                     kind=kept.kind,
                     name=name,
                     action=pb.CHANGE_ACTION_DELETE,
-                    fields=differences(describe(entity), None),
+                    fields=differences(describe(kept.before[name]), None),
                 )
             )
-
-    def _check_uses(self) -> None:
-        """Refuse to remove what others use that stay."""
-        models, groups = self._models.after.values(), self._groups.after.values()
-        for deletion in self._deletions:
-            users: dict[str, list[str]] = {}
-            if deletion.kind is Kind.UPSTREAM:
-                users = references.users_of_upstream(deletion.key, models, groups)
-            elif deletion.kind is Kind.GROUP:
-                users = references.users_of_group(deletion.key, models, self._listeners.after.values())
-            try:
-                references.refuse_users(f"{deletion.kind} {deletion.key}", users, field="prune")
-            except TollkeeperError as error:
-                self._refusals.add("prune", error.message.removeprefix("prune: "), Reason.IN_USE)
-        self._refusals.raise_any()
 
     def _check_references(self) -> None:
         """Refuse what would not fit together, in the descriptions or because of them."""

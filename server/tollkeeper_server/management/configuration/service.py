@@ -107,19 +107,22 @@ class ConfigurationService:
         current = await self._store.read()
         planner = Planner(current, now=now, upstreams=self._upstreams, projects=self._projects)
         # Ten thousand rules take a while; others are served meanwhile.
-        plan = await asyncio.to_thread(planner.plan, wanted, prune=request.prune)
+        plan = await asyncio.to_thread(
+            planner.plan, wanted, prune=request.prune, prune_kinds=request.prune_kinds
+        )
         tokens = await self._tokens.plan(wanted.projects, plan.projects, now)
         await self._check_ports(plan)
         changes = [*plan.changes, *(it.change(reveals=not request.dry_run) for it in tokens)]
         if request.dry_run:
-            return pb.ApplyConfigurationResponse(changes=changes, revision=current.revision)
+            return pb.ApplyConfigurationResponse(changes=changes, kept=plan.kept, revision=current.revision)
         if plan.batch.puts or plan.batch.deletions:
             if not await self._store.write(plan.batch, expected=current.revision):
                 return None
             await self._changes.publish(Change())
         for token in tokens:
             await self._tokens.write(token, now)
-        return pb.ApplyConfigurationResponse(changes=changes, revision=await self._store.revision())
+        revision = await self._store.revision()
+        return pb.ApplyConfigurationResponse(changes=changes, kept=plan.kept, revision=revision)
 
     async def _check_ports(self, plan: Plan) -> None:
         refusals = Refusals()

@@ -1,7 +1,7 @@
 """What an application changed is told in lines that are read at a glance."""
 
 import pytest
-from tollkeeper import AppliedConfiguration, ChangeAction, ConfigurationChange, FieldChange
+from tollkeeper import AppliedConfiguration, ChangeAction, ConfigurationChange, FieldChange, KeptEntity
 from tollkeeper.cli.changes import describe, show_changes
 from tollkeeper.cli.output import Output
 
@@ -46,6 +46,18 @@ def test_the_difference_is_on_stdout_and_the_rest_on_stderr(capsys: pytest.Captu
 
     show_changes(Output(as_json=False), AppliedConfiguration((), 2), dry_run=True)
     assert capsys.readouterr() == ("nothing to change\n", "")
+
+
+def test_what_was_kept_is_told_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    kept = (KeptEntity("upstream", "a", "the groups g, h"), KeptEntity("group", "g", "the models \x1b[31m"))
+
+    show_changes(Output(as_json=False), AppliedConfiguration((), 2, kept), dry_run=False)
+
+    out, err = capsys.readouterr()
+    assert out == "nothing to change\n"
+    assert err.startswith("kept, because it is used: upstream a, by the groups g, h; group g, by the models ")
+    assert err.count("\n") == 1
+    assert "\x1b" not in err
 
 
 def test_programs_get_all_of_it(capsys: pytest.CaptureFixture[str]) -> None:

@@ -152,65 +152,6 @@ async def test_another_default_takes_the_place_of_the_first(plane: Plane) -> Non
     assert [it.name for it in (await plane.store.configuration.read()).upstreams if it.is_default] == ["new"]
 
 
-async def test_pruning_removes_what_is_not_named_of_kinds_that_are(plane: Plane) -> None:
-    await apply(plane, WHOLE)
-    await plane.group("spare")
-    await plane.model("old")
-
-    answer = await apply(plane, "models: [{name: gpt-4o, deployments: [{upstream: openai}]}]", prune=True)
-
-    assert told(answer) == ["~model gpt-4o", "-model old", "-model small"]
-    current = await plane.store.configuration.read()
-    assert [it.name for it in current.models] == ["gpt-4o"]
-    assert {it.name for it in current.groups} == {"main", "spare"}
-
-
-async def test_users_may_go_with_what_they_use(plane: Plane) -> None:
-    await apply(plane, WHOLE)
-
-    answer = await apply(
-        plane,
-        "upstreams: [{name: new, provider: openai, api_key: k}]\n"
-        "groups: [{name: new, members: [{upstream: new}]}]\n"
-        "models: [{name: m, group: new}]\n"
-        "listeners: [{name: l, address: '127.0.0.1:3001', default_group: new}]\n",
-        prune=True,
-    )
-
-    assert set(told(answer)) == {
-        *("+upstream new", "+group new", "+model m", "+listener l"),
-        *(
-            "-listener tenant",
-            "-model gpt-4o",
-            "-model small",
-            "-group main",
-            "-upstream openai",
-            "-upstream own",
-        ),
-    }
-    assert len((await plane.store.configuration.read()).projects) == 1, "projects are never pruned"
-
-
-async def test_what_others_use_is_not_removed(plane: Plane) -> None:
-    await apply(plane, WHOLE)
-    before = await plane.store.configuration.read()
-
-    error = await plane.refuse(
-        request("upstreams: [{name: openai, provider: openai}]", prune=True), Reason.IN_USE, field="prune"
-    )
-
-    assert "upstream own is used by the models gpt-4o and the groups main" in error.message
-    assert await plane.store.configuration.read() == before
-
-
-async def test_a_default_that_is_pruned_is_just_gone(plane: Plane) -> None:
-    await plane.upstream("old", is_default=True)
-
-    answer = await apply(plane, "upstreams: [{name: new, provider: openai, is_default: true}]", prune=True)
-
-    assert told(answer) == ["+upstream new", "-upstream old"]
-
-
 @pytest.mark.parametrize(
     ("text", "field", "reason"),
     [
