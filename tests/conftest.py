@@ -13,5 +13,6 @@ pytest_plugins = ["tests.servers.redis", "tests.servers.mongo", "tests.servers.l
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Add the list of what could not be run."""
+    """Add the list of what could not be run, and a marker."""
+    config.addinivalue_line("markers", "bench: needs the programs that the bench runs")
     config.pluginmanager.register(UnrunTests())

@@ -18,6 +18,8 @@ from bench.results import Metric
 from bench.subjects import Subject
 from tests.servers.report import cannot_run
 
+pytestmark = pytest.mark.bench
+
 _SECONDS = 110.0
 _PATIENCE_SECONDS = 30.0
 _STARTS_A_PROCESS = """

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from tollkeeper import Client
 
+from tests.integration.curl import curl, pasted
 from tests.integration.process import CommandProcess, clean_environment, until
 from tests.integration.wire import ask, bearer
 
@@ -57,8 +58,8 @@ def demo(folder: Path) -> Iterator[Demo]:
 
 def test_what_it_prints_works_when_pasted(demo: Demo) -> None:
     line = demo.said(r"(?s)  (curl .*?\}')\n")
-    pasted = subprocess.run(["sh", "-c", line], env=demo.environment, capture_output=True, check=True)
-    assert b'"object":"chat.completion"' in pasted.stdout
+    answer = curl(pasted(line, demo.environment))
+    assert (answer.status, b'"object":"chat.completion"' in answer.body) == (200, True)
 
     snippet = demo.said(r"(?s)\n(from openai import OpenAI\n.*?)\n\nStop")
     assert len(snippet.splitlines()) == 6

@@ -2,7 +2,6 @@
 
 import asyncio
 import ipaddress
-import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,6 +14,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from tests.integration.curl import Answered, curl
 from tests.integration.h2wire import H2Wire
 from tests.integration.process import MANAGEMENT_TOKEN, Gateway, Simulator
 from tests.integration.wire import Answer, Wire, bearer, compose
@@ -76,23 +76,11 @@ class Site:
 
     def curl(
         self, version: str, path: str, *options: str, token: str | None = None, listener: str = "console"
-    ) -> tuple[str, int, bytes]:
-        """Return the HTTP version, status and body that curl got."""
-        done = subprocess.run(
-            [
-                *("curl", "--silent", "--show-error", "--no-buffer", "--max-time", "20", version),
-                *("--header", f"Authorization: Bearer {token or self.token}"),
-                *("--write-out", "\n%{http_version} %{http_code}"),
-                *self._trusts,
-                *options,
-                f"{getattr(self.gateway, listener)}{path}",
-            ],
-            capture_output=True,
-            check=True,
-        )
-        content, _, said = done.stdout.rpartition(b"\n")
-        spoken, status = said.decode().split()
-        return spoken, int(status), content
+    ) -> Answered:
+        """Return what curl got."""
+        authorization = f"Authorization: Bearer {token or self.token}"
+        url = f"{getattr(self.gateway, listener)}{path}"
+        return curl([version, "--header", authorization, *self._trusts, *options, url])
 
 
 @pytest.fixture(scope="module", params=["plain", "self-signed", "a certificate of one's own"])
@@ -125,12 +113,12 @@ def version(request: pytest.FixtureRequest) -> str:
 
 
 def test_curl_reads(site: Site, version: str) -> None:
-    spoken, status, content = site.curl(version, "/manage/projects", token=MANAGEMENT_TOKEN)
-    assert (spoken, status) == (VERSIONS[version], 200)
-    assert len(msgspec.json.decode(content, type=list[dict[str, object]])) == 1
-    spoken, status, content = site.curl(version, "/v1/models")
-    assert (spoken, status) == (VERSIONS[version], 200)
-    assert b'"gpt-4o"' in content
+    answer = site.curl(version, "/manage/projects", token=MANAGEMENT_TOKEN)
+    assert (answer.version, answer.status) == (VERSIONS[version], 200)
+    assert len(msgspec.json.decode(answer.body, type=list[dict[str, object]])) == 1
+    answer = site.curl(version, "/v1/models")
+    assert (answer.version, answer.status) == (VERSIONS[version], 200)
+    assert b'"gpt-4o"' in answer.body
 
 
 def sent_as(site: Site, version: str) -> str:
@@ -141,30 +129,30 @@ def sent_as(site: Site, version: str) -> str:
 
 def test_curl_posts(site: Site, version: str) -> None:
     post = ("--header", "Content-Type: application/json", "--data", BODY.decode())
-    spoken, status, content = site.curl(version, CHAT, *post)
-    assert (spoken, status) == (sent_as(site, version), 200)
-    assert msgspec.json.decode(content)["usage"]["prompt_tokens"] == 6
+    answer = site.curl(version, CHAT, *post)
+    assert (answer.version, answer.status) == (sent_as(site, version), 200)
+    assert msgspec.json.decode(answer.body)["usage"]["prompt_tokens"] == 6
     make = ("--header", "Content-Type: application/json", "--data", '{"name": "by curl"}')
-    spoken, status, content = site.curl(version, "/manage/projects", *make, token=MANAGEMENT_TOKEN)
-    assert (spoken, status) == (sent_as(site, version), 201)
-    assert msgspec.json.decode(content)["name"] == "by curl"
+    answer = site.curl(version, "/manage/projects", *make, token=MANAGEMENT_TOKEN)
+    assert (answer.version, answer.status) == (sent_as(site, version), 201)
+    assert msgspec.json.decode(answer.body)["name"] == "by curl"
 
 
 def test_curl_streams(site: Site, version: str) -> None:
     post = ("--header", "x-simulate: events=20", "--json", body(stream=True).decode())
-    spoken, status, content = site.curl(version, CHAT, *post)
-    assert (spoken, status) == (sent_as(site, version), 200)
-    assert content.count(b"data: ") == 1 + 20 + 1 + 1
-    assert content.endswith(b"data: [DONE]\n\n")
+    answer = site.curl(version, CHAT, *post)
+    assert (answer.version, answer.status) == (sent_as(site, version), 200)
+    assert answer.body.count(b"data: ") == 1 + 20 + 1 + 1
+    assert answer.body.endswith(b"data: [DONE]\n\n")
 
 
 def test_curl_uploads_and_is_told_to_continue(site: Site, version: str, tmp_path: Path) -> None:
     file = tmp_path / "upload.bin"
     file.write_bytes(b"u" * 3_000_000)
     form = ("--form", f"file=@{file}", "--form", "purpose=batch", "--header", "Expect: 100-continue")
-    spoken, status, content = site.curl(version, "/v1/files", *form)
-    assert (spoken, status) == (sent_as(site, version), 200)
-    assert msgspec.json.decode(content)["bytes"] == 3_000_000
+    answer = site.curl(version, "/v1/files", *form)
+    assert (answer.version, answer.status) == (sent_as(site, version), 200)
+    assert msgspec.json.decode(answer.body)["bytes"] == 3_000_000
 
 
 # Bodies that are refused before they came
@@ -273,9 +261,9 @@ def test_curl_reads_the_refusal_while_it_uploads(
     file = tmp_path / "large.json"
     file.write_bytes(b"x" * LARGE)
     options = ["--header", framing, "--header", expect, "--data-binary", f"@{file}"]
-    spoken, status, content = small.curl("--http1.1", CHAT, *options, listener=listener)
-    assert (spoken, status) == ("1.1", 413)
-    assert b"request_too_large" in content
+    answer = small.curl("--http1.1", CHAT, *options, listener=listener)
+    assert (answer.version, answer.status) == ("1.1", 413)
+    assert b"request_too_large" in answer.body
 
 
 @pytest.mark.parametrize("listener", ["data", "console"])

@@ -1,7 +1,6 @@
 """The management plane of a running gateway: one state behind gRPC, REST and Connect, in force at once."""
 
 import re
-import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -28,6 +27,7 @@ from tollkeeper.v1 import (
     usage_service_pb2,
 )
 
+from tests.integration.curl import curl, pasted
 from tests.integration.process import MANAGEMENT_TOKEN, Gateway, Simulator, clean_environment
 from tests.integration.wire import Answer, Headers, ask, bearer
 
@@ -106,10 +106,8 @@ class Shell:
         for name, value in values.items():
             line = line.replace(f"<{name.replace('_', '-')}>", value)
         assert "<" not in line
-        line = line.replace("curl ", "curl -sS -w '\\n%{http_code}' ", 1)
-        done = subprocess.run(["sh", "-c", line], env=self._environment, capture_output=True, check=True)
-        body, _, status = done.stdout.rpartition(b"\n")
-        return int(status), body
+        answer = curl(pasted(line, self._environment))
+        return answer.status, answer.body
 
 
 @pytest.fixture
@@ -208,36 +206,26 @@ def test_what_one_door_changes_the_others_show(site: Gateway, client: Client) ->
     shown = client.projects.get(str(made["id"]))
     assert (shown.name, shown.etag) == ("by REST", made["etag"])
     client.projects.update(shown.id, name="by gRPC", etag=shown.etag)
-    listed = subprocess.run(
-        [
-            *("curl", "-sS", "--fail", "--json", f'{{"id": "{shown.id}"}}'),
-            *("-H", f"Authorization: Bearer {MANAGEMENT_TOKEN}"),
-            f"{site.console}/tollkeeper.v1.ProjectService/GetProject",
-        ],
-        capture_output=True,
-        check=True,
-    )
-    assert msgspec.json.decode(listed.stdout)["project"]["name"] == "by gRPC"
+    asked = ("--json", f'{{"id": "{shown.id}"}}', "-H", f"Authorization: Bearer {MANAGEMENT_TOKEN}")
+    listed = curl([*asked, f"{site.console}/tollkeeper.v1.ProjectService/GetProject"])
+    assert msgspec.json.decode(listed.body)["project"]["name"] == "by gRPC"
     stale = rest(site, "PATCH", f"projects/{shown.id}", {"name": "late"}, [("if-match", f'"{shown.etag}"')])
     assert stale.status == 412
 
 
 def test_connect_speaks_binary_to_curl(site: Gateway, client: Client, tmp_path: Path) -> None:
     project = client.projects.create(name="in binary")
-    request, answer = tmp_path / "request.bin", tmp_path / "answer.bin"
+    request = tmp_path / "request.bin"
     request.write_bytes(project_service_pb2.GetProjectRequest(id=project.id).SerializeToString())
-    done = subprocess.run(
+    answer = curl(
         [
-            *("curl", "-sS", "--fail", "--data-binary", f"@{request}", "--output", str(answer)),
-            *("-H", f"Authorization: Bearer {MANAGEMENT_TOKEN}", "-H", "Content-Type: application/proto"),
-            *("-H", "Connect-Protocol-Version: 1", "-w", "%{content_type}"),
+            *("--data-binary", f"@{request}", "-H", f"Authorization: Bearer {MANAGEMENT_TOKEN}"),
+            *("-H", "Content-Type: application/proto", "-H", "Connect-Protocol-Version: 1"),
             f"{site.console}/tollkeeper.v1.ProjectService/GetProject",
-        ],
-        capture_output=True,
-        check=True,
+        ]
     )
-    assert done.stdout == b"application/proto"
-    found = project_service_pb2.GetProjectResponse.FromString(answer.read_bytes())
+    assert (answer.status, answer.content_type) == (200, "application/proto")
+    found = project_service_pb2.GetProjectResponse.FromString(answer.body)
     assert (found.project.name, found.project.etag) == ("in binary", project.etag)
 
 

@@ -28,6 +28,7 @@ from tests.servers.report import cannot_run
 MONGO_URL = "TOLLKEEPER_TEST_MONGO_URL"
 _WANTED = f"a MongoDB server ({MONGO_URL}, mongod on PATH, or Go to build FerretDB)"
 _SOURCE = Path(__file__).parent / "ferretdb"
+_FIXTURES = {"mongo_process", "mongo_url"}
 
 
 class MongoServer(ServerProcess):
@@ -118,17 +119,21 @@ def mongo_on(directory: Path) -> MongoServer | None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Names the marker of tests that ask for the server by `request.getfixturevalue`."""
+    """Name the marker of tests that want the server."""
     config.addinivalue_line("markers", "mongo: needs a server of MongoDB's protocol")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark tests that name a fixture of the server; others, which ask for it as they run, mark themselves."""
+    for item in items:
+        if _FIXTURES.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker("mongo")
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Build FerretDB, if it will be wanted, before the first test's time-out starts to count."""
-    wanted = any(
-        item.get_closest_marker("mongo")
-        or {"mongo_process", "mongo_url"} & {*getattr(item, "fixturenames", ())}
-        for item in session.items
-    )
+    wanted = any(item.get_closest_marker("mongo") for item in session.items)
     if wanted and not session.config.option.collectonly and not shutil.which("mongod"):
         find_ferretdb()
 
