@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Raw
 
 from tollkeeper_server.domain.usage import estimated_tokens
-from tollkeeper_server.providers.members import NAME, OPENING, TOKEN, iterate_members
+from tollkeeper_server.providers.members import CLOSING, NAME, OPENING, STRING, TOKEN, iterate_members
 
 # Whatever the endpoint: OpenRouter, for one, takes `prompt` in a chat.
 _PROMPT_MEMBERS = frozenset({b'"messages"', b'"input"', b'"prompt"', b'"system"', b'"instructions"'})
@@ -113,20 +113,22 @@ def _written_size(body: bytes, start: int, end: int) -> int:
     for token in TOKEN.finditer(body, start, end):
         kind = token.lastindex
         if kind == OPENING:
-            if ignored >= 0 and skipped < 0 and not body[ignored : token.start()].strip():
+            if ignored >= 0 and skipped < 0 and not body[ignored : token.start(OPENING)].strip():
                 skipped = depth
             depth += 1
-        elif kind is None:
+        elif kind == CLOSING:
             depth -= 1
             if depth == skipped:
                 skipped = -1
+        elif kind is None:
+            break
         elif skipped >= 0:
             continue
         elif kind == NAME:
-            ignored = token.end() if token[1] in _NO_TEXT else -1
+            ignored = token.end() if token[STRING] in _NO_TEXT else -1
             continue
-        elif ignored < 0 or body[ignored : token.start()].strip():
-            size += _string_size(token[1])
+        elif ignored < 0 or body[ignored : token.start(STRING)].strip():
+            size += _string_size(token[STRING])
         ignored = -1
     return size
 

@@ -10,14 +10,19 @@ from collections.abc import Collection, Iterator
 import msgspec
 
 _BOM = b"\xef\xbb\xbf"
-# Possessive, so that nothing is looked at twice.
-TOKEN = re.compile(rb'("[^"\\]*+(?:\\.[^"\\]*+)*+"?)(?:\s*+(:)\s*+)?|([{\[])|[}\]]', re.DOTALL)
-STRING, NAME, OPENING = 1, 2, 3
-"""What a match of `TOKEN` is, by its `lastindex`; None for a closing bracket.
+# Possessive, so that nothing is looked at twice. What lies between tokens is one step of a match: a search
+# for the next one would go through it slowly.
+TOKEN = re.compile(
+    rb'[^"{}\[\]]*+(?:("[^"\\]*+(?:\\.[^"\\]*+)*+"?)(?:\s*+(:)\s*+)?|([{\[])|([}\]])|\Z)', re.DOTALL
+)
+STRING, NAME, OPENING, CLOSING = 1, 2, 3, 4
+"""What a match of `TOKEN` is, by its `lastindex`; None for the end of what is searched.
 
-A string may lack its end; a name is one that a colon follows.
+The token is the group of that number, but for a name: that is the string, which a colon follows. A string may
+lack its end.
 """
 _BLANK = b" \t\r\n"
+_BLANKS = re.compile(rb"[ \t\r\n]*+")
 _MAX_DEPTH = 4
 MAX_BRACKETS = 4_000_000
 _BRACKETS = (b"[", b"]", b"{", b"}")
@@ -44,15 +49,15 @@ def iterate_members(document: bytes) -> Iterator[tuple[bytes, int, int, int]]:
         if kind == NAME:
             if depth == 1:
                 if name:
-                    yield name, begin, value, _end(document, value, token.start())
-                name, begin, value = token[1], token.start(), token.end()
+                    yield name, begin, value, _end(document, value, token.start(STRING))
+                name, begin, value = token[STRING], token.start(STRING), token.end()
         elif kind == OPENING:
             depth += 1
-        else:
+        elif kind == CLOSING:
             depth -= 1
             if depth == 0:
                 if name:
-                    yield name, begin, value, _end(document, value, token.start())
+                    yield name, begin, value, _end(document, value, token.start(CLOSING))
                 return
 
 
@@ -122,22 +127,19 @@ def is_whole(document: bytes) -> bool:
         kind = token.lastindex
         if kind == OPENING:
             depth += 1
-        elif kind is None:
+        elif kind == CLOSING:
             depth -= 1
             if depth == 0:
-                return not document[token.end() :].strip(_BLANK)
+                return _BLANKS.fullmatch(document, token.end()) is not None
     return False
 
 
 def _start(document: bytes) -> int:
-    start = len(_BOM) if document.startswith(_BOM) else 0
-    while document[start : start + 1] in {b" ", b"\t", b"\r", b"\n"}:
-        start += 1
+    blanks = _BLANKS.match(document, len(_BOM) if document.startswith(_BOM) else 0)
+    start = blanks.end() if blanks is not None else 0
     return start if document[start : start + 1] == b"{" else -1
 
 
 def _end(document: bytes, start: int, end: int) -> int:
     # Before the comma and the blanks that stand before what comes next.
-    while end > start and document[end - 1] in b", \t\r\n":
-        end -= 1
-    return end
+    return start + len(document[start:end].rstrip(b", \t\r\n"))
