@@ -89,6 +89,7 @@ _PENDING = frozenset({b'"queued"', b'"in_progress"'})
 _ENDED = frozenset({b'"completed"', b'"failed"', b'"incomplete"', b'"cancelled"'})
 _BACKGROUND = frozenset({"background"})
 _decode = msgspec.json.Decoder(Carrier).decode
+_decode_object = msgspec.json.Decoder(dict[str, object]).decode
 _decode_list = msgspec.json.Decoder(list[Raw]).decode
 _FAILURES = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
@@ -217,8 +218,23 @@ def is_in_background(carrier: Carrier) -> bool:
 
 
 def is_usage_chunk(carrier: Carrier) -> bool:
-    """Return whether a chunk of a chat says nothing but usage."""
-    return bytes(carrier.usage).startswith(b"{") and _NO_CHOICES.fullmatch(carrier.choices) is not None
+    """Return whether a chunk of a chat says nothing but usage: no choice of it says anything."""
+    if not bytes(carrier.usage).startswith(b"{"):
+        return False
+    return _NO_CHOICES.fullmatch(carrier.choices) is not None or all(
+        map(_is_silent, list_items(carrier.choices) or [carrier.choices])
+    )
+
+
+def _is_silent(choice: Raw) -> bool:
+    # LiteLLM's proxy sends such a choice beside the usage; a direct call without usage gets no such chunk.
+    try:
+        said = _decode_object(choice)
+    except _FAILURES:
+        return False
+    delta = said.pop("delta", None)
+    members = [*said.items(), *(delta.items() if isinstance(delta, dict) else [("delta", delta)])]
+    return all(name == "index" or value in (None, [], {}) for name, value in members)
 
 
 def to_tokens(

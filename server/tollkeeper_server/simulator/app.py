@@ -5,6 +5,7 @@ import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from uuid import UUID
 
 from tollkeeper_server.simulator import control, delivery, routes
 from tollkeeper_server.simulator.admission import check_key, check_rate
@@ -120,6 +121,8 @@ class Simulator:
 
     def _reply(self, call: ApiCall, path: routes.EndpointPath) -> Reply:
         state, faults = self._state, call.faults
+        if faults.uuid_ids and not _is_uuid(call.request.header(b"x-request-id")):
+            return Answer(b"", 400, content_type=b"")
         check_key(call)
         check_rate(state.allowance)
         if faults.echo_headers:
@@ -172,6 +175,13 @@ async def _misbehave(exchange: Exchange, faults: Faults) -> bool:
     else:
         return False
     return True
+
+
+def _is_uuid(given: str) -> bool:
+    try:
+        return not given or bool(UUID(given))
+    except ValueError:
+        return False
 
 
 def _failure(status: int, code: str) -> RefusalError:

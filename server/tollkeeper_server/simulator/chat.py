@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 from msgspec import Struct
 
-from tollkeeper_server.simulator import wording
+from tollkeeper_server.simulator import stream_usage, wording
 from tollkeeper_server.simulator.call import ApiCall
 from tollkeeper_server.simulator.faults import Faults
 from tollkeeper_server.simulator.reply import (
@@ -19,6 +19,7 @@ from tollkeeper_server.simulator.reply import (
     data_event,
 )
 from tollkeeper_server.simulator.state import now
+from tollkeeper_server.simulator.stream_usage import StreamUsage
 from tollkeeper_server.simulator.wording import Ending, Wording
 
 FINGERPRINT = "fp_tollkeeper0"
@@ -170,11 +171,12 @@ def complete(call: ApiCall) -> Reply:
             for index in range(choices)
         ]
         return as_json(head if call.faults.no_usage else head | {"usage": spent})
-    shown = body.stream_options is not None and body.stream_options.include_usage and not call.faults.no_usage
+    asked = body.stream_options is not None and body.stream_options.include_usage
+    where = stream_usage.place(spent, asked, call.faults, {"index": 0, "delta": {}})
     deltas = _call_deltas(message) if function is not None else _text_deltas(words)
-    events = _chunks(head | {"usage": None} if shown else head, deltas, finish, choices)
+    events = _chunks(head, where, deltas, finish, choices)
     opening = [data_event(_PROMPT_FILTER)] if call.dialect is Dialect.AZURE else []
-    closing = [data_event(head | {"choices": [], "usage": spent})] if shown else []
+    closing = [data_event(head | where.closing)] if where.closing else []
     return EventStream(_chain(opening, events, closing), DONE)
 
 
@@ -228,11 +230,13 @@ def _call_deltas(message: Json) -> list[Json]:
     ]
 
 
-def _chunks(head: Json, deltas: Sequence[Json], finish: str, choices: int) -> Iterator[bytes]:
+def _chunks(
+    head: Json, where: StreamUsage, deltas: Sequence[Json], finish: str, choices: int
+) -> Iterator[bytes]:
     for delta in deltas:
         for index in range(choices):
             choice = {"index": index, "delta": delta, "logprobs": None, "finish_reason": None}
-            yield data_event({**head, "choices": [choice]})
+            yield data_event({**head, **where.each, "choices": [choice]})
     for index in range(choices):
         choice = {"index": index, "delta": {}, "logprobs": None, "finish_reason": finish}
-        yield data_event({**head, "choices": [choice]})
+        yield data_event({**head, **where.finish, "choices": [choice]})

@@ -5,11 +5,12 @@ from collections.abc import Iterator
 import msgspec
 from msgspec import Struct
 
-from tollkeeper_server.simulator import wording
+from tollkeeper_server.simulator import stream_usage, wording
 from tollkeeper_server.simulator.call import ApiCall
 from tollkeeper_server.simulator.chat import FINGERPRINT, StreamOptions, stops_of, usage
 from tollkeeper_server.simulator.reply import DONE, EventStream, Json, Reply, as_json, data_event
 from tollkeeper_server.simulator.state import now
+from tollkeeper_server.simulator.stream_usage import StreamUsage
 from tollkeeper_server.simulator.wording import Ending, Wording
 
 
@@ -64,18 +65,18 @@ def complete(call: ApiCall) -> Reply:
             for index in range(choices)
         ]
         return as_json(head if call.faults.no_usage else head | {"usage": spent})
-    shown = body.stream_options is not None and body.stream_options.include_usage and not call.faults.no_usage
-    return EventStream(_chunks(head, words, finish, choices, spent if shown else None), DONE)
+    asked = body.stream_options is not None and body.stream_options.include_usage
+    where = stream_usage.place(spent, asked, call.faults, {"index": 0})
+    return EventStream(_chunks(head, where, words, finish, choices), DONE)
 
 
-def _chunks(head: Json, words: Wording, finish: str, choices: int, spent: Json | None) -> Iterator[bytes]:
-    each = head if spent is None else head | {"usage": None}
+def _chunks(head: Json, where: StreamUsage, words: Wording, finish: str, choices: int) -> Iterator[bytes]:
     for piece in words.pieces:
         for index in range(choices):
             choice = {"index": index, "text": piece, "logprobs": None, "finish_reason": None}
-            yield data_event({**each, "choices": [choice]})
+            yield data_event({**head, **where.each, "choices": [choice]})
     for index in range(choices):
         choice = {"index": index, "text": "", "logprobs": None, "finish_reason": finish}
-        yield data_event({**each, "choices": [choice]})
-    if spent is not None:
-        yield data_event(head | {"choices": [], "usage": spent})
+        yield data_event({**head, **where.finish, "choices": [choice]})
+    if where.closing is not None:
+        yield data_event(head | where.closing)

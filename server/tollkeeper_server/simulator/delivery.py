@@ -21,8 +21,9 @@ async def send_answer(exchange: Exchange, answer: Answer, faults: Faults, header
         body = zlib.compress(body, wbits=_GZIP)
     if answer.status not in (204, 304):
         headers = (*headers, (b"content-length", b"%d" % len(body)))
-        headers = (*headers, (b"content-type", answer.content_type))
-    await exchange.start(answer.status, headers, close_framed=faults.close_framed)
+        if answer.content_type:
+            headers = (*headers, (b"content-type", answer.content_type))
+    await exchange.start(answer.status, headers, close_framed=faults.close_framed, no_phrase=faults.no_phrase)
     stop = faults.cut if faults.cut is not None else faults.hang
     if stop is not None:
         for piece in _split(body[:stop], faults.split):
@@ -61,7 +62,7 @@ async def send_stream(
     if faults.garbage is Garbage.BODY:
         stream = EventStream((_GARBAGE_BODY,), content_type=stream.content_type)
     exchange.watch()
-    await exchange.start(200, headers, close_framed=faults.close_framed)
+    await exchange.start(200, headers, close_framed=faults.close_framed, no_phrase=faults.no_phrase)
     form = _Form(faults, stream.content_type)
     record = exchange.record
     for event in _events(stream, faults, last=stop is None):
@@ -93,7 +94,7 @@ def _events(stream: EventStream, faults: Faults, *, last: bool) -> Iterator[byte
             yield _GARBAGE_EVENT
         yield event
     if last and stream.last and not faults.no_done:
-        yield stream.last
+        yield stream.last + b"\n" * faults.blank_lines
 
 
 class _Form:

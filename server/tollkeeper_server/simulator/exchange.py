@@ -90,12 +90,18 @@ class Exchange:
         if self._transport is not None:
             self._transport.write(b"HTTP/1.1 103 Early Hints\r\nlink: </style.css>; rel=preload\r\n\r\n")
 
-    async def start(self, status: int, headers: HeaderPairs, *, close_framed: bool = False) -> None:
-        """Send the head. With `close_framed`, the end of the connection ends the body."""
+    async def start(
+        self, status: int, headers: HeaderPairs, *, close_framed: bool = False, no_phrase: bool = False
+    ) -> None:
+        """Send the head. With `close_framed` or `no_phrase`, the end of the connection ends the body.
+
+        `no_phrase` leaves the text out of the status line, as RFC 9112, section 4 allows.
+        """
         self.record.status = status
-        if close_framed and self._transport is not None:
+        if (close_framed or no_phrase) and self._transport is not None:
             self._raw = True
-            lines = [b"HTTP/1.1 %d " % status + _phrase(status), b"connection: close"]
+            phrase = b"" if no_phrase else _phrase(status)
+            lines = [b"HTTP/1.1 %d " % status + phrase, b"connection: close"]
             lines += [name + b": " + value for name, value in headers if name != b"content-length"]
             self._transport.write(b"\r\n".join(lines) + b"\r\n\r\n")
         else:

@@ -14,7 +14,11 @@ An unknown or malformed directive is refused with 400, so that a typing error in
     header=NAME:VALUE   add this header to the answer; may be repeated
     error-event=N       send an error event after N events, and nothing after it
 
-    no-usage            leave the usage out
+    no-usage            leave the usage out, even if a stream is asked for it (llama-cpp-python's server)
+    usage=beside        end a stream with its usage beside a choice that says nothing (LiteLLM's proxy)
+    usage=merged        say a stream's usage in the event with the finish reason
+    usage=zeros         say a usage of zeros in every event of a stream, asked for or not (LiteLLM's proxy)
+    blank-lines=N       send N empty lines after the end of a stream (LiteLLM's proxy: 1)
     no-done             leave out the stream's last event ([DONE], message_stop, response.completed)
     cached=N            report N of the prompt's tokens as read from the cache
     cache-creation=N    report N of the prompt's tokens as written to the cache (Anthropic)
@@ -31,12 +35,14 @@ An unknown or malformed directive is refused with 400, so that a typing error in
     garbage=body        answer with a body that does not fit its content type
     garbage=event       send an event that is not JSON after the first one
     early               answer without reading the body
+    uuid-ids            answer 400 without a body to an x-request-id that is no UUID (llama-cpp-python)
 
     gzip                compress the answer
     split=N             write the body in pieces of N bytes
     crlf                end the lines of a stream with CRLF
     comments            send a comment line before every event
     close-framed        send no length: the end of the connection ends the body
+    no-phrase           leave the text out of the status line; the end of the connection ends the body
     1xx                 send a 103 before the answer
     echo-headers        answer with the request's method, path, headers, and its body's length and SHA-256
     echo-body           answer with the request's body and content type
@@ -62,6 +68,15 @@ class Garbage(StrEnum):
     EVENT = "event"
 
 
+class UsagePlace(StrEnum):
+    """Where a stream says its usage. OpenAI's place is an event of its own, without choices."""
+
+    ALONE = "alone"
+    BESIDE = "beside"
+    MERGED = "merged"
+    ZEROS = "zeros"
+
+
 class Faults(Struct, frozen=True, kw_only=True):
     """The directives of one request. `None` means that the configuration decides.
 
@@ -79,6 +94,8 @@ class Faults(Struct, frozen=True, kw_only=True):
     headers: tuple[tuple[bytes, bytes], ...] = ()
     error_event: int | None = None
     no_usage: bool = False
+    usage: UsagePlace = UsagePlace.ALONE
+    blank_lines: int = 0
     no_done: bool = False
     cached: int = 0
     cache_creation: int = 0
@@ -92,11 +109,13 @@ class Faults(Struct, frozen=True, kw_only=True):
     hang: int | None = None
     garbage: Garbage | None = None
     early: bool = False
+    uuid_ids: bool = False
     gzip: bool = False
     split: int = 0
     crlf: bool = False
     comments: bool = False
     close_framed: bool = False
+    no_phrase: bool = False
     early_hints: bool = False
     echo_headers: bool = False
     echo_body: bool = False
@@ -146,8 +165,17 @@ def _flag(text: str) -> bool:
 
 
 _FLAGS = ("no-usage", "no-done", "tool-call", "failed", "drop", "reset", "early", "gzip", "crlf")
-_MORE_FLAGS = ("comments", "close-framed", "echo-headers", "echo-body")
-_COUNTS = ("events", "pad", "error-event", "cached", "cache-creation", "reasoning", "message-deltas")
+_MORE_FLAGS = ("comments", "close-framed", "no-phrase", "uuid-ids", "echo-headers", "echo-body")
+_COUNTS = (
+    "events",
+    "pad",
+    "error-event",
+    "cached",
+    "cache-creation",
+    "reasoning",
+    "message-deltas",
+    "blank-lines",
+)
 _DIRECTIVES: dict[str, tuple[str, Callable[[str], object]]] = {
     **{name: (name.replace("-", "_"), _flag) for name in (*_FLAGS, *_MORE_FLAGS)},
     **{name: (name.replace("-", "_"), _count) for name in (*_COUNTS, "cut", "split", "latency", "interval")},
@@ -156,6 +184,7 @@ _DIRECTIVES: dict[str, tuple[str, Callable[[str], object]]] = {
     "retry-after": ("retry_after", _text),
     "hang": ("hang", _hang),
     "garbage": ("garbage", _garbage),
+    "usage": ("usage", UsagePlace),
     "1xx": ("early_hints", _flag),
 }
 

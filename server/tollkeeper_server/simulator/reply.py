@@ -24,7 +24,7 @@ class Dialect(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer with one whole body."""
+    """An answer with one whole body. An empty `content_type` leaves that header out."""
 
     body: bytes
     status: int = 200

@@ -432,8 +432,21 @@ SHAPES: dict[str, Shape] = {
         CHAT, 26, 298, _chat({"prompt_tokens": 26, "completion_tokens": 298, "total_tokens": 324})
     ),
     "LiteLLM's proxy, both shapes": Shape(CHAT, 1000, 10, _chat(_LITELLM), cached=900),
-    "LiteLLM's proxy, usage beside choices": Shape(
+    "LiteLLM's proxy, usage in the last chunk": Shape(
         CHAT, 1000, 10, events=[_chunk(), _chunk("stop", usage=_LITELLM), "[DONE]"], cached=900
+    ),
+    "LiteLLM's proxy, usage beside a choice that says nothing": Shape(
+        CHAT,
+        1000,
+        10,
+        events=[_chunk(), _chunk("stop"), {"choices": [{"index": 0}], "usage": _LITELLM}, "[DONE]"],
+        cached=900,
+    ),
+    "LiteLLM's proxy, embeddings": Shape(
+        EMBEDDINGS,
+        10,
+        0,
+        {"data": [], "usage": {"completion_tokens": 0, "prompt_tokens": 10, "total_tokens": 0}},
     ),
     "a proxy that leaves the cache out of the prompt": Shape(
         CHAT,

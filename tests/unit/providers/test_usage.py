@@ -267,11 +267,14 @@ def test_an_event_says_usage_at_the_top_or_below_what_it_is_about() -> None:
         ({"choices": [], "usage": {"prompt_tokens": 1}}, True),
         ({"choices": [], "usage": None}, False),
         ({"choices": [], "usage": {"prompt_tokens": "garbage"}}, True),
-        ({"choices": [{}], "usage": {"prompt_tokens": 1}}, False),
+        ({"choices": [{"index": 1}], "usage": {"prompt_tokens": 1}}, True),
+        ({"choices": [{"index": 0, "delta": {}}, {"index": 1, "text": "x"}], "usage": {"a": 1}}, False),
+        ({"choices": [{"index": 0, "text": ""}], "usage": {"prompt_tokens": 1}}, False),
+        ({"choices": "text", "usage": {"prompt_tokens": 1}}, False),
         ({"usage": {"prompt_tokens": 1}}, True),
     ],
 )
-def test_a_usage_chunk_has_no_choice(chunk: object, expected: bool) -> None:
+def test_a_usage_chunk_has_no_choice_that_says_anything(chunk: object, expected: bool) -> None:
     assert is_usage_chunk(_carrier(chunk)) is expected
 
 

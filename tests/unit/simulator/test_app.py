@@ -134,6 +134,25 @@ async def test_a_status_can_be_asked_for(http: httpx2.AsyncClient) -> None:
     assert (await ask("status=202")).json()["object"] == "chat.completion"
 
 
+@pytest.mark.parametrize(
+    ("given", "status"),
+    [
+        (None, 200),
+        ("0dc3ff99-ecf4-4150-88eb-ec1fa66e8cbc", 200),
+        ("0dc3ff99ecf4415088ebec1fa66e8cbc", 200),
+        ("order-17", 400),
+    ],
+)
+async def test_an_id_that_is_no_uuid_may_be_refused(
+    http: httpx2.AsyncClient, given: str | None, status: int
+) -> None:
+    headers = {"x-simulate": "uuid-ids"} | ({} if given is None else {"x-request-id": given})
+    answer = await http.post("/v1/embeddings", json={"model": "m", "input": "hi"}, headers=headers)
+    assert answer.status_code == status
+    if status == 400:
+        assert (answer.content, "content-type" in answer.headers) == (b"", False)
+
+
 async def test_a_typing_error_is_refused(http: httpx2.AsyncClient) -> None:
     reply = await http.get("/v1/models", headers={"x-simulate": "latncy=5"})
     assert (reply.status_code, reply.json()["error"]["param"]) == (400, "x-simulate")

@@ -182,6 +182,17 @@ async def test_a_status_of_anthropics_own_may_be_framed_so_too(simulator: Runnin
     assert json.loads(answer)["error"]["type"] == "server_error"
 
 
+@pytest.mark.parametrize("body", [PLAIN, STREAM])
+async def test_the_text_of_the_status_may_be_left_out(simulator: Running, body: dict[str, object]) -> None:
+    head, _ = await _ask(simulator, "no-phrase", body)
+    assert head.split(b"\r\n")[0] == b"HTTP/1.1 200 "
+
+
+async def test_empty_lines_may_follow_the_end_of_a_stream(simulator: Running) -> None:
+    _, body = await _ask(simulator, "blank-lines=2")
+    assert b"data: [DONE]\n\n\n\n" in body
+
+
 async def test_early_hints_come_first(simulator: Running) -> None:
     head, rest = await _ask(simulator, "1xx", PLAIN)
     assert head.startswith(b"HTTP/1.1 103 Early Hints")

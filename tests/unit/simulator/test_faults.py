@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tollkeeper_server.simulator import faults
-from tollkeeper_server.simulator.faults import FaultError, Faults, Garbage, parse
+from tollkeeper_server.simulator.faults import FaultError, Faults, Garbage, UsagePlace, parse
 
 
 def _parse(*values: str) -> Faults:
@@ -34,6 +34,7 @@ def test_directives_of_all_headers_add_up() -> None:
         ("1xx", Faults(early_hints=True)),
         ("cache-creation=4", Faults(cache_creation=4)),
         ("no-done", Faults(no_done=True)),
+        ("usage=beside", Faults(usage=UsagePlace.BESIDE)),
     ],
 )
 def test_each_directive_sets_its_field(text: str, expected: Faults) -> None:
@@ -65,6 +66,8 @@ def test_every_directive_of_the_document_is_known() -> None:
         "header=x",
         "=5",
         "garbage=all",
+        "usage",
+        "usage=first",
         "retry-after",
     ],
 )

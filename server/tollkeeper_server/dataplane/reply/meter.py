@@ -209,7 +209,8 @@ def abandoned(dialect: Dialect, request_body: bytes) -> TokenCounts:
 def _tokens(
     dialect: Dialect, counts: Counts | None, images: int, estimate: Callable[[], TokenCounts]
 ) -> TokenCounts:
-    if not counts:
+    # Nothing is done with no token at all: LiteLLM's proxy says zeros where it has not counted.
+    if not counts or not any(counts.values()):
         return estimate()
     return to_tokens(counts, images, completes=dialect.completes, estimate=estimate)
 

@@ -79,6 +79,18 @@ def test_what_can_not_be_unpacked_is_estimated(coding: bytes) -> None:
     )
 
 
+_ZEROS = b'"usage":{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0}'
+
+
+def test_zeros_are_no_usage() -> None:
+    body = b'{"choices":[{"message":{"content":"12345678"}}],' + _ZEROS + b"}"
+    stream = [b'data: {"choices":[{"delta":{"content":"12345678"}}],' + _ZEROS + b"}\n\n", event("[DONE]")]
+    estimated = TokenCounts(prompt=10, completion=2, confidence=Confidence.ESTIMATED)
+
+    assert _body(openai.CHAT, body) == estimated
+    assert _stream(openai.CHAT, stream).tokens(ASKED) == estimated
+
+
 @pytest.mark.parametrize("name", STREAMS)
 def test_a_stream_says_what_it_used(name: str) -> None:
     dialect, events, expected = STREAMS[name]

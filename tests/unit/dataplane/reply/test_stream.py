@@ -162,6 +162,12 @@ def test_what_was_not_asked_for_is_not_hidden(kept: object) -> None:
         {"choices": [], "usage": {"prompt_tokens": "garbage"}},
         {"choices": None, "usage": {"prompt_tokens": 1}},
         {"id": "c", "usage": {"prompt_tokens": 1}},
+        {"choices": [{"index": 0}], "usage": {"prompt_tokens": 1}},
+        {"choices": [{"index": 0, "delta": {}}], "usage": {"prompt_tokens": 1}},
+        {
+            "choices": [{"index": 0, "delta": {"content": None, "role": None}, "finish_reason": None}],
+            "usage": {"prompt_tokens": 1},
+        },
     ],
 )
 def test_a_chunk_that_says_nothing_but_usage_is_hidden(hidden: object) -> None:
@@ -174,12 +180,13 @@ def test_a_chunk_that_says_nothing_but_usage_is_hidden(hidden: object) -> None:
     ("chunk", "left"),
     [
         (
-            '{"choices":[{"delta":{}}], "usage": {"prompt_tokens":1} , "z":1}',
-            '{"choices":[{"delta":{}}] , "z":1}',
+            '{"choices":[{"delta":{"content":""}}], "usage": {"prompt_tokens":1} , "z":1}',
+            '{"choices":[{"delta":{"content":""}}] , "z":1}',
         ),
         ('{ "usage":{"a":{}}, "choices":[{"logprob":NaN}]}', '{ "choices":[{"logprob":NaN}]}'),
-        ('{"choices":[{}],"id":"\\u00e9é","usage":{"a":1}}', '{"choices":[{}],"id":"\\u00e9é"}'),
-        ('{"choices":[{}],\ndata: "usage":{"prompt_tokens":1}}', '{"choices":[{}]}'),
+        ('{"choices":[{"x":1}],"id":"\\u00e9é","usage":{"a":1}}', '{"choices":[{"x":1}],"id":"\\u00e9é"}'),
+        ('{"choices":[{"x":1}],\ndata: "usage":{"prompt_tokens":1}}', '{"choices":[{"x":1}]}'),
+        ('{"choices":[{"finish_reason":"stop"}],"usage":{"a":1}}', '{"choices":[{"finish_reason":"stop"}]}'),
         ('{"choices":[],"usage":null}', '{"choices":[]}'),
         ('{"usage": null, "choices":[{}]}', '{"choices":[{}]}'),
         (
