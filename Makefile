@@ -1,7 +1,7 @@
 # Everything here needs Python 3.11 or newer and make, and nothing else.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test check bench bench-short bench-peers fmt proto lock build clean
+.PHONY: help run test test-real check bench bench-short bench-peers fmt proto lock build clean
 
 # The first Python that is new enough and can make a virtual environment; or: make PYTHON=/path/to/python3
 PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3.14 python3 python; do \
@@ -15,6 +15,7 @@ WORKERS ?= logical
 UV_VERSION := 0.13.8
 COMPILE := .cache/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-emit-index-url --no-emit-find-links pyproject.toml
+REAL := tests/real
 
 help: ## Explain every target
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,6 +25,9 @@ run: .venv/.installed ## Start the gateway with a simulated provider, a demo pro
 
 test: .venv/.installed-dev ## Run every test; make test ARGS="-k journal" runs some, WORKERS=0 in one process
 	$(BIN)/python -m pytest --numprocesses=$(WORKERS) --maxprocesses=8 --dist=loadfile --no-loadscope-reorder $(ARGS)
+
+test-real: .venv/.installed-dev ## Try the gateway with real servers and the OpenAI SDK's own tests, from PyPI; half an hour
+	$(BIN)/python -m pytest -v --capture=no --timeout=3600 tests/real $(ARGS)
 
 check: .venv/.installed-dev ## Check style, types, the protocol, generated code and the import rules
 	$(BIN)/ruff check .
@@ -53,6 +57,9 @@ lock: .cache/uv/bin/uv ## Resolve pyproject.toml again; make lock ARGS=--upgrade
 	$(COMPILE) $(ARGS) -o requirements.lock
 	$(COMPILE) $(ARGS) --group dev --constraint requirements.lock -o requirements-dev.lock
 	$(COMPILE:pyproject.toml=) $(ARGS) --group build --constraint requirements-dev.lock -o requirements-build.lock
+	$(COMPILE:pyproject.toml=$(REAL)/openai.in) $(ARGS) --constraint requirements-dev.lock -o $(REAL)/openai.lock
+	$(COMPILE:pyproject.toml=$(REAL)/litellm.in) $(ARGS) -o $(REAL)/litellm.lock
+	$(COMPILE:pyproject.toml=$(REAL)/llama-cpp.in) $(ARGS) -o $(REAL)/llama-cpp.lock
 
 build: .venv/.installed ## Build the wheel into dist/
 	@rm -rf build

@@ -4,7 +4,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from tests.servers.ports import free_port
@@ -19,9 +19,23 @@ class ServerFailedError(Exception):
 class ServerProcess:
     """One server on 127.0.0.1. What it keeps on disk outlives `stop`."""
 
-    def __init__(self, name: str, directory: Path, command: Callable[[int], Sequence[str]]) -> None:
-        """Take what makes the command line for a port. Nothing runs before `start`."""
+    def __init__(
+        self,
+        name: str,
+        directory: Path,
+        command: Callable[[int], Sequence[str]],
+        *,
+        environment: Mapping[str, str] | None = None,
+        patience: float = START_SECONDS,
+    ) -> None:
+        """Take what makes the command line for a port. Nothing runs before `start`.
+
+        `environment` replaces this process's. A server that does not listen after `patience` seconds has
+        failed.
+        """
         self.name = name
+        self._environment = environment
+        self._patience = patience
         self.port = free_port()
         self._command = command
         self._log = directory / f"{name}.log"
@@ -38,9 +52,13 @@ class ServerProcess:
             return
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                list(self._command(self.port)), cwd=self.directory, stdout=log, stderr=subprocess.STDOUT
+                list(self._command(self.port)),
+                cwd=self.directory,
+                env=self._environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
             )
-        deadline = time.monotonic() + START_SECONDS
+        deadline = time.monotonic() + self._patience
         while not self._accepts():
             if not self.runs() or time.monotonic() > deadline:
                 self.stop()

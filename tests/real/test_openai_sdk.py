@@ -1,0 +1,67 @@
+"""The OpenAI SDK's own tests pass through the gateway as they do against the upstream itself."""
+
+import os
+import sys
+from collections.abc import Iterator
+
+import pytest
+from tollkeeper import Deployment, Provider
+
+from tests.integration.process import PATIENT, PROVIDER_KEY, Gateway
+from tests.real.environments import ROOT
+from tests.real.openai_sdk import Outcomes, run_tests
+from tests.servers.process import ServerProcess
+
+_CHOSEN = os.environ.get("TOLLKEEPER_TEST_SDK", "")
+"""Options that choose some of the SDK's tests: TOLLKEEPER_TEST_SDK="-k chat"."""
+
+
+@pytest.fixture(scope="module")
+def mock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """The mock of OpenAI's API."""
+    server = ServerProcess(
+        "openai-mock",
+        tmp_path_factory.mktemp("mock"),
+        lambda port: (
+            *(sys.executable, "-m", "uvicorn", "--app-dir", str(ROOT), "tests.real.openai_mock.app:app"),
+            *("--port", str(port), "--log-level", "warning", "--lifespan", "off"),
+        ),
+    )
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def direct(mock: ServerProcess, tmp_path_factory: pytest.TempPathFactory) -> Outcomes:
+    """What the tests come to without the gateway."""
+    report = tmp_path_factory.mktemp("direct") / "report"
+    return run_tests(f"http://127.0.0.1:{mock.port}/v1", "any-key", report, _CHOSEN)
+
+
+@pytest.fixture(scope="module")
+def through(mock: ServerProcess, tmp_path_factory: pytest.TempPathFactory) -> Outcomes:
+    """What they come to through a gateway whose default upstream is the mock."""
+    folder = tmp_path_factory.mktemp("through")
+    with Gateway(folder) as gateway:
+        with gateway.management() as client:
+            client.upstreams.create(
+                name="mock",
+                provider=Provider.OPENAI,
+                base_url=f"http://127.0.0.1:{mock.port}/v1",
+                api_key=PROVIDER_KEY,
+                is_default=True,
+                breaker=PATIENT,
+            )
+            client.models.create(name="*", deployments=[Deployment("mock")])
+        return run_tests(gateway.base_url, gateway.new_token(), folder / "report", _CHOSEN)
+
+
+def test_the_mock_answers_every_test(direct: Outcomes) -> None:
+    assert direct.failed == {}
+    assert _CHOSEN or len(direct.passed) > 5000
+
+
+def test_what_passes_directly_passes_through_the_gateway(direct: Outcomes, through: Outcomes) -> None:
+    assert {test: message for test, message in through.failed.items() if test in direct.passed} == {}
+    assert direct.passed - through.passed - through.failed.keys() == set()
