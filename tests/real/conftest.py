@@ -12,7 +12,7 @@ import yaml
 
 from tests.integration.compare import Pair, gateway_before
 from tests.integration.process import clean_environment
-from tests.real.environments import install, run
+from tests.real.environments import install, is_installed, run
 from tests.servers.process import ServerProcess
 from tests.servers.report import cannot_run
 
@@ -28,7 +28,7 @@ _QUICK_BUILD = {
 @pytest.fixture(scope="session")
 def llama_cpp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
     """llama-cpp-python's server with a tiny model."""
-    if not shutil.which(os.environ.get("CXX", "c++")):
+    if not is_installed("llama-cpp") and not shutil.which(os.environ.get("CXX", "c++")):
         cannot_run("a C++ compiler, to build llama-cpp-python (Debian, Ubuntu: apt-get install g++)")
     python = install("llama-cpp", environment=_QUICK_BUILD, note="; building it takes a quarter of an hour")
     directory = tmp_path_factory.mktemp("llama-cpp")

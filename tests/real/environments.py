@@ -17,25 +17,37 @@ class InstallError(Exception):
     """What a test needs can't be installed; the message holds the end of what pip said."""
 
 
+def is_installed(name: str) -> bool:
+    """Return whether the environment that `{name}.lock` describes is there."""
+    return _stamp(name).exists()
+
+
+def _stamp(name: str) -> Path:
+    edition = hashlib.sha256(_lock(name).read_bytes()).hexdigest()[:12]
+    return CACHE / name / f".made-{edition}"
+
+
+def _lock(name: str) -> Path:
+    return Path(__file__).parent / f"{name}.lock"
+
+
 def install(name: str, *, environment: Mapping[str, str] | None = None, note: str = "") -> Path:
     """Return the Python of the environment that `{name}.lock` describes, which is made unless it is there.
 
     `environment` is added to what pip sees. Raises `InstallError`.
     """
-    lock = Path(__file__).parent / f"{name}.lock"
-    edition = hashlib.sha256(lock.read_bytes()).hexdigest()[:12]
-    folder = CACHE / name
-    python, made = folder / "bin" / "python", folder / f".made-{edition}"
+    lock, folder = _lock(name), CACHE / name
+    python = folder / "bin" / "python"
     CACHE.mkdir(parents=True, exist_ok=True)
     with (CACHE / f"{name}.making").open("w") as making:
         fcntl.flock(making, fcntl.LOCK_EX)
-        if made.exists():
+        if is_installed(name):
             return python
         say(f"Installing {lock.name} into {folder.relative_to(ROOT)}, once{note}.")
         run([sys.executable, "-m", "venv", "--clear", str(folder)])
         pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
         run([*pip, "--require-hashes", "-r", str(lock)], environment)
-        made.touch()
+        _stamp(name).touch()
     return python
 
 

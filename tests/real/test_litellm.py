@@ -60,6 +60,12 @@ def test_a_stream_of_completions(litellm: Pair, asked: dict[str, object]) -> Non
     assert both.usage.prompt_tokens > 5
 
 
+def test_what_it_says_of_the_account_stays_here(litellm: Pair) -> None:
+    both = litellm.ask("/v1/chat/completions", {"model": "mock", "messages": _MESSAGES})
+    direct, through = ({name for name, _ in answer.headers} for answer in (both.direct, both.through))
+    assert direct - through == {"x-litellm-key-spend", "x-litellm-model-api-base"}
+
+
 @pytest.mark.parametrize("streamed", [False, True], ids=["plain", "stream"])
 @pytest.mark.parametrize(
     ("model", "status"),

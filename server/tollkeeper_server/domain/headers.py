@@ -43,6 +43,8 @@ OF_UPSTREAM = frozenset(
     {
         "alt-svc", "anthropic-organization-id", "clear-site-data", "nel", "openai-organization",
         "openai-project", "report-to", "reporting-endpoints", "set-cookie", "strict-transport-security",
+        "x-litellm-key-max-budget", "x-litellm-key-rpm-limit", "x-litellm-key-spend",
+        "x-litellm-key-tpm-limit", "x-litellm-model-api-base",
     }
 )  # fmt: skip
 """What an upstream's answer says of its own address, of the operator's account there, and its cookies."""

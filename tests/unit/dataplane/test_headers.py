@@ -185,6 +185,7 @@ def test_settings_of_an_ai_gateway_reach_it() -> None:
     "name",
     [
         b"Set-Cookie", b"OpenAI-Organization", b"openai-project", b"anthropic-organization-id",
+        b"x-litellm-key-spend", b"X-LiteLLM-Model-API-Base",
         b"Strict-Transport-Security", b"Alt-Svc",
     ],
 )  # fmt: skip
