@@ -10,7 +10,9 @@ import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.integration.wire import ask
 from tests.real.environments import CACHE, ROOT, install, run, say
+from tests.real.openai_mock.received import RECEIVED_PATH
 
 _NAME = "openai"
 _LOCKED = re.compile(r"^openai(?:\[\w+\])?(==\S+)( \\\n    --hash=\S+)+$", re.MULTILINE)
@@ -20,10 +22,14 @@ _RUN_SECONDS = 1800.0
 
 @dataclass(frozen=True)
 class Outcomes:
-    """What a run of the tests came to: those that passed, and those that failed with what they said."""
+    """What a run of the tests came to: those that passed, and those that failed with what they said.
+
+    `received` has each request that reached the mock, and how often.
+    """
 
     passed: frozenset[str]
     failed: dict[str, str]
+    received: dict[str, int]
 
 
 def find_tests() -> Path:
@@ -53,8 +59,12 @@ def find_tests() -> Path:
     return folder
 
 
-def run_tests(base_url: str, key: str, report: Path, chosen: str = "") -> Outcomes:
-    """Run the tests against `base_url`; `chosen` are more options of pytest. Raises `InstallError`."""
+def run_tests(base_url: str, key: str, mock_url: str, report: Path, chosen: str = "") -> Outcomes:
+    """Run the tests against `base_url`, behind which the mock is. Raises `InstallError`.
+
+    `chosen` are more options of pytest.
+    """
+    ask(mock_url, "GET", RECEIVED_PATH)  # forgets what came before
     source, python = find_tests(), install(_NAME)
     say(f"Running the SDK's own tests against {base_url}; some minutes.")
     done = subprocess.run(
@@ -89,4 +99,5 @@ def run_tests(base_url: str, key: str, report: Path, chosen: str = "") -> Outcom
             passed.add(outcome["test"])
         else:
             failed[outcome["test"]] = outcome["message"]
-    return Outcomes(frozenset(passed - failed.keys()), failed)
+    received = json.loads(ask(mock_url, "GET", RECEIVED_PATH).body)
+    return Outcomes(frozenset(passed - failed.keys()), failed, received)

@@ -12,6 +12,7 @@ from tests.real.environments import ROOT
 from tests.real.openai_sdk import Outcomes, run_tests
 from tests.servers.process import ServerProcess
 
+_ANSWERED_HERE = ("GET /v1/models?", "GET /v1/models/")
 _CHOSEN = os.environ.get("TOLLKEEPER_TEST_SDK", "")
 """Options that choose some of the SDK's tests: TOLLKEEPER_TEST_SDK="-k chat"."""
 
@@ -36,25 +37,27 @@ def mock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
 def direct(mock: ServerProcess, tmp_path_factory: pytest.TempPathFactory) -> Outcomes:
     """What the tests come to without the gateway."""
     report = tmp_path_factory.mktemp("direct") / "report"
-    return run_tests(f"http://127.0.0.1:{mock.port}/v1", "any-key", report, _CHOSEN)
+    url = f"http://127.0.0.1:{mock.port}"
+    return run_tests(f"{url}/v1", "any-key", url, report, _CHOSEN)
 
 
 @pytest.fixture(scope="module")
 def through(mock: ServerProcess, tmp_path_factory: pytest.TempPathFactory) -> Outcomes:
     """What they come to through a gateway whose default upstream is the mock."""
     folder = tmp_path_factory.mktemp("through")
+    url = f"http://127.0.0.1:{mock.port}"
     with Gateway(folder) as gateway:
         with gateway.management() as client:
             client.upstreams.create(
                 name="mock",
                 provider=Provider.OPENAI,
-                base_url=f"http://127.0.0.1:{mock.port}/v1",
+                base_url=f"{url}/v1",
                 api_key=PROVIDER_KEY,
                 is_default=True,
                 breaker=PATIENT,
             )
             client.models.create(name="*", deployments=[Deployment("mock")])
-        return run_tests(gateway.base_url, gateway.new_token(), folder / "report", _CHOSEN)
+        return run_tests(gateway.base_url, gateway.new_token(), url, folder / "report", _CHOSEN)
 
 
 def test_the_mock_answers_every_test(direct: Outcomes) -> None:
@@ -65,3 +68,12 @@ def test_the_mock_answers_every_test(direct: Outcomes) -> None:
 def test_what_passes_directly_passes_through_the_gateway(direct: Outcomes, through: Outcomes) -> None:
     assert {test: message for test, message in through.failed.items() if test in direct.passed} == {}
     assert direct.passed - through.passed - through.failed.keys() == set()
+
+
+def test_requests_arrive_as_the_sdk_sends_them(direct: Outcomes, through: Outcomes) -> None:
+    unlike = {
+        line: (direct.received.get(line, 0), through.received.get(line, 0))
+        for line in direct.received.keys() | through.received.keys()
+        if direct.received.get(line, 0) != through.received.get(line, 0)
+    }
+    assert {line: times for line, times in unlike.items() if not line.startswith(_ANSWERED_HERE)} == {}

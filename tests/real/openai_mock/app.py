@@ -12,9 +12,11 @@ from openai.types.chat import ChatCompletionChunk
 from openai.types.completion import Completion
 
 from tests.real.openai_mock.example import example
+from tests.real.openai_mock.received import RECEIVED_PATH, Received
 from tests.real.openai_mock.specification import Operation, read_operations
 
 Message = MutableMapping[str, Any]
+_received = Received()
 _STREAM_FIELD = b'name="stream"\r\n\r\ntrue'
 _ENDED_BY_DONE = (ChatCompletionChunk, Completion)
 
@@ -31,18 +33,25 @@ async def app(
         body += message.get("body", b"")
         if not message.get("more_body"):
             break
-    query = scope["query_string"].decode()
-    operation = find(scope["method"], scope["raw_path"].decode(), query)
-    if operation is None:
-        status, kind, answer = 404, "application/json", b'{"error":{"message":"unknown operation"}}'
-    elif operation.event is not None and (operation.always_streams or _asks_for_a_stream(body, query)):
-        status, kind, answer = 200, "text/event-stream", _stream(operation)
+    path, query = scope["raw_path"].decode(), scope["query_string"].decode()
+    if path == RECEIVED_PATH:
+        status, kind, answer = 200, "application/json", _received.take()
     else:
-        status, kind, answer = _plain(operation)
+        _received.add(scope["method"], f"{path}?{query}", scope["headers"], body)
+        status, kind, answer = _answer(scope["method"], path, query, body)
     headers = [(b"content-type", kind.encode())] if kind else []
     headers.append((b"content-length", b"%d" % len(answer)))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": answer})
+
+
+def _answer(method: str, path: str, query: str, body: bytes) -> tuple[int, str, bytes]:
+    operation = find(method, path, query)
+    if operation is None:
+        return 404, "application/json", b'{"error":{"message":"unknown operation"}}'
+    if operation.event is not None and (operation.always_streams or _asks_for_a_stream(body, query)):
+        return 200, "text/event-stream", _stream(operation)
+    return _plain(operation)
 
 
 @functools.cache
