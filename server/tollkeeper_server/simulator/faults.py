@@ -166,19 +166,11 @@ def _flag(text: str) -> bool:
 
 _FLAGS = ("no-usage", "no-done", "tool-call", "failed", "drop", "reset", "early", "gzip", "crlf")
 _MORE_FLAGS = ("comments", "close-framed", "no-phrase", "uuid-ids", "echo-headers", "echo-body")
-_COUNTS = (
-    "events",
-    "pad",
-    "error-event",
-    "cached",
-    "cache-creation",
-    "reasoning",
-    "message-deltas",
-    "blank-lines",
-)
+_COUNTS = ("events", "pad", "error-event", "cached", "cache-creation", "reasoning", "message-deltas")
+_MORE_COUNTS = ("blank-lines", "cut", "split", "latency", "interval")
 _DIRECTIVES: dict[str, tuple[str, Callable[[str], object]]] = {
     **{name: (name.replace("-", "_"), _flag) for name in (*_FLAGS, *_MORE_FLAGS)},
-    **{name: (name.replace("-", "_"), _count) for name in (*_COUNTS, "cut", "split", "latency", "interval")},
+    **{name: (name.replace("-", "_"), _count) for name in (*_COUNTS, *_MORE_COUNTS)},
     "status": ("status", _status),
     "code": ("code", _text),
     "retry-after": ("retry_after", _text),
