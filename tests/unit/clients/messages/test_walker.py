@@ -52,6 +52,7 @@ HELD: dict[type[Any], type[Message]] = {
     values.UsageRow: usage_service_pb2.UsageRow,
     values.FieldChange: configuration_service_pb2.FieldChange,
     values.ConfigurationChange: configuration_service_pb2.ConfigurationChange,
+    values.KeptEntity: configuration_service_pb2.KeptEntity,
     values.AppliedConfiguration: configuration_service_pb2.ApplyConfigurationResponse,
     traffic.HeaderOperation: upstream_service_pb2.HeaderOperation,
     traffic.Breaker: upstream_service_pb2.Breaker,
