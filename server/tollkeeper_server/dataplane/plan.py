@@ -215,10 +215,10 @@ def _check_request(exchange: Exchange) -> None:
 
 
 async def _find_named(peek: Peek, matched: Matched, body: bytes) -> Named | None:
-    has_model = peek.model is not None or bool(matched.path_model)
+    has_model, by_path = peek.model is not None, bool(matched.path_model)
     if len(body) <= LARGE:
-        return find_named(body, has_model=has_model)
-    return await asyncio.to_thread(find_named, body, has_model=has_model)
+        return find_named(body, has_model=has_model, by_path=by_path)
+    return await asyncio.to_thread(find_named, body, has_model=has_model, by_path=by_path)
 
 
 def _pinned(exchange: Exchange, destination: Destination, keeper: str) -> Destination:

@@ -36,6 +36,9 @@ _COLON = re.compile(rb"[ \t\r\n]*+:")
 _QUOTE, _BACKSLASH, _BRACKET = b'"\\['
 _OPENING = frozenset(b"[{")
 _STEP = 256 * 1024
+# How letters of the names may be escaped: those of ASCII, and two that are the same but for their case.
+_ESCAPES = (b"\\u004", b"\\u005", b"\\u006", b"\\u007", b"\\u017f", b"\\u212a")
+_LETTERS = ("\u017f".encode(), "\u212a".encode())
 
 _GRADERS = ("model", "graders.model", "graders.*.model")
 # The first of these that are there decide where a request goes that has no `model` of its own.
@@ -114,12 +117,14 @@ def _tree(places: Iterable[str]) -> _Node:
 _ROOT = _tree((*_RANKS, *_OTHERS))
 
 
-def find_named(body: bytes, *, has_model: bool) -> Named | None:
+def find_named(body: bytes, *, has_model: bool, by_path: bool = False) -> Named | None:
     """Return the models that a valid JSON object names below its own members; None if there are none.
 
-    `has_model` says that the request names its model elsewhere. Raises INVALID_ARGUMENT if there are very
-    many, or a name is not UTF-8.
+    `has_model` says that the body has a `model` of its own, `by_path` that the path names one. Raises
+    INVALID_ARGUMENT if there are very many, or a name is not UTF-8.
     """
+    if not _may_name(body, has_model=has_model):
+        return None
     if len(body) > MAX_MARKS and sum(map(body.count, _MARKS)) > MAX_MARKS:
         raise invalid_argument("body", "has too many members and items to be looked through; send fewer")
     places = tuple(islice(_places(body), MAX_PLACES + 1))
@@ -134,7 +139,10 @@ def find_named(body: bytes, *, has_model: bool) -> Named | None:
         found.setdefault(place.name, place.field)
     if len(found) > MAX_MODELS:
         raise invalid_argument(places[0].field, f"more than {MAX_MODELS} models are named; name fewer")
-    ranks = [len(_DECIDING) if has_model else _RANKS.get(place.field, len(_DECIDING)) for place in places]
+    ranks = [
+        len(_DECIDING) if has_model or by_path else _RANKS.get(place.field, len(_DECIDING))
+        for place in places
+    ]
     first = min(ranks)
     deciding: dict[str, str] = {}
     if first < len(_DECIDING):
@@ -143,6 +151,16 @@ def find_named(body: bytes, *, has_model: bool) -> Named | None:
                 deciding.setdefault(place.name, place.field)
     others = {name: field for name, field in found.items() if name not in deciding}
     return Named(places, deciding, others)
+
+
+def _may_name(body: bytes, *, has_model: bool) -> bool:
+    # Nearly every body names one model, and has nothing that could be another, in any spelling.
+    lowered = body.lower()
+    if lowered.count(b'"model"') > has_model or b'"models"' in lowered or b'"fallbacks"' in lowered:
+        return True
+    if b"\\u" in lowered and any(escape in lowered for escape in _ESCAPES):
+        return True
+    return not lowered.isascii() and any(letter in lowered for letter in _LETTERS)
 
 
 def _places(body: bytes) -> Iterator[Place]:

@@ -69,6 +69,33 @@ def test_beside_a_model_of_the_request_they_are_others(body: Any, field: str) ->
     assert (found.deciding, found.others) == ({}, {"m": field})
 
 
+def test_beside_a_model_that_the_path_names_they_are_others() -> None:
+    found = find_named(b'{"session":{"model":"m"}}', has_model=False, by_path=True)
+
+    assert found is not None
+    assert (found.deciding, found.others) == ({}, {"m": "session.model"})
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"model":"top","tools":[{"m\\u006fdel":"m"}]}',
+        b'{"model":"top","fall\\u0062acks":["m"]}',
+        b'{"model":"top","model\\u0073":["m"]}',
+        b'{"model":"top","Models":["m"]}',
+        '{"model":"top","model\u017f":["m"],"fallbac\u212as":[]}'.encode(),
+        b'{"model":"top","model\\u017F":["m"]}',
+        b'{"model":"top","fallbac\\u212As":["m"]}',
+        b'{"model":"top","TOOLS":[{"MODEL":"m"}]}',
+    ],
+)
+def test_a_model_beside_the_requests_own_is_found_in_any_spelling(body: bytes) -> None:
+    found = find_named(body, has_model=True)
+
+    assert found is not None
+    assert list(found.others) == ["m"]
+
+
 def test_what_decides_comes_before_what_else_is_named() -> None:
     found = _find(
         {
@@ -152,7 +179,7 @@ def test_very_many_places_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_more_than_can_be_looked_through_is_refused() -> None:
     with pytest.raises(TollkeeperError, match="too many members"):
-        _find(b'{"x":[' + b"[],[]," * 2_000_000 + b"[],[],[]]}" + b"[" * 2_000_001)
+        _find(b'{"model":1,"x":[' + b"[],[]," * 2_000_000 + b"[],[],[]]}" + b"[" * 2_000_001)
 
 
 def test_models_are_renamed_and_not_a_byte_changed_besides() -> None:
