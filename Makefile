@@ -26,7 +26,7 @@ run: .venv/.installed ## Start the gateway with a simulated provider, a demo pro
 test: .venv/.installed-dev ## Run every test; make test ARGS="-k journal" runs some, WORKERS=0 in one process
 	$(BIN)/python -m pytest --numprocesses=$(WORKERS) --maxprocesses=8 --dist=loadfile --no-loadscope-reorder $(ARGS)
 
-test-real: .venv/.installed-dev ## Try the gateway with real servers and the OpenAI SDK's own tests, from PyPI; half an hour
+test-real: .venv/.installed-dev ## Try the gateway with real servers and the OpenAI SDK's own tests, from PyPI
 	$(BIN)/python -m pytest -v --capture=no --timeout=3600 tests/real $(ARGS)
 
 check: .venv/.installed-dev ## Check style, types, the protocol, generated code and the import rules
