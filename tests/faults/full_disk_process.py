@@ -24,7 +24,7 @@ def limit_files(size: int) -> None:
 
 
 async def main(root: Path) -> dict[str, object]:
-    """Fill the disk, makes room, fills it again, and crashes."""
+    """Fill the disk, make room, and that twice more, and crash."""
     journal = Journal(root, waiting_events=50)
     store = FaultyStore()
     journal.begin(intent("c"))
@@ -41,10 +41,25 @@ async def main(root: Path) -> dict[str, object]:
     for number in range(60):
         journal.settle(settled(f"b{number:02}"))
     waiting_at_the_bound = journal.waiting
+    journal.begin(intent("e"))
+    waiting_with_an_intent = journal.waiting
     journal.settle(settled("c"))
     limit_files(resource.RLIM_INFINITY)
     journal.settle(settled("d"))
     waiting_with_room = journal.waiting
+
+    limit_files(LIMIT)
+    journal.begin(intent("f"))
+    journal.begin(intent("g"))
+    journal.settle(settled("g"))
+    waiting_again = journal.waiting
+    async with draining(journal, store) as drain:
+        flushed_beside_an_intent = await drain.flush(DEADLINE)
+        waiting_after_the_flush = journal.waiting
+        limit_files(resource.RLIM_INFINITY)
+        while journal.waiting:  # noqa: ASYNC110 - nothing tells of it
+            await asyncio.sleep(0.01)
+    open_intents = sorted(journal._open)
     crash(journal)
 
     heir = Journal(root)
@@ -56,8 +71,12 @@ async def main(root: Path) -> dict[str, object]:
         "stored_from_memory": stored_from_memory,
         "stored": stored,
         "waiting_at_the_bound": waiting_at_the_bound,
+        "waiting_with_an_intent": waiting_with_an_intent,
         "waiting_with_room": waiting_with_room,
-        "open_intents": list(journal._open),
+        "waiting_again": waiting_again,
+        "flushed_beside_an_intent": flushed_beside_an_intent,
+        "waiting_after_the_flush": waiting_after_the_flush,
+        "open_intents": open_intents,
         "in_the_end": store.statuses(),
     }
 

@@ -100,8 +100,14 @@ def test_a_full_disk_fails_no_request_and_loses_no_event_within_the_bound(tmp_pa
     assert outcome["stored_from_memory"] is True
     assert outcome["stored"] == first
     assert outcome["waiting_at_the_bound"] == 50
+    assert outcome["waiting_with_an_intent"] == 51
     assert outcome["waiting_with_room"] == 0
-    assert outcome["open_intents"] == []
+    assert outcome["waiting_again"] == 2
+    assert outcome["flushed_beside_an_intent"] is True
+    assert outcome["waiting_after_the_flush"] == 1
+    assert outcome["open_intents"] == ["e", "f"]
     kept = [f"b{number:02}" for number in range(11, 60)]
-    assert outcome["in_the_end"] == dict.fromkeys([*first, *kept, "c", "d"], 200)
+    ended = dict.fromkeys([*first, *kept, "c", "d", "g"], 200)
+    assert outcome["in_the_end"] == ended | {"e": 500, "f": 500}
     assert process.stderr.count("can't be written") == 1
+    assert "unreadable" not in process.stderr

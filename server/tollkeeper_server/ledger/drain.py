@@ -93,7 +93,7 @@ class Drain:
         self._wake.set()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(deadline), self._turned:
-                while self._journal.stored < target or self._journal.waiting or self._orphans:
+                while self._journal.stored < target or self._journal.first_waiting(1) or self._orphans:
                     await self._turned.wait()
                 return True
         return False
@@ -131,6 +131,7 @@ class Drain:
         """Move some events into the store; return whether there are probably more."""
         if time.monotonic() >= self._adopt_at:
             await self._adopt()
+        self._journal.write_waiting()
         waiting = self._journal.first_waiting(self._batch)
         filed = self._journal.recall(self._batch)
         if filed is None:

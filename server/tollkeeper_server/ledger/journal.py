@@ -6,8 +6,8 @@ loop's turn, so that they outlive a `kill -9`; the disk has them within about a 
 power may cost the last second. The drain takes settled events to the store.
 A process that starts, or that runs, adopts the directory of a process that died (orphan.py).
 
-If the journal can't be written, the request does not suffer: final events wait in memory, up to a
-bound, until they are stored or the journal can be written again.
+If the journal can't be written, the request does not suffer: intents and final events wait in memory, each
+up to a bound, until they are stored or the journal can be written again.
 """
 
 import logging
@@ -56,8 +56,9 @@ class Journal:
         """Open a journal and adopt those of dead processes. Raises OSError if that is impossible.
 
         `segment_bytes` is the size at which a new file is begun, `waiting_events` how many final
-        events are kept in memory while the journal can't be written, `recent_events` how many of those
-        on file, for the drain. `soon` calls a function at the end of the event loop's turn, or at once.
+        events, and how many intents, are kept in memory while the journal can't be written, `recent_events`
+        how many of the events on file, for the drain. `soon` calls a function at the end of the event
+        loop's turn, or at once.
         """
         self.root = root
         self._claim, orphans = claim_own_and_orphans(root)
@@ -79,6 +80,7 @@ class Journal:
         self._soon = soon
         self._unwritten: list[UsageEvent] = []
         self._waiting: dict[str, UsageEvent] = {}
+        self._waiting_intents: dict[str, bytes] = {}
         self._dropped = 0
         self._complained = -_COMPLAIN_EVERY_SECONDS
         self._start_segment()
@@ -95,8 +97,8 @@ class Journal:
 
     @property
     def waiting(self) -> int:
-        """The number of final events that are in memory alone."""
-        return len(self._waiting)
+        """The number of final events, and of requests under way, that are in memory alone."""
+        return len(self._waiting) + len(self._waiting_intents)
 
     @property
     def skipped(self) -> int:
@@ -108,6 +110,8 @@ class Journal:
         line = intent_line(intent)
         if self._write(line):
             self._open[intent.id] = (self._number, line)
+        elif len(self._waiting_intents) < self._waiting_events:
+            self._waiting_intents[intent.id] = line
 
     def settle(self, event: UsageEvent) -> None:
         """Record the final event of a request, begun or not. A failing disk does not fail the request."""
@@ -119,6 +123,18 @@ class Journal:
         """Write the events that were settled in this turn of the event loop, and are not written yet."""
         if self._unwritten:
             self._write(b"")
+
+    def write_waiting(self) -> None:
+        """Write what is in memory alone, as far as the journal can be written."""
+        for event_id, event in list(self._waiting.items()):
+            if not self._append_settled((event,)):
+                return
+            del self._waiting[event_id]
+        for event_id, line in list(self._waiting_intents.items()):
+            if not self._append(line):
+                return
+            del self._waiting_intents[event_id]
+            self._open[event_id] = (self._number, line)
 
     def first_waiting(self, limit: int) -> list[UsageEvent]:
         """Return up to `limit` of the final events that are in memory alone, oldest first."""
@@ -166,19 +182,18 @@ class Journal:
         Otherwise another process adopts it. Waits for the disk.
         """
         self.write_settled()
-        self._append_waiting()
+        self.write_waiting()
         self._file = -1
         self._syncer.close()
         for orphan in self.orphans:
             orphan.release()
-        if self._reader.position >= self._end and not self._open and not self._waiting:
+        if self._reader.position >= self._end and not self._open and not self.waiting:
             self._claim.remove()
         self._claim.release()
 
     def _append(self, line: bytes) -> bool:
         if self._size >= self._segment_bytes:
             self._start_segment()
-        # A write that was cut has left no line feed: one more keeps this line apart from it.
         data = b"\n" + line if self._cut else line
         try:
             written = os.write(self._file, data)
@@ -186,25 +201,40 @@ class Journal:
             self._complain(str(error))
             return False
         self._syncer.dirty = True
-        self._size += written
-        self._cut = written != len(data)
-        if self._cut:
+        if written != len(data):
+            self._take_back(data, written)
             self._complain("the disk is full")
             return False
+        self._size += written
+        self._cut = False
         self._end = (self._number, self._size)
         return True
 
+    def _take_back(self, data: bytes, written: int) -> None:
+        """Remove the cut line from the end of a write: what it says waits in memory, and comes whole.
+
+        Whole lines before it stay, as the reader may have passed them; their events come twice.
+        """
+        whole = data.rfind(b"\n", 0, written) + 1
+        try:
+            os.ftruncate(self._file, self._size + whole)
+        except OSError:
+            # It has no line feed: one more keeps the next line apart from it.
+            self._size += written
+            self._cut = True
+        else:
+            self._size += whole
+            self._cut = False
+
     def _write(self, line: bytes) -> bool:
         """Append the settled events not written yet, and then a line; return whether it is written."""
-        if not self._unwritten:
-            return self._append(line)
         events, self._unwritten = self._unwritten, []
-        written = self._append_settled(events, line)
+        written = self._append_settled(events, line) if events else self._append(line)
         if not written:
             for event in events:
                 self._let_wait(event)
-        elif self._waiting:
-            self._append_waiting()
+        elif self._waiting or self._waiting_intents:
+            self.write_waiting()
         return written
 
     def _append_settled(self, events: Sequence[UsageEvent], line: bytes = b"") -> bool:
@@ -214,22 +244,18 @@ class Journal:
         end = self._size - sum(map(len, lines)) - len(line)
         for event, settled in zip(events, lines, strict=True):
             end += len(settled)
-            self._open.pop(event.id, None)
+            if self._open.pop(event.id, None) is None:
+                self._waiting_intents.pop(event.id, None)
             self._recent.add(self._number, end, event)
         return True
 
     def _let_wait(self, event: UsageEvent) -> None:
+        self._waiting_intents.pop(event.id, None)
         waiting = self._waiting.get(event.id)
         self._waiting[event.id] = event if waiting is None else merge(waiting, event)
         if len(self._waiting) > self._waiting_events:
             del self._waiting[next(iter(self._waiting))]
             self._dropped += 1
-
-    def _append_waiting(self) -> None:
-        for event_id, event in list(self._waiting.items()):
-            if not self._append_settled((event,)):
-                return
-            del self._waiting[event_id]
 
     def _start_segment(self) -> None:
         path = segment_path(self._claim.path, self._number + 1)
@@ -273,10 +299,10 @@ class Journal:
             return
         self._complained = now
         _log.error(
-            "the usage journal in %s can't be written (%s): %d usage events wait in memory, %d are lost; "
-            "make room on the disk",
+            "the usage journal in %s can't be written (%s): %d usage events and requests under way wait in "
+            "memory, %d are lost; make room on the disk",
             self._claim.path,
             why,
-            len(self._waiting),
+            self.waiting,
             self._dropped,
         )

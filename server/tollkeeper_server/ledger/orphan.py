@@ -1,13 +1,15 @@
 """The journal of a process that died."""
 
+import logging
 from itertools import islice
 
 import msgspec
 
 from tollkeeper_server.domain.usage import Confidence, Intent, TokenCounts, UsageEvent, estimated_tokens
 from tollkeeper_server.ledger.directory import Claim
-from tollkeeper_server.ledger.segments import Reader
+from tollkeeper_server.ledger.segments import Reader, lost_of
 
+_log = logging.getLogger("tollkeeper.ledger")
 INTERRUPTED = "gateway_interrupted"
 
 
@@ -34,7 +36,7 @@ class Orphan:
     def __init__(self, claim: Claim) -> None:
         self.path = claim.path
         self._claim = claim
-        self._reader = Reader(claim.path, intents=True, finished=True)
+        self._reader = Reader(claim.path, intents=True, finished=True, keeps_cut=True)
         self._open: dict[str, Intent] = {}
         self._replaying: list[UsageEvent] = []
         self._settled_all = False
@@ -65,6 +67,15 @@ class Orphan:
             del self._open[event.id]
         self._replaying = []
         if self._settled_all and not self._open:
+            if cut := self._reader.cut:
+                lost = lost_of(self.path, cut)
+                self._reader.skip(lost)
+                if lost < len(cut):
+                    _log.info(
+                        "%d cut lines of the usage journal %s cost nothing: whole ones say the same",
+                        len(cut) - lost,
+                        self.path,
+                    )
             self.done = True
             self._claim.remove()
 

@@ -6,7 +6,8 @@ line feed is whole; a write that was cut leaves one without, which no reader tak
 
 import logging
 import os
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable
 from enum import IntEnum
 from pathlib import Path
 from typing import NamedTuple
@@ -18,6 +19,9 @@ from tollkeeper_server.domain.usage import Intent, UsageEvent
 _log = logging.getLogger("tollkeeper.ledger")
 _encode = msgspec.json.Encoder().encode
 _SUFFIX = ".jsonl"
+_HEAD = re.compile(rb'([IS])\{"id":"([^"\\]+)"')
+_HEAD_BYTES = 200
+_LINES = 500
 PIECE_BYTES = 64 * 1024
 """Bytes read and decoded at a time: about a hundred lines, for whose time (0.1 ms) the GIL is held."""
 
@@ -41,6 +45,13 @@ class Position(NamedTuple):
 
     segment: int
     offset: int
+
+
+class Cut(NamedTuple):
+    """The beginning of a line, as a full disk or a loss of power leaves it: its kind, and of which event."""
+
+    kind: Kind
+    event_id: str
 
 
 class Entry(NamedTuple):
@@ -80,22 +91,34 @@ class Reader:
     """
 
     def __init__(
-        self, directory: Path, *, intents: bool, finished: bool, piece_bytes: int = PIECE_BYTES
+        self,
+        directory: Path,
+        *,
+        intents: bool,
+        finished: bool,
+        keeps_cut: bool = False,
+        piece_bytes: int = PIECE_BYTES,
     ) -> None:
-        """Start at the beginning. `finished`: no process writes there any more."""
+        """Start at the beginning. `finished`: no process writes there any more.
+
+        `commit` logs lines that can't be read. With `keeps_cut`, those that may be cut are put into `cut`
+        instead, for `lost_of` to judge when all is read.
+        """
         self._directory = directory
         self._intents = intents
         self._finished = finished
+        self._keeps_cut = keeps_cut
         self._piece_bytes = piece_bytes
         self.position = Position(0, 0)
         self.skipped = 0
+        self.cut: list[Cut] = []
         self._next = self.position
-        self._unreadable = 0
+        self._unreadable: list[bytes] = []
 
     def read(self, limit: int) -> list[Entry]:
         """Return the next entries, at least one and at most `limit`; none if there are none yet."""
         self._next = self.position
-        self._unreadable = 0
+        self._unreadable = []
         entries: list[Entry] = []
         # Listed before reading: a segment that has a successor by now will not grow any more.
         numbers = [n for n in segment_numbers(self._directory) if n >= self.position.segment]
@@ -115,27 +138,37 @@ class Reader:
     def pass_to(self, position: Position) -> None:
         """Take all entries before a later place as read."""
         self._next = position
-        self._unreadable = 0
+        self._unreadable = []
 
     def commit(self) -> None:
         """Move `position` behind the entries that were read last."""
-        if self._unreadable:
-            self.skipped += self._unreadable
+        cut = [found for line in self._unreadable if self._keeps_cut and (found := _cut(line))]
+        self.cut += cut
+        self.skip(len(self._unreadable) - len(cut))
+        self.position = self._next
+        self._unreadable = []
+
+    def pass_over(self) -> None:
+        """Move `position` behind the entries that were read last, whatever lay between them."""
+        self.position = self._next
+
+    def skip(self, lines: int) -> None:
+        """Count and log lines that are lost."""
+        if lines:
+            self.skipped += lines
             _log.error(
                 "skipped %d unreadable lines of the usage journal before byte %d of %s",
-                self._unreadable,
+                lines,
                 self._next.offset,
                 segment_path(self._directory, self._next.segment),
             )
-        self.position = self._next
-        self._unreadable = 0
 
     def _read_segment(self, segment: int, entries: list[Entry], limit: int, *, closed: bool) -> None:
         number, offset = self._next
         while len(entries) < limit and (piece := _whole_lines(segment, offset, self._piece_bytes)):
             offset += self._take(piece, entries, limit)
         if closed and len(entries) < limit and offset < (size := os.fstat(segment).st_size):
-            self._unreadable += 1
+            self._unreadable.append(os.pread(segment, _HEAD_BYTES, offset))
             offset = size
         self._next = Position(number, offset)
 
@@ -155,8 +188,27 @@ class Reader:
                 kind = _KINDS[line[0]]
                 entries.append(Entry(kind, _DECODERS[kind](line[1:])))
             except (KeyError, ValueError, msgspec.MsgspecError):
-                self._unreadable += 1
+                self._unreadable.append(line[:_HEAD_BYTES])
         return size
+
+
+def lost_of(directory: Path, cut: Iterable[Cut]) -> int:
+    """Return how many of the cut lines in a directory say what no whole line in it says.
+
+    A final event also says all that its intent does.
+    """
+    cut, whole = list(cut), set[Cut]()
+    wanted = {line.event_id for line in cut}
+    reader = Reader(directory, intents=True, finished=True)
+    while entries := reader.read(_LINES):
+        whole.update(Cut(entry.kind, entry.event.id) for entry in entries if entry.event.id in wanted)
+        reader.pass_over()
+    return sum(line not in whole and Cut(Kind.SETTLED, line.event_id) not in whole for line in cut)
+
+
+def _cut(line: bytes) -> Cut | None:
+    head = _HEAD.match(line)
+    return Cut(_KINDS[head[1][0]], head[2].decode("utf-8", "replace")) if head else None
 
 
 def _whole_lines(segment: int, offset: int, size: int) -> bytes:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tollkeeper_server.domain.usage import Confidence, TokenCounts
 from tollkeeper_server.ledger.journal import Journal
+from tollkeeper_server.ledger.segments import intent_line, settled_line
 
 from tests.unit.ledger.parts import (
     FaultyStore,
@@ -168,6 +170,42 @@ async def test_a_torn_last_line_costs_only_itself(
     journal.close()
     assert store.statuses() == {"a": 200, "b": 500}
     assert "skipped 1 unreadable lines" in caplog.text
+
+
+@pytest.mark.parametrize("size", [20, 150, -2])
+@pytest.mark.parametrize("ending", [b"", b"\n"], ids=["at the end", "before others"])
+@pytest.mark.parametrize(
+    ("cut", "lost"),
+    [
+        (settled_line(settled("ended")), False),
+        (intent_line(intent("ended")), False),
+        (intent_line(intent("begun")), False),
+        (settled_line(settled("begun")), True),
+        (settled_line(settled("nowhere")), True),
+        (intent_line(intent("nowhere")), True),
+    ],
+)
+async def test_a_cut_line_is_an_error_only_if_no_other_says_the_same(
+    tmp_path: Path, cut: bytes, lost: bool, ending: bytes, size: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What a full disk refused is written again, if the process lived to do it."""
+    dead = Journal(tmp_path)
+    dead.begin(intent("begun"))
+    dead.begin(intent("ended"))
+    dead.settle(settled("ended"))
+    crash(dead)
+    segment = next(directories(tmp_path)[0].glob("*.jsonl"))
+    whole = settled_line(settled("last")) if ending else b""
+    segment.write_bytes(segment.read_bytes() + cut[:size] + ending + whole)
+
+    store, journal = FaultyStore(), Journal(tmp_path)
+    await drain_all(journal, store)
+    journal.close()
+    assert store.statuses() == {"begun": 500, "ended": 200} | ({"last": 200} if ending else {})
+    assert [record.levelname for record in caplog.records if record.levelno >= logging.WARNING] == (
+        ["ERROR"] if lost else []
+    )
+    assert ("skipped 1 unreadable lines" in caplog.text) is lost
 
 
 @pytest.mark.parametrize(

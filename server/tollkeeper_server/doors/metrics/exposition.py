@@ -205,7 +205,7 @@ class Exposition:
         )
         yield GaugeMetricFamily(
             "tollkeeper_usage_journal_waiting",
-            "Usage events only in memory, because the journal can't be written.",
+            "Usage events, and requests under way, only in memory, because the journal can't be written.",
             now.journal_waiting,
         )
         yield GaugeMetricFamily(
