@@ -1,10 +1,14 @@
 """The console's Quart application: REST, Connect, the API's description, health and metrics."""
 
+import asyncio
 import logging
 from collections.abc import Callable
+from typing import Any
 
 import quart
+from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope
 from quart import Quart
+from quart.asgi import ASGIHTTPConnection
 from tollkeeper.services import SERVICES
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
@@ -36,9 +40,43 @@ _SECURITY_HEADERS = {
 }
 
 
+class _Call(ASGIHTTPConnection):
+    """A request of the console. Quart leaves the handler of one that is cut off to go on, and to fail."""
+
+    def __init__(self, app: Quart, scope: HTTPScope) -> None:
+        super().__init__(app, scope)
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    async def __call__(self, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        """Serve it, and end all of it if this is cancelled."""
+        try:
+            await super().__call__(receive, send)
+        except asyncio.CancelledError:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+            raise
+
+    async def handle_messages(self, request: quart.Request, receive: ASGIReceiveCallable) -> None:
+        """As Quart does."""
+        self._note_task()
+        await super().handle_messages(request, receive)
+
+    async def handle_request(self, request: quart.Request, send: ASGISendCallable) -> None:
+        """As Quart does."""
+        self._note_task()
+        await super().handle_request(request, send)
+
+    def _note_task(self) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+
+
 def make_console(chain: Chain, ready: ops.Readiness, exposition: Exposition, version: str) -> Quart:
     """Return the application. `ready` returns problems by part; `exposition` answers scrapes."""
     app = Quart("tollkeeper", static_folder=None)
+    app.asgi_http_class = _Call
     app.config.update(
         MAX_CONTENT_LENGTH=MAX_BODY, BODY_TIMEOUT=_BODY_SECONDS, RESPONSE_TIMEOUT=_ANSWER_SECONDS
     )

@@ -130,7 +130,9 @@ class ConsoleListener:
             self._connections[task] = connection
             _of_request.set(connection)  # the tasks of its requests inherit it
             task.add_done_callback(self._connections.pop)
-            await connection
+            # A task that ends as cancelled is a fault to asyncio's streams before Python 3.12, which log it.
+            with contextlib.suppress(asyncio.CancelledError):
+                await connection
 
         server = await asyncio.start_server(
             serve_connection,

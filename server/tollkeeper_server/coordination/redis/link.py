@@ -12,6 +12,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from tollkeeper_server.errors import StoreUnavailableError
+from tollkeeper_server.telemetry.outcomes import note_outcome
 
 logger = logging.getLogger("tollkeeper.coordination")
 
@@ -90,6 +91,7 @@ class RedisLink:
         task = asyncio.create_task(self._attempt(command))
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
+        task.add_done_callback(note_outcome)
         return await asyncio.shield(task)
 
     async def _attempt(self, command: Callable[[Redis], Awaitable[T]]) -> T:

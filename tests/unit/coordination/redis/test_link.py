@@ -1,6 +1,7 @@
 """What happens to commands when Redis is away or hangs, or when their callers leave."""
 
 import asyncio
+import gc
 import logging
 
 import pytest
@@ -42,6 +43,27 @@ async def test_a_command_goes_on_though_its_caller_is_cancelled(shared: RedisSha
         return await shared.get(token.digest) == token
 
     await eventually(is_there)
+
+
+async def test_the_failure_of_a_command_whose_caller_left_is_no_fault(
+    redis_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    link = RedisLink(redis_url, timeout=PATIENT)
+    begun, fail = asyncio.Event(), asyncio.Event()
+
+    async def command(_: object) -> None:
+        begun.set()
+        await fail.wait()
+        raise OSError("the connection was lost")
+
+    caller = asyncio.create_task(link.run(command))
+    await begun.wait()
+    caller.cancel()
+    await asyncio.wait([caller])
+    fail.set()
+    await link.close()
+    gc.collect()
+    assert [record for record in caplog.records if record.name == "asyncio"] == []
 
 
 async def test_redis_away_is_found_out_and_its_return_is_told(
