@@ -10,7 +10,7 @@ import bson
 
 _HEADER = 16
 _OP_MSG = 2013
-_COMMANDS = {"find", "insert", "update", "delete", "getMore"}
+_COMMANDS = {"aggregate", "find", "insert", "update", "delete", "getMore"}
 # A store whose connection is cut is told so: nothing is tried again.
 _OPTIONS = "serverSelectionTimeoutMS=30000&retryReads=false&retryWrites=false"
 
@@ -32,6 +32,10 @@ class MongoWire:
         self._reached = asyncio.Event()
         self.release = asyncio.Event()
         """To be set to pass it on."""
+        self.left = asyncio.Event()
+        """Is set when the store closes the connection of the command that is held."""
+        self.held: dict[str, Any] = {}
+        """The command that is held."""
 
     def cut_at(self, number: int, *, delivered: bool) -> None:
         """Cut every connection at the command of that number from now on, before it or before its answer."""
@@ -65,7 +69,7 @@ class MongoWire:
         try:
             while True:
                 command = await _message(reader)
-                cuts = await self._cuts_at(command)
+                cuts = await self._cuts_at(command, reader)
                 if cuts and not self._delivers:
                     break
                 behind.write(command)
@@ -94,7 +98,7 @@ class MongoWire:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _cuts_at(self, command: bytes) -> bool:
+    async def _cuts_at(self, command: bytes, reader: asyncio.StreamReader) -> bool:
         """Hold the command if it is the one to hold; return whether it is the one to cut at."""
         if _name(command) not in _COMMANDS:
             return False
@@ -102,8 +106,15 @@ class MongoWire:
         if self._count != self._stop_at:
             return False
         if self._holds:
+            self.held = _document(command)
             self._reached.set()
-            await self.release.wait()
+            # Nothing more comes of a connection before it has its answer.
+            ends = [asyncio.ensure_future(end) for end in (self.release.wait(), reader.read(1))]
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            for end in ends:
+                end.cancel()
+            if not self.release.is_set():
+                self.left.set()
         return not self._holds
 
 
@@ -130,6 +141,9 @@ def _name(message: bytes) -> str:
     """Return the name of the command in an OP_MSG, empty for other messages."""
     if int.from_bytes(message[12:16], "little") != _OP_MSG:
         return ""
+    return next(iter(_document(message)))
+
+
+def _document(message: bytes) -> dict[str, Any]:
     body = message[_HEADER + 4 + 1 :]
-    document = bson.decode(body[: int.from_bytes(body[:4], "little")])
-    return next(iter(document))
+    return bson.decode(body[: int.from_bytes(body[:4], "little")])

@@ -14,7 +14,7 @@ from tollkeeper.v1 import options_pb2
 from tollkeeper_server.domain.ids import Prefix, new_id
 from tollkeeper_server.errors import Reason, TollkeeperError
 from tollkeeper_server.management.chain.chain import Interceptor, Invocation, Next
-from tollkeeper_server.management.chain.registry import Handler, policy_of
+from tollkeeper_server.management.chain.registry import Handler, changes_nothing, policy_of
 from tollkeeper_server.management.chain.violations import refusal
 
 _log = logging.getLogger("tollkeeper.management")
@@ -135,8 +135,8 @@ async def authorise(invocation: Invocation, proceed: Next) -> Message:
 class Handle:
     """The end of the chain: calls the method's handler.
 
-    A call that has begun is finished even if the caller leaves or its deadline passes: a revocation that
-    was written is also announced.
+    A change that has begun is finished even if the caller leaves or its deadline passes: a revocation that
+    was written is also announced. A call that only reads ends then.
     """
 
     def __init__(self, handlers: Mapping[str, Handler]) -> None:
@@ -146,7 +146,11 @@ class Handle:
     async def __call__(self, invocation: Invocation) -> Message:
         """Return the handler's answer."""
         assert invocation.request is not None, "validate comes before the handler"
-        task = asyncio.ensure_future(self._handlers[invocation.call.method.full_name](invocation.request))
+        method = invocation.call.method
+        handling = self._handlers[method.full_name](invocation.request)
+        if changes_nothing(method):
+            return await handling
+        task = asyncio.ensure_future(handling)
         self._running.add(task)
         task.add_done_callback(self._finished)
         return await asyncio.shield(task)

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Awaitable, Callable, Iterator
 
+from google.api import annotations_pb2
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
@@ -21,6 +22,11 @@ def methods() -> Iterator[MethodDescriptor]:
 def policy_of(method: MethodDescriptor) -> options_pb2.MethodPolicy:
     """Return who may call a method and how its success looks; the empty policy if it declares none."""
     return method.GetOptions().Extensions[options_pb2.policy]
+
+
+def changes_nothing(method: MethodDescriptor) -> bool:
+    """Return whether a method only reads: REST has it under GET, which is safe (RFC 9110, 9.2.1)."""
+    return bool(method.GetOptions().Extensions[annotations_pb2.http].get)
 
 
 def new_request(method: MethodDescriptor) -> Message:

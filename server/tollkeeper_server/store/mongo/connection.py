@@ -26,6 +26,7 @@ from tollkeeper_server.errors import StoreUnavailableError
 from tollkeeper_server.store.documents import Document
 from tollkeeper_server.store.mongo.schema import Database, prepare
 from tollkeeper_server.store.ports import StoreCorruptError
+from tollkeeper_server.telemetry.outcomes import note_outcome
 
 _log = logging.getLogger("tollkeeper.store")
 _T = TypeVar("_T")
@@ -36,9 +37,15 @@ _SILENT_SECONDS = 60.0
 _DUPLICATE_KEY = 11000
 _REFUSED = {13, 18}  # Unauthorized, AuthenticationFailed
 
+LONGEST_READ_MS = 30_000
+"""How long the server may read and sum events, in milliseconds."""
 # Milliseconds, where the URL does not say otherwise. A caller waits no longer than this for a server that
 # is away; the socket's limit leaves time to sum many events.
-_LIMITS = {"serverSelectionTimeoutMS": 2_000, "connectTimeoutMS": 2_000, "socketTimeoutMS": 30_000}
+_LIMITS = {
+    "serverSelectionTimeoutMS": 2_000,
+    "connectTimeoutMS": 2_000,
+    "socketTimeoutMS": LONGEST_READ_MS,
+}
 
 
 class MongoConnection:
@@ -50,6 +57,7 @@ class MongoConnection:
         self._client: AsyncMongoClient[Document] | None = None
         self._database: Database | None = None
         self._running: set[asyncio.Future[Any]] = set()
+        self._reads: set[asyncio.Future[Any]] = set()
         self._complaints = _Complaints()
 
     @property
@@ -94,17 +102,20 @@ class MongoConnection:
         self._client, self._database = client, database
 
     async def close(self) -> None:
-        """Wait for the calls under way, then disconnect. A second call does nothing."""
+        """Wait for the calls under way, but stop long reads, then disconnect. A second call does nothing."""
         client, self._client = self._client, None
         if client:
+            for read in self._reads:
+                read.cancel()
             await asyncio.gather(*self._running, return_exceptions=True)
             self._database = None
             await client.close()
 
-    async def run(self, work: Coroutine[Any, Any, _T]) -> _T:
-        """Return the result of `work`, which runs to its end even if the caller is cancelled.
+    async def run(self, work: Coroutine[Any, Any, _T], *, completes: bool = True) -> _T:
+        """Return the result of `work`, which `completes` even if the caller is cancelled, or ends then.
 
-        PyMongo drops the connection of a call that is cancelled: a caller who leaves would cost the others.
+        PyMongo drops the connection of a call that is cancelled: a caller who leaves costs the others a new
+        one. That is what stops a long read in the server, which looks whether its client is still there.
         Raises `StoreUnavailableError` if the server does not answer, or not as it should.
         """
         if self._client is None:
@@ -113,8 +124,17 @@ class MongoConnection:
         task = asyncio.ensure_future(work)
         self._running.add(task)
         task.add_done_callback(self._running.discard)
+        task.add_done_callback(note_outcome)
+        if not completes:
+            self._reads.add(task)
+            task.add_done_callback(self._reads.discard)
         try:
-            return await asyncio.shield(task)
+            return await (asyncio.shield(task) if completes else task)
+        except asyncio.CancelledError:
+            caller = asyncio.current_task()
+            if caller is None or caller.cancelling():
+                raise
+            raise StoreUnavailableError("the store") from None  # `close` has stopped the read
         except PyMongoError as error:
             self._complaints.log(error)
             raise StoreUnavailableError("the store") from error
@@ -138,6 +158,18 @@ def completes(
     @wraps(method)
     async def run(self: _Part, /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
         return await self._connection.run(method(self, *args, **kwargs))
+
+    return run
+
+
+def ends(
+    method: Callable[Concatenate[_Part, _P], Coroutine[Any, Any, _T]],
+) -> Callable[Concatenate[_Part, _P], Coroutine[Any, Any, _T]]:
+    """Return the method as a coroutine that the connection runs until the caller leaves, for long reads."""
+
+    @wraps(method)
+    async def run(self: _Part, /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        return await self._connection.run(method(self, *args, **kwargs), completes=False)
 
     return run
 

@@ -9,6 +9,7 @@ import logging
 import os
 import queue
 import sqlite3
+import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from functools import wraps
@@ -19,12 +20,15 @@ from tollkeeper_server.errors import StoreUnavailableError
 from tollkeeper_server.store.ports import StoreCorruptError
 from tollkeeper_server.store.sqlite.background import step_back
 from tollkeeper_server.store.sqlite.schema import MIGRATIONS, Migrations, prepare
+from tollkeeper_server.telemetry.outcomes import note_outcome
 
 _log = logging.getLogger("tollkeeper.store")
 _T = TypeVar("_T")
 _P = ParamSpec("_P")
 _Part = TypeVar("_Part", bound="SqlitePart")
 _READERS = 4
+# After how many steps of SQLite's machine a read looks whether anybody waits for it: some milliseconds.
+_STEPS = 100_000
 _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 
 
@@ -44,6 +48,7 @@ class SqliteConnection:
         self._idle_readers: queue.SimpleQueue[sqlite3.Connection] = queue.SimpleQueue()
         self._writing: ThreadPoolExecutor | None = None
         self._reading: ThreadPoolExecutor | None = None
+        self._reads: set[threading.Event] = set()
 
     async def open(self) -> None:
         """Open the file, making it if it is not there, readable by its owner alone.
@@ -61,29 +66,49 @@ class SqliteConnection:
         self._reading = ThreadPoolExecutor(_READERS, "tollkeeper-sqlite-read")
 
     async def close(self) -> None:
-        """Wait for the calls under way, then close every connection. A second call does nothing."""
+        """Wait for the calls under way, but stop long reads, then close every connection.
+
+        A second call does nothing.
+        """
+        for left in self._reads:
+            left.set()
         writing, reading = self._writing, self._reading
         self._writing = self._reading = None
         if writing and reading:
             await asyncio.shield(asyncio.to_thread(self._close, writing, reading))
 
     async def read(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
-        """Return the result of `work`, run on a connection that can't write.
+        """Return the result of `work`, run on a connection that can't write; stop it if the caller leaves.
 
         Raises `StoreUnavailableError` if the file can't be read.
         """
+        left = threading.Event()
 
         def run() -> _T:
             connection = self._idle_readers.get_nowait()  # there are as many as threads
+            # Not `interrupt`, which a statement that is just about to begin does not notice.
+            connection.set_progress_handler(left.is_set, _STEPS)
             try:
                 self._check_in_place()
                 return work(connection)
+            except sqlite3.OperationalError as error:
+                if left.is_set():
+                    raise StoreUnavailableError("the store") from error
+                raise
             finally:
+                connection.set_progress_handler(None, 0)
                 self._idle_readers.put(connection)
 
         if self._reading is None:
             raise StoreUnavailableError("the store")
-        return await _finish(self._reading, run)
+        self._reads.add(left)
+        try:
+            return await _finish(self._reading, run)
+        except asyncio.CancelledError:
+            left.set()
+            raise
+        finally:
+            self._reads.discard(left)
 
     async def write(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
         """Return the result of `work`, run in a transaction of its own, all of it or nothing.
@@ -184,7 +209,7 @@ class SqlitePart:
 def reads(
     method: Callable[Concatenate[_Part, sqlite3.Connection, _P], _T],
 ) -> Callable[Concatenate[_Part, _P], Coroutine[Any, Any, _T]]:
-    """Return the method as a coroutine that runs it on a connection that can't write."""
+    """Return the method as a coroutine that runs it on a connection that can't write, while it is awaited."""
 
     @wraps(method)
     async def run(self: _Part, /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
@@ -207,8 +232,10 @@ def writes(
 
 async def _finish(pool: ThreadPoolExecutor, work: Callable[[], _T]) -> _T:
     """Run `work` in the pool, to its end even if the caller is cancelled."""
+    running = asyncio.get_running_loop().run_in_executor(pool, work)
+    running.add_done_callback(note_outcome)
     try:
-        return await asyncio.shield(asyncio.get_running_loop().run_in_executor(pool, work))
+        return await asyncio.shield(running)
     except sqlite3.Error as error:
         _log.error("the store did not answer: %s", error)
         raise StoreUnavailableError("the store") from error

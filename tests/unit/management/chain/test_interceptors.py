@@ -157,9 +157,10 @@ async def test_a_failure_nobody_waits_for_is_not_reported_as_a_fault(plane: Plan
         await fail.wait()
         raise TollkeeperError(Reason.INTERNAL, "too late")
 
-    call = make_call(LIST)
+    request = project_service_pb2.CreateProjectRequest(name="x")
+    call = make_call(request)
     handle = Handle({call.method.full_name: handler})
-    waiting = asyncio.create_task(handle(Invocation(call, lambda: LIST, request=LIST)))
+    waiting = asyncio.create_task(handle(Invocation(call, lambda: request, request=request)))
     await begun.wait()
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -167,3 +168,24 @@ async def test_a_failure_nobody_waits_for_is_not_reported_as_a_fault(plane: Plan
     fail.set()
     await asyncio.sleep(0)
     await asyncio.sleep(0)
+
+
+async def test_a_call_that_only_reads_ends_when_its_caller_leaves() -> None:
+    begun, ended = asyncio.Event(), asyncio.Event()
+
+    async def handler(_: Message) -> Message:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+        raise AssertionError
+
+    call = make_call(LIST)
+    handle = Handle({call.method.full_name: handler})
+    waiting = asyncio.create_task(handle(Invocation(call, lambda: LIST, request=LIST)))
+    await begun.wait()
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert ended.is_set()
