@@ -121,6 +121,7 @@ class RevokedTokens:
 class Token:
     """Admits requests. `token` is the secret, masked; `max_requests` 0 is unlimited.
 
+    `request_count` is the number of requests that were admitted to the upstreams, with a limit or without.
     Empty `allowed_models` are all; `expires_at` None is never.
     """
 

@@ -8,7 +8,7 @@ from tollkeeper_server.dataplane.request.endpoint import UNKNOWN, Endpoint
 from tollkeeper_server.dataplane.request.limits import Limits
 from tollkeeper_server.domain.ids import Prefix, is_request_id, new_id
 from tollkeeper_server.domain.listener import CONSOLE
-from tollkeeper_server.domain.usage import Intent, TokenCounts, UsageEvent
+from tollkeeper_server.domain.usage import Admission, Intent, TokenCounts, UsageEvent
 from tollkeeper_server.providers.dialect import Surface
 from tollkeeper_server.providers.dialects import anthropic
 from tollkeeper_server.snapshot.model import Snapshot
@@ -32,6 +32,7 @@ class Exchange:
     """
 
     __slots__ = (
+        "admission",
         "began",
         "body_error",
         "body_read",
@@ -104,6 +105,7 @@ class Exchange:
         self.made_in_background = ""
         self.request_bytes = 0
         self.response_bytes = 0
+        self.admission = Admission.NONE
 
     @property
     def chose_id(self) -> bool:
@@ -131,6 +133,7 @@ class Exchange:
             started_at=self.started_at,
             request_bytes=self.request_bytes,
             has_prompt=self.endpoint.dialect.has_prompt,
+            admission=self.admission,
         )
 
     def event(self) -> UsageEvent:
@@ -153,6 +156,7 @@ class Exchange:
             duration_us=(time.perf_counter_ns() - self.began) // 1000 if self.status else 0,
             request_bytes=self.request_bytes,
             response_bytes=self.response_bytes,
+            admission=self.admission,
         )
 
 

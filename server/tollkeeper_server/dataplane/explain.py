@@ -24,6 +24,7 @@ from tollkeeper_server.dataplane.route import Destination
 from tollkeeper_server.domain.explanation import ExplainedMember, Explanation, Query, Step, Verdict
 from tollkeeper_server.domain.listener import MAIN, IpLimit, Rule
 from tollkeeper_server.domain.token import Token
+from tollkeeper_server.domain.usage import Admission
 from tollkeeper_server.errors import Reason, TollkeeperError
 from tollkeeper_server.snapshot.model import Header, ListenerView, PoolMember, Snapshot, Target
 
@@ -88,9 +89,11 @@ class Explainer:
             raise TollkeeperError(Reason.INVALID_API_KEY, f"there is no token {token!r}", field="token")
         return await self._authenticator.accept(exchange, found)
 
-    async def _would_admit(self, token: Token) -> bool:
+    async def _would_admit(self, token: Token) -> Admission:
         stored = await self._find_token(token.id) or token  # what the caches know of the count is old
-        return not stored.max_requests or stored.request_count < stored.max_requests
+        if not stored.max_requests:
+            return Admission.UNLIMITED
+        return Admission.LIMITED if stored.request_count < stored.max_requests else Admission.NONE
 
     def _with_members(self, exchange: Exchange, account: "_Account", plan: Plan) -> Explanation:
         destination, chosen = self._choose(exchange, account, plan)

@@ -33,6 +33,7 @@ from tollkeeper_server.dataplane.route_named import find_named_destination
 from tollkeeper_server.domain.explanation import Step
 from tollkeeper_server.domain.listener import IpLimit
 from tollkeeper_server.domain.token import Token
+from tollkeeper_server.domain.usage import Admission
 from tollkeeper_server.errors import ADMINISTRATOR_SECONDS, Reason, TollkeeperError
 from tollkeeper_server.providers.dialects.openai import RESPONSES_AGAIN
 from tollkeeper_server.providers.model_list import ModelTimes
@@ -83,7 +84,8 @@ class Planner:
 
     `check_ip` counts a request of an address and refuses those beyond a listener's limit; `authenticate`
     finds the caller and records it; `admit` counts a request of a token that is limited in requests, and
-    returns whether the limit allowed it; `model_lists` returns the models of upstreams, by upstream.
+    returns how it was admitted, NONE if the limit is reached; `model_lists` returns the models of upstreams,
+    by upstream.
     """
 
     def __init__(
@@ -92,7 +94,7 @@ class Planner:
         check_ip: Callable[[str, IpLimit, str], None],
         authenticate: Callable[[Exchange], Awaitable[Identity]],
         affinity: Affinity,
-        admit: Callable[[Token], Awaitable[bool]],
+        admit: Callable[[Token], Awaitable[Admission]],
         model_lists: Callable[[Iterable[Target], ProjectView], Awaitable[Mapping[str, ModelTimes]]],
     ) -> None:
         self._check_ip = check_ip
@@ -170,7 +172,8 @@ class Planner:
             if awaited is not None:
                 exchange.endpoint = RESPONSES_END
 
-        if token.max_requests and not await self._admit(token):
+        exchange.admission = await self._admit(token) if token.max_requests else Admission.UNLIMITED
+        if exchange.admission is Admission.NONE:
             raise TollkeeperError(
                 Reason.REQUEST_LIMIT_EXCEEDED,
                 f"the token has used up its {token.max_requests:,} requests; "

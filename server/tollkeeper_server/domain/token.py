@@ -15,6 +15,7 @@ class Token(Struct, frozen=True, kw_only=True):
     """A token. Of its secret only the `digest` is stored, 64 hexadecimal digits (`digest_secret`).
 
     `max_requests` 0 is unlimited. Empty `allowed_models` allows all models; a trailing `*` matches any rest.
+    `request_count` is the number of requests that were admitted to the upstreams, with a limit or without.
     Traffic changes `request_count` and `last_used_at` without changing `revision`.
     """
 

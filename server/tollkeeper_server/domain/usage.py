@@ -35,6 +35,22 @@ def less_sure(confidence: Confidence) -> tuple[Confidence, ...]:
     return _BY_SURENESS[: _BY_SURENESS.index(confidence)]
 
 
+class Admission(StrEnum):
+    """Whether a request was admitted to the upstreams, and who counts it on its token.
+
+    `request_count` of a token is the number of its requests that are LIMITED or UNLIMITED.
+    """
+
+    UNKNOWN = ""
+    """An earlier release has written the event. It counted by the limit that the token has meanwhile."""
+    NONE = "none"
+    """Refused, or answered by the gateway itself: not counted."""
+    LIMITED = "limited"
+    """Admitted under the token's limit, and counted with that."""
+    UNLIMITED = "unlimited"
+    """Admitted without a limit: counted when its event is stored."""
+
+
 class TokenCounts(Struct, frozen=True, kw_only=True, gc=False):
     """The consumption of a request. `prompt` includes `cached`, `completion` includes `reasoning`."""
 
@@ -74,6 +90,7 @@ class UsageEvent(Struct, frozen=True, kw_only=True, gc=False):
     duration_us: int = 0
     request_bytes: int = 0
     response_bytes: int = 0
+    admission: Admission = Admission.UNKNOWN
     amends: bool = False
 
 
@@ -104,6 +121,7 @@ class Intent(Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     request_bytes: int = 0
     has_prompt: bool = True
     """Whether its body costs tokens: those of uploads and batches do not."""
+    admission: Admission = Admission.UNKNOWN
 
 
 class UsageGroup(StrEnum):

@@ -8,6 +8,7 @@ from random import Random
 
 from tollkeeper_server.coordination.deadline import in_time
 from tollkeeper_server.coordination.open import Coordination
+from tollkeeper_server.dataplane.admission import Admitter
 from tollkeeper_server.dataplane.affinity import Affinity
 from tollkeeper_server.dataplane.call.balance import Balancer
 from tollkeeper_server.dataplane.call.dispatch import Dispatcher
@@ -82,7 +83,7 @@ def build_data_plane(
         check_ip=IpLimits(time.monotonic, metrics.rate_limited).check,
         authenticate=authenticator.authenticate,
         affinity=affinity,
-        admit=lambda token: tokens.admit(token.id, at=datetime.now(UTC)),
+        admit=Admitter(tokens, lambda: datetime.now(UTC)).admit,
         model_lists=model_lists.of,
     )
     plane = DataPlane(

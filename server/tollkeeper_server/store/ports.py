@@ -1,8 +1,9 @@
 """The interface of a store, in parts. Every engine behaves the same (tests/contract).
 
 Every method raises `StoreUnavailableError` if the store does not answer. A write completes even if its
-caller is cancelled. Every invariant holds by a unique key or an update of one document, so no engine needs
-transactions across entities; `mongo/configuration.py` says how it writes a batch as one without them.
+caller is cancelled; reading and summing events stops then, in the database, too. Every invariant holds by a
+unique key or an update of one document, so no engine needs transactions across entities;
+`mongo/configuration.py` says how it writes a batch as one without them.
 """
 
 from collections.abc import Sequence
@@ -103,8 +104,10 @@ class UsageStore(Protocol):
         Of those that amend, and whose ids are stored, surer token counts replace what is stored, and nothing
         else. Any number of processes may write them, before or after the event that they amend.
 
-        For tokens without a limit the new events also move `request_count` and `last_used_at`; for those with
-        a limit only `last_used_at`, as `TokenStore.admit` has counted the requests.
+        The new events move `last_used_at` of their tokens, and those with the admission UNLIMITED also
+        `request_count`, each once, whatever the limit is by then. `TokenStore.admit` has counted the LIMITED
+        ones. Of UNKNOWN ones, calls of upstreams are counted if their token has no limit. A call that fails
+        may have written events and not counted them; the same call again counts them.
         """
 
     async def sum(self, where: UsageFilter, *, group_by: Sequence[UsageGroup], limit: int) -> list[UsageRow]:
@@ -176,7 +179,10 @@ class Store(Protocol):
         """
 
     async def close(self) -> None:
-        """Wait for the calls under way, and disconnect; later calls raise `StoreUnavailableError`."""
+        """Wait for the calls under way, and disconnect; later calls raise `StoreUnavailableError`.
+
+        So do long reads of usage that are under way: they are stopped.
+        """
 
     async def ping(self) -> None:
         """Return if the store answers."""

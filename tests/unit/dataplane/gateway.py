@@ -19,7 +19,7 @@ from tollkeeper_server.dataplane.request.authenticate import Authenticator
 from tollkeeper_server.dataplane.request.ip_limit import IpLimits
 from tollkeeper_server.dataplane.request.limits import Limits
 from tollkeeper_server.domain.token import Token
-from tollkeeper_server.domain.usage import UsageEvent
+from tollkeeper_server.domain.usage import Admission, UsageEvent
 from tollkeeper_server.errors import StoreUnavailableError, TollkeeperError
 from tollkeeper_server.snapshot.model import Snapshot
 from tollkeeper_server.telemetry.metrics import Metrics
@@ -151,9 +151,9 @@ class Bench:
         """Return the configuration as it is."""
         return self.snapshot
 
-    async def _admit(self, known: Token) -> bool:
+    async def _admit(self, known: Token) -> Admission:
         self.admissions.append(known.id)
-        return self.admitted
+        return Admission.LIMITED if self.admitted else Admission.NONE
 
     def answers(self, *steps: Step, status: int = 200, kind: bytes = b"application/json") -> Answer:
         """Set what the upstream answers."""

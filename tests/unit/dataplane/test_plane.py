@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from tollkeeper_server.dataplane.transport import ConnectError, CutError, GarbageError, TimeoutExpiredError
-from tollkeeper_server.domain.usage import Confidence, TokenCounts
+from tollkeeper_server.domain.usage import Admission, Confidence, TokenCounts
 from tollkeeper_server.errors import StoreUnavailableError
 from tollkeeper_server.snapshot.model import Header, ProjectView
 
@@ -622,6 +622,39 @@ async def test_a_used_up_token_is_told_not_to_try_again(path: str, body: bytes) 
     )
     assert reply.headers[b"x-should-retry"] == b"false"
     _refused_on_record(bench, "request_limit_exceeded")
+
+
+@pytest.mark.parametrize(
+    ("limit", "path", "body", "admission"),
+    [
+        (0, "/v1/chat/completions", CHAT, Admission.UNLIMITED),
+        (5, "/v1/chat/completions", CHAT, Admission.LIMITED),
+        (0, "/v1/files", b"data", Admission.UNLIMITED),
+        (0, "/v1/chat/completions", b'{"model":"nope"}', Admission.NONE),
+        (5, "/v1/chat/completions", b"{", Admission.NONE),
+    ],
+)
+async def test_the_record_says_how_a_request_was_admitted(
+    limit: int, path: str, body: bytes, admission: Admission
+) -> None:
+    """So that it is counted once, by whatever stores it later."""
+    bench = Bench(known=token(max_requests=limit))
+    bench.answers(b"{}")
+
+    await Caller(path=path, body=body).call(bench.plane)
+
+    assert bench.journal.only.admission is admission
+    assert {begun.admission for begun in bench.journal.begun} == {admission} - {Admission.NONE}
+
+
+@pytest.mark.parametrize("limit", [0, 5])
+async def test_what_the_gateway_answers_itself_is_not_admitted(limit: int) -> None:
+    bench = Bench(known=token(max_requests=limit))
+
+    await Caller("GET", "/v1/models", json=False).call(bench.plane)
+
+    assert bench.journal.only.admission is Admission.NONE
+    assert bench.admissions == []
 
 
 async def test_a_refused_request_does_not_count() -> None:

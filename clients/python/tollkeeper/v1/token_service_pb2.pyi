@@ -53,7 +53,9 @@ class Token(_message.Message):
     max_requests: _builtins.int
     """max_requests is the number of requests that the token admits in total; 0 is unlimited."""
     request_count: _builtins.int
-    """request_count is the number of requests that the token has admitted."""
+    """request_count is the number of requests that were admitted to the upstreams, with a limit or without one.
+    Requests that were refused, or that the gateway answers itself, such as the list of models, do not count.
+    """
     etag: _builtins.str
     """etag changes with every edit. An update that gives it fails if the token was changed meanwhile."""
     @_builtins.property

@@ -35,6 +35,7 @@ class MongoStore:
         await self._connection.open()
         try:
             await self.configuration.forget_deletions(older_than=self._marks_kept)
+            await self.usage.count_all()
         except BaseException:
             await self._connection.close()
             raise

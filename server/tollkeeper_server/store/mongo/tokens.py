@@ -4,7 +4,6 @@
 
 from datetime import datetime
 
-from pymongo import UpdateOne
 from pymongo.errors import DuplicateKeyError, OperationFailure
 
 from tollkeeper_server.domain.token import Token
@@ -91,14 +90,3 @@ class MongoTokens(MongoPart):
     async def _first(self, where: Document) -> Token | None:
         found = await self._collection(TOKENS).find_one(where)
         return from_stored(found, Token) if found else None
-
-
-def count(token_id: str, requests: int, last: datetime) -> list[UpdateOne]:
-    """Return the updates that add requests not admitted one by one, and move the time of last use."""
-    return [
-        UpdateOne({"_id": token_id}, {"$max": {"last_used_at": time_text(last)}}),
-        UpdateOne(
-            {"_id": token_id, "max_requests": 0},
-            {"$inc": {"request_count": requests, "remaining": -requests}},
-        ),
-    ]

@@ -1,13 +1,14 @@
 """Usage events in MongoDB: one flat document each, with its part of the sums as numbers."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from operator import attrgetter
 from typing import cast
 
 from pymongo import UpdateOne
 from pymongo.errors import BulkWriteError
 
 from tollkeeper_server.domain.usage import (
+    Admission,
     Confidence,
     UsageEvent,
     UsageFilter,
@@ -16,9 +17,15 @@ from tollkeeper_server.domain.usage import (
     less_sure,
 )
 from tollkeeper_server.store.documents import Document, to_document
-from tollkeeper_server.store.mongo.connection import MongoPart, completes, duplicates_in
+from tollkeeper_server.store.mongo.connection import (
+    LONGEST_READ_MS,
+    MongoPart,
+    completes,
+    duplicates_in,
+    ends,
+)
+from tollkeeper_server.store.mongo.counting import BATCH, Counting, unlimited_among, used
 from tollkeeper_server.store.mongo.documents import to_stored, with_key
-from tollkeeper_server.store.mongo.tokens import TOKENS, count
 from tollkeeper_server.store.usage_fields import (
     DAY_LENGTH,
     GROUPS,
@@ -40,33 +47,44 @@ class MongoUsage(MongoPart):
 
     @completes
     async def add(self, events: Sequence[UsageEvent]) -> int:
-        """As the port says.
-
-        A process or a server that dies between the two writes leaves `request_count` of tokens without a
-        limit behind the events, never ahead of them.
-        """
+        """As the port says; `counting.py` tells how events are counted once."""
         if not events:
             return 0
-        present: set[int] = set()
-        try:
-            await self._collection(_COLLECTION).insert_many(map(_stored, events), ordered=False)
-        except BulkWriteError as error:
-            present = set(duplicates_in(error))
-        new: dict[str, list[datetime]] = {}
-        for position, event in enumerate(events):
-            if position not in present:
-                new.setdefault(event.token_id, []).append(event.started_at)
-        counts = [
-            update for token_id, times in new.items() for update in count(token_id, len(times), max(times))
+        counting = Counting.of(self._connection.database)
+        may_count = [event for event in events if _may_count(event)]
+        unknown = {event.token_id for event in may_count if event.admission is Admission.UNKNOWN}
+        free = await unlimited_among(counting.tokens, unknown) if unknown else set()
+        counted = [
+            event for event in may_count if event.admission is Admission.UNLIMITED or event.token_id in free
         ]
-        if counts:
-            await self._collection(TOKENS).bulk_write(counts, ordered=False)
+        mark = {BATCH: await counting.note(counted)} if counted else {}
+        marked = {event.id for event in counted}
+        present: list[int] = []
+        try:
+            await counting.usage.insert_many(
+                [_stored(event) | (mark if event.id in marked else {}) for event in events], ordered=False
+            )
+        except BulkWriteError as error:
+            present = duplicates_in(error)
+        last = {event.token_id: event.started_at for event in sorted(events, key=attrgetter("started_at"))}
+        await counting.tokens.bulk_write([used(token_id, at) for token_id, at in last.items()], ordered=False)
+        # Events that are there may be of an attempt that failed.
+        batches = (
+            await counting.batches_of({events[position].id for position in present}) if present else set()
+        )
+        for batch in sorted({*batches, *mark.values()}):
+            await counting.count(batch)
         amended = [_surer_counts(events[position]) for position in present if events[position].amends]
         if amended:
-            await self._collection(_COLLECTION).bulk_write(amended)
+            await counting.usage.bulk_write(amended)
         return len(events) - len(present)
 
     @completes
+    async def count_all(self) -> None:
+        """Count the events that were inserted and not counted, because a process or the server died."""
+        await Counting.of(self._connection.database).count_all()
+
+    @ends
     async def sum(self, where: UsageFilter, *, group_by: Sequence[UsageGroup], limit: int) -> list[UsageRow]:
         """As the port says."""
         names = [GROUPS[by] for by in group_by]
@@ -83,7 +101,8 @@ class MongoUsage(MongoPart):
                     },
                     {"$sort": {f"_id.{name}": 1 for name in names} or {"_id": 1}},
                     {"$limit": limit},
-                ]
+                ],
+                maxTimeMS=LONGEST_READ_MS,
             )
             async for document in found:
                 group = cast("dict[str, str]", document["_id"])
@@ -91,13 +110,14 @@ class MongoUsage(MongoPart):
                 row.update({name: cast("int", document[name]) for name in sums})
         return [to_row(group_by, group, row) for group, row in rows.items()]
 
-    @completes
+    @ends
     async def list(self, where: UsageFilter, *, before: str = "", limit: int) -> list[UsageEvent]:
         """As the port says."""
         condition = _condition(where)
         if before:
             condition["_id"] = {"$lt": before}
         found = self._collection(_COLLECTION).find(condition).sort("_id", -1).limit(limit)
+        found = found.max_time_ms(LONGEST_READ_MS)
         return [to_event(with_key(document)) async for document in found]
 
     async def _passes(self) -> Sequence[Sequence[str]]:
@@ -107,6 +127,12 @@ class MongoUsage(MongoPart):
         """
         server = await self._connection.database.command("buildInfo")
         return [(name,) for name in SUMS] if "ferretdbVersion" in server else [SUMS]
+
+
+def _may_count(event: UsageEvent) -> bool:
+    return event.admission is Admission.UNLIMITED or (
+        event.admission is Admission.UNKNOWN and bool(event.upstream)
+    )
 
 
 def _condition(where: UsageFilter) -> Document:

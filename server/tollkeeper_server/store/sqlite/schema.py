@@ -85,6 +85,7 @@ MIGRATIONS: Migrations = (
         "CREATE INDEX placements_by_use ON placements (used_at)",
     ),
     ("ALTER TABLE placements ADD COLUMN pending TEXT",),
+    ("ALTER TABLE usage ADD COLUMN admission TEXT NOT NULL DEFAULT ''",),
 )
 
 

@@ -6,6 +6,7 @@ from datetime import datetime
 import msgspec
 
 from tollkeeper_server.domain.token import Token
+from tollkeeper_server.domain.usage import Admission
 from tollkeeper_server.store.documents import TOKEN_COUNTERS, from_document, time_text, to_token_document
 from tollkeeper_server.store.refusals import secret_taken
 from tollkeeper_server.store.sqlite.connection import SqlitePart, reads, writes
@@ -13,18 +14,19 @@ from tollkeeper_server.store.sqlite.connection import SqlitePart, reads, writes
 _SELECT = "SELECT document, request_count, last_used_at FROM tokens"
 # One statement, however many tokens. Rows are numbered as they are inserted, so the last ones are found by
 # number; NOT INDEXED because an index in the order of tokens would be read from end to end.
-_COUNT = """
-    WITH used (token_id, requests, last) AS (
-        SELECT token_id, count(*), max(started_at) FROM usage NOT INDEXED
-        WHERE rowid > last_insert_rowid() - ? GROUP BY token_id
+_COUNT = f"""
+    WITH used (token_id, unlimited, unknown, last) AS (
+        SELECT token_id, sum(admission = '{Admission.UNLIMITED}'),
+            sum(admission = '{Admission.UNKNOWN}' AND upstream != ''), max(started_at)
+        FROM usage NOT INDEXED WHERE rowid > last_insert_rowid() - ? GROUP BY token_id
     )
     UPDATE tokens SET (last_used_at, request_count) = (
-        SELECT max(coalesce(tokens.last_used_at, ''), last),
-            tokens.request_count + CASE WHEN tokens.max_requests = 0 THEN requests ELSE 0 END
+        SELECT max(coalesce(tokens.last_used_at, ''), last), tokens.request_count
+            + unlimited + CASE WHEN tokens.max_requests = 0 THEN unknown ELSE 0 END
         FROM used WHERE token_id = tokens.id
     )
     WHERE id IN (SELECT token_id FROM used)
-"""
+"""  # noqa: S608 - words of our own
 
 
 class SqliteTokens(SqlitePart):
@@ -112,7 +114,7 @@ class SqliteTokens(SqlitePart):
 def count(db: sqlite3.Connection, new: int) -> None:
     """Count the `new` rows of usage that this connection inserted last on their tokens.
 
-    A token with a limit was counted when its request was admitted: only its time of last use moves.
+    A token's time of last use moves, and its count by the requests that were admitted without a limit.
     """
     db.execute(_COUNT, (new,))
 

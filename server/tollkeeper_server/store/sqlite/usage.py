@@ -26,7 +26,7 @@ from tollkeeper_server.store.usage_fields import (
     wanted_values,
 )
 
-_CONVERTED = ("confidence", "streamed", "started_at")
+_CONVERTED = ("confidence", "admission", "streamed", "started_at")
 _PLAIN = tuple(name for name in UsageEvent.__struct_fields__ if name not in {*NOT_STORED, *_CONVERTED})
 _COUNTS = tuple(name for name in TOKEN_FIELDS if name not in _CONVERTED)
 _COLUMNS = (*_PLAIN, *_COUNTS, *_CONVERTED)
@@ -138,6 +138,7 @@ def _values(events: Sequence[UsageEvent]) -> list[object]:
         values += _plain(event)
         values += (
             event.tokens.confidence.value,
+            event.admission.value,
             int(event.streamed),
             f"{text[:-1]}+00:00"
             if len(text) == _JSON_TIME and event.started_at.tzinfo is UTC
