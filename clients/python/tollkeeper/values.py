@@ -63,8 +63,8 @@ class Confidence(StrEnum):
     UNKNOWN = "unknown"
     EXACT = "exact"
     ESTIMATED = "estimated"
-    PENDING = "pending"
     NONE = "none"
+    PENDING = "pending"
 
 
 class UsageGroup(StrEnum):
