@@ -218,8 +218,12 @@ class Drain:
 
 def _each_once(*sources: list[UsageEvent]) -> list[UsageEvent]:
     """Return the events without those whose ids come again, each with the surest counts of its id."""
-    events: dict[str, UsageEvent] = {}
-    for event in chain.from_iterable(sources):
+    every = list(chain.from_iterable(sources))
+    events = {event.id: event for event in every}
+    if len(events) == len(every):
+        return every
+    events.clear()
+    for event in every:
         before = events.get(event.id)
         events[event.id] = event if before is None else merge(before, event)
     return list(events.values())

@@ -4,6 +4,7 @@ import asyncio
 import select
 from collections.abc import AsyncIterator, Callable
 from math import inf
+from operator import itemgetter
 from typing import Protocol
 
 import httptools
@@ -23,6 +24,7 @@ from tollkeeper_server.http1.client.head import (
     check_status,
     ends_with_connection,
     garbage,
+    has_coding,
     head_size,
     persists,
     transferred,
@@ -35,8 +37,9 @@ from tollkeeper_server.http1.framing import JOINED_BYTES
 from tollkeeper_server.snapshot.model import Header
 
 _REFUSALS = (httptools.HttpParserError, httptools.HttpParserUpgrade, GarbageError)
-# Names of this length alone are looked at for the header: it is done for each answer.
+# Names are looked at only if one has this length, which is found out for each answer.
 _CODING_LENGTH = len(b"transfer-encoding")
+_name_of = itemgetter(0)
 
 
 class Owner(Protocol):
@@ -248,11 +251,9 @@ class UpstreamConnection(Channel):
             if not parser.should_keep_alive():
                 self._keep = False
                 self._until_close = ends_with_connection(status, headers)
-            for name, _ in headers:
-                if len(name) == _CODING_LENGTH and name.lower() == b"transfer-encoding":
-                    version = parser.get_http_version()
-                    self._keep = transferred(status, headers, version, keeps=self._keep)
-                    break
+            if _CODING_LENGTH in map(len, map(_name_of, headers)) and has_coding(headers):
+                version = parser.get_http_version()
+                self._keep = transferred(status, headers, version, keeps=self._keep)
         answer.status = status
         answer.headers = headers if status != 204 else without_length(headers)
         self._headers = []

@@ -53,6 +53,11 @@ class UnclearError(GarbageError):
     """A head is valid, but perhaps not read by httptools as RFC 9112 says; mending.py reads it again."""
 
 
+def has_coding(headers: list[Header]) -> bool:
+    """Return whether an answer has `transfer-encoding`."""
+    return any(name.lower() == b"transfer-encoding" for name, _ in headers)
+
+
 def transferred(status: int, headers: list[Header], version: str, *, keeps: bool) -> bool:
     """Return whether the connection may be kept after an answer that has `transfer-encoding`.
 
