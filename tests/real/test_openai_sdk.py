@@ -71,7 +71,7 @@ def test_what_passes_directly_passes_through_the_gateway(direct: Outcomes, throu
 
 
 def test_requests_arrive_as_the_sdk_sends_them(direct: Outcomes, through: Outcomes) -> None:
-    assert _CHOSEN or len(direct.received) > 1000
+    assert _CHOSEN or sum(direct.received.values()) > 5000
     unlike = {
         line: (direct.received.get(line, 0), through.received.get(line, 0))
         for line in direct.received.keys() | through.received.keys()
