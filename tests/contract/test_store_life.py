@@ -58,6 +58,7 @@ CALLS: dict[str, Callable[[Store], Awaitable[object]]] = {
     "usage.sum": lambda store: store.usage.sum(UsageFilter(), group_by=[], limit=1),
     "placements.add": lambda store: store.placements.add([a_placement()]),
     "placements.find": lambda store: store.placements.find("file-1"),
+    "placements.settle": lambda store: store.placements.settle("file-1"),
     "placements.delete_before": lambda store: store.placements.delete_before(NOON, limit=1),
     "secrets.keep": lambda store: store.secrets.keep("name", "sealed"),
     "secrets.find": lambda store: store.secrets.find("name"),

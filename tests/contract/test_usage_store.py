@@ -311,6 +311,7 @@ usage_events = st.builds(
         [datetime(2026, 1, day, hour, 59, 59, 999_999, UTC) for day in (9, 10) for hour in (0, 9, 23)]
     ),
 )
+_GUESSED = {Confidence.ESTIMATED, Confidence.PENDING}
 SETS_OF_GROUPS = list(
     chain.from_iterable(combinations(UsageGroup, size) for size in range(len(UsageGroup) + 1))
 )
@@ -394,9 +395,7 @@ def slow_sums(
                 start=msgspec.convert(named.get(UsageGroup.HOUR, named.get(UsageGroup.DAY)), datetime | None),
                 requests=len(members),
                 failed_requests=len([event for event in members if event.status >= 400]),
-                estimated_requests=len(
-                    [event for event in members if event.tokens.confidence is Confidence.ESTIMATED]
-                ),
+                estimated_requests=len([event for event in members if event.tokens.confidence in _GUESSED]),
                 prompt=sum(event.tokens.prompt for event in members),
                 completion=sum(event.tokens.completion for event in members),
                 cached=sum(event.tokens.cached for event in members),
