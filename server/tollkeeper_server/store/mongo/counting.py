@@ -7,7 +7,8 @@ Events that are written together and are to be counted are a batch with an id of
 3. Read the tokens, after that the note, and then which events of the batch are there. For each token, add
    what is not counted yet to `request_count`, and put the number into `counting` under the batch's id, if
    `counts`, which every addition moves, is still the same; else begin this step again.
-4. When all events of the note are there, delete the note; then forget its numbers in `counting`.
+4. When all events of the note are there, delete the note; then forget its numbers in `counting`. A process
+   that dies in between leaves them to the next that opens the store.
 
 Whoever finds an event in the store takes the third and fourth step for its batch, too. As long as there is
 a note, each of these steps may be lost, repeated, come late, or be taken by two processes at once; once
@@ -63,9 +64,13 @@ class Counting:
         return {cast("str", event[BATCH]) async for event in found if BATCH in event}
 
     async def count_all(self) -> None:
-        """Count all batches that there are notes of, such as those of processes that died."""
-        for batch in [cast("str", note["_id"]) async for note in self.notes.find({}, {"_id": 1})]:
+        """Count all batches that there are notes of, and forget the numbers of those that have none.
+
+        Processes that died have left both.
+        """
+        for batch in await self._noted():
             await self.count(batch)
+        await self._forget_counted()
 
     async def count(self, batch: str) -> None:
         """Count a batch, as far as its events are stored; do nothing if it is counted."""
@@ -100,6 +105,20 @@ class Counting:
                     {"_id": {"$in": note["tokens"]}}, {"$unset": {f"counting.{batch}": ""}}
                 )
             return
+
+    async def _noted(self) -> set[str]:
+        return {cast("str", note["_id"]) async for note in self.notes.find({}, {"_id": 1})}
+
+    async def _forget_counted(self) -> None:
+        with_numbers: Document = {"counting": {"$nin": [None, {}]}}
+        found = [token async for token in self.tokens.find(with_numbers, {"counting": 1})]
+        noted = await self._noted() if found else set()  # later: a number is never older than its note
+        for token in found:
+            counted = cast("dict[str, int]", token["counting"]).keys() - noted
+            if counted:
+                await self.tokens.update_one(
+                    {"_id": token["_id"]}, {"$unset": {f"counting.{batch}": "" for batch in counted}}
+                )
 
 
 def used(token_id: str, last: datetime) -> UpdateOne:

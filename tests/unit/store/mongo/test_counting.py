@@ -143,6 +143,51 @@ async def test_what_a_process_left_uncounted_is_counted_at_the_next_start(mongo_
         assert client.get_default_database()[NOTES].count_documents({}) == 0
 
 
+def numbers_kept(url: str) -> list[object]:
+    """Return what tokens hold of the counting of batches."""
+    with pymongo.MongoClient[dict[str, object]](url) as client:
+        tokens = client.get_default_database()["tokens"].find({}, {"counting": 1})
+        return [token["counting"] for token in tokens if token.get("counting")]
+
+
+async def test_the_next_start_forgets_the_numbers_that_a_process_left_on_tokens(mongo_url: str) -> None:
+    """At each command of writing events, and of the recovery, a process may die."""
+    url = with_database(mongo_url)
+    left = 0
+    async with opened(url) as direct:
+        for number in range(1, 100):
+            async with over_wire(direct, url) as (store, wire, tokens):
+                wire.cut_at(number, delivered=False)
+                try:
+                    await store.usage.add(events_of(tokens))
+                    break
+                except StoreUnavailableError:
+                    left += bool(numbers_kept(url))
+                await direct.usage.count_all()
+                assert numbers_kept(url) == []
+    assert left >= 2
+
+
+async def test_a_start_beside_a_writer_at_any_command_disturbs_no_count(mongo_url: str) -> None:
+    url = with_database(mongo_url)
+    counting = 0
+    async with opened(url) as direct:
+        for number in range(1, 100):
+            async with over_wire(direct, url) as (store, wire, tokens):
+                wire.hold_at(number)
+                write = asyncio.ensure_future(store.usage.add(events_of(tokens)))
+                if not await wire.comes_to_hold(write):
+                    break
+                counting += bool(numbers_kept(url))
+                await direct.usage.count_all()
+                wire.release.set()
+                await write
+                for token in tokens:
+                    await assert_counted(direct, token)
+                assert numbers_kept(url) == []
+    assert counting >= 2
+
+
 async def test_of_events_without_a_token_nothing_is_noted_for_ever(mongo_url: str) -> None:
     url = with_database(mongo_url)
     async with opened(url) as store:
