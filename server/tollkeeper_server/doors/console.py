@@ -185,9 +185,19 @@ async def _received() -> Request:
         path=raw_path.decode("ascii", "replace"),
         query=received.query_string.decode("ascii", "replace"),
         headers=headers,
-        body=await received.get_data(cache=False, as_text=False, parse_form_data=False),
+        body=await _body(received),
         peer=received.remote_addr or "",
     )
+
+
+async def _body(received: quart.Request) -> bytes:
+    body = await received.get_data(cache=False, as_text=False, parse_form_data=False)
+    task = asyncio.current_task()
+    # Before Python 3.12 `asyncio.wait_for`, by which Quart waits for the body, loses a cancellation that
+    # comes together with it: that of a caller who asks and leaves at once.
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
+    return body
 
 
 def _written(response: Response) -> quart.Response:
