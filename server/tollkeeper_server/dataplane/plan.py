@@ -30,6 +30,7 @@ from tollkeeper_server.dataplane.request.named import Named, find_named
 from tollkeeper_server.dataplane.request.peek import NO_PEEK, Peek, is_read, peek_body
 from tollkeeper_server.dataplane.route import Destination, enter, find_destination, pin
 from tollkeeper_server.dataplane.route_named import find_named_destination
+from tollkeeper_server.dataplane.route_url import check_url
 from tollkeeper_server.domain.explanation import Step
 from tollkeeper_server.domain.listener import IpLimit
 from tollkeeper_server.domain.token import Token
@@ -146,6 +147,8 @@ class Planner:
                 if plain is not body:
                     coded, body = body, plain
             peek = peek_body(endpoint, exchange.method, content_type, body)
+        if token.allowed_models:
+            check_url(exchange, matched, token)
         default_group = view.default_group if view is not None else ""
         named = None
         if peek.is_json and (peek.model is None or endpoint.names_deeper or token.allowed_models):

@@ -165,6 +165,12 @@ def may_use(token: Token, name: str, served: str) -> bool:
     return not allowed or any(matches(pattern, one) for pattern in allowed for one in (name, served))
 
 
+def served_name(snapshot: Snapshot, name: str) -> str:
+    """Return the name under which a model is served that may be asked for by an alias."""
+    route = snapshot.resolve(name)
+    return name if route is None or route.is_pattern else route.name
+
+
 def _check_allowed(token: Token, name: str, served: str) -> None:
     if token.allowed_models and not may_use(token, name, served):
         raise not_allowed(name, "model")

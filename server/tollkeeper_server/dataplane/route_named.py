@@ -11,11 +11,11 @@ from tollkeeper_server.dataplane.exchange import Exchange
 from tollkeeper_server.dataplane.request.endpoint import Matched
 from tollkeeper_server.dataplane.request.named import Named
 from tollkeeper_server.dataplane.request.peek import Peek, check_model
-from tollkeeper_server.dataplane.route import Destination, find_destination, may_use, not_allowed
+from tollkeeper_server.dataplane.route import Destination, find_destination, may_use, not_allowed, served_name
 from tollkeeper_server.domain.listener import Rule
 from tollkeeper_server.domain.token import Token
 from tollkeeper_server.errors import TollkeeperError, invalid_argument
-from tollkeeper_server.snapshot.model import Pool, PoolMember, Snapshot
+from tollkeeper_server.snapshot.model import Pool, PoolMember
 
 
 def find_named_destination(
@@ -46,7 +46,7 @@ def find_named_destination(
         found[""] = find_destination(exchange, matched, token, peek, rule, default_group)
     if token.allowed_models:
         for name, field in named.others.items():
-            if not may_use(token, name, _served(snapshot, name)):
+            if not may_use(token, name, served_name(snapshot, name)):
                 raise not_allowed(name, field)
     pools = {name: destination.pool for name, destination in found.items() if name}
     pools |= {name: route.pool for name in named.others if (route := snapshot.resolve(name)) is not None}
@@ -59,11 +59,6 @@ def upstream_name(pool: Pool, member: PoolMember) -> str:
     """Return the name that a pool's model has at the upstream of any pool's member; empty if it has none."""
     names = (one.upstream_model for one in pool.members if one.target.name == member.target.name)
     return next(names, "")
-
-
-def _served(snapshot: Snapshot, name: str) -> str:
-    route = snapshot.resolve(name)
-    return name if route is None or route.is_pattern else route.name
 
 
 def _together(destinations: list[Destination], named: Named) -> Destination:

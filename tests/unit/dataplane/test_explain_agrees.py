@@ -92,6 +92,8 @@ PATHS = [
     "/v1/anything",
     "/v1/chat/completions?api-version=1",
     "/v1/chat/completions?a b",
+    "/v1/chat/completions?model=whisper",
+    "/v1/engines/whisper/chat/completions",
     "/openai/deployments/gpt-4o/chat/completions",
     "/openai/deployments/%0a/chat/completions",
     "/",

@@ -102,6 +102,21 @@ async def test_what_an_upstream_gets_of_a_limited_token_is_what_was_permitted() 
     assert _sent_encodings(bench) == []
 
 
+async def test_no_model_hides_in_the_coding_of_a_limited_tokens_form() -> None:
+    known = token(allowed_models=("whisper",))
+    bench = Bench(snapshot(route("whisper", member_on(target()))), known)
+    bench.answers(ANSWER)
+    # A name of a file in gzip's header (RFC 1952, 2.3) is a form to servers that ignore the coding.
+    hidden = b"\r\n" + FORM.replace(b"whisper", b"forbidden") + b"\0"
+    smuggled = CODED_FORM[:3] + b"\x08" + CODED_FORM[4:10] + hidden + CODED_FORM[10:]
+    headers: list[Header] = [FORM_TYPE, (b"content-encoding", b"gzip")]
+
+    await Caller(path="/v1/audio/transcriptions", body=smuggled, headers=headers).call(bench.plane)
+
+    assert bench.transport.bodies == [FORM]
+    assert _sent_encodings(bench) == []
+
+
 async def test_a_model_within_a_coded_body_is_refused_as_any_other() -> None:
     bench = Bench(known=token(allowed_models=("claude",)))
 

@@ -359,6 +359,19 @@ async def test_a_fallback_serves_a_model_that_is_named_deeper() -> None:
         ("/v1/responses", {"model": "haiku", "tools": [{"type": "x", "model": "gpt-image"}]}, "tools.model"),
         ("/v1/responses", {"model": "haiku", "moderation": {"model": "omni"}}, "moderation.model"),
         ("/v1/evals", {"testing_criteria": [{"model": "claude"}]}, "testing_criteria.model"),
+        ("/v1/chat/completions", {"model": "haiku", "fallbacks": [{"haiku": ["claude"]}]}, "fallbacks.*"),
+        (
+            "/v1/chat/completions",
+            {"model": "haiku", "context_window_fallbacks": [{"haiku": ["haiku", "claude"]}]},
+            "context_window_fallbacks.*",
+        ),
+        (
+            "/v1/chat/completions",
+            {"model": "haiku", "content_policy_fallbacks": [{"*": ["claude"]}]},
+            "content_policy_fallbacks.*",
+        ),
+        ("/v1/chat/completions", {"model": "haiku", "extra_body": {"model": "claude"}}, "extra_body.model"),
+        ("/v1/chat/completions", {"model": "haiku", "plugins": [{"model": "claude"}]}, "plugins.model"),
         ("/v1/agents", {"model": {"id": "claude"}}, "model.id"),
         ("/v1/chat/completions", {"models": ["haiku", "claude"]}, "models"),
         (

@@ -75,12 +75,13 @@ def outgoing(
 ) -> Outgoing:
     """Return the request for the upstream; `length` is that of a body that streams, if it is known.
 
-    A body with a content coding is sent as it came, or without the coding if it was changed.
+    A body with a content coding is sent as it came, or without the coding if it was changed. Upstreams that
+    ignore the coding may read something else in it, so that a token limited to some models has it undone.
     """
     target = member.target
     headers = request_headers(exchange, target, plain=plain)
     if plan.coded is not None:
-        if body is plan.body:
+        if body is plan.body and not plan.identity.token.allowed_models:
             body = plan.coded
         else:
             headers = [header for header in headers if header[0] != b"content-encoding"]

@@ -272,6 +272,13 @@ def check_query(query: bytes) -> None:
         )
 
 
+def without_endpoint(path: str) -> str:
+    """Return what stands before the endpoint at the end of a path; the path itself if there is none."""
+    lowered = path.lower()
+    end = max((len(exact) for exact in _EXACT if lowered.endswith(exact)), default=0)
+    return path[: len(path) - end]
+
+
 def _as_upstreams_read(path: str) -> str:
     # Servers take these for the same path (RFC 3986, 6.2.2; doubled slashes by custom), so that no
     # spelling may get round an endpoint's metering.

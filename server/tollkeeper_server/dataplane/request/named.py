@@ -7,8 +7,9 @@
 | `data_source.model`, graders' | OpenAI's evals and their runs, its graders and reinforcement fine-tuning |
 | `model.id` | Anthropic's agents |
 | `models` | OpenRouter, one after the other |
-| `fallbacks` | Anthropic and LiteLLM, if the model declines or is away |
-| tools', the moderation's, the SVG's | OpenAI and Anthropic, beside the model |
+| `fallbacks` and those for certain failures | Anthropic and LiteLLM, if the model declines or is away |
+| tools', the moderation's, the SVG's, plugins' | OpenAI, Anthropic and OpenRouter, beside the model |
+| `extra_body.model` | LiteLLM, in place of the model |
 
 The body is walked through once, in linear time, and every member counts that any server may read: all of
 those given twice, and those spelt in another case.
@@ -60,8 +61,13 @@ _DECIDING: tuple[tuple[str, ...], ...] = (
     ("models",),
 )
 _BESIDE = ("fallbacks", "fallbacks.model", "tools.model", "moderation.model", "svg.model")
+# LiteLLM's: lists of models, each under the model that it takes the place of.
+_LISTED = frozenset({"fallbacks.*", "context_window_fallbacks.*", "content_policy_fallbacks.*"})
 _OTHERS = (
     *_BESIDE,
+    *sorted(_LISTED),
+    "plugins.model",
+    *(f"extra_body.{place}" for place in ("model", "models", *_BESIDE)),
     *(f"requests.params.{place}" for place in ("models", *_BESIDE)),
     "session.delegation.responses.model",
     "session.delegation.decisions.model",
@@ -156,7 +162,7 @@ def find_named(body: bytes, *, has_model: bool, by_path: bool = False) -> Named 
 def _may_name(body: bytes, *, has_model: bool) -> bool:
     # Nearly every body names one model, and has nothing that could be another, in any spelling.
     lowered = body.lower()
-    if lowered.count(b'"model"') > has_model or b'"models"' in lowered or b'"fallbacks"' in lowered:
+    if lowered.count(b'"model"') > has_model or b'"models"' in lowered or b'fallbacks"' in lowered:
         return True
     if b"\\u" in lowered and any(escape in lowered for escape in _ESCAPES):
         return True
@@ -176,7 +182,7 @@ def _places(body: bytes) -> Iterator[Place]:
             if not arrays[-1] and _COLON.match(body, end):
                 node = nodes[-1]
                 coming = node.find(body[start:end]) if node is not None else None
-            elif coming is not None and coming.field:
+            elif coming is not None and coming.field and (arrays[-1] or coming.field not in _LISTED):
                 yield Place(coming.field, _read(body[start:end], coming.field), start, end)
         elif sign in _OPENING:
             if depth or (coming is None and nodes):

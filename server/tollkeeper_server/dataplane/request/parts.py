@@ -23,6 +23,8 @@ _OPTION = re.compile(rb';[ \t]*(?:(%b)=("(?:[^"\\]|\\.)*"|[^\s";,\\]+)[ \t]*)?' 
 _FIELD = re.compile(rb"(%b):[ \t]*(.*?)[ \t]*" % _TOKEN, re.DOTALL)
 _AFTER = re.compile(rb"(--)?[ \t]*(\r\n|\n|\Z)")
 _CONTROLS = bytes({*range(32), 127} - {9})
+_BLANKS = b"\xef\xbb\xbf \t\r\n"
+_JSON = frozenset({b"{", b"["})
 _ONCE = frozenset(
     {
         b"content-disposition", b"content-encoding", b"content-length", b"content-transfer-encoding",
@@ -49,7 +51,11 @@ def read_parts(body: bytes, boundary: bytes) -> tuple[int, Iterator[Part]]:
     begin = body.find(dashes)
     if begin < 0:
         raise malformed("the boundary of its content-type is not in it")
-    _check_around(body[:begin])
+    preamble = body[:begin]
+    _check_around(preamble)
+    if preamble.lstrip(_BLANKS)[:1] in _JSON:
+        # Servers that decode JSON whatever its type is said to be stop at its end.
+        raise malformed("it has JSON before its first boundary")
     return begin, _between(body, dashes, begin)
 
 

@@ -194,6 +194,8 @@ def test_a_preamble_blanks_after_a_boundary_and_an_epilogue_are_read(
         (b"", b"\r\n", b"--\r\n--X-7MA4YWxk--\r\n"),
         (b'Content-Disposition: form-data; name="x"\r\n\r\nevil\r\n', b"\r\n", b"--"),
         (b"", b"\r\n", b'--\r\ncontent-disposition: form-data; name="model"\r\n\r\nevil\r\n'),
+        (b'{"model":"evil"}\r\n', b"\r\n", b"--"),
+        (b'\xef\xbb\xbf \r\n\t{"model":"evil"}\r\n', b"\r\n", b"--"),
     ],
 )
 def test_boundaries_that_servers_find_in_different_places_are_refused(

@@ -56,6 +56,8 @@ def test_what_names_the_model_of_a_request_decides(body: Any, field: str) -> Non
         ),
         ({"model": "top", "fallbacks": [{"model": "m"}]}, "fallbacks.model"),
         ({"model": "top", "fallbacks": ["m"]}, "fallbacks"),
+        ({"model": "top", "fallbacks": [{"top": ["m"]}]}, "fallbacks.*"),
+        ({"model": "top", "fallbacks": [{"model": "m", "speed": "fast"}]}, "fallbacks.model"),
         ({"model": "top", "models": ["m"]}, "models"),
         ({"model": "top", "tools": [{"type": "image_generation", "model": "m"}]}, "tools.model"),
         ({"model": "top", "moderation": {"model": "m"}}, "moderation.model"),
