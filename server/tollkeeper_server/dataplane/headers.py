@@ -86,8 +86,11 @@ def check_framing(headers: Mapping[bytes, bytes]) -> None:
         return
     if length is not None:
         raise two_framings()
-    if coding.rpartition(b",")[2].strip().lower() != b"chunked":
-        raise invalid_argument("transfer-encoding", "must end in chunked; send the body in chunks")
+    # Another coding is not undone here, and upstreams are not told of it.
+    if [name for name in map(bytes.strip, coding.lower().split(b",")) if name] != [b"chunked"]:
+        raise invalid_argument(
+            "transfer-encoding", "must be chunked and nothing else; send the body in chunks"
+        )
 
 
 def two_framings() -> TollkeeperError:

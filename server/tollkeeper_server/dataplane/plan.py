@@ -27,7 +27,7 @@ from tollkeeper_server.dataplane.request.body import arrived_body, read_body, re
 from tollkeeper_server.dataplane.request.coding import decode_request
 from tollkeeper_server.dataplane.request.endpoint import MODELS, RESPONSES_END, Body, Matched, check_query
 from tollkeeper_server.dataplane.request.named import Named, find_named
-from tollkeeper_server.dataplane.request.peek import NO_PEEK, Peek, is_read, peek_body
+from tollkeeper_server.dataplane.request.peek import NO_PEEK, Peek, is_read, media_type, peek_body
 from tollkeeper_server.dataplane.route import Destination, enter, find_destination, pin
 from tollkeeper_server.dataplane.route_named import find_named_destination
 from tollkeeper_server.dataplane.route_url import check_url
@@ -146,7 +146,10 @@ class Planner:
                 plain = await decode_request(exchange, body)
                 if plain is not body:
                     coded, body = body, plain
-            peek = peek_body(endpoint, exchange.method, content_type, body)
+            if len(body) > LARGE and media_type(content_type) == b"multipart/form-data":
+                peek = await asyncio.to_thread(peek_body, endpoint, exchange.method, content_type, body)
+            else:
+                peek = peek_body(endpoint, exchange.method, content_type, body)
         if token.allowed_models:
             check_url(exchange, matched, token)
         default_group = view.default_group if view is not None else ""

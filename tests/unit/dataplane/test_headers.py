@@ -257,6 +257,7 @@ def test_header_injection_is_refused(bad: bytes, where: str) -> None:
 def test_a_body_framed_in_two_ways_is_refused() -> None:
     check_framing({b"content-length": b"4"})
     check_framing({b"transfer-encoding": b"chunked"})
+    check_framing({b"transfer-encoding": b" , Chunked"})
     with pytest.raises(TollkeeperError) as caught:
         check_framing({b"content-length": b"4", b"transfer-encoding": b"chunked"})
     assert (caught.value.reason, caught.value.field) == (Reason.INVALID_ARGUMENT, "content-length")
@@ -264,9 +265,17 @@ def test_a_body_framed_in_two_ways_is_refused() -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [(b"content-length", b"abc"), (b"content-length", b"-1"), (b"transfer-encoding", b"chunked, gzip")],
+    [
+        (b"content-length", b"abc"),
+        (b"content-length", b"-1"),
+        (b"transfer-encoding", b"chunked, gzip"),
+        (b"transfer-encoding", b"gzip, chunked"),
+        (b"transfer-encoding", b"chunked, chunked"),
+    ],
 )
-def test_a_body_without_an_end_is_refused(name: bytes, value: bytes) -> None:
+def test_a_body_without_an_end_or_with_a_coding_that_is_not_undone_is_refused(
+    name: bytes, value: bytes
+) -> None:
     with pytest.raises(TollkeeperError) as caught:
         check_framing({name: value})
     assert (caught.value.reason, caught.value.field) == (Reason.INVALID_ARGUMENT, name.decode())

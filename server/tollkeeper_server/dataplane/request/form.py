@@ -15,6 +15,9 @@ from tollkeeper_server.errors import Reason, TollkeeperError
 MAX_BOUNDARY = 256
 """RFC 2046 allows 70; servers take this many."""
 
+MAX_NAME = 1024
+"""More bytes than the name of a model has, or another field that is read."""
+
 # RFC 2046, 5.1.1. Some clients go beyond it.
 _BOUNDARY = re.compile(rb"[ -~]{0,%d}[!-~]" % (MAX_BOUNDARY - 1))
 _TRUE = frozenset({b"true", b"1"})
@@ -60,13 +63,15 @@ def find_model(body: bytes, content_type: bytes) -> FormModel:
         name, file = _name(part)
         if name not in _WANTED or (file and name != b"model"):
             continue
-        value = body[part.start : part.end]
+        value = body[part.start : min(part.end, part.start + MAX_NAME + 1)]
         match name:
             case b"stream":
                 streamed |= value.strip().lower() in _TRUE
             case b"_charset_":
                 charsets.add(value.strip().lower())
             case _:
+                if len(value) > MAX_NAME:
+                    raise _wrong_model(f"model is longer than {MAX_NAME:,} bytes; give the name of one")
                 charsets |= set(_check_field(part, is_file=file))
                 places.append((part.start, part.end))
                 if part.length is not None:

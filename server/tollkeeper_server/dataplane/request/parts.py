@@ -20,11 +20,14 @@ _TOKEN = rb"[!#-'*+\-.^-z|~0-9A-Z]+"
 _KIND = re.compile(rb"[ \t]*(%b(?:/%b)?)[ \t]*" % (_TOKEN, _TOKEN))
 # A value in quotes may have pairs with a backslash; one without quotes ends at the next blank.
 _OPTION = re.compile(rb';[ \t]*(?:(%b)=("(?:[^"\\]|\\.)*"|[^\s";,\\]+)[ \t]*)?' % _TOKEN, re.DOTALL)
-_FIELD = re.compile(rb"(%b):[ \t]*(.*?)[ \t]*" % _TOKEN, re.DOTALL)
-_AFTER = re.compile(rb"(--)?[ \t]*(\r\n|\n|\Z)")
+# Possessive, so that blanks are not looked at again and again.
+_FIELD = re.compile(rb"(%b):[ \t]*+((?:[^ \t]++|[ \t]++(?=[^ \t]))*+)[ \t]*+" % _TOKEN)
+_AFTER = re.compile(rb"(--)?[ \t]{0,256}+(\r\n|\n|\Z)")
+# So much is searched in one step, so that other threads go on.
+_STEP = 4 << 20
+_DISPOSITION = b"content-disposition"
 _CONTROLS = bytes({*range(32), 127} - {9})
-_BLANKS = b"\xef\xbb\xbf \t\r\n"
-_JSON = frozenset({b"{", b"["})
+_JSON = re.compile(rb"[\xef\xbb\xbf \t\r\n]*+[{\[]")
 _ONCE = frozenset(
     {
         b"content-disposition", b"content-encoding", b"content-length", b"content-transfer-encoding",
@@ -48,12 +51,11 @@ class Part(Struct, frozen=True, gc=False):
 def read_parts(body: bytes, boundary: bytes) -> tuple[int, Iterator[Part]]:
     """Return where the first boundary is, and the parts. Raises INVALID_ARGUMENT, also while it iterates."""
     dashes = b"--" + boundary
-    begin = body.find(dashes)
+    begin = _find(body, dashes, 0)
     if begin < 0:
         raise malformed("the boundary of its content-type is not in it")
-    preamble = body[:begin]
-    _check_around(preamble)
-    if preamble.lstrip(_BLANKS)[:1] in _JSON:
+    _check_around(body, 0, begin)
+    if _JSON.match(body, 0, begin):
         # Servers that decode JSON whatever its type is said to be stop at its end.
         raise malformed("it has JSON before its first boundary")
     return begin, _between(body, dashes, begin)
@@ -78,18 +80,27 @@ def _between(body: bytes, dashes: bytes, at: int) -> Iterator[Part]:
         if boundaries > MAX_PARTS:
             raise malformed(f"it has more than {MAX_PARTS} parts")
         start = after.end()
-        at = body.find(dashes, start)
+        at = _find(body, dashes, start)
         if at < 0:
             raise malformed("its last boundary is missing")
-    if body.find(dashes, after.end()) >= 0:
+    if _find(body, dashes, after.end()) >= 0:
         raise malformed("its boundary stands after the last one, too; choose another")
-    _check_around(body[after.end() :])
+    _check_around(body, after.end(), len(body))
 
 
-def _check_around(text: bytes) -> None:
+def _check_around(body: bytes, start: int, end: int) -> None:
     """Refuse what Django's parser takes for a part before the first boundary or after the last."""
-    if b"content-disposition" in text.lower():
-        raise malformed("it has a part before its first boundary or after its last")
+    for at in range(start, end, _STEP):
+        if _DISPOSITION in body[at : min(at + _STEP + len(_DISPOSITION), end)].lower():
+            raise malformed("it has a part before its first boundary or after its last")
+
+
+def _find(body: bytes, wanted: bytes, start: int) -> int:
+    for at in range(start, len(body), _STEP):
+        found = body.find(wanted, at, at + _STEP + len(wanted) - 1)
+        if found >= 0:
+            return found
+    return -1
 
 
 def _part(body: bytes, start: int, end: int) -> Part:

@@ -373,3 +373,30 @@ def test_any_bytes_are_read_or_refused(body: bytes) -> None:
     except TollkeeperError as error:
         reason = error.reason
     assert reason is Reason.INVALID_ARGUMENT
+
+
+@pytest.mark.parametrize("length", [300, 70_000, 5_000_000])
+def test_a_model_that_no_model_can_be_named_is_refused_whatever_its_size(length: int) -> None:
+    with pytest.raises(TollkeeperError) as caught:
+        peek_form(_form(_part("model", b"m" * length)), TYPE)
+    assert caught.value.field == "model"
+
+
+@pytest.mark.parametrize("at", [4 << 20, (4 << 20) - 7, (8 << 20) - 30, 5_000_000])
+def test_a_boundary_is_found_wherever_in_a_large_form_it_stands(at: int) -> None:
+    body = _form(_part("file", b"x" * at, filename="f"), _part("model", b"m"))
+
+    form = find_model(body, TYPE)
+
+    assert form.model == "m"
+    with pytest.raises(TollkeeperError):
+        find_model(body + b"x" * (at - len(body) % at) + b"Content-Disposition: form-data", TYPE)
+
+
+@pytest.mark.parametrize("line", [b"x: a" + b" " * 15_000 + b"b", b"x:" + b"\t" * 15_000 + b"b" + b" " * 900])
+def test_headers_full_of_blanks_are_read_in_linear_time(line: bytes) -> None:
+    # In quadratic time these take minutes.
+    part = b'Content-Disposition: form-data; name="x"\r\n' + line + b"\r\n\r\nv"
+    body = b"".join(b"--%b\r\n%b\r\n" % (BOUNDARY.encode(), part) for _ in range(500))
+
+    assert find_model(body + _form(_part("model", b"m")), TYPE).model == "m"
