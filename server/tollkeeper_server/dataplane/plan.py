@@ -146,10 +146,11 @@ class Planner:
                 plain = await decode_request(exchange, body)
                 if plain is not body:
                     coded, body = body, plain
+            by_path = bool(matched.path_model)
             if len(body) > LARGE and media_type(content_type) == b"multipart/form-data":
                 peek = await asyncio.to_thread(peek_body, endpoint, exchange.method, content_type, body)
             else:
-                peek = peek_body(endpoint, exchange.method, content_type, body)
+                peek = peek_body(endpoint, exchange.method, content_type, body, by_path=by_path)
         if token.allowed_models:
             check_url(exchange, matched, token)
         default_group = view.default_group if view is not None else ""

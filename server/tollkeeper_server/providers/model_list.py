@@ -46,7 +46,7 @@ def read_model_list(body: bytes) -> ModelTimes:
     Raises `ValueError` for what is no list. The message holds nothing of it.
     """
     try:
-        document = _decode(body)
+        document = _decode(body.removeprefix(b"\xef\xbb\xbf"))  # a byte order mark, as .NET writes it
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise ValueError("its list of models can't be read") from None
     entries = document if isinstance(document, list) else document.data

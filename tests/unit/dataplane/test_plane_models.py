@@ -441,3 +441,17 @@ async def test_a_large_batch_is_looked_through_beside_the_event_loop() -> None:
     bench, _ = await _post("/v1/messages/batches", body)
 
     assert set(_sent_models(bench)) == {"claude-sonnet"}
+
+
+@pytest.mark.parametrize("model", ["", "m" * 300, "line\nbreak", "unheard-of"])
+async def test_beside_a_deployment_in_the_path_the_body_may_name_anything(model: str) -> None:
+    bench = Bench()
+    bench.answers(b"{}")
+
+    reply = await Caller(
+        path="/openai/deployments/gpt-4o/chat/completions",
+        body=json.dumps({"model": model, "messages": []}).encode(),
+    ).call(bench.plane)
+
+    assert reply.status == 200
+    assert json.loads(bench.transport.bodies[0])["model"] == "gpt-4o"

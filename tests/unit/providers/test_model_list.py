@@ -26,7 +26,8 @@ SECONDS = int(THEN.timestamp())
     ids=["openai", "anthropic", "llama.cpp", "cohere", "together", "odd"],
 )
 def test_the_usual_forms_are_read(document: object) -> None:
-    assert read_model_list(json.dumps(document).encode()) == {"m": THEN}
+    written = json.dumps(document).encode()
+    assert read_model_list(written) == read_model_list(b"\xef\xbb\xbf" + written) == {"m": THEN}
 
 
 @pytest.mark.parametrize(

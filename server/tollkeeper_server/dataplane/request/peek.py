@@ -65,20 +65,23 @@ def is_read(endpoint: Endpoint, content_type: bytes) -> bool:
     return endpoint.body is not Body.ANY or is_json(media) or media == b"multipart/form-data"
 
 
-def peek_body(endpoint: Endpoint, method: str, content_type: bytes, body: bytes) -> Peek:
+def peek_body(
+    endpoint: Endpoint, method: str, content_type: bytes, body: bytes, *, by_path: bool = False
+) -> Peek:
     """Look into the body of a request for an endpoint whose bodies are read.
 
+    `by_path` says that the path names the model, so that JSON may name anything.
     Raises UNSUPPORTED_MEDIA_TYPE, INVALID_JSON, or INVALID_ARGUMENT.
     """
     if content_type == JSON_TYPES[0] and body:
-        return peek_json(body)  # the same for every endpoint
+        return peek_json(body, by_path=by_path)  # the same for every endpoint
     media = media_type(content_type)
     match endpoint.body:
         case Body.ANY if endpoint is REALTIME and media == b"multipart/form-data":
             # A call's model stands within its part `session`, and nothing else counts there.
             return NO_PEEK
         case Body.ANY | Body.STREAM:
-            return peek_any(body, content_type)
+            return peek_any(body, content_type, by_path=by_path)
         case Body.FORM if media == b"multipart/form-data":
             return peek_form(body, content_type)
         case Body.JSON | Body.FORM if method not in {"POST", "PUT", "PATCH"} and not body:
@@ -91,11 +94,14 @@ def peek_body(endpoint: Endpoint, method: str, content_type: bytes, body: bytes)
                     f"the content-type is not one this endpoint takes; send {expected}",
                     field="content-type",
                 )
-            return peek_json(body)
+            return peek_json(body, by_path=by_path)
 
 
-def peek_json(body: bytes) -> Peek:
-    """Look into a JSON body. Raises INVALID_JSON, or INVALID_ARGUMENT naming the member."""
+def peek_json(body: bytes, *, by_path: bool = False) -> Peek:
+    """Look into a JSON body, whose `model` may be any text if the path names the model.
+
+    Raises INVALID_JSON, or INVALID_ARGUMENT naming the member.
+    """
     try:
         found = _decode(body)
     except msgspec.ValidationError as error:
@@ -116,8 +122,9 @@ def peek_json(body: bytes) -> Peek:
             Reason.INVALID_JSON, "the request's body is nested too deeply", field="body"
         ) from error
     options = found.stream_options
+    model = found.model if isinstance(found.model, str) else None
     return Peek(
-        check_model(found.model) if isinstance(found.model, str) else None,
+        model if by_path else check_model(model),
         streamed=found.stream is True,
         wants_usage=options is not None and options.include_usage is True,
         is_json=True,
@@ -130,12 +137,12 @@ def peek_form(body: bytes, content_type: bytes) -> Peek:
     return Peek(check_model(form.model), streamed=form.streamed, form=form)
 
 
-def peek_any(body: bytes, content_type: bytes) -> Peek:
+def peek_any(body: bytes, content_type: bytes, *, by_path: bool = False) -> Peek:
     """Look into a body that may or may not name a model."""
     media = media_type(content_type)
     if media == b"multipart/form-data":
         return peek_form(body, content_type)
-    return peek_json(body) if is_json(media) and body else NO_PEEK
+    return peek_json(body, by_path=by_path) if is_json(media) and body else NO_PEEK
 
 
 def check_model(model: str | None, field: str = "model") -> str | None:
