@@ -191,15 +191,26 @@ def merge(counts: Counts, more: Counts) -> Counts:
 def read_event(carrier: Carrier) -> Counts | None:
     """Return the counts of an answer or an event, wherever its usage object stands; None if it says none."""
     counts = read_usage(carrier.usage) or {}
-    for written in (carrier.response, carrier.message, carrier.delta, carrier.x_groq):
+    for written in (carrier.response, carrier.delta, carrier.x_groq):
         if SIGN in bytes(written):
             counts = merge(counts, read_usage(read_carrier(written).usage) or {})
+    if SIGN in bytes(carrier.message):
+        counts = merge(counts, _begun(read_usage(read_carrier(carrier.message).usage) or {}))
     if BILLED_SIGN in bytes(carrier.meta):
         counts = merge(counts, read_usage(carrier.meta) or {})
     if not counts and SIGN in bytes(carrier.choices):
         for choice in list_items(carrier.choices)[:1]:
             counts = read_usage(read_carrier(choice).usage) or {}
     return counts or None
+
+
+def _begun(counts: Counts) -> Counts:
+    """Return the counts of a message that begins: its completion is the least that there will be."""
+    if "completion" not in counts:
+        return counts
+    begun = counts.copy()
+    begun["begun"] = begun.pop("completion")
+    return begun
 
 
 def is_pending(carrier: Carrier) -> bool:
@@ -243,23 +254,15 @@ def to_tokens(
     """Return counts as usage events have them; what they leave open is taken from an estimate.
 
     `completes` says that the answer itself is made of tokens. They are exact if prompt and completion were
-    said, or follow from what was said.
+    said, or follow from what was said. A zero is no count where the estimate finds text.
     """
     said = _resolve(counts, completes=completes)
-    prompt, completion = said.prompt, said.completion
-    if not completes and completion is None and prompt is not None:
-        completion = 0
-    guessed = TokenCounts()
+    if not completes and said.completion is None and said.prompt is not None:
+        said.completion = 0
     confidence = Confidence.EXACT
-    if prompt is None or completion is None:
-        guessed = estimate()
-        timed = prompt is completion is said.total is None and said.audio > 0
-        if not (timed and guessed.confidence is Confidence.NONE):
-            confidence = Confidence.ESTIMATED
-    if prompt is None:
-        prompt = guessed.prompt if said.total is None else min(guessed.prompt, said.total)
-    if completion is None:
-        completion = guessed.completion if said.total is None else max(said.total - prompt, 0)
+    if not said.prompt or said.completion is None or (completes and not said.completion):
+        confidence = _complete(said, estimate(), counts.get("begun", 0))
+    prompt, completion = said.prompt or 0, said.completion or 0
     return TokenCounts(
         prompt=prompt,
         completion=completion,
@@ -269,6 +272,22 @@ def to_tokens(
         images=images,
         confidence=confidence,
     )
+
+
+def _complete(said: "_Said", guessed: TokenCounts, begun: int) -> Confidence:
+    """Take from an estimate what was not said, and return the confidence that all then has."""
+    if (said.prompt == 0 and guessed.prompt) or (said.completion == 0 and guessed.completion):
+        said.prompt, said.completion, said.total = said.prompt or None, said.completion or None, None
+    if said.prompt is not None and said.completion is not None:
+        return Confidence.EXACT
+    timed = said.prompt is said.completion is said.total is None and said.audio > 0
+    if said.prompt is None:
+        said.prompt = guessed.prompt if said.total is None else min(guessed.prompt, said.total)
+    if said.completion is None:
+        said.completion = guessed.completion if said.total is None else max(said.total - said.prompt, 0)
+        said.completion = max(said.completion, begun)
+    exact = timed and guessed.confidence is Confidence.NONE
+    return Confidence.EXACT if exact else Confidence.ESTIMATED
 
 
 class _Said(Struct):
@@ -297,8 +316,10 @@ def _resolve(counts: Counts, *, completes: bool) -> _Said:
         said.prompt = counts["input"]
         if "cached" not in counts:
             said.prompt += through_cache  # Anthropic's input excludes it
-    elif said.prompt is not None and through_cache > said.prompt and not _adds_up(said):
-        said.prompt += through_cache
+    elif said.prompt is not None and through_cache > said.prompt:
+        # What is less than its parts excludes them, or, where LiteLLM's proxy counts so, what was written.
+        within = get("read", 0) <= said.prompt and _adds_up(said)
+        said.prompt += through_cache - get("read", 0) if within else through_cache
     if said.total is not None:
         _use_total(said, said.total, said.cached + get("written", 0), completes=completes)
     elif said.completion is not None and said.reasoning > said.completion:
@@ -316,6 +337,8 @@ def _adds_up(said: _Said) -> bool:
 
 def _use_total(said: _Said, total: int, through_cache: int, *, completes: bool) -> None:
     """Take from the total what was not said, or was said beside what it belongs to."""
+    if said.prompt == 0 and total > (said.completion or 0):
+        said.prompt, said.completion = None, said.completion or None
     if not completes and not said.completion:
         said.prompt = max(said.prompt or 0, total)
     elif said.prompt is None and said.completion is not None:

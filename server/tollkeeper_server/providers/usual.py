@@ -54,7 +54,7 @@ def read_usual(body: bytes) -> TokenCounts | None:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     prompt, completion = usage.prompt_tokens, usage.completion_tokens
-    if usage.total_tokens != prompt + completion or usage.total_tokens == 0:
+    if usage.total_tokens != prompt + completion or prompt == 0 or completion == 0:
         return None
     return TokenCounts(
         prompt=prompt,

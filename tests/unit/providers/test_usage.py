@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from msgspec import Raw
 from tollkeeper_server.dataplane.reply.meter import BodyMeter, StreamMeter
 from tollkeeper_server.domain.usage import Confidence, TokenCounts
+from tollkeeper_server.providers.dialects.anthropic import MESSAGES
 from tollkeeper_server.providers.usage import (
     Carrier,
     is_usage_chunk,
@@ -213,8 +214,13 @@ def test_what_is_no_object_with_a_usage_object_carries_nothing(body: bytes) -> N
         # A part is not larger than the whole.
         ({"prompt": 10, "completion": 3, "total": 13, "cached": 90, "reasoning": 90}, (10, 3, 10, 3)),
         ({"prompt": 10, "completion": 3, "reasoning": 5}, (10, 8, 0, 5)),
-        ({"prompt": 5, "completion": 3, "read": 20, "total": 8}, (5, 3, 5, 0)),
+        ({"prompt": 5, "completion": 3, "read": 20, "total": 8}, (25, 3, 20, 0)),
         ({"prompt": 5, "completion": 3, "read": 20}, (25, 3, 20, 0)),
+        # LiteLLM's proxy has counted what was read within the prompt, and what was written beside it.
+        ({"prompt": 120, "completion": 4, "read": 119, "written": 21, "total": 124}, (141, 4, 119, 0)),
+        # A total that is larger than the completion alone says the prompt that a zero does not.
+        ({"prompt": 0, "completion": 3, "total": 13}, (10, 3, 0, 0)),
+        ({"prompt": 0, "completion": 3, "total": 13, "reasoning": 2}, (10, 3, 0, 2)),
     ],
 )
 def test_the_prompt_includes_what_was_cached_and_completion_the_reasoning(
@@ -250,6 +256,43 @@ def test_a_total_alone_bounds_what_is_estimated() -> None:
     found = to_tokens({"total": 10}, 0, completes=True, estimate=lambda: guess)
 
     assert (found.prompt, found.completion, found.confidence) == (4, 6, Confidence.ESTIMATED)
+
+
+@pytest.mark.parametrize(
+    ("counts", "tokens", "exact"),
+    [
+        ({"prompt": 5, "completion": 0, "total": 5}, (5, 9), False),
+        ({"prompt": 0, "completion": 7, "total": 7}, (4, 7), False),
+        ({"prompt": 5, "completion": 0, "total": 0}, (5, 9), False),
+        ({"prompt": 5, "begun": 1}, (5, 9), False),
+        ({"prompt": 5, "begun": 12}, (5, 12), False),
+        ({"prompt": 5, "begun": 12, "completion": 8}, (5, 8), True),
+    ],
+)
+def test_a_zero_beside_text_is_no_count(counts: dict[str, int], tokens: tuple[int, int], exact: bool) -> None:
+    guess = TokenCounts(prompt=4, completion=9, confidence=Confidence.ESTIMATED)
+
+    found = to_tokens(counts, 0, completes=True, estimate=lambda: guess)
+
+    assert (found.prompt, found.completion) == tokens
+    assert (found.confidence is Confidence.EXACT) is exact
+
+
+@pytest.mark.parametrize("usage", [{}, {"usage": None}, {"usage": {}}, {"usage": {"output_tokens": 0}}])
+def test_what_a_message_has_as_it_begins_is_not_its_completion(usage: dict[str, Any]) -> None:
+    events = [
+        {"type": "message_start", "message": {"usage": {"input_tokens": 25, "output_tokens": 1}}},
+        {"type": "content_block_delta", "delta": {"type": "text_delta", "text": "word " * 100}},
+        {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, **usage},
+        {"type": "message_stop"},
+    ]
+    meter = StreamMeter(MESSAGES)
+    for event in events:
+        meter.feed(b"data: " + json.dumps(event).encode() + b"\n\n")
+
+    tokens = meter.tokens(b"{}")
+
+    assert (tokens.prompt, tokens.completion, tokens.confidence) == (25, 125, Confidence.ESTIMATED)
 
 
 def test_an_event_says_usage_at_the_top_or_below_what_it_is_about() -> None:

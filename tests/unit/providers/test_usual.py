@@ -76,6 +76,8 @@ def test_openais_own_object_is_usual() -> None:
         b'{"usage":{"prompt_tokens":1,"completion_tokens":1,"total_tokens":2},"x_groq":{"usage":null}}',
         b'{"usage":{"prompt_tokens":1,"completion_tokens":1,"total_tokens":2,"input_tokens":5}}',
         b'{"usage":{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0}}',
+        b'{"usage":{"prompt_tokens":0,"completion_tokens":2,"total_tokens":2}}',
+        b'{"usage":{"prompt_tokens":2,"completion_tokens":0,"total_tokens":2}}',
         b'{"usage":null}',
         b"[]",
         b"",
