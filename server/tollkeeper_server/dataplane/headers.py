@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from itertools import chain
 
 from tollkeeper_server.dataplane.caller import MAX_HEADER_BYTES
+from tollkeeper_server.dataplane.codings import IDENTITY, list_codings
 from tollkeeper_server.dataplane.exchange import Exchange
 from tollkeeper_server.domain.headers import (
     AI_GATEWAY_PREFIX,
@@ -189,11 +190,12 @@ def lowered(received: Iterable[Header]) -> list[Header]:
 
 
 def content_coding(received: Iterable[Header]) -> bytes:
-    """Return the content coding of an answer in lower case, `identity` if it names none."""
-    for name, value in received:
-        if name.lower() == b"content-encoding":
-            return value.strip().lower() or b"identity"
-    return b"identity"
+    """Return the content coding of an answer in lower case, `identity` if it names none.
+
+    Several are a list with commas, in the order in which they were applied.
+    """
+    values = [value for name, value in received if name.lower() == b"content-encoding"]
+    return b",".join(list_codings(values)) or IDENTITY
 
 
 def response_headers(

@@ -25,7 +25,7 @@ from tollkeeper_server.dataplane.call.balance import Balancer
 from tollkeeper_server.dataplane.call.forward import asks_usage, outgoing, outgoing_body
 from tollkeeper_server.dataplane.call.health import Health
 from tollkeeper_server.dataplane.call.redirect import REDIRECTS, follow
-from tollkeeper_server.dataplane.call.refusals import Refusals, names_stream_options
+from tollkeeper_server.dataplane.call.refusals import Refusals, may_refuse, refuses_to_tell
 from tollkeeper_server.dataplane.call.retry import (
     RetryBudget,
     is_safe,
@@ -33,7 +33,9 @@ from tollkeeper_server.dataplane.call.retry import (
     wait_seconds,
 )
 from tollkeeper_server.dataplane.exchange import Exchange
+from tollkeeper_server.dataplane.headers import content_coding
 from tollkeeper_server.dataplane.plan import Plan
+from tollkeeper_server.dataplane.reply.decoding import decode_body
 from tollkeeper_server.dataplane.reply.readahead import read_ahead
 from tollkeeper_server.dataplane.route import Destination, find_fallback, record_model
 from tollkeeper_server.dataplane.transport import (
@@ -212,10 +214,12 @@ class Dispatcher:
         result = await send(ask_usage)
         if ask_usage and isinstance(result, Attempt) and await _refuses_to_tell(result):
             # The caller did not ask for what was refused.
-            self._refusals.note(member.target.name)
             result.release()
             self._metrics.retried(pool.name, member.target.name)
             result = await send(False)
+            # An error that only repeats the request, whatever is wrong with it, names the member as well.
+            if isinstance(result, Attempt) and not may_refuse(result.incoming.status):
+                self._refusals.note(member.target.name)
         return result
 
     def _send_body(
@@ -322,21 +326,20 @@ def _elapsed(exchange: Exchange) -> float:
 async def _names_cause(result: Result, route: Route) -> bool:
     if isinstance(result, Failure) or not route.fallback_on or not may_name_cause(result.incoming.status):
         return False
-    try:
-        answer = await read_ahead(result.incoming, _MAX_ERROR_BYTES, lambda _: False)
-    except TransportError:
-        return False
-    result.incoming = answer
-    return cause_of(answer.held) in route.fallback_on
+    return cause_of(await _error_of(result)) in route.fallback_on
 
 
 async def _refuses_to_tell(result: Attempt) -> bool:
     """Return whether an upstream refused to be asked for the usage of its stream."""
-    if result.incoming.status not in {400, 422}:
-        return False
+    status = result.incoming.status
+    return may_refuse(status) and refuses_to_tell(status, await _error_of(result))
+
+
+async def _error_of(result: Attempt) -> bytes:
+    """Return what an answer says without its coding, of which nothing is lost; nothing if it breaks off."""
     try:
         answer = await read_ahead(result.incoming, _MAX_ERROR_BYTES, lambda _: False)
     except TransportError:
-        return False
+        return b""
     result.incoming = answer
-    return names_stream_options(answer.held)
+    return decode_body(answer.held, content_coding(answer.headers), _MAX_ERROR_BYTES)

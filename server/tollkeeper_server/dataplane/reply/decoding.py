@@ -11,14 +11,27 @@ from tollkeeper_server.dataplane.request.peek import media_type
 from tollkeeper_server.dataplane.transport import GarbageError, Incoming
 from tollkeeper_server.snapshot.model import Header
 
+# Nobody needs more than one.
+_MAX_CODINGS = 4
+
 
 def decode_body(body: bytes, coding: bytes, limit: int) -> bytes:
     """Return a body without its coding: as it is if that is unknown, and nothing if it can't be undone.
 
     Of what is longer than `limit`, the rest is left out.
     """
-    if not is_coding(coding):
-        return body
+    for one in reversed(_codings(coding)):
+        body = _undo(body, one, limit)
+    return body
+
+
+def _codings(coding: bytes) -> list[bytes]:
+    """Return the codings that `content_coding` found; none if one of them can't be undone."""
+    found = coding.split(b",")
+    return found if len(found) <= _MAX_CODINGS and all(map(is_coding, found)) else []
+
+
+def _undo(body: bytes, coding: bytes, limit: int) -> bytes:
     parts: list[bytes] = []
     size = 0
     try:
@@ -34,14 +47,16 @@ def decode_body(body: bytes, coding: bytes, limit: int) -> bytes:
 
 def decode_stream(incoming: Incoming, *, asked_stream: bool) -> Incoming:
     """Return an answer without a coding that can be undone if it is a stream, or if one was asked for."""
-    coding = content_coding(incoming.headers)
-    if not is_coding(coding):
+    codings = _codings(content_coding(incoming.headers))
+    if not codings:
         return incoming
     if not asked_stream:
         kinds = [value for name, value in incoming.headers if name.lower() == b"content-type"]
         if not kinds or media_type(kinds[0]) != b"text/event-stream":
             return incoming
-    return Decoded(incoming, coding)
+    for coding in reversed(codings):
+        incoming = Decoded(incoming, coding)
+    return incoming
 
 
 class Decoded:

@@ -1,5 +1,6 @@
 """Retries, failover, fallbacks: what callers get when upstreams fail, and what upstreams get to see."""
 
+import gzip
 import json
 from typing import Any
 
@@ -281,6 +282,45 @@ async def test_an_upstream_that_refuses_to_say_usage_is_called_without(status: i
     assert [event.tokens.confidence for event in bench.journal.settled] == [Confidence.ESTIMATED] * 2
 
 
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        (400, '{"error": {"message": "Stream options are not supported by this model"}}'),
+        (400, '{"error": {"message": "Unknown name \\"streamOptions\\": Cannot find field."}}'),
+        (400, '{"error": "unknown field `include_usage`"}'),
+        (422, '{"detail": [{"msg": "Extra inputs are not permitted"}]}'),
+        (400, '{"message": "Unrecognized request argument supplied", "param": null}'),
+        (400, "additionalProperties: additional properties are not allowed"),
+        (404, '{"error": "stream_options: no such member"}'),
+        (500, "TypeError: create() got an unexpected keyword argument 'stream_options'"),
+        (501, '{"error": "stream_options is not implemented"}'),
+    ],
+)
+async def test_a_refusal_is_known_in_other_words(status: int, error: str) -> None:
+    bench = _bench(_route("m", "a"), a=[_status(status, error.encode()), _stream(), _stream()])
+
+    assert (await _ask(bench, stream=True)).body == EVENTS
+    assert (await _ask(bench, stream=True)).body == EVENTS
+    assert _asked(bench) == [True, False, False]
+
+
+async def test_a_refusal_is_known_in_a_content_coding() -> None:
+    refusal = _status(400, gzip.compress(REFUSED), (b"content-encoding", b"gzip"))
+    bench = _bench(_route("m", "a"), a=[refusal, _stream()])
+
+    assert (await _ask(bench, stream=True)).body == EVENTS
+
+
+async def test_an_error_that_repeats_the_request_is_no_refusal_of_all_usage() -> None:
+    # As FastAPI does, whatever is wrong with it.
+    error = b'{"detail":[{"msg":"Field required","input":{"stream_options":{"include_usage":true}}}]}'
+    bench = _bench(_route("m", "a"), a=[_status(422, error), _status(422, error), _stream()])
+
+    assert (await _ask(bench, stream=True)).status == 422
+    assert (await _ask(bench, stream=True)).body == EVENTS
+    assert _asked(bench) == [True, False, True]
+
+
 async def test_what_the_caller_asked_for_itself_is_the_callers_to_be_told() -> None:
     bench = _bench(_route("m", "a"), a=[_status(400, REFUSED)])
 
@@ -290,12 +330,20 @@ async def test_what_the_caller_asked_for_itself_is_the_callers_to_be_told() -> N
     assert _asked(bench) == [True]
 
 
-async def test_an_error_about_something_else_is_passed_on() -> None:
-    bench = _bench(_route("m", "a"), a=[_status(400, b'{"error":"too long"}')])
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        (400, b'{"error":"too long"}'),
+        (400, b'{"error":{"message":"Unsupported parameter: \'top_k\'","param":"top_k"}}'),
+        (404, b'{"error":"unknown parameter"}'),
+    ],
+)
+async def test_an_error_about_something_else_is_passed_on(status: int, error: bytes) -> None:
+    bench = _bench(_route("m", "a"), a=[_status(status, error)])
 
     reply = await _ask(bench, stream=True)
 
-    assert (reply.status, reply.body) == (400, b'{"error":"too long"}')
+    assert (reply.status, reply.body) == (status, error)
     assert _asked(bench) == [True]
 
 

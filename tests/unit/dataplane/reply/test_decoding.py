@@ -5,7 +5,8 @@ import asyncio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tollkeeper_server.dataplane.reply.decoding import Decoded, decode_body
+from tollkeeper_server.dataplane.headers import content_coding
+from tollkeeper_server.dataplane.reply.decoding import Decoded, decode_body, decode_stream
 from tollkeeper_server.dataplane.transport import GarbageError
 
 from tests.coded import CODINGS
@@ -65,5 +66,21 @@ def test_the_headers_say_what_is_left() -> None:
     assert Decoded(answer, b"gzip").headers == [(b"a", b"b")]
 
 
-def test_other_codings_are_left_alone() -> None:
-    assert decode_body(b"abc", b"compress", 10) == b"abc"
+@pytest.mark.parametrize("headers", [[b"gzip, br"], [b"gzip", b"BR"], [b"identity", b"gzip,, br"]])
+async def test_several_codings_are_undone_one_after_the_other(headers: list[bytes]) -> None:
+    body = CODINGS["br"][1](CODINGS["gzip"][1](b"data: x\n\n"))
+    answer = Answer([body], headers=[(b"Content-Encoding", value) for value in headers])
+
+    decoded = decode_stream(answer, asked_stream=True)
+
+    assert b"".join([part async for part in decoded.chunks()]) == b"data: x\n\n"
+    assert decoded.headers == []
+    assert decode_body(body, content_coding(answer.headers), 100) == b"data: x\n\n"
+
+
+@pytest.mark.parametrize("coding", [b"compress", b"gzip, compress", b", ".join([b"gzip"] * 5)])
+def test_other_codings_are_left_alone(coding: bytes) -> None:
+    answer = Answer([b"abc"], headers=[(b"content-encoding", coding)])
+
+    assert decode_stream(answer, asked_stream=True) is answer
+    assert decode_body(b"abc", content_coding(answer.headers), 10) == b"abc"
