@@ -44,7 +44,7 @@ _WORDS = frozenset(
 _FIRST_ID = re.compile(rb'"id"\s*:\s*"([A-Za-z0-9][A-Za-z0-9_.:=~+-]{3,255})"')
 
 # An event with data, which most streams of things that are kept begin with. A few may come before it.
-_EVENT = re.compile(rb"data:[^\n]*\n\r?\n")
+_EVENT = re.compile(rb"data:[^\r\n]*(?:\r?\n\r?\n|\r\r)")
 _MAX_EVENTS = 4
 
 

@@ -143,7 +143,7 @@ class DataPlane:
             await self._answer_with(exchange, plan, attempt)
 
     async def _answer_with(self, exchange: Exchange, plan: Plan, attempt: Attempt) -> None:
-        asked_stream = plan.peek.streamed or b"stream=true" in exchange.scope["query_string"]
+        asked_stream = plan.peek.streamed or b"stream=true" in exchange.scope["query_string"].lower()
         awaited, recorded = plan.awaited, False
         try:
             if awaited is not None:

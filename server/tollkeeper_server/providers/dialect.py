@@ -86,7 +86,7 @@ class Dialect:
         """Return whether events of a stream hold its very last one, or an error in its place."""
         if self.end is None:
             return False
-        last = b"\n" + last
+        last = b"\n" + (last.replace(b"\r", b"\n") if b"\r" in last else last)
         return self.end.search(last) is not None or (
             last.find(_ERROR_SIGN) >= 0 and _ERROR.search(last) is not None
         )

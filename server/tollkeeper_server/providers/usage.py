@@ -6,7 +6,7 @@ member is read by itself: one that makes no sense counts as one that is not ther
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import msgspec
 from msgspec import Raw, Struct
@@ -22,6 +22,8 @@ SIGN = b'"usage"'
 BILLED_SIGN = b'"billed_units"'
 _OBJECT = re.compile(rb'"usage"\s*+:\s*+\{')
 _NO_CHOICES = re.compile(rb"(?:\[\s*\]|null)?")
+_OF_BEGINNINGS = frozenset({"role", "content", "text"})
+_TEXT = "a text"
 
 Counts = dict[str, int]
 """Counts by the names that `_MEMBERS` gives them."""
@@ -228,24 +230,33 @@ def is_in_background(carrier: Carrier) -> bool:
     return read_object(bytes(carrier.response), _BACKGROUND).get("background") is True
 
 
-def is_usage_chunk(carrier: Carrier) -> bool:
-    """Return whether a chunk of a chat says nothing but usage: no choice of it says anything."""
+def is_usage_chunk(carrier: Carrier, *, after_end: Callable[[], bool]) -> bool:
+    """Return whether a chunk of a chat says nothing but usage: no choice of it says anything.
+
+    `after_end` says whether the answer has ended before it.
+    """
     if not bytes(carrier.usage).startswith(b"{"):
         return False
-    return _NO_CHOICES.fullmatch(carrier.choices) is not None or all(
-        map(_is_silent, list_items(carrier.choices) or [carrier.choices])
-    )
+    if _NO_CHOICES.fullmatch(carrier.choices) is not None:
+        return True
+    said = {name for choice in list_items(carrier.choices) or [carrier.choices] for name in _said(choice)}
+    # OpenRouter's last chunk has a role and an empty text, as the first one of others does.
+    return not said or (said <= _OF_BEGINNINGS and after_end())
 
 
-def _is_silent(choice: Raw) -> bool:
+def _said(choice: Raw) -> Iterator[str]:
+    """Yield the members by which a choice says something; `_TEXT` for one that says more than a beginning."""
     # LiteLLM's proxy sends such a choice beside the usage; a direct call without usage gets no such chunk.
     try:
         said = _decode_object(choice)
     except _FAILURES:
-        return False
+        yield _TEXT
+        return
     delta = said.pop("delta", None)
     members = [*said.items(), *(delta.items() if isinstance(delta, dict) else [("delta", delta)])]
-    return all(name == "index" or value in (None, [], {}) for name, value in members)
+    for name, value in members:
+        if name != "index" and value not in (None, [], {}):
+            yield name if name == "role" or value == "" else _TEXT
 
 
 def to_tokens(

@@ -187,7 +187,7 @@ def chat_events(line: str = "\n") -> list[bytes]:
 
 def unasked(events: list[bytes]) -> list[bytes]:
     """Return the events of a chat stream as they are if its usage was not asked for."""
-    chunks = {event(CHAT_USAGE_CHUNK, line=line) for line in ("\n", "\r\n")}
+    chunks = {event(CHAT_USAGE_CHUNK, line=line) for line in ("\n", "\r\n", "\r")}
     return [one.replace(b',"usage":null', b"") for one in events if one not in chunks]
 
 

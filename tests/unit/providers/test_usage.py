@@ -318,7 +318,26 @@ def test_an_event_says_usage_at_the_top_or_below_what_it_is_about() -> None:
     ],
 )
 def test_a_usage_chunk_has_no_choice_that_says_anything(chunk: object, expected: bool) -> None:
-    assert is_usage_chunk(_carrier(chunk)) is expected
+    assert is_usage_chunk(_carrier(chunk), after_end=lambda: False) is expected
+
+
+@pytest.mark.parametrize(
+    ("choice", "silent"),
+    [
+        ({"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": None}, True),
+        ({"index": 0, "delta": {"content": ""}, "native_finish_reason": None, "logprobs": None}, True),
+        ({"index": 0, "text": "", "finish_reason": None}, True),
+        ({"index": 0, "delta": {"role": "assistant", "content": "x"}}, False),
+        ({"index": 0, "text": "x"}, False),
+        ({"index": 0, "delta": {"content": ""}, "finish_reason": "stop"}, False),
+        ({"index": 0, "delta": {"content": "", "annotations": [1]}}, False),
+    ],
+)
+def test_a_beginning_after_the_end_says_nothing(choice: object, silent: bool) -> None:
+    carrier = _carrier({"choices": [choice], "usage": {"prompt_tokens": 1}})
+
+    assert is_usage_chunk(carrier, after_end=lambda: True) is silent
+    assert not is_usage_chunk(carrier, after_end=lambda: False)
 
 
 def test_usage_that_is_null_is_none() -> None:

@@ -1,9 +1,11 @@
 """Event streams (WHATWG HTML, 9.2): whole events of what arrives, and single ones of those."""
 
 import re
+from collections.abc import Callable
+from functools import partial
 
 from tollkeeper_server.providers.members import without_member
-from tollkeeper_server.providers.usage import SIGN, is_usage_chunk, read_carrier
+from tollkeeper_server.providers.usage import SIGN, is_usage_chunk, read_carrier, says_usage
 
 # An event larger than this is relayed in parts.
 MAX_HELD = 16 * 1024 * 1024
@@ -14,7 +16,7 @@ _FIELD_BYTES = max(map(len, _FIELDS))
 _LAST_NULL = re.compile(
     rb',\s*+"usage"\s*+:\s*+null(?=(?:\s*+,\s*+"obfuscation"\s*+:\s*+"[^"\\]*+")?\s*+\}\Z)'
 )
-_BLANK_LINE = re.compile(rb"(\r?\n\r?\n)")
+_BLANK_LINE = re.compile(rb"\r?\n\r?\n|\r\r")
 
 
 def tells_stream(beginning: bytes) -> bool:
@@ -55,16 +57,17 @@ def take_whole(held: bytearray, chunk: bytes, most: int = MAX_HELD) -> bytes:
 
 def _whole(piece: bytes) -> int:
     # Where the last whole event ends.
-    if piece.endswith((b"\n\n", b"\n\r\n")):
+    if piece.endswith((b"\n\n", b"\n\r\n", b"\r\r")):
         return len(piece)
     plain = piece.rfind(b"\n\n")
     crlf = piece.rfind(b"\n\r\n")
-    return max(plain + 2 if plain >= 0 else 0, crlf + 3 if crlf >= 0 else 0)
+    cr = piece.rfind(b"\r\r")  # lines may end so, too
+    return max(plain + 2 if plain >= 0 else 0, crlf + 3 if crlf >= 0 else 0, cr + 2 if cr >= 0 else 0)
 
 
 def single_events(whole: bytes) -> list[bytes]:
     """Return whole events as single ones, without the blank lines after them."""
-    return _BLANK_LINE.split(whole)[::2] if b"\r" in whole else whole.split(b"\n\n")
+    return _BLANK_LINE.split(whole) if b"\r" in whole else whole.split(b"\n\n")
 
 
 def event_data(event: bytes) -> bytes:
@@ -75,30 +78,34 @@ def event_data(event: bytes) -> bytes:
     return b"\n".join([line[5:].strip() for line in lines if line.startswith(b"data:")])
 
 
-def without_usage(whole: bytes) -> bytes:
+def without_usage(whole: bytes, ended: Callable[[bytes], bool]) -> bytes:
     """Return whole events without the usage that was asked for, or the null in its place.
 
-    A chunk that says nothing else goes, and of others that member alone. All other bytes stay.
+    A chunk that says nothing else goes, and of others that member alone. All other bytes stay. `ended` says
+    whether the answer has ended once the events have come that it is given.
     """
-    if b"\r" not in whole:  # as nearly all streams are
+    if b"\r" not in whole and not says_usage(whole):  # as nearly all are
         events = [_without_usage(event) for event in whole.split(b"\n\n")]
         return b"\n\n".join([event for event in events if event is not None])
-    pieces = [*_BLANK_LINE.split(whole), b""]  # events and the blank lines after them, by turns
-    return b"".join(
-        event + blank
-        for event, blank in zip(map(_without_usage, pieces[::2]), pieces[1::2], strict=True)
-        if event is not None
-    )
+    kept = bytearray()
+    start = 0
+    for blank in _BLANK_LINE.finditer(whole + b"\n\n"):
+        event = _without_usage(whole[start : blank.start()], partial(ended, whole[:start]))
+        if event is not None:
+            kept += event
+            kept += whole[blank.start() : blank.end()]
+        start = blank.end()
+    return bytes(kept)
 
 
-def _without_usage(event: bytes) -> bytes | None:
+def _without_usage(event: bytes, after_end: Callable[[], bool] = bool) -> bytes | None:
     if SIGN not in event:
         return event
     if (null := _LAST_NULL.search(event)) is not None and event.startswith(b"data:") and b"\n" not in event:
         return event[: null.start()] + event[null.end() :]
     data = event_data(event)
     carrier = read_carrier(data)
-    if is_usage_chunk(carrier):
+    if is_usage_chunk(carrier, after_end=after_end):
         return None
     if not bytes(carrier.usage):
         return event
@@ -106,5 +113,5 @@ def _without_usage(event: bytes) -> bytes | None:
     if event.count(data) == 1:
         return event.replace(data, rest)
     others = [line for line in event.splitlines() if not line.startswith(b"data:")]
-    line_break = b"\r\n" if b"\r\n" in event else b"\n"
+    line_break = b"\r\n" if b"\r\n" in event else b"\r" if b"\r" in event else b"\n"
     return line_break.join([*others, *(b"data: " + line for line in rest.splitlines())])

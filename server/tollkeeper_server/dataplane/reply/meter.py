@@ -118,6 +118,10 @@ class StreamMeter:
             self._dialect.end is None or self._finished or self.closed or self._dialect.finishes(self._tail())
         )
 
+    def ended_by(self, events: bytes) -> bool:
+        """Return whether the answer says why it ended, by what was fed or by the events that follow."""
+        return self.ended or self._dialect.finishes(events)
+
     def feed(self, piece: bytes) -> None:
         """Take the next whole events. It must be cheap: it runs between two chunks of a stream."""
         if says_usage(piece):
@@ -145,9 +149,12 @@ class StreamMeter:
 
     def in_pieces(self, last: bytes) -> bool:
         """Return whether the end of a stream, without a blank line, is a part of an event."""
-        if self._dialect.end is None or self.closed or not last.strip() or last.startswith(b":"):
+        if self._dialect.end is None or not last.strip() or last.startswith(b":"):
             return False
-        return not is_whole(event_data(last))
+        data = event_data(last)
+        if self._dialect.closes(last) and data.lstrip().startswith(b"{"):
+            return not is_whole(data)
+        return not self.closed and not is_whole(data)
 
     def _tail(self) -> bytes:
         return self._before + b"".join(self._last)

@@ -34,11 +34,10 @@ async def relay_stream(
         whole = chunk if not held and chunk.endswith(b"\n\n") else take_whole(held, chunk)
         if not whole:
             return b""
+        shown = without_usage(whole, meter.ended_by) if hide_usage and SIGN in whole else whole
         meter.feed(whole)
-        if hide_usage and SIGN in whole:
-            whole = without_usage(whole)
-        exchange.response_bytes += len(whole)
-        return whole
+        exchange.response_bytes += len(shown)
+        return shown
 
     try:
         if caller is not None:
@@ -73,7 +72,7 @@ async def relay_stream(
         elif meter.in_pieces(last):
             problem = "the upstream ended the stream in the middle of an event"
         elif hide_usage:
-            last = without_usage(last)
+            last = without_usage(last, meter.ended_by)
     if problem is not None:
         last = stream_error(exchange, problem)
     exchange.response_bytes += len(last)

@@ -80,7 +80,34 @@ def test_a_stream_split_anywhere_is_the_same_stream(name: str) -> None:
         assert (reply.body, used) == (whole, tokens)
 
 
-@pytest.mark.parametrize("line", ["\n", "\r\n"])
+@pytest.mark.parametrize("name", STREAMS)
+def test_a_cut_in_the_last_event_is_told_though_it_names_the_end(name: str) -> None:
+    dialect, events, _ = STREAMS[name]
+    before, last = b"".join(events[:-1]), events[-1]
+    if dialect.end is None:
+        return
+    for at in range(1, len(last)):
+        whole = last[:at].strip() == last.strip()
+        reply, _, caller = _stream(dialect, [before + last[:at]])
+        assert caller.error_code == ("" if whole else "upstream_stream_cut"), last[:at]
+        assert reply.body.startswith(before)
+        assert (reply.body == before + last[:at]) is whole
+
+
+def test_usage_beside_an_empty_choice_is_hidden_as_a_whole_after_the_end_alone() -> None:
+    choice = {"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": None}
+    said = event({"id": "c", "choices": [choice], "usage": {"prompt_tokens": 5, "completion_tokens": 7}})
+    silent = event({"id": "c", "choices": [choice]})
+    end = event({"id": "c", "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
+    done = event("[DONE]")
+    for steps in ([said + end + said + done], [said, end, said, done], [said + end, said + done]):
+        reply, used, _ = _stream(openai.CHAT, steps, hide=True)
+        assert json.loads(reply.body.split(b"\n\n")[0][5:]) == json.loads(silent[5:])
+        assert reply.body.endswith(b"\n\n" + end + done)
+        assert (used.prompt, used.completion) == (5, 7)
+
+
+@pytest.mark.parametrize("line", ["\n", "\r\n", "\r"])
 def test_the_usage_chunk_is_hidden_wherever_it_is_split(line: str) -> None:
     events = chat_events(line)
     whole, expected = b"".join(events), b"".join(unasked(events))
@@ -123,7 +150,7 @@ def test_events_are_sent_as_they_come() -> None:
     assert reply.chunks == events
 
 
-@pytest.mark.parametrize("line", ["\n", "\r\n"])
+@pytest.mark.parametrize("line", ["\n", "\r\n", "\r"])
 async def test_an_event_is_sent_as_soon_as_it_is_whole(line: str) -> None:
     first, second, *_ = chat_events(line)
     for at in range(1, len(first)):
