@@ -16,14 +16,22 @@ FRAMING = HOP_BY_HOP | {"content-encoding", "content-length", "content-type", "e
 
 NETWORK = frozenset(
     {
-        "cdn-loop", "client-ip", "fastly-client-ip", "fly-client-ip", "forwarded", "true-client-ip", "via",
-        "wl-proxy-client-ip", "x-amzn-trace-id", "x-azure-clientip", "x-azure-fdid", "x-azure-socketip",
-        "x-client-ip", "x-cluster-client-ip", "x-http-method", "x-http-method-override", "x-method-override",
-        "x-original-forwarded-for", "x-original-host", "x-original-url", "x-real-ip", "x-rewrite-url",
+        "akamai-origin-hop", "ali-cdn-real-ip", "cdn-loop", "client-ip", "fastly-client-ip", "fastly-ff",
+        "fastly-ssl", "fly-client-ip", "fly-region", "forwarded", "front-end-https", "incap-client-ip",
+        "true-client-ip", "via", "wl-proxy-client-ip", "x-amz-cf-id", "x-amzn-trace-id", "x-arr-log-id",
+        "x-arr-ssl", "x-azure-clientip", "x-azure-fdid", "x-azure-ref", "x-azure-socketip", "x-client-ip",
+        "x-cluster-client-ip", "x-forwarded", "x-http-method", "x-http-method-override",
+        "x-method-override", "x-nf-client-connection-ip", "x-nf-geo", "x-nginx-proxy",
+        "x-original-forwarded-for", "x-original-host", "x-original-method", "x-original-url",
+        "x-proxyuser-ip", "x-real-ip", "x-rewrite-url", "x-scheme", "x-sucuri-clientip", "x-sucuri-country",
+        "x-vercel-forwarded-for", "x-vercel-id", "x-vercel-proxied-for",
     }
 )  # fmt: skip
 """What proxies in front of a gateway say of the caller and of themselves, and what changes a method."""
-NETWORK_PREFIXES = ("cf-", "x-envoy-", "x-forwarded-")
+NETWORK_PREFIXES = (
+    "cf-", "cloudfront-", "fly-forwarded-", "x-akamai-", "x-appengine-", "x-envoy-", "x-forwarded-",
+    "x-vercel-ip-",
+)  # fmt: skip
 """The same by prefix. Cloudflare's AI gateway is an upstream: `AI_GATEWAY_PREFIX` is meant for it."""
 AI_GATEWAY_PREFIX = "cf-aig-"
 

@@ -167,6 +167,9 @@ def test_an_upstream_with_a_header_for_it_always_gets_the_requests_id(
     "name",
     [
         b"cdn-loop", b"cf-connecting-ip", b"cf-ipcountry", b"cf-ray", b"cf-visitor", b"cf-warp-tag-id",
+        b"akamai-origin-hop", b"cloudfront-viewer-address", b"front-end-https", b"incap-client-ip",
+        b"x-akamai-edgescape", b"x-amz-cf-id", b"x-appengine-user-ip", b"x-azure-ref", b"x-forwarded",
+        b"x-nf-client-connection-ip", b"x-original-method", b"x-vercel-forwarded-for", b"x-vercel-ip-country",
         b"forwarded", b"true-client-ip", b"via", b"x-envoy-external-address", b"x-forwarded-for",
         b"x-forwarded-host", b"x-forwarded-proto", b"x-http-method-override", b"x-real-ip",
     ],
