@@ -24,6 +24,7 @@ _TOKEN = "llamaxing"  # noqa: S105 - a token's name
 _SETTINGS = frozenset(
     {"APP_MODE", "APP_REQUESTS_TIMEOUT", "AUTH_METHOD", "AUTH_METHOD_APIKEY_HEADER_NAME", "LOGGING_CLIENT"}
 )
+_METHODS = frozenset({"apikey", "jwt", "none"})
 _KEY_HEADERS = frozenset({"authorization", "api-key", "x-api-key"})
 
 
@@ -42,7 +43,7 @@ def import_llamaxing(texts: Sequence[str], environment: Mapping[str, str]) -> Im
                 raise ConfigurationError("the file must be a list of models or of identities")
             lists.append(root)
         else:
-            settings |= read_environment(text)
+            settings |= {_spelled(name): value for name, value in read_environment(text).items()}
     reader = _Import(ChainMap(dict(environment), settings))
     for found in lists:
         reader.read(found)
@@ -76,10 +77,14 @@ class _Import:
             self.notes.append(
                 f"AUTH_METHOD_APIKEY_HEADER_NAME: tokens are read from {', '.join(sorted(_KEY_HEADERS))} only"
             )
-        if variables.get("APP_MODE") == "sidecar":
+        if (mode := variables.get("APP_MODE", "").lower()) == "sidecar":
             self.notes.append("APP_MODE=sidecar: there is no such mode; left out")
-        if variables.get("LOGGING_CLIENT") == "mongodb":
+        elif mode not in {"", "gateway"}:
+            self.notes += left_out(["APP_MODE"])
+        if (client := variables.get("LOGGING_CLIENT", "").lower()) == "mongodb":
             self.notes.append("LOGGING_CLIENT=mongodb: requests and answers are not kept; usage events are")
+        elif client not in {"", "none"}:
+            self.notes += left_out(["LOGGING_CLIENT"])
         seconds = variables.get("APP_REQUESTS_TIMEOUT", "")
         if seconds and not seconds.isdecimal():
             self.notes.append("APP_REQUESTS_TIMEOUT: is no whole number of seconds; left out")
@@ -171,6 +176,8 @@ class _Import:
             self.notes.append(
                 f"AUTH_METHOD is not among the files: taken to be {method}, by what the auth_keys look like"
             )
+        if method not in _METHODS:
+            raise ConfigurationError(f"AUTH_METHOD: must be one of {', '.join(sorted(_METHODS))}")
         for section, identity, key in identities:
             project = self.configuration.projects.add(name=identity)
             if method == "apikey":
@@ -182,9 +189,19 @@ class _Import:
                 "AUTH_METHOD=jwt: identities became projects without tokens, as JSON Web Tokens are not "
                 "taken yet; `tollkeeper token create` makes tokens"
             )
+        elif method == "none":
+            self.notes.append(
+                "AUTH_METHOD=none: Llamaxing let everybody in, so identities became projects without tokens; "
+                "`tollkeeper token create` makes tokens"
+            )
 
     def _leave(self, section: Section) -> None:
         self.notes += left_out(section.left())
+
+
+def _spelled(name: str) -> str:
+    """Return a variable's name as `_SETTINGS` has it: Llamaxing reads its settings whatever their case."""
+    return name.upper() if name.upper() in _SETTINGS else name
 
 
 def _has(node: Node, name: str) -> bool:

@@ -132,6 +132,31 @@ def test_what_settings_ask_for_in_vain_is_said() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("settings", "noted"),
+    [
+        ("AUTH_METHOD=none\n", ["AUTH_METHOD=none"]),
+        ("AUTH_METHOD=apikey\nAPP_MODE=proxy\nLOGGING_CLIENT=langfuse\n", ["APP_MODE", "LOGGING_CLIENT"]),
+        ("AUTH_METHOD=apikey\nAPP_MODE=Gateway\nLOGGING_CLIENT=none\n", []),
+        # Llamaxing's documents write its settings in small letters, and it reads both.
+        ("auth_method=apikey\napp_mode=sidecar\ndebug_level=1\n", ["APP_MODE=sidecar", "debug_level"]),
+    ],
+)
+def test_every_setting_without_effect_is_said(settings: str, noted: list[str]) -> None:
+    found = read([{"id": "a", "auth_key": "1234"}], settings)
+
+    assert [it.partition(":")[0] for it in found.notes] == noted
+    assert [bool(it.tokens) for it in found.configuration.projects] == [
+        not settings.startswith("AUTH_METHOD=none")
+    ]
+
+
+@pytest.mark.parametrize("method", ["api_key", "oauth", "basic"])
+def test_identities_do_not_lose_their_keys_to_a_misspelt_method(method: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"^AUTH_METHOD: must be one of apikey, jwt, none$"):
+        read(IDENTITIES, f"AUTH_METHOD={method}\n")
+
+
 def test_without_identities_a_token_is_to_be_made() -> None:
     assert any("callers need a token" in it for it in read(MODELS).notes)
 
