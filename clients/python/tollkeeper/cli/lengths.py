@@ -1,26 +1,19 @@
 """Lengths of time and moments as people type them."""
 
-import re
 from datetime import UTC, datetime, timedelta
 
-from tollkeeper.messages.lengths import NANOS, UNITS_NAMED
+from tollkeeper.messages.lengths import NANOS, read_duration
 
 UNITS = {unit: timedelta(microseconds=nanos // 1_000) for unit, nanos in NANOS.items()}
 MAX_MINUTES = 52_560_000  # a hundred years, the longest that the gateway takes
-WHOLE = re.compile(r"(?:[0-9]+(?:ms|[wdhms]))+", re.ASCII)
-PART = re.compile(r"([0-9]+)(ms|[wdhms])", re.ASCII)
 
 
 def parse_length(text: str) -> timedelta:
-    """Read `90m`, `24h`, `1d12h` or `500ms`. Raises `ValueError`, also for a number without a unit."""
-    if text.isascii() and text.isdecimal():
-        raise ValueError(f"{text!r} {UNITS_NAMED}")
-    if not WHOLE.fullmatch(text):
-        raise ValueError(f"{text!r} is not a length of time; expected one such as 90m, 24h, 7d or 1d12h")
+    """Read `90m`, `1.5h`, `1d12h` or `500ms`. Raises `ValueError`, also for a number without a unit."""
     try:
-        return sum((int(count) * UNITS[unit] for count, unit in PART.findall(text)), timedelta())
-    except (OverflowError, ValueError):
-        raise ValueError("is too long a time") from None
+        return read_duration(text).ToTimedelta()
+    except ValueError as error:
+        raise ValueError(f"{text!r} {error}") from None
 
 
 def minutes(text: str) -> int:
@@ -45,12 +38,19 @@ def moment(text: str) -> datetime:
 
 def past(text: str) -> datetime:
     """Read a time, or how long ago it was, such as `24h`. Raises `ValueError`."""
-    if not WHOLE.fullmatch(text):
-        return moment(text)
+    if not text.endswith(tuple(UNITS)):  # which no time does
+        return _moment_or_ago(text)
     try:
         return datetime.now(UTC) - parse_length(text)
     except OverflowError:
-        raise ValueError("is too long ago") from None
+        raise ValueError(f"{text!r} is too long ago") from None
+
+
+def _moment_or_ago(text: str) -> datetime:
+    try:
+        return moment(text)
+    except ValueError as error:
+        raise ValueError(f"{error}, or how long ago it was, such as 24h") from None
 
 
 def relative(then: datetime, now: datetime) -> str:

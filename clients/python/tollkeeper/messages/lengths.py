@@ -15,10 +15,10 @@ NANOS = {
     "ms": 1_000_000,
 }
 """Units of time, in nanoseconds."""
-_NUMBER = r"[0-9]{1,15}(?:\.[0-9]{1,9})?"
+_NUMBER = r"[0-9]{1,40}(?:\.[0-9]{1,9})?"
 _WHOLE = re.compile(rf"(?:{_NUMBER}(?:ms|[wdhms]))+")
 _PART = re.compile(rf"({_NUMBER})(ms|[wdhms])")
-_PLAIN = re.compile(_NUMBER)
+_PLAIN = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 _WRITTEN = ("h", "m", "s", "ms")
 _MAX_SECONDS = 315_576_000_000  # protobuf's, of ten thousand years
 _EXPECTED = "must be a length of time, such as 30s, 1m30s or 500ms"

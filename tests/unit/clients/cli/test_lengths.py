@@ -24,14 +24,15 @@ def test_whatever_is_typed_is_a_length_or_a_clear_refusal(text: str) -> None:
         length = parse_length(text)
     except ValueError as error:
         told = str(error)
-        assert "expected one such as" in told or "too long" in told or "needs a unit" in told
+        assert "must be a length of time, such as" in told or "too long" in told or "needs a unit" in told
     else:
         assert length >= timedelta()
         assert text.isascii()
 
 
 @pytest.mark.parametrize(
-    ("text", "count"), [("90m", 90), ("24h", 1440), ("7d", 10080), ("15m", 15), ("60s", 1)]
+    ("text", "count"),
+    [("90m", 90), ("24h", 1440), ("7d", 10080), ("15m", 15), ("60s", 1), ("1.5h", 90), ("0.5d", 720)],
 )
 def test_durations_are_whole_minutes(text: str, count: int) -> None:
     assert minutes(text) == count
@@ -46,10 +47,28 @@ def test_minutes_may_be_spelled_out(count: int) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "0", "-5", "90s", "1.5h", "h", "5 m", "1y", "٣", "²", "101d" * 400, "9" * 5000, "9" * 30 + "w"],
+    [
+        "",
+        "0",
+        "-5",
+        "90s",
+        "1.5s",
+        "h",
+        "1h30",
+        "1.h",
+        ".5h",
+        "1e3m",
+        "5 m",
+        "1y",
+        "٣",
+        "²",
+        "101d" * 400,
+        "9" * 5000,
+        "9" * 30 + "w",
+    ],
 )
 def test_what_is_no_duration_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match=r"not a length|needs a unit|whole minutes|too long"):
+    with pytest.raises(ValueError, match=r"must be a length|needs a unit|whole minutes|too long"):
         minutes(text)
 
 
@@ -88,6 +107,12 @@ def test_the_past_may_be_a_length_ago() -> None:
 
     assert before <= read + timedelta(hours=24) <= datetime.now(UTC)
     assert past("2026-03-01T12:00Z") == NOW
+
+
+@pytest.mark.parametrize("text", ["30", "0", "1h30", "yesterday", "12:30", ""])
+def test_what_is_neither_a_time_nor_ago_is_told_both_forms(text: str) -> None:
+    with pytest.raises(ValueError, match=r"such as 2026-03-01T12:00Z, or how long ago it was, such as 24h"):
+        past(text)
 
 
 @pytest.mark.parametrize("text", ["200000w", "9" * 30 + "d"])
