@@ -4,12 +4,11 @@ import re
 from collections.abc import Iterable
 from urllib.parse import unquote, urlsplit
 
+from tollkeeper_server.domain.headers import URL_HEADERS
 from tollkeeper_server.snapshot.model import Header, Target
 
-WITH_URLS = frozenset(
-    {b"azure-asyncoperation", b"content-location", b"link", b"location", b"operation-location", b"refresh"}
-)
-"""The headers of answers whose values are URLs, or have them."""
+WITH_URLS = frozenset(name.encode() for name in URL_HEADERS)
+"""The headers of answers whose values are URLs, or have them, as they arrive."""
 
 
 def host_of(url: str) -> str:

@@ -56,3 +56,8 @@ OF_UPSTREAM = frozenset(
     }
 )  # fmt: skip
 """What an upstream's answer says of its own address, of the operator's account there, and its cookies."""
+
+URL_HEADERS = frozenset(
+    {"azure-asyncoperation", "content-location", "link", "location", "operation-location", "refresh"}
+)
+"""The headers of answers whose values are URLs, or have them."""

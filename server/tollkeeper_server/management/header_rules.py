@@ -9,6 +9,7 @@ from tollkeeper_server.domain.headers import (
     NETWORK_PREFIXES,
     OF_HTTP,
     OF_HTTP_PREFIXES,
+    URL_HEADERS,
 )
 from tollkeeper_server.domain.upstream import HeaderAction, HeaderOperation
 from tollkeeper_server.errors import TollkeeperError, invalid_argument
@@ -67,6 +68,10 @@ def check_passed_headers(names: Sequence[str]) -> None:
                 field,
                 f"{name} is the gateway's own, which gives an upstream's request id as "
                 "x-upstream-request-id; leave it out",
+            )
+        if name in URL_HEADERS:
+            raise invalid_argument(
+                field, f"{name} passes unless it names the upstream's host, which never does; leave it out"
             )
         if name in seen:
             raise invalid_argument(field, f"{name} is named twice; leave one out")

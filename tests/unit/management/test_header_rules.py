@@ -110,6 +110,8 @@ def test_a_header_that_is_kept_back_may_be_named_to_pass() -> None:
         ("X-Request-Id", "x-upstream-request-id"),
         ("x-tollkeeper-model", "the gateway's own"),
         ("SET-COOKIE", "named twice"),
+        ("Location", "names the upstream's host"),
+        ("link", "names the upstream's host"),
     ],
 )
 def test_a_header_that_can_not_pass_is_refused_with_the_reason(name: str, why: str) -> None:
