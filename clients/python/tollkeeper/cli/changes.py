@@ -6,6 +6,7 @@ from tollkeeper.values import AppliedConfiguration, ChangeAction, ConfigurationC
 
 _SIGNS = {ChangeAction.CREATE: "+", ChangeAction.UPDATE: "~", ChangeAction.DELETE: "-"}
 _LONGEST = 200
+_OPPOSITE = {"true": "false", "false": "true"}
 
 
 def show_changes(output: Output, applied: AppliedConfiguration, *, dry_run: bool) -> None:
@@ -29,10 +30,17 @@ def describe(change: ConfigurationChange) -> list[str]:
     """Return the lines that tell of a change."""
     lines = [f"{_SIGNS.get(change.action, '?')} {change.kind} {plain(change.name)}"]
     if change.action is ChangeAction.UPDATE:
-        lines += [f"    {it.field}: {_shown(it.before)} -> {_shown(it.after)}" for it in change.fields]
+        for it in change.fields:
+            before, after = _switch(it.before, it.after), _switch(it.after, it.before)
+            lines.append(f"    {it.field}: {_shown(before)} -> {_shown(after)}")
     if change.secret:
         lines.append(f"    secret, shown this once: {change.secret}")
     return lines
+
+
+def _switch(value: str, other: str) -> str:
+    """Return what a field is; a description leaves out a switch that is as it would be without it."""
+    return value or _OPPOSITE.get(other, "")
 
 
 def _shown(value: str) -> str:

@@ -48,7 +48,7 @@ def apply(client: Client, output: Output, file: Path, dry_run: bool, prune: bool
         configuration = read_document(text, os.environ)
         emptied = emptied_kinds(text) if prune else ()
     except ConfigurationError as error:
-        raise refused(file, error) from error
+        raise refused(error, file) from error
     with places():
         applied = client.configuration.apply(configuration, dry_run=dry_run, prune=prune, prune_kinds=emptied)
     show_changes(output, applied, dry_run=dry_run)
@@ -83,9 +83,9 @@ def places() -> Iterator[None]:
         raise
 
 
-def refused(file: Path, error: ConfigurationError) -> Failure:
-    """Return the failure that tells people of a file that can't be used."""
-    name = "standard input" if str(file) == "-" else str(file)
+def refused(error: ConfigurationError, *files: Path) -> Failure:
+    """Return the failure that tells people of files that can't be used."""
+    name = ", ".join("standard input" if str(it) == "-" else str(it) for it in files)
     first, *more = (
         error.problems if len(error.problems) == 1 else (f"{name} can't be used:", *str(error).split("\n"))
     )

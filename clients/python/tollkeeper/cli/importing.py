@@ -70,7 +70,7 @@ def llmproxy(file: Path, **how: bool) -> None:
 
     Variables such as LLMPROXY_UPSTREAMS__0__AUTH__TOKEN override it, as they do there.
     """
-    _finish(file, lambda: import_llmproxy(read_file(file), os.environ), **how)
+    _finish((file,), lambda: import_llmproxy(read_file(file), os.environ), **how)
 
 
 @import_.command()
@@ -78,7 +78,7 @@ def llmproxy(file: Path, **how: bool) -> None:
 @_ends
 def llamaxing(files: tuple[Path, ...], **how: bool) -> None:
     """Import Llamaxing's models.json, identities.json and .env; those there are, in any order."""
-    _finish(files[0], lambda: import_llamaxing([read_file(it) for it in files], os.environ), **how)
+    _finish(files, lambda: import_llamaxing([read_file(it) for it in files], os.environ), **how)
 
 
 @import_.command()
@@ -86,11 +86,16 @@ def llamaxing(files: tuple[Path, ...], **how: bool) -> None:
 @_ends
 def llamakey(file: Path, **how: bool) -> None:
     """Import LlamaKey's environment: a file of lines such as export OPENAI_API_KEY=…"""
-    _finish(file, lambda: import_llamakey(read_file(file)), **how)
+    _finish((file,), lambda: import_llamakey(read_file(file)), **how)
 
 
 def _finish(
-    file: Path, read: Callable[[], Imported], *, with_secrets: bool, is_applied: bool, dry_run: bool
+    files: tuple[Path, ...],
+    read: Callable[[], Imported],
+    *,
+    with_secrets: bool,
+    is_applied: bool,
+    dry_run: bool,
 ) -> None:
     if dry_run and not is_applied:
         raise click.UsageError("--dry-run goes with --apply")
@@ -99,7 +104,7 @@ def _finish(
         if is_applied:
             configuration = imported.resolved(os.environ)
     except ConfigurationError as error:
-        raise refused(file, error) from error
+        raise refused(error, *files) from error
     session = click.get_current_context().ensure_object(Session)
     if not is_applied:
         imported = settled(imported) if with_secrets else without_secrets(imported)

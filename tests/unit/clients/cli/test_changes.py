@@ -30,6 +30,19 @@ def test_what_was_or_will_not_be_there_is_none_and_what_is_long_is_cut() -> None
     assert lines[1:] == ["    a: none -> 1", f"    b: {'x' * 200}… -> none"]
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        ("true", "", "true -> false"),
+        ("", "true", "false -> true"),
+        ("false", "", "false -> true"),
+        ("", "false", "true -> false"),
+    ],
+)
+def test_a_switch_is_on_or_off_and_never_none(before: str, after: str, told: str) -> None:
+    assert describe(change(ChangeAction.UPDATE, FieldChange("a", before, after)))[1:] == [f"    a: {told}"]
+
+
 def test_nothing_that_a_terminal_obeys_is_printed() -> None:
     shown = "".join(describe(change(ChangeAction.UPDATE, FieldChange("a", "\x1b[31m", ""), name="\x1b[0m")))
 

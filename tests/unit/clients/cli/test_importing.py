@@ -44,6 +44,8 @@ def test_files_are_told_apart_by_what_is_in_them(tmp_path: Path) -> None:
     assert (found.models[0].name, found.projects[0].name) == ("m", "app")
     assert "canary" not in done.output
     assert "canary-2" in run("llamaxing", *names, "--with-secrets").stdout
+    (tmp_path / ".env").write_text("AUTH_METHOD=api-key\n")
+    assert f"{', '.join(names)}: AUTH_METHOD: must be one of" in run("llamaxing", *names).stderr
 
 
 def test_an_environment_is_imported_from_standard_input() -> None:
