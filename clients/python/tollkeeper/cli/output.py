@@ -141,10 +141,10 @@ def _fitted(rows: list[list[str]], headers: Sequence[str], shortened: Sequence[s
 
 
 def _print_rows(rows: Sequence[Sequence[str]], headers: Sequence[str], right: Sequence[str]) -> None:
-    # Numbers are aligned by column, not by look: a model may be called 1e5.
+    # Numbers are aligned by column, not by look: a model may be called 1e5. The headers are a row like the
+    # others, since tabulate gives a column two blanks beyond its header.
     table = tabulate(
-        rows,
-        headers=headers,
+        [headers, *rows] if headers else rows,
         tablefmt="plain",
         disable_numparse=True,
         preserve_whitespace=True,
