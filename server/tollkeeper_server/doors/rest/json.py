@@ -17,6 +17,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 from tollkeeper.messages.fields import INTEGERS, descriptor_of, is_text, numbers_of, prefix_of, words_of
+from tollkeeper.messages.lengths import read_duration
 from tollkeeper.messages.problems import printable
 from tollkeeper.messages.trees import TreeReader
 
@@ -26,9 +27,12 @@ from tollkeeper_server.management.refusals import refusal_of
 Json = str | int | float | bool | list["Json"] | dict[str, "Json"] | None
 
 _DECIMAL = re.compile(r"-?[0-9]{1,20}")
+_SECONDS = re.compile(
+    r"-?[0-9]+(?:\.[0-9]+)?s"
+)  # protobuf's form, in which a rule may refuse what is below 0
 _UNSPECIFIED = "unspecified"
 _TIME = "must be a time as RFC 3339 writes it, such as 2026-01-31T12:00:00Z"
-_LENGTH = 'must be a length of time in seconds, such as 30 or "30s"'
+_LENGTH = 'must be a length of time, such as "30s", "1m30s" or "500ms", or a number of seconds'
 
 
 def to_json(message: Message) -> dict[str, Json]:
@@ -136,13 +140,16 @@ class _Reader(TreeReader[Json]):
         is_time = isinstance(message, Timestamp)
         try:
             if isinstance(node, str):
-                message.FromJsonString(node)
+                if is_time or _SECONDS.fullmatch(node):
+                    message.FromJsonString(node)
+                else:
+                    message.CopyFrom(read_duration(node))
                 return
             if isinstance(node, int | float) and not isinstance(node, bool) and not is_time:
                 message.FromMicroseconds(round(node * 1_000_000))
                 return
         except (ValueError, OverflowError):
-            pass  # protobuf's, which shows the value
+            pass  # the value is not shown
         raise ValueError(_TIME if is_time else _LENGTH)
 
     def scalar(self, node: Json, field: FieldDescriptor) -> str | int | float | bool:

@@ -64,7 +64,7 @@ def test_an_enum_is_read_in_any_of_its_spellings(word: str | int) -> None:
     assert request.provider == upstream_service_pb2.PROVIDER_AZURE
 
 
-@pytest.mark.parametrize("length", ["1.5s", 1.5])
+@pytest.mark.parametrize("length", ["1.5s", "1s500ms", "1500ms", "0.025m", 1.5])
 def test_a_length_of_time_is_read_with_or_without_its_unit(length: str | float) -> None:
     timeouts = upstream_service_pb2.Timeouts()
     from_json({"idle": length}, timeouts)
@@ -164,6 +164,9 @@ def test_a_wrong_value_is_told_by_its_field(content: Any, field: str) -> None:
         ({"timeouts": {"idle": CANARY}}, "timeouts.idle"),
         ({"timeouts": {"idle": 1e300}}, "timeouts.idle"),
         ({"timeouts": {"idle": True}}, "timeouts.idle"),
+        ({"timeouts": {"idle": "5"}}, "timeouts.idle"),
+        ({"timeouts": {"idle": "5 s"}}, "timeouts.idle"),
+        ({"timeouts": {"idle": "1m30"}}, "timeouts.idle"),
         ({"timeouts": {"idel": 1}}, "timeouts.idel"),
         ({"breaker": {"threshold": CANARY}}, "breaker.threshold"),
         ({"breaker": {"threshold": True}}, "breaker.threshold"),
