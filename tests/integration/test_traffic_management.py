@@ -75,7 +75,7 @@ def test_a_group_made_at_one_door_is_changed_and_removed_at_the_others(site: Gat
         {
             "name": "by-rest",
             "members": [{"upstream": "sim", "weight": 3}, {"upstream": "sim-anthropic"}],
-            "policy": {"strategy": "failover", "timeouts": {"idle": 30}, "retry": {"initial": "0.25s"}},
+            "policy": {"strategy": "failover", "timeouts": {"idle": "30s"}, "retry": {"initial": "0.25s"}},
         },
     )
     assert made.status == 201
@@ -106,7 +106,7 @@ def test_an_upstream_has_its_traffic_settings_at_every_door(site: Gateway, clien
             "provider": "openai",
             "is_active": False,
             "header_operations": [{"action": "insert", "name": "x-team", "value": "search"}],
-            "breaker": {"threshold": 0.25, "cooldown": 5},
+            "breaker": {"threshold": 0.25, "cooldown": "5s"},
             "probe": {"path": "/models", "interval": "3s"},
             "proxy_url": f"http://user:{CANARY}@127.0.0.1:3128",
         },

@@ -32,7 +32,7 @@ _SECONDS = re.compile(
 )  # protobuf's form, in which a rule may refuse what is below 0
 _UNSPECIFIED = "unspecified"
 _TIME = "must be a time as RFC 3339 writes it, such as 2026-01-31T12:00:00Z"
-_LENGTH = 'must be a length of time, such as "30s", "1m30s" or "500ms", or a number of seconds'
+_LENGTH = 'must be a length of time with its unit (ms, s, m, h, d or w), such as "30s", "1m30s" or "500ms"'
 
 
 def to_json(message: Message) -> dict[str, Json]:
@@ -144,9 +144,6 @@ class _Reader(TreeReader[Json]):
                     message.FromJsonString(node)
                 else:
                     message.CopyFrom(read_duration(node))
-                return
-            if isinstance(node, int | float) and not isinstance(node, bool) and not is_time:
-                message.FromMicroseconds(round(node * 1_000_000))
                 return
         except (ValueError, OverflowError):
             pass  # the value is not shown
