@@ -21,7 +21,8 @@ from tollkeeper_server.dataplane.reply.readahead import read_ahead
 from tollkeeper_server.dataplane.transport import Incoming
 from tollkeeper_server.domain.usage import Confidence, TokenCounts, UsageEvent, estimated_tokens
 from tollkeeper_server.providers.estimate import text_bytes
-from tollkeeper_server.providers.usage import has_ended, is_pending, read_carrier, read_event, to_tokens
+from tollkeeper_server.providers.token_counts import to_tokens
+from tollkeeper_server.providers.usage import has_ended, is_pending, read_carrier, read_event
 from tollkeeper_server.snapshot.model import Snapshot
 from tollkeeper_server.telemetry.metrics import Metrics
 

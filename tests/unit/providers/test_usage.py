@@ -10,6 +10,7 @@ from msgspec import Raw
 from tollkeeper_server.dataplane.reply.meter import BodyMeter, StreamMeter
 from tollkeeper_server.domain.usage import Confidence, TokenCounts
 from tollkeeper_server.providers.dialects.anthropic import MESSAGES
+from tollkeeper_server.providers.token_counts import to_tokens
 from tollkeeper_server.providers.usage import (
     Carrier,
     is_usage_chunk,
@@ -18,7 +19,6 @@ from tollkeeper_server.providers.usage import (
     read_event,
     read_usage,
     says_usage,
-    to_tokens,
 )
 
 from tests.unit.providers.shapes import SHAPES, Shape

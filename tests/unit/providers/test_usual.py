@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tollkeeper_server.domain.usage import Confidence, TokenCounts
-from tollkeeper_server.providers.usage import read_carrier, read_event, to_tokens
+from tollkeeper_server.providers.token_counts import to_tokens
+from tollkeeper_server.providers.usage import read_carrier, read_event
 from tollkeeper_server.providers.usual import read_usual
 
 _counts = st.integers(0, 50) | st.sampled_from([2**53, 2**60, -1])

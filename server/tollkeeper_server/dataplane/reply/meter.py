@@ -10,6 +10,7 @@ from tollkeeper_server.domain.usage import Confidence, TokenCounts, estimated_to
 from tollkeeper_server.providers.dialect import Dialect
 from tollkeeper_server.providers.estimate import prompt_tokens, text_bytes
 from tollkeeper_server.providers.members import is_whole
+from tollkeeper_server.providers.token_counts import to_tokens
 from tollkeeper_server.providers.usage import (
     SIGN,
     Counts,
@@ -20,7 +21,6 @@ from tollkeeper_server.providers.usage import (
     read_carrier,
     read_event,
     says_usage,
-    to_tokens,
 )
 from tollkeeper_server.providers.usual import read_usual
 

@@ -72,7 +72,7 @@ def test_a_length_of_time_is_read_in_any_unit(length: str) -> None:
 
 
 @pytest.mark.parametrize("length", [1.5, 30, "30", 0, True])
-def test_a_length_of_time_without_a_unit_is_refused_with_the_units_named(length: object) -> None:
+def test_a_length_of_time_without_a_unit_is_refused_with_the_units_named(length: str | float) -> None:
     with pytest.raises(TollkeeperError, match=r"^timeouts\.idle: .*\(ms, s, m, h, d or w\)"):
         from_json({"timeouts": {"idle": length}}, upstream_service_pb2.CreateUpstreamRequest())
 
