@@ -4,7 +4,6 @@
 together. Each member is read by itself: one that makes no sense counts as one that is not there.
 """
 
-import math
 import re
 from collections.abc import Callable, Iterator
 
@@ -13,7 +12,8 @@ from msgspec import Raw, Struct
 
 from tollkeeper_server.providers.members import read_object, scan_members
 
-MAX_COUNT = 1 << 53
+MAX_COUNT = 1 << 40
+"""A larger number is no count. Stores can sum up millions of such."""
 # A usage object that is larger is none.
 _MAX_BYTES = 1 << 20
 SIGN = b'"usage"'
@@ -170,11 +170,9 @@ def _counts(usage: dict[str, object]) -> Counts:
 
 
 def _number(value: object, units: int) -> int | None:
-    # Numbers must not overflow what stores can hold. Neither booleans nor what is below 0 is a count.
-    if type(value) is int:
-        return min(value * units, MAX_COUNT) if value >= 0 else None
-    if type(value) is float and value >= 0 and math.isfinite(value):
-        return round(min(value * units, MAX_COUNT))
+    # Neither booleans nor what is below 0 is a count; NaN is not within the bounds.
+    if type(value) is int or type(value) is float:
+        return round(value * units) if 0 <= value * units <= MAX_COUNT else None
     return None
 
 
