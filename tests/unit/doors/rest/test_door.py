@@ -181,7 +181,7 @@ async def test_a_condition_that_can_not_be_held_is_refused(http: httpx2.AsyncCli
 async def test_upstreams_and_models_from_end_to_end(http: httpx2.AsyncClient) -> None:
     upstream = await http.post(
         "/manage/upstreams",
-        json={"name": "main", "provider": "openai", "api_key": KEY, "timeouts": {"idle": 30}},
+        json={"name": "main", "provider": "openai", "api_key": KEY, "timeouts": {"idle": "30s"}},
     )
     assert upstream.status_code == 201
     assert upstream.json()["base_url"] == "https://api.openai.com/v1"
