@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.integration.process import Gateway, Simulator
+from tests.integration.scripted import ScriptedUpstream
 
 
 @pytest.fixture(scope="session")
@@ -26,3 +27,17 @@ def gateway(tmp_path_factory: pytest.TempPathFactory, simulator: Simulator) -> I
 def token(gateway: Gateway) -> str:
     """The secret of an unlimited token."""
     return gateway.new_token()
+
+
+@pytest.fixture(scope="module")
+def listening() -> Iterator[ScriptedUpstream]:
+    """An upstream for the gateway of a module; its tests take `upstream`, which has forgotten the others."""
+    with ScriptedUpstream() as running:
+        yield running
+
+
+@pytest.fixture
+def upstream(listening: ScriptedUpstream) -> ScriptedUpstream:
+    """An upstream whose every byte the test decides."""
+    listening.forget()
+    return listening

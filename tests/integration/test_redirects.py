@@ -21,18 +21,6 @@ STREAM = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: clo
 
 
 @pytest.fixture(scope="module")
-def listening() -> Iterator[ScriptedUpstream]:
-    with ScriptedUpstream() as running:
-        yield running
-
-
-@pytest.fixture
-def upstream(listening: ScriptedUpstream) -> ScriptedUpstream:
-    listening.forget()
-    return listening
-
-
-@pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory, listening: ScriptedUpstream) -> Iterator[Gateway]:
     with Gateway(tmp_path_factory.mktemp("redirects")) as running:
         with running.management() as client:

@@ -19,19 +19,6 @@ OTHER = b'{"model": "of-the-group", "messages": []}'
 
 
 @pytest.fixture(scope="module")
-def listening() -> Iterator[ScriptedUpstream]:
-    with ScriptedUpstream() as running:
-        yield running
-
-
-@pytest.fixture
-def upstream(listening: ScriptedUpstream) -> ScriptedUpstream:
-    """An upstream whose every byte the test decides."""
-    listening.forget()
-    return listening
-
-
-@pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory, listening: ScriptedUpstream) -> Iterator[Gateway]:
     """A gateway before that upstream."""
     with Gateway(tmp_path_factory.mktemp("settings")) as running:

@@ -5,9 +5,9 @@ import sys
 from collections.abc import Iterator
 
 import pytest
-from tollkeeper import Deployment, Provider
 
-from tests.integration.process import PATIENT, PROVIDER_KEY, Gateway
+from tests.integration.compare import gateway_before
+from tests.integration.process import PROVIDER_KEY
 from tests.real.environments import ROOT
 from tests.real.openai_sdk import Outcomes, run_tests
 from tests.servers.process import ServerProcess
@@ -46,18 +46,8 @@ def through(mock: ServerProcess, tmp_path_factory: pytest.TempPathFactory) -> Ou
     """What they come to through a gateway whose default upstream is the mock."""
     folder = tmp_path_factory.mktemp("through")
     url = f"http://127.0.0.1:{mock.port}"
-    with Gateway(folder) as gateway:
-        with gateway.management() as client:
-            client.upstreams.create(
-                name="mock",
-                provider=Provider.OPENAI,
-                base_url=f"{url}/v1",
-                api_key=PROVIDER_KEY,
-                is_default=True,
-                breaker=PATIENT,
-            )
-            client.models.create(name="*", deployments=[Deployment("mock")])
-        return run_tests(gateway.base_url, gateway.new_token(), url, folder / "report", _CHOSEN)
+    with gateway_before(url, PROVIDER_KEY, folder) as pair:
+        return run_tests(pair.gateway.base_url, pair.token, url, folder / "report", _CHOSEN)
 
 
 def test_the_mock_answers_every_test(direct: Outcomes) -> None:

@@ -1,6 +1,10 @@
 """An upstream that the gateway calls by itself."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from tollkeeper_server.http1.client.transport import Http1Transport
 
 
 class Upstream:
@@ -38,3 +42,17 @@ class Upstream:
             self.left.put_nowait(None)
         finally:
             writer.close()
+
+
+@asynccontextmanager
+async def serving() -> AsyncIterator[tuple[Upstream, Http1Transport]]:
+    """Run an upstream, and a transport to call it by."""
+    upstream = Upstream()
+    upstream.server = await asyncio.start_server(upstream.serve, "127.0.0.1", 0)
+    transport = Http1Transport()
+    try:
+        yield upstream, transport
+    finally:
+        await transport.close()
+        upstream.server.close()
+        await upstream.server.wait_closed()

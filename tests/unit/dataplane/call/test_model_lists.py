@@ -21,7 +21,7 @@ from tollkeeper_server.snapshot.model import ProjectView, Target
 from tollkeeper_server.telemetry.metrics import Metrics
 
 from tests.unit.clock import Clock
-from tests.unit.dataplane.call.served import Upstream
+from tests.unit.dataplane.call.served import Upstream, serving
 from tests.unit.dataplane.configured import PROJECT_KEY, PROVIDER_KEY, snapshot_of, target
 
 PROJECT = ProjectView(id="prj_1", is_active=True, api_key=None)
@@ -76,15 +76,10 @@ class Scene:
 @pytest.fixture
 async def scene() -> AsyncIterator[Scene]:
     """A scene in which nothing was asked yet."""
-    upstream = Upstream()
-    upstream.server = await asyncio.start_server(upstream.serve, "127.0.0.1", 0)
-    transport = Http1Transport()
-    made = Scene(upstream, transport)
-    yield made
-    await made.lists.close()
-    await transport.close()
-    upstream.server.close()
-    await upstream.server.wait_closed()
+    async with serving() as (upstream, transport):
+        made = Scene(upstream, transport)
+        yield made
+        await made.lists.close()
 
 
 async def test_the_first_request_gets_the_list_and_later_ones_ask_no_more(scene: Scene) -> None:

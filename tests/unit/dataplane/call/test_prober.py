@@ -16,7 +16,7 @@ from tollkeeper_server.http1.client.transport import Http1Transport
 from tollkeeper_server.snapshot.model import Dial, Target
 
 from tests.unit.clock import Clock
-from tests.unit.dataplane.call.served import Upstream
+from tests.unit.dataplane.call.served import Upstream, serving
 from tests.unit.dataplane.configured import PROVIDER_KEY, snapshot_of, target
 
 BRITTLE = Breaker(threshold=1, min_calls=1, cooldown_seconds=30)
@@ -71,15 +71,10 @@ class Scene:
 @pytest.fixture
 async def scene() -> AsyncIterator[Scene]:
     """A scene in which nothing is probed yet."""
-    upstream = Upstream()
-    upstream.server = await asyncio.start_server(upstream.serve, "127.0.0.1", 0)
-    transport = Http1Transport()
-    made = Scene(upstream, transport)
-    yield made
-    await made.prober.close()
-    await transport.close()
-    upstream.server.close()
-    await upstream.server.wait_closed()
+    async with serving() as (upstream, transport):
+        made = Scene(upstream, transport)
+        yield made
+        await made.prober.close()
 
 
 async def test_it_asks_as_the_upstream_wants_to_be_asked(scene: Scene) -> None:
