@@ -10,9 +10,9 @@ Events that are written together and are to be counted are a batch with an id of
 4. When all events of the note are there, delete the note; then forget its numbers in `counting`. A process
    that dies in between leaves them to the next that opens the store.
 
-Whoever finds an event in the store takes the third and fourth step for its batch, too. As long as there is
-a note, each of these steps may be lost, repeated, come late, or be taken by two processes at once; once
-there is none, its batch is counted, and nothing is left to do.
+A process that adds an event and finds it in the store takes the third and fourth step for its batch, too. As
+long as there is a note, each of these steps may be lost, repeated, come late, or be taken by two processes at
+once; once there is none, its batch is counted, and nothing is left to do.
 """
 
 from collections import Counter
