@@ -7,17 +7,8 @@ from buf.validate import validate_pb2
 from google.protobuf.descriptor import FileDescriptor
 from google.protobuf.message import Message
 from protovalidate import Validator
-from tollkeeper.v1 import (
-    configuration_service_pb2,
-    group_service_pb2,
-    listener_service_pb2,
-    model_service_pb2,
-    project_service_pb2,
-    token_service_pb2,
-    traffic_pb2,
-    upstream_service_pb2,
-    usage_service_pb2,
-)
+from tollkeeper.services import SERVICES
+from tollkeeper.v1 import group_service_pb2, traffic_pb2, upstream_service_pb2
 from tollkeeper_server.management.chain.violations import WORDS, refusal
 
 LINES = "canary\r\nX-Evil: 1"
@@ -67,13 +58,7 @@ def patterns(file: FileDescriptor) -> Iterator[tuple[str, str]]:
                     yield field.full_name, text.pattern
 
 
-FILES = [
-    it.DESCRIPTOR
-    for it in (
-        configuration_service_pb2, group_service_pb2, listener_service_pb2, model_service_pb2,
-        project_service_pb2, token_service_pb2, traffic_pb2, upstream_service_pb2, usage_service_pb2,
-    )
-]  # fmt: skip
+FILES = [*(it.file for it in SERVICES), traffic_pb2.DESCRIPTOR]
 
 
 def test_every_pattern_is_said_in_words() -> None:
