@@ -1,0 +1,7 @@
+import { namedSearch } from "../../shared/url/named";
+
+/** What can be open over the page of a group. */
+const ACTS = ["edit", "delete"] as const;
+export type Act = (typeof ACTS)[number];
+
+export const { list: readListSearch, one: readOneSearch } = namedSearch(ACTS, { list: {}, one: {} });

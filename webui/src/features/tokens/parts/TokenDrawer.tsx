@@ -1,0 +1,36 @@
+import { useQuery } from "@connectrpc/connect-query";
+import { Drawer, Skeleton, Stack } from "@mantine/core";
+import { TokenService } from "@tollkeeper/client/v1/token_service";
+import { isNoSuch } from "../../../shared/api/errors";
+import { ErrorState } from "../../../shared/ui/ErrorState";
+import { NoSuchDialog } from "../../../shared/ui/NoSuchDialog";
+import { type Minted, TokenForm } from "./TokenForm";
+
+interface Props {
+  /** The id of the token that is edited; undefined makes a new one. */
+  id: string | undefined;
+  projectId?: string | undefined;
+  onDone: (minted?: Minted) => void;
+  onClose: () => void;
+}
+
+/** The drawer in which a token is made or edited. */
+export function TokenDrawer({ id, projectId, onDone, onClose }: Props) {
+  return id === undefined ? (
+    <TokenForm token={undefined} projectId={projectId} onDone={onDone} onClose={onClose} />
+  ) : (
+    <Stored id={id} onDone={onDone} onClose={onClose} />
+  );
+}
+
+function Stored({ id, onDone, onClose }: { id: string } & Pick<Props, "onDone" | "onClose">) {
+  const { data, error, refetch } = useQuery(TokenService.method.getToken, { id });
+  if (data?.token) return <TokenForm token={data.token} onDone={onDone} onClose={onClose} />;
+  if (error && isNoSuch(error)) return <NoSuchDialog kind="token" id={id} onClose={onClose} />;
+  return (
+    <Drawer opened onClose={onClose} title="Edit token">
+      {error && <ErrorState title="The token can't be read" error={error} retry={() => void refetch()} />}
+      {!error && <Stack aria-busy><Skeleton h={56} /><Skeleton h={80} /><Skeleton h={56} /></Stack>}
+    </Drawer>
+  );
+}
