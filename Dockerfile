@@ -1,4 +1,4 @@
-# The gateway, with nothing in it that builds. Its root can be read-only; state goes to /data.
+# The gateway with its console, and with nothing in it that builds. Its root can be read-only; state goes to /data.
 #
 #   docker build -t tollkeeper .
 #   docker run --read-only --tmpfs /tmp -v tollkeeper:/data -p 3000:3000 -p 8080:8080 -p 50051:50051 \
@@ -12,7 +12,10 @@ COPY requirements.lock requirements-build.lock ./
 # Two environments: what builds the wheel does not get into the image.
 RUN python -m venv /opt/build && /opt/build/bin/pip install --require-hashes -r requirements-build.lock
 RUN python -m venv /opt/tollkeeper && /opt/tollkeeper/bin/pip install --require-hashes -r requirements.lock
-COPY pyproject.toml README.md LICENSE ./
+COPY webui webui
+COPY clients/typescript clients/typescript
+RUN python webui/build.py
+COPY pyproject.toml setup.py README.md LICENSE ./
 COPY clients/python clients/python
 COPY server server
 RUN /opt/build/bin/pip wheel --no-deps --no-build-isolation -w /wheel . \

@@ -24,8 +24,10 @@ from bench.subjects import (
     direct,
     start_litellm,
     start_relay,
+    start_sharing,
     start_tollkeeper,
     start_upstreams,
+    start_workers,
 )
 from bench.transports import CHOSEN, load_transport
 
@@ -88,14 +90,29 @@ def _run(options: argparse.Namespace, plan: Plan) -> None:
     with tempfile.TemporaryDirectory(dir=cache, prefix="bench-") as name, Processes(Path(name)) as processes:
         directory = Path(name)
         upstreams = start_upstreams(processes, cores, directory)
-        tollkeeper, console = start_tollkeeper(processes, cores, upstreams, directory, options.transport)
+        tollkeeper, console, limited = start_tollkeeper(
+            processes, cores, upstreams, directory, options.transport
+        )
         subjects: dict[Subject, Contestant] = {
             Subject.DIRECT: direct(upstreams),
             Subject.RELAY: start_relay(processes, cores, upstreams, options.transport),
             Subject.TOLLKEEPER: tollkeeper,
             Subject.CONSOLE: console,
+            Subject.LIMITED: limited,
         }
         doubtful = doubts(machine, cores)
+        if Scenario.LIMITS in plan.scenarios:
+            try:
+                sharing = start_sharing(processes, cores, upstreams, directory, options.transport)
+                subjects[Subject.SHARED] = sharing
+            except BenchError as error:
+                doubtful.append(f"{Subject.SHARED} was left out: {error}")
+        if Scenario.WORKERS in plan.scenarios:
+            try:
+                pair = start_workers(processes, cores, upstreams, directory, options.transport)
+                subjects |= {contestant.subject: contestant for contestant in pair}
+            except BenchError as error:
+                doubtful.append(f"{Scenario.WORKERS}: left out: {error}")
         if options.peers:
             try:
                 subjects[Subject.LITELLM] = start_litellm(processes, cores, upstreams, directory)

@@ -32,9 +32,12 @@ class Account:
         self._subject = contestant.process
         self._upstream = upstreams.serving(traffic)
         self._subject_before = self._subject.cpu() if self._subject else None
+        self._family = self._subject.family() if self._subject else None
         self._upstream_before = self._upstream.cpu()
         self._began = time.monotonic()
         self.user = self.system = self.upstream = self.catching_up = self.busy = 0.0
+        self.is_whole = True
+        """False if one of the subject's processes began or ended meanwhile."""
 
     def close(self) -> None:
         """Set the seconds of CPU time, the seconds of deferred work, and the busy share under load."""
@@ -46,3 +49,4 @@ class Account:
         self.catching_up = max(settle([self._subject]), 0.0)
         used = self._subject.cpu() - self._subject_before
         self.user, self.system = used.user, used.system
+        self.is_whole = self._subject.family() == self._family

@@ -5,8 +5,8 @@
 
 import sys
 
-from tollkeeper_server import __main__
 from tollkeeper_server.process import dataplane
+from tollkeeper_server.process.commands import main
 
 from bench.errors import BenchError
 from bench.transports import load_transport
@@ -19,4 +19,4 @@ if __name__ == "__main__":
     if not hasattr(dataplane, _NAME):
         raise BenchError(f"the gateway builds no {_NAME} any more; adapt {__file__}")
     vars(dataplane)[_NAME] = load_transport(transport)
-    __main__.main()
+    main()

@@ -20,6 +20,7 @@ class Machine:
     cores: int
     gateway_cores: tuple[int, ...]
     load_cores: tuple[int, ...]
+    worker_cores: tuple[int, ...]
     kernel: str
     python: str
     revision: str
@@ -34,6 +35,7 @@ def describe_machine(cores: Cores) -> Machine:
         cores=os.cpu_count() or 1,
         gateway_cores=cores.gateway,
         load_cores=cores.load,
+        worker_cores=cores.workers,
         kernel=platform.release(),
         python=platform.python_version(),
         revision=_revision(),

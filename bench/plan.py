@@ -11,6 +11,8 @@ class Scenario(StrEnum):
     CHAT_1 = "chat, 1 connection"
     CHAT_32 = "chat, 32 connections"
     CHAT_256 = "chat, 256 connections"
+    LIMITS = "chat under 3 limits, 32 connections"
+    WORKERS = "chat with workers, 32 connections"
     STREAMS_200 = "200 streams at a time"
     STREAMS_400 = "400 streams at a time"
     STREAMS_800 = "800 streams at a time"
@@ -70,6 +72,8 @@ SHORT = Plan(
     scenarios=frozenset(
         {
             Scenario.CHAT_32,
+            Scenario.LIMITS,
+            Scenario.WORKERS,
             Scenario.STREAMS_200,
             Scenario.BODY_1000,
             Scenario.SMALL_STREAMS_BESIDE,

@@ -7,6 +7,8 @@ import contextlib
 import os
 import re
 import resource
+import select
+import signal
 import socket
 import subprocess
 import time
@@ -20,33 +22,50 @@ from bench.programs import Program, path_of
 
 ROOT = Path(__file__).resolve().parent.parent
 _START_SECONDS = 30.0
+_END_SECONDS = 5.0
+_CORES_FOR_WORKERS = 4
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
+_GONE = (FileNotFoundError, ProcessLookupError)  # a process or thread that has just ended
 _CONFIGURES = re.compile(r"TOLLKEEPER_|MANAGEMENT_TOKEN|OPENAI_|LITELLM_|.*_PROXY$", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class Cores:
-    """The cores of a run: one for the measured process, the others for load and upstreams."""
+    """The cores of a run: one for the measured process, others for load and upstreams.
+
+    `workers` are for gateways of several processes: they include the load's where there are too few.
+    """
 
     gateway: tuple[int, ...]
     load: tuple[int, ...]
+    workers: tuple[int, ...]
 
     @property
     def apart(self) -> bool:
         """Whether load and gateway have different cores."""
         return not set(self.gateway) & set(self.load)
 
+    @property
+    def workers_apart(self) -> bool:
+        """Whether load and gateways of several processes have different cores."""
+        return not set(self.workers) & set(self.load)
+
 
 def share_cores() -> Cores:
-    """Return the last core that this process may use for the gateway, and the others for the load."""
-    allowed = sorted(os.sched_getaffinity(0))
-    return Cores(tuple(allowed[-1:]), tuple(allowed[:-1] or allowed))
+    """Return the last core that this process may use for the gateway, and the others for the load.
+
+    With four or more, the last two are for gateways of several processes alone.
+    """
+    allowed = tuple(sorted(os.sched_getaffinity(0)))
+    if len(allowed) >= _CORES_FOR_WORKERS:
+        return Cores(allowed[-1:], allowed[:-2], allowed[-2:])
+    return Cores(allowed[-1:], allowed[:-1] or allowed, allowed)
 
 
 @dataclass(frozen=True, slots=True)
 class Cpu:
-    """The CPU time of a process so far, of all its threads, in seconds."""
+    """The CPU time of processes so far, of all their threads, in seconds."""
 
     user: float
     system: float
@@ -113,21 +132,39 @@ class Process:
         """Return its output so far, standard output and standard error."""
         return self.log.read_text(errors="replace")
 
+    def family(self) -> frozenset[int]:
+        """Return its pid, and those of its children and theirs."""
+        return frozenset(_family(self.pid))
+
     def cpu(self) -> Cpu:
-        """Return its CPU time so far."""
-        after_name = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        user, system = after_name[11:13]
-        return Cpu(int(user) / _TICKS, int(system) / _TICKS)
+        """Return the CPU time so far of it, and of its children and theirs that have not ended."""
+        user = system = 0
+        for pid in _family(self.pid):
+            with contextlib.suppress(*_GONE):
+                after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+                user += int(after_name[11])
+                system += int(after_name[12])
+        return Cpu(user / _TICKS, system / _TICKS)
 
     def resident(self) -> int:
-        """Return its memory in RAM, in bytes."""
+        """Return its own memory in RAM, in bytes."""
         return int(Path(f"/proc/{self.pid}/statm").read_text().split()[1]) * _PAGE
 
     def kill(self) -> None:
-        """End the process, and wait for its end."""
-        if self.running:
-            self._popen.kill()
-        self._popen.wait()
+        """End the process, its children and theirs, and wait for their end."""
+        with contextlib.ExitStack() as stack:
+            children: list[int] = []
+            if self.running:
+                for pid in self.family() - {self.pid}:
+                    with contextlib.suppress(ProcessLookupError):
+                        children.append(os.pidfd_open(pid))
+                        stack.callback(os.close, children[-1])
+                self._popen.kill()
+            self._popen.wait()
+            for child in children:
+                with contextlib.suppress(ProcessLookupError):
+                    signal.pidfd_send_signal(child, signal.SIGKILL)
+                select.select([child], [], [], _END_SECONDS)
 
 
 class Processes:
@@ -187,6 +224,16 @@ class Processes:
             process.kill()
             self._started.remove(process)
             process.log.unlink()
+
+
+def _family(pid: int) -> list[int]:
+    found = [pid]
+    with contextlib.suppress(*_GONE):
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            with contextlib.suppress(*_GONE):
+                for child in (task / "children").read_text().split():
+                    found += _family(int(child))
+    return found
 
 
 def clean_environment() -> dict[str, str]:

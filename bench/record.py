@@ -36,6 +36,8 @@ class Recorder:
             Metric.BAD: figures.broken + (0 if errors else figures.bad_status),
         }
         self.add(scenario, subject, values)
+        if not account.is_whole:
+            self._results.warn(f"{scenario}: a process of {subject} was replaced; its CPU time is not whole")
         share = figures.bad_status / max(figures.requests, 1)
         if errors and not 0.4 < share < 0.6:
             self._results.warn(f"{scenario}: {share:.0%} of {subject}'s answers were errors")

@@ -75,7 +75,7 @@ def make_report(
         seconds_each=plan.seconds,
         machine=machine,
         warnings=results.warnings,
-        targets=judge(results),
+        targets=judge(results, machine),
         comparisons=list(_compare(results)),
         figures=[Row(*key, spread.median, spread.percent, spread.values) for key, spread in results],
     )
@@ -113,7 +113,8 @@ def tell(report: Report) -> str:
     heading = (
         f"Tollkeeper {machine.revision}, transport {report.transport}, Python {machine.python}\n"
         f"{machine.processor}, {machine.cores} cores: gateway on {_list(machine.gateway_cores)}, load and "
-        f"upstreams on {_list(machine.load_cores)}; load average before {machine.load_before:.2f}\n"
+        f"upstreams on {_list(machine.load_cores)}, gateways of workers on {_list(machine.worker_cores)}; "
+        f"load average before {machine.load_before:.2f}\n"
         f"{report.rounds} round(s) of {report.seconds_each:g} s each, {report.seconds:.0f} s in all. "
         "Medians; ± is the range of the rounds in percent."
     )

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
+from itertools import product
 from pathlib import Path
 
 import msgspec
@@ -32,6 +33,16 @@ _STREAM_ROOM = 1.2
 
 # The scenarios for LiteLLM's proxy; in others it is so slow that wrk times out.
 _PEERS_TAKE = {Scenario.CHAT_1, Scenario.CHAT_32, Scenario.STREAMS_200, Scenario.ERRORS}
+_UNDER_LIMITS = (Subject.TOLLKEEPER, Subject.LIMITED, Subject.SHARED)
+_OF_WORKERS = (Subject.ONE_WORKER, Subject.TWO_WORKERS)
+_APART = {Scenario.LIMITS: _UNDER_LIMITS, Scenario.WORKERS: _OF_WORKERS}
+_IN_TURNS = tuple(
+    subject for subject in Subject if subject not in {Subject.CONSOLE, *_UNDER_LIMITS[1:], *_OF_WORKERS}
+)
+_FILL_A_CORE = (
+    *product((Scenario.CHAT_32, Scenario.CHAT_256), (Subject.RELAY, Subject.TOLLKEEPER)),
+    (Scenario.WORKERS, Subject.ONE_WORKER),
+)
 
 
 class Bench:
@@ -87,6 +98,8 @@ class Bench:
         match scenario:
             case scenario if scenario in CHAT:
                 measure = self._plain(scenario, Traffic.CHAT, CHAT[scenario], SMALL_REQUEST)
+            case Scenario.LIMITS | Scenario.WORKERS:
+                measure = self._plain(scenario, Traffic.CHAT, 32, SMALL_REQUEST)
             case scenario if scenario in STREAMS:
                 measure = self._streams(scenario, STREAMS[scenario])
             case scenario if scenario in BODIES:
@@ -113,22 +126,24 @@ class Bench:
                 return
         self._say(f"round {number + 1}: {scenario}")
         # The order changes from round to round: the first subject finds the machine in another state.
-        order = [subject for subject in Subject if subject in self._subjects and subject != Subject.CONSOLE]
-        order = order[number % len(order) :] + order[: number % len(order)]
-        for subject in order:
+        order = [subject for subject in _APART.get(scenario, _IN_TURNS) if subject in self._subjects]
+        first = number % max(len(order), 1)
+        for subject in order[first:] + order[:first]:
             if subject != Subject.LITELLM or scenario in _PEERS_TAKE:
                 settle(self._measured)
                 measure(self._subjects[subject])
 
     def _doubt(self) -> None:
-        for scenario in (Scenario.CHAT_32, Scenario.CHAT_256):
-            for subject in (Subject.RELAY, Subject.TOLLKEEPER):
-                busy = self.results.get(scenario, subject, Metric.BUSY)
-                if busy is not None and min(busy.values) < _OWN_CORE_PERCENT:
-                    self.results.warn(
-                        f"{scenario}: {subject} used only {min(busy.values):.0f} % of its core; either "
-                        "another process was using it, or the load was too small"
-                    )
+        filling = dict.fromkeys(_FILL_A_CORE, 1)
+        if self._cores.workers_apart:
+            filling[Scenario.WORKERS, Subject.TWO_WORKERS] = 2
+        for (scenario, subject), cores in filling.items():
+            busy = self.results.get(scenario, subject, Metric.BUSY)
+            if busy is not None and min(busy.values) < cores * _OWN_CORE_PERCENT:
+                self.results.warn(
+                    f"{scenario}: {subject} used only {min(busy.values):.0f} % of a core where it could use "
+                    f"{100 * cores} %; either another process was using it, or the load was too small"
+                )
         for scenario in STREAMS:
             room = self.results.ratio(scenario, Metric.EVENTS_PER_SECOND, Subject.DIRECT, Subject.TOLLKEEPER)
             if room is not None and room.median < _STREAM_ROOM:

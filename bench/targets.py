@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from bench.machine import Machine
 from bench.plan import STREAMS, Scenario
 from bench.results import Metric, Results, Spread
 from bench.subjects import Subject
@@ -29,9 +30,9 @@ class Target:
     verdict: Verdict
 
 
-def judge(results: Results) -> list[Target]:
-    """Return the results of a run's targets."""
-    rate, ours = Metric.REQUESTS_PER_SECOND, Subject.TOLLKEEPER
+def judge(results: Results, machine: Machine) -> list[Target]:
+    """Return the results of a run's targets. Some depend on how many cores the machine has."""
+    rate, of_cpu, ours = Metric.REQUESTS_PER_SECOND, Metric.REQUESTS_PER_CPU_SECOND, Subject.TOLLKEEPER
     of_litellm = results.ratio(Scenario.CHAT_32, rate, ours, Subject.LITELLM)
     return [
         _at_least(
@@ -46,6 +47,27 @@ def judge(results: Results) -> list[Target]:
             0.45,
             results.ratio(Scenario.CHAT_32, rate, ours, Subject.RELAY),
         ),
+        _at_least(
+            "requests per second of CPU, 3 limits / none",
+            0.95,
+            results.ratio(Scenario.LIMITS, of_cpu, Subject.LIMITED, ours),
+        ),
+        _at_least(
+            "requests per second of CPU under 3 limits, ledger in Redis / in the process",
+            0.8,
+            results.ratio(Scenario.LIMITS, of_cpu, Subject.SHARED, Subject.LIMITED),
+        ),
+        _at_least(
+            "requests/s under 3 limits, ledger in Redis / in the process",
+            0.65,
+            results.ratio(Scenario.LIMITS, rate, Subject.SHARED, Subject.LIMITED),
+        ),
+        _at_most(
+            "CPU of a request, 2 workers / 1",
+            1.15,
+            results.ratio(Scenario.WORKERS, of_cpu, Subject.ONE_WORKER, Subject.TWO_WORKERS),
+        ),
+        _by_two_workers(results, machine),
         _at_most(
             "added latency at 1 connection, p50 ms",
             0.3,
@@ -80,6 +102,19 @@ def judge(results: Results) -> list[Target]:
         ),
         _at_most("stall of other streams by 1 MB requests, ms", 10.0, _stall(results)),
     ]
+
+
+def _by_two_workers(results: Results, machine: Machine) -> Target:
+    ratio = results.ratio(
+        Scenario.WORKERS, Metric.REQUESTS_PER_SECOND, Subject.TWO_WORKERS, Subject.ONE_WORKER
+    )
+    if not set(machine.worker_cores) & set(machine.load_cores):
+        return _at_least("requests/s, 2 workers / 1, on two cores of their own", 1.6, ratio)
+    # On a single core, a second worker can add nothing.
+    can_tell = len(machine.worker_cores) > 1
+    return _at_least(
+        "requests/s, 2 workers / 1, on cores shared with the load", 1.15, ratio if can_tell else None
+    )
 
 
 def _at_the_most_streams(results: Results, metric: Metric) -> Spread | None:

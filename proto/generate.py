@@ -3,7 +3,7 @@
     python proto/generate.py             writes the stubs, and the descriptions for /openapi.json
     python proto/generate.py --check     fails if the committed files differ
     python proto/generate.py --image F   writes a descriptor image with source information to F, for buf
-                                         (--proto DIR: of another tree)
+                                         (--proto DIR: of another tree; --also FILE: with an installed one)
 
 The imports of `proto/` come from installed packages, because buf itself can only fetch them from its
 registry. The stubs of `buf.validate` are generated too, because protovalidate ships its descriptor only in
@@ -82,12 +82,12 @@ def write_stubs(target: Path, scratch: Path) -> None:
     )
 
 
-def write_image(tree: Path, target: Path, scratch: Path) -> None:
-    """Write the descriptors of `tree` with imports and source information, for buf."""
+def write_image(tree: Path, target: Path, scratch: Path, *also: str) -> None:
+    """Write the descriptors of `tree` and `also` with imports and source information, for buf."""
     protoc(
         tree,
         scratch,
-        own_sources(tree),
+        [*own_sources(tree), *also],
         "--include_imports",
         "--include_source_info",
         f"--descriptor_set_out={target}",
@@ -143,11 +143,12 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="fail if the committed stubs differ")
     parser.add_argument("--image", type=Path, help="write a descriptor image instead")
     parser.add_argument("--proto", type=Path, default=ROOT / "proto", help="the tree of --image")
+    parser.add_argument("--also", nargs="*", default=[], help="installed .proto files that --image takes in")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
         if arguments.image:
-            write_image(arguments.proto.resolve(), arguments.image, scratch)
+            write_image(arguments.proto.resolve(), arguments.image, scratch, *arguments.also)
             return 0
         if not arguments.check:
             write_stubs(STUBS, scratch)

@@ -1,6 +1,7 @@
 """Who may import whom, names that files may not have, and that rules and documents name files that exist."""
 
 import ast
+import posixpath
 import re
 import sys
 from collections.abc import Iterator
@@ -20,11 +21,22 @@ ROOMS: dict[str, set[str]] = {
     "domain": set(),
     "telemetry": {"domain"},
     "settings": {"domain"},
+    "pem": set(),
     "simulator": set(),
     "store": {"domain", "errors", "telemetry"},
     "ledger": {"domain", "errors", "telemetry", "store.ports"},
     "providers": {"domain", "errors"},
-    "snapshot": {"domain", "errors", "telemetry", "store.ports", "store.sealed", "providers"},
+    "prices": {"domain"},
+    "snapshot": {
+        "domain",
+        "errors",
+        "telemetry",
+        "store.ports",
+        "store.sealed",
+        "providers",
+        "prices",
+        "ledger.meter",
+    },
     "coordination": {"domain", "errors", "telemetry", "store.ports"},
     "dataplane": {
         "domain",
@@ -33,6 +45,7 @@ ROOMS: dict[str, set[str]] = {
         "store.ports",
         "coordination.ports",
         "ledger",
+        "prices",
         "providers",
         "snapshot",
     },
@@ -42,15 +55,20 @@ ROOMS: dict[str, set[str]] = {
         "telemetry",
         "store.ports",
         "store.sealed",
+        "store.trial",
         "coordination.ports",
+        "pem",
         "providers",
         "snapshot.rules",
     },
     "http1": {
         "domain",
         "errors",
+        "pem",
         "providers.dialects.openai",
         "snapshot.model",
+        "telemetry.once_a_minute",
+        "telemetry.shortages",
         "dataplane.caller",
         "dataplane.transport",
     },
@@ -59,7 +77,7 @@ ROOMS: dict[str, set[str]] = {
 # These put the rest together and may import all of it.
 COMPOSITION = {"__init__", "__main__", "process"}
 # Here only the standard library and codecs are imported.
-PURE = ("domain/*", "telemetry/*", "errors.py", "providers/*")
+PURE = ("domain/*", "telemetry/*", "errors.py", "providers/*", "prices/*")
 CODECS = {"msgspec"}
 # library -> the only files that may import it
 ONLY_IN = {
@@ -71,10 +89,11 @@ ONLY_IN = {
     "grpc_health": ("doors/*",),
     "grpc_reflection": ("doors/*",),
     "grpc_status": ("doors/*",),
-    "hypercorn": ("doors/*",),
+    "h2": ("doors/http2/*",),
+    "hypercorn": ("doors/console.py",),
     "quart": ("doors/*",),
     "uvicorn": ("simulator/*",),
-    "aiohappyeyeballs": ("http1/client/*",),
+    "aiohappyeyeballs": ("http1/client/*", "process/loop.py"),
     "aiohttp": (),
     "httptools": ("http1/*",),
     "tenacity": ("process/takeover.py", "store/sqlite/schema.py"),
@@ -82,8 +101,19 @@ ONLY_IN = {
     "prometheus_client": ("doors/metrics/*",),
     "re2": ("snapshot/regexes.py",),
     "protovalidate": ("management/*", "doors/*"),
-    "tollkeeper": ("management/*", "doors/*", "__main__.py", "process/configure.py", "process/demo.py"),
+    "tollkeeper": (
+        "management/*",
+        "doors/*",
+        "process/commands.py",
+        "process/configure.py",
+        "process/demo.py",
+    ),
 }
+APPLICATION = "webui/src"
+# An import, or an export of what another file has: whether it is of types alone, and from where.
+TYPESCRIPT_IMPORT = re.compile(
+    r"""\b(?:import|export)(?:(?P<type>\s+type)\b)?(?:[^"';()]*?\bfrom)?\s*\(?\s*["'](?P<name>[^"'\n]+)["']"""
+)
 VAGUE_NAMES = {"utils", "util", "helpers", "helper", "manager", "common", "misc"}
 
 
@@ -122,6 +152,22 @@ def sources(folder: str) -> list[Path]:
     return found
 
 
+def application_refuses(path: str, name: str, *, is_type: bool) -> bool:
+    """Return whether the application's file `path`, relative to its sources, may not import that.
+
+    `app/`, and `main.tsx` beside it, may import all below them; a feature itself, `shared/`, and the types in
+    the `index.ts` of another feature; `shared/` itself alone.
+    """
+    if not name.startswith("."):
+        return False  # a package
+    imported = posixpath.normpath(posixpath.join(posixpath.dirname(path), name))
+    (layer, *own), (other_layer, *other) = path.split("/"), imported.split("/")
+    if layer == "features" and other_layer == "features" and own[:1] != other[:1]:
+        return not is_type or other[1:] not in ([], ["index"])
+    order = ["shared", "features", "app", "main.tsx"]
+    return other_layer not in order or order.index(other_layer) > order.index(layer)
+
+
 def test_every_import_keeps_to_the_rules() -> None:
     broken = [
         f"{path}: {imported}"
@@ -155,6 +201,54 @@ def test_no_imports_go_in_a_circle(package: str) -> None:
     assert list(TopologicalSorter(graph).static_order())  # raises CycleError, which names the circle
 
 
+def test_the_applications_imports_run_one_way() -> None:
+    files = sorted(it for it in (ROOT / APPLICATION).rglob("*") if it.suffix in {".ts", ".tsx"})
+    found = [
+        (file.relative_to(ROOT / APPLICATION).as_posix(), match["name"], match["type"] is not None)
+        for file in files
+        for match in TYPESCRIPT_IMPORT.finditer(file.read_text(encoding="utf-8"))
+    ]
+    assert ("main.tsx", "./app/App", False) in found
+    broken = [f"{path}: {name}" for path, name, it in found if application_refuses(path, name, is_type=it)]
+    assert broken == []
+
+
+@pytest.mark.parametrize(
+    ("path", "statement", "allowed"),
+    [
+        ("main.tsx", 'import { App } from "./app/App";', True),
+        ("app/router.tsx", 'const page = () => import("../features/usage/pages/UsagePage");', True),
+        ("app/App.tsx", 'import "../main";', False),
+        (
+            "features/tokens/pages/TokensPage.tsx",
+            'import {\n  a,\n  b,\n} from "../../../shared/url/search";',
+            True,
+        ),
+        ("features/tokens/pages/TokensPage.tsx", 'import { find } from "../queries";', True),
+        ("features/tokens/pages/TokensPage.tsx", 'import type { Project } from "../../projects";', True),
+        (
+            "features/tokens/pages/TokensPage.tsx",
+            'import type { Project } from "../../projects/index";',
+            True,
+        ),
+        ("features/tokens/pages/TokensPage.tsx", 'import { list } from "../../projects";', False),
+        (
+            "features/tokens/pages/TokensPage.tsx",
+            'import type { Project } from "../../projects/queries";',
+            False,
+        ),
+        ("features/tokens/pages/TokensPage.tsx", 'import { theme } from "../../../app/theme";', False),
+        ("features/tokens/index.ts", 'export { list } from "../projects";', False),
+        ("shared/api/transport.ts", 'import { session } from "../../features/session/session";', False),
+        ("shared/api/transport.ts", 'export type { Range } from "../url/range";', True),
+        ("shared/api/transport.ts", 'import { Code } from "@connectrpc/connect";', True),
+    ],
+)
+def test_the_rules_of_the_applications_imports(path: str, statement: str, allowed: bool) -> None:
+    (match,) = TYPESCRIPT_IMPORT.finditer(statement)
+    assert application_refuses(path, match["name"], is_type=match["type"] is not None) is not allowed
+
+
 def test_the_client_does_not_know_the_server() -> None:
     broken = [
         str(file)
@@ -179,8 +273,9 @@ def test_every_rule_is_about_files_that_exist() -> None:
 
 
 def test_documents_and_sources_name_files_that_exist() -> None:
-    folders = (SERVER, CLIENT, "bench", "proto", "tests", "deploy")
+    folders = (SERVER, CLIENT, "bench", "proto", "prices", "tests", "deploy")
     files = [f"/{file.relative_to(ROOT).as_posix()}" for folder in folders for file in sources(folder)]
+    files += [f"/{file.relative_to(ROOT).as_posix()}" for file in (ROOT / "webui").glob("*.py")]
     texts = [*ROOT.glob("*.md"), *ROOT.glob("*/README.md"), *sources(SERVER), *sources("bench")]
     missing = [
         f"{text.relative_to(ROOT)}: {name}"

@@ -64,6 +64,8 @@ class Reason(StrEnum):
 
     # the caller
     INVALID_API_KEY = "invalid_api_key"
+    SESSION_ENDED = "session_ended"
+    SIGN_IN_NEEDS_TLS = "sign_in_needs_tls"
     PROJECT_INACTIVE = "project_inactive"
     MODEL_NOT_ALLOWED = "model_not_allowed"
     PERMISSION_DENIED = "permission_denied"
@@ -90,6 +92,9 @@ class Reason(StrEnum):
     ETAG_MISMATCH = "etag_mismatch"
     REQUEST_LIMIT_EXCEEDED = "request_limit_exceeded"
     RATE_LIMIT_EXCEEDED = "rate_limit_exceeded"
+    ABOVE_LIMIT = "request_above_limit"
+    INSUFFICIENT_QUOTA = "insufficient_quota"
+    PRICE_UNKNOWN = "price_unknown"
     # upstreams, the store, the gateway itself
     UPSTREAM_UNREACHABLE = "upstream_unreachable"
     UPSTREAM_CREDENTIALS = "upstream_credentials_rejected"
@@ -98,7 +103,9 @@ class Reason(StrEnum):
     UPSTREAM_TIMEOUT = "upstream_timeout"
     NO_UPSTREAM = "no_upstream_available"
     STORE_UNAVAILABLE = "store_unavailable"
+    SHORTAGE = "gateway_shortage"
     DRAINING = "draining"
+    OVERLOADED = "overloaded"
     DEADLINE_EXCEEDED = "deadline_exceeded"
     CLIENT_GONE = "client_closed_request"
     INTERNAL = "internal"
@@ -109,6 +116,8 @@ _G = GrpcCode
 
 TABLE: dict[Reason, Outcome] = {
     Reason.INVALID_API_KEY: Outcome(_G.UNAUTHENTICATED, 401, _T.AUTHENTICATION, ShouldRetry.NO),
+    Reason.SESSION_ENDED: Outcome(_G.UNAUTHENTICATED, 401, _T.AUTHENTICATION, ShouldRetry.NO),
+    Reason.SIGN_IN_NEEDS_TLS: Outcome(_G.PERMISSION_DENIED, 403, _T.PERMISSION, ShouldRetry.NO),
     Reason.PROJECT_INACTIVE: Outcome(_G.PERMISSION_DENIED, 403, _T.PERMISSION, ShouldRetry.NO),
     Reason.MODEL_NOT_ALLOWED: Outcome(_G.PERMISSION_DENIED, 403, _T.PERMISSION, ShouldRetry.NO),
     Reason.PERMISSION_DENIED: Outcome(_G.PERMISSION_DENIED, 403, _T.PERMISSION, ShouldRetry.NO),
@@ -135,6 +144,9 @@ TABLE: dict[Reason, Outcome] = {
     Reason.ETAG_MISMATCH: Outcome(_G.ABORTED, 412, _T.INVALID_REQUEST, ShouldRetry.NO),
     Reason.REQUEST_LIMIT_EXCEEDED: Outcome(_G.RESOURCE_EXHAUSTED, 429, _T.QUOTA, ShouldRetry.NO),
     Reason.RATE_LIMIT_EXCEEDED: Outcome(_G.RESOURCE_EXHAUSTED, 429, _T.RATE_LIMIT),
+    Reason.ABOVE_LIMIT: Outcome(_G.RESOURCE_EXHAUSTED, 429, _T.RATE_LIMIT, ShouldRetry.NO),
+    Reason.INSUFFICIENT_QUOTA: Outcome(_G.RESOURCE_EXHAUSTED, 429, _T.QUOTA, ShouldRetry.NO),
+    Reason.PRICE_UNKNOWN: Outcome(_G.FAILED_PRECONDITION, 403, _T.PERMISSION, ShouldRetry.NO),
     Reason.UPSTREAM_UNREACHABLE: Outcome(_G.UNAVAILABLE, 502, _T.UPSTREAM),
     Reason.UPSTREAM_CREDENTIALS: Outcome(_G.UNAVAILABLE, 502, _T.UPSTREAM, ShouldRetry.NO),
     Reason.UPSTREAM_INVALID: Outcome(_G.UNAVAILABLE, 502, _T.UPSTREAM),
@@ -142,7 +154,9 @@ TABLE: dict[Reason, Outcome] = {
     Reason.UPSTREAM_TIMEOUT: Outcome(_G.DEADLINE_EXCEEDED, 504, _T.UPSTREAM, ShouldRetry.NO),
     Reason.NO_UPSTREAM: Outcome(_G.UNAVAILABLE, 503, _T.SERVER),
     Reason.STORE_UNAVAILABLE: Outcome(_G.UNAVAILABLE, 503, _T.SERVER, ShouldRetry.YES),
+    Reason.SHORTAGE: Outcome(_G.UNAVAILABLE, 503, _T.SERVER, ShouldRetry.YES),
     Reason.DRAINING: Outcome(_G.UNAVAILABLE, 503, _T.SERVER, ShouldRetry.YES),
+    Reason.OVERLOADED: Outcome(_G.UNAVAILABLE, 503, _T.SERVER, ShouldRetry.YES),
     Reason.DEADLINE_EXCEEDED: Outcome(_G.DEADLINE_EXCEEDED, 504, _T.SERVER, ShouldRetry.NO),
     Reason.CLIENT_GONE: Outcome(_G.CANCELLED, 499, _T.INVALID_REQUEST),
     Reason.INTERNAL: Outcome(_G.INTERNAL, 500, _T.SERVER),
@@ -206,6 +220,20 @@ class StoreUnavailableError(TollkeeperError):
             f"{part} is not reachable at the moment; try again shortly",
             retry_after=SHORTLY_SECONDS,
         )
+
+
+NO_ROOM = "room on its disk"
+"""What is short when the usage journal can't be written."""
+
+
+def shortage_error(what: str) -> TollkeeperError:
+    """Return SHORTAGE; `what` this machine has run out of."""
+    return TollkeeperError(
+        Reason.SHORTAGE,
+        f"the gateway's machine has no {what} left at the moment; try again shortly; if it lasts, have an "
+        "administrator give it more",
+        retry_after=SHORTLY_SECONDS,
+    )
 
 
 ADMINISTRATOR_SECONDS = 30

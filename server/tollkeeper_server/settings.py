@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 import yaml
 from pydantic import (
@@ -20,6 +20,7 @@ from pydantic import (
     AliasChoices,
     BeforeValidator,
     Field,
+    PrivateAttr,
     SecretStr,
     ValidationError,
     field_validator,
@@ -28,6 +29,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from tollkeeper_server.domain.address import EVERY_INTERFACE, split_address
+from tollkeeper_server.domain.status import SettingSource
 
 ENV_PREFIX = "TOLLKEEPER_"
 SETTINGS_FILE = f"{ENV_PREFIX}SETTINGS"
@@ -53,6 +55,13 @@ class LogLevel(StrEnum):
     INFO = "info"
     WARNING = "warning"
     ERROR = "error"
+
+
+class DiskFull(StrEnum):
+    """What becomes of requests with limits that the usage journal has no room for."""
+
+    COUNT = "count"
+    REFUSE = "refuse"
 
 
 class LogFormat(StrEnum):
@@ -81,9 +90,13 @@ def _store_url(text: str) -> str:
 
 
 def _redis_url(text: str) -> str:
-    if not text or text.startswith(("redis://", "rediss://", "unix://")):
+    scheme = text.partition("://")[0].replace("rediss", "redis", 1)
+    if not text or scheme in ("redis", "redis+sentinel", "redis+cluster", "unix"):
         return text
-    raise ValueError("expected redis://HOST:PORT/DB")
+    raise ValueError(
+        "expected redis://HOST:PORT/DB, redis+sentinel://HOST:PORT,HOST:PORT/SERVICE/DB or "
+        "redis+cluster://HOST:PORT,HOST:PORT"
+    )
 
 
 def _log_level(text: object) -> object:
@@ -98,6 +111,7 @@ StoreUrl = Annotated[str, AfterValidator(_store_url)]
 RedisUrl = Annotated[str, AfterValidator(_redis_url)]
 Level = Annotated[LogLevel, BeforeValidator(_log_level)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
+OutputTokens = Annotated[int, Field(ge=0, le=10_000_000)]
 
 
 def setting(default: object, explanation: str, *, option: bool | str = False, **rules: Any) -> Any:
@@ -134,12 +148,25 @@ class Settings(BaseSettings):
     )
     config: Path | None = setting(None, "Configuration file, applied at start and at SIGHUP.", option=True)
     prune: bool = setting(
-        False, "What `CONFIG` does not name goes, as with `tollkeeper apply --prune`.", option=True
+        False, "Removes what `CONFIG` does not name, as `tollkeeper apply --prune` does.", option=True
     )
     store: StoreUrl = setting(
         "sqlite", "`sqlite`, `sqlite:///FILE` or `mongodb://HOST/DATABASE`.", option="URL"
     )
-    redis: RedisUrl = setting("", "`redis://HOST:PORT/DB`, which several processes share.", option="URL")
+    redis: RedisUrl = setting(
+        "",
+        "`redis://HOST:PORT/DB` (`rediss://…` over TLS), which several processes share; or "
+        "`redis+sentinel://…` or `redis+cluster://…`.",
+        option="URL",
+    )
+
+    workers: int = setting(
+        0,
+        "Processes that serve callers; with 0 or 1 a single process does everything.",
+        option=True,
+        ge=0,
+        le=256,
+    )
 
     data_address: Address = setting("127.0.0.1:3000", "Data plane, HTTP/1.1.", option="HOST:PORT")
     console_address: Address = setting(
@@ -152,7 +179,23 @@ class Settings(BaseSettings):
     tls_cert: Path | None = setting(None, "PEM file of the console's certificate.", option=True)
     tls_key: Path | None = setting(None, "PEM file of the certificate's private key.", option=True)
     grpc_tls: bool = setting(False, "gRPC uses the console's certificate, too.", option=True)
+    data_tls: bool = setting(False, "The data plane's own port uses that certificate, too.", option=True)
 
+    max_connections: int = setting(
+        10_000,
+        "Most open connections to the data plane, as many to the console, and over gRPC at most 500.",
+        ge=1,
+        le=1_000_000,
+    )
+    max_connections_per_address: int = setting(
+        2_000, "Of these, most from one address (of IPv6, from one /64).", ge=1, le=1_000_000
+    )
+    proxy_from_environment: bool = setting(
+        False,
+        "Upstreams without a `proxy_url` are called through `HTTP_PROXY`, `HTTPS_PROXY` or `ALL_PROXY`, but "
+        "for those that `NO_PROXY` names.",
+        option=True,
+    )
     max_body_bytes: int = setting(
         64 * 1024**2,
         "Largest body that is read to find its model, as it comes and decoded.",
@@ -160,8 +203,19 @@ class Settings(BaseSettings):
         ge=1024,
         le=4 * 1024**3,
     )
+    max_bodies_bytes: int = setting(
+        512 * 1024**2,
+        "Bodies in memory at once, in all; those of one token come to half of it.",
+        ge=1024,
+        le=1024**4,
+    )
     max_upload_bytes: int = setting(
         1024**3, "Largest upload (`/v1/files`, `/v1/uploads`), which streams through.", ge=1024, le=1024**4
+    )
+    share_kept: bool = setting(
+        False,
+        "Projects share the files, responses and other things that upstreams keep, and reach those made "
+        "past the gateway.",
     )
     auth_cache_seconds: Seconds = setting(300.0, "Time for which a token that was looked up is good.")
     unknown_token_seconds: Seconds = setting(5.0, "Time for which an unknown token is remembered.")
@@ -170,12 +224,26 @@ class Settings(BaseSettings):
     first_byte_timeout_seconds: Seconds = setting(600.0, "Longest wait until an answer begins.")
     idle_timeout_seconds: Seconds = setting(300.0, "Longest silence within an answer.")
     total_timeout_seconds: Seconds = setting(3600.0, "Longest answer.")
+    default_max_output: OutputTokens = setting(
+        16_384,
+        "The most tokens of an answer that are written into a request under a budget of tokens or money "
+        "which names no maximum, where that of the model is not known either; 0 writes nothing.",
+    )
     drain_seconds: Seconds = setting(600.0, "Time for requests under way when the process ends.", option=True)
+    disk_full: DiskFull = setting(
+        DiskFull.COUNT,
+        "Requests with limits while the disk is full: `count` serves them, `refuse` does not (503).",
+    )
     log_level: Level = setting(LogLevel.INFO, "Least severe messages that are logged.", option=True)
     log_format: LogFormat = setting(LogFormat.TEXT, "`json` logs one object a line.", option=True)
+    cost_header: bool = setting(
+        True, "Answers whose cost is known before they are sent say it in `x-tollkeeper-cost`, in dollars."
+    )
     metrics_llmproxy_names: bool = setting(False, "`/metrics` has llmproxy's families, too.")
     demo: bool = setting(False, "Set up a simulated provider, a project and a token.", option=True)
     takeover: bool = setting(False, "Take the ports over from the process that has them.", option=True)
+
+    _sources: Mapping[str, SettingSource] = PrivateAttr(default_factory=dict)
 
     @field_validator("management_token", "encryption_key", mode="after")
     @classmethod
@@ -195,6 +263,9 @@ class Settings(BaseSettings):
             raise ValueError("tls_cert and tls_key go together; give both or neither")
         if self.tls_cert and self.tls is Tls.SELF_SIGNED:
             raise ValueError("tls_cert and tls self-signed exclude each other; give one of them")
+        for name in ("grpc_tls", "data_tls"):
+            if getattr(self, name) and not self.uses_tls:
+                raise ValueError(f"{name} needs a certificate; give tls_cert and tls_key, or tls self-signed")
         return self
 
     @model_validator(mode="after")
@@ -216,6 +287,15 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Return the sources of values, the one that counts most first."""
         return (init_settings, env_settings, _FileSource(settings_cls))
+
+    def come_from(self, sources: Mapping[str, SettingSource]) -> Self:
+        """Take where values come from, and return these settings."""
+        self._sources = sources
+        return self
+
+    def source_of(self, name: str) -> SettingSource:
+        """Return where the value of a setting comes from."""
+        return self._sources.get(name, SettingSource.DEFAULT)
 
     @property
     def uses_tls(self) -> bool:
@@ -266,7 +346,7 @@ def load_settings(options: Mapping[str, Any]) -> Settings:
         if name.startswith(ENV_PREFIX) and field not in known and not _NOT_OURS.fullmatch(name):
             raise SettingsError(f"{name}: no such setting; `tollkeeper check-config` lists those there are")
     try:
-        return Settings(**options)
+        return Settings(**options).come_from(_sources(options))
     except ValidationError as error:
         problems = [
             f"{'.'.join(map(str, problem['loc'])) or 'settings'}: "
@@ -274,3 +354,21 @@ def load_settings(options: Mapping[str, Any]) -> Settings:
             for problem in error.errors(include_input=False, include_url=False)
         ]
         raise SettingsError("; ".join(problems)) from None
+
+
+def variable_of(name: str) -> str:
+    """Return the environment variable that sets a setting."""
+    return f"{ENV_PREFIX}{name.upper()}"
+
+
+def _sources(options: Mapping[str, Any]) -> dict[str, SettingSource]:
+    """Return where the values come from that options, the environment or the file have."""
+    path = os.environ.get(SETTINGS_FILE)
+    written = read_settings_file(Path(path)) if path else {}
+    in_file = {name.removeprefix(ENV_PREFIX).lower() for name in written}
+    variables = {name.upper() for name in os.environ}
+    sources = dict.fromkeys(in_file, SettingSource.FILE)
+    for name in Settings.model_fields:
+        if variable_of(name) in variables or (name == "management_token" and name.upper() in variables):
+            sources[name] = SettingSource.ENVIRONMENT
+    return sources | dict.fromkeys(options, SettingSource.OPTION)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pymongo
 import pytest
-import uvloop
+from tollkeeper_server.process.loop import NamesLoop
 from tollkeeper_server.store.open import make_store
 from tollkeeper_server.store.ports import Store
 
@@ -22,7 +22,7 @@ def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> d
     """Run what is held to the wire on both loops: they differ in how connections end."""
     factories: dict[str, LoopFactory] = {"asyncio": asyncio.new_event_loop}
     if item.path.name.startswith("test_transport"):
-        factories["uvloop"] = uvloop.new_event_loop
+        factories["uvloop"] = NamesLoop
     return factories
 
 
@@ -90,6 +90,21 @@ def outage(request: pytest.FixtureRequest, tmp_path: Path) -> Outage:
         return Outage(f"sqlite:///{path}", lambda: path.rename(elsewhere), lambda: elsewhere.rename(path))
     server: MongoServer = request.getfixturevalue("mongo_server")
     return Outage(server.new_url(), server.stop, server.start)
+
+
+def forget_lists(url: str) -> None:
+    """Take what lists sort by and search out of a store that is not open, as if an older version wrote it."""
+    if url.startswith("sqlite:///"):
+        connection = sqlite3.connect(url.removeprefix("sqlite:///"))
+        for table in ("tokens", "configuration"):
+            connection.execute(f"UPDATE {table} SET sort_name = '', searched = NULL")  # noqa: S608
+        connection.commit()
+        connection.close()
+        return
+    with pymongo.MongoClient[dict[str, object]](url) as client:
+        database = client.get_default_database()
+        for name in ("tokens", "projects"):
+            database[name].update_many({}, {"$unset": {"sort_name": "", "searched": "", "expiry": ""}})
 
 
 def write_schema_version(url: str, version: int) -> None:

@@ -14,6 +14,7 @@ from tollkeeper_server.snapshot.model import Dial, Header
 DEADLINE = 20.0
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+NO_CERTIFICATE = "No required SSL certificate was sent"
 STREAM_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 Reader = asyncio.StreamReader
@@ -60,6 +61,37 @@ class Peer:
         except ConnectionError:
             pass
         self.left.set()
+
+
+def saying(answer: bytes) -> Handler:
+    """Return what answers a connection's first request so, and waits until the other side closes."""
+
+    async def handler(peer: Peer, reader: Reader, writer: Writer) -> None:
+        await peer.read(reader)
+        writer.write(answer)
+        await peer.wait_for_eof(reader)
+
+    return handler
+
+
+def nginx_refuses(
+    title: str = NO_CERTIFICATE,
+    *,
+    status: int = 400,
+    server: str = "nginx",
+    signed: str = "nginx",
+    end: str = "close",
+) -> bytes:
+    """Return the answer by which nginx refuses a client certificate after the handshake."""
+    page = (
+        f"<html>\r\n<head><title>400 {title}</title></head>\r\n<body>\r\n"
+        f"<center><h1>400 Bad Request</h1></center>\r\n<center>{title}</center>\r\n"
+        f"<hr><center>{signed}</center>\r\n</body>\r\n</html>\r\n"
+    )
+    return (
+        f"HTTP/1.1 {status} Bad Request\r\nServer: {server}\r\nContent-Type: text/html\r\n"
+        f"Content-Length: {len(page)}\r\nConnection: {end}\r\n\r\n{page}"
+    ).encode()
 
 
 @asynccontextmanager

@@ -9,6 +9,7 @@ import msgspec
 import pymongo
 import pytest
 from tollkeeper_server.domain.configuration import Batch, Configuration, Deletion, Entity, Kind
+from tollkeeper_server.domain.gateway import UNWRITTEN
 from tollkeeper_server.domain.listener import Listener
 from tollkeeper_server.domain.model import Model
 from tollkeeper_server.domain.project import Project
@@ -16,7 +17,7 @@ from tollkeeper_server.domain.upstream import AuthScheme, Breaker, Provider, Ups
 from tollkeeper_server.store.ports import Store
 
 from tests.contract.conftest import opened
-from tests.contract.entities import a_group, a_listener, a_model, a_project, an_upstream
+from tests.contract.entities import a_gateway, a_group, a_listener, a_model, a_project, an_upstream
 
 
 @pytest.fixture
@@ -40,12 +41,14 @@ def stamped(upstream: Upstream, stamp: int) -> Upstream:
 
 async def test_the_whole_is_read_as_it_was_written(store: Store, other: Store) -> None:
     """Every kind and every field, by name; one revision for all of it."""
-    assert await store.configuration.read() == Configuration(revision=await store.configuration.revision())
+    empty = await store.configuration.read()
+    assert empty == Configuration(revision=await store.configuration.revision())
+    assert empty.gateway == UNWRITTEN
     before = await store.configuration.revision()
     project, upstreams, group = a_project(), (an_upstream("a"), an_upstream("b")), a_group()
-    model, listener = a_model("x*"), a_listener()
+    model, listener, gateway = a_model("x*"), a_listener(), a_gateway()
 
-    after = await put(store, listener, upstreams[1], model, project, group, upstreams[0])
+    after = await put(store, listener, upstreams[1], model, gateway, project, group, upstreams[0])
 
     assert after == before + 1
     for reader in (store, other):
@@ -56,7 +59,9 @@ async def test_the_whole_is_read_as_it_was_written(store: Store, other: Store) -
             groups=(group,),
             models=(model,),
             listeners=(listener,),
+            gateways=(gateway,),
         )
+    assert (await other.configuration.read()).gateway == gateway
     assert await other.configuration.get(Listener, listener.name) == listener
     assert await other.configuration.list(Project, limit=10) == [project]
 
@@ -259,7 +264,7 @@ def write_raw(url: str, kind: str, name: str, document: dict[str, object]) -> No
     if url.startswith("sqlite:///"):
         with sqlite3.connect(url.removeprefix("sqlite:///")) as connection:
             connection.execute(
-                "INSERT INTO configuration VALUES (?, ?, 1, 1, ?)",
+                "INSERT INTO configuration (kind, key, revision, is_active, document) VALUES (?, ?, 1, 1, ?)",
                 (kind, name, json.dumps({"name": name, **document})),
             )
         connection.close()

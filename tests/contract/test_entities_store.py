@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tollkeeper_server.domain.configuration import KINDS, Entity, key_of
+from tollkeeper_server.domain.listing import EntityFilter, Page, Place
 from tollkeeper_server.domain.project import Project
 from tollkeeper_server.domain.upstream import Upstream
 from tollkeeper_server.errors import Reason, TollkeeperError
@@ -186,8 +187,10 @@ async def test_pages_hold_active_ones_alone_if_asked(store: Store, kind: type[En
 
     async def active() -> list[Entity]:
         found: list[Entity] = []
-        while page := await store.configuration.list(
-            kind, after=key_of(found[-1]) if found else "", limit=2, active_only=True
+        while page := await store.configuration.page(
+            kind,
+            EntityFilter(is_active=True),
+            Page(after=Place("", key_of(found[-1])) if found else None, limit=2),
         ):
             assert len(page) <= 2
             found += page
@@ -205,4 +208,4 @@ async def test_what_can_not_be_inactive_is_active(store: Store) -> None:
     """Nothing is left out of a list of kinds that are always in use."""
     for kind in MAKERS.keys() - set(CAN_BE_INACTIVE):
         await store.configuration.add(an_entity(kind, "a"))
-        assert len(await store.configuration.list(kind, limit=10, active_only=True)) == 1
+        assert await store.configuration.count(kind, EntityFilter(is_active=True), most=10) == 1

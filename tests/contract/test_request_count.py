@@ -48,12 +48,13 @@ class Faulty:
         self._store = store
         self.losses: list[str] = []
 
-    async def add(self, events: Sequence[UsageEvent]) -> int:
+    async def add(self, events: Sequence[UsageEvent], *, owner: str = "") -> int:
         """As the port says, unless a loss is due."""
         loss = self.losses.pop() if self.losses else ""
         if loss == "before":
             raise StoreUnavailableError("the store")
-        new = await self._store.add(events[: len(events) // 2] if loss == "half" else events)
+        written = events[: len(events) // 2] if loss == "half" else events
+        new = await self._store.add(written, owner=owner)
         if loss:
             raise StoreUnavailableError("the store")
         return new
@@ -175,7 +176,7 @@ class Requests(RuleBasedStateMachine):
             self._run(process.tokens.close())
             process.journal.close()
         found = self._run(self._store.tokens.get(self._token.id))
-        events = self._run(self._store.usage.list(UsageFilter(token_id=self._token.id), limit=1000))
+        events = self._run(self._store.usage.list(UsageFilter(token_id=(self._token.id,)), limit=1000))
         assert found.request_count == self._admitted
         assert sum(event.admission in ADMITTED for event in events) == self._admitted
 
@@ -244,7 +245,7 @@ async def test_the_journal_of_an_earlier_release_is_counted_by_the_limit_there_i
         found = await store.tokens.get(token.id)
         assert found is not None
         assert (found.request_count, found.last_used_at) == (counted, LATER)
-        assert len(await store.usage.list(UsageFilter(token_id=token.id), limit=9)) == 3
+        assert len(await store.usage.list(UsageFilter(token_id=(token.id,)), limit=9)) == 3
 
 
 @pytest.mark.parametrize("limit", [0, 1, 9])

@@ -36,7 +36,7 @@ async def fill(store: Store) -> tuple[bytes, list[Entity]]:
     sealer = Sealer(OLD)
     digest_key = await load_digest_key(store.secrets, sealer)
     entities = [sealed(it, sealer) for it in (a_project(), an_upstream("one"), an_upstream("two"))]
-    bare = msgspec.structs.replace(an_upstream("bare"), api_key=None, proxy_url=None)
+    bare = msgspec.structs.replace(an_upstream("bare"), api_key=None, proxy_url=None, client_key=None)
     for entity in (*entities, bare, a_group(), a_model(), a_listener()):
         await store.configuration.add(entity)
     return digest_key, entities
@@ -51,7 +51,7 @@ async def assert_opens(store: Store, sealer: Sealer, digest_key: bytes, entities
             assert sealer.open(getattr(found, field), context(key_of(before))) == f"{key_of(before)} {field}"
 
 
-TOTAL = 1 + 1 + 2 * 2
+TOTAL = 1 + 1 + 2 * 3
 
 
 async def test_afterwards_the_new_key_is_enough(store: Store) -> None:
@@ -92,7 +92,10 @@ async def test_a_secret_that_no_key_opens_is_named_and_nothing_is_changed(store:
     lost, name = Sealer(new_key()), "lost"
     await store.configuration.add(
         msgspec.structs.replace(
-            an_upstream(name), api_key=lost.seal("sk-canary", upstream_api_key(name)), proxy_url=None
+            an_upstream(name),
+            api_key=lost.seal("sk-canary", upstream_api_key(name)),
+            proxy_url=None,
+            client_key=None,
         )
     )
     await store.configuration.add(

@@ -1,5 +1,6 @@
 """What processes that share a store, and a Redis if there is one, promise together about placements."""
 
+import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -11,12 +12,13 @@ from redis.asyncio import Redis
 from tollkeeper_server.coordination.placements import RENEWED, PlacementCache
 from tollkeeper_server.coordination.redis.link import RedisLink
 from tollkeeper_server.coordination.redis.placements import LIFETIME, RedisPlacements
+from tollkeeper_server.coordination.redis.primary import TAG
 from tollkeeper_server.domain.placement import Placement
 from tollkeeper_server.errors import StoreUnavailableError
 
 from tests.contract.entities import an_event
 from tests.servers.redis import RedisServer
-from tests.unit.coordination.parts import WatchedStore
+from tests.unit.coordination.parts import WatchedStore, owned, pending_of, upstream_of
 
 PATIENT = 30.0
 
@@ -68,10 +70,41 @@ async def test_what_one_process_remembers_the_others_find_at_once(start: Start) 
     first, second = await start(), await start()
     for number in range(20):
         await first.placements.remember(f"file-{number}", "a", "prj_1")
-        assert await second.placements.find(f"file-{number}") == "a"
+        assert await upstream_of(second.placements, f"file-{number}") == "a"
     late = await start()
-    assert await late.placements.find("file-0") == "a"
-    assert await late.placements.find("file") is None
+    assert await upstream_of(late.placements, "file-0") == "a"
+    assert await upstream_of(late.placements, "file") is None
+
+
+async def test_what_was_asked_for_before_it_was_made_is_found_once_it_is(start: Start) -> None:
+    """No answer that nobody knows it outlives the moment: its owner may ask any process."""
+    first, second = await start(), await start()
+    asking = asyncio.Event()
+
+    async def ask() -> None:
+        while not asking.is_set():
+            await second.placements.find_many(["file-1"])
+            await second.placements.find_many(["file-1", "file-2"])
+            await asyncio.sleep(0)
+
+    others = [asyncio.create_task(ask()) for _ in range(3)]
+    for _ in range(20):
+        assert await upstream_of(second.placements, "file-1") is None
+    await first.placements.remember("file-1", "a", "prj_1")
+    assert await upstream_of(second.placements, "file-1") == "a"
+    asking.set()
+    await asyncio.gather(*others)
+
+
+async def test_no_process_gives_a_project_what_another_has(start: Start) -> None:
+    first, second, third = await start(), await start(), await start()
+    await first.placements.remember("file-1", "a", "prj_1")
+    await second.placements.remember("file-1", "b", "prj_2")
+    await second.placements.learn(["file-1", "file-2"], "b", "prj_2")
+    for process in (first, second, third):
+        assert await owned(process.placements, "prj_1", ["file-1", "file-2"]) == {"file-1"}
+        assert await owned(process.placements, "prj_2", ["file-1", "file-2"]) == {"file-2"}
+        assert await upstream_of(process.placements, "file-1") == "a"
 
 
 @pytest.mark.parametrize("with_redis", [True])
@@ -79,13 +112,13 @@ async def test_redis_spares_the_store(start: Start) -> None:
     first, second, third = await start(), await start(), await start()
     await first.placements.remember("file-1", "a", "prj_1")
     second.store.away = True
-    assert await second.placements.find("file-1") == "a"
+    assert await upstream_of(second.placements, "file-1") == "a"
     assert second.store.asked == []
 
     now = datetime.now(UTC)
     await third.store.placements.add([Placement(id="file-2", upstream="b", project_id="prj_1", used_at=now)])
-    assert await third.placements.find("file-2") == "b"
-    assert await second.placements.find("file-2") == "b"
+    assert await upstream_of(third.placements, "file-2") == "b"
+    assert await upstream_of(second.placements, "file-2") == "b"
 
 
 @pytest.mark.parametrize("with_redis", [True])
@@ -93,14 +126,14 @@ async def test_redis_away_the_store_answers(start: Start, redis_server: RedisSer
     first, second = await start(), await start()
     await first.placements.remember("before", "a", "prj_1")
     redis_server.stop()
-    assert await second.placements.find("before") == "a"
+    assert await upstream_of(second.placements, "before") == "a"
     await second.placements.remember("after", "b", "prj_1")
-    assert await first.placements.find("after") == "b"
-    assert await first.placements.find("never") is None
+    assert await upstream_of(first.placements, "after") == "b"
+    assert await upstream_of(first.placements, "never") is None
     second.store.away = True
-    assert await second.placements.find("before") == "a"
+    assert await upstream_of(second.placements, "before") == "a"
     with pytest.raises(StoreUnavailableError):
-        await second.placements.find("other")
+        await upstream_of(second.placements, "other")
 
 
 @pytest.mark.parametrize("with_redis", [True])
@@ -109,9 +142,9 @@ async def test_the_store_away_redis_tells_the_others(start: Start) -> None:
     first.store.away = second.store.away = True
     with pytest.raises(StoreUnavailableError):
         await first.placements.remember("file-1", "a", "prj_1")
-    assert await second.placements.find("file-1") == "a"
+    assert await upstream_of(second.placements, "file-1") == "a"
     with pytest.raises(StoreUnavailableError):
-        await second.placements.find("file-2")
+        await upstream_of(second.placements, "file-2")
 
 
 @pytest.mark.parametrize("with_redis", [True])
@@ -120,8 +153,8 @@ async def test_entries_have_a_bounded_life_and_names_of_one_length(start: Start,
     for placement_id in ("f", "file-größe " * 1000):
         await first.placements.remember(placement_id, "a", "prj_1")
     async with Redis.from_url(redis_url) as redis:
-        keys = [key async for key in redis.scan_iter("tollkeeper:placement:*")]
-        assert {len(key) for key in keys} == {len("tollkeeper:placement:") + 64}
+        keys = [key async for key in redis.scan_iter("{tollkeeper}:placement:*")]
+        assert {len(key) for key in keys} == {len("{tollkeeper}:placement:") + 64}
         assert len(keys) == 2
         assert all([0 < await redis.ttl(key) <= LIFETIME for key in keys])
 
@@ -135,22 +168,22 @@ async def test_an_entry_that_can_not_be_read_counts_as_none_and_is_replaced(
     await first.placements.remember("file-1", "a", "prj_1")
     await first.placements.remember("file-2", "b", "prj_1")
     async with Redis.from_url(redis_url) as redis:
-        keys = [f"tollkeeper:placement:{hashlib.sha256(one).hexdigest()}" for one in (b"file-1", b"file-2")]
+        keys = [f"{TAG}:placement:{hashlib.sha256(one).hexdigest()}" for one in (b"file-1", b"file-2")]
         other = await redis.get(keys[1])
         assert isinstance(other, bytes)
         await redis.set(keys[0], other if value == b"other" else value)
-    assert await second.placements.find("file-1") == "a"
+    assert await upstream_of(second.placements, "file-1") == "a"
     assert "a placement in Redis that can't be read" in caplog.text
     third.store.away = True
-    assert await third.placements.find("file-1") == "a"
+    assert await upstream_of(third.placements, "file-1") == "a"
 
 
 async def test_use_in_any_process_keeps_it(start: Start) -> None:
     first, second = await start(), await start()
     old = datetime.now(UTC) - 2 * RENEWED
     await first.store.placements.add([Placement(id="file-1", upstream="a", project_id="prj_1", used_at=old)])
-    assert await second.placements.find("file-1") == "a"
-    assert await second.placements.find("file-1") == "a"
+    assert await upstream_of(second.placements, "file-1") == "a"
+    assert await upstream_of(second.placements, "file-1") == "a"
     await second.placements.close()
     assert await first.store.placements.delete_before(datetime.now(UTC) - RENEWED, limit=10) == 0
 
@@ -160,16 +193,16 @@ async def test_what_waits_for_an_end_is_known_everywhere_and_settled_once(start:
     first, second, third = await start(), await start(), await start()
     event = an_event()
     await first.placements.remember("resp-1", "a", "prj_1", event)
-    assert [await process.placements.pending("resp-1") for process in (first, second)] == [event, event]
+    assert [await pending_of(process.placements, "resp-1") for process in (first, second)] == [event, event]
 
     settled: list[str] = []
     for process in (first, second):
         for _ in range(3):
             process.placements.settle("resp-1", lambda: settled.append("once"))
     for process in (first, second):
-        assert await process.placements.pending("resp-1") is None
+        assert await pending_of(process.placements, "resp-1") is None
         await process.placements.close()
     assert settled == ["once"]
-    assert await third.placements.pending("resp-1") is None
-    assert await third.placements.find("resp-1") == "a"
-    assert await third.placements.pending("resp-2") is None
+    assert await pending_of(third.placements, "resp-1") is None
+    assert await upstream_of(third.placements, "resp-1") == "a"
+    assert await pending_of(third.placements, "resp-2") is None

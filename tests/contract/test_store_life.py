@@ -6,16 +6,26 @@ from pathlib import Path
 
 import pytest
 from tollkeeper_server.domain.configuration import Batch, key_of
+from tollkeeper_server.domain.listing import EntityFilter, Page
 from tollkeeper_server.domain.model import Model
 from tollkeeper_server.domain.project import Project
+from tollkeeper_server.domain.repricing import NewCost
+from tollkeeper_server.domain.revision import Bounds, RevisionFilter
+from tollkeeper_server.domain.token import TokenFilter
 from tollkeeper_server.domain.upstream import Upstream
-from tollkeeper_server.domain.usage import UsageFilter
+from tollkeeper_server.domain.usage import Place, UsageFilter
+from tollkeeper_server.domain.usage_sums import Latency
 from tollkeeper_server.errors import StoreUnavailableError
 from tollkeeper_server.store.open import make_store
 from tollkeeper_server.store.ports import (
     ConfigurationStore,
+    LedgerStore,
+    NoticeStore,
     PlacementStore,
+    RepricingStore,
+    RevisionStore,
     SecretStore,
+    SessionStore,
     Store,
     StoreCorruptError,
     TokenStore,
@@ -28,11 +38,15 @@ from tests.contract.entities import (
     a_group,
     a_listener,
     a_model,
+    a_notice,
     a_placement,
     a_project,
+    a_repricing,
+    a_session,
     a_token,
     an_event,
     an_upstream,
+    find_placement,
 )
 
 CONFIGURED = (a_project(), an_upstream(), a_group(), a_model(), a_listener())
@@ -43,23 +57,70 @@ CALLS: dict[str, Callable[[Store], Awaitable[object]]] = {
     "configuration.write": lambda store: store.configuration.write(Batch(puts=(a_group(),)), expected=0),
     "configuration.get": lambda store: store.configuration.get(Upstream, "openai"),
     "configuration.list": lambda store: store.configuration.list(Upstream, limit=1),
+    "configuration.find_many": lambda store: store.configuration.find_many(Upstream, ["openai"]),
+    "configuration.page": lambda store: store.configuration.page(Upstream, EntityFilter(), Page(limit=1)),
+    "configuration.count": lambda store: store.configuration.count(Upstream, EntityFilter(), most=1),
     "configuration.add": lambda store: store.configuration.add(an_upstream()),
     "configuration.replace": lambda store: store.configuration.replace(an_upstream(), expected=1),
     "configuration.delete": lambda store: store.configuration.delete(Upstream, "openai", expected=1),
+    "revisions.list": lambda store: store.revisions.list(RevisionFilter(), before=None, limit=1),
+    "revisions.oldest": lambda store: store.revisions.oldest(),
+    "revisions.differences": lambda store: store.revisions.differences(after=0, until=1, limit=1),
+    "revisions.prune": lambda store: store.revisions.prune(Bounds()),
     "tokens.add": lambda store: store.tokens.add(a_token()),
     "tokens.get": lambda store: store.tokens.get("tok_1"),
     "tokens.find": lambda store: store.tokens.find("0" * 64),
     "tokens.list": lambda store: store.tokens.list(limit=1),
+    "tokens.page": lambda store: store.tokens.page(TokenFilter(), Page(limit=1)),
+    "tokens.count": lambda store: store.tokens.count(TokenFilter(), most=1),
+    "tokens.limited": lambda store: store.tokens.limited(limit=1),
+    "tokens.last_used": lambda store: store.tokens.last_used(["prj_1"]),
     "tokens.replace": lambda store: store.tokens.replace(a_token(), expected=1),
     "tokens.changed": lambda store: store.tokens.changed(since=NOON, limit=1),
     "tokens.admit": lambda store: store.tokens.admit("tok_1", at=NOON),
+    "ledger.spent": lambda store: store.ledger.spent(),
+    "ledger.spent_by_others": lambda store: store.ledger.spent_by_others("tokens:day:gateway:", 0, ()),
+    "ledger.calendars": lambda store: store.ledger.calendars(),
+    "ledger.delete_before": lambda store: store.ledger.delete_before("day", 0, limit=1),
+    "ledger.fold": lambda store: store.ledger.fold("one", 0, before=0, members=(), limit=1),
     "usage.add": lambda store: store.usage.add([an_event()]),
     "usage.list": lambda store: store.usage.list(UsageFilter(), limit=1),
-    "usage.sum": lambda store: store.usage.sum(UsageFilter(), group_by=[], limit=1),
+    "usage.count_times": lambda store: store.usage.count_times(
+        Latency.DURATION, UsageFilter(), group_by=[], time_length=0, take=lambda _: None
+    ),
+    "usage.latest": lambda store: store.usage.latest(),
+    "usage.number_of": lambda store: store.usage.number_of("req_1"),
+    "usage.stored": lambda store: store.usage.stored(UsageFilter(), after=Place(0), until=1, limit=1),
+    "usage.get": lambda store: store.usage.get("req_1"),
+    "tokens.allowed_models": lambda store: store.tokens.allowed_models("gpt-", limit=1),
+    "tokens.names": lambda store: store.tokens.names(["tok_1"]),
+    "usage.sum": lambda store: store.usage.sum(
+        UsageFilter(), group_by=[], time_length=0, take=lambda _: None
+    ),
     "placements.add": lambda store: store.placements.add([a_placement()]),
-    "placements.find": lambda store: store.placements.find("file-1"),
+    "placements.find_many": lambda store: store.placements.find_many(["file-1"]),
+    "placements.keeping": lambda store: store.placements.keeping("project", ["one"]),
     "placements.settle": lambda store: store.placements.settle("file-1"),
     "placements.delete_before": lambda store: store.placements.delete_before(NOON, limit=1),
+    "notices.add": lambda store: store.notices.add(a_notice()),
+    "notices.list": lambda store: store.notices.list(limit=1),
+    "notices.delete_before": lambda store: store.notices.delete_before(NOON, limit=1),
+    "repricings.apply": lambda store: store.repricings.apply([NewCost("req_1", None, 1)], a_repricing()),
+    "repricings.list": lambda store: store.repricings.list(limit=1),
+    "sessions.add": lambda store: store.sessions.add(a_session()),
+    "sessions.get": lambda store: store.sessions.get("ses_1"),
+    "sessions.find": lambda store: store.sessions.find("0" * 64),
+    "sessions.rotate": lambda store: store.sessions.rotate(
+        "ses_1", expected="first", following="third", at=NOON, until=NOON
+    ),
+    "sessions.touch": lambda store: store.sessions.touch("ses_1", at=NOON),
+    "sessions.list": lambda store: store.sessions.list("mark", limit=1),
+    "sessions.delete": lambda store: store.sessions.delete("ses_1"),
+    "sessions.delete_all": lambda store: store.sessions.delete_all(),
+    "sessions.delete_ended": lambda store: store.sessions.delete_ended(
+        used_before=NOON, created_before=NOON, limit=1
+    ),
+    "sessions.delete_surplus": lambda store: store.sessions.delete_surplus(keep=1_000),
     "secrets.keep": lambda store: store.secrets.keep("name", "sealed"),
     "secrets.find": lambda store: store.secrets.find("name"),
     "secrets.replace": lambda store: store.secrets.replace("name", "new", expected="sealed"),
@@ -70,10 +131,15 @@ def test_every_call_is_tried() -> None:
     """The table above has every call of every part, and of the store all but those that begin and end it."""
     parts = {
         "configuration": ConfigurationStore,
+        "revisions": RevisionStore,
         "tokens": TokenStore,
         "usage": UsageStore,
+        "ledger": LedgerStore,
         "placements": PlacementStore,
         "secrets": SecretStore,
+        "notices": NoticeStore,
+        "repricings": RepricingStore,
+        "sessions": SessionStore,
     }
     calls = {f"{name}.{call}" for name, part in parts.items() for call in public(part)}
     assert public(Store) == {*parts, "open", "close", "ping"}
@@ -101,7 +167,7 @@ async def test_reopening_keeps_everything(store_url: str) -> None:
         for entity in CONFIGURED:
             assert entity == await second.configuration.get(type(entity), key_of(entity))
         assert token == await second.tokens.find(token.digest)
-        assert placement == await second.placements.find(placement.id)
+        assert placement == await find_placement(second, placement.id)
         assert [event] == await second.usage.list(UsageFilter(), limit=10)
         assert await second.secrets.keep("name", "another") == "sealed"
         assert revision == await store.configuration.revision()

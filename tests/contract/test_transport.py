@@ -441,13 +441,24 @@ async def test_a_streamed_body_is_on_its_way_before_it_has_ended(transport: Tran
         assert await read_all(await transport.open(request_to(peer, body=pieces(), length=11))) == b"ok"
 
 
-async def test_a_streamed_body_is_never_sent_twice(transport: Transport) -> None:
+async def test_a_streamed_body_goes_on_a_new_connection(transport: Transport) -> None:
     async with listening(_dies_when_used_again(b"")) as peer:
         assert await read_all(await transport.open(request_to(peer))) == b"ok"
+        incoming = await transport.open(request_to(peer, body=_pieces(b"part"), length=4))
+        assert await read_all(incoming) == b"ok"
+
+    assert (peer.connections, len(peer.requests)) == (2, 2)
+
+
+async def test_a_streamed_body_is_never_sent_twice(transport: Transport) -> None:
+    async def handler(peer: Peer, reader: Reader, writer: Writer) -> None:
+        await peer.read(reader)
+
+    async with listening(handler) as peer:
         with pytest.raises(CutError):
             await transport.open(request_to(peer, body=_pieces(b"part"), length=4))
 
-    assert (peer.connections, len(peer.requests)) == (1, 2)
+    assert (peer.connections, len(peer.requests)) == (1, 1)
 
 
 async def test_a_body_that_fails_while_it_streams_fails_the_request(transport: Transport) -> None:

@@ -13,7 +13,6 @@ from tollkeeper_server.snapshot.model import Dial
 from tests.contract.certificates import Authority
 from tests.contract.peers import (
     OK,
-    Handler,
     Peer,
     Reader,
     Writer,
@@ -23,6 +22,7 @@ from tests.contract.peers import (
     listening,
     read_all,
     request_to,
+    saying,
 )
 
 AGREED = b"HTTP/1.1 200 Connection established\r\n\r\n"
@@ -54,15 +54,6 @@ async def _proxies(peer: Peer, reader: Reader, writer: Writer) -> None:
     writer.write(AGREED)
     await asyncio.gather(_pipe(reader, back), _pipe(onward, writer))
     peer.left.set()
-
-
-def _says(answer: bytes) -> Handler:
-    async def handler(peer: Peer, reader: Reader, writer: Writer) -> None:
-        await peer.read(reader)
-        writer.write(answer)
-        await peer.wait_for_eof(reader)
-
-    return handler
 
 
 @pytest.mark.parametrize("upstream_secured", [False, True])
@@ -120,10 +111,11 @@ async def test_the_proxy_alone_gets_its_credentials(
         (b"nonsense\r\n\r\n", "not a valid"),
         (AGREED + b"HTTP/1.1 200 OK\r\n\r\n", "not a valid"),
         (b"HTTP/1.1 200 OK\r\nX: " + b"a" * 70_000, "too large"),
+        (b"HTTP/1.1 100 Continue\r\n\r\n" * 20_000, "too large"),
     ],
 )
 async def test_a_proxy_that_refuses_is_told(transport: Http1Transport, answer: bytes, told: str) -> None:
-    async with listening(_says(answer)) as proxy:
+    async with listening(saying(answer)) as proxy:
         dial = Dial(proxy=proxy.base)
         with pytest.raises(ConnectError, match=told):
             await transport.open(request_to(Peer(base="https://127.0.0.1:9"), dial=dial))
@@ -140,10 +132,20 @@ async def test_a_proxy_that_leaves_is_told(transport: Http1Transport) -> None:
             await transport.open(request_to(Peer(base="https://127.0.0.1:9"), dial=dial))
 
 
-async def test_an_interim_answer_of_the_proxy_is_none(transport: Http1Transport) -> None:
+@pytest.mark.parametrize(
+    "agreed",
+    [
+        b"HTTP/1.1 100 Continue\r\n\r\n" + AGREED,
+        b"HTTP/1.1 102 X\r\n\r\n" * 2000 + AGREED,
+        b"HTTP/1.0 200 OK\nvia: x\n\n",
+        b"HTTP/1.1 200\n\n",
+    ],
+    ids=["an interim answer before", "many of them", "line feeds alone", "no reason phrase"],
+)
+async def test_ways_in_which_a_proxy_may_agree(transport: Http1Transport, agreed: bytes) -> None:
     async def handler(peer: Peer, reader: Reader, writer: Writer) -> None:
         await peer.read(reader)
-        writer.write(b"HTTP/1.1 100 Continue\r\n\r\n" + AGREED)
+        writer.write(agreed)
         await peer.read(reader)
         writer.write(OK)
 

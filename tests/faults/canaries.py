@@ -18,6 +18,7 @@ from tollkeeper import (
     TollkeeperError,
 )
 
+from tests.contract.issued import issue
 from tests.faults.traffic import PATIENCE, ask, callers, headers_of, question, reaches_all, send
 from tests.integration.process import MANAGEMENT_TOKEN, PATIENT, Gateway, Simulator, until
 from tests.integration.scripted import ScriptedUpstream
@@ -27,6 +28,7 @@ from tests.servers.redis import RedisServer
 
 # None of them looks like a key, so that striking out what does can't hide them.
 PROVIDER_KEY = "canary provider 3f9d1c"
+CLIENT = issue("gateway")
 PROJECT_KEY = "canary.project.7b2e44"
 BASIC_KEY = "canary.basic.90aa1d"
 MONGO_PASSWORD = "canary.mongo.c61f02"
@@ -117,6 +119,8 @@ def set_up(watched: Watched, simulator: Simulator, scripted: ScriptedUpstream) -
             provider=Provider.OPENAI,
             base_url=f"http://127.0.0.1:{free_port()}/v1",
             api_key=PROVIDER_KEY,
+            client_certificate=CLIENT.pem,
+            client_key=CLIENT.key_pem,
             breaker=PATIENT,
         )
         for name in ("basic", "scripted", "closed"):
@@ -132,6 +136,7 @@ def set_up(watched: Watched, simulator: Simulator, scripted: ScriptedUpstream) -
         "the revoked token": watched.gateway.new_token(),
         "the provider's key": PROVIDER_KEY,
         "the project's key": PROJECT_KEY,
+        "the client key": CLIENT.key_pem.splitlines()[1],
         "the basic key": BASIC_KEY,
         "the basic credential": base64.b64encode(f"user:{BASIC_KEY}".encode()).decode(),
     }
@@ -243,8 +248,8 @@ def fail_management(watched: Watched) -> None:
             watched.replies.append(f"{error!r} {error.__cause__!r}")
 
 
-def fail_stores(watched: Watched) -> None:
-    """Have the store and Redis go, hang, and come back."""
+def fail_stores(watched: Watched, without_store: Callable[[Watched], None]) -> None:
+    """Have the store and Redis go, hang, and come back; call `without_store` while the store is away."""
     secret = watched.canaries["the token"]
 
     def try_everything() -> None:
@@ -257,6 +262,7 @@ def fail_stores(watched: Watched) -> None:
     try_everything()
     watched.mongo.stop()
     try_everything()
+    without_store(watched)
     watched.redis.start()
     watched.mongo.start()
     until(lambda: reaches_all(watched.gateway))

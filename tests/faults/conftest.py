@@ -17,6 +17,13 @@ def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulator]:
         yield running
 
 
+@pytest.fixture(scope="module")
+def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulator]:
+    """A provider that floods alone ask, so that others don't wait for it."""
+    with Simulator(tmp_path_factory.mktemp("busy")) as running:
+        yield running
+
+
 @pytest.fixture(scope="session")
 def gateway(tmp_path_factory: pytest.TempPathFactory, simulator: Simulator) -> Iterator[Gateway]:
     """A gateway on its embedded defaults. After all that is done to it, it still ends well."""

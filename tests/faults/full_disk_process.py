@@ -6,14 +6,14 @@ Prints as JSON what became of its events.
 """
 
 import asyncio
-import json
 import resource
 import sys
 from pathlib import Path
 
+import msgspec
 from tollkeeper_server.ledger.journal import Journal
 
-from tests.unit.ledger.parts import DEADLINE, FaultyStore, crash, draining, intent, settled
+from tests.unit.ledger.parts import DEADLINE, FaultyStore, crash, draining, held, intent, settled, used
 
 LIMIT = 4000
 
@@ -28,6 +28,8 @@ async def main(root: Path) -> dict[str, object]:
     journal = Journal(root, waiting_events=50)
     store = FaultyStore()
     journal.begin(intent("c"))
+    for name in ("h", "i"):
+        journal.begin(intent(name, holds=held(name)))
     limit_files(LIMIT)
     for number in range(30):
         journal.begin(intent(f"a{number:02}"))
@@ -49,14 +51,19 @@ async def main(root: Path) -> dict[str, object]:
     waiting_with_room = journal.waiting
 
     limit_files(LIMIT)
-    journal.begin(intent("f"))
-    journal.begin(intent("g"))
-    journal.settle(settled("g"))
+    journal.begin(intent("f", holds=held("f")))
+    journal.begin(intent("g", holds=held("g")))
+    journal.begin(intent("g", holds=held("g", 2)))
+    journal.settle(settled("g", charges=used("g")))
+    journal.begin(intent("h", holds=held("h", 2)))
+    journal.settle(settled("h", charges=used("h")))
+    journal.begin(intent("i", holds=held("i", 2)))
     waiting_again = journal.waiting
     async with draining(journal, store) as drain:
         flushed_beside_an_intent = await drain.flush(DEADLINE)
         waiting_after_the_flush = journal.waiting
         limit_files(resource.RLIM_INFINITY)
+        journal.settle(settled("i", charges=used("i")))
         while journal.waiting:  # noqa: ASYNC110 - nothing tells of it
             await asyncio.sleep(0.01)
     open_intents = sorted(journal._open)
@@ -78,8 +85,9 @@ async def main(root: Path) -> dict[str, object]:
         "waiting_after_the_flush": waiting_after_the_flush,
         "open_intents": open_intents,
         "in_the_end": store.statuses(),
+        "charged": {name: store.events[name].charges for name in ("f", "g", "h", "i")},
     }
 
 
 if __name__ == "__main__":
-    json.dump(asyncio.run(main(Path(sys.argv[1]))), sys.stdout)
+    sys.stdout.buffer.write(msgspec.json.encode(asyncio.run(main(Path(sys.argv[1])))))

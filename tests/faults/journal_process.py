@@ -3,7 +3,7 @@
     python journal_process.py ROOT DATABASE SEED
 
 Before each call of the journal it writes a line to standard output, after it another: `begin ID`,
-`begun ID`, `settle ID`, `settled ID`.
+`begun ID`, `top ID`, `topped ID` (it holds more), `settle ID`, `settled ID`.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from tollkeeper_server.ledger.drain import Drain
 from tollkeeper_server.ledger.journal import Journal
 from tollkeeper_server.store.sqlite.store import SqliteStore
 
-from tests.unit.ledger.parts import intent, settled
+from tests.unit.ledger.parts import held, intent, settled, used
 
 
 def say(what: str, event_id: str) -> None:
@@ -40,13 +40,18 @@ async def main(root: Path, database: Path, seed: int) -> None:
             number += 1
             name = f"{seed:03}-{number:06}"
             say("begin", name)
-            journal.begin(intent(name))
+            journal.begin(intent(name, holds=held(name)))
             say("begun", name)
             running.append(name)
+        elif choose.random() < 0.2:
+            name = choose.choice(running)
+            say("top", name)
+            journal.begin(intent(name, holds=held(name, 2)))
+            say("topped", name)
         else:
             name = running.pop(choose.randrange(len(running)))
             say("settle", name)
-            journal.settle(settled(name))
+            journal.settle(settled(name, charges=used(name)))
             say("settled", name)
         await asyncio.sleep(0)
 

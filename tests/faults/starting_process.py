@@ -15,7 +15,7 @@ from typing import NoReturn
 
 # Imported for those that will be forked.
 import tollkeeper_server.process.run
-from tollkeeper_server.__main__ import main
+from tollkeeper_server.process.commands import main
 
 
 def attempt(folder: str, environment: dict[str, str]) -> NoReturn:

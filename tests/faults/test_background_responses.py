@@ -83,7 +83,8 @@ async def poll_all(pair: Pair, token: str, made: str) -> list[dict[str, int]]:
 
 
 def test_however_many_poll_at_once_in_both_processes(both: Pair) -> None:
-    maker, reader = both.first.mint(), both.first.new_token()
+    maker = both.first.mint()
+    reader = both.first.mint_beside(maker).token
     made, request_id = make(both.first, maker.token)
     assert metered(both.second, request_id, Confidence.PENDING).prompt_tokens == 0
 

@@ -20,6 +20,7 @@ from tests.faults.canaries import (
     with_password,
 )
 from tests.faults.processes import own_mongo, own_redis
+from tests.faults.session_canaries import fail_sessions, use_sessions
 from tests.faults.traffic import ask
 from tests.integration.process import MANAGEMENT_TOKEN, PROVIDER_KEY, Gateway, Simulator
 from tests.integration.scripted import ScriptedUpstream
@@ -50,7 +51,8 @@ def watched(tmp_path_factory: pytest.TempPathFactory, simulator: Simulator) -> I
             set_up(found, simulator, scripted)
             use(found, scripted)
             fail_management(found)
-            fail_stores(found)
+            use_sessions(found)
+            fail_stores(found, fail_sessions)
             asyncio.run(crash(found))
             use(found, scripted)
             yield found
@@ -95,7 +97,7 @@ def test_no_secret_is_kept_in_clear_beside_sqlite(gateway: Gateway, token: str) 
 def test_no_secret_is_in_redis(watched: Watched) -> None:
     with redis.Redis.from_url(watched.redis_url) as client:
         keys = list(client.scan_iter())
-        assert any(key.startswith(b"tollkeeper:token:") for key in keys)
+        assert any(key.startswith(b"{tollkeeper}:token:") for key in keys)
         kept = b"".join(key + (client.get(key) or b"") for key in keys)
     assert watched.found_in(kept) == set()
 

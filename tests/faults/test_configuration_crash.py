@@ -8,8 +8,10 @@ import time
 from pathlib import Path
 
 import pytest
+from tollkeeper_server.domain.revision import RevisionFilter
 from tollkeeper_server.store.open import make_store
 
+from tests.contract.entities import entities_in, unsealed
 from tests.faults.configuration_process import number_in
 
 ROUNDS = 6
@@ -47,5 +49,13 @@ async def test_kill_9_leaves_a_whole_batch_and_none_is_lost(
         last = run_and_kill(url, choose.randrange(5), choose.random() / 50)
         store = make_store(url, Path())
         await store.open()
-        assert number_in(await store.configuration.read()) in {last, last + 1}
+        found = await store.configuration.read()
+        assert number_in(found) in {last, last + 1}
+        # The history has each revision, and no more.
+        listed = await store.revisions.list(RevisionFilter(), before=None, limit=1_000)
+        assert [it.number for it in listed] == [*range(found.revision, 0, -1)]
+        changed = await store.revisions.differences(after=0, until=found.revision, limit=1_000)
+        assert changed is not None
+        present = {place: unsealed(it) for place, it in entities_in(found).items()}
+        assert {(it.kind, it.id): it.after for it in changed} == present
         await store.close()

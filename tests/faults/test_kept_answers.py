@@ -48,13 +48,22 @@ def test_one_that_breaks_off_is_no_answer(mortal: Gateway) -> None:
     ("path", "content_type", "body"),
     [
         ("/v1/files", "multipart/form-data; boundary=b", b"--b\r\n" + b"x" * 100_000),
-        ("/v1/batches", "application/json", b'{"input_file_id":"file-abc123","endpoint":"/v1/responses"}'),
+        ("/v1/batches", "application/json", b'{"input_file_id":"FILE","endpoint":"/v1/responses"}'),
     ],
 )
 def test_interrupted_uploads_and_batches_cost_no_tokens(
     mortal: Gateway, simulator: Simulator, path: str, content_type: str, body: bytes
 ) -> None:
     token = mortal.mint()
+    if b"FILE" in body:
+        beside = mortal.mint_beside(token)
+        made = httpx2.post(
+            f"{mortal.base_url}/files",
+            headers=headers_of(beside.token),
+            data={"purpose": "batch"},
+            files={"file": ("x.jsonl", b"{}")},
+        )
+        body = body.replace(b"FILE", made.json()["id"].encode())
     simulator.clear()
     headers = headers_of(token.token, "hang=headers") | {"content-type": content_type}
     with Wire(mortal.data) as wire:

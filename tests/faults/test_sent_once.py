@@ -6,6 +6,7 @@ import socket
 import struct
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 import httpx2
@@ -29,12 +30,16 @@ class Quitter:
         self.address = "{}:{}".format(*self._listener.getsockname())
         self.requests: list[int] = []
         """The number of each request's connection, in the order in which they were read."""
+        self._connections: list[socket.socket] = []
         threading.Thread(target=self._accept, daemon=True).start()
 
     def close(self) -> None:
-        """Accept nothing more."""
+        """Accept nothing more, and leave the connections that are kept."""
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
+        for connection in self._connections:
+            with suppress(OSError):  # it was left
+                connection.shutdown(socket.SHUT_RDWR)
 
     def _accept(self) -> None:
         number = 0
@@ -44,6 +49,7 @@ class Quitter:
             except OSError:
                 return
             number += 1
+            self._connections.append(connection)
             threading.Thread(target=self._serve, args=(connection, number), daemon=True).start()
 
     def _serve(self, connection: socket.socket, number: int) -> None:

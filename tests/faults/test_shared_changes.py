@@ -1,9 +1,11 @@
 """What one process changes is in force in the others: pushed at once, and polled for if no push comes."""
 
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 
 import pytest
-from tollkeeper import Deployment, MintedToken, Provider
+from tollkeeper import Breaker, Deployment, MintedToken, Provider
+from tollkeeper.status import BreakerState
 
 from tests.faults.processes import POLL, Pair, own_redis, pair_of
 from tests.faults.traffic import ask, code_of, models_of
@@ -159,3 +161,40 @@ def test_an_upstreams_new_key(both: Pair, simulator: Simulator) -> None:
         until(lambda: sent() == "Bearer sk-another-key-0123456789")
         client.models.delete("rekeyed")
         client.upstreams.delete("rekeyed")
+
+
+@pytest.mark.mongo
+def test_a_breaker_that_is_reset_at_either_is_closed_in_both(pair: Pair, simulator: Simulator) -> None:
+    both = (pair.first, pair.second)
+    minted = pair.first.mint()
+    with pair.first.management() as client:
+        client.upstreams.create(
+            name="brittle",
+            provider=Provider.OPENAI,
+            base_url=f"http://{simulator.address}/v1",
+            api_key=PROVIDER_KEY,
+            breaker=Breaker(min_calls=1, threshold=0.1, cooldown=timedelta(hours=1)),
+        )
+        client.models.create(name="brittle", deployments=[Deployment("brittle")])
+    for gateway in both:
+        until(lambda gateway=gateway: "brittle" in models_of(gateway, minted.token))  # type: ignore[misc]
+    for resetting in both:
+        for gateway in both:
+            assert ask(gateway, minted.token, "status=500", model="brittle").status_code == 500
+            assert breaker_at(gateway) is BreakerState.OPEN
+            assert ask(gateway, minted.token, model="brittle").status_code == 503
+        with resetting.management() as client:
+            client.upstreams.reset_breaker("brittle")
+        for gateway in both:
+            until(lambda gateway=gateway: breaker_at(gateway) is BreakerState.CLOSED)  # type: ignore[misc]
+            assert ask(gateway, minted.token, model="brittle").status_code == 200
+    with pair.first.management() as client:
+        client.models.delete("brittle")
+        client.upstreams.delete("brittle")
+
+
+def breaker_at(gateway: Gateway) -> BreakerState:
+    """Return the breaker of the upstream `brittle`, as a gateway sees it."""
+    with gateway.management() as client:
+        (found,) = (it for it in client.status.upstreams() if it.name == "brittle")
+    return found.breaker

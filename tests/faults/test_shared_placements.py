@@ -1,5 +1,6 @@
 """What an upstream keeps is reached there from every process, by whichever it was made."""
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -75,3 +76,40 @@ def test_what_goes_on_from_a_response_goes_where_that_is(both: Pair) -> None:
         following = _make(both.second, secret, previous_response_id=made.json()["id"])
         assert following.status_code == 200
         assert following.headers["x-tollkeeper-upstream"] == made.headers["x-tollkeeper-upstream"]
+
+
+def test_no_process_gives_a_project_what_another_has_made(both: Pair) -> None:
+    """Also to whom it was asked for before it was made: no answer that there is none outlives the moment."""
+    owner, other = both.first.new_token(), both.second.new_token()
+    made = _make(both.first, owner).json()["id"]
+    unmade = "resp_" + "0" * 32
+    for gateway in (both.second, both.first):
+        refused = [_read(gateway, other, one) for one in (made, unmade)]
+        assert [answer.status_code for answer in refused] == [404, 404]
+        told = [answer.json()["error"]["message"] for answer in refused]
+        assert told[0].replace(made, "X") == told[1].replace(unmade, "X")
+        assert _make(gateway, other, previous_response_id=made).status_code == 404
+        assert _read(gateway, owner, made).status_code == 200
+
+
+def test_an_owner_is_never_told_that_there_is_nothing(both: Pair) -> None:
+    """While others ask for all kinds of ids, and right after it was made."""
+    owner, other = both.first.new_token(), both.second.new_token()
+    stop = threading.Event()
+
+    def guess() -> None:
+        with httpx2.Client(headers=headers_of(other)) as client:
+            while not stop.is_set():
+                client.get(f"{both.second.base_url}/responses/resp_{'0' * 32}")
+
+    guessing = [threading.Thread(target=guess) for _ in range(2)]
+    for thread in guessing:
+        thread.start()
+    try:
+        for _ in range(20):
+            made = _make(both.first, owner).json()["id"]
+            assert _read(both.second, owner, made).status_code == 200
+    finally:
+        stop.set()
+        for thread in guessing:
+            thread.join()

@@ -158,6 +158,7 @@ CASES = {
     "a journal that is a file": Case(
         ("data_dir", "journal", "may write to"), {"DATA_DIR": "{0}"}, text("journal", "not a directory")
     ),
+    "a certificate that is missing for gRPC": Case(("grpc_tls needs a certificate",), {"GRPC_TLS": "true"}),
     "certificates that are not there": Case(("tls_cert", "self-signed.crt"), TLS_FILES),
     "certificates of garbage": Case(
         ("tls_cert", "not a PEM file"),

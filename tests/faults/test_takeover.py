@@ -7,19 +7,23 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 
+import grpc
 import pytest
+from tollkeeper import Limit, LimitMeasure, LimitPeriod
 
 from tests.faults.load import Load
-from tests.faults.test_gateway_ends import unstored
-from tests.faults.traffic import DONE, ask
+from tests.faults.test_gateway_ends import begun, unstored
+from tests.faults.traffic import DONE, ask, callers, send
 from tests.integration.process import CommandProcess, Gateway, Simulator, clean_environment, until
 
-RESTARTS = 20
+RESTARTS = 8
 KEPT = 6
 NEW = 3
 STREAMING = 6
+BUDGET = 20
 ON_CONSOLE = 2
 # Takes the ports as a new process does, and goes no further.
 STUCK = """
@@ -39,6 +43,31 @@ def own_gateway(tmp_path: Path, simulator: Simulator) -> Iterator[Gateway]:
         yield running
 
 
+async def ask_for_health(load: Load, *, keep: bool) -> int:
+    """Ask over gRPC, one time after the other; unless `keep`, each time on a new connection.
+
+    A call that begins while gRPC ends is cancelled. It is made again, and no connection fails.
+    """
+    asked = 0
+    while not load.enough.is_set():
+        async with grpc.aio.insecure_channel(
+            load.gateway.grpc, [("grpc.use_local_subchannel_pool", 1)]
+        ) as to:
+            check: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = to.unary_unary(
+                "/grpc.health.v1.Health/Check"
+            )
+            while not load.enough.is_set():
+                try:
+                    await check(b"", timeout=60)
+                    asked += 1
+                except grpc.aio.AioRpcError as error:
+                    assert error.code() is grpc.StatusCode.CANCELLED, error  # noqa: PT017 - others go on
+                await asyncio.sleep(0.01)
+                if not keep:
+                    break
+    return asked
+
+
 async def replace_under_load(load: Load) -> list[CommandProcess]:
     """Have processes take over from each other while callers ask; returns those that were replaced."""
     replaced: list[CommandProcess] = []
@@ -51,17 +80,19 @@ async def replace_under_load(load: Load) -> list[CommandProcess]:
             tasks.create_task(load.ask(f"stream-{number}", stream=True))
         for number in range(ON_CONSOLE):
             tasks.create_task(load.ask(f"console-{number}", listener=load.gateway.console))
+        asking = [tasks.create_task(ask_for_health(load, keep=keep)) for keep in (True, False)]
         try:
             for _ in range(RESTARTS):
                 replaced.append(load.gateway.command)
                 await asyncio.to_thread(load.gateway.start)
         finally:
             load.enough.set()
+    assert all(one.result() > RESTARTS for one in asking)
     return replaced
 
 
 @pytest.mark.timeout(400)
-def test_twenty_processes_replace_each_other_and_no_request_is_lost(own_gateway: Gateway) -> None:
+def test_eight_processes_replace_each_other_and_no_request_is_lost(own_gateway: Gateway) -> None:
     minted = own_gateway.mint()
     load = Load(own_gateway, minted.token)
     replaced = asyncio.run(replace_under_load(load))
@@ -81,6 +112,38 @@ def test_twenty_processes_replace_each_other_and_no_request_is_lost(own_gateway:
         assert client.tokens.get(minted.id).request_count == len(load.answers)
     assert own_gateway.command.stop() == 0
     assert unstored(own_gateway) == []
+
+
+def test_a_budget_counts_what_both_processes_use(own_gateway: Gateway) -> None:
+    """Streams that the old process has under way hold some of it, until they have ended."""
+    budget = Limit(LimitMeasure.REQUESTS, BUDGET, period=LimitPeriod.TOTAL)
+    minted, old = own_gateway.mint(limits=[budget]), own_gateway.command
+
+    async def take_over() -> tuple[list[int], list[bytes]]:
+        async with callers() as session, AsyncExitStack() as streams:
+            begun_streams = [
+                await streams.enter_async_context(
+                    begun(session, own_gateway.data, minted.token, "events=40,interval=500", f"old-{number}")
+                )
+                for number in range(STREAMING)
+            ]
+            for _ in range(NEW):
+                assert (await send(session, own_gateway, minted.token)).status == 200
+            await asyncio.to_thread(own_gateway.start)
+            # Until it has left the ports, the old one answers, and does not know what the new one admits.
+            await asyncio.to_thread(until, lambda: "another process has taken over" in old.said())
+            async with callers() as others:
+                answers = [await send(others, own_gateway, minted.token) for _ in range(BUDGET)]
+            return [it.status for it in answers], [await it.content.read() for it in begun_streams]
+
+    statuses, bodies = asyncio.run(take_over())
+    assert statuses.count(200) == BUDGET - STREAMING - NEW
+    assert all(body.endswith(DONE) for body in bodies)
+    assert old.wait() == 0
+    assert ask(own_gateway, minted.token).status_code == 429
+    assert own_gateway.command.stop() == 0
+    own_gateway.start()
+    assert ask(own_gateway, minted.token).status_code == 429
 
 
 def test_a_process_that_dies_before_it_is_ready_takes_nothing_over(own_gateway: Gateway) -> None:

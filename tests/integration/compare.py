@@ -70,7 +70,7 @@ def told(answer: Answer) -> Told:
 @contextmanager
 def gateway_before(url: str, key: str, directory: Path) -> Iterator[Pair]:
     """Run a gateway that serves every model by the server at `url`."""
-    with Gateway(directory) as gateway:
+    with Gateway(directory, share_kept="true") as gateway:
         with gateway.management() as client:
             client.upstreams.create(
                 name="real",

@@ -15,6 +15,7 @@ from typing import Self, TypeVar
 import msgspec
 from tollkeeper import Breaker, Client, Deployment, MintedToken, Provider, UsageEvent
 
+from tests.servers.forked import ForkedProcess, can_fork
 from tests.servers.ports import free_port
 
 T = TypeVar("T")
@@ -38,29 +39,45 @@ def clean_environment(**extra: str) -> dict[str, str]:
 class CommandProcess:
     """One `tollkeeper` command that says on standard output when it is ready."""
 
-    def __init__(self, arguments: Sequence[str], environment: Mapping[str, str], directory: Path) -> None:
-        """Start it; `wait_for` tells when it is ready."""
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        environment: Mapping[str, str],
+        directory: Path,
+        *,
+        forked: bool = False,
+    ) -> None:
+        """Start it; `wait_for` tells when it is ready.
+
+        `forked` has it fork from a process that has its imports, where that can be: for whom all that comes
+        before the command line is read does not matter.
+        """
         self._lines: list[str] = []
         self._changed = threading.Condition()
         self.log = directory / f"{arguments[0]}-{time.monotonic_ns()}.log"
+        self.process: subprocess.Popen[str] | ForkedProcess
         with self.log.open("wb") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "tollkeeper_server", *arguments],
-                env=dict(environment),
-                cwd=directory,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-            )
+            if forked and can_fork(environment):
+                self.process = ForkedProcess(arguments, environment, directory, log)
+            else:
+                self.process = subprocess.Popen(
+                    [sys.executable, "-m", "tollkeeper_server", *arguments],
+                    env=dict(environment),
+                    cwd=directory,
+                    stdout=subprocess.PIPE,
+                    stderr=log,
+                    text=True,
+                )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
     def _read(self) -> None:
         assert self.process.stdout is not None
-        for line in self.process.stdout:
-            with self._changed:
-                self._lines.append(line)
-                self._changed.notify_all()
+        with self.process.stdout as said:
+            for line in said:
+                with self._changed:
+                    self._lines.append(line)
+                    self._changed.notify_all()
         with self._changed:
             self._changed.notify_all()
 
@@ -144,7 +161,8 @@ class Simulator:
 
     def __init__(self, directory: Path, *options: str) -> None:
         """Start it on a free port."""
-        self.command = CommandProcess(["simulate", "--port", "0", *options], clean_environment(), directory)
+        arguments = ["simulate", "--port", "0", *options]
+        self.command = CommandProcess(arguments, clean_environment(), directory, forked=True)
         self.address = self.command.wait_for(r"http://(\S+)/v1").group(1)
 
     def __enter__(self) -> Self:
@@ -213,9 +231,21 @@ class Gateway:
 
     def start(self) -> None:
         """Start it, again on the ports it had."""
-        self.command = CommandProcess(["serve", *self._options], self._environment, self.directory)
-        ready = self.command.wait_for(r"ready: (http://\S+)/v1, console (\S+), gRPC (\S+)")
+        arguments = ["serve", *self._options]
+        # What takes over does so as it starts, which is what such a test is about.
+        forked = "--takeover" not in self._options
+        self.command = CommandProcess(arguments, self._environment, self.directory, forked=forked)
+        ready = self.command.wait_for(r"ready: (https?://\S+)/v1, console (\S+), gRPC (\S+)")
         self.data, self.console, self.grpc = ready.groups()
+
+    def take_over(self) -> None:
+        """Start another process with the same settings, which takes over from the one that runs."""
+        self._options = (*self._options, "--takeover")
+        self.start()
+
+    def setting(self, name: str) -> str:
+        """Return a setting that it was started with."""
+        return self._environment[f"TOLLKEEPER_{name.upper()}"]
 
     def __enter__(self) -> Self:
         return self
@@ -261,6 +291,11 @@ class Gateway:
         with self.management() as client:
             project = client.projects.create(name="integration")
             return client.tokens.create(project_id=project.id, **options)  # type: ignore[arg-type]
+
+    def mint_beside(self, token: MintedToken) -> MintedToken:
+        """Mint another token of a token's project."""
+        with self.management() as client:
+            return client.tokens.create(project_id=token.project_id)
 
     def new_token(self, **options: object) -> str:
         """Mint a token of a new project and returns its secret."""

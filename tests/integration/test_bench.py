@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from bench.plan import SHORT, Scenario
-from bench.processes import ROOT
+from bench.processes import ROOT, Processes, share_cores
 from bench.programs import Program, find, missing
 from bench.report import Report
 from bench.results import Metric
@@ -33,12 +33,21 @@ with Processes(pathlib.Path(sys.argv[1])) as processes:
     print(started.pid, flush=True)
     time.sleep(600)
 """
+_WORKED_SECONDS = 0.2
+_HAS_A_CHILD_THAT_WORKS = f"""
+import os, time
+if os.fork() == 0:
+    while time.process_time() < {_WORKED_SECONDS} + 0.05:  # /proc counts in steps of 10 ms
+        pass
+    print(f"worked: {{os.getpid()}}", flush=True)
+time.sleep(600)
+"""
 
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
     """The report of a short run."""
-    if lacking := [*missing(), *([] if find(Program.H2LOAD) else [Program.H2LOAD])]:
+    if lacking := [*missing(), *missing((Program.H2LOAD, Program.REDIS))]:
         cannot_run(" and ".join(lacking))
     output = tmp_path_factory.mktemp("bench") / "report.json"
     command = [sys.executable, "-m", "bench", "--short", "--output", str(output)]
@@ -48,6 +57,11 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
     return msgspec.json.decode(output.read_bytes(), type=Report)
 
 
+def _need_to_start() -> None:
+    if lacking := [program for program in (Program.TASKSET, Program.SETPRIV) if find(program) is None]:
+        cannot_run(" and ".join(lacking))
+
+
 def _values(report: Report, metric: Metric) -> dict[tuple[Scenario, Subject], float]:
     return {(row.scenario, row.subject): sum(row.rounds) for row in report.figures if row.metric == metric}
 
@@ -55,11 +69,17 @@ def _values(report: Report, metric: Metric) -> dict[tuple[Scenario, Subject], fl
 def test_every_scenario_of_the_plan_is_measured_for_every_subject(report: Report) -> None:
     """Requests or events came through each of them."""
     measured = _values(report, Metric.REQUESTS_PER_SECOND) | _values(report, Metric.EVENTS_PER_SECOND)
+    with_others = {Scenario.HTTP2_CONSOLE, Scenario.LIMITS, Scenario.WORKERS, Scenario.RULES}
     wanted = {
         (scenario, subject)
-        for scenario in SHORT.scenarios - {Scenario.HTTP2_CONSOLE, Scenario.RULES}
+        for scenario in SHORT.scenarios - with_others
         for subject in (Subject.DIRECT, Subject.RELAY, Subject.TOLLKEEPER)
-    } | {(Scenario.HTTP2_CONSOLE, Subject.CONSOLE)}
+    }
+    wanted |= {
+        (Scenario.LIMITS, subject) for subject in (Subject.TOLLKEEPER, Subject.LIMITED, Subject.SHARED)
+    }
+    wanted |= {(Scenario.WORKERS, subject) for subject in (Subject.ONE_WORKER, Subject.TWO_WORKERS)}
+    wanted.add((Scenario.HTTP2_CONSOLE, Subject.CONSOLE))
     assert set(measured) == wanted
     assert all(measured.values())
 
@@ -78,13 +98,34 @@ def test_every_target_is_judged(report: Report) -> None:
     assert judged["events lost, all scenarios"] == 0
     assert judged["events out of order, all scenarios"] == 0
     assert judged["finding one of 1,000 routing rules, µs"] is not None
+    assert judged["requests per second of CPU, 3 limits / none"] is not None
+    assert judged["requests/s under 3 limits, ledger in Redis / in the process"] is not None
+    assert judged["CPU of a request, 2 workers / 1"] is not None
+    by_cores = {what for what in judged if what.startswith("requests/s, 2 workers / 1")}
+    assert len(by_cores) == 1
+    assert (judged[by_cores.pop()] is not None) == (len(os.sched_getaffinity(0)) > 1)
+
+
+def test_a_process_is_measured_and_ended_with_its_children(tmp_path: Path) -> None:
+    """A gateway with workers is several processes, which are one subject."""
+    _need_to_start()
+    cores = share_cores().load
+    with Processes(tmp_path) as processes:
+        parent = processes.start("parent", [sys.executable, "-c", _HAS_A_CHILD_THAT_WORKS], cores)
+        child = int(parent.wait_for(r"worked: (\d+)\n")[1])
+        assert parent.family() == {parent.pid, child}
+        assert parent.cpu().total >= _WORKED_SECONDS
+        held = os.pidfd_open(child)
+    try:
+        assert select.select([held], [], [], 0)[0]
+    finally:
+        os.close(held)
 
 
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_no_process_outlives_the_bench(tmp_path: Path, ending: signal.Signals) -> None:
     """Not even if the bench itself is killed."""
-    if lacking := [program for program in (Program.TASKSET, Program.SETPRIV) if find(program) is None]:
-        cannot_run(" and ".join(lacking))
+    _need_to_start()
     command = [sys.executable, "-c", _STARTS_A_PROCESS, str(tmp_path)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as bench:
         assert bench.stdout is not None

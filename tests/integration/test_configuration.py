@@ -404,3 +404,68 @@ def test_the_same_over_rest(shell: Shell) -> None:
     assert exported.status == 200
     upstreams = msgspec.convert(exported.json()["upstreams"], list[dict[str, object]])
     assert [it["name"] for it in upstreams] == ["a"]
+
+
+VALUES = """
+upstreams:
+  - name: sim
+    provider: openai
+    base_url: http://{simulator}/v1
+    api_key: {key}
+    header_operations:
+      - {{action: replace, name: X-Team, value: {one}}}
+groups: [{{name: main, members: [{{upstream: sim}}]}}]
+listeners:
+  - name: tenant
+    address: 127.0.0.1:{port}
+    rules: [{{header: x-tenant, value: {other}, group: main}}]
+"""
+
+
+def test_values_of_headers_are_told_of_nowhere_but_in_the_configuration(
+    shell: Shell, simulator: Simulator
+) -> None:
+    """The history, what apply prints, usage and the log have their names alone, at each door."""
+    site, port = shell.site, free_port()
+    told: list[str] = []
+
+    def run(*arguments: str) -> None:
+        done = shell.run(*arguments)
+        assert done.code == 0, done.err
+        told.append(done.out + done.err)
+
+    for one, other in (("canary-1", "canary-2"), ("canary-3", "canary-4")):
+        text = VALUES.format(simulator=simulator.address, key=KEY, port=port, one=one, other=other)
+        file = shell.write("values.yaml", text)
+        run("apply", "--dry-run", "-f", file)
+        run("apply", "-f", file)
+    headers = [bearer(site.new_token()), JSON, ("x-tenant", "canary-4")]
+    body = msgspec.json.encode({"model": "gpt-4o", "messages": [{"role": "user", "content": "Hello"}]})
+    served = ask(f"http://127.0.0.1:{port}", "POST", "/v1/chat/completions", headers, body)
+    assert served.status == 200, served.body
+    assert simulator.last_request().header("x-team") == "canary-3"
+    event = site.event_of(served.header("x-request-id") or "")
+    assert event.rule == "x-tenant: ****"
+    told.append(repr(event))
+
+    admin = [bearer(MANAGEMENT_TOKEN), JSON]
+    exported = ask(site.console, "GET", "/manage/configuration", admin)
+    assert b"canary-3" in exported.body
+    run("apply", "--prune", "-f", shell.write("none.yaml", "listeners: []\ngroups: []\nupstreams: []\n"))
+    for first, last in (("0", "1"), ("1", "2"), ("2", "3"), ("0", "3")):
+        run("revisions", "diff", first, last)
+        for path, question in (
+            (f"/manage/revisions:diff?from_revision={first}&to_revision={last}", None),
+            (
+                "/tollkeeper.v1.ConfigurationService/DiffRevisions",
+                {"fromRevision": first, "toRevision": last},
+            ),
+        ):
+            method, sent = ("GET", b"") if question is None else ("POST", msgspec.json.encode(question))
+            answer = ask(site.console, method, path, admin, sent)
+            assert answer.status == 200, answer.body
+            told.append(answer.body.decode())
+    run("revisions", "list")
+    assert "X-Team" in "".join(told)
+    assert "****" in "".join(told)
+    assert "canary" not in "".join([*told, site.command.said()])

@@ -29,7 +29,7 @@ class Demo:
         self.command.wait_for(r"Stop with Ctrl-C")
         self.token = self.said(r"token +(sk-tk-\S+)")
         self.base_url = self.said(r"base URL +(\S+)")
-        self.console = self.said(r"console, REST +(\S+)")
+        self.console = self.said(r"REST +(\S+)")
         self.grpc = self.said(r"gRPC +(\S+)")
         self.management_token = self.said(r"management token +(\S+)")
 
@@ -79,6 +79,7 @@ def test_what_it_prints_works_when_pasted(demo: Demo) -> None:
         until(lambda: [event.upstream for event in client.usage.events()] == ["demo", "demo"])
         assert [project.name for project in client.projects.list()] == ["demo"]
     assert ask(demo.console, "GET", "/docs").status == 200
+    assert demo.said(r"console +(\S+)") == f"{demo.console}/admin/"
 
 
 def test_anthropics_models_and_the_list_are_there(demo: Demo) -> None:

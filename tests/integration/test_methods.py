@@ -13,6 +13,7 @@ CHAT = "/v1/chat/completions"
 BODY = b'{"model":"gpt-4o","messages":[{"role":"user","content":"one two three"}]}'
 PREFLIGHT = [("origin", "https://elsewhere.test"), ("access-control-request-method", "POST")]
 DATA_METHODS = "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"
+OF_LISTS = "GET, HEAD, OPTIONS, POST"
 
 Ask = Callable[[str, str, Headers], Answer]
 
@@ -55,7 +56,7 @@ def test_head_reaches_the_upstream(put: Ask, gateway: Gateway, token: str, simul
     assert [it.method for it in simulator.requests()[before:]] == ["HEAD"]
 
 
-@pytest.mark.parametrize(("path", "allow"), [(CHAT, DATA_METHODS), ("*", DATA_METHODS)])
+@pytest.mark.parametrize(("path", "allow"), [(CHAT, OF_LISTS), ("*", DATA_METHODS)])
 def test_options_tells_the_methods_without_a_token(put: Ask, path: str, allow: str) -> None:
     answer = put("OPTIONS", path, [])
     assert (answer.status, answer.body, answer.header("allow")) == (204, b"", allow)
@@ -68,8 +69,9 @@ def test_a_preflight_is_refused_with_a_reason(put: Ask) -> None:
 
 
 def test_a_method_that_is_not_there_is_told_those_that_are(put: Ask, token: str) -> None:
-    answer = put("TRACE", CHAT, [bearer(token)])
-    assert (answer.status, answer.header("allow")) == (405, DATA_METHODS)
+    for method, path, allow in (("TRACE", CHAT, OF_LISTS), ("TRACE", "/v1/embeddings", DATA_METHODS)):
+        answer = put(method, path, [bearer(token)])
+        assert (answer.status, answer.header("allow")) == (405, allow)
     answer = put("DELETE", "/health", [])
     assert (answer.status, answer.header("allow")) == (405, "GET, HEAD, OPTIONS")
 
@@ -103,7 +105,7 @@ def test_an_expectation_that_can_not_be_met_ends_the_connection(
 
 
 def test_over_http2_a_caller_is_told_to_continue_unless_it_is_refused(gateway: Gateway, token: str) -> None:
-    waits = [JSON, ("content-length", str(len(BODY))), ("expect", "100-continue")]
+    waits = [JSON, ("content-length", str(len(BODY))), ("expect", "100-Continue")]
     with H2Wire(gateway.console) as wire:
         refused = wire.open("POST", CHAT, [bearer("sk-tk-unknown"), *waits])
         assert not wire.go_ahead(refused)

@@ -295,12 +295,12 @@ def test_a_model_that_does_not_exist(site: Gateway, simulator: Simulator, secret
 def test_a_request_without_a_model_goes_to_the_default_and_nowhere_without_one(
     site: Gateway, simulator: Simulator, secret: str
 ) -> None:
-    assert ask(site.data, "GET", "/v1/files", [bearer(secret)]).status == 200
+    assert ask(site.data, "POST", "/v1/vector_stores", [bearer(secret), JSON], b"{}").status == 200
     assert simulator.last_request().header("authorization") == f"Bearer {KEYS['openai']}"
     with site.management() as client:
         client.upstreams.update("openai", is_default=False)
         try:
-            found = ask(site.data, "GET", "/v1/files", [bearer(secret)])
+            found = ask(site.data, "POST", "/v1/vector_stores", [bearer(secret), JSON], b"{}")
         finally:
             client.upstreams.update("openai", is_default=True)
     assert (found.status, found.error["code"]) == (404, "not_found")

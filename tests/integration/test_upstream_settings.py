@@ -21,7 +21,7 @@ OTHER = b'{"model": "of-the-group", "messages": []}'
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory, listening: ScriptedUpstream) -> Iterator[Gateway]:
     """A gateway before that upstream."""
-    with Gateway(tmp_path_factory.mktemp("settings")) as running:
+    with Gateway(tmp_path_factory.mktemp("settings"), share_kept="true") as running:
         with running.management() as client:
             client.upstreams.create(
                 name="scripted",

@@ -129,8 +129,12 @@ class Wire:
             raise EOFError(f"the body ended {size - len(data)} bytes too early")
         return data
 
+    def rest(self) -> bytes:
+        """Read whatever comes until the other side closes the connection."""
+        return self._reader.read()
+
     def ended(self) -> bool:
-        """Wait for more, and tells whether the other side has closed the connection instead."""
+        """Wait for more, and tell whether the other side has closed the connection instead."""
         try:
             return not self._reader.peek(1)
         except ConnectionResetError:

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator
 
 import pytest
+from tollkeeper import Member, Rule
 
 from tests.integration.compare import gateway_before
 from tests.integration.process import PROVIDER_KEY
@@ -43,10 +44,20 @@ def direct(mock: ServerProcess, tmp_path_factory: pytest.TempPathFactory) -> Out
 
 @pytest.fixture(scope="module")
 def through(mock: ServerProcess, tmp_path_factory: pytest.TempPathFactory) -> Outcomes:
-    """What they come to through a gateway whose default upstream is the mock."""
+    """What they come to through a gateway whose default upstream is the mock.
+
+    The administration of accounts is open, which takes a rule.
+    """
     folder = tmp_path_factory.mktemp("through")
     url = f"http://127.0.0.1:{mock.port}"
     with gateway_before(url, PROVIDER_KEY, folder) as pair:
+        with pair.gateway.management() as client:
+            client.groups.create(name="administration", members=[Member("real")])
+            client.listeners.create(
+                name="all",
+                address=pair.gateway.data.rpartition("/")[2],
+                rules=[Rule(group="administration", path="/v1/organization/*")],
+            )
         return run_tests(pair.gateway.base_url, pair.token, url, folder / "report", _CHOSEN)
 
 

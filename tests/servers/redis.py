@@ -3,7 +3,7 @@
 import importlib.util
 import itertools
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -18,7 +18,10 @@ _numbers = itertools.cycle(range(_DATABASES))
 class RedisServer(ServerProcess):
     """A Redis that keeps nothing on disk: stopped and started again, it is empty."""
 
-    def __init__(self, directory: Path, binary: str, *, password: str = "") -> None:
+    def __init__(
+        self, directory: Path, binary: str, *, password: str = "", options: Sequence[str] = ()
+    ) -> None:
+        """`options` are those of the command line."""
         self._login = f":{password}@" if password else ""
         super().__init__(
             "redis",
@@ -27,6 +30,7 @@ class RedisServer(ServerProcess):
                 *(binary, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(directory)),
                 *("--save", "", "--appendonly", "no", "--databases", str(_DATABASES)),
                 *(("--requirepass", password) if password else ()),
+                *options,
             ),
         )
 

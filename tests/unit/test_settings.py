@@ -11,6 +11,7 @@ import yaml
 from pydantic import SecretStr
 from tollkeeper_server.settings import (
     ENV_PREFIX,
+    DiskFull,
     LogFormat,
     Settings,
     SettingsError,
@@ -30,6 +31,7 @@ FIELDS: dict[str, tuple[str, object]] = {
     "redis": ("redis://cache.test:6379/0", "redis://cache.test:6379/0"),
     "management_token": (TOKEN, SecretStr(TOKEN)),
     "encryption_key": ("a2V5", SecretStr("a2V5")),
+    "workers": ("4", 4),
     "data_address": ("127.0.0.1:3001", "127.0.0.1:3001"),
     "console_address": (":8081", "0.0.0.0:8081"),
     "grpc_address": ("[::1]:50052", "[::1]:50052"),
@@ -37,8 +39,15 @@ FIELDS: dict[str, tuple[str, object]] = {
     "tls_cert": ("/etc/cert.pem", Path("/etc/cert.pem")),
     "tls_key": ("/etc/key.pem", Path("/etc/key.pem")),
     "grpc_tls": ("true", True),
+    "max_connections": ("50", 50),
+    "max_connections_per_address": ("5", 5),
+    "data_tls": ("true", True),
+    "proxy_from_environment": ("true", True),
     "max_body_bytes": ("2048", 2048),
+    "max_bodies_bytes": ("8192", 8192),
     "max_upload_bytes": ("4096", 4096),
+    "share_kept": ("true", True),
+    "cost_header": ("false", False),
     "auth_cache_seconds": ("60", 60.0),
     "unknown_token_seconds": ("0.5", 0.5),
     "poll_seconds": ("2", 2.0),
@@ -46,8 +55,10 @@ FIELDS: dict[str, tuple[str, object]] = {
     "first_byte_timeout_seconds": ("4", 4.0),
     "idle_timeout_seconds": ("5", 5.0),
     "total_timeout_seconds": ("6", 6.0),
+    "default_max_output": ("512", 512),
     "drain_seconds": ("7", 7.0),
     "takeover": ("true", True),
+    "disk_full": ("refuse", DiskFull.REFUSE),
     "log_level": ("DEBUG", "debug"),
     "log_format": ("json", LogFormat.JSON),
     "metrics_llmproxy_names": ("true", True),
@@ -58,6 +69,8 @@ FIELDS: dict[str, tuple[str, object]] = {
 COMPANIONS = {
     "tls_cert": {"tls_key": "/etc/key.pem"},
     "tls_key": {"tls_cert": "/etc/cert.pem"},
+    "grpc_tls": {"tls": "self-signed"},
+    "data_tls": {"tls": "self-signed"},
     "prune": {"config": "/etc/tollkeeper.yaml"},
 }
 
@@ -262,6 +275,11 @@ def test_every_problem_is_told_at_once() -> None:
 )
 def test_a_certificate_is_given_in_one_way(options: dict[str, str]) -> None:
     assert "tls_cert" in _refused(options)
+
+
+@pytest.mark.parametrize("name", ["data_tls", "grpc_tls"])
+def test_tls_wants_a_certificate(name: str) -> None:
+    assert f"{name} needs a certificate" in _refused({name: "true"})
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,12 @@ A keyword that is left out or None is not given: a new entity gets the gateway's
 its value. `Removal.REMOVE` and `Expiry.NEVER` take away what an update could otherwise only replace.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TypedDict
 
+from tollkeeper.limits import Limit
+from tollkeeper.price import DatedPrice
 from tollkeeper.traffic import (
     Breaker,
     Deployment,
@@ -31,6 +33,9 @@ class ProjectChanges(TypedDict, total=False):
     openai_api_key: str | None
     is_active: bool | None
     revoke_tokens: bool | None
+    description: str | None
+    labels: Mapping[str, str] | None
+    limits: Sequence[Limit] | None
 
 
 class TokenSettings(TypedDict, total=False):
@@ -41,6 +46,9 @@ class TokenSettings(TypedDict, total=False):
     duration_minutes: int | None
     expires_at: datetime | Expiry | None
     allowed_models: Sequence[str] | None
+    description: str | None
+    labels: Mapping[str, str] | None
+    limits: Sequence[Limit] | None
 
 
 class TokenChanges(TokenSettings, total=False):
@@ -68,12 +76,16 @@ class UpstreamSettings(TypedDict, total=False):
     breaker: Breaker | None
     probe: Probe | Removal | None
     ca_certificates: str | None
+    ca_only: bool | None
+    client_certificate: str | None
+    client_key: str | None
     proxy_url: str | None
     omit_stream_options: bool | None
     request_id_header: str | None
     passed_headers: Sequence[str] | None
     keep_path: bool | None
     list_models: bool | None
+    drain: timedelta | None
 
 
 class UpstreamChanges(UpstreamSettings, total=False):
@@ -101,6 +113,8 @@ class ModelChanges(TypedDict, total=False):
     fallbacks: Sequence[str] | None
     fallback_on: Sequence[FallbackCause] | None
     price: Price | Removal | None
+    limits: Sequence[Limit] | None
+    prices: Sequence[DatedPrice] | None
 
 
 class ListenerSettings(TypedDict, total=False):
@@ -111,9 +125,17 @@ class ListenerSettings(TypedDict, total=False):
     ip_limit: IpLimit | Removal | None
     head_timeout: timedelta | None
     is_active: bool | None
+    tls: bool | None
+    limits: Sequence[Limit] | None
 
 
 class ListenerChanges(ListenerSettings, total=False):
     """The fields of a listener that can be changed."""
 
     address: str | None
+
+
+class GatewayChanges(TypedDict, total=False):
+    """What can be changed of the gateway as a whole."""
+
+    limits: Sequence[Limit] | None

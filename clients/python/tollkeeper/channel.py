@@ -1,6 +1,6 @@
 """The channels over which the clients make their calls."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Generator, Mapping
 from typing import TypeVar
 
 import grpc
@@ -35,6 +35,20 @@ class Channel:
             ) from error
         return call.read(answer)
 
+    def stream(self, call: Rpc[T]) -> Generator[T]:
+        """Make the call and yield its messages, without a limit of time. Raises `TollkeeperError`."""
+        method = self._channel.unary_stream(call.path, type(call.request).SerializeToString, bytes)
+        messages = method(call.request, metadata=self.connection.metadata)
+        try:
+            for message in messages:
+                yield call.read(message)
+        except grpc.RpcError as error:
+            raise _error(
+                error, {it.key: it.value for it in error.trailing_metadata()}, self.connection
+            ) from error
+        finally:
+            messages.cancel()
+
     def close(self) -> None:
         """Close the connection; calls under way fail."""
         self._channel.close()
@@ -57,6 +71,18 @@ class AsyncChannel:
         except grpc.aio.AioRpcError as error:
             raise _error(error, dict(error.trailing_metadata() or ()), self.connection) from error
         return call.read(answer)
+
+    async def stream(self, call: Rpc[T]) -> AsyncGenerator[T]:
+        """Make the call and yield its messages, without a limit of time. Raises `TollkeeperError`."""
+        method = self._open().unary_stream(call.path, type(call.request).SerializeToString, bytes)
+        messages = method(call.request, metadata=self.connection.metadata)
+        try:
+            async for message in messages:
+                yield call.read(message)
+        except grpc.aio.AioRpcError as error:
+            raise _error(error, dict(error.trailing_metadata() or ()), self.connection) from error
+        finally:
+            messages.cancel()
 
     def _open(self) -> grpc.aio.Channel:
         if self._channel is None:

@@ -6,10 +6,15 @@ from typing import Self
 
 from tollkeeper.calls import (
     configuration,
+    gateway,
     groups,
+    limits,
     listeners,
     models,
+    prices,
     projects,
+    sessions,
+    status,
     tokens,
     upstreams,
     usage,
@@ -21,8 +26,10 @@ from tollkeeper.methods import (
     Methods,
     awaiting,
     awaiting_pages,
+    awaiting_stream,
     blocking,
     blocking_pages,
+    blocking_stream,
 )
 
 
@@ -44,6 +51,7 @@ class TokenMethods(Methods):
     list = blocking_pages(tokens.list_tokens)
     update = blocking(tokens.update_token)
     revoke = blocking(tokens.revoke_token)
+    revoke_many = blocking(tokens.batch_revoke_tokens)
     rotate = blocking(tokens.rotate_token)
 
 
@@ -55,6 +63,9 @@ class UpstreamMethods(Methods):
     list = blocking_pages(upstreams.list_upstreams)
     update = blocking(upstreams.update_upstream)
     delete = blocking(upstreams.delete_upstream)
+    test = blocking(upstreams.test_upstream)
+    reset_breaker = blocking(upstreams.reset_breaker)
+    models = blocking(upstreams.list_upstream_models)
 
 
 class GroupMethods(Methods):
@@ -87,11 +98,35 @@ class ListenerMethods(Methods):
     delete = blocking(listeners.delete_listener)
 
 
+class GatewayMethods(Methods):
+    """The gateway as a whole."""
+
+    get = blocking(gateway.get_gateway)
+    update = blocking(gateway.update_gateway)
+
+
+class LimitMethods(Methods):
+    """Limits: what is used, reserved and left of them."""
+
+    standings = blocking(limits.list_limit_standings)
+    notices = blocking_pages(limits.list_budget_notices)
+
+
 class UsageMethods(Methods):
     """Usage: one event a request, and sums of them."""
 
     events = blocking_pages(usage.list_usage_events)
+    get = blocking(usage.get_usage_event)
     summary = blocking(usage.summarize_usage)
+    watch = blocking_stream(usage.watch_usage_events)
+
+
+class PriceMethods(Methods):
+    """Prices: what models cost, and past requests by that."""
+
+    list = blocking_pages(prices.list_prices)
+    reprice = blocking_pages(prices.reprice_usage)
+    repricings = blocking_pages(prices.list_repricings)
 
 
 class ConfigurationMethods(Methods):
@@ -99,7 +134,29 @@ class ConfigurationMethods(Methods):
 
     apply = blocking(configuration.apply_configuration)
     export = blocking(configuration.export_configuration)
+    references = blocking_pages(configuration.list_references)
+    revisions = blocking_pages(configuration.list_revisions)
+    diff = blocking_pages(configuration.diff_revisions)
     explain = blocking(configuration.explain_request)
+
+
+class StatusMethods(Methods):
+    """How the gateway is, as the process that answers sees it."""
+
+    get = blocking(status.get_status)
+    upstreams = blocking_pages(status.list_upstream_status)
+    listeners = blocking(status.list_listener_status)
+    settings = blocking(status.list_settings)
+    attention = blocking(status.list_attention)
+    watch = blocking_stream(status.watch_status)
+
+
+class SessionMethods(Methods):
+    """Who is signed in to the console."""
+
+    list = blocking_pages(sessions.list_sessions)
+    revoke = blocking(sessions.revoke_session)
+    revoke_all = blocking(sessions.revoke_all_sessions)
 
 
 class AsyncProjectMethods(AsyncMethods):
@@ -120,6 +177,7 @@ class AsyncTokenMethods(AsyncMethods):
     list = awaiting_pages(tokens.list_tokens)
     update = awaiting(tokens.update_token)
     revoke = awaiting(tokens.revoke_token)
+    revoke_many = awaiting(tokens.batch_revoke_tokens)
     rotate = awaiting(tokens.rotate_token)
 
 
@@ -131,6 +189,9 @@ class AsyncUpstreamMethods(AsyncMethods):
     list = awaiting_pages(upstreams.list_upstreams)
     update = awaiting(upstreams.update_upstream)
     delete = awaiting(upstreams.delete_upstream)
+    test = awaiting(upstreams.test_upstream)
+    reset_breaker = awaiting(upstreams.reset_breaker)
+    models = awaiting(upstreams.list_upstream_models)
 
 
 class AsyncGroupMethods(AsyncMethods):
@@ -163,11 +224,35 @@ class AsyncListenerMethods(AsyncMethods):
     delete = awaiting(listeners.delete_listener)
 
 
+class AsyncGatewayMethods(AsyncMethods):
+    """The gateway as a whole."""
+
+    get = awaiting(gateway.get_gateway)
+    update = awaiting(gateway.update_gateway)
+
+
+class AsyncLimitMethods(AsyncMethods):
+    """Limits: what is used, reserved and left of them."""
+
+    standings = awaiting(limits.list_limit_standings)
+    notices = awaiting_pages(limits.list_budget_notices)
+
+
 class AsyncUsageMethods(AsyncMethods):
     """Usage: one event a request, and sums of them."""
 
     events = awaiting_pages(usage.list_usage_events)
+    get = awaiting(usage.get_usage_event)
     summary = awaiting(usage.summarize_usage)
+    watch = awaiting_stream(usage.watch_usage_events)
+
+
+class AsyncPriceMethods(AsyncMethods):
+    """Prices: what models cost, and past requests by that."""
+
+    list = awaiting_pages(prices.list_prices)
+    reprice = awaiting_pages(prices.reprice_usage)
+    repricings = awaiting_pages(prices.list_repricings)
 
 
 class AsyncConfigurationMethods(AsyncMethods):
@@ -175,7 +260,29 @@ class AsyncConfigurationMethods(AsyncMethods):
 
     apply = awaiting(configuration.apply_configuration)
     export = awaiting(configuration.export_configuration)
+    references = awaiting_pages(configuration.list_references)
+    revisions = awaiting_pages(configuration.list_revisions)
+    diff = awaiting_pages(configuration.diff_revisions)
     explain = awaiting(configuration.explain_request)
+
+
+class AsyncStatusMethods(AsyncMethods):
+    """How the gateway is, as the process that answers sees it."""
+
+    get = awaiting(status.get_status)
+    upstreams = awaiting_pages(status.list_upstream_status)
+    listeners = awaiting(status.list_listener_status)
+    settings = awaiting(status.list_settings)
+    attention = awaiting(status.list_attention)
+    watch = awaiting_stream(status.watch_status)
+
+
+class AsyncSessionMethods(AsyncMethods):
+    """Who is signed in to the console."""
+
+    list = awaiting_pages(sessions.list_sessions)
+    revoke = awaiting(sessions.revoke_session)
+    revoke_all = awaiting(sessions.revoke_all_sessions)
 
 
 class Client:
@@ -214,8 +321,13 @@ class Client:
         self.groups = GroupMethods(self._channel)
         self.models = ModelMethods(self._channel)
         self.listeners = ListenerMethods(self._channel)
+        self.gateway = GatewayMethods(self._channel)
+        self.limits = LimitMethods(self._channel)
         self.usage = UsageMethods(self._channel)
+        self.prices = PriceMethods(self._channel)
         self.configuration = ConfigurationMethods(self._channel)
+        self.status = StatusMethods(self._channel)
+        self.sessions = SessionMethods(self._channel)
 
     @property
     def address(self) -> str:
@@ -265,8 +377,13 @@ class AsyncClient:
         self.groups = AsyncGroupMethods(self._channel)
         self.models = AsyncModelMethods(self._channel)
         self.listeners = AsyncListenerMethods(self._channel)
+        self.gateway = AsyncGatewayMethods(self._channel)
+        self.limits = AsyncLimitMethods(self._channel)
         self.usage = AsyncUsageMethods(self._channel)
+        self.prices = AsyncPriceMethods(self._channel)
         self.configuration = AsyncConfigurationMethods(self._channel)
+        self.status = AsyncStatusMethods(self._channel)
+        self.sessions = AsyncSessionMethods(self._channel)
 
     @property
     def address(self) -> str:

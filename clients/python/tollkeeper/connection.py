@@ -19,9 +19,9 @@ TOKEN_VARIABLES = ("TOLLKEEPER_MANAGEMENT_TOKEN", "MANAGEMENT_TOKEN")
 TLS_VARIABLE = "TOLLKEEPER_GRPC_TLS"
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 
-# Repeating one of these after a lost answer would make a second thing, deny the first success, or lose a
-# secret.
-NOT_REPEATABLE = ("Create", "Rotate", "Delete", "Apply")
+# Repeating one of these after a lost answer would make a second thing, deny the first success, lose a secret,
+# or count a change twice.
+NOT_REPEATABLE = ("Create", "Rotate", "Delete", "Apply", "Reprice")
 
 # Everything else is tried four times in all while the gateway says UNAVAILABLE.
 RETRY_POLICY = {
@@ -115,6 +115,9 @@ def _channel_options(address: str) -> tuple[tuple[str, str | int], ...]:
         ("grpc.service_config", json.dumps(config)),
         ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
         ("grpc.primary_user_agent", "tollkeeper-python"),
+        # A stream whose gateway is gone without a word ends after so long.
+        ("grpc.keepalive_time_ms", 30_000),
+        ("grpc.keepalive_timeout_ms", 10_000),
         # A proxy that http_proxy names can't reach this machine's own loopback.
         ("grpc.enable_http_proxy", 0 if _is_loopback(address) else 1),
     )

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum, StrEnum
 
+from tollkeeper.limits import Limit
+from tollkeeper.price import DatedPrice
+
 
 class Strategy(StrEnum):
     """How the next member is chosen. `UNKNOWN` is one that this client is too old for."""
@@ -164,6 +167,8 @@ class Listener:
     created_at: datetime | None
     updated_at: datetime | None
     etag: str
+    tls: bool
+    limits: tuple[Limit, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,11 +208,15 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """One place that serves a model: an upstream, the model's name there if it is another, and its share."""
+    """One place that serves a model: an upstream, the model's name there if it is another, and its share.
+
+    Its `prices` take the place of the model's.
+    """
 
     upstream: str
     upstream_model: str = ""
     weight: int = 1
+    prices: tuple[DatedPrice, ...] = ()
 
     def __str__(self) -> str:
         """As the command line writes it: `UPSTREAM[=UPSTREAM_MODEL][*WEIGHT]`."""

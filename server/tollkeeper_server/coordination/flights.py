@@ -49,6 +49,10 @@ class Flights(Generic[T]):
         """Return the number of look-ups under way."""
         return len(self._flights)
 
+    def __contains__(self, key: str) -> bool:
+        """Return whether the key is being looked up."""
+        return key in self._flights
+
     def start(self, key: str) -> asyncio.Task[T]:
         """Return the look-up of the key that is under way, or start one."""
         flight = self._flights.get(key)

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 
 from tollkeeper_server.coordination.ports import Change, Subscriber
 from tollkeeper_server.errors import StoreUnavailableError
@@ -9,10 +10,15 @@ from tollkeeper_server.errors import StoreUnavailableError
 logger = logging.getLogger("tollkeeper.coordination")
 
 
-class LocalChanges:
-    """Delivers changes to the subscribers of this process alone."""
+async def _nobody(_: Change) -> None:
+    return
 
-    def __init__(self) -> None:
+
+class LocalChanges:
+    """Delivers changes to the subscribers of this process, and then to those that `push` tells of them."""
+
+    def __init__(self, push: Callable[[Change], Awaitable[None]] | None = None) -> None:
+        self._push = push or _nobody
         self._subscribers: list[Subscriber] = []
         self._under_way: set[asyncio.Task[None]] = set()
 
@@ -25,10 +31,14 @@ class LocalChanges:
 
     async def publish(self, change: Change) -> None:
         """Return when every subscriber is done. Completes even if the caller is cancelled."""
-        task = asyncio.create_task(self.deliver(change))
+        task = asyncio.create_task(self._publish(change))
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
         await asyncio.shield(task)
+
+    async def _publish(self, change: Change) -> None:
+        await self.deliver(change)
+        await self._push(change)
 
     async def deliver(self, change: Change) -> None:
         """Call the subscribers one after the other. The failure of one is logged; the others are called."""

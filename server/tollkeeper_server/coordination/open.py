@@ -24,8 +24,8 @@ class Coordination:
     The hot path asks `tokens` and `placements`; edits are published to `changes`, after they were written
     to the store. `reload_config` reads the configuration from the store and puts it into effect; `confirm`
     is told its revision and returns whether that one is in effect. Times are seconds; `TokenCache`,
-    `PlacementCache` and `Poller` say what they promise. `capacity` is how many tokens, and how many
-    placements, are kept in memory; a command to Redis is given up after `redis_timeout`.
+    `PlacementCache` and `Poller` say what they promise. `capacity` is how many tokens are kept
+    in memory; a command to Redis is given up after `redis_timeout`.
     """
 
     def __init__(
@@ -37,13 +37,14 @@ class Coordination:
         confirm: Callable[[int], bool],
         *,
         redis_url: str = "",
+        push: Callable[[Change], Awaitable[None]] | None = None,
         lifetime: float,
         unknown_lifetime: float,
         poll_interval: float,
         capacity: int = 100_000,
         redis_timeout: float = 0.5,
     ) -> None:
-        """Raise ValueError if the URL is not one of Redis."""
+        """Raise ValueError if the URL is not one of Redis. Without one, `push` tells others of changes."""
         self._link: RedisLink | None = None
         self._shared: RedisSharedTokens | None = None
         self._changes: LocalChanges | RedisChanges
@@ -62,7 +63,7 @@ class Coordination:
             self._changes = changes.RedisChanges(self._link, self._shared, on_gap=self._sweep)
             shared_placements = redis_placements.RedisPlacements(self._link)
         else:
-            self._changes = LocalChanges()
+            self._changes = LocalChanges(push)
         self._changes.subscribe(self._apply_pushed)
         self.tokens = TokenCache(
             tokens,
@@ -71,7 +72,7 @@ class Coordination:
             unknown_lifetime=unknown_lifetime,
             capacity=capacity,
         )
-        self.placements = PlacementCache(placements, shared_placements, capacity=capacity)
+        self.placements = PlacementCache(placements, shared_placements)
         self.poller = Poller(
             tokens,
             configuration,
@@ -87,6 +88,19 @@ class Coordination:
         """The changes to publish edits to, once they are in the store; every process receives them."""
         return self._changes
 
+    async def receive(self, change: Change) -> None:
+        """Put a change into effect that another process has published."""
+        await self._changes.deliver(change)
+
+    def sweep(self) -> None:
+        """Look in the store for all that may have changed: a push may be lost."""
+        self._sweep()
+
+    @property
+    def redis(self) -> "RedisLink | None":
+        """The connections to Redis; None without it."""
+        return self._link
+
     @property
     def redis_answers(self) -> bool | None:
         """Whether Redis is thought to answer; None without Redis."""
@@ -95,8 +109,7 @@ class Coordination:
     async def open(self) -> None:
         """Connect, and return after a first poll, which reads the configuration if the store answers.
 
-        That Redis or the store does not answer is no error: `redis_answers` and the poller's
-        `last_success` tell.
+        It is no error that Redis or the store does not answer: `redis_answers` and the log tell.
         """
         if self._link is not None:
             await self._link.open()
@@ -118,10 +131,10 @@ class Coordination:
         self.poller.poke(sweep=True)
 
     async def _apply_pushed(self, change: Change) -> None:
-        if change.token is None:
-            await self._reload()
-        else:
+        if change.token is not None:
             self.tokens.apply(change)
+        elif not change.breaker:
+            await self._reload()
 
     async def _reload(self) -> None:
         try:

@@ -3,17 +3,18 @@
 import asyncio
 import logging
 import random
-import time
 from collections import OrderedDict
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
 
-from tollkeeper_server.coordination.deadline import LOOK_UP_SECONDS
+from tollkeeper_server.coordination.deadline import LOOK_UP_SECONDS, in_time
 from tollkeeper_server.coordination.flights import Flights, log_defect
+from tollkeeper_server.coordination.grouped import GroupedWrites
 from tollkeeper_server.coordination.ports import SharedPlacements
+from tollkeeper_server.coordination.unwritten import UnwrittenPlacements
 from tollkeeper_server.domain.placement import Placement
 from tollkeeper_server.domain.usage import UsageEvent
 from tollkeeper_server.errors import StoreUnavailableError
@@ -21,11 +22,8 @@ from tollkeeper_server.store.ports import PlacementStore
 
 logger = logging.getLogger("tollkeeper.coordination")
 
-KEPT = timedelta(days=90)
+KEPT = timedelta(days=400)
 RENEWED = timedelta(days=7)
-MAX_UNKNOWN = 10_000
-UNKNOWN_SECONDS = 1.0
-MAX_UNWRITTEN = 10_000
 
 
 def _utc_now() -> datetime:
@@ -37,12 +35,11 @@ class PlacementCache:
 
     An id is never given to something else, so a placement that was found stays valid for ever. Beyond
     `capacity`, the placement that was not asked for longest is forgotten here. A placement that was not used
-    for 90 days is removed from the store, which is done every `tidy_seconds`, `tidy_batch` at a time; using
+    for 400 days is removed from the store, which is done every `tidy_seconds`, `tidy_batch` at a time; using
     a placement writes it again if the last time was over a week ago.
 
-    That an id is not known is remembered for a second, and only here: ids of things that were made past
-    Tollkeeper may come with every request. A failure is never remembered. `clock` counts seconds;
-    a look-up may take `seconds`.
+    That an id is not known is never remembered: another process may make the thing at any moment, and its
+    owner may come here with it. Nor is a failure. A look-up may take `seconds`.
 
     What the store does not take is offered to it again every `retry_seconds`, up to 10,000 placements.
     """
@@ -52,8 +49,7 @@ class PlacementCache:
         store: PlacementStore,
         shared: SharedPlacements | None,
         *,
-        capacity: int = 100_000,
-        clock: Callable[[], float] = time.monotonic,
+        capacity: int = 25_000,
         now: Callable[[], datetime] = _utc_now,
         tidy_seconds: float = 3600.0,
         tidy_batch: int = 1000,
@@ -61,22 +57,20 @@ class PlacementCache:
         seconds: float = LOOK_UP_SECONDS,
     ) -> None:
         self._store = store
+        self._grouped = GroupedWrites(store)
         self._shared = shared
         self._capacity = capacity
-        self._clock = clock
         self._now = now
         self._known: OrderedDict[str, Placement] = OrderedDict()
-        self._unknown: OrderedDict[str, float] = OrderedDict()  # until when, by the clock
         self._tidy_seconds = tidy_seconds
         self._tidy_batch = tidy_batch
         self._flights: Flights[Placement | None] = Flights(
             "placement", self._look_up, self._peek, seconds=seconds
         )
-        self._writes: set[asyncio.Task[None]] = set()
+        self._seconds = seconds
+        self._writes: set[asyncio.Task[Any]] = set()
         self._tidying: asyncio.Task[None] | None = None
-        self._retry_seconds = retry_seconds
-        self._unwritten: OrderedDict[str, Placement] = OrderedDict()
-        self._retrying: asyncio.Task[None] | None = None
+        self._unwritten = UnwrittenPlacements(self._write, retry_seconds)
 
     def open(self) -> None:
         """Begin to remove placements that are not used any more. Needs a running event loop."""
@@ -88,38 +82,69 @@ class PlacementCache:
         What the store did not take is offered to it once more.
         """
         await self._flights.close()
-        tasks = [task for task in (self._tidying, self._retrying) if task is not None]
-        for task in tasks:
+        tidying = [self._tidying] if self._tidying is not None else []
+        for task in tidying:
             task.cancel()
-        await asyncio.gather(*tasks, *self._writes, return_exceptions=True)
-        if self._unwritten and not await self._rewrite():
-            logger.error("where %d things are kept could not be stored, and is lost", len(self._unwritten))
+        await asyncio.gather(*tidying, *self._writes, return_exceptions=True)
+        await self._unwritten.close()
 
-    async def find(self, placement_id: str) -> str | None:
-        """As the port says. However many callers ask at the same time, the store is asked once."""
-        placement = await self._find(placement_id)
-        return placement.upstream if placement is not None else None
+    async def find_many(self, placement_ids: Collection[str]) -> dict[str, Placement]:
+        """As the port says. However many callers ask for one thing at once, the store is asked once."""
+        found, missing = self._peek_many(dict.fromkeys(placement_ids))
+        if len(missing) == 1:
+            (one,) = missing
+            placement = await self._find(one)
+            if placement is not None:
+                found[one] = placement
+        elif missing:
+            looked_up = await in_time(self._look_up_many(missing), self._seconds)
+            found |= looked_up | self._peek_many(missing)[0]
+        return found
 
-    async def pending(self, placement_id: str) -> UsageEvent | None:
+    async def keeping(self, project_id: str, upstreams: Collection[str]) -> set[str]:
         """As the port says."""
-        placement = await self._find(placement_id)
-        return placement.pending if placement is not None else None
+        unwritten = self._unwritten.upstreams_of(project_id)
+        stored = await in_time(self._store.keeping(project_id, upstreams), self._seconds)
+        return stored | unwritten.intersection(upstreams)
 
     async def _find(self, placement_id: str) -> Placement | None:
-        placement = self._peek(placement_id)
-        if placement is not None or self._unknown.get(placement_id, 0.0) > self._clock():
-            return placement
-        return await self._flights.find(placement_id)
+        joins = placement_id in self._flights
+        placement = await self._flights.find(placement_id)
+        if placement is None and joins:  # that look-up may have begun before the thing was made
+            placement = await self._flights.find(placement_id)
+        return placement
 
     async def remember(
-        self, placement_id: str, upstream: str, project_id: str, pending: UsageEvent | None = None
+        self,
+        placement_id: str,
+        upstream: str,
+        project_id: str,
+        pending: UsageEvent | None = None,
+        others: Collection[str] = (),
     ) -> None:
         """As the port says. It is written even if the caller is cancelled."""
-        placement = Placement(
+        new = [self._new(placement_id, upstream, project_id, pending)]
+        new += [self._new(one, upstream, project_id) for one in others if one not in self._known]
+        await asyncio.shield(self._start(self._write_new(new)))
+
+    async def learn(self, placement_ids: Collection[str], upstream: str, project_id: str) -> None:
+        """As the port says. It is written even if the caller is cancelled."""
+        try:
+            known = await self.find_many(placement_ids)
+        except StoreUnavailableError:  # what memory knows need not be written
+            known = self._peek_many(placement_ids)[0]
+        new = [
+            self._new(one, upstream, project_id) for one in dict.fromkeys(placement_ids) if one not in known
+        ]
+        if new:
+            await asyncio.shield(self._start(self._write_new(new)))
+
+    def _new(
+        self, placement_id: str, upstream: str, project_id: str, pending: UsageEvent | None = None
+    ) -> Placement:
+        return Placement(
             id=placement_id, upstream=upstream, project_id=project_id, used_at=self._now(), pending=pending
         )
-        self._learn(placement)
-        await asyncio.shield(self._start(self._write_new(placement)))
 
     def settle(self, placement_id: str, first: Callable[[], None]) -> None:
         """As the port says."""
@@ -128,8 +153,7 @@ class PlacementCache:
             self._start(self._settle(placement_id, None, first))
             return
         settled = self._known[placement_id] = msgspec.structs.replace(placement, pending=None)
-        if placement_id in self._unwritten:
-            self._unwritten[placement_id] = settled
+        if self._unwritten.replace(settled):
             first()
             return
         self._start(self._settle(placement_id, settled, first))
@@ -138,103 +162,105 @@ class PlacementCache:
         if await self._store.settle(placement_id):
             first()
         if self._shared is not None and settled is not None:
-            await self._shared.put(settled)
+            await self._shared.put([settled])
 
     def _peek(self, placement_id: str) -> Placement | None:
         """Return the placement if memory knows it."""
-        placement = self._known.get(placement_id)
-        if placement is None:
-            return None
-        self._known.move_to_end(placement_id)
-        if self._now() - placement.used_at > RENEWED:
-            return self._renew(placement)
-        return placement
+        return self._peek_many([placement_id])[0].get(placement_id)
 
-    def _renew(self, placement: Placement) -> Placement:
-        # At once here, whether or not the write succeeds: there is time for twelve more writes.
-        newer = msgspec.structs.replace(placement, used_at=self._now())
-        self._known[placement.id] = newer
-        self._start(self._write(newer))
-        return newer
+    def _peek_many(self, placement_ids: Iterable[str]) -> tuple[dict[str, Placement], list[str]]:
+        """Return the placements that memory knows, and the other ids."""
+        found, missing, old = {}, [], []
+        now = self._now()
+        for one in placement_ids:
+            placement = self._known.get(one) or self._unwritten.get(one)
+            if placement is None:
+                missing.append(one)
+                continue
+            if one in self._known:
+                self._known.move_to_end(one)
+            if now - placement.used_at > RENEWED:
+                placement = msgspec.structs.replace(placement, used_at=now)
+                old.append(placement)
+            found[one] = placement
+        if old:
+            # Memory counts it as renewed even if the write fails: 400 days leave time for further ones.
+            for placement in old:
+                self._known[placement.id] = placement
+            self._start(self._write(old))
+        return found, missing
 
-    def _start(self, writing: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    def _start(self, writing: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         task = asyncio.create_task(writing)
         self._writes.add(task)
         task.add_done_callback(self._end_writing)
         return task
 
-    def _end_writing(self, task: asyncio.Task[None]) -> None:
+    def _end_writing(self, task: asyncio.Task[Any]) -> None:
         self._writes.discard(task)
         log_defect(task, "writing a placement failed")
 
-    async def _write(self, placement: Placement) -> None:
-        # Whether or not the store takes it, the other processes can be told.
-        writes = [self._store.add([placement])]
+    async def _write(self, placements: list[Placement]) -> Collection[str]:
+        """Write placements; return the ids of those that another project has."""
+        clashes = await self._grouped.add(placements)
+        others: dict[str, Placement] = {}
+        if clashes:  # they may be those of other callers in the group
+            stored = await self._store.find_many(clashes)
+            others = {
+                it.id: stored[it.id]
+                for it in placements
+                if it.id in stored and stored[it.id].project_id != it.project_id
+            }
+        if others:
+            logger.warning("%s gave a project an id that another has, which keeps it", placements[0].upstream)
+        for one in others:
+            self._known.pop(one, None)
         if self._shared is not None:
-            writes.append(self._shared.put(placement))
-        for outcome in await asyncio.gather(*writes, return_exceptions=True):
-            if outcome is not None:
-                raise outcome
+            await self._shared.put([others.get(it.id, it) for it in placements])
+        return others
 
-    async def _write_new(self, placement: Placement) -> None:
+    async def _write_new(self, placements: list[Placement]) -> None:
         try:
-            await self._write(placement)
+            others = await self._write(placements)
         except StoreUnavailableError:
-            self._write_later(placement)
+            known = await self._known_anywhere([placement.id for placement in placements])
+            new = [placement for placement in placements if placement.id not in known]
+            for placement in new:
+                self._learn(placement)
+            self._unwritten.add(new)
+            if self._shared is not None:  # so that the other processes can be told
+                await self._shared.put(new)
             raise
+        for placement in placements:
+            if placement.id not in others:
+                self._learn(placement)
 
-    def _write_later(self, placement: Placement) -> None:
-        self._unwritten[placement.id] = placement
-        if len(self._unwritten) > MAX_UNWRITTEN:
-            self._unwritten.popitem(last=False)
-        if self._retrying is None or self._retrying.done():
-            self._retrying = asyncio.create_task(self._retry())
-
-    async def _retry(self) -> None:
-        while self._unwritten:
-            await asyncio.sleep(self._retry_seconds * random.uniform(0.8, 1.2))  # noqa: S311 - spreads the load
-            await self._rewrite()
-
-    async def _rewrite(self) -> bool:
-        """Offer the store what it did not take; return whether it took it."""
-        offered = list(self._unwritten.values())
-        try:
-            await self._store.add(offered)
-        except StoreUnavailableError:
-            return False
-        except Exception:
-            logger.exception("writing placements again failed")
-            return False
-        for placement in offered:
-            if self._unwritten.get(placement.id) is placement:
-                del self._unwritten[placement.id]
-        return True
+    async def _known_anywhere(self, placement_ids: list[str]) -> dict[str, Placement]:
+        """Return the placements that memory or the shared cache knows, without asking the store."""
+        shared = await self._shared.get(placement_ids) if self._shared is not None else {}
+        return shared | self._peek_many(placement_ids)[0]
 
     async def _look_up(self, placement_id: str) -> Placement | None:
-        found = await self._shared.get(placement_id) if self._shared else None
-        if found is None:
-            found = await self._store.find(placement_id)
-            if found is not None and self._shared is not None:
-                await self._shared.put(found)
-        if placement_id not in self._known:
-            if found is None:
-                self._note_unknown(placement_id)
-            else:
-                self._learn(found)
+        return (await self._look_up_many([placement_id])).get(placement_id)
+
+    async def _look_up_many(self, placement_ids: list[str]) -> dict[str, Placement]:
+        found = await self._shared.get(placement_ids) if self._shared is not None else {}
+        missing = [one for one in placement_ids if one not in found]
+        if missing:
+            stored = await self._store.find_many(missing)
+            if stored and self._shared is not None:
+                await self._shared.put([*stored.values()])
+            found |= stored
+        for one, placement in found.items():
+            if one not in self._known:
+                self._learn(placement)
         return found
 
     def _learn(self, placement: Placement) -> None:
-        self._unknown.pop(placement.id, None)
         self._known[placement.id] = placement
         self._known.move_to_end(placement.id)
         if len(self._known) > self._capacity:
             self._known.popitem(last=False)
-
-    def _note_unknown(self, placement_id: str) -> None:
-        self._unknown[placement_id] = self._clock() + UNKNOWN_SECONDS
-        self._unknown.move_to_end(placement_id)
-        if len(self._unknown) > MAX_UNKNOWN:
-            self._unknown.popitem(last=False)
 
     async def _tidy(self) -> None:
         while True:

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
@@ -43,7 +42,6 @@ class Poller:
         *,
         interval: float,
         lookback: float,
-        clock: Callable[[], float] = time.monotonic,
         now: Callable[[], datetime] = _utc_now,
     ) -> None:
         self._tokens = tokens
@@ -53,7 +51,6 @@ class Poller:
         self._confirm = confirm
         self._interval = interval
         self._lookback = timedelta(seconds=lookback)
-        self._clock = clock
         self._now = now
         self._poked = asyncio.Event()
         self._sweeping = True
@@ -64,8 +61,6 @@ class Poller:
         self._reloads_done = 0
         self._away = False
         self._task: asyncio.Task[None] | None = None
-        self.last_success: float | None = None
-        """When a round last succeeded, by `clock`."""
 
     async def open(self) -> None:
         """Return after a first round, successful or not, and go on in the background."""
@@ -121,7 +116,6 @@ class Poller:
             if self._away:
                 logger.info("the store answers again")
             self._away = False
-            self.last_success = self._clock()
 
     async def _poll_tokens(self) -> None:
         started = self._now()

@@ -3,7 +3,7 @@
 Implementations: `local.py` (one process), `redis/` (several), `placements.py`.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Protocol
 
 from msgspec import Struct
@@ -50,26 +50,33 @@ class SharedTokens(Protocol):
 class SharedPlacements(Protocol):
     """Placements that some process has made or looked up, for the other processes."""
 
-    async def get(self, placement_id: str) -> Placement | None:
-        """Return the cached placement, or None. A cache that does not answer is no error."""
+    async def get(self, placement_ids: Sequence[str]) -> dict[str, Placement]:
+        """Return the cached placements with those ids, by id. A cache that does not answer is no error."""
 
-    async def put(self, placement: Placement) -> None:
-        """Cache a placement for a bounded time. A cache that does not answer is no error."""
+    async def put(self, placements: Sequence[Placement]) -> None:
+        """Cache placements for a bounded time. A cache that does not answer is no error."""
 
 
 class Placements(Protocol):
-    """The upstreams of requests that name something an upstream keeps: a file, a batch, a response."""
+    """Which project and which upstream has each thing that upstreams keep: a file, a batch, a response."""
 
-    async def find(self, placement_id: str, /) -> str | None:
-        """Return the name of the upstream that keeps the thing with this id, or None if none is known to.
+    async def find_many(self, placement_ids: Collection[str], /) -> dict[str, Placement]:
+        """Return what is known of the things with these ids, by id; what is unknown is left out.
 
+        What any process has remembered is found, also by a process that was asked for it before that.
         Raises `StoreUnavailableError` if neither the shared cache nor the store answers.
         """
 
-    async def pending(self, placement_id: str, /) -> UsageEvent | None:
-        """Return the usage event whose counts the end of this thing will tell, or None if none waits for it.
+    async def keeping(self, project_id: str, upstreams: Collection[str], /) -> set[str]:
+        """Return those of the upstreams that keep something of the project's.
 
-        Raises as `find` does.
+        Raises `StoreUnavailableError` if the store does not answer.
+        """
+
+    async def learn(self, placement_ids: Collection[str], /, upstream: str, project_id: str) -> None:
+        """Record the things that an answer names, as `remember` does, and leave alone what is known.
+
+        Raises as `remember` does.
         """
 
     def settle(self, placement_id: str, /, first: Callable[[], None]) -> None:
@@ -80,11 +87,18 @@ class Placements(Protocol):
         """
 
     async def remember(
-        self, placement_id: str, /, upstream: str, project_id: str, pending: UsageEvent | None = None
+        self,
+        placement_id: str,
+        /,
+        upstream: str,
+        project_id: str,
+        pending: UsageEvent | None = None,
+        others: Collection[str] = (),
     ) -> None:
         """Record that an upstream keeps the thing with this id. Every process finds it once this returns.
 
-        `pending` is the usage event that waits for its end.
+        `pending` is the usage event that waits for its end. The `others` are things of which none is waited
+        for. If another project has the thing, that stays so.
 
         Raises `StoreUnavailableError` if that could not be stored yet; this process finds it even then, and
         stores it as soon as it can.
@@ -92,10 +106,14 @@ class Placements(Protocol):
 
 
 class Change(Struct, frozen=True):
-    """An edit that a process announces to the others: of a token, or without one, of the configuration."""
+    """A change that a process announces to the others: of a token, or without one, of the configuration.
+
+    One with `breaker`, the name of an upstream, changes neither: that upstream's breaker is to be reset.
+    """
 
     token: Token | None = None
     retired_digest: str = ""
+    breaker: str = ""
 
 
 Subscriber = Callable[[Change], Awaitable[None]]

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from tollkeeper_server.coordination.deadline import LOOK_UP_SECONDS
 from tollkeeper_server.coordination.flights import Flights
 from tollkeeper_server.coordination.ports import Change, SharedTokens, Unknown
+from tollkeeper_server.coordination.turns import Turns
+from tollkeeper_server.domain.networks import network_of
 from tollkeeper_server.domain.token import Token
-from tollkeeper_server.errors import StoreUnavailableError
+from tollkeeper_server.errors import SHORTLY_SECONDS, Reason, StoreUnavailableError, TollkeeperError
 from tollkeeper_server.store.ports import TokenStore
 
 MAX_UNKNOWN = 10_000
@@ -44,9 +46,12 @@ class TokenCache:
     many are tried, they displace each other only. Beyond `capacity` known tokens, the one that was
     found or confirmed longest ago is forgotten.
 
+    Each network has a bound of look-ups under way (`turns.py`), so that one that tries tokens at random keeps
+    no other waiting. Known tokens need no turn.
+
     A failure is never remembered. The revision of a token never goes back while the token is remembered.
     `clock` counts seconds; `patience` is how long to wait for another process that asks the store, and
-    `seconds` how long for all that a look-up waits for.
+    `seconds` how long for all that a look-up waits for, its turn included.
     """
 
     def __init__(
@@ -71,6 +76,8 @@ class TokenCache:
         self._known: OrderedDict[str, _Known] = OrderedDict()
         self._absent: OrderedDict[str, _Absent] = OrderedDict()
         self._digests: dict[str, str] = {}  # of the known tokens, by token id
+        self._seconds = seconds
+        self._turns = Turns()
         self._flights = Flights("token", self._look_up, self.peek, seconds=seconds)
 
     def peek(self, digest: str) -> Token | Unknown | None:
@@ -83,15 +90,16 @@ class TokenCache:
             return absent.unknown
         return None
 
-    async def find(self, digest: str) -> Token | None:
-        """Return the token with that digest, or None.
+    async def find(self, digest: str, address: str | None = None) -> Token | None:
+        """Return the token with that digest, or None. `address` is that of the caller who asks.
 
         However many callers ask at the same time, in however many processes, the store is asked once.
-        Raises `StoreUnavailableError` if neither the shared cache nor the store answers in time.
+        Raises `StoreUnavailableError` if neither the shared cache nor the store answers in time, OVERLOADED
+        if the address asks for so many others that this one has no turn in time.
         """
         found = self.peek(digest)
         if found is None:
-            found = await self._flights.find(digest)
+            found = await self._in_turn(digest, network_of(address))
             if isinstance(found, Token):
                 found = self._newest(digest, found)
         return found if isinstance(found, Token) else None
@@ -115,6 +123,27 @@ class TokenCache:
     async def close(self) -> None:
         """End the look-ups under way; callers that wait get `StoreUnavailableError`."""
         await self._flights.close()
+
+    async def _in_turn(self, digest: str, network: str) -> Token | Unknown:
+        waits = digest not in self._flights
+        try:
+            async with asyncio.timeout(self._seconds) as limit:
+                if waits:
+                    await self._turns.take(network)
+                    waits = False
+                    known = self.peek(digest)
+                    if known is not None or digest in self._flights:  # since others have asked for it
+                        self._turns.give(network)
+                    else:
+                        # The look-up has the turn, not the caller, who may leave before its end.
+                        self._flights.start(digest).add_done_callback(lambda _: self._turns.give(network))
+                    if known is not None:
+                        return known
+                return await self._flights.find(digest)
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            raise _too_many() if waits else StoreUnavailableError("the store") from None
 
     def _ageing(self, digest: str, known: _Known) -> Token | None:
         now = self._clock()
@@ -210,3 +239,11 @@ class TokenCache:
         self._absent.move_to_end(digest)
         if len(self._absent) > MAX_UNKNOWN:
             self._absent.popitem(last=False)
+
+
+def _too_many() -> TollkeeperError:
+    return TollkeeperError(
+        Reason.OVERLOADED,
+        "very many tokens that are not known here are being looked up for this address; try again shortly",
+        retry_after=SHORTLY_SECONDS,
+    )

@@ -1,207 +1,219 @@
-"""Affinity: files, batches, responses and the like are reached again at the upstream that keeps them.
+"""Affinity: what upstreams keep belongs to the project that made it, and is reached again where it is kept.
 
-Which upstream has it is remembered by its id, before the caller learns the id. Where a snapshot has one
-upstream alone, there is nothing to remember.
+Whose a file, a batch, a response or the like is, and which upstream has it, is remembered by its id, before
+the caller learns the id. A request that refers to what is another project's, or is not known, is answered as
+if there were no such thing.
 """
 
-import asyncio
-import logging
-import re
-from collections.abc import Iterator
-from urllib.parse import unquote
+from collections.abc import Sequence
+from functools import partial
 
-import msgspec
-from msgspec import Raw, Struct
+from msgspec import Struct
 
 from tollkeeper_server.coordination.ports import Placements
-from tollkeeper_server.dataplane.aside import record_tokens
+from tollkeeper_server.dataplane.aside import aside
 from tollkeeper_server.dataplane.background import Awaited
 from tollkeeper_server.dataplane.exchange import Exchange
-from tollkeeper_server.dataplane.headers import content_coding
-from tollkeeper_server.dataplane.reply.beginning import read_beginning, record_begun
-from tollkeeper_server.dataplane.reply.decoding import decode_body
-from tollkeeper_server.dataplane.reply.events import begins_stream, event_data, single_events
-from tollkeeper_server.dataplane.reply.meter import abandoned
-from tollkeeper_server.dataplane.reply.readahead import ReadAhead
-from tollkeeper_server.dataplane.request.endpoint import RESPONSES, Matched
-from tollkeeper_server.dataplane.transport import Incoming
-from tollkeeper_server.domain.usage import TokenCounts
-from tollkeeper_server.errors import StoreUnavailableError
-from tollkeeper_server.providers.usage import is_in_background, is_pending, read_carrier
+from tollkeeper_server.dataplane.request.endpoint import Endpoint, Matched
+from tollkeeper_server.dataplane.request.form_references import (
+    form_references,
+    names_references,
+    other_references,
+)
+from tollkeeper_server.dataplane.request.kept_path import (
+    path_references,
+    query_references,
+    segments_of,
+    unknown_path_references,
+)
+from tollkeeper_server.dataplane.request.peek import Peek
+from tollkeeper_server.dataplane.request.references import (
+    ITEM,
+    Reference,
+    Referred,
+    chat_may_refer,
+    header_references,
+    may_refer,
+    walk_references,
+)
+from tollkeeper_server.dataplane.turns import Turns
+from tollkeeper_server.domain.placement import Placement
+from tollkeeper_server.errors import Reason, TollkeeperError
+from tollkeeper_server.providers.dialects.openai import RESPONSES_AGAIN
 
-_log = logging.getLogger("tollkeeper.dataplane")
-
-_MAX_BYTES = 1024 * 1024
-_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:=~+-]{3,255}")
-# Words of paths that are no ids.
-_WORDS = frozenset(
-    {
-        "batches", "cancel", "checkpoints", "complete", "content", "events", "files", "input_items", "items",
-        "jobs", "messages", "parts", "results", "runs", "search", "steps", "submit_tool_outputs",
-    }
-)  # fmt: skip
-# The first id of a body, in case it is too large to be read whole, or one of an event stream.
-_FIRST_ID = re.compile(rb'"id"\s*:\s*"([A-Za-z0-9][A-Za-z0-9_.:=~+-]{3,255})"')
-
-# An event with data, which most streams of things that are kept begin with. A few may come before it.
-_EVENT = re.compile(rb"data:[^\r\n]*(?:\r?\n\r?\n|\r\r)")
-_MAX_EVENTS = 4
-
-
-class _Made(Struct):
-    id: str | None = None
+_MAX_SHOWN = 100
+# So many bytes are looked through for a word on the event loop, in half a millisecond.
+_QUICK = 1024 * 1024
 
 
-class _References(Struct):
-    """The members by which request bodies refer to what an upstream keeps."""
+class Kept(Struct, frozen=True, gc=False):
+    """The known thing that a request refers to most tellingly, and the response whose end it may read."""
 
-    previous_response_id: str | None = None
-    conversation: Raw = Raw(b"null")
-    input_file_id: str | None = None
-    training_file: str | None = None
-    validation_file: str | None = None
-    file_id: str | None = None
-    file_ids: list[str] = []
-    assistant_id: str | None = None
+    placement: Placement
+    awaited: Awaited | None = None
 
 
-class _Conversation(Struct):
-    id: str
+class NotOwnError(TollkeeperError):
+    """The project has no such thing. `owner` is the project that has it, empty if none is known to."""
 
-
-_decode_made = msgspec.json.Decoder(_Made).decode
-_decode_references = msgspec.json.Decoder(_References).decode
-_decode_conversation = msgspec.json.Decoder(str | _Conversation | None).decode
-
-
-def referred(matched: Matched, body: bytes) -> Iterator[str]:
-    """Yield the ids by which a request refers to what upstreams keep, the most telling first."""
-    for found in _segments(matched)[1:]:
-        if found not in _WORDS and _ID.fullmatch(found):
-            yield found
-            break
-    if not body.startswith(b"{"):
-        return
-    try:
-        references = _decode_references(body)
-        conversation = _decode_conversation(references.conversation)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return
-    if isinstance(conversation, _Conversation):
-        conversation = conversation.id
-    for one in (
-        references.previous_response_id,
-        conversation,
-        references.input_file_id,
-        references.training_file,
-        references.validation_file,
-        references.file_id,
-        references.assistant_id,
-        *references.file_ids[:1],
-    ):
-        if one and _ID.fullmatch(one):
-            yield one
-
-
-def _segments(matched: Matched) -> list[str]:
-    return [unquote(segment) for segment in matched.path.split("/") if segment]
+    def __init__(self, reference: Reference, owner: str) -> None:
+        shown = reference.id[:_MAX_SHOWN]
+        super().__init__(
+            Reason.NOT_FOUND,
+            f"there is no {reference.kind} {shown!r} in this project; what was made past the gateway is "
+            "reached only with TOLLKEEPER_SHARE_KEPT",
+            field=reference.field,
+        )
+        self.owner = owner
 
 
 class Affinity:
-    """Remembers where things are kept."""
+    """Finds whose the things are that requests refer to, and where they are kept.
 
-    def __init__(self, placements: Placements) -> None:
+    With `shared`, projects reach each other's, and what nobody is known to have made.
+    """
+
+    def __init__(self, placements: Placements, *, shared: bool = False) -> None:
         self._placements = placements
+        self._shared = shared
+        self._turns = Turns()
 
     @property
-    def placements(self) -> Placements:
-        """Where it is remembered."""
-        return self._placements
+    def shared(self) -> bool:
+        """Whether projects reach each other's things."""
+        return self._shared
 
-    async def find(self, matched: Matched, body: bytes) -> str | None:
-        """Return the upstream that keeps the things a request refers to, None if none is known to.
+    async def check_bodies(self, exchange: Exchange, bodies: Sequence[bytes]) -> None:
+        """Raise as `find` does for requests with these JSON bodies, which the caller has an upstream send."""
+        if self._shared:
+            return
+        references: list[Reference] = []
+        for body in bodies:
+            if await aside(len(body), may_refer, body):
+                found = Referred()
+                await self._turns.through(walk_references(body, found), len(body))
+                references += found.all()
+        _check_own(exchange.project_id, references, await self._known(references))
 
-        Raises STORE_UNAVAILABLE if the store can't be asked.
+    async def find(self, exchange: Exchange, matched: Matched, peek: Peek, body: bytes) -> Kept | None:
+        """Return what a request refers to, None if that is nothing, or nothing that is known.
+
+        Raises NOT_FOUND if it refers to what is not the project's, INVALID_ARGUMENT if to too many things,
+        STORE_UNAVAILABLE if the store can't be asked.
         """
-        for one in referred(matched, body):
-            upstream = await self._placements.find(one)
-            if upstream is not None:
-                return upstream
-        return None
-
-    async def awaited(self, method: str, matched: Matched) -> Awaited | None:
-        """Return the response whose end a request may read, None if its usage does not wait for that.
-
-        Raises as `find` does.
-        """
-        segments = _segments(matched)
-        if len(segments) != (3 if method == "POST" else 2) or method not in {"GET", "DELETE", "POST"}:
+        again = exchange.endpoint.dialect is RESPONSES_AGAIN
+        if self._shared and not again and len(exchange.snapshot.targets) <= 1:
+            return None  # it has everything
+        references = await self._references(exchange, matched, peek, body)
+        if not references:
             return None
-        event = await self._placements.pending(segments[1]) if _ID.fullmatch(segments[1]) else None
-        return Awaited(segments[1], event) if event is not None else None
+        known = await self._known(references)
+        if not self._shared:
+            exchange.unknown_ids = frozenset(
+                one
+                for it in references
+                if not _is_chosen(exchange, it)
+                for one in (it.id, *it.also)
+                if one not in known
+            )
+            _check_own(exchange.project_id, references, known)
+            if segments_of(matched):
+                below = _first_below(exchange.project_id, references, known)
+                exchange.not_own = NotOwnError(below, "") if below is not None else None
+        placement = next((found for it in references for found in _placements(it, known)), None)
+        if placement is None:
+            return None
+        awaited = None
+        if again and placement.pending is not None and _reads_end(exchange.method, matched, placement):
+            awaited = Awaited(placement.id, placement.pending)
+        return Kept(placement, awaited)
 
-    async def remember(
-        self, exchange: Exchange, incoming: Incoming, body: bytes, *, only_pending: bool = False
-    ) -> ReadAhead:
-        """Remember what a POST with this body made, and return its good answer, of which nothing is lost.
+    async def _known(self, references: Sequence[Reference]) -> dict[str, Placement]:
+        """Return where things are that are referred to. By further ids are looked up those that need be."""
+        known = await self._placements.find_many([reference.id for reference in references])
+        further = {one for it in references if it.id not in known for one in it.also}
+        return known | await self._placements.find_many(further) if further else known
 
-        With `only_pending`, a response is remembered alone that is made in the background: its usage is known
-        when its end is read.
-
-        If it can't be stored, the caller gets the answer all the same, which was paid for. This process knows
-        it at once, and the others as soon as it is stored; until then they can't tell, and answer 503.
-
-        Raises `TransportError` if the answer breaks off. What was used by then is recorded, also if the
-        task is cancelled.
-        """
-        answer = await read_beginning(exchange, incoming, body, _MAX_BYTES, _tells_id)
-        held = decode_body(answer.held, content_coding(answer.headers), _MAX_BYTES)
-        made = _made(held)
-        if made is None:
-            return answer
-        pending = None
-        if exchange.endpoint is RESPONSES and _goes_on(held):
-            dialect = exchange.endpoint.dialect
-            await record_tokens(exchange, len(body), lambda: abandoned(dialect, body))
-            pending = msgspec.structs.replace(exchange.event(), status=answer.status)
-            exchange.tokens = TokenCounts()
-            exchange.made_in_background = made
-        elif only_pending:
-            return answer
-        try:
-            await self._placements.remember(made, exchange.upstream, exchange.project_id, pending)
-        except StoreUnavailableError:
-            _log.warning("request %s: where its answer is kept can't be stored yet", exchange.event_id)
-        except asyncio.CancelledError:
-            if pending is None:
-                await record_begun(exchange, answer, body)
-            raise
-        return answer
+    async def _references(
+        self, exchange: Exchange, matched: Matched, peek: Peek, body: bytes
+    ) -> list[Reference]:
+        endpoint = exchange.endpoint
+        may_keep = endpoint.may_keep
+        is_listed = endpoint.keeps or (may_keep and bool(segments_of(matched)))
+        # Elsewhere callers may send very many ids that are no kept thing's.
+        found = Referred(named_alone=not is_listed)
+        beside: list[Reference] = []
+        if may_keep:
+            found.add(path_references(matched))
+            if not is_listed:
+                beside += unknown_path_references(matched)
+            if exchange.scope["query_string"]:
+                found.add(query_references(exchange.scope["query_string"]))
+            found.add(header_references(exchange.scope["headers"]))
+        if body and peek.is_json:
+            refers = may_refer if may_keep else partial(chat_may_refer, is_anthropics=endpoint.is_anthropics)
+            if endpoint.is_speech or await aside(len(body), refers, body):
+                await self._turns.through(walk_references(body, found), len(body))
+        elif body and peek.form is not None:
+            for steps, size in form_references(body, peek.form.boundary, found):
+                await self._turns.through(steps, size)
+        elif body and may_keep:
+            for steps, size in other_references(exchange.headers.get(b"content-type", b""), body, found):
+                await self._turns.through(steps, size)
+        # Else ids of calls and the like are none of what is kept.
+        return [*found.all(own_alone=not may_keep), *beside]
 
 
-def _goes_on(beginning: bytes) -> bool:
-    """Return whether the response that an answer begins with is made in the background."""
-    if begins_stream(beginning):
-        events = map(event_data, single_events(beginning))
-        return any(is_in_background(read_carrier(data)) for data in events)
-    return is_pending(read_carrier(beginning))
+def concerns(endpoint: Endpoint, peek: Peek, body: bytes) -> bool:
+    """Return whether a request may refer to what upstreams keep. It is cheap where hardly any does."""
+    if endpoint.may_keep or not endpoint.refers:
+        return endpoint.may_keep
+    if peek.is_json:
+        if endpoint.is_speech or len(body) > _QUICK:
+            return True
+        return chat_may_refer(body, is_anthropics=endpoint.is_anthropics)
+    return peek.form is not None and names_references(peek.form.fields)
 
 
-def _tells_id(held: bytes) -> bool:
-    """Return whether so much of a stream names the thing it is about, or goes on without naming it."""
-    if not begins_stream(held):
-        return False
-    events = _EVENT.findall(held)
-    return len(events) >= _MAX_EVENTS or any(_FIRST_ID.search(one) for one in events)
+def _check_own(project_id: str, references: list[Reference], known: dict[str, Placement]) -> None:
+    for reference in references:
+        placements = _placements(reference, known)
+        if not placements and reference.must_be_own:
+            raise NotOwnError(reference, "")
+        for placement in placements:
+            if placement.project_id != project_id:
+                # Of things below an own one, the same is named whether they are another's or nobody's.
+                below = None if reference.must_be_own else _first_below(project_id, references, known)
+                raise NotOwnError(below or reference, placement.project_id)
 
 
-def _made(body: bytes) -> str | None:
-    if body.startswith(b"{"):
-        try:
-            found = _decode_made(body).id
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            found = None
-        if found is not None:
-            return found if _ID.fullmatch(found) else None
-    first = _FIRST_ID.search(body)
-    return first[1].decode() if first else None
+def _first_below(
+    project_id: str, references: Sequence[Reference], known: dict[str, Placement]
+) -> Reference | None:
+    """Return the first thing that a path names below an own one and that is not known to be own, too."""
+    if not any(it.field == "path" and it.must_be_own for it in references):
+        return None  # what a path of no family names is below nothing
+    for reference in references:
+        if reference.field == "path" and not reference.must_be_own:
+            placements = _placements(reference, known)
+            if not placements or any(it.project_id != project_id for it in placements):
+                return reference
+    return None
+
+
+def _is_chosen(exchange: Exchange, reference: Reference) -> bool:
+    """Return whether a request makes the item that it names: the answer tells it as made."""
+    return reference.kind == ITEM and not reference.must_be_own and exchange.endpoint.name == "conversations"
+
+
+def _placements(reference: Reference, known: dict[str, Placement]) -> list[Placement]:
+    return [known[one] for one in (reference.id, *reference.also) if one in known]
+
+
+def _reads_end(method: str, matched: Matched, placement: Placement) -> bool:
+    segments = segments_of(matched)
+    return (
+        len(segments) == (3 if method == "POST" else 2)
+        and method in {"GET", "DELETE", "POST"}
+        and segments[1] == placement.id
+    )

@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from tollkeeper_server.coordination.ports import Placements
+from tollkeeper_server.dataplane.budget.later import charged_later
 from tollkeeper_server.dataplane.exchange import Exchange
 from tollkeeper_server.dataplane.headers import content_coding
 from tollkeeper_server.dataplane.reply.decoding import decode_body, decode_stream
@@ -20,10 +21,12 @@ from tollkeeper_server.dataplane.reply.events import begins_stream, tells_stream
 from tollkeeper_server.dataplane.reply.readahead import read_ahead
 from tollkeeper_server.dataplane.transport import Incoming
 from tollkeeper_server.domain.usage import Confidence, TokenCounts, UsageEvent, estimated_tokens
+from tollkeeper_server.prices.bill import cost_of
 from tollkeeper_server.providers.estimate import text_bytes
 from tollkeeper_server.providers.token_counts import to_tokens
 from tollkeeper_server.providers.usage import has_ended, is_pending, read_carrier, read_event
 from tollkeeper_server.snapshot.model import Snapshot
+from tollkeeper_server.snapshot.prices import price_of_served
 from tollkeeper_server.telemetry.metrics import Metrics
 
 # The end of a larger response is recorded once the caller has it.
@@ -98,13 +101,24 @@ class Background:
             self._record(exchange, awaited, tokens)
 
     def _record(self, exchange: Exchange, awaited: Awaited, tokens: TokenCounts) -> None:
-        self._journal.settle(msgspec.structs.replace(awaited.event, tokens=tokens, amends=True))
+        event = awaited.event
+        price = price_of_served(exchange.snapshot, event.model_served, event.upstream, event.started_at)
+        cost = None if price is None else cost_of(price, tokens, event.started_at)
+        self._journal.settle(
+            msgspec.structs.replace(
+                event,
+                tokens=tokens,
+                cost_nano_dollars=cost,
+                charges=charged_later(event.charges, tokens, cost),
+                amends=True,
+            )
+        )
         self._journal.write_settled()
         if exchange.method == "POST" and tokens.confidence is not Confidence.EXACT:
             return  # it was cancelled, and may say later what it used
-        model = _model(exchange.snapshot, awaited.event.model_served)
+        model = _model(exchange.snapshot, event.model_served)
         self._placements.settle(
-            awaited.id, partial(self._metrics.used, model, awaited.event.upstream, tokens)
+            awaited.id, partial(self._metrics.used, model, event.upstream, tokens, cost or 0)
         )
 
 

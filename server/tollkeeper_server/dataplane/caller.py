@@ -20,6 +20,9 @@ EXTENSION = "tollkeeper.caller"
 LISTENER = "tollkeeper.listener"
 """The key in a scope of the name of the listener that a request came in by."""
 
+ACTING = "tollkeeper.token"
+"""The key in a scope of the id of the token that a door vouches for. Others present a secret."""
+
 
 class Caller(Protocol):
     """The caller that waits for the answer to one request."""
@@ -31,6 +34,13 @@ class Caller(Protocol):
     @property
     def headers_checked(self) -> bool:
         """Whether the request's headers are known to pass `check_headers`."""
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the caller has shown a token that is good, with this request or one before it."""
+
+    def show(self) -> None:
+        """Record that the caller has shown a token that is good."""
 
     def whole_body(self) -> bytes | None:
         """Take the request's body if all of it has arrived and nothing of it was read; else None."""

@@ -44,6 +44,7 @@ class _Zlib:
         self.trails = False
         self._inflate = zlib.decompressobj(wbits=_GZIP)
         self._head: bytes | None = b""  # until it is known which of them it is
+        self._is_gzip = True
 
     def decode(self, piece: bytes) -> Iterator[bytes]:
         if self.trails:
@@ -55,6 +56,7 @@ class _Zlib:
                 return
             self._head = None
             if not piece.startswith(_GZIP_BEGINS):
+                self._is_gzip = False
                 has_header = piece[0] & 15 == 8 and int.from_bytes(piece[:2], "big") % 31 == 0
                 self._inflate = zlib.decompressobj(wbits=15 if has_header else -15)
         try:
@@ -65,7 +67,7 @@ class _Zlib:
                 piece = self._inflate.unconsumed_tail
                 if self._inflate.eof:
                     piece = self._inflate.unused_data
-                    if not piece.startswith(_GZIP_BEGINS[:1]):
+                    if not self._is_gzip or not piece.startswith(_GZIP_BEGINS[:1]):
                         self.trails = bool(piece)
                         return
                     self._inflate = zlib.decompressobj(wbits=_GZIP)  # several members (RFC 1952, 2.2)

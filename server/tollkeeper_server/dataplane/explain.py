@@ -1,13 +1,15 @@
 """Explaining a request: its plan, made by the data plane's own steps without using anything up."""
 
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from typing import NoReturn
 
 import msgspec
 
 from tollkeeper_server.dataplane.affinity import Affinity
-from tollkeeper_server.dataplane.call.balance import Balancer
-from tollkeeper_server.dataplane.call.dispatch import fallbacks, session_of, unavailable
+from tollkeeper_server.dataplane.budget.forecast import Forecast
+from tollkeeper_server.dataplane.budget.legs import without
+from tollkeeper_server.dataplane.call.balance import Balancer, session_of
 from tollkeeper_server.dataplane.call.forward import outgoing, outgoing_url
 from tollkeeper_server.dataplane.call.health import Health
 from tollkeeper_server.dataplane.call.model_lists import ModelLists
@@ -17,20 +19,35 @@ from tollkeeper_server.dataplane.exchange import Exchange
 from tollkeeper_server.dataplane.plan import Plan, Planner
 from tollkeeper_server.dataplane.reply.own import OwnAnswer
 from tollkeeper_server.dataplane.request.authenticate import Authenticator, Identity
-from tollkeeper_server.dataplane.request.endpoint import Body, Matched
+from tollkeeper_server.dataplane.request.endpoint import Body
 from tollkeeper_server.dataplane.request.limits import Limits
 from tollkeeper_server.dataplane.request.peek import media_type
-from tollkeeper_server.dataplane.route import Destination
-from tollkeeper_server.domain.explanation import ExplainedMember, Explanation, Query, Step, Verdict
-from tollkeeper_server.domain.listener import MAIN, IpLimit, Rule
+from tollkeeper_server.dataplane.route import Destination, fallbacks
+from tollkeeper_server.dataplane.verdicts import Account, passing_words
+from tollkeeper_server.domain.explanation import (
+    ExplainedMember,
+    ExplainedReservation,
+    Explanation,
+    Query,
+    Step,
+)
+from tollkeeper_server.domain.listener import MAIN, IpLimit
+from tollkeeper_server.domain.price import ModelPrice
 from tollkeeper_server.domain.token import Token
 from tollkeeper_server.domain.usage import Admission
 from tollkeeper_server.errors import Reason, TollkeeperError
-from tollkeeper_server.snapshot.model import Header, ListenerView, PoolMember, Snapshot, Target
+from tollkeeper_server.prices.given import holding
+from tollkeeper_server.snapshot.model import Header, PoolMember, Route, Snapshot
+from tollkeeper_server.snapshot.prices import model_price
 
 _CHAT = "/v1/chat/completions"
 _TOKEN_ID = "tok_"  # noqa: S105 - how ids begin
 _MASK = "***"
+_LETTER = "x"
+_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+# By the last part of a path: where the prompt stands, and the answer's maximum. Others are as in chat.
+_PROMPTS = {"responses": "input", "embeddings": "input", "speech": "input"}
+_OUTPUTS = {"responses": "max_output_tokens", "messages": "max_tokens"}
 _BODIES = frozenset({"POST", "PUT", "PATCH"})
 
 
@@ -47,6 +64,7 @@ class Explainer:
         balancer: Balancer,
         limits: Limits,
         model_lists: ModelLists,
+        forecast: Forecast,
     ) -> None:
         """`find_token` returns a token by its id, as it is stored."""
         self._current = current
@@ -57,18 +75,23 @@ class Explainer:
         self._balancer = balancer
         self._limits = limits
         self._model_lists = model_lists
+        self._forecast = forecast
 
     async def explain(self, query: Query) -> Explanation:
         """Return where the request would go, and why. Raises STORE_UNAVAILABLE."""
         exchange = _exchange(query, self._current(), self._limits)
+        calls = query.calls or 1
+        forecast = self._forecast.of(calls)
+        admission = _Admission(self._find_token, calls)
         planner = Planner(
             check_ip=_count_no_address,
-            authenticate=lambda exchange: self._authenticate(exchange, query.token),
+            authenticate=lambda exchange: self._authenticate(exchange, query),
             affinity=self._affinity,
-            admit=self._would_admit,
+            admit=admission.admit,
+            budget=forecast,
             model_lists=self._model_lists.of,
         )
-        account = _Account(exchange)
+        account = Account(exchange)
         try:
             _check_listener(exchange)
             plan = await planner.plan(exchange, account.observe)
@@ -76,26 +99,28 @@ class Explainer:
             if error.reason is Reason.STORE_UNAVAILABLE:
                 raise
             account.refused(error)
-            return account.explanation()
-        if isinstance(plan, OwnAnswer):
-            return account.explanation()
-        return self._with_members(exchange, account, plan)
+            fitting = forecast.fitting if admission.fitting is None else admission.fitting
+            return account.explanation(reservations=forecast.found, admitted_calls=fitting)
+        if isinstance(plan, OwnAnswer) or plan.lists:
+            return account.explanation(reservations=forecast.found, admitted_calls=calls)
+        return self._with_members(exchange, account, plan, forecast.found, calls)
 
-    async def _authenticate(self, exchange: Exchange, token: str) -> Identity:
+    async def _authenticate(self, exchange: Exchange, query: Query) -> Identity:
+        token = query.token
+        if query.project_id and not token:
+            return await self._authenticator.accept(exchange, _any_token(query.project_id))
         if not token.startswith(_TOKEN_ID):
             return await self._authenticator.authenticate(exchange)
-        found = await self._find_token(token)
-        if found is None:
-            raise TollkeeperError(Reason.INVALID_API_KEY, f"there is no token {token!r}", field="token")
-        return await self._authenticator.accept(exchange, found)
+        return await self._authenticator.accept_id(exchange, token)
 
-    async def _would_admit(self, token: Token) -> Admission:
-        stored = await self._find_token(token.id) or token  # what the caches know of the count is old
-        if not stored.max_requests:
-            return Admission.UNLIMITED
-        return Admission.LIMITED if stored.request_count < stored.max_requests else Admission.NONE
-
-    def _with_members(self, exchange: Exchange, account: "_Account", plan: Plan) -> Explanation:
+    def _with_members(
+        self,
+        exchange: Exchange,
+        account: Account,
+        plan: Plan,
+        reservations: tuple[ExplainedReservation, ...],
+        calls: int,
+    ) -> Explanation:
         destination, chosen = self._choose(exchange, account, plan)
         pool, route = destination.pool, destination.route
         return account.explanation(
@@ -108,24 +133,33 @@ class Explainer:
             ),
             headers=_shown_headers(exchange, plan, chosen) if chosen is not None else (),
             price=route.price if route is not None else None,
+            billed=None if chosen is None else _billed(exchange, route, chosen),
+            reservations=reservations,
+            admitted_calls=0 if chosen is None else calls,
         )
 
     def _choose(
-        self, exchange: Exchange, account: "_Account", plan: Plan
+        self, exchange: Exchange, account: Account, plan: Plan
     ) -> tuple[Destination, PoolMember | None]:
         """Return the destination and member that would be called first, None if none may be called now."""
         streams = exchange.endpoint.body is Body.STREAM
         chosen = self._pick(exchange, plan.destination, streams=streams)
         if chosen is not None:
             words = f"{chosen.target.name}, by {plan.destination.pool.strategy.value}"
-            account.passed(Step.MEMBER, words + _passing_words(chosen.target))
+            account.passed(Step.MEMBER, words + passing_words(chosen.target))
             return plan.destination, chosen
-        refusal = unavailable(plan.destination, self._balancer)
-        for name, fallback in () if streams else fallbacks(exchange, plan):
+        route = plan.destination.route
+        passed_over = plan.destination.passed_over
+        refusal = self._balancer.refusal(
+            plan.destination.pool, has_model=route is not None, lacks_price=bool(passed_over)
+        )
+        for name, found in () if streams else fallbacks(exchange, route, plan.identity.token):
+            assert found.route is not None
+            fallback = without(found, passed_over, name if found.route.is_pattern else found.route.name)
             chosen = self._pick(exchange, fallback, streams=False)
             if chosen is not None:
                 words = f"{chosen.target.name}, of the fallback {name}: {refusal.message}"
-                account.passed(Step.MEMBER, words + _passing_words(chosen.target))
+                account.passed(Step.MEMBER, words + passing_words(chosen.target))
                 return fallback, chosen
         account.refused(refusal)
         return plan.destination, None
@@ -151,64 +185,42 @@ class Explainer:
             is_available=view.is_available,
             is_chosen=is_chosen,
             url=outgoing_url(exchange, plan, member),
+            connect_failure=view.connect_failure,
+            proxy=member.target.proxy,
         )
 
 
-class _Account:
-    """The verdicts of the steps so far, each step's after those before it."""
+class _Admission:
+    """Stands in for the admission of tokens that are limited in requests: of so many calls at once.
 
-    def __init__(self, exchange: Exchange) -> None:
-        self._exchange = exchange
-        self._verdicts: list[Verdict] = []
-        self._next = iter(Step)
-        self._rule: Rule | None = None
+    `fitting` is how many of them are admitted, None if that was not asked.
+    """
 
-    def observe(self, step: Step, found: object) -> None:
-        """Record that a step passed, as a `plan.Observer`."""
-        next(self._next)
-        match step, found:
-            case Step.LISTENER, ListenerView():
-                self.passed(step, f"{found.name} at {found.address}")
-            case Step.LISTENER, _:
-                self.passed(step, f"{self._exchange.listener}, without rules")
-            case Step.ENDPOINT, (Matched() as matched, Rule() | None as rule):
-                self._rule = rule
-                self.passed(step, f"{matched.endpoint.name}, {self._exchange.method} {matched.path}")
-            case Step.TOKEN, Token():
-                self.passed(step, f"{found.id} of project {found.project_id}")
-            case Step.ROUTE, Destination():
-                self.passed(step, _route_words(found))
-            case Step.ROUTE, OwnAnswer():
-                self.passed(step, found.about)
-            case Step.AFFINITY, None:
-                self.passed(step, "nothing is known of what it is about")
-            case Step.AFFINITY, str():
-                self.passed(step, f"kept by {found}")
-            case Step.LIMIT, (Token() as token, ListenerView() | None as view):
-                self.passed(step, _limits(token, view))
+    def __init__(self, find_token: Callable[[str], Awaitable[Token | None]], calls: int) -> None:
+        self._find_token = find_token
+        self._calls = calls
+        self.fitting: int | None = None
 
-    def passed(self, step: Step, detail: str) -> None:
-        """Record that a step passed."""
-        self._verdicts.append(Verdict(step=step, passed=True, detail=detail))
+    async def admit(self, token: Token) -> Admission:
+        stored = await self._find_token(token.id) or token  # what the caches know of the count is old
+        if not stored.max_requests:
+            return Admission.UNLIMITED
+        self.fitting = min(max(stored.max_requests - stored.request_count, 0), self._calls)
+        return Admission.LIMITED if self.fitting == self._calls else Admission.NONE
 
-    def refused(self, error: TollkeeperError) -> None:
-        """Record that the step after those that passed refused the request."""
-        self._verdicts.append(
-            Verdict(step=next(self._next), passed=False, detail=error.message, code=error.reason.value)
-        )
 
-    def explanation(self, **found: object) -> Explanation:
-        exchange = self._exchange
-        return Explanation(
-            admitted=all(verdict.passed for verdict in self._verdicts),
-            verdicts=tuple(self._verdicts),
-            listener=exchange.listener,
-            rule=_rule_words(self._rule) if self._rule is not None else "",
-            project_id=exchange.project_id,
-            token_id=exchange.token_id,
-            revision=exchange.snapshot.revision,
-            **found,  # type: ignore[arg-type]  # the fields of what is made, checked there
-        )
+def _any_token(project_id: str) -> Token:
+    """Return a token of a project that has no limits of its own, and may use all models."""
+    return Token(id="", project_id=project_id, digest="", hint="", created_at=_LONG_AGO, updated_at=_LONG_AGO)
+
+
+def _billed(exchange: Exchange, route: Route | None, member: PoolMember) -> ModelPrice:
+    """Return the price that holds at present for what the member would serve."""
+    name = member.upstream_model or exchange.model_served
+    price = model_price(route, member.target, name, exchange.started_at)
+    return msgspec.structs.replace(
+        price, prices=price.prices and (holding(price.prices, exchange.started_at),)
+    )
 
 
 def _exchange(query: Query, snapshot: Snapshot, limits: Limits) -> Exchange:
@@ -262,43 +274,25 @@ def _is_coding(header: Header) -> bool:
 
 
 def _body(query: Query) -> bytes:
+    if query.body:
+        return query.body.encode()
     members: dict[str, object] = {"model": query.model} if query.model else {}
     if query.streamed:
         members["stream"] = True
+    kind = (query.path or _CHAT).partition("?")[0].rpartition("/")[2]
+    if query.prompt_bytes:
+        text = _LETTER * query.prompt_bytes
+        if kind in _PROMPTS:
+            members[_PROMPTS[kind]] = text
+        else:
+            members["messages"] = [{"role": "user", "content": text}]
+    if query.max_output_tokens:
+        members[_OUTPUTS.get(kind, "max_completion_tokens")] = query.max_output_tokens
     return msgspec.json.encode(members)
 
 
 def _count_no_address(_listener: str, _limit: IpLimit, _ip: str) -> None:
     """Stand in for the limits of addresses: an explained request comes from none."""
-
-
-def _limits(token: Token, view: ListenerView | None) -> str:
-    per_second = view.ip_limit.per_second if view is not None and view.ip_limit is not None else 0
-    used = f"{token.request_count:,} of {token.max_requests:,} requests used" if token.max_requests else ""
-    address = f"{per_second:,} requests a second of an address" if per_second else ""
-    return ", ".join(filter(None, (used, address))) or "none"
-
-
-def _route_words(destination: Destination) -> str:
-    pool, route, rule = destination.pool, destination.route, destination.rule
-    if rule is not None:
-        return f"rule {_rule_words(rule)} sends it to group {rule.group}"
-    if route is not None:
-        where = f"group {pool.group}" if pool.group else "its deployments"
-        return f"model {route.name} is served by {where}"
-    if pool.group:
-        return f"the listener's default group {pool.group} serves it"
-    return f"it names no model: the default upstream {pool.name} serves it"
-
-
-def _passing_words(target: Target) -> str:
-    passed = ", ".join(sorted(name.decode() for name in target.passed_headers))
-    return f"; of its answer's headers, {passed} may pass, too" if passed else ""
-
-
-def _rule_words(rule: Rule) -> str:
-    header = rule.header and f"{rule.header}: {rule.value or rule.pattern or '*'}"
-    return " with ".join(filter(None, (rule.path, header)))
 
 
 def _shown_headers(exchange: Exchange, plan: Plan, member: PoolMember) -> tuple[tuple[str, str], ...]:

@@ -12,17 +12,21 @@ from tollkeeper_server.dataplane.codings import IDENTITY, list_codings
 from tollkeeper_server.dataplane.exchange import Exchange
 from tollkeeper_server.domain.headers import (
     AI_GATEWAY_PREFIX,
+    GO_AHEAD,
     HOP_BY_HOP,
     NETWORK,
     NETWORK_PREFIXES,
     OF_UPSTREAM,
     Header,
+    expectations,
 )
 from tollkeeper_server.domain.upstream import HeaderAction
 from tollkeeper_server.errors import Reason, TollkeeperError, invalid_argument
 from tollkeeper_server.providers.registry import CREDENTIAL_HEADERS, SETTING_HEADERS
 from tollkeeper_server.snapshot.model import Target
 
+COST_HEADER = b"x-tollkeeper-cost"
+"""What an answer costs here in dollars: an upstream that is a gateway says what it costs there."""
 _HOP_BY_HOP = frozenset(name.encode() for name in HOP_BY_HOP)
 # The caller's token, settings that go with the provider's credential and so are the administrator's to
 # make, and the gateway's own framing.
@@ -31,13 +35,17 @@ _OWN = {name.encode() for name in CREDENTIAL_HEADERS | SETTING_HEADERS | NETWORK
     b"content-length",
     b"expect",
     b"x-request-id",
+    # Some servers take a POST with one of these for another method, such as a GET of a list.
+    b"x-http-method",
+    b"x-http-method-override",
+    b"x-method-override",
 }
 _DROPPED = _HOP_BY_HOP | _OWN
 _DROPPED_FOR_PLAIN = _DROPPED | {b"accept-encoding"}
 _NETWORK_PREFIXES = tuple(prefix.encode() for prefix in NETWORK_PREFIXES)
 _AI_GATEWAY_PREFIX = AI_GATEWAY_PREFIX.encode()
 _OF_UPSTREAM = frozenset(name.encode() for name in OF_UPSTREAM)
-_NOT_ANSWERED = _HOP_BY_HOP | _OF_UPSTREAM | {b"x-request-id"}
+_NOT_ANSWERED = _HOP_BY_HOP | _OF_UPSTREAM | {b"x-request-id", COST_HEADER}
 _NOT_ANSWERED_STREAMED = _NOT_ANSWERED | {b"content-length"}
 
 PLAIN_HTTP: tuple[Header, ...] = ((b"upgrade", b"HTTP/1.1"), (b"connection", b"upgrade"))
@@ -80,11 +88,12 @@ def check_framing(headers: Mapping[bytes, bytes]) -> None:
 
     A server in front of this one may have gone by another way, and seen two requests.
     """
-    length, coding = headers.get(b"content-length"), headers.get(b"transfer-encoding")
+    length = headers.get(b"content-length")
     if length is not None and not length.isdigit():
         raise invalid_argument("content-length", "must be a number of bytes; send digits alone")
-    if coding is None:
+    if b"transfer-encoding" not in headers:
         return
+    coding = headers[b"transfer-encoding"]
     if length is not None:
         raise two_framings()
     # Another coding is not undone here, and upstreams are not told of it.
@@ -103,10 +112,9 @@ def two_framings() -> TollkeeperError:
     )
 
 
-def check_expectation(headers: Mapping[bytes, bytes], http_version: str) -> None:
+def check_expectation(received: Iterable[Header], http_version: str) -> None:
     """Raise EXPECTATION_FAILED for what the gateway can't do (RFC 9110, 10.1.1); HTTP/1.0 has no `Expect`."""
-    expected = headers.get(b"expect", b"").strip().lower()
-    if expected not in {b"", b"100-continue"} and http_version != "1.0":
+    if not expectations(received) <= {GO_AHEAD} and http_version != "1.0":
         raise TollkeeperError(
             Reason.EXPECTATION_FAILED,
             "the only expectation that can be met here is 100-continue; leave the header expect out",
@@ -211,9 +219,11 @@ def response_headers(
         dropped -= passed & _OF_UPSTREAM
     headers = [header for header in received if header[0] not in dropped]
     if len(headers) != len(received):
-        if named := named_by_connection(received):
+        names = dict(received)
+        if b"connection" in names and (named := named_by_connection(received)):
             headers = [header for header in headers if header[0] not in named]
-        theirs = [(b"x-upstream-request-id", value) for name, value in received if name == b"x-request-id"]
-        headers.extend(theirs)
+        if b"x-request-id" in names:
+            theirs = [value for name, value in received if name == b"x-request-id"]
+            headers.extend((b"x-upstream-request-id", value) for value in theirs)
     headers.append((b"x-request-id", request_id.encode()))
     return headers

@@ -10,10 +10,12 @@
 A known model's capabilities, and a token's `allowed_models`, hold in every row.
 """
 
+from collections.abc import Iterator
 from dataclasses import replace
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
+from tollkeeper_server.dataplane.budget.calls import NO_CALLS, Call
 from tollkeeper_server.dataplane.exchange import Exchange
 from tollkeeper_server.dataplane.request.endpoint import (
     NONE_OWN,
@@ -27,21 +29,32 @@ from tollkeeper_server.dataplane.request.peek import Peek, check_model
 from tollkeeper_server.domain.listener import Rule
 from tollkeeper_server.domain.model import matches
 from tollkeeper_server.domain.token import Token
+from tollkeeper_server.domain.traffic import TrafficPolicy
 from tollkeeper_server.errors import ADMINISTRATOR_SECONDS, Reason, TollkeeperError
-from tollkeeper_server.snapshot.compile import pool_of_one
+from tollkeeper_server.snapshot.compile import make_pool, pool_of_one
 from tollkeeper_server.snapshot.model import ListenerView, Pool, Route, Snapshot, Target
+
+NOWHERE = make_pool("nowhere", "nowhere", "", (), TrafficPolicy())
+"""The pool of a request that names no model, where no upstream is the default.
+
+The kept thing that the request is about may lead it to an upstream.
+"""
 
 
 class Destination(Struct, frozen=True, gc=False):
     """Where a request goes. `route` is the known model it names, `rule` the rule that matched, if any.
 
     `named` are the pools of the models that are named deeper in its body, and may have other names upstream.
+    `max_output` is the maximum of the answer that is written into it, 0 if it stays as it is; `passed_over`
+    are calls that may not be made, which the pool is without.
     """
 
     pool: Pool
     route: Route | None = None
     rule: Rule | None = None
     named: dict[str, Pool] | None = None
+    max_output: int = 0
+    passed_over: frozenset[Call] = NO_CALLS
 
     @property
     def matched_group(self) -> str:
@@ -97,8 +110,10 @@ def find_destination(
         _check_allowed(token, name, name)
         return Destination(_group(exchange.snapshot, group), rule=rule)
     record_model(exchange, route, name)
-    _check_allowed(token, name, exchange.model_served)
-    _check_capability(matched.endpoint, route, name)
+    if token.allowed_models:
+        _check_allowed(token, name, exchange.model_served)
+    if route.capabilities:
+        _check_capability(matched.endpoint, route, name)
     if group:
         return Destination(_named_there(_group(exchange.snapshot, group), route), route, rule)
     return Destination(route.pool, route)
@@ -110,7 +125,15 @@ def record_model(exchange: Exchange, route: Route, name: str) -> None:
     exchange.model_served = name if route.is_pattern else route.name
 
 
-def find_fallback(snapshot: Snapshot, endpoint: Endpoint, token: Token, name: str) -> Destination | None:
+def fallbacks(exchange: Exchange, route: Route | None, token: Token) -> Iterator[tuple[str, Destination]]:
+    """Yield the fallbacks of a model that a request may use, with the names they are asked for by."""
+    for name in route.fallbacks if route is not None else ():
+        found = _find_fallback(exchange.snapshot, exchange.endpoint, token, name)
+        if found is not None:
+            yield name, found
+
+
+def _find_fallback(snapshot: Snapshot, endpoint: Endpoint, token: Token, name: str) -> Destination | None:
     """Return where a fallback model is served; None if there is none, or the request may not use it."""
     route = snapshot.resolve(name)
     if route is None:
@@ -135,7 +158,17 @@ def pin(destination: Destination, target: Target) -> Destination:
     pool = destination.pool
     members = tuple(member for member in pool.members if member.target.name == target.name)
     pool = replace(pool, key=f"{pool.key}@{target.name}", members=members) if members else pool_of_one(target)
-    return Destination(pool, destination.route, destination.rule, destination.named)
+    return structs.replace(destination, pool=pool)
+
+
+def no_default() -> TollkeeperError:
+    """Return the error for a request that names no model, where no upstream is the default."""
+    return TollkeeperError(
+        Reason.NOT_FOUND,
+        "the request names no model, and no upstream is the default for such requests; "
+        "name a model, or have an administrator set is_default on an upstream",
+        field="path",
+    )
 
 
 def unknown_model(name: str) -> TollkeeperError:
@@ -212,12 +245,9 @@ def _unnamed(exchange: Exchange, endpoint: Endpoint, token: Token, group: str) -
     if group:
         return _group(exchange.snapshot, group)
     if exchange.snapshot.default is None:
-        raise TollkeeperError(
-            Reason.NOT_FOUND,
-            "the request names no model, and no upstream is the default for such requests; "
-            "name a model, or have an administrator set is_default on an upstream",
-            field="path",
-        )
+        if endpoint.may_keep or not writes:
+            return NOWHERE
+        raise no_default()
     return exchange.snapshot.default
 
 

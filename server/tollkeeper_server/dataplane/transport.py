@@ -5,11 +5,27 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from tollkeeper_server.domain.connect_failure import ConnectProblem, ConnectStage
+from tollkeeper_server.domain.shortage import Shortage
 from tollkeeper_server.domain.upstream import Timeouts
 from tollkeeper_server.snapshot.model import Dial, Header
 
 NO_DIAL = Dial()
 """Connect directly, and trust the system's authorities."""
+
+
+class Parts(Struct, frozen=True):
+    """A body that is sent in parts: a changed one has those that stayed in common with the one it was."""
+
+    parts: tuple[bytes | memoryview, ...]
+
+    def __len__(self) -> int:
+        """Return how many bytes it has."""
+        return sum(map(len, self.parts))
+
+
+Whole = bytes | Parts
+"""A body that does not stream. That a value is one is asked of each request: this makes the union once."""
 
 
 class Outgoing(Struct, frozen=True):
@@ -21,7 +37,7 @@ class Outgoing(Struct, frozen=True):
     method: str
     url: str
     headers: list[Header]
-    body: bytes | AsyncIterator[bytes]
+    body: bytes | Parts | AsyncIterator[bytes]
     timeouts: Timeouts
     length: int | None = None
     dial: Dial = NO_DIAL
@@ -43,6 +59,12 @@ class Incoming(Protocol):
     def chunks(self) -> AsyncIterator[bytes]:
         """Yield the body's bytes as they arrive, joined if several pieces have. Raises `TransportError`."""
 
+    def rest(self) -> None:
+        """Read no more of the body until `go_on`: the answer is not passed on for a while."""
+
+    def go_on(self) -> None:
+        """Read the body again."""
+
     async def pour(self, take: Callable[[bytes], bool]) -> bool:
         """Hand the body's bytes to `take` as soon as they arrive, until it returns False or they end.
 
@@ -51,7 +73,7 @@ class Incoming(Protocol):
         """
 
     def close(self) -> None:
-        """Let go of the answer. The connection is closed at once unless the body has ended."""
+        """Give the answer up. The connection is closed at once unless the body has ended."""
 
 
 class Transport(Protocol):
@@ -68,11 +90,26 @@ class Transport(Protocol):
 
 
 class TransportError(Exception):
-    """An upstream could not be spoken to. The message says how, without addresses or secrets."""
+    """An upstream could not be spoken to. The message says how, without addresses or secrets.
+
+    `problem` is why a connection failed, None if one was established, or was not wanted any more.
+    """
+
+    def __init__(self, message: str, problem: ConnectProblem | None = None) -> None:
+        super().__init__(message)
+        self.problem = problem
 
 
 class ConnectError(TransportError):
     """No connection came about: refused, unresolvable, untrusted, timed out."""
+
+
+class LocalShortageError(ConnectError):
+    """This machine lacks what a connection takes; the upstream was asked nothing."""
+
+    def __init__(self, shortage: Shortage) -> None:
+        super().__init__(f"the gateway's machine has no {shortage.text} left")
+        self.shortage = shortage
 
 
 class TimeoutExpiredError(TransportError):
@@ -85,3 +122,25 @@ class CutError(TransportError):
 
 class GarbageError(TransportError):
     """What the upstream sent is not HTTP."""
+
+
+class Stage(Struct, frozen=True, kw_only=True):
+    """A stage of connecting, to the outbound proxy or to the upstream itself."""
+
+    stage: ConnectStage
+    at_proxy: bool
+    seconds: float
+
+
+class Dialled(Struct, frozen=True, kw_only=True):
+    """The stages that were come to, in order. `error` is how the last one failed, None if it did not."""
+
+    stages: tuple[Stage, ...]
+    error: ConnectError | None
+
+
+class Dialler(Protocol):
+    """Connects to an upstream, sends nothing, and closes the connection."""
+
+    async def dial(self, url: str, dial: Dial, seconds: float) -> Dialled:
+        """Connect to where a URL leads, within `seconds`, and return how far that came."""

@@ -4,13 +4,14 @@ from enum import StrEnum
 
 from msgspec import Struct
 
+from tollkeeper_server.domain.gateway import UNWRITTEN, Gateway
 from tollkeeper_server.domain.listener import Listener
 from tollkeeper_server.domain.model import Model
 from tollkeeper_server.domain.project import Project
 from tollkeeper_server.domain.traffic import Group
 from tollkeeper_server.domain.upstream import Upstream
 
-Entity = Project | Upstream | Group | Model | Listener
+Entity = Project | Upstream | Group | Model | Listener | Gateway
 
 
 class Kind(StrEnum):
@@ -21,6 +22,7 @@ class Kind(StrEnum):
     GROUP = "group"
     MODEL = "model"
     LISTENER = "listener"
+    GATEWAY = "gateway"
 
 
 KINDS: dict[type[Struct], Kind] = {
@@ -29,11 +31,15 @@ KINDS: dict[type[Struct], Kind] = {
     Group: Kind.GROUP,
     Model: Kind.MODEL,
     Listener: Kind.LISTENER,
+    Gateway: Kind.GATEWAY,
 }
 
 
 class Configuration(Struct, frozen=True, kw_only=True):
-    """All configured entities at a `revision` of the store; each kind is sorted by id or name."""
+    """All configured entities at a `revision` of the store; each kind is sorted by id or name.
+
+    Of `gateways` there is one at the most.
+    """
 
     revision: int
     projects: tuple[Project, ...] = ()
@@ -41,6 +47,12 @@ class Configuration(Struct, frozen=True, kw_only=True):
     groups: tuple[Group, ...] = ()
     models: tuple[Model, ...] = ()
     listeners: tuple[Listener, ...] = ()
+    gateways: tuple[Gateway, ...] = ()
+
+    @property
+    def gateway(self) -> Gateway:
+        """What holds for the gateway as a whole."""
+        return self.gateways[0] if self.gateways else UNWRITTEN
 
 
 class Deletion(Struct, frozen=True):

@@ -1,4 +1,6 @@
-"""Names of headers that a gateway treats specially, in lower case."""
+"""Names of headers that a gateway treats specially, in lower case, and what requests expect by one."""
+
+from collections.abc import Iterable
 
 Header = tuple[bytes, bytes]
 """A header's name and value as they are sent."""
@@ -51,13 +53,25 @@ OF_UPSTREAM = frozenset(
     {
         "alt-svc", "anthropic-organization-id", "clear-site-data", "nel", "openai-organization",
         "openai-project", "report-to", "reporting-endpoints", "set-cookie", "strict-transport-security",
-        "x-litellm-key-max-budget", "x-litellm-key-rpm-limit", "x-litellm-key-spend",
-        "x-litellm-key-tpm-limit", "x-litellm-model-api-base",
+        "x-accel-redirect", "x-litellm-key-max-budget", "x-litellm-key-rpm-limit", "x-litellm-key-spend",
+        "x-litellm-key-tpm-limit", "x-litellm-model-api-base", "x-sendfile",
     }
 )  # fmt: skip
-"""What an upstream's answer says of its own address, of the operator's account there, and its cookies."""
+"""What an upstream's answer says of its own address, of the operator's account there, and its cookies.
+
+And what would have a server in front of the gateway send something of its own: nginx, Apache.
+"""
 
 URL_HEADERS = frozenset(
     {"azure-asyncoperation", "content-location", "link", "location", "operation-location", "refresh"}
 )
 """The headers of answers whose values are URLs, or have them."""
+
+GO_AHEAD = b"100-continue"
+"""What who expects it waits for before it sends the body."""
+
+
+def expectations(received: Iterable[Header]) -> set[bytes]:
+    """Return what a request expects, in lower case: each header `expect` may name several, with commas."""
+    values = [value.lower() for name, value in received if name == b"expect"]
+    return {one for value in values for it in value.split(b",") if (one := it.strip())}

@@ -1,14 +1,20 @@
 """Models: the names that applications ask for, and the deployments that serve them."""
 
+import re
 from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
 from operator import attrgetter
 from typing import Generic, Protocol, TypeVar
+from urllib.parse import unquote
 
 from msgspec import Struct
 
+from tollkeeper_server.domain.limit import Limit
+from tollkeeper_server.domain.price import DatedPrice
 from tollkeeper_server.domain.traffic import TrafficPolicy
+
+_SEGMENT_END = re.compile(r"[/\\]")
 
 
 class Capability(StrEnum):
@@ -43,12 +49,14 @@ class FallbackCause(StrEnum):
 
 class Deployment(Struct, frozen=True, kw_only=True):
     """An upstream that serves a model. An empty `upstream_model` is the model's own name or, if that is a
-    pattern, the name that was asked for. `weight` is from 1 to 65,535.
+    pattern, the name that was asked for. `weight` is from 1 to 65,535. `prices` take
+    the place of the model's own.
     """
 
     upstream: str
     upstream_model: str = ""
     weight: int = 1
+    prices: tuple[DatedPrice, ...] = ()
 
 
 class Model(Struct, frozen=True, kw_only=True):
@@ -57,7 +65,8 @@ class Model(Struct, frozen=True, kw_only=True):
     A trailing `*` stands for any rest: such a model serves the names that no other model serves, the longest
     match first. Empty `capabilities` are all of them. The model is served either by `deployments`, called by
     `policy`, or by the members of `group`, called by that group's policy. `fallbacks` are models to try, in
-    order, when all of these are unavailable, or answer with an error in `fallback_on`.
+    order, when all of these are unavailable, or answer with an error in `fallback_on`. Its price is
+    `price` or `prices`, if it has one of its own.
     """
 
     name: str
@@ -69,6 +78,8 @@ class Model(Struct, frozen=True, kw_only=True):
     fallbacks: tuple[str, ...] = ()
     fallback_on: tuple[FallbackCause, ...] = ()
     price: Price | None = None
+    limits: tuple[Limit, ...] = ()
+    prices: tuple[DatedPrice, ...] = ()
     is_active: bool = True
     created_at: datetime
     updated_at: datetime
@@ -123,3 +134,11 @@ class Patterns(Generic[N]):
             if found is not None:
                 return found
         return None
+
+
+def stands_in_path(name: str) -> bool:
+    """Return whether a name can be asked for by a URL: clients and servers take dot segments out of paths.
+
+    Some undo an escape first that the name itself has.
+    """
+    return all(it not in {".", ".."} for text in (name, unquote(name)) for it in _SEGMENT_END.split(text))

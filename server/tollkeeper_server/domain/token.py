@@ -2,13 +2,28 @@
 
 import hmac
 import secrets
-from datetime import datetime
+from datetime import datetime, timedelta
+from enum import StrEnum
 from functools import lru_cache
 
 from msgspec import Struct
 
+from tollkeeper_server.domain.limit import Limit
+
 SECRET_PREFIX = "sk-tk-"  # noqa: S105 - the public part of every secret
 MAX_SECRET_LENGTH = 512
+EXPIRES_SOON = timedelta(days=7)
+"""A token that expires within this time is expiring."""
+
+
+class TokenState(StrEnum):
+    """What a token can do at a time (`state_of`)."""
+
+    ACTIVE = "active"
+    EXPIRING = "expiring"
+    EXPIRED = "expired"
+    EXHAUSTED = "exhausted"
+    REVOKED = "revoked"
 
 
 class Token(Struct, frozen=True, kw_only=True):
@@ -28,12 +43,43 @@ class Token(Struct, frozen=True, kw_only=True):
     expires_at: datetime | None = None
     max_requests: int = 0
     allowed_models: tuple[str, ...] = ()
+    limits: tuple[Limit, ...] = ()
+    description: str = ""
+    labels: dict[str, str] = {}
     created_at: datetime
     updated_at: datetime
     deactivated_at: datetime | None = None
     revision: int = 1
     request_count: int = 0
     last_used_at: datetime | None = None
+
+
+class TokenFilter(Struct, frozen=True, kw_only=True):
+    """Which tokens a list has: those that meet all that is given. States are those at `at`.
+
+    `allowing`, if it is not empty, leaves out those that have none of it in their `allowed_models`. `search`
+    is folded text (`listing.folded`).
+    """
+
+    project_id: str = ""
+    states: frozenset[TokenState] = frozenset()
+    at: datetime | None = None
+    allowing: frozenset[str] = frozenset()
+    search: str = ""
+    labels: dict[str, str] = {}
+
+
+def state_of(token: Token, at: datetime) -> TokenState:
+    """Return the state of a token at a time."""
+    if not token.is_active:
+        return TokenState.REVOKED
+    if token.expires_at is not None and token.expires_at <= at:
+        return TokenState.EXPIRED
+    if 0 < token.max_requests <= token.request_count:
+        return TokenState.EXHAUSTED
+    if token.expires_at is not None and token.expires_at <= at + EXPIRES_SOON:
+        return TokenState.EXPIRING
+    return TokenState.ACTIVE
 
 
 def new_secret() -> str:

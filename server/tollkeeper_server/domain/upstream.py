@@ -78,13 +78,16 @@ class Upstream(Struct, frozen=True, kw_only=True):
 
     `api_key` is sealed (store/sealed.py); `api_key_hint` is the masked key that people see.
     `timeouts` holds only those that differ from the defaults, by field name, in seconds.
-    `header_operations` are done in order. `ca_certificates` is PEM text with the authorities to trust instead
-    of the system's. `proxy_url` is sealed, as it may hold a password; `proxy_hint` is the masked URL.
+    `header_operations` are done in order. `ca_certificates` is PEM text with the authorities to trust beside
+    the system's, with `ca_only` alone. `client_certificate` (PEM, with its intermediates) is shown to it if
+    asked for; `client_key` is sealed, None without one. `proxy_url` is sealed, as it may hold a password;
+    `proxy_hint` is the masked URL.
     With `omit_stream_options` the gateway does not ask for the usage of streams. `request_id_header` is the
     header in which it gives its request id, empty for none. `passed_headers` of its answers pass to callers,
     though they stay here otherwise. With `keep_path` paths are appended to `base_url` as they came, else
     without `/v1`. With `list_models` the models that it lists are listed where a pattern or a listener's
-    group leads to it.
+    group leads to it. `drain_seconds` is for how long an answer is
+    read on whose caller has left, 0 for not at all.
     """
 
     name: str
@@ -106,6 +109,10 @@ class Upstream(Struct, frozen=True, kw_only=True):
     breaker: Breaker = Breaker()
     probe: Probe | None = None
     ca_certificates: str = ""
+    ca_only: bool = False
+    client_certificate: str = ""
+    client_key: str | None = None
+    client_certificate_expires_at: datetime | None = None
     proxy_url: str | None = None
     proxy_hint: str = ""
     omit_stream_options: bool = False
@@ -113,6 +120,7 @@ class Upstream(Struct, frozen=True, kw_only=True):
     passed_headers: tuple[str, ...] = ()
     keep_path: bool = False
     list_models: bool = False
+    drain_seconds: float = 0.0
     created_at: datetime
     updated_at: datetime
     revision: int = 1

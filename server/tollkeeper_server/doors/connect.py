@@ -1,25 +1,51 @@
-"""The Connect door: unary calls over HTTP (connectrpc.com/docs/protocol), JSON and binary."""
+"""The Connect door: calls and streams over HTTP (connectrpc.com/docs/protocol), JSON and binary.
+
+A stream's request and messages are enveloped: a byte of flags, the length in four bytes, and the message. The
+last envelope says how it ended.
+"""
 
 import base64
 import re
+import struct
 import time
 import zlib
 from collections.abc import Mapping
+from functools import partial
 
+import msgspec
 from google.protobuf import json_format
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import DecodeError, Message
 
-from tollkeeper_server.doors.http import MAX_BODY, Request, Response, json_response, media_type
+from tollkeeper_server.domain.author import Door
+from tollkeeper_server.doors.http import (
+    Begin,
+    Request,
+    Response,
+    Streamed,
+    Write,
+    body_of,
+    json_response,
+    media_type,
+    write_last,
+)
+from tollkeeper_server.doors.session_cookie import SessionCookie, offered_cookie
 from tollkeeper_server.doors.status import code_name, details_of
 from tollkeeper_server.errors import GrpcCode, Reason, TollkeeperError, invalid_argument
-from tollkeeper_server.management.chain.chain import REQUEST_ID, Call, Chain, request_id
+from tollkeeper_server.management.chain.chain import REQUEST_ID, Call, Chain, OfferedSession, request_id
+from tollkeeper_server.management.chain.large import largest_request, looked_through, too_large
 from tollkeeper_server.management.chain.registry import methods, new_request
 
 _JSON, _PROTO = "application/json", "application/proto"
+# The content types of streams, with the codecs of their messages.
+_STREAMING = {"application/connect+json": _JSON, "application/connect+proto": _PROTO}
+_ENVELOPE = struct.Struct(">BI")
+_COMPRESSED, _END = 0b01, 0b10
 _VERSION = "connect-protocol-version"
 _TIMEOUT = "connect-timeout-ms"
 _MILLISECONDS = re.compile(r"[0-9]{1,10}")
+_IDENTITY = "identity"
+_STREAM_ENCODING = "connect-content-encoding"
 _GZIP = 31  # zlib's number for a gzip header and trailer
 _UNREADABLE_FIELD = re.compile(r"Failed to parse (\w+) field")
 _UNKNOWN_FIELD = re.compile(r'has no field named "([^"]*)"')
@@ -50,15 +76,16 @@ class Connect:
         self._chain = chain
         self._methods = {f"/{it.containing_service.full_name}/{it.name}": it for it in methods()}
 
-    async def serve(self, request: Request) -> Response:
+    async def serve(self, request: Request) -> Response | Streamed:
         """Return the answer to a request; an error is an answer, too."""
         this_id = request_id(request.headers.get(REQUEST_ID))
         try:
-            return (await self._serve(request, this_id)).with_headers({REQUEST_ID: this_id})
+            answer = await self._serve(request, this_id)
+            return answer.with_headers({REQUEST_ID: this_id}) if isinstance(answer, Response) else answer
         except TollkeeperError as error:
             return error_response(error, this_id)
 
-    async def _serve(self, request: Request, this_id: str) -> Response:
+    async def _serve(self, request: Request, this_id: str) -> Response | Streamed:
         method = self._methods.get(request.path)
         if method is None:
             raise TollkeeperError(Reason.UNIMPLEMENTED, "there is no such service or method")
@@ -67,20 +94,67 @@ class Connect:
         # For these two the protocol prescribes a status without a body.
         if request.method != "POST":
             return Response(405, headers={"allow": "OPTIONS, POST"})
-        codec = media_type(request.headers)
-        if codec not in {_JSON, _PROTO}:
-            return Response(415, headers={"accept-post": f"{_JSON}, {_PROTO}"})
+        kind = media_type(request.headers)
+        codecs = _STREAMING if method.server_streaming else {_JSON: _JSON, _PROTO: _PROTO}
+        if kind not in codecs:
+            return Response(415, headers={"accept-post": ", ".join(codecs)})
+        codec = codecs[kind]
         if request.headers.get(_VERSION, "1") != "1":
             raise invalid_argument(_VERSION, "must be 1")
-        call = Call(method, this_id, request.headers, _deadline(request.headers), request.peer)
-        answer = await self._chain.invoke(call, lambda: _decode(method, codec, request))
-        if codec == _PROTO:
-            return Response(200, answer.SerializeToString(), {"content-type": _PROTO})
-        return Response(200, json_format.MessageToJson(answer, indent=None).encode(), {"content-type": _JSON})
+        # Forms of other pages can send neither this header nor the content types of the protocol.
+        cookie = offered_cookie(request) if request.headers.get(_VERSION) == "1" else None
+        offered = None if cookie is None else OfferedSession(cookie.secret)
+        call = Call(
+            method,
+            this_id,
+            request.headers,
+            _deadline(request.headers),
+            peer=request.peer,
+            session=offered,
+            door=Door.CONNECT,
+        )
+        if method.server_streaming:
+            return Streamed(partial(self._stream, call, codec, kind, request))
+        answer = await self._chain.invoke(call, lambda: _read(method, codec, request))
+        headers = {"content-type": codec}
+        if cookie is not None and offered is not None and offered.replacement is not None:
+            headers |= SessionCookie(cookie.name, offered.replacement).setting()
+        return Response(200, _encode(codec, answer), headers)
+
+    async def _stream(self, call: Call, codec: str, kind: str, request: Request, begin: Begin) -> None:
+        """Answer with a stream's messages, and at its end with how it ended."""
+        write: Write | None = None
+        start = Response(200, headers={"content-type": kind, REQUEST_ID: call.request_id})
+
+        async def send(message: Message) -> None:
+            nonlocal write
+            if write is None:
+                write = await begin(start)
+            await write(_enveloped(0, _encode(codec, message)))
+
+        end: dict[str, object] = {"metadata": {REQUEST_ID: [call.request_id]}}
+        try:
+            await self._chain.stream(call, lambda: _read_enveloped(call.method, codec, request), send)
+        except TollkeeperError as error:
+            if write is None and error.outcome.grpc is GrpcCode.UNAUTHENTICATED:
+                # The status tells the connection of a stranger, whose address is made to wait.
+                start = error_response(error, call.request_id)
+                await write_last(await begin(start), start.body)
+                return
+            end["error"] = _content(error, call.request_id)
+        write = write or await begin(start)
+        await write_last(write, _enveloped(_END, msgspec.json.encode(end)))
 
 
 def error_response(error: TollkeeperError, this_id: str) -> Response:
     """Return the answer that reports an error in the protocol's form."""
+    headers = {REQUEST_ID: this_id}
+    if error.retry_after is not None:
+        headers["retry-after"] = str(error.retry_after)
+    return json_response(_HTTP_STATUS[error.outcome.grpc], _content(error, this_id), headers)
+
+
+def _content(error: TollkeeperError, this_id: str) -> dict[str, object]:
     details = [
         {
             "type": detail.DESCRIPTOR.full_name,
@@ -89,11 +163,17 @@ def error_response(error: TollkeeperError, this_id: str) -> Response:
         }
         for detail in details_of(error, this_id)
     ]
-    content = {"code": _word(error), "message": error.message, "details": details}
-    headers = {REQUEST_ID: this_id}
-    if error.retry_after is not None:
-        headers["retry-after"] = str(error.retry_after)
-    return json_response(_HTTP_STATUS[error.outcome.grpc], content, headers)
+    return {"code": _word(error), "message": error.message, "details": details}
+
+
+def _encode(codec: str, message: Message) -> bytes:
+    if codec == _PROTO:
+        return message.SerializeToString()
+    return json_format.MessageToJson(message, indent=None).encode()
+
+
+def _enveloped(flags: int, content: bytes) -> bytes:
+    return _ENVELOPE.pack(flags, len(content)) + content
 
 
 def _word(error: TollkeeperError) -> str:
@@ -110,18 +190,64 @@ def _deadline(headers: Mapping[str, str]) -> float | None:
     return time.monotonic() + int(timeout) / 1000
 
 
-def _decode(method: MethodDescriptor, codec: str, request: Request) -> Message:
+async def _read(method: MethodDescriptor, codec: str, request: Request) -> Message:
+    is_packed = _is_packed(request, "content-encoding")
+    return await _decoded(method, codec, await body_of(request, method), is_packed=is_packed)
+
+
+async def _read_enveloped(method: MethodDescriptor, codec: str, request: Request) -> Message:
+    """Return the one message that a stream is asked for with."""
+    may_be_packed = _is_packed(request, _STREAM_ENCODING)
+    body = await body_of(request, method)
+    if len(body) < _ENVELOPE.size:
+        raise TollkeeperError(Reason.INVALID_ARGUMENT, "the body: must be one enveloped message")
+    flags, size = _ENVELOPE.unpack_from(body)
+    message = body[_ENVELOPE.size :]
+    if flags & ~_COMPRESSED or size != len(message) or (flags and not may_be_packed):
+        raise TollkeeperError(
+            Reason.INVALID_ARGUMENT,
+            f"the body: must be one enveloped message, compressed only as {_STREAM_ENCODING} says",
+        )
+    return await _decoded(method, codec, message, is_packed=bool(flags))
+
+
+def _is_packed(request: Request, header: str) -> bool:
+    """Return whether a header says that gzip is used. Raises UNIMPLEMENTED for other codings."""
+    coding = request.headers.get(header, _IDENTITY).strip().lower()
+    if coding not in {_IDENTITY, "gzip"}:
+        raise TollkeeperError(
+            Reason.UNIMPLEMENTED, f"{header}: only gzip and identity are accepted", field=header
+        )
+    return coding != _IDENTITY
+
+
+async def _decoded(method: MethodDescriptor, codec: str, body: bytes, *, is_packed: bool) -> Message:
+    if not is_packed:
+        return await looked_through(len(body), lambda: _decode(method, codec, body))
+    # However few bytes are packed, they may stand for many.
+    largest = largest_request(method)
+    return await looked_through(largest, lambda: _decode(method, codec, _unpacked(method, body)))
+
+
+def _decode(method: MethodDescriptor, codec: str, body: bytes) -> Message:
     message = new_request(method)
-    body = _uncompressed(request)
-    if codec == _PROTO:
-        try:
-            message.ParseFromString(body)
-        except DecodeError:
-            raise TollkeeperError(
-                Reason.INVALID_ARGUMENT,
-                f"the body is not a {method.input_type.full_name} in protobuf's binary form",
-            ) from None
-        return message
+    if codec == _JSON:
+        return decode_json(message, body)
+    try:
+        message.ParseFromString(body)
+    except DecodeError:
+        raise TollkeeperError(
+            Reason.INVALID_ARGUMENT,
+            f"the body is not a {method.input_type.full_name} in protobuf's binary form",
+        ) from None
+    return message
+
+
+def decode_json(message: Message, body: bytes) -> Message:
+    """Fill an empty message with what a body says in protobuf's JSON form, and return it.
+
+    Raises INVALID_JSON or INVALID_ARGUMENT, never showing a value.
+    """
     try:
         json_format.Parse(body.decode("utf-8"), message)
     except json_format.ParseError as error:
@@ -154,25 +280,15 @@ def _unreadable(problem: str) -> TollkeeperError:
     return TollkeeperError(Reason.INVALID_ARGUMENT, "the body is not the JSON form of this request")
 
 
-def _uncompressed(request: Request) -> bytes:
-    encoding = request.headers.get("content-encoding", "identity").strip().lower()
-    if encoding == "identity":
-        return request.body
-    if encoding != "gzip":
-        raise TollkeeperError(
-            Reason.UNIMPLEMENTED,
-            "content-encoding: only gzip and identity are accepted",
-            field="content-encoding",
-        )
+def _unpacked(method: MethodDescriptor, packed: bytes) -> bytes:
     unpacker = zlib.decompressobj(_GZIP)
+    largest = largest_request(method)
     try:
-        body = unpacker.decompress(request.body, MAX_BODY + 1)
+        body = unpacker.decompress(packed, largest + 1)
     except zlib.error:
         body = b""
-    if len(body) > MAX_BODY:
-        raise TollkeeperError(
-            Reason.BODY_TOO_LARGE, f"the body, unpacked, is larger than the {MAX_BODY:,} bytes allowed"
-        )
+    if len(body) > largest:
+        raise too_large(method)
     if not unpacker.eof or unpacker.unused_data:
         raise invalid_argument("content-encoding", "the body is not in gzip's format")
     return body

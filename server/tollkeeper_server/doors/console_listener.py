@@ -1,157 +1,130 @@
-"""The console listener: Hypercorn, HTTP/2 and HTTP/1.1."""
+"""The console's listener: HTTP/2 and HTTP/1.1 on one port."""
 
 import asyncio
 import contextlib
+import logging
 import socket
-from collections.abc import Awaitable, Callable
-from contextvars import ContextVar
-from pathlib import Path
-from typing import cast
+import ssl
+from functools import partial
 
-import h2.exceptions
-from hypercorn.asyncio.lifespan import Lifespan
-from hypercorn.asyncio.tcp_server import TCPServer
-from hypercorn.asyncio.worker_context import WorkerContext
-from hypercorn.config import Config
-from hypercorn.events import Event, RawData, Updated
-from hypercorn.protocol import ProtocolWrapper
-from hypercorn.protocol.events import InformationalResponse
-from hypercorn.protocol.h2 import H2Protocol
-from hypercorn.typing import ASGIFramework, HTTPScope, LifespanState, Scope
-from hypercorn.utils import wrap_app
-
+from tollkeeper_server.dataplane.caller import App, Message, Receive, Send
+from tollkeeper_server.domain.listener import CONSOLE
+from tollkeeper_server.doors.console_connection import ConsoleConnection
+from tollkeeper_server.doors.front import is_data_path
+from tollkeeper_server.doors.http2.connection import Http2Connection
+from tollkeeper_server.doors.http2.shared import Shared
+from tollkeeper_server.doors.refusals import Refusal, Refusals
+from tollkeeper_server.doors.rest.door import error_response
+from tollkeeper_server.errors import Reason, TollkeeperError
+from tollkeeper_server.http1 import descriptors
+from tollkeeper_server.http1.server.acceptor import Acceptor, Arrivals, PlainArrivals
+from tollkeeper_server.http1.server.bounds import CallerBounds
+from tollkeeper_server.http1.server.connection import CallerConnection
+from tollkeeper_server.http1.server.connection_limit import ConnectionLimit
+from tollkeeper_server.http1.server.handshake import Handshakes
 from tollkeeper_server.http1.server.limits import TimeLimits
-from tollkeeper_server.http1.server.listener import BACKLOG
+from tollkeeper_server.management.chain.chain import request_id
 
+_log = logging.getLogger("tollkeeper.http")
 _CUT_SECONDS = 5.0
-# How long the connection may take to learn that an answer has ended.
-_MOMENT = 0.02
-_CONTINUE = b"HTTP/1.1 100 "
-
-
-class _Connection(TCPServer):
-    """Hypercorn's connection, which otherwise stays for the keep-alive time after its caller has left.
-
-    It also tells a caller to go on only when somebody reads the body; Hypercorn does before anybody is asked.
-    """
-
-    _left = False
-    _go_ahead: RawData | None = None
-
-    async def protocol_send(self, event: Event) -> None:
-        """Do what the protocol says, but do not wait for requests of a caller that has left."""
-        if isinstance(event, RawData) and event.data.startswith(_CONTINUE):
-            self._go_ahead = event
-        elif not (self._left and isinstance(event, Updated) and event.idle):
-            await super().protocol_send(event)
-
-    async def go_ahead(self, scope: HTTPScope) -> None:
-        """Tell the caller to send the body, if it waits for that. Over HTTP/2 it must be known to wait."""
-        event, self._go_ahead = self._go_ahead, None
-        if event is not None:
-            await super().protocol_send(event)
-        protocol = self.protocol.protocol
-        if isinstance(protocol, H2Protocol):
-            numbers = [
-                number for number, it in protocol.streams.items() if getattr(it, "scope", None) is scope
-            ]
-            for number in numbers:
-                await protocol.stream_send(InformationalResponse(number, [], 100))
-
-    def answered(self) -> None:
-        """Record that an answer has begun: it is too late to go ahead."""
-        self._go_ahead = None
-
-    async def _read_data(self) -> None:
-        try:
-            await super()._read_data()
-        finally:
-            self._left = True
-            await self.idle_task.stop()
-
-
-_of_request: ContextVar[_Connection] = ContextVar("the connection of a request")
+_LOOK_SECONDS = 1.0
+_BUFFER_BYTES = 16 * 1024
+_PIECE_BYTES = 64 * 1024
+_MANY = 10_000
+_COUNTLESS = 1 << 62
+MAX_REQUESTS = 4_000
+"""How many requests may be under way, over HTTP/2 and HTTP/1.1."""
+MAX_REQUESTS_PER_ADDRESS = 1_000
+"""Of these, how many of one address."""
+BUSY = TollkeeperError(
+    Reason.DRAINING, "too many requests of this address are under way; send it again later", retry_after=1
+)
 
 
 class ConsoleListener:
-    """Serves on a bound socket: h2c and HTTP/1.1, or with a certificate both over TLS.
-
-    It does what `hypercorn.asyncio.serve` does, but for the end: that closes idle connections at once, and
-    refuses what is being asked on those of HTTP/2.
-    """
+    """Serves on a bound socket: HTTP/2 and HTTP/1.1 in clear text, or with a TLS context both over TLS."""
 
     def __init__(
         self,
-        application: ASGIFramework,
+        application: App,
         bound: socket.socket,
         *,
-        certificate: tuple[Path, Path] | None,
+        tls: ssl.SSLContext | None,
         drain_seconds: float,
-        quiet: float = TimeLimits.quiet,
+        limits: TimeLimits | None = None,
+        limit: ConnectionLimit | None = None,
+        refusals: Refusals | None = None,
     ) -> None:
-        """`quiet` is how many seconds a connection may go without a request once the listener stops."""
-        config = Config()
-        config.accesslog = None
-        config.errorlog = None
-        config.include_date_header = False
-        config.include_server_header = False
-        config.keep_alive_timeout = TimeLimits.keep_alive
-        config.keep_alive_max_requests = 1 << 62  # its default of 1,000 cuts busy clients off
-        config.h2_max_concurrent_streams = 1000
-        if certificate is not None:
-            config.certfile, config.keyfile = (str(path) for path in certificate)
+        """`drain_seconds` is how long requests under way may take once the listener stops."""
+        self.app: App = self._serve_request
+        self.name = CONSOLE
+        self.limits = limits or TimeLimits()
+        self.loop: asyncio.AbstractEventLoop
+        self.shared: Shared
+        self.tasks: set[asyncio.Task[None]] = set()
+        """The requests that are being answered."""
         self.bound = bound
-        self._config = config
+        self.buffer = memoryview(bytearray(_BUFFER_BYTES))
+        self.limit = limit or ConnectionLimit(None, in_all=_MANY, per_address=_MANY)
+        # The connections are counted by `limit`, whatever they speak.
+        self.bounds = CallerBounds(ConnectionLimit(None, in_all=_COUNTLESS, per_address=_COUNTLESS))
+        self.requests = ConnectionLimit(None, in_all=MAX_REQUESTS, per_address=MAX_REQUESTS_PER_ADDRESS)
+        self.refusals = refusals or Refusals()
+        self.is_leaving = False
+        """Whether connections end with their next answer."""
+        self.is_stopped = False
+        """Whether nothing more is accepted."""
+        self.is_secured = tls is not None
+        """Whether TLS is spoken."""
         self._application = application
+        self._tls = tls
         self._drain_seconds = drain_seconds
-        self._quiet = quiet
-        self._context = WorkerContext(None)
         self._stopped = asyncio.Event()
-        self._leaving = False
-        self._connections: dict[asyncio.Task[None], TCPServer] = {}
+        self._connections: set[ConsoleConnection] = set()
+        self._empty = asyncio.Event()
+        self._empty.set()
         self._under_way = 0
         self._unused = asyncio.Event()
         self._unused.set()
-        self._used_at = 0.0
+
+    @property
+    def connections(self) -> int:
+        """How many connections are open."""
+        return len(self._connections)
 
     async def serve(self) -> None:
         """Serve until told to stop, and until every connection has ended or the drain time has."""
-        loop, config = asyncio.get_running_loop(), self._config
-        app = wrap_app(cast("ASGIFramework", self._serve_request), config.wsgi_max_body_size, "asgi")
-        state: LifespanState = {}
-        lifespan = Lifespan(app, config, loop, state)
-        living = loop.create_task(lifespan.handle_lifespan())
-        await lifespan.wait_for_startup()
-
-        async def serve_connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            task = asyncio.current_task()
-            assert task is not None
-            connection = _Connection(app, loop, config, self._context, state, reader, writer)
-            self._connections[task] = connection
-            _of_request.set(connection)  # the tasks of its requests inherit it
-            task.add_done_callback(self._connections.pop)
-            # A task that ends as cancelled is a fault to asyncio's streams before Python 3.12, which log it.
-            with contextlib.suppress(asyncio.CancelledError):
-                await connection
-
-        server = await asyncio.start_server(
-            serve_connection,
-            sock=self.bound,
-            backlog=BACKLOG,
-            ssl=config.create_ssl_context() if config.ssl_enabled else None,
-            ssl_handshake_timeout=config.ssl_handshake_timeout if config.ssl_enabled else None,
-        )
+        self.loop = loop = asyncio.get_running_loop()
+        self.shared = Shared(loop, self.refusals, self.requests)
+        looking = loop.create_task(self._look())
+        arrivals = self._arrivals(self._tls)
+        acceptor = Acceptor(self.bound, arrivals)
+        acceptor.open()
         await self._stopped.wait()
-        server.close()
+        acceptor.close()
+        await arrivals.finish(min(self.limits.quiet, self._drain_seconds))
         await self._drain()
-        await lifespan.wait_for_shutdown()
-        living.cancel()
-        await asyncio.wait({living})
+        looking.cancel()
+        await asyncio.wait({looking})
+
+    def _arrivals(self, tls: ssl.SSLContext | None) -> Arrivals:
+        make = partial(ConsoleConnection, self)
+        if tls is None:
+            return PlainArrivals(make)
+        return Handshakes(
+            tls,
+            secured=make,
+            plain=make,
+            seconds=lambda: self.limits.head,
+            failed=self.refusals.count_handshake,
+            has_room=descriptors.is_for_console,
+        )
 
     def leave(self) -> None:
         """Have every connection end with its next answer. New ones are still accepted."""
-        self._leaving = True
-        self._used_at = asyncio.get_running_loop().time()
+        self.is_leaving = True
+        for connection in list(self._connections):
+            connection.shut()
 
     async def unused(self) -> None:
         """Return when no request is under way."""
@@ -161,96 +134,137 @@ class ConsoleListener:
         """Accept nothing more. Requests under way have `seconds` to end, or the drain time."""
         if seconds is not None:
             self._drain_seconds = seconds
+        self.is_stopped = True
         self.leave()
         self._stopped.set()
 
     async def _drain(self) -> None:
-        loop = asyncio.get_running_loop()
-        end = loop.time() + self._drain_seconds
-        while self._connections and loop.time() < end:
-            left = self._quiet
-            if not self._under_way:
-                left += self._used_at - loop.time()
-                if left <= 0:
-                    break
-            await asyncio.wait(self._connections, timeout=min(left, max(end - loop.time(), 0)))
-        self._part()
-        await self._context.terminated.set()  # closes what is idle, and the rest after its answer
-        if self._connections:
-            await asyncio.wait(self._connections, timeout=max(end - loop.time(), 0))
-        for task in list(self._connections):
-            task.cancel()
-        if self._connections:
-            await asyncio.wait(self._connections, timeout=_CUT_SECONDS)
-        for connection in self._connections.values():  # a caller that does not read holds nothing up
-            connection.writer.transport.abort()
+        end = self.loop.time() + self._drain_seconds
+        for connection in list(self._connections):
+            if isinstance(connection.spoken, Http2Connection):
+                connection.spoken.part()
+        if not await self._emptied(end):
+            if self.tasks:
+                _log.warning("%d requests did not end in time and are cut off", len(self.tasks))
+            for task in list(self.tasks):
+                task.cancel()
+            if self.tasks:
+                await asyncio.wait(self.tasks, timeout=_CUT_SECONDS)
+            for connection in list(self._connections):
+                connection.close()
+            await self._emptied(self.loop.time() + _CUT_SECONDS)
+        for connection in list(self._connections):  # a caller that does not read holds nothing up
+            connection.abort()
+        await self._empty.wait()
 
-    async def _serve_request(
-        self,
-        scope: Scope,
-        receive: Callable[[], Awaitable[object]],
-        send: Callable[[object], Awaitable[None]],
-    ) -> None:
-        if scope["type"] != "http":
-            await self._application(scope, receive, send)  # type: ignore[arg-type]  # the same ASGI, typed apart
-            return
+    async def _emptied(self, end: float) -> bool:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout_at(end):
+                await self._empty.wait()
+        return self._empty.is_set()
+
+    async def _look(self) -> None:
+        """End what takes too long."""
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            now = self.loop.time()
+            for connection in list(self._connections):
+                connection.look(now)
+
+    # The side of the connections.
+
+    def opened(self, connection: ConsoleConnection) -> None:
+        """Record that a connection is open."""
+        self._connections.add(connection)
+        self._empty.clear()
+
+    def closed(self, connection: ConsoleConnection) -> None:
+        """Record that a connection is closed."""
+        self._connections.discard(connection)
+        if not self._connections:
+            self._empty.set()
+
+    def made(self, connection: CallerConnection) -> None:
+        """Record that a connection speaks HTTP/1.1."""
+
+    def lost(self, connection: CallerConnection) -> None:
+        """Record that a connection of HTTP/1.1 is closed."""
+
+    def shed(self) -> None:
+        """Give answers up that nobody takes, those that have waited longest, until what is held is enough."""
+        answers = self.shared.answers
+        held = [
+            (stream.progress_at, stream.number, connection.spoken, stream)
+            for connection in self._connections
+            if isinstance(connection.spoken, Http2Connection)
+            for stream in connection.spoken.streams
+            if stream.held
+        ]
+        held.sort(key=lambda it: it[:2])
+        for _, _, connection, stream in held[:-1]:
+            if not answers.are_too_many:
+                break
+            connection.streams.give_up(stream)
+
+    async def _serve_request(self, scope: Message, receive: Receive, send: Send) -> None:
         self._under_way += 1
         self._unused.clear()
         try:
-            receive, send = self._watched(scope, receive, send)
-            await self._application(scope, receive, send)  # type: ignore[arg-type]  # as above
+            if scope["http_version"] == "2":
+                await self._application(scope, receive, send)
+            else:
+                await self._serve_http1(scope, receive, send)
         finally:
             self._under_way -= 1
-            self._used_at = asyncio.get_running_loop().time()
             if not self._under_way:
                 self._unused.set()
-            if self._leaving and scope["http_version"] == "2":
-                asyncio.get_running_loop().call_later(_MOMENT, self._part)
 
-    def _part(self) -> None:
-        """Tell the idle callers on HTTP/2 that a stream they open now is not served.
+    async def _serve_http1(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Answer a request of HTTP/1.1 in its turn, and no faster than its caller reads.
 
-        The others are told later: some clients give up their open streams when they are told.
+        Over HTTP/2 the connection does both.
         """
-        for connection in self._connections.values():
-            wrapper: ProtocolWrapper | None = getattr(connection, "protocol", None)  # it is none at first
-            protocol = wrapper.protocol if wrapper is not None else None
-            if isinstance(protocol, H2Protocol) and protocol.idle and not connection.send_lock.locked():
-                with contextlib.suppress(h2.exceptions.ProtocolError):
-                    protocol.connection.close_connection()
-                connection.writer.write(protocol.connection.data_to_send())
+        address = scope["client"][0] if scope["client"] else None
+        if not self.requests.admit(address):
+            self.refusals.count(Refusal.REQUESTS, address)
+            await _send_busy(send)
+            return
+        try:
+            if is_data_path(scope["path"]):
+                await self.shared.scheduler.start(self.shared.flow(address))
+                await self._application(scope, receive, send)
+            else:
+                await self._serve_page(address, scope, receive, send)
+        finally:
+            self.requests.left(address)
 
-    def _watched(
-        self,
-        scope: HTTPScope,
-        receive: Callable[[], Awaitable[object]],
-        send: Callable[[object], Awaitable[None]],
-    ) -> tuple[Callable[[], Awaitable[object]], Callable[[object], Awaitable[None]]]:
-        """Return a `receive` that tells a caller to go ahead, and a `send` that ends a connection of HTTP/1.1
-        with the answer once the listener leaves.
-        """
-        is_http2 = scope["http_version"] == "2"
-        waits = not is_http2 or (b"expect", b"100-continue") in scope["headers"]
-        if not waits:
-            return receive, send
-        connection = _of_request.get()
+    async def _serve_page(self, address: str | None, scope: Message, receive: Receive, send: Send) -> None:
+        turn: asyncio.Future[None] = self.loop.create_future()
+        page = self.shared.pages.ask(address, lambda: turn.set_result(None))
 
-        async def receive_watched() -> object:
-            nonlocal waits
-            if waits:
-                waits = False
-                await connection.go_ahead(scope)
-            return await receive()
+        async def send_on(message: Message) -> None:
+            page.done()
+            await _send_in_pieces(send, message)
 
-        async def send_watched(message: object) -> None:
-            nonlocal waits
-            assert isinstance(message, dict)
-            if message["type"] == "http.response.start":
-                waits = False
-                connection.answered()
-                if self._leaving and scope["http_version"] == "1.1":
-                    headers = [header for header in message["headers"] if header[0].lower() != b"connection"]
-                    message = message | {"headers": [*headers, (b"connection", b"close")]}
-            await send(message)
+        try:
+            await turn
+            await self._application(scope, receive, send_on)
+        finally:
+            page.done()
 
-        return receive_watched, send_watched
+
+async def _send_in_pieces(send: Send, message: Message) -> None:
+    body = memoryview(message.get("body", b""))
+    while len(body) > _PIECE_BYTES:
+        await send({"type": "http.response.body", "body": body[:_PIECE_BYTES], "more_body": True})
+        body = body[_PIECE_BYTES:]
+        message = message | {"body": body}  # type: ignore[operator]
+    await send(message)
+
+
+async def _send_busy(send: Send) -> None:
+    answer = error_response(BUSY, request_id(None))
+    headers = [(name.encode(), value.encode()) for name, value in answer.headers.items()]
+    headers += [(b"content-length", b"%d" % len(answer.body)), (b"connection", b"close")]
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": answer.body, "more_body": False})

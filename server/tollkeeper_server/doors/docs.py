@@ -1,6 +1,7 @@
 """`/docs`: Swagger UI for `/openapi.json`, from the files of an installed package."""
 
 import importlib.util
+from functools import cache
 from pathlib import Path
 
 from tollkeeper_server.doors.http import Response
@@ -58,8 +59,12 @@ def file(name: str) -> Response | None:
     if name == "start.js":
         return Response(200, _START.encode(), {"content-type": "text/javascript; charset=utf-8"})
     media = _FILES.get(name)
-    if media is None:
-        return None
+    return _read(name, media) if media is not None else None
+
+
+@cache
+def _read(name: str, media: str) -> Response:
+    # Read once: all callers are sent the same bytes.
     content = (_folder() / name).read_bytes()
     return Response(200, content, {"content-type": media, "cache-control": "public, max-age=3600"})
 

@@ -1,55 +1,59 @@
 """The application of the console's port: the data plane, the console, and what neither should see."""
 
-from collections.abc import Awaitable, Callable
+from quart import Quart
 
-from hypercorn.typing import ASGIFramework, HTTPScope, Scope
-
+from tollkeeper_server.dataplane.caller import App, Message, Receive, Send
 from tollkeeper_server.dataplane.headers import (
     PLAIN_HTTP,
     check_expectation,
+    check_upgrade,
     framed_twice,
-    no_websockets,
     two_framings,
 )
 from tollkeeper_server.dataplane.plane import DataPlane
 from tollkeeper_server.dataplane.reply.own import check_origin
 from tollkeeper_server.dataplane.request.endpoint import UNKNOWN
-from tollkeeper_server.domain.headers import Header
+from tollkeeper_server.doors.playground import Playground, is_playground_path
 from tollkeeper_server.doors.rest.door import error_response
-from tollkeeper_server.errors import TollkeeperError
+from tollkeeper_server.errors import Reason, TollkeeperError
+from tollkeeper_server.http1.server.strict import WRONG_TARGET
 from tollkeeper_server.management.chain.chain import REQUEST_ID, request_id
 
 _DATA_PATHS = ("/v1/", "/openai/")
 
 
-def front(plane: DataPlane, console: ASGIFramework) -> ASGIFramework:
+def is_data_path(path: str) -> bool:
+    """Return whether the data plane answers at a path of the console's port."""
+    return path.startswith(_DATA_PATHS)
+
+
+def front(plane: DataPlane, playground: Playground, console: Quart) -> App:
     """Return the application that gives `/v1` to the data plane and the rest to the console."""
 
-    async def application(
-        scope: Scope, receive: Callable[[], Awaitable[object]], send: Callable[[object], Awaitable[None]]
-    ) -> None:
-        if scope["type"] == "websocket":
-            await receive()
-            await _refuse_handshake(send, is_http2=scope["http_version"] == "2")
-        elif scope["type"] == "http" and scope["path"].startswith(_DATA_PATHS):
-            await plane(scope, receive, send)  # type: ignore[arg-type]  # the same ASGI, typed apart
-        elif scope["type"] == "http" and (error := _problem(scope)) is not None:
-            # Unless the connection ends, the rest of the request might be read as another (RFC 9112, 6.1).
-            close = () if scope["http_version"] == "2" else ((b"connection", b"close"),)
-            await _refuse(send, error, *close)
-        elif scope["type"] == "http" and scope["path"] == "*" and scope["method"] == "OPTIONS":
+    async def application(scope: Message, receive: Receive, send: Send) -> None:
+        if is_data_path(scope["path"]):
+            await plane(scope, receive, send)
+        elif (error := _problem(scope)) is not None:
+            await _refuse(send, error, is_http2=scope["http_version"] == "2")
+        elif is_playground_path(scope["path"]):
+            await playground(scope, receive, send)
+        elif scope["path"] == "*" and scope["method"] == "OPTIONS":
             await _answer_asterisk(send)
         else:
-            await console(scope, receive, send)  # type: ignore[arg-type]  # as above
+            await console(scope, receive, send)  # type: ignore[arg-type]  # the same ASGI, typed apart
 
-    return application  # type: ignore[return-value]  # as above
+    return application
 
 
-def _problem(scope: HTTPScope) -> TollkeeperError | None:
+def _problem(scope: Message) -> TollkeeperError | None:
     """Return why a request is refused whatever it asks for, as the data plane does; None if it is not."""
+    is_asterisk = scope["path"] == "*" and scope["method"] == "OPTIONS"
+    if not (scope["path"].startswith("/") or is_asterisk):
+        return WRONG_TARGET  # CONNECT over HTTP/2 has no path at all
     headers = dict(scope["headers"])
     try:
-        check_expectation(headers, scope["http_version"])
+        check_upgrade(scope["method"], headers)
+        check_expectation(scope["headers"], scope["http_version"])
         if scope["method"] == "OPTIONS":
             check_origin(headers)
     except TollkeeperError as error:
@@ -57,23 +61,21 @@ def _problem(scope: HTTPScope) -> TollkeeperError | None:
     return two_framings() if framed_twice(headers) else None
 
 
-async def _answer_asterisk(send: Callable[[object], Awaitable[None]]) -> None:
+async def _answer_asterisk(send: Send) -> None:
     # OPTIONS alone can ask about the whole server (RFC 9110, 9.3.7).
     headers = [(b"allow", UNKNOWN.methods.encode()), (REQUEST_ID.encode(), request_id(None).encode())]
     await send({"type": "http.response.start", "status": 204, "headers": headers})
     await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-async def _refuse_handshake(send: Callable[[object], Awaitable[None]], *, is_http2: bool) -> None:
-    await _refuse(send, no_websockets(), *(() if is_http2 else PLAIN_HTTP), kind="websocket.http")
-
-
-async def _refuse(
-    send: Callable[[object], Awaitable[None]], error: TollkeeperError, *more: Header, kind: str = "http"
-) -> None:
-    # `kind` begins the names of ASGI's messages.
+async def _refuse(send: Send, error: TollkeeperError, *, is_http2: bool) -> None:
     answer = error_response(error, request_id(None))
     headers = [(name.encode(), value.encode()) for name, value in answer.headers.items()]
-    headers += [(b"content-length", str(len(answer.body)).encode()), *more]
-    await send({"type": f"{kind}.response.start", "status": answer.status, "headers": headers})
-    await send({"type": f"{kind}.response.body", "body": answer.body, "more_body": False})
+    headers.append((b"content-length", str(len(answer.body)).encode()))
+    if error.reason is Reason.WEBSOCKET_NOT_SERVED and not is_http2:
+        headers += PLAIN_HTTP
+    elif not is_http2:
+        # Unless the connection ends, the rest of the request might be read as another (RFC 9112, 6.1).
+        headers.append((b"connection", b"close"))
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": answer.body, "more_body": False})

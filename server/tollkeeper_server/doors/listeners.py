@@ -9,7 +9,10 @@ from dataclasses import dataclass
 from tollkeeper_server.dataplane.caller import App
 from tollkeeper_server.domain.address import SocketAddress, parse_address
 from tollkeeper_server.domain.listener import MAIN
+from tollkeeper_server.doors.binding import OWN_PORTS, Binding, NotYetError
 from tollkeeper_server.doors.sockets import ListenError, address_of, bind_address
+from tollkeeper_server.doors.tls import HTTP1, ServedCertificate
+from tollkeeper_server.http1.server.bounds import CallerBounds
 from tollkeeper_server.http1.server.limits import TimeLimits
 from tollkeeper_server.http1.server.listener import DataListener
 from tollkeeper_server.snapshot.model import ListenerView, Snapshot
@@ -18,12 +21,30 @@ _log = logging.getLogger("tollkeeper.http")
 # When a port that could not be opened is tried again: soon, as it may just be closing, then less often.
 _FIRST_RETRY_SECONDS = 0.005
 _LAST_RETRY_SECONDS = 5.0
+NO_CERTIFICATE = (
+    "this gateway has no certificate; start it with --tls-cert and --tls-key, or with --tls self-signed"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """A port of the data plane: whose it is, where, and the number of its open connections.
+
+    `problem` is why it is not open, None if it is.
+    """
+
+    name: str
+    address: str
+    problem: str | None
+    connections: int
+    tls: bool
 
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
     name: str
     limits: TimeLimits
+    tls: bool
 
 
 class Listeners:
@@ -41,11 +62,26 @@ class Listeners:
         *,
         drain_seconds: float,
         inherited: Iterable[socket.socket] = (),
+        bounds: CallerBounds | None = None,
+        certificate: ServedCertificate | None = None,
+        own_tls: bool = False,
+        binding: Binding = OWN_PORTS,
+        accepts: bool = True,
     ) -> None:
-        """Take the gateway's own port, bound, and the ports that another process had open."""
+        """Take the gateway's own port, bound, and the ports that another process had open.
+
+        With `own_tls` the gateway's own port speaks TLS, and so does a listener that takes its place. All
+        ports share the `bounds`. Sockets come from the `binding`. Unless it `accepts`, other processes serve
+        the ports, and this one keeps them open.
+        """
         self._app = app
         self._own = address_of(own)
         self._drain_seconds = drain_seconds
+        self._bounds = bounds or CallerBounds()
+        self._certificate = certificate
+        self._own_tls = own_tls
+        self._binding = binding
+        self._accepts = accepts
         self._bound: dict[SocketAddress, socket.socket] = {self._own: own}
         self._inherited = {address_of(bound): bound for bound in inherited}
         self._wanted: dict[SocketAddress, _Wanted] = {}
@@ -55,6 +91,7 @@ class Listeners:
         self._started = False
         self._stopped = asyncio.Event()
         self._told: dict[str, str] = {}
+        self._views: Mapping[str, ListenerView] = {}
         self.problems: dict[str, str] = {}
         """Why a listener's port is not open, by the listener's name."""
 
@@ -63,8 +100,12 @@ class Listeners:
         if self._stopped.is_set():
             return
         self._told, self.problems = self.problems, {}
-        self._wanted = self._wanted_by(snapshot.listeners)
+        self._views = snapshot.listeners
+        self._wanted = self._wanted_by(self._views)
         given_up = self._bound.keys() - self._wanted.keys()
+        for where in self._bound.keys() & self._wanted.keys():
+            if self._lacks_certificate(self._wanted[where]):
+                self._close(where)
         if self._own in self._bound and self._own not in self._wanted:
             self._close(self._own)  # what covers it can't be opened before
         self._open_wanted(given_up)
@@ -72,6 +113,7 @@ class Listeners:
             self._close(where)
         for where in list(self._inherited):
             self._inherited.pop(where).close()
+            self._binding.gone(where)
         if self.problems and self._started and self._retrying is None:
             self._retrying = asyncio.create_task(self._retry())
 
@@ -94,9 +136,24 @@ class Listeners:
         """Which listeners' ports are not open, and why; None if all are."""
         return "; ".join(f"{name}: {why}" for name, why in sorted(self.problems.items())) or None
 
+    def ports(self) -> list[Port]:
+        """Return every port there is, or is to be, by name."""
+        closed = [self._closed(name, problem) for name, problem in self.problems.items()]
+        counts = self.connections()
+        opened = [
+            Port(it.name, str(where), None, counts.get(it.name, 0), it.tls)
+            for where, it in self._wanted.items()
+            if it.name not in self.problems and where in self._bound
+        ]
+        return sorted(closed + opened, key=lambda it: it.name)
+
     def connections(self) -> dict[str, int]:
         """Return how many connections are open, by the listener's name."""
         return {listener.name: listener.connections for listener in self._open.values()}
+
+    def refused(self) -> dict[str, int]:
+        """Return how many connections were refused or given up, by reason."""
+        return self._bounds.refused()
 
     async def serve(self) -> None:
         """Serve until told to stop, and until every connection has ended or the drain time has."""
@@ -116,11 +173,32 @@ class Listeners:
             self._retrying.cancel()
         for listener in self._open.values():
             listener.stop(shared=shared)
+        if not self._accepts:
+            self.close()
+
+    def release(self, where: SocketAddress) -> None:
+        """Close a port whose socket is no longer to be used; it is opened again if another one comes."""
+        if where in self._bound:
+            self._close(where)
+            self.look_again()
+
+    def look_again(self) -> None:
+        """Try to open what is wanted and not open."""
+        if not self._stopped.is_set():
+            self._open_wanted()
+            if self.problems and self._started and self._retrying is None:
+                self._retrying = asyncio.create_task(self._retry())
 
     def close(self) -> None:
         """Close every port."""
         for bound in (*self._bound.values(), *self._inherited.values()):
             bound.close()
+
+    def _closed(self, name: str, problem: str) -> Port:
+        view = self._views.get(name)
+        if view is None:  # the gateway's own
+            return Port(name, str(self._own), problem, 0, self._own_tls)
+        return Port(name, view.address, problem, 0, view.tls)
 
     def _wanted_by(self, views: Mapping[str, ListenerView]) -> dict[SocketAddress, _Wanted]:
         wanted: dict[SocketAddress, _Wanted] = {}
@@ -135,16 +213,23 @@ class Listeners:
                     name, f"{where} is the listener {wanted[where].name}'s; give one of them another address"
                 )
             else:
-                wanted[where] = _Wanted(name, TimeLimits(head=view.head_timeout))
+                tls = view.tls or (self._own_tls and (where == self._own or where.covers(self._own)))
+                wanted[where] = _Wanted(name, TimeLimits(head=view.head_timeout), tls)
         if not any(where.covers(self._own) for where in wanted):
-            wanted.setdefault(self._own, _Wanted(MAIN, TimeLimits()))
+            wanted.setdefault(self._own, _Wanted(MAIN, TimeLimits(), self._own_tls))
         return wanted
 
     def _open_wanted(self, given_up: Collection[SocketAddress] = ()) -> None:
         for where, wanted in self._wanted.items():
+            if self._lacks_certificate(wanted):
+                self._complain(wanted.name, f"it speaks TLS, and {NO_CERTIFICATE}")
+                continue
             if where not in self._bound:
                 try:
-                    bound = self._inherited.pop(where, None) or bind_address(where)
+                    bound = self._inherited.pop(where, None) or self._binding.bind(where)
+                except NotYetError as error:
+                    self.problems[wanted.name] = str(error)
+                    continue
                 except ListenError as error:
                     in_the_way = next((it for it in given_up if it.overlaps(where)), None)
                     if in_the_way is None:
@@ -160,11 +245,32 @@ class Listeners:
             listener = self._open.get(where)
             if listener is not None:
                 listener.name, listener.limits = wanted.name, wanted.limits
+                if wanted.tls != (listener.tls is not None):
+                    self._exchange(where, listener)
+
+    def _lacks_certificate(self, wanted: _Wanted) -> bool:
+        return wanted.tls and self._certificate is None
+
+    def _exchange(self, where: SocketAddress, listener: DataListener) -> None:
+        """Keep a port, with TLS or without; its open connections end with their next answer."""
+        self._bound[where] = bound = listener.bound.dup()
+        bound.setblocking(False)
+        listener.stop(shared=True)
+        self._serve(where, bound)
 
     def _serve(self, where: SocketAddress, bound: socket.socket) -> None:
+        if not self._accepts:
+            return
         wanted = self._wanted[where]
+        certificate = self._certificate if wanted.tls else None
         listener = self._open[where] = DataListener(
-            self._app, bound, name=wanted.name, limits=wanted.limits, drain_seconds=self._drain_seconds
+            self._app,
+            bound,
+            name=wanted.name,
+            limits=wanted.limits,
+            drain_seconds=self._drain_seconds,
+            bounds=self._bounds,
+            tls=None if certificate is None else certificate.context(HTTP1),
         )
         task = asyncio.create_task(listener.serve())
         self._serving.add(task)
@@ -173,6 +279,7 @@ class Listeners:
     def _close(self, where: SocketAddress) -> None:
         _log.info("the port %s is closed", where)
         bound = self._bound.pop(where)
+        self._binding.gone(where)
         listener = self._open.pop(where, None)
         if listener is None:
             bound.close()

@@ -17,7 +17,12 @@ _UNCACHED = {"cache-control": "no-store"}
 
 def is_ready(problems: Mapping[str, str | None]) -> bool:
     """Return whether this server should get traffic in spite of these problems."""
-    return not any(problem for part, problem in problems.items() if part in _BLOCKING_PARTS)
+    return not any(problem for part, problem in problems.items() if is_blocking(part))
+
+
+def is_blocking(part: str) -> bool:
+    """Return whether a server should get no traffic while this part has a problem."""
+    return part in _BLOCKING_PARTS
 
 
 def health(version: str) -> Response:
@@ -26,18 +31,19 @@ def health(version: str) -> Response:
 
 
 def welcome(version: str) -> Response:
-    """Answer what this is, and where to go."""
+    """Lead browsers to the console application, and tell others what this is and where to go."""
     content = {
         "name": "Tollkeeper",
         "version": version,
         "about": "The console of a gateway to the APIs of LLM providers.",
+        "console": "/admin/",
         "docs": "/docs",
         "openapi": "/openapi.json",
         "management": "/manage",
         "base_url": "/v1",
         "health": "/health",
     }
-    return json_response(200, content)
+    return json_response(302, content, {"location": "/admin/"})
 
 
 def live() -> Response:

@@ -5,7 +5,7 @@ import os
 import socket
 
 from tollkeeper_server.domain.address import SocketAddress, split_address
-from tollkeeper_server.http1.server.listener import BACKLOG
+from tollkeeper_server.http1.server.acceptor import BACKLOG
 
 
 class ListenError(Exception):

@@ -4,7 +4,7 @@ import asyncio
 from typing import cast
 
 
-class Channel(asyncio.Protocol):
+class Channel(asyncio.BaseProtocol):
     """A transport and its flow control. Once the connection closes, nothing has an effect any more."""
 
     __slots__ = ("_reading", "_transport", "blocked", "loop")
@@ -36,13 +36,14 @@ class Channel(asyncio.Protocol):
         if blocked is not None and not blocked.done():
             blocked.set_result(None)
 
-    def write(self, *pieces: bytes) -> None:
+    def write(self, piece: bytes | memoryview, *more: bytes | memoryview) -> None:
         """Send bytes."""
-        if self._transport is not None and not self._transport.is_closing():
-            if len(pieces) == 1:
-                self._transport.write(pieces[0])
+        transport = self._transport
+        if transport is not None and not transport.is_closing():
+            if more:
+                transport.writelines((piece, *more))
             else:
-                self._transport.writelines(pieces)
+                transport.write(piece)
 
     def pause_reading(self) -> None:
         """Let the peer wait with what it sends."""

@@ -57,7 +57,7 @@ class Deadline:
             self._watch(at)
 
     def close(self) -> None:
-        """Stop watching for good, and let go of the owner."""
+        """Stop watching for good, and forget the owner."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -43,16 +43,16 @@ class Claim:
             self.release()
 
 
-def claim_own_and_orphans(root: Path) -> tuple[Claim, list[Claim]]:
-    """Make a directory for this process, and claim those whose process has died."""
+def claim_own(root: Path, *, orphans: bool) -> tuple[Claim, list[Claim]]:
+    """Make a directory for this process; with `orphans`, claim those whose process has died, too."""
     root.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _exclusive(root):
-        orphans = _claim_unheld(root)
+        found = _claim_unheld(root) if orphans else []
         path = root / f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{os.getpid()}-{secrets.token_hex(4)}"
         path.mkdir(mode=0o700)
         own = _claim(path)
         assert own is not None
-        return own, orphans
+        return own, found
 
 
 def claim_orphans(root: Path) -> list[Claim]:

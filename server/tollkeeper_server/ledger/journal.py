@@ -6,35 +6,34 @@ loop's turn, so that they outlive a `kill -9`; the disk has them within about a 
 power may cost the last second. The drain takes settled events to the store.
 A process that starts, or that runs, adopts the directory of a process that died (orphan.py).
 
-If the journal can't be written, the request does not suffer: intents and final events wait in memory, each
-up to a bound, until they are stored or the journal can be written again.
+If the journal can't be written, intents and final events wait in memory, each up to a bound, until they are
+stored or the journal can be written again. Whether a request suffers is not decided here.
 """
 
 import logging
-import os
-import time
 from collections.abc import Callable, Sequence
 from itertools import islice
 from pathlib import Path
 
 from tollkeeper_server.domain.usage import Intent, UsageEvent, merge
-from tollkeeper_server.ledger.directory import claim_orphans, claim_own_and_orphans
-from tollkeeper_server.ledger.orphan import Orphan
+from tollkeeper_server.ledger.directory import claim_orphans, claim_own
+from tollkeeper_server.ledger.orphan import CostOf, Orphan
 from tollkeeper_server.ledger.recent import Recent
 from tollkeeper_server.ledger.segments import (
     Position,
     Reader,
+    bytes_between,
     intent_line,
     segment_path,
     settled_line,
 )
-from tollkeeper_server.ledger.sync import Syncer
+from tollkeeper_server.ledger.writer import SegmentWriter
+from tollkeeper_server.telemetry.once_a_minute import OnceAMinute
 
 _log = logging.getLogger("tollkeeper.ledger")
 SEGMENT_BYTES = 8 * 1024 * 1024
 WAITING_EVENTS = 10_000
 RECENT_EVENTS = 4_000
-_COMPLAIN_EVERY_SECONDS = 60.0
 
 
 class Journal:
@@ -52,28 +51,27 @@ class Journal:
         waiting_events: int = WAITING_EVENTS,
         recent_events: int = RECENT_EVENTS,
         soon: Callable[[Callable[[], None]], object] = lambda call: call(),
+        cost_of: CostOf = lambda _: None,
+        adopts: bool = True,
     ) -> None:
-        """Open a journal and adopt those of dead processes. Raises OSError if that is impossible.
+        """Open a journal and adopt those of dead processes, unless another process does (`adopts`).
+
+        Raises OSError if that is impossible.
 
         `segment_bytes` is the size at which a new file is begun, `waiting_events` how many final
         events, and how many intents, are kept in memory while the journal can't be written, `recent_events`
         how many of the events on file, for the drain. `soon` calls a function at the end of the event
-        loop's turn, or at once.
+        loop's turn, or at once. `cost_of` finds what requests of dead processes cost, in any thread.
         """
         self.root = root
-        self._claim, orphans = claim_own_and_orphans(root)
-        self.orphans = [Orphan(claim) for claim in orphans]
+        self._cost_of = cost_of
+        self._adopts = adopts
+        self._claim, orphans = claim_own(root, orphans=adopts)
+        self.orphans = [Orphan(claim, cost_of) for claim in orphans]
         self._reader = Reader(self._claim.path, intents=False, finished=False)
-        self._syncer = Syncer(self._claim.path)
         self._segment_bytes = segment_bytes
         self._waiting_events = waiting_events
         self._kept: list[int] = []
-        self._number = 0
-        self._size = 0
-        self._cut = False
-        self._file = -1
-        # Where the last whole line ends: a segment, and how many of its bytes.
-        self._end = (0, 0)
         # Intents whose final event is not on file, with the segment each is in.
         self._open: dict[str, tuple[int, bytes]] = {}
         self._recent = Recent(recent_events)
@@ -81,14 +79,21 @@ class Journal:
         self._unwritten: list[UsageEvent] = []
         self._waiting: dict[str, UsageEvent] = {}
         self._waiting_intents: dict[str, bytes] = {}
+        # How many final events are on file and not stored, and how many of these were read last.
+        self._filed = self._taken = 0
         self._dropped = 0
-        self._complained = -_COMPLAIN_EVERY_SECONDS
-        self._start_segment()
+        self._telling = OnceAMinute()
+        self._writer = SegmentWriter(self._claim.path, segment_bytes, self._complain)
+
+    @property
+    def name(self) -> str:
+        """The name of its directory, which no other process ever has."""
+        return self._claim.path.name
 
     @property
     def end(self) -> Position:
         """The place of the next line: events settled before this turn stand before it, or are in memory."""
-        return Position(*self._end)
+        return Position(*self._writer.end)
 
     @property
     def stored(self) -> Position:
@@ -101,17 +106,31 @@ class Journal:
         return len(self._waiting) + len(self._waiting_intents)
 
     @property
+    def unstored(self) -> int:
+        """The number of final events that are not stored, on file or in memory."""
+        return self._filed + len(self._waiting) + len(self._unwritten)
+
+    def unstored_bytes(self) -> int:
+        """Return the size of what is on file and not stored, intents included. Waits for the disk."""
+        return bytes_between(self._claim.path, self.stored, self.end)
+
+    @property
     def skipped(self) -> int:
         """The number of lines that could not be read."""
         return self._reader.skipped
 
-    def begin(self, intent: Intent) -> None:
-        """Record that a request is about to be dispatched. A failing disk does not fail the request."""
+    def begin(self, intent: Intent, *, may_wait: bool = True) -> bool:
+        """Record that a request is about to be dispatched, or holds more; return whether that is on file.
+
+        What a failing disk does not take waits in memory, if it may.
+        """
         line = intent_line(intent)
         if self._write(line):
-            self._open[intent.id] = (self._number, line)
-        elif len(self._waiting_intents) < self._waiting_events:
+            self._open[intent.id] = (self._writer.number, line)
+            return True
+        if may_wait and len(self._waiting_intents) < self._waiting_events:
             self._waiting_intents[intent.id] = line
+        return False
 
     def settle(self, event: UsageEvent) -> None:
         """Record the final event of a request, begun or not. A failing disk does not fail the request."""
@@ -131,10 +150,10 @@ class Journal:
                 return
             del self._waiting[event_id]
         for event_id, line in list(self._waiting_intents.items()):
-            if not self._append(line):
+            if not self._writer.append(line):
                 return
             del self._waiting_intents[event_id]
-            self._open[event_id] = (self._number, line)
+            self._open[event_id] = (self._writer.number, line)
 
     def first_waiting(self, limit: int) -> list[UsageEvent]:
         """Return up to `limit` of the final events that are in memory alone, oldest first."""
@@ -154,16 +173,22 @@ class Journal:
             return None
         events, reach = found
         self._reader.pass_to(reach)
+        self._taken = len(events)
         return events
 
     def read(self, limit: int) -> list[UsageEvent]:
         """Return the next settled events on file, at most `limit`. Reads files: not for the event loop."""
-        return [event for _, event in self._reader.read(limit) if isinstance(event, UsageEvent)]
+        events = [event for _, event in self._reader.read(limit) if isinstance(event, UsageEvent)]
+        self._taken = len(events)
+        return events
 
     def commit(self) -> None:
         """Record that the events read or recalled last are stored; delete segments no longer needed."""
         before = self._reader.position.segment
         self._reader.commit()
+        # Lines that can't be read are never taken: at the end of the file none is left of them either.
+        self._filed = 0 if self._reader.position >= self._writer.end else self._filed - self._taken
+        self._taken = 0
         self._kept += range(max(before, 1), self._reader.position.segment)
         self._kept = [number for number in self._kept if not self._retire(number)]
 
@@ -172,7 +197,8 @@ class Journal:
 
         Raises OSError if that is impossible.
         """
-        adopted = [Orphan(claim) for claim in claim_orphans(self.root)]
+        found = claim_orphans(self.root) if self._adopts else []
+        adopted = [Orphan(claim, self._cost_of) for claim in found]
         self.orphans = [orphan for orphan in self.orphans if not orphan.done] + adopted
         return adopted
 
@@ -183,53 +209,17 @@ class Journal:
         """
         self.write_settled()
         self.write_waiting()
-        self._file = -1
-        self._syncer.close()
+        self._writer.close()
         for orphan in self.orphans:
             orphan.release()
-        if self._reader.position >= self._end and not self._open and not self.waiting:
+        if self._reader.position >= self._writer.end and not self._open and not self.waiting:
             self._claim.remove()
         self._claim.release()
-
-    def _append(self, line: bytes) -> bool:
-        if self._size >= self._segment_bytes:
-            self._start_segment()
-        data = b"\n" + line if self._cut else line
-        try:
-            written = os.write(self._file, data)
-        except OSError as error:
-            self._complain(str(error))
-            return False
-        self._syncer.dirty = True
-        if written != len(data):
-            self._take_back(data, written)
-            self._complain("the disk is full")
-            return False
-        self._size += written
-        self._cut = False
-        self._end = (self._number, self._size)
-        return True
-
-    def _take_back(self, data: bytes, written: int) -> None:
-        """Remove the cut line from the end of a write: what it says waits in memory, and comes whole.
-
-        Whole lines before it stay, as the reader may have passed them; their events come twice.
-        """
-        whole = data.rfind(b"\n", 0, written) + 1
-        try:
-            os.ftruncate(self._file, self._size + whole)
-        except OSError:
-            # It has no line feed: one more keeps the next line apart from it.
-            self._size += written
-            self._cut = True
-        else:
-            self._size += whole
-            self._cut = False
 
     def _write(self, line: bytes) -> bool:
         """Append the settled events not written yet, and then a line; return whether it is written."""
         events, self._unwritten = self._unwritten, []
-        written = self._append_settled(events, line) if events else self._append(line)
+        written = self._append_settled(events, line) if events else self._writer.append(line)
         if not written:
             for event in events:
                 self._let_wait(event)
@@ -239,14 +229,16 @@ class Journal:
 
     def _append_settled(self, events: Sequence[UsageEvent], line: bytes = b"") -> bool:
         lines = [settled_line(event) for event in events]
-        if not self._append(b"".join((*lines, line))):
+        if not self._writer.append(b"".join((*lines, line))):
             return False
-        end = self._size - sum(map(len, lines)) - len(line)
+        self._filed += len(lines)
+        end = self._writer.size - sum(map(len, lines)) - len(line)
         for event, settled in zip(events, lines, strict=True):
             end += len(settled)
-            if self._open.pop(event.id, None) is None:
+            self._open.pop(event.id, None)
+            if self._waiting_intents:
                 self._waiting_intents.pop(event.id, None)
-            self._recent.add(self._number, end, event)
+            self._recent.add(self._writer.number, end, event)
         return True
 
     def _let_wait(self, event: UsageEvent) -> None:
@@ -256,22 +248,6 @@ class Journal:
         if len(self._waiting) > self._waiting_events:
             del self._waiting[next(iter(self._waiting))]
             self._dropped += 1
-
-    def _start_segment(self) -> None:
-        path = segment_path(self._claim.path, self._number + 1)
-        try:
-            file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            if self._file < 0:
-                raise
-            # The open segment goes on: a long one is better than none.
-            self._complain(str(error))
-            return
-        self._syncer.watch(file)
-        self._file = file
-        self._number += 1
-        self._size = 0
-        self._cut = False
 
     def _retire(self, number: int) -> bool:
         """Delete a segment whose settled events are stored, if no intent keeps it; return whether it is gone.
@@ -283,9 +259,9 @@ class Journal:
         if sum(len(line) for _, line in kept) > self._segment_bytes // 4:
             return False
         for event_id, line in kept:
-            if not self._append(line):
+            if not self._writer.append(line):
                 return False
-            self._open[event_id] = (self._number, line)
+            self._open[event_id] = (self._writer.number, line)
         try:
             segment_path(self._claim.path, number).unlink()
         except OSError as error:
@@ -294,10 +270,8 @@ class Journal:
         return True
 
     def _complain(self, why: str) -> None:
-        now = time.monotonic()
-        if now - self._complained < _COMPLAIN_EVERY_SECONDS:
+        if not self._telling.is_due():
             return
-        self._complained = now
         _log.error(
             "the usage journal in %s can't be written (%s): %d usage events and requests under way wait in "
             "memory, %d are lost; make room on the disk",

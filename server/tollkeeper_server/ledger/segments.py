@@ -4,6 +4,7 @@ A line is one byte that says what it is, the intent or event as JSON, and a line
 line feed is whole; a write that was cut leaves one without, which no reader takes for an event.
 """
 
+import contextlib
 import logging
 import os
 import re
@@ -22,6 +23,8 @@ _SUFFIX = ".jsonl"
 _HEAD = re.compile(rb'([IS])\{"id":"([^"\\]+)"')
 _HEAD_BYTES = 200
 _LINES = 500
+# A quotation mark within a text has a backslash before it.
+_BUDGETS = (b'"holds":[[', b'"charges":[[')
 PIECE_BYTES = 64 * 1024
 """Bytes read and decoded at a time: about a hundred lines, for whose time (0.1 ms) the GIL is held."""
 
@@ -81,6 +84,21 @@ def segment_numbers(directory: Path) -> list[int]:
     with os.scandir(directory) as entries:
         stems = [entry.name.removesuffix(_SUFFIX) for entry in entries if entry.name.endswith(_SUFFIX)]
     return sorted(int(stem) for stem in stems if stem.isdecimal())
+
+
+def tell_of_budgets(directory: Path) -> bool:
+    """Return whether any line in a directory says what a request holds or has used of budgets."""
+    found = (segment_path(directory, number).read_bytes() for number in segment_numbers(directory))
+    return any(mark in lines for lines in found for mark in _BUDGETS)
+
+
+def bytes_between(directory: Path, start: Position, end: Position) -> int:
+    """Return the size of what lies between two places. A segment that is gone has none."""
+    size = end.offset - start.offset
+    for number in range(max(start.segment, 1), end.segment):
+        with contextlib.suppress(FileNotFoundError):
+            size += segment_path(directory, number).stat().st_size
+    return max(size, 0)
 
 
 class Reader:

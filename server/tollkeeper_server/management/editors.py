@@ -1,6 +1,7 @@
 """Edits of projects, tokens and sealed secrets, for single calls and for whole configurations."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
@@ -9,7 +10,7 @@ import msgspec
 from tollkeeper_server.coordination.ports import Change, Changes
 from tollkeeper_server.domain.ids import Prefix, new_id
 from tollkeeper_server.domain.project import Project
-from tollkeeper_server.domain.token import Token, digest_secret, mask
+from tollkeeper_server.domain.token import Token, digest_secret, mask, new_secret
 from tollkeeper_server.errors import Reason, TollkeeperError
 from tollkeeper_server.management.etags import edit
 from tollkeeper_server.store.ports import TokenStore
@@ -38,15 +39,24 @@ def seal_again(sealer: Sealer, secret: str, context: Context, before: str | None
     return sealer.seal(secret, context)
 
 
+@dataclass(frozen=True, slots=True)
+class Mint:
+    """Makes the ids of new entities, and the secrets of tokens."""
+
+    new_id: Callable[[Prefix], str] = new_id
+    new_secret: Callable[[], str] = new_secret
+
+
 class ProjectEditor:
     """Makes and changes projects; their keys are sealed."""
 
-    def __init__(self, sealer: Sealer) -> None:
+    def __init__(self, sealer: Sealer, mint: Mint) -> None:
         self._sealer = sealer
+        self._mint = mint
 
     def new(self, name: str, now: datetime) -> Project:
         """Return a new project, active and without a key."""
-        return Project(id=new_id(Prefix.PROJECT), name=name, created_at=now, updated_at=now)
+        return Project(id=self._mint.new_id(Prefix.PROJECT), name=name, created_at=now, updated_at=now)
 
     def with_key(self, project: Project, key: str) -> Project:
         """Return a project with that key, or without one if it is empty; with the key it has, it is equal."""
@@ -57,15 +67,16 @@ class ProjectEditor:
 class TokenEditor:
     """Makes and changes tokens, in the store and for every process that knows them."""
 
-    def __init__(self, store: TokenStore, digest_key: bytes, changes: Changes) -> None:
+    def __init__(self, store: TokenStore, digest_key: bytes, changes: Changes, mint: Mint) -> None:
         self._store = store
+        self._mint = mint
         self._digest_key = digest_key
         self._changes = changes
 
     def new(self, project_id: str, name: str, secret: str, now: datetime) -> Token:
         """Return a new token, active and without limits."""
         return Token(
-            id=new_id(Prefix.TOKEN),
+            id=self._mint.new_id(Prefix.TOKEN),
             project_id=project_id,
             name=name,
             digest=self.digest(secret),
@@ -73,6 +84,10 @@ class TokenEditor:
             created_at=now,
             updated_at=now,
         )
+
+    def new_secret(self) -> str:
+        """Return a secret that no token has."""
+        return self._mint.new_secret()
 
     def with_secret(self, token: Token, secret: str) -> Token:
         """Return a token with that secret; with the one it has, it is equal."""

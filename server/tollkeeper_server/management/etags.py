@@ -6,6 +6,7 @@ from typing import TypeVar
 
 import msgspec
 
+from tollkeeper_server.domain.gateway import Gateway
 from tollkeeper_server.domain.listener import Listener
 from tollkeeper_server.domain.model import Model
 from tollkeeper_server.domain.project import Project
@@ -17,8 +18,8 @@ from tollkeeper_server.errors import SHORTLY_SECONDS, Reason, TollkeeperError
 _ATTEMPTS = 20
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-Entity = TypeVar("Entity", Project, Token, Upstream, Group, Model, Listener)
-AnyEntity = Project | Token | Upstream | Group | Model | Listener
+Entity = TypeVar("Entity", Project, Token, Upstream, Group, Model, Listener, Gateway)
+AnyEntity = Project | Token | Upstream | Group | Model | Listener | Gateway
 
 
 def etag_of(entity: AnyEntity) -> str:

@@ -12,11 +12,11 @@ from tollkeeper_server.domain.listener import Listener
 from tollkeeper_server.domain.model import Model
 from tollkeeper_server.domain.traffic import Group
 from tollkeeper_server.domain.upstream import Upstream
-from tollkeeper_server.management import named
+from tollkeeper_server.management import named, uses
 from tollkeeper_server.management.etags import check
 from tollkeeper_server.management.masks import every_field, fields_to_change
 from tollkeeper_server.management.messages import fields_of, show
-from tollkeeper_server.management.references import of_group, refuse, refuse_users, users_of_group
+from tollkeeper_server.management.references import of_group, refuse
 from tollkeeper_server.management.refusals import Refusals
 from tollkeeper_server.store.ports import ConfigurationStore
 
@@ -76,9 +76,11 @@ class GroupService:
 
     async def list_groups(self, request: pb.ListGroupsRequest) -> pb.ListGroupsResponse:
         """Read a page of groups."""
-        page, following = await named.page(self._store, Group, request)
+        listed = await named.page(self._store, Group, request)
         return pb.ListGroupsResponse(
-            groups=[show(group, pb.Group()) for group in page], next_page_token=following
+            groups=[show(group, pb.Group()) for group in listed.entries],
+            next_page_token=listed.next_page_token,
+            total_size=listed.total_size,
         )
 
     async def update_group(self, request: pb.UpdateGroupRequest) -> pb.UpdateGroupResponse:
@@ -101,14 +103,12 @@ class GroupService:
     async def delete_group(self, request: pb.DeleteGroupRequest) -> pb.DeleteGroupResponse:
         """Remove a group that neither a model nor a listener uses."""
         check(await named.find(self._store, Group, request.name), request.etag)
-        refuse_users(
-            f"group {request.name}",
-            users_of_group(
-                request.name,
-                await named.every(self._store, Model),
-                await named.every(self._store, Listener),
-            ),
+        users = uses.of_group(
+            request.name,
+            await named.every(self._store, Model),
+            await named.every(self._store, Listener),
         )
+        uses.refuse_users(f"group {request.name}", uses.by_kind(users))
         await named.remove(self._store, Group, request.name, etag=request.etag)
         await self._changes.publish(Change())
         return pb.DeleteGroupResponse()

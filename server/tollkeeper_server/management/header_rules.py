@@ -20,7 +20,13 @@ OWN = FRAMING | {"accept-encoding"}
 # A value that is a request's id would change what these say to an upstream.
 _WITH_MEANING = FRAMING | OF_HTTP | NETWORK | SETTING_HEADERS
 _ANSWERED_BY_GATEWAY = frozenset(
-    {"x-request-id", "x-upstream-request-id", "x-tollkeeper-model", "x-tollkeeper-upstream"}
+    {
+        "x-request-id",
+        "x-upstream-request-id",
+        "x-tollkeeper-cost",
+        "x-tollkeeper-model",
+        "x-tollkeeper-upstream",
+    }
 )
 _WITH_MEANING_PREFIXES = ("anthropic-", "openai-", *OF_HTTP_PREFIXES, *NETWORK_PREFIXES)
 

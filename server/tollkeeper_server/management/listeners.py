@@ -33,7 +33,7 @@ def build_listener(
     With `previous` it takes the place of that one: it has its times and revision. Raises INVALID_ARGUMENT.
     """
     refusals = Refusals()
-    if request.name in RESERVED_NAMES:
+    if previous is None and request.name in RESERVED_NAMES:
         refusals.add("name", f"{request.name} is one of the gateway's own listeners; choose another name")
     listener = previous or Listener(name=request.name, address="", created_at=now, updated_at=now)
     with refusals.collect():
@@ -71,11 +71,14 @@ class ListenerService:
         changes: Changes,
         clock: Callable[[], datetime],
         port_check: PortCheck,
+        tls_problem: str | None,
     ) -> None:
+        """`tls_problem` is why no listener can speak TLS, None if it can."""
         self._store = store
         self._changes = changes
         self._clock = clock
         self._port_check = port_check
+        self._tls_problem = tls_problem
 
     async def create_listener(self, request: pb.CreateListenerRequest) -> pb.CreateListenerResponse:
         """Add a listener."""
@@ -90,6 +93,7 @@ class ListenerService:
         await self._check_references(listener)
         if listener.is_active:
             self._check_port(listener.address)
+        self._check_tls(listener)
         await self._store.add(listener)
         await self._changes.publish(Change())
         return pb.CreateListenerResponse(listener=show(listener, pb.Listener()))
@@ -102,15 +106,17 @@ class ListenerService:
 
     async def list_listeners(self, request: pb.ListListenersRequest) -> pb.ListListenersResponse:
         """Read a page of listeners."""
-        page, following = await named.page(self._store, Listener, request)
+        listed = await named.page(self._store, Listener, request)
         return pb.ListListenersResponse(
-            listeners=[show(listener, pb.Listener()) for listener in page], next_page_token=following
+            listeners=[show(listener, pb.Listener()) for listener in listed.entries],
+            next_page_token=listed.next_page_token,
+            total_size=listed.total_size,
         )
 
     async def update_listener(self, request: pb.UpdateListenerRequest) -> pb.UpdateListenerResponse:
         """Change a listener."""
         changing = fields_to_change(request)
-        require_values(request, changing, "address", "is_active")
+        require_values(request, changing, "address", "is_active", "tls")
         fields = _fields(request, changing)
 
         async def change(listener: Listener) -> Listener:
@@ -121,6 +127,8 @@ class ListenerService:
             gives_way = listener.is_active and overlap(listener.address, changed.address)
             if changed.is_active and not gives_way:
                 self._check_port(changed.address)
+            if not listener.speaks_tls:
+                self._check_tls(changed)
             return changed
 
         before, listener = await named.edit(
@@ -146,3 +154,7 @@ class ListenerService:
         problem = self._port_check(address)
         if problem is not None:
             raise invalid_argument("address", problem)
+
+    def _check_tls(self, listener: Listener) -> None:
+        if listener.speaks_tls and self._tls_problem is not None:
+            raise invalid_argument("tls", self._tls_problem)

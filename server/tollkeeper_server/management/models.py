@@ -7,21 +7,20 @@ import msgspec
 from tollkeeper.v1 import model_service_pb2 as pb
 
 from tollkeeper_server.coordination.ports import Change, Changes
-from tollkeeper_server.domain.model import Model
+from tollkeeper_server.domain.model import Model, stands_in_path
 from tollkeeper_server.domain.traffic import Group, TrafficPolicy
 from tollkeeper_server.domain.upstream import Upstream
 from tollkeeper_server.errors import Reason, TollkeeperError
-from tollkeeper_server.management import named
+from tollkeeper_server.management import named, uses
 from tollkeeper_server.management.etags import check
 from tollkeeper_server.management.masks import every_field, fields_to_change, require_values
 from tollkeeper_server.management.messages import fields_of, show
+from tollkeeper_server.management.price_rules import check_prices
 from tollkeeper_server.management.references import (
     Names,
     circle_from,
     of_model,
     refuse,
-    refuse_users,
-    users_of_model,
 )
 from tollkeeper_server.management.refusals import Refusals
 from tollkeeper_server.store.ports import ConfigurationStore
@@ -34,8 +33,14 @@ def build_model(request: pb.CreateModelRequest, *, now: datetime, previous: Mode
 
     With `previous` it takes the place of that one: it has its times and revision. Raises INVALID_ARGUMENT.
     """
+    refusals = Refusals()
+    if previous is None and not stands_in_path(request.name):
+        refusals.add("name", _no_path(request.name))
     model = previous or Model(name=request.name, created_at=now, updated_at=now)
-    return change_model(model, request, every_field(request))
+    with refusals.collect():
+        model = change_model(model, request, every_field(request))
+    refusals.raise_any()
+    return model
 
 
 def change_model(
@@ -53,17 +58,37 @@ def change_model(
         fields.setdefault("group", "")
     if fields.get("group"):
         fields = {"deployments": (), "policy": TrafficPolicy(), **fields}
+    # Each takes the place of the other.
+    if "prices" in fields:
+        fields.setdefault("price", None)
+    elif "price" in fields:
+        fields.setdefault("prices", ())
+    had = frozenset(model.aliases)
     model = msgspec.structs.replace(model, **fields)
+    for position, alias in enumerate(model.aliases):
+        if alias not in had and not stands_in_path(alias):
+            refusals.add(f"aliases[{position}]", _no_path(alias))
     if not model.group and not model.deployments:
         refusals.add(
             "deployments", "a model needs one or more, or a group; is_active takes it out of traffic"
         )
     if model.group and model.policy != TrafficPolicy():
         refusals.add("policy", f"group {model.group} has its own; leave it out, or change the group's")
+    if model.price is not None and model.prices:
+        refusals.add("price", "excludes prices, which say more; leave it out")
+    check_prices(model.prices, "prices", refusals)
+    for position, deployment in enumerate(model.deployments):
+        check_prices(deployment.prices, f"deployments[{position}].prices", refusals)
     if model.name in model.aliases:
         refusals.add("aliases", f"{model.name!r} is the model's own name; leave it out")
     refusals.raise_any()
     return model
+
+
+def _no_path(name: str) -> str:
+    return (
+        f"{name!r} can't stand in a URL, as /v1/models/NAME has it: . and .. are no names there; use another"
+    )
 
 
 class ModelService:
@@ -100,9 +125,11 @@ class ModelService:
 
     async def list_models(self, request: pb.ListModelsRequest) -> pb.ListModelsResponse:
         """Read a page of models."""
-        page, following = await named.page(self._store, Model, request)
+        listed = await named.page(self._store, Model, request)
         return pb.ListModelsResponse(
-            models=[show(model, pb.Model()) for model in page], next_page_token=following
+            models=[show(model, pb.Model()) for model in listed.entries],
+            next_page_token=listed.next_page_token,
+            total_size=listed.total_size,
         )
 
     async def update_model(self, request: pb.UpdateModelRequest) -> pb.UpdateModelResponse:
@@ -128,8 +155,8 @@ class ModelService:
     async def delete_model(self, request: pb.DeleteModelRequest) -> pb.DeleteModelResponse:
         """Remove a model that no other falls back to."""
         check(await named.find(self._store, Model, request.name), request.etag)
-        users = users_of_model(request.name, (await self._read_models()).values())
-        refuse_users(f"model {request.name}", users)
+        users = uses.of_model(request.name, (await self._read_models()).values())
+        uses.refuse_users(f"model {request.name}", uses.by_kind(users))
         await named.remove(self._store, Model, request.name, etag=request.etag)
         await self._changes.publish(Change())
         return pb.DeleteModelResponse()
@@ -154,4 +181,4 @@ class ModelService:
             if other.name != after.name
             and any(name in gone and names.resolve(name) is None for name in other.fallbacks)
         ]
-        refuse_users("an alias that would go", {"models": users}, field="aliases")
+        uses.refuse_users("an alias that would go", {"models": users}, field="aliases")

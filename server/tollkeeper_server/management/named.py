@@ -6,14 +6,17 @@ from functools import partial
 from typing import TypeVar
 
 from google.protobuf.message import Message
+from tollkeeper.messages.fields import descriptor_of
 
 from tollkeeper_server.domain.configuration import KINDS
 from tollkeeper_server.domain.listener import Listener
+from tollkeeper_server.domain.listing import EntityFilter
 from tollkeeper_server.domain.model import Model
 from tollkeeper_server.domain.traffic import Group
 from tollkeeper_server.domain.upstream import Upstream
 from tollkeeper_server.errors import Reason, TollkeeperError
 from tollkeeper_server.management import etags, paging
+from tollkeeper_server.management.listing import NAMED_ORDERS, Listed, answer, searched
 from tollkeeper_server.store.ports import ConfigurationStore
 
 E = TypeVar("E", Upstream, Group, Model, Listener)
@@ -37,11 +40,18 @@ async def present(store: ConfigurationStore, kind: type[E], names: Iterable[str]
     return frozenset([name for name in names if await store.get(kind, name) is not None])
 
 
-async def page(store: ConfigurationStore, kind: type[E], request: Message) -> tuple[list[E], str]:
-    """Return the page that is asked for, and the token of the next one."""
-    size = paging.page_size(request)
-    found = await store.list(kind, after=paging.last_key(request), limit=size + 1)
-    return paging.next_page(request, found, size, lambda it: it.name)
+async def page(store: ConfigurationStore, kind: type[E], request: Message) -> Listed[E]:
+    """Return the page that is asked for. Raises as `listing.answer` does."""
+    # Groups are never inactive, and have no such filter.
+    is_set = "is_active" in descriptor_of(request).fields_by_name and request.HasField("is_active")
+    is_active: bool | None = request.is_active if is_set else None  # type: ignore[attr-defined]
+    where = EntityFilter(is_active=is_active, search=searched(request))
+    return await answer(
+        request,
+        NAMED_ORDERS,
+        lambda asked: store.page(kind, where, asked),
+        lambda most: store.count(kind, where, most=most),
+    )
 
 
 async def edit(

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Protocol, TypeVar
 
 from google.protobuf.message import Message
+from tollkeeper.messages.fields import descriptor_of
 
 from tollkeeper_server.errors import Reason, TollkeeperError
 
@@ -13,6 +14,7 @@ DEFAULT_PAGE = 100
 _VERSION = b"\x01"
 _BINDING = 8
 _ALL = 500
+_FREE = {"page_size", "page_token", "with_total"}
 
 _T = TypeVar("_T")
 
@@ -42,12 +44,17 @@ def last_key(request: Message) -> str:
     except ValueError:
         raw, key = b"", ""
     if not key or page_token(request, key) != token:
-        raise TollkeeperError(
-            Reason.INVALID_ARGUMENT,
-            "page_token: not one of this list with these filters; begin again without a page_token",
-            field="page_token",
-        )
+        raise wrong_page_token()
     return key
+
+
+def wrong_page_token() -> TollkeeperError:
+    """Return the refusal of a page token."""
+    return TollkeeperError(
+        Reason.INVALID_ARGUMENT,
+        "page_token: not one of this list with these filters and order; begin again without a page_token",
+        field="page_token",
+    )
 
 
 def next_page(
@@ -60,11 +67,11 @@ def next_page(
 
 
 def _binding(request: Message) -> bytes:
-    """Return what ties a token to a list and its filters. The size of its pages may change."""
+    """Return what ties a token to a list, its filters and order. The size of its pages may change."""
     filters = type(request)()
     filters.CopyFrom(request)
-    filters.ClearField("page_size")
-    filters.ClearField("page_token")
+    for name in _FREE & {*descriptor_of(request).fields_by_name}:
+        filters.ClearField(name)
     asked = request.DESCRIPTOR.full_name.encode() + b"\0" + filters.SerializeToString(deterministic=True)
     return hashlib.sha256(asked).digest()[:_BINDING]
 

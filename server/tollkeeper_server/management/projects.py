@@ -1,23 +1,25 @@
 """ProjectService: who tokens belong to."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 import msgspec
 from tollkeeper.v1 import project_service_pb2 as pb
 
 from tollkeeper_server.coordination.ports import Change, Changes
+from tollkeeper_server.domain.listing import EntityFilter
 from tollkeeper_server.domain.project import Project
 from tollkeeper_server.errors import SHORTLY_SECONDS, Reason, TollkeeperError, invalid_argument
 from tollkeeper_server.management.editors import ProjectEditor, with_activity
 from tollkeeper_server.management.etags import edit
+from tollkeeper_server.management.listing import PROJECT_ORDERS, answer, searched
 from tollkeeper_server.management.masks import fields_to_change, require_values
-from tollkeeper_server.management.messages import show
-from tollkeeper_server.management.paging import last_key, next_page, page_size
+from tollkeeper_server.management.messages import fields_of, show
 from tollkeeper_server.management.tokens import TokenService, find_project
 from tollkeeper_server.store.ports import ConfigurationStore
 
 _KEY_FIELDS = ("openai_api_key", "api_key")
+_PLAIN_FIELDS = frozenset({"name", "description", "labels", "limits"})
 
 
 class ProjectService:
@@ -39,25 +41,43 @@ class ProjectService:
 
     async def create_project(self, request: pb.CreateProjectRequest) -> pb.CreateProjectResponse:
         """Make a project."""
-        project = self._editor.new(request.name, self._clock())
+        project = msgspec.structs.replace(
+            self._editor.new(request.name, self._clock()),
+            **fields_of(Project, request, only=["description", "labels", "limits"]),
+        )
         project = self._editor.with_key(project, _one_key(request, _KEY_FIELDS))
         await self._store.add(project)
         await self._changes.publish(Change())
-        return pb.CreateProjectResponse(project=show(project, pb.Project()))
+        return pb.CreateProjectResponse(project=show(project, pb.Project(), last_used_at=None))
 
     async def get_project(self, request: pb.GetProjectRequest) -> pb.GetProjectResponse:
         """Read a project."""
-        return pb.GetProjectResponse(project=show(await find_project(self._store, request.id), pb.Project()))
+        (shown,) = await self._shown([await find_project(self._store, request.id)])
+        return pb.GetProjectResponse(project=shown)
 
     async def list_projects(self, request: pb.ListProjectsRequest) -> pb.ListProjectsResponse:
         """Read a page of projects."""
-        size = page_size(request)
-        found = await self._store.list(
-            Project, after=last_key(request), limit=size + 1, active_only=request.active_only
+        is_active = request.is_active if request.HasField("is_active") else None
+        if request.active_only and is_active is False:
+            raise invalid_argument(
+                "active_only", "leaves nothing of inactive projects; leave one of both out"
+            )
+        where = EntityFilter(
+            keys=tuple(request.ids),
+            is_active=True if request.active_only else is_active,
+            search=searched(request),
+            labels=dict(request.labels),
         )
-        page, following = next_page(request, found, size, lambda project: project.id)
+        listed = await answer(
+            request,
+            PROJECT_ORDERS,
+            lambda page: self._store.page(Project, where, page),
+            lambda most: self._store.count(Project, where, most=most),
+        )
         return pb.ListProjectsResponse(
-            projects=[show(project, pb.Project()) for project in page], next_page_token=following
+            projects=await self._shown(listed.entries),
+            next_page_token=listed.next_page_token,
+            total_size=listed.total_size,
         )
 
     async def update_project(self, request: pb.UpdateProjectRequest) -> pb.UpdateProjectResponse:
@@ -67,10 +87,10 @@ class ProjectService:
         key_fields = [name for name in _KEY_FIELDS if name in changing]
         key = _one_key(request, key_fields)
         now = self._clock()
+        fields = fields_of(Project, request, only=changing & _PLAIN_FIELDS)
 
         async def change(project: Project) -> Project:
-            if "name" in changing:
-                project = msgspec.structs.replace(project, name=request.name)
+            project = msgspec.structs.replace(project, **fields)
             if key_fields:
                 project = self._editor.with_key(project, key)
             if "is_active" in changing:
@@ -95,7 +115,8 @@ class ProjectService:
                     f"{revoked.total_tokens} tokens could not be revoked; try again",
                     retry_after=SHORTLY_SECONDS,
                 )
-        return pb.UpdateProjectResponse(project=show(project, pb.Project()))
+        (shown,) = await self._shown([project])
+        return pb.UpdateProjectResponse(project=shown)
 
     async def revoke_project_tokens(
         self, request: pb.RevokeProjectTokensRequest
@@ -103,6 +124,10 @@ class ProjectService:
         """Deactivate every token of a project."""
         await find_project(self._store, request.id)
         return await self._tokens.revoke_all(request.id)
+
+    async def _shown(self, projects: Sequence[Project]) -> list[pb.Project]:
+        used = await self._tokens.last_used([project.id for project in projects])
+        return [show(it, pb.Project(), last_used_at=used.get(it.id)) for it in projects]
 
 
 def _one_key(

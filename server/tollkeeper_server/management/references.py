@@ -1,4 +1,4 @@
-"""References between entities: unknown and clashing names, fallbacks in a circle, and the users of each.
+"""References between entities: unknown and clashing names, and fallbacks in a circle.
 
 Pure. A service asks about the entity that it is about to write, with the others that it read; a whole
 configuration is asked at once. Concurrent edits may let through a fault that is refused here: nothing in
@@ -16,14 +16,11 @@ from tollkeeper_server.domain.configuration import Kind
 from tollkeeper_server.domain.listener import Listener
 from tollkeeper_server.domain.model import Model, Patterns, is_pattern, owners
 from tollkeeper_server.domain.traffic import Group
-from tollkeeper_server.errors import Reason, TollkeeperError
+from tollkeeper_server.errors import Reason
 from tollkeeper_server.management.addresses import overlap
 from tollkeeper_server.management.refusals import Refusals
 
 _SHOWN = 10
-
-Users = Mapping[str, list[str]]
-"""The names of those that use an entity, by kind: `models`, `groups`, `listeners`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +94,10 @@ class Names:
     def resolve(self, name: str) -> Model | None:
         """Return the model that serves a name, as a snapshot finds it."""
         return self._owners.get(name) or self._patterns.match(name)
+
+    def pattern_of(self, start: str) -> Model | None:
+        """Return the pattern that serves the names that begin so, but for those that others have."""
+        return self._patterns.match(start)
 
     def other_owner(self, name: str, model: Model) -> Model | None:
         """Return another model that has the name, as its own or as an alias."""
@@ -186,54 +187,3 @@ def of_listener(listener: Listener, groups: Collection[str], others: Iterable[Li
     for position, rule in enumerate(listener.rules):
         if rule.group not in groups:
             yield problem(f"rules[{position}].group", f"there is no group {rule.group!r}; create it first")
-
-
-def users_of_upstream(name: str, models: Iterable[Model], groups: Iterable[Group]) -> dict[str, list[str]]:
-    """Return the names of those that use an upstream, by kind."""
-    return {
-        "models": [it.name for it in models if any(name == part.upstream for part in it.deployments)],
-        "groups": [it.name for it in groups if any(name == part.upstream for part in it.members)],
-    }
-
-
-def users_of_group(name: str, models: Iterable[Model], listeners: Iterable[Listener]) -> dict[str, list[str]]:
-    """Return the names of those that use a group, by kind."""
-    return {
-        "models": [it.name for it in models if it.group == name],
-        "listeners": [
-            it.name
-            for it in listeners
-            if it.default_group == name or any(rule.group == name for rule in it.rules)
-        ],
-    }
-
-
-def users_of_model(name: str, models: Collection[Model]) -> dict[str, list[str]]:
-    """Return the names of those that fall back to a model, by kind."""
-    names = Names(models)
-    return {
-        "models": [
-            it.name
-            for it in models
-            if it.name != name and any(found.name == name for found in names.fallbacks(it))
-        ]
-    }
-
-
-def refuse_users(what: str, users: Users, *, field: str = "name") -> None:
-    """Raise IN_USE, naming the users by kind, if there are any."""
-    used_by = told(users)
-    if used_by:
-        raise TollkeeperError(
-            Reason.IN_USE, f"{field}: {what} is used by {used_by}; change or delete them first", field=field
-        )
-
-
-def told(users: Users) -> str:
-    """Return users by kind in words, such as `the models a, b and the groups c`; empty if there are none."""
-    return " and ".join(f"the {kind} {_shown(names)}" for kind, names in users.items() if names)
-
-
-def _shown(names: list[str]) -> str:
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more

@@ -19,6 +19,8 @@ _LONGEST = 400
 class Refusals:
     """Collects problems by path. `raise_any` ends the call if there is anything."""
 
+    more: int = 0
+    """How many further problems there are, which are only counted."""
     _found: dict[tuple[Reason, FieldViolation], None] = field(default_factory=dict)
 
     def add(self, path: str, why: str, reason: Reason = Reason.INVALID_ARGUMENT) -> None:
@@ -54,8 +56,8 @@ class Refusals:
             shown.append(FieldViolation(violation.field, violation.description[:_LONGEST]))
             room -= len(violation.field) + len(shown[-1].description)
         sentences = [f"{it.field}: {it.description}" if it.field else it.description for it in shown]
-        if len(self._found) > len(shown):
-            sentences.append(f"and {len(self._found) - len(shown)} more")
+        if left := len(self._found) - len(shown) + self.more:
+            sentences.append(f"and {left} more")
         return TollkeeperError(
             next(iter(self._found))[0],
             "; ".join(sentences),
@@ -64,9 +66,9 @@ class Refusals:
         )
 
 
-def refusal_of(problems: Iterable[Problem]) -> TollkeeperError:
-    """Return INVALID_ARGUMENT naming the fields of problems, of which there is one at least."""
-    refusals = Refusals()
+def refusal_of(problems: Iterable[Problem], more: int = 0) -> TollkeeperError:
+    """Return INVALID_ARGUMENT naming the fields of problems, of which there is one at least, and `more`."""
+    refusals = Refusals(more)
     for problem in problems:
         refusals.add(problem.path, problem.why)
     return refusals.error()

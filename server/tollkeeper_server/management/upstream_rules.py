@@ -9,12 +9,14 @@ import msgspec
 
 from tollkeeper_server.domain.upstream import Provider
 from tollkeeper_server.errors import invalid_argument
+from tollkeeper_server.pem import as_file
 from tollkeeper_server.providers.provider import Draft
 from tollkeeper_server.providers.registry import PROVIDERS
 
 _MASK = "****"
 _VISIBLE = re.compile(r"[\x21-\x7e]*")
-_HOST = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\.?")
+_HOST = re.compile(r"[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*\.?")
+_MAX_HOST = 253  # RFC 1035, 2.3.4, as text without the last dot
 
 
 # Settings that only some providers use.
@@ -87,19 +89,27 @@ def proxy_hint(url: str) -> str:
 
 
 def check_ca_certificates(pem: str) -> None:
-    """Raise INVALID_ARGUMENT for a text that is not certificates as PEM writes them."""
+    """Raise INVALID_ARGUMENT for a text that is not certificates as PEM writes them.
+
+    Half a megabyte takes a tenth of a second or more, so a large one is to be checked in a thread.
+    """
     if not pem.isascii():
         raise invalid_argument("ca_certificates", "must be ASCII; leave out comments that are not")
     if "PRIVATE KEY" in pem:
         raise invalid_argument(
             "ca_certificates", "holds a private key; give the authorities' certificates alone"
         )
+    trust = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=pem)
+        with as_file(pem) as path:  # other threads run while OpenSSL reads a file
+            trust.load_verify_locations(cafile=path)
+        has_some = trust.cert_store_stats()["x509"] > 0  # a file may hold revocations alone
     except (ssl.SSLError, ValueError):
+        has_some = False
+    if not has_some:
         raise invalid_argument(
             "ca_certificates", "can't be read; expected PEM: -----BEGIN CERTIFICATE----- and so on"
-        ) from None
+        )
 
 
 def _url(field: str, url: str) -> str:
@@ -135,7 +145,8 @@ def _parts(field: str, url: str, example: str) -> SplitResult:
 def _is_host(parts: SplitResult) -> bool:
     host = parts.hostname or ""
     if ":" not in host:
-        return _HOST.fullmatch(host) is not None and "[" not in parts.netloc
+        is_short = len(host.removesuffix(".")) <= _MAX_HOST
+        return is_short and _HOST.fullmatch(host) is not None and "[" not in parts.netloc
     try:
         ipaddress.IPv6Address(host)
     except ValueError:

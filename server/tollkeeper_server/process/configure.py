@@ -11,8 +11,9 @@ from pathlib import Path
 from tollkeeper.configuration import ConfigurationError, emptied_kinds, in_file, read_document
 from tollkeeper.v1 import configuration_service_pb2 as pb
 
+from tollkeeper_server.domain.author import Door
 from tollkeeper_server.errors import TollkeeperError
-from tollkeeper_server.management.chain.chain import Call, Chain, request_id
+from tollkeeper_server.management.chain.chain import Call, Chain, in_hand, request_id
 from tollkeeper_server.management.chain.registry import methods
 from tollkeeper_server.process.errors import RunError
 
@@ -27,6 +28,18 @@ class Described:
 
     configuration: pb.Configuration
     emptied: Sequence[str]
+
+
+_Stamp = tuple[int, int]
+
+
+def _stamp(path: Path) -> _Stamp | None:
+    """Return what differs when a file was written to; None if it can't be looked at."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size
 
 
 def read_file(path: Path, *, prune: bool = False) -> Described:
@@ -59,20 +72,21 @@ class Configurator:
         self,
         configuration: pb.Configuration,
         *,
-        source: str,
+        door: Door,
+        source: str = "",
         dry_run: bool = False,
         prune: bool = False,
         prune_kinds: Sequence[str] = (),
     ) -> pb.ApplyConfigurationResponse:
-        """Make the configuration as it is described; `source` is the caller's name.
+        """Make the configuration as it is described; `source` is the file, if it is one's.
 
         Raises `TollkeeperError` naming all that is wrong; then nothing has changed.
         """
         request = pb.ApplyConfigurationRequest(
             configuration=configuration, dry_run=dry_run, prune=prune, prune_kinds=prune_kinds
         )
-        call = Call(self._method, request_id(None), self._metadata, peer=source)
-        answer = await self._chain.invoke(call, lambda: request)
+        call = Call(self._method, request_id(None), self._metadata, peer=source, door=door)
+        answer = await self._chain.invoke(call, in_hand(request))
         assert isinstance(answer, pb.ApplyConfigurationResponse)
         return answer
 
@@ -88,17 +102,38 @@ class ConfigurationFile:
         self._configurator = configurator
         self._prune = prune
         self._kept = ""
+        self._applied: _Stamp | None = None
+        self._failure: str | None = None
 
     async def apply(self) -> None:
         """Make the configuration as the file describes it, and log the difference.
 
         Raises `RunError` naming the mistakes; then nothing has changed.
         """
+        stamp = await asyncio.to_thread(_stamp, self._path)
+        try:
+            await self._apply()
+        except RunError as error:
+            self._failure = str(error)
+            raise
+        self._applied, self._failure = stamp, None
+
+    async def problem(self) -> str | None:
+        """Return why the configuration may not be as the file describes it; None if nothing says so.
+
+        What was changed since by other ways is no problem of the file's.
+        """
+        if self._failure is None and await asyncio.to_thread(_stamp, self._path) != self._applied:
+            return f"configuration file {self._path}: it has changed since it was applied"
+        return self._failure
+
+    async def _apply(self) -> None:
         described = await asyncio.to_thread(read_file, self._path, prune=self._prune)
         configuration = described.configuration
         apply = partial(
             self._configurator.apply,
             configuration,
+            door=Door.FILE,
             source=str(self._path),
             prune=self._prune,
             prune_kinds=described.emptied,

@@ -1,10 +1,12 @@
 """`serve --demo`: a simulated provider (or OpenAI's own), a project and a token, and how to use them."""
 
 import os
+import shlex
 from collections.abc import Set
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from itertools import chain, count
+from pathlib import Path
 
 import msgspec
 from tollkeeper.configuration import in_file
@@ -12,6 +14,7 @@ from tollkeeper.v1 import configuration_service_pb2 as pb
 from tollkeeper.v1 import model_service_pb2 as models_pb
 from tollkeeper.v1 import upstream_service_pb2 as upstreams_pb
 
+from tollkeeper_server.domain.author import Door
 from tollkeeper_server.domain.token import digest_secret, new_secret
 from tollkeeper_server.errors import TollkeeperError
 from tollkeeper_server.process.configure import Configurator
@@ -56,7 +59,8 @@ async def set_up_demo(
     """Configure the demo, with a simulator that runs until `stack` is unwound, or OpenAI if its key is set.
 
     The token's secret is made once and kept in the data directory. Models and a token that are there stay as
-    they are; the upstreams become the demo's at each start. Raises `RunError`.
+    they are, and so does which upstream is the default; the upstreams become the demo's at each start. Raises
+    `RunError`.
     """
     openai_key = os.environ.get(OPENAI_KEY, "")
     simulator = None if openai_key else await _start_simulator(stack)
@@ -64,13 +68,16 @@ async def set_up_demo(
     present = await store.configuration.read()
     project = _free_name({it.name for it in present.projects})
     wanted = demo_configuration(project, secret, simulator=simulator, openai_key=openai_key)
+    if defaults := {it.name for it in present.upstreams if it.is_default}:
+        for upstream in wanted.upstreams:
+            upstream.is_default = upstream.name in defaults
     taken = {name for model in present.models for name in (model.name, *model.aliases)}
     for model in [it for it in wanted.models if it.name in taken]:
         wanted.models.remove(model)
     if await store.tokens.find(digest_secret(secret.encode(), digest_key)) is not None:
         wanted.ClearField("projects")
     try:
-        await configurator.apply(wanted, source=_NAME)
+        await configurator.apply(wanted, door=Door.DEMO)
     except TollkeeperError as error:
         raise RunError(f"the demo can't be set up: {in_file(error.message)}") from error
     return Demo(secret=secret, simulated=simulator is not None)
@@ -124,9 +131,23 @@ def demo_configuration(
     )
 
 
-def instructions(demo: Demo, *, data: str, console: str, grpc: str, management_token: str) -> str:
-    """Return how to use the demo: base URL, token, and to paste, a curl line and six lines of Python."""
-    base_url = f"http://{data}/v1"
+def instructions(
+    demo: Demo, *, data: str, console: str, grpc: str, management_token: str, self_signed: Path | None = None
+) -> str:
+    """Return how to use the demo: base URL, token, and to paste, a curl line and six lines of Python.
+
+    `data`, `console` and `grpc` are where the server listens, as `Addresses` has them. `self_signed` is the
+    certificate that callers have to trust, if it is such a one.
+    """
+    trust = ""
+    if self_signed is not None and data.startswith("https:"):
+        path = shlex.quote(str(self_signed.absolute()))
+        trust = f"""
+So that curl and Python trust the certificate, which is self-signed:
+
+  export CURL_CA_BUNDLE={path} SSL_CERT_FILE={path}
+"""
+    base_url = f"{data}/v1"
     body = msgspec.json.encode(
         {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Hello"}]}
     ).decode()
@@ -136,10 +157,11 @@ Tollkeeper is ready; requests go to {provider}.
 
   base URL          {base_url}
   token             {demo.secret}
-  console, REST     {console} (docs at {console}/docs)
+  console           {console}/admin/ (sign in with the management token)
+  REST              {console} (docs at {console}/docs)
   gRPC              {grpc}
   management token  {management_token}
-
+{trust}
 With curl:
 
   curl {base_url}/chat/completions -H "Authorization: Bearer {demo.secret}" \\

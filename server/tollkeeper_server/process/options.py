@@ -7,9 +7,12 @@ from types import NoneType
 from typing import Any, TypeVar, get_args
 
 import click
+from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
-from tollkeeper_server.settings import Settings
+from tollkeeper_server.domain.status import Setting
+from tollkeeper_server.settings import Settings, variable_of
+from tollkeeper_server.telemetry.logs import redact
 
 _Command = TypeVar("_Command", bound=Callable[..., object])
 
@@ -62,3 +65,37 @@ def default_text(field: FieldInfo) -> str:
             return f"{field.default:g}"
         case _:
             return str(field.default)
+
+
+def described_settings(settings: Settings) -> list[Setting]:
+    """Return the settings by name, secrets masked, with where their values come from."""
+    return [
+        Setting(
+            name=name,
+            value=_text(name, getattr(settings, name)),
+            source=settings.source_of(name),
+            default_value=default_text(field),
+            description=field.description or "",
+            is_secret=_is_secret(field),
+            variable=variable_of(name),
+        )
+        for name, field in sorted(Settings.model_fields.items())
+    ]
+
+
+def _is_secret(field: FieldInfo) -> bool:
+    return SecretStr in (field.annotation, *get_args(field.annotation))
+
+
+def _text(name: str, value: object) -> str:
+    """Return a value as it is written, what is secret of it masked."""
+    match value:
+        case None:
+            return ""
+        case bool():
+            return str(value).lower()
+        case float():
+            return f"{value:g}"
+        case _:
+            # With its name before it, which tells what may be a secret.
+            return redact(f"{name}: {value}").removeprefix(f"{name}: ")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from tollkeeper_server.domain.author import Author, Door, acting
 from tollkeeper_server.domain.configuration import Configuration, Entity, key_of
 from tollkeeper_server.errors import TollkeeperError
 from tollkeeper_server.process.errors import RunError
@@ -150,4 +151,5 @@ async def _reseal(store: Store, sealer: Sealer, secrets: list[_Found]) -> bool:
         return await store.secrets.replace(secret.name, resealed[secret.name], expected=secret.sealed)
     # The revision moves, so that an edit which has read the old secrets can't bring them back.
     after = msgspec.structs.replace(entity, **resealed, revision=entity.revision + 1)
-    return await store.configuration.replace(after, expected=entity.revision)
+    with acting(Author(door=Door.ROTATION)):
+        return await store.configuration.replace(after, expected=entity.revision)

@@ -3,7 +3,7 @@
 The running process waits at a UNIX socket in the data directory. A process of the same user that connects is
 sent the listening sockets themselves, and says when it is ready; until then the running process goes on.
 Then both share the queues of connections, and none is lost. SO_REUSEPORT can't promise that: closing a socket
-resets the connections that wait in its queue. gRPC takes no sockets, so its port is bound that way anyway.
+resets the connections that wait in its queue.
 
 The UNIX socket is handed on, too: a third process waits in its queue until the second is ready.
 """
@@ -13,6 +13,7 @@ import contextlib
 import logging
 import os
 import socket
+import threading
 import time
 from collections.abc import Callable, Sequence
 from enum import StrEnum
@@ -23,10 +24,12 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_f
 
 from tollkeeper_server.doors.sockets import name_of
 from tollkeeper_server.process.errors import RunError
-from tollkeeper_server.process.unix_socket import accept, connect, listen, peer_uid
+from tollkeeper_server.process.unix_socket import accept, connect, listen, peer_of
 
 _log = logging.getLogger("tollkeeper.takeover")
 SOCKET_FILE = "takeover.sock"
+FIRST_PROCESS = "a container ends with its first process; start another container in its place"
+"""Why process 1 hands its ports to no process that would end with it."""
 _READY = b"ready"
 _ANSWER_SECONDS = 60.0
 _RETRY_SECONDS = 0.05
@@ -45,6 +48,7 @@ class Use(StrEnum):
     DATA = "data"
     LISTENER = "listener"
     CONSOLE = "console"
+    GRPC = "grpc"
     TAKEOVER = "takeover"
 
 
@@ -56,14 +60,9 @@ class Port(msgspec.Struct, frozen=True):
 
 
 class Offer(msgspec.Struct, frozen=True):
-    """The message that accompanies some sockets, in their order; `last` says that no more follow.
-
-    `grpc_asked` is gRPC's address as the settings have it, `grpc` as it is bound.
-    """
+    """The message that accompanies some sockets, in their order; `last` says that no more follow."""
 
     ports: tuple[Port, ...]
-    grpc_asked: str
-    grpc: str
     last: bool
 
 
@@ -73,12 +72,10 @@ Ports = Sequence[tuple[Port, socket.socket]]
 class Handover:
     """Offers this process's ports. `taken_over` is set when another process serves them."""
 
-    def __init__(self, data_dir: Path, ports: Callable[[], Ports], grpc_asked: str, grpc: str) -> None:
+    def __init__(self, data_dir: Path, ports: Callable[[], Ports]) -> None:
         """`ports` returns those that are open, the UNIX socket not among them."""
         self._path = data_dir / SOCKET_FILE
         self._ports = ports
-        self._grpc_asked = grpc_asked
-        self._grpc = grpc
         self._listening: socket.socket | None = None
         self._task: asyncio.Task[None] | None = None
         self._offered = False
@@ -110,6 +107,11 @@ class Handover:
             self._listening.close()
             self._listening = None
 
+    def abandon(self) -> None:
+        """Close the UNIX socket in a process that was forked, whose parent goes on with it."""
+        if self._listening is not None:
+            self._listening.close()
+
     async def _serve(self, listening: socket.socket) -> None:
         while not self.taken_over.is_set():
             with await accept(listening) as connected:
@@ -120,8 +122,12 @@ class Handover:
                     self._offered = False
 
     async def _hand_over(self, connected: socket.socket, listening: socket.socket) -> None:
-        if peer_uid(connected) != os.geteuid():
+        peer = peer_of(connected)
+        if peer.uid != os.geteuid():
             _log.warning("a process of another user asked for the ports, and was refused")
+            return
+        if os.getpid() == 1 and peer.pid:
+            _log.warning("process %d asked for the ports, and was refused: %s", peer.pid, FIRST_PROCESS)
             return
         ports = [*self._ports(), (Port(Use.TAKEOVER), listening)]
         self._offered = True
@@ -129,8 +135,6 @@ class Handover:
             part = ports[start : start + _PORTS_A_MESSAGE]
             offer = Offer(
                 ports=tuple(port for port, _ in part),
-                grpc_asked=self._grpc_asked,
-                grpc=self._grpc,
                 last=start + _PORTS_A_MESSAGE >= len(ports),
             )
             socket.send_fds(connected, [msgspec.json.encode(offer)], [bound.fileno() for _, bound in part])
@@ -144,18 +148,10 @@ class Handover:
 class InheritedSockets:
     """The sockets that a running process handed over; none by default. `close` closes those not taken."""
 
-    def __init__(
-        self,
-        connected: socket.socket | None = None,
-        ports: Ports = (),
-        grpc_asked: str = "",
-        grpc: str = "",
-    ) -> None:
+    def __init__(self, connected: socket.socket | None = None, ports: Ports = ()) -> None:
         """Take the connection to the other process, which waits there to hear that this one is ready."""
         self._connected = connected
         self._ports = list(ports)
-        self._grpc_asked = grpc_asked
-        self._grpc = grpc
 
     def take(self, use: Use, asked: str = "") -> socket.socket | None:
         """Return a socket of that use, None if there is none.
@@ -172,10 +168,6 @@ class InheritedSockets:
     def take_listeners(self) -> list[socket.socket]:
         """Return the sockets of configured listeners."""
         return list(iter(lambda: self.take(Use.LISTENER), None))
-
-    def grpc(self, asked: str) -> str | None:
-        """Return the address that gRPC has, if that is the address asked for; else None."""
-        return self._grpc if asked in {self._grpc_asked, self._grpc} else None
 
     def confirm(self) -> None:
         """Tell the other process that its ports are served here; harmless if it is gone."""
@@ -214,6 +206,34 @@ def take_over(data_dir: Path, *, patience: float = _ANSWER_SECONDS) -> Inherited
         ) from error
 
 
+async def take_over_unless_cancelled(data_dir: Path) -> InheritedSockets | None:
+    """Do what `take_over` does, and let the event loop go on meanwhile, so that a signal can end the wait."""
+    loop = asyncio.get_running_loop()
+    answered: asyncio.Future[InheritedSockets | None] = loop.create_future()
+
+    def settle(inherited: InheritedSockets | None, error: Exception | None) -> None:
+        if answered.done():  # nobody waits any more
+            if inherited is not None:
+                inherited.close()
+        elif error is not None:
+            answered.set_exception(error)
+        else:
+            answered.set_result(inherited)
+
+    def ask() -> None:
+        inherited, failure = None, None
+        try:
+            inherited = take_over(data_dir)
+        except Exception as error:  # noqa: BLE001 - raised where it is awaited
+            failure = error
+        with contextlib.suppress(RuntimeError):  # the loop has ended
+            loop.call_soon_threadsafe(settle, inherited, failure)
+
+    # The end of the process does not wait for this thread, as it would for one of the loop's.
+    threading.Thread(target=ask, daemon=True).start()
+    return await answered
+
+
 def _ask(path: Path, end: float) -> InheritedSockets | None:
     connected = connect(path)
     if connected is None:
@@ -221,8 +241,11 @@ def _ask(path: Path, end: float) -> InheritedSockets | None:
     connected.settimeout(max(end - time.monotonic(), _RETRY_SECONDS))
     with contextlib.ExitStack() as undo:
         undo.callback(connected.close)
-        if peer_uid(connected) != os.geteuid():
+        peer = peer_of(connected)
+        if peer.uid != os.geteuid():
             raise TakeoverError(f"{path} belongs to a process of another user; run as the same user")
+        if peer.pid == 1:
+            raise TakeoverError(FIRST_PROCESS)
         inherited = _receive(connected)
         undo.pop_all()
         return inherited
@@ -245,4 +268,4 @@ def _receive(connected: socket.socket) -> InheritedSockets:
             ports += zip(offer.ports, sockets, strict=True)
             if offer.last:
                 undo.pop_all()
-                return InheritedSockets(connected, ports, offer.grpc_asked, offer.grpc)
+                return InheritedSockets(connected, ports)

@@ -7,18 +7,19 @@ import socket
 import struct
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 # Linux's limit of 108 for a socket's path, with its end (unix(7)).
 _MAX_PATH = 107
 
 
-def listen(path: Path) -> socket.socket:
+def listen(path: Path, kind: socket.SocketKind = socket.SOCK_SEQPACKET) -> socket.socket:
     """Return a socket that listens at `path`, for this user alone. Raises OSError if another process does."""
-    connected = connect(path)
+    connected = connect(path, kind)
     if connected is not None:
         connected.close()
         raise OSError("another process of this data directory offers itself there")
-    listening = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    listening = socket.socket(socket.AF_UNIX, kind)
     try:
         path.unlink(missing_ok=True)  # left by a process that died
         with _reachable(path) as name:
@@ -48,9 +49,9 @@ async def accept(listening: socket.socket) -> socket.socket:
         loop.remove_reader(listening.fileno())
 
 
-def connect(path: Path) -> socket.socket | None:
+def connect(path: Path, kind: socket.SocketKind = socket.SOCK_SEQPACKET) -> socket.socket | None:
     """Return a connection to the process that listens at `path`, None if none does. Raises OSError."""
-    connected = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    connected = socket.socket(socket.AF_UNIX, kind)
     try:
         with _reachable(path) as name:
             connected.connect(name)
@@ -63,11 +64,18 @@ def connect(path: Path) -> socket.socket | None:
     return connected
 
 
-def peer_uid(connected: socket.socket) -> int:
-    """Return the user id of the process at the other end, as the kernel knows it."""
+class Peer(NamedTuple):
+    """The process at the other end, as the kernel knows it. `pid` is 0 if that is not ours to see."""
+
+    pid: int
+    uid: int
+
+
+def peer_of(connected: socket.socket) -> Peer:
+    """Return which process is at the other end, or listened there when it was connected to."""
     size = struct.calcsize("3i")
-    _, uid, _ = struct.unpack("3i", connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size))
-    return int(uid)
+    pid, uid, _ = struct.unpack("3i", connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size))
+    return Peer(pid, uid)
 
 
 @contextlib.contextmanager

@@ -1,8 +1,9 @@
-"""Variables by which other gateways are set and which Tollkeeper does not read; they are told at start."""
+"""Variables of other gateways, or of proxies, that this server does not read; they are told at start."""
 
 import logging
 from collections.abc import Mapping
 
+from tollkeeper_server.domain.environment_proxies import PROXY_VARIABLES, EnvironmentProxies
 from tollkeeper_server.settings import ENV_PREFIX
 
 _log = logging.getLogger("tollkeeper.process")
@@ -40,12 +41,19 @@ _WITHOUT_COUNTERPART = frozenset(
 _PREFIXES = ("AUTH_METHOD_", "HTTP_CACHE_", "SIDECAR_AUTH_METHOD")
 
 
-def unread(environment: Mapping[str, str]) -> list[str]:
+def unread(environment: Mapping[str, str], *, reads_proxies: bool = False) -> list[str]:
     """Return the variables of other gateways that are set to something, each with what to use instead.
 
-    One is left out if the setting that takes its place is set, too. No value is told: it may be a secret.
+    One is left out if the setting that takes its place is set, too; unless `reads_proxies`, those that name
+    outbound proxies are among them. No value is told: it may be a secret.
     """
     told = []
+    if not reads_proxies:
+        told = [
+            f"{name} (set {ENV_PREFIX}PROXY_FROM_ENVIRONMENT to use it)"
+            for name in sorted(environment)
+            if environment[name] and name.upper() in PROXY_VARIABLES
+        ]
     for name in sorted(environment):
         if not environment[name]:
             continue
@@ -57,7 +65,14 @@ def unread(environment: Mapping[str, str]) -> list[str]:
     return told
 
 
-def tell_unread(environment: Mapping[str, str]) -> None:
-    """Log the variables of other gateways that are set and have no effect, if there are any."""
-    if told := unread(environment):
+def tell_unread(environment: Mapping[str, str], *, reads_proxies: bool) -> None:
+    """Log the variables that are set and have no effect, if there are any."""
+    if told := unread(environment, reads_proxies=reads_proxies):
         _log.warning("set in the environment, but not read: %s", ", ".join(told))
+
+
+def tell_unmatched(proxies: EnvironmentProxies) -> None:
+    """Log the items of NO_PROXY that have no effect, if there are any."""
+    if proxies.unread:
+        told = ", ".join(proxies.unread)
+        _log.warning("NO_PROXY: no host can match %s; give names, addresses and networks", told)

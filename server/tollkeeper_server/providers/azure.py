@@ -65,6 +65,7 @@ def without_api_version(query: str) -> str:
 
 AZURE = ProviderRecord(
     provider=Provider.AZURE,
+    knows_completion_maximum=True,
     settings=frozenset({"api_version"}),
     complete=_complete,
     credential=with_header(_KEY_HEADER),

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Raw
 
 from tollkeeper_server.domain.usage import estimated_tokens
-from tollkeeper_server.providers.members import CLOSING, NAME, OPENING, STRING, TOKEN, iterate_members
+from tollkeeper_server.providers.members import CLOSING, NAME, OPENING, iterate_members, tokens
 
 # Whatever the endpoint: OpenRouter, for one, takes `prompt` in a chat.
 _PROMPT_MEMBERS = frozenset({b'"messages"', b'"input"', b'"prompt"', b'"system"', b'"instructions"'})
@@ -37,6 +37,11 @@ _PLAIN_DELTA = re.compile(rb'"delta":\s*+\{(?:"content":\s*+"([^"\\]*+)")?\}' + 
 _PLAIN_TEXT = re.compile(rb'"text":\s*+"([^"\\]*+)"(?:,\s*+"index":\s*+\d++)?' + _NOT_ENDED)
 # Of what is larger, texts are not copied.
 _LARGE = 64 * 1024
+# Of what is longer, no step goes through all: it would hold up other threads.
+_LONG = 1024 * 1024
+_STEP = 64 * 1024
+_ESCAPE_BYTES = 6
+_OBJECT = re.compile(rb"[ \t\r\n]*+\{")
 MAX_MARKS = 1_000_000
 """A prompt with more brackets, quotes and escapes is no conversation: all but its punctuation counts."""
 _MARKS = (b'"', b"\\", b"[", b"]", b"{", b"}")
@@ -91,12 +96,17 @@ def delta_bytes(piece: bytes) -> int:
 
 def prompt_tokens(body: bytes) -> int:
     """Return the estimate for a JSON request's prompt; media do not count as text."""
-    try:
-        _check(body)
-    except (msgspec.DecodeError, RecursionError):
-        return estimated_tokens(len(body))
-    if len(body) > _LARGE and sum(map(body.count, _MARKS)) > MAX_MARKS:
-        return estimated_tokens(len(body.translate(None, _STRUCTURE)))
+    if len(body) > _LONG:  # what names its model was read as JSON before
+        if _OBJECT.match(body) is None:
+            return estimated_tokens(len(body))
+    else:
+        try:
+            _check(body)
+        except (msgspec.DecodeError, RecursionError):
+            return estimated_tokens(len(body))
+    if len(body) > _LARGE and _has_many_marks(body):
+        steps = range(0, len(body), _STEP)
+        return estimated_tokens(sum(len(body[at : at + _STEP].translate(None, _STRUCTURE)) for at in steps))
     sizes = {
         name: _written_size(body, start, end)
         for name, _, start, end in iterate_members(body)
@@ -105,39 +115,52 @@ def prompt_tokens(body: bytes) -> int:
     return estimated_tokens(sum(sizes.values()))
 
 
+def _has_many_marks(body: bytes) -> bool:
+    marks = 0
+    for at in range(0, len(body), _STEP):
+        marks += sum(body.count(mark, at, at + _STEP) for mark in _MARKS)
+        if marks > MAX_MARKS:
+            return True
+    return False
+
+
 def _written_size(body: bytes, start: int, end: int) -> int:
     """Return how many bytes of text stand in the JSON value between two places."""
     size = depth = 0
     skipped = -1  # the depth at which a value that is no text began
     ignored = -1  # where a value that is no text begins
-    for token in TOKEN.finditer(body, start, end):
-        kind = token.lastindex
+    for kind, at, stop, after in tokens(body, start, end):
         if kind == OPENING:
-            if ignored >= 0 and skipped < 0 and not body[ignored : token.start(OPENING)].strip():
+            if ignored >= 0 and skipped < 0 and not body[ignored:at].strip():
                 skipped = depth
             depth += 1
         elif kind == CLOSING:
             depth -= 1
             if depth == skipped:
                 skipped = -1
-        elif kind is None:
-            break
         elif skipped >= 0:
             continue
         elif kind == NAME:
-            ignored = token.end() if token[STRING] in _NO_TEXT else -1
+            ignored = after if body[at:stop] in _NO_TEXT else -1
             continue
-        elif ignored < 0 or body[ignored : token.start(STRING)].strip():
-            size += _string_size(token[STRING])
+        elif ignored < 0 or body[ignored:at].strip():
+            size += _string_size(body, at, stop)
         ignored = -1
     return size
 
 
-def _string_size(written: bytes) -> int:
-    """Return how many bytes of UTF-8 a string has, which is written with its quotes."""
-    size = len(written) - 2
-    if written.find(b"\\") >= 0:
-        for escape in _ESCAPE.finditer(written):
+def _string_size(body: bytes, at: int, end: int) -> int:
+    """Return how many bytes of UTF-8 a string has that stands between two places, with its quotes."""
+    size = end - at - 2
+    while at < end:
+        stop = min(at + _STEP, end)
+        if body.find(b"\\", at, stop) < 0:
+            at = stop
+            continue
+        for escape in _ESCAPE.finditer(body, at, min(stop + _ESCAPE_BYTES, end)):
+            if escape.start() >= stop:
+                break
+            at = escape.end()
             digits = escape[1]
             if digits is None:
                 size -= 1
@@ -145,4 +168,5 @@ def _string_size(written: bytes) -> int:
                 code = int(digits, 16)
                 # Half of a character beyond the first 65,536, which has four bytes, or one of 1 to 3.
                 size -= 6 - (2 if code < 0x800 or 0xD800 <= code < 0xE000 else 3) + (code < 0x80)
+        at = max(at, stop)
     return size

@@ -13,6 +13,7 @@ def _headers(upstream: Upstream) -> Headers:
 
 OPENAI = ProviderRecord(
     provider=Provider.OPENAI,
+    knows_completion_maximum=True,
     settings=frozenset({"organization", "project"}),
     default_base_url=_BASE_URL,
     complete=with_base_url(_BASE_URL),

@@ -63,6 +63,7 @@ class ProviderRecord:
     - `models_path` is where the models are listed by the names that they are called by, empty if nowhere.
     - `model_in_path` are the endpoints whose URL names the model, so that the body need not.
     - `takes_stream_options`: a stream can be asked for its usage.
+    - `knows_completion_maximum`: chat takes `max_completion_tokens`, and some models nothing else.
     - `takes_project_key`: a project's own key is one of this provider.
     """
 
@@ -78,6 +79,7 @@ class ProviderRecord:
     caller_headers: frozenset[str] = frozenset()
     url: Callable[[Address, str, str, str, str], str] | None = None
     models_path: str = "/models"
+    knows_completion_maximum: bool = False
     model_in_path: frozenset[str] = frozenset()
     takes_stream_options: bool = True
     takes_project_key: bool = False

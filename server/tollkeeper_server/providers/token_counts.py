@@ -4,8 +4,10 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
-from tollkeeper_server.domain.usage import Confidence, TokenCounts
-from tollkeeper_server.providers.usage import MAX_COUNT, Counts
+from tollkeeper_server.domain.usage import Confidence, TokenCounts, TokenDetails
+from tollkeeper_server.providers.usage import MAX_COUNT, SERVICE_TIERS, SPEEDS, Counts
+
+_NO_DETAILS = TokenDetails()
 
 
 def to_tokens(
@@ -31,7 +33,32 @@ def to_tokens(
         audio_milliseconds=said.audio,
         images=images,
         confidence=confidence,
+        details=_details(counts, min(said.cached, prompt), prompt, completion),
     )
+
+
+_IN_DETAILS = frozenset(
+    {"written", "wrote", "audio_prompt", "audio_completion", "image_prompt", "searches", "tier", "speed"}
+)
+
+
+def _details(counts: Counts, cached: int, prompt: int, completion: int) -> TokenDetails | None:
+    """Return what was said of parts of prompt and completion, and of the kind of service, if anything."""
+    if _IN_DETAILS.isdisjoint(counts):
+        return None
+    get = counts.get
+    written = min(get("written", 0) or get("wrote", 0), prompt - cached)
+    details = TokenDetails(
+        cache_written=written,
+        cache_written_hour=min(get("written_hour", 0), written),
+        audio_prompt=min(get("audio_prompt", 0), prompt),
+        audio_completion=min(get("audio_completion", 0), completion),
+        image_prompt=min(get("image_prompt", 0), prompt),
+        web_searches=get("searches", 0),
+        service_tier=SERVICE_TIERS[get("tier", 0)],
+        speed=SPEEDS[get("speed", 0)],
+    )
+    return None if details == _NO_DETAILS else details
 
 
 def _complete(said: "_Said", guessed: TokenCounts, begun: int) -> Confidence:

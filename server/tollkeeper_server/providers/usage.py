@@ -48,6 +48,18 @@ _MEMBERS = (
     # Anthropic's messages, whose input excludes what went through its cache
     ("cache_read_input_tokens", "", "read", 1),
     ("cache_creation_input_tokens", "", "written", 1),
+    # OpenAI's prompts, of which a part was written to its cache, for OpenRouter and LiteLLM's proxy, too
+    ("prompt_tokens_details", "cache_write_tokens", "wrote", 1),
+    ("prompt_tokens_details", "cache_creation_tokens", "wrote", 1),
+    ("input_tokens_details", "cache_write_tokens", "wrote", 1),
+    # Parts of it that have prices of their own
+    ("prompt_tokens_details", "audio_tokens", "audio_prompt", 1),
+    ("completion_tokens_details", "audio_tokens", "audio_completion", 1),
+    ("input_tokens_details", "audio_tokens", "audio_prompt", 1),
+    ("input_token_details", "audio_tokens", "audio_prompt", 1),
+    ("output_tokens_details", "audio_tokens", "audio_completion", 1),
+    ("input_tokens_details", "image_tokens", "image_prompt", 1),
+    ("server_tool_use", "web_search_requests", "searches", 1),
     # DeepSeek; Moonshot and Cohere; SGLang and Perplexity
     ("prompt_cache_hit_tokens", "", "cached", 1),
     ("cached_tokens", "", "cached", 1),
@@ -59,11 +71,17 @@ _MEMBERS = (
     ("tokens", "output_tokens", "completion", 1),
 )
 _ITERATIONS = "iterations"
+_TIER, _SPEED = "service_tier", "speed"
+SERVICE_TIERS = ("", "flex", "priority", "fast", "scale", "batch")
+"""Kinds of service that may have prices of their own; the count `tier` is a place here."""
+USUAL_TIERS = (None, "", "default", "standard", "auto", "on_demand")
+SPEEDS = ("", "fast")
+_TIERS = {f'"{name}"'.encode(): index for index, name in enumerate(SERVICE_TIERS) if name}
 _CREATION = "cache_creation"
 _CREATED = ("ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens")
 _NAMES = frozenset(
     {name for member, inner, _, _ in _MEMBERS for name in (member, inner) if name}
-    | {_ITERATIONS, _CREATION, *_CREATED}
+    | {_ITERATIONS, _CREATION, *_CREATED, _TIER, _SPEED}
 )
 
 
@@ -83,6 +101,7 @@ class Carrier(Struct):
     choices: Raw = Raw(b"")
     data: Raw = Raw(b"")
     status: Raw = Raw(b"")
+    service_tier: Raw = Raw(b"")
 
 
 _CARRIED = frozenset(Carrier.__struct_fields__)
@@ -146,6 +165,10 @@ def read_usage(written: Raw) -> Counts | None:
                 for count, number in _counts(iteration).items():
                     sums[count] = min(sums.get(count, 0) + number, MAX_COUNT)
         counts = merge(counts, sums)
+    if any(counts.values()):
+        for member, count, names in ((_TIER, "tier", SERVICE_TIERS), (_SPEED, "speed", SPEEDS)):
+            if (name := usage.get(member)) in names and name:
+                counts[count] = names.index(name)
     return counts or None
 
 
@@ -166,6 +189,8 @@ def _counts(usage: dict[str, object]) -> Counts:
         parts = [number for name in _CREATED if (number := _number(created.get(name), 1)) is not None]
         if parts:
             counts["written"] = min(sum(parts), MAX_COUNT)
+    if type(created) is dict and (hour := _number(created.get(_CREATED[1]), 1)):
+        counts["written_hour"] = hour
     return counts
 
 
@@ -189,10 +214,11 @@ def merge(counts: Counts, more: Counts) -> Counts:
 
 def read_event(carrier: Carrier) -> Counts | None:
     """Return the counts of an answer or an event, wherever its usage object stands; None if it says none."""
-    counts = read_usage(carrier.usage) or {}
+    counts = _with_tier(carrier, read_usage(carrier.usage) or {})
     for written in (carrier.response, carrier.delta, carrier.x_groq):
         if SIGN in bytes(written):
-            counts = merge(counts, read_usage(read_carrier(written).usage) or {})
+            inner = read_carrier(written)
+            counts = merge(counts, _with_tier(inner, read_usage(inner.usage) or {}))
     if SIGN in bytes(carrier.message):
         counts = merge(counts, _begun(read_usage(read_carrier(carrier.message).usage) or {}))
     if BILLED_SIGN in bytes(carrier.meta):
@@ -201,6 +227,11 @@ def read_event(carrier: Carrier) -> Counts | None:
         for choice in list_items(carrier.choices)[:1]:
             counts = read_usage(read_carrier(choice).usage) or {}
     return counts or None
+
+
+def _with_tier(carrier: Carrier, counts: Counts) -> Counts:
+    tier = _TIERS.get(bytes(carrier.service_tier), 0)
+    return counts | {"tier": tier} if tier and any(counts.values()) else counts
 
 
 def _begun(counts: Counts) -> Counts:

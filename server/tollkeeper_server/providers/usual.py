@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from tollkeeper_server.domain.usage import Confidence, TokenCounts
-from tollkeeper_server.providers.usage import BILLED_SIGN, MAX_COUNT, SIGN
+from tollkeeper_server.providers.usage import BILLED_SIGN, MAX_COUNT, SIGN, USUAL_TIERS
 
 _Count = Annotated[int, Meta(ge=0, le=MAX_COUNT)]
 
@@ -38,6 +38,7 @@ class _Usage(Struct, forbid_unknown_fields=True):
 
 class _Answer(Struct):
     usage: _Usage
+    service_tier: object = None
 
 
 _decode = msgspec.json.Decoder(_Answer).decode
@@ -50,18 +51,23 @@ def read_usual(body: bytes) -> TokenCounts | None:
     if body.count(SIGN) != 1 or BILLED_SIGN in body:
         return None
     try:
-        usage = _decode(body).usage
+        answer = _decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
+    if answer.service_tier not in USUAL_TIERS:
+        return None
+    usage = answer.usage
     prompt, completion = usage.prompt_tokens, usage.completion_tokens
     if usage.total_tokens != prompt + completion or prompt == 0 or completion == 0:
+        return None
+    of_prompt = usage.prompt_tokens_details or _NO_PROMPT_DETAILS
+    of_completion = usage.completion_tokens_details or _NO_COMPLETION_DETAILS
+    if of_prompt.audio_tokens or of_completion.audio_tokens:
         return None
     return TokenCounts(
         prompt=prompt,
         completion=completion,
-        cached=min((usage.prompt_tokens_details or _NO_PROMPT_DETAILS).cached_tokens, prompt),
-        reasoning=min(
-            (usage.completion_tokens_details or _NO_COMPLETION_DETAILS).reasoning_tokens, completion
-        ),
+        cached=min(of_prompt.cached_tokens, prompt),
+        reasoning=min(of_completion.reasoning_tokens, completion),
         confidence=Confidence.EXACT,
     )

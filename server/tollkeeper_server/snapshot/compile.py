@@ -6,15 +6,20 @@ from operator import attrgetter
 
 import msgspec
 
+from tollkeeper_server.domain.environment_proxies import NO_PROXIES, EnvironmentProxies
+from tollkeeper_server.domain.limit import Limit, Scope, ScopeKind
 from tollkeeper_server.domain.listener import Listener
 from tollkeeper_server.domain.model import Deployment, Model, owners
 from tollkeeper_server.domain.project import Project
 from tollkeeper_server.domain.traffic import Group, TrafficPolicy
 from tollkeeper_server.domain.upstream import Timeouts, Upstream
+from tollkeeper_server.prices.book import shipped_book
 from tollkeeper_server.providers.registry import PROVIDERS
+from tollkeeper_server.snapshot.meters import meters_of
 from tollkeeper_server.snapshot.model import (
     Dial,
     ListenerView,
+    OwnPrice,
     Pool,
     PoolMember,
     ProjectView,
@@ -22,12 +27,14 @@ from tollkeeper_server.snapshot.model import (
     Snapshot,
     Target,
 )
+from tollkeeper_server.snapshot.prices import dated_price, own_price_of
 from tollkeeper_server.snapshot.rules import RuleError, compile_rules
 from tollkeeper_server.store.sealed import (
     Context,
     UnsealError,
     project_api_key,
     upstream_api_key,
+    upstream_client_key,
     upstream_proxy_url,
 )
 
@@ -49,13 +56,16 @@ def compile_snapshot(
     listeners: Iterable[Listener] = (),
     open_secret: OpenSecret,
     default_timeouts: Timeouts,
+    proxies: EnvironmentProxies = NO_PROXIES,
+    limits: Iterable[Limit] = (),
 ) -> Snapshot:
     """Compile a snapshot. Raises `CompileError` if a secret, a timeout or a rule can't be used.
 
-    Where two models claim a name, `domain.model.owners` decides.
+    `proxies` are for upstreams without one of their own. `limits` are those of the whole gateway. Where two
+    models claim a name, `domain.model.owners` decides.
     """
     active = [upstream for upstream in upstreams if upstream.is_active]
-    targets = {upstream.name: compile_target(upstream, open_secret, default_timeouts) for upstream in active}
+    targets = {it.name: compile_target(it, open_secret, default_timeouts, proxies) for it in active}
     defaults = sorted((u for u in active if u.is_default), key=attrgetter("updated_at", "name"))
     pools = {group.name: _group_pool(group, targets) for group in groups}
     serving = [model for model in models if model.is_active]
@@ -74,6 +84,7 @@ def compile_snapshot(
         groups=pools,
         listeners={listener.name: _listener(listener) for listener in listeners if listener.is_active},
         targets=targets,
+        meters=meters_of(Scope(ScopeKind.GATEWAY), limits),
     )
 
 
@@ -120,7 +131,16 @@ def _route(model: Model, targets: Mapping[str, Target], pools: Mapping[str, Pool
         fallbacks=model.fallbacks,
         fallback_on=frozenset(model.fallback_on),
         price=model.price,
+        own_price=own_price_of(model),
+        deployment_prices=_deployment_prices(model, own_name),
+        meters=meters_of(Scope(ScopeKind.MODEL, model.name), model.limits),
     )
+
+
+def _deployment_prices(model: Model, own_name: str) -> Mapping[tuple[str, str], OwnPrice | None]:
+    if not any(it.prices for it in model.deployments):
+        return {}
+    return {(it.upstream, it.upstream_model or own_name): dated_price(it.prices) for it in model.deployments}
 
 
 def _deployment_member(
@@ -180,17 +200,30 @@ def _listener(listener: Listener) -> ListenerView:
         default_group=listener.default_group,
         ip_limit=listener.ip_limit,
         head_timeout=listener.head_timeout_seconds,
+        tls=listener.tls,
+        meters=meters_of(Scope(ScopeKind.LISTENER, listener.name), listener.limits),
     )
 
 
-def compile_target(upstream: Upstream, open_secret: OpenSecret, defaults: Timeouts) -> Target:
+def compile_target(
+    upstream: Upstream,
+    open_secret: OpenSecret,
+    defaults: Timeouts,
+    proxies: EnvironmentProxies = NO_PROXIES,
+) -> Target:
     """Return the target that calls an upstream."""
     key = _open(open_secret, upstream.api_key, upstream_api_key(upstream.name)) or ""
     provider = PROVIDERS[upstream.provider]
     base_url = upstream.base_url.rstrip("/")
     # Below a URL that ends in /v1, a path with it and one without are the same.
     keep_path = upstream.keep_path and not base_url.endswith("/v1")
-    lists = upstream.list_models and base_url and provider.models_path
+    proxy = _open(open_secret, upstream.proxy_url, upstream_proxy_url(upstream.name)) or ""
+    shown = f"{upstream.proxy_hint} (proxy_url)" if proxy else ""
+    found = None if proxy else proxies.proxy_for(upstream.full_url or base_url)
+    if found is not None:
+        proxy, shown = found.url, f"{found.shown} ({found.variable})"
+    has_list = base_url and provider.models_path
+    list_url = f"{base_url}{'/v1' if keep_path else ''}{provider.models_path}" if has_list else ""
     return Target(
         name=upstream.name,
         provider=provider,
@@ -209,13 +242,21 @@ def compile_target(upstream: Upstream, open_secret: OpenSecret, defaults: Timeou
         probe=upstream.probe,
         dial=Dial(
             ca_certificates=upstream.ca_certificates,
-            proxy=_open(open_secret, upstream.proxy_url, upstream_proxy_url(upstream.name)) or "",
+            ca_only=upstream.ca_only,
+            client_certificate=upstream.client_certificate,
+            client_key=_open(open_secret, upstream.client_key, upstream_client_key(upstream.name)) or "",
+            proxy=proxy,
         ),
+        client_certificate_expires_at=upstream.client_certificate_expires_at,
+        prices=shipped_book().provider_of(upstream.provider, base_url or upstream.full_url),
+        proxy=shown,
         omit_stream_options=upstream.omit_stream_options,
         request_id_header=upstream.request_id_header.lower().encode(),
         passed_headers=frozenset(name.lower().encode() for name in upstream.passed_headers),
         keep_path=keep_path,
-        models_url=f"{base_url}{'/v1' if keep_path else ''}{provider.models_path}" if lists else "",
+        models_url=list_url if upstream.list_models else "",
+        list_url=list_url,
+        drain_seconds=upstream.drain_seconds,
     )
 
 
@@ -229,7 +270,8 @@ def _timeouts(upstream: Upstream, defaults: Timeouts) -> Timeouts:
 
 def _view(project: Project, open_secret: OpenSecret) -> ProjectView:
     key = _open(open_secret, project.api_key, project_api_key(project.id))
-    return ProjectView(id=project.id, is_active=project.is_active, api_key=key)
+    meters = meters_of(Scope(ScopeKind.PROJECT, project.id), project.limits)
+    return ProjectView(id=project.id, is_active=project.is_active, api_key=key, meters=meters)
 
 
 def _open(open_secret: OpenSecret, sealed: str | None, context: Context) -> str | None:

@@ -4,14 +4,21 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from hashlib import sha256
 
 from tollkeeper_server.domain.headers import Header as Header
 from tollkeeper_server.domain.listener import IpLimit
-from tollkeeper_server.domain.model import Capability, FallbackCause, Patterns, Price, is_pattern
+from tollkeeper_server.domain.model import Capability, FallbackCause, Patterns, is_pattern
+from tollkeeper_server.domain.model import Price as ShortPrice
 from tollkeeper_server.domain.traffic import Retry, Strategy
 from tollkeeper_server.domain.upstream import Breaker, HeaderAction, Probe, Timeouts
+from tollkeeper_server.ledger.meter import Meter
+from tollkeeper_server.prices.price import Price
 from tollkeeper_server.providers.provider import ProviderRecord
 from tollkeeper_server.snapshot.rules import Rules
+
+Meters = tuple[Meter, ...]
+"""What the limits of a scope, or all those of a request, are to the ledger; no two count the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,25 +28,32 @@ class ProjectView:
     id: str
     is_active: bool
     api_key: str | None = field(repr=False)
+    meters: Meters = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Dial:
-    """How connections to an upstream are made. `ca_certificates` is PEM text, empty for the system's.
+    """How connections to an upstream are made. `ca_certificates` (PEM) are trusted beside the system's.
 
-    `proxy` is an outbound proxy's URL, empty for none; it may hold a password. `keep_alive` is the silence
-    in seconds after which TCP probes, 0 for the default.
+    With `ca_only` they are trusted alone. `client_certificate` and `client_key` (PEM) are this side's own,
+    empty for none. `proxy` is an outbound proxy's URL, empty for none; it may hold a password. `keep_alive`
+    is the silence in seconds after which TCP probes, 0 for the default.
     """
 
     ca_certificates: str = ""
+    ca_only: bool = False
+    client_certificate: str = ""
+    client_key: str = field(default="", repr=False)
     proxy: str = field(default="", repr=False)
     keep_alive: int = 0
     key: str = field(init=False, repr=False, compare=False)
     """The same for dials that are equal, and for no others; empty for the default."""
 
     def __post_init__(self) -> None:
-        parts = (self.keep_alive, self.proxy, self.ca_certificates)
-        object.__setattr__(self, "key", repr(parts) if any(parts) else "")
+        trust = (self.ca_certificates, self.ca_only, self.client_certificate, self.client_key)
+        parts = (self.keep_alive, self.proxy, *trust)
+        # A digest, for the texts may be long.
+        object.__setattr__(self, "key", sha256(repr(parts).encode()).hexdigest() if any(parts) else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +65,9 @@ class Target:
     `operations` are done in order on what is sent, but for the credential. With
     `omit_stream_options` it is not asked for the usage of streams. `request_id_header`, in lower case, gives
     it the request's id, empty for none. `passed_headers`, in lower case, are those of its answers that pass
-    although others' stay here. With `keep_path` paths are appended to `base_url` as they came. `models_url`
-    is where it lists its models, empty if it is not asked for them.
+    although others' stay here. With `keep_path` paths are appended to `base_url` as they came. `list_url`
+    is where it lists its models, empty if it does not; `models_url` is the same, empty if callers' lists are
+    to be without them. `drain_seconds` is for how long an answer is read on whose caller has left.
     """
 
     name: str
@@ -73,6 +88,14 @@ class Target:
     passed_headers: frozenset[bytes] = frozenset()
     keep_path: bool = False
     models_url: str = ""
+    list_url: str = ""
+    drain_seconds: float = 0.0
+    client_certificate_expires_at: datetime | None = None
+    """When the dial's client certificate expires, None without one."""
+    prices: str = ""
+    """Whose prices hold there, as `prices/book.py` names providers; empty if that is not known."""
+    proxy: str = ""
+    """The dial's outbound proxy as people may see it, and what names it; empty without one."""
     own_names: frozenset[bytes] = field(init=False)
     """The names of `headers`, `credential` and `request_id_header`, which a caller has no say in."""
 
@@ -127,6 +150,14 @@ class Pool:
 
 
 @dataclass(frozen=True, slots=True)
+class OwnPrice:
+    """A price that is configured, ready to be applied, and from when on (seconds of the epoch, 0 always)."""
+
+    price: Price
+    begins_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Route:
     """A model, ready to be served. `capabilities` empty are all; the pool has the active deployments."""
 
@@ -136,8 +167,12 @@ class Route:
     created_at: datetime
     fallbacks: tuple[str, ...] = ()
     fallback_on: frozenset[FallbackCause] = frozenset()
-    price: Price | None = None
-
+    price: ShortPrice | None = None
+    own_price: OwnPrice | None = None
+    """The price that is configured of the model itself, in whatever form."""
+    deployment_prices: Mapping[tuple[str, str], OwnPrice | None] = field(default_factory=dict)
+    """Those of its deployments, by upstream and name there, of all of them if one has any."""
+    meters: Meters = ()
     is_pattern: bool = field(init=False)
     """Whether the name ends in `*` and stands for any rest."""
 
@@ -149,7 +184,8 @@ class Route:
 class ListenerView:
     """A listener, ready to route requests. `address` is `HOST:PORT`, `head_timeout` is in seconds.
 
-    `open_groups` serve whatever model is named: the default group, and those of rules by path alone.
+    With `tls` it speaks TLS. `open_groups` serve whatever model is named: the default group, and those of
+    rules by path alone.
     """
 
     name: str
@@ -158,6 +194,8 @@ class ListenerView:
     default_group: str
     ip_limit: IpLimit | None
     head_timeout: float
+    tls: bool = False
+    meters: Meters = ()
     open_groups: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -182,11 +220,22 @@ class Snapshot:
     groups: Mapping[str, Pool] = field(default_factory=dict)
     listeners: Mapping[str, ListenerView] = field(default_factory=dict)
     targets: Mapping[str, Target] = field(default_factory=dict)
+    meters: Meters = ()
+    """Those of the whole gateway."""
 
     by_pattern: Patterns[Route] = field(init=False, repr=False, compare=False)
+    has_meters: bool = field(init=False, repr=False, compare=False)
+    """Whether anything but a token may have a limit, so that requests must be looked at."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "by_pattern", Patterns(self.patterns))
+        has_meters = (
+            bool(self.meters)
+            or any(project.meters for project in self.projects.values())
+            or any(listener.meters for listener in self.listeners.values())
+            or any(route.meters for route in (*self.routes.values(), *self.patterns))
+        )
+        object.__setattr__(self, "has_meters", has_meters)
 
     def resolve(self, name: str) -> Route | None:
         """Return the route for the model name in a request; None if no model has it."""

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable
 
+from tollkeeper_server.domain.environment_proxies import NO_PROXIES, EnvironmentProxies
 from tollkeeper_server.domain.upstream import Timeouts
 from tollkeeper_server.errors import TollkeeperError
 from tollkeeper_server.snapshot.compile import CompileError, OpenSecret, compile_snapshot
@@ -26,12 +27,14 @@ class SnapshotWatch:
         open_secret: OpenSecret,
         default_timeouts: Timeouts,
         *,
+        proxies: EnvironmentProxies = NO_PROXIES,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Take a clock that returns seconds."""
+        """Take the proxies for upstreams without one of their own, and a clock that returns seconds."""
         self._store = store
         self._open_secret = open_secret
         self._default_timeouts = default_timeouts
+        self._proxies = proxies
         self._clock = clock
         self._lock = asyncio.Lock()
         self._subscribers: list[Subscriber] = []
@@ -86,6 +89,8 @@ class SnapshotWatch:
             listeners=found.listeners,
             open_secret=self._open_secret,
             default_timeouts=self._default_timeouts,
+            proxies=self._proxies,
+            limits=found.gateway.limits,
         )
 
     def _swap(self, snapshot: Snapshot) -> None:

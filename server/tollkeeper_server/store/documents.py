@@ -2,16 +2,19 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
-from typing import TypeVar
+from datetime import datetime
+from typing import TypeVar, cast
 
 import msgspec
 
-from tollkeeper_server.domain.configuration import KINDS, Configuration, Kind
+from tollkeeper_server.domain.configuration import KINDS, Configuration, Entity, Kind
+from tollkeeper_server.domain.gateway import Gateway
 from tollkeeper_server.domain.listener import Listener
+from tollkeeper_server.domain.listing import searched_text, sort_name
 from tollkeeper_server.domain.model import Model
 from tollkeeper_server.domain.placement import Placement
 from tollkeeper_server.domain.project import Project
+from tollkeeper_server.domain.times import time_text as time_text  # engines have it from here
 from tollkeeper_server.domain.token import Token
 from tollkeeper_server.domain.traffic import Group
 from tollkeeper_server.domain.upstream import Upstream
@@ -26,17 +29,19 @@ TOKEN_COUNTERS = ("request_count", "last_used_at")
 """The fields of a token that move with traffic, and that an edit leaves alone."""
 
 
-def time_text(time: datetime) -> str:
-    """Return an aware time as UTC text of one length, to the microsecond: texts sort as the times do."""
-    return time.astimezone(UTC).isoformat(timespec="microseconds")
-
-
 def to_document(entity: msgspec.Struct) -> Document:
     """Return the fields of an entity as values that JSON and BSON know."""
     fields: Document = msgspec.to_builtins(entity, builtin_types=(datetime,))
-    return {
-        name: time_text(value) if isinstance(value, datetime) else value for name, value in fields.items()
-    }
+    return {name: _plain(value) for name, value in fields.items()}
+
+
+def _plain(value: object) -> object:
+    """Return a value with its times as text."""
+    if isinstance(value, datetime):
+        return time_text(value)
+    if isinstance(value, list | tuple) and value and isinstance(value[0], dict):
+        return [{name: _plain(it) for name, it in item.items()} for item in value]
+    return value
 
 
 def from_document(document: Mapping[str, object], entity_type: type[_T]) -> _T:
@@ -50,6 +55,16 @@ def from_document(document: Mapping[str, object], entity_type: type[_T]) -> _T:
         name = entity_type.__name__.lower()
         _log.error("a stored %s can't be read: %s", name, error)
         raise StoreUnavailableError(f"a stored {name}") from error
+
+
+def listed_texts(document: Mapping[str, object], entity_type: type[msgspec.Struct]) -> tuple[str, str]:
+    """Return the name by which a stored entity is sorted, and its searched text; empty if it is damaged."""
+    try:
+        entity = from_document(document, entity_type)
+    except StoreUnavailableError:
+        return "", ""
+    listed = cast("Entity | Token", entity)
+    return sort_name(listed), searched_text(listed)
 
 
 def to_token_document(token: Token) -> Document:
@@ -93,4 +108,5 @@ def to_configuration(
         groups=entities(Group),
         models=entities(Model),
         listeners=entities(Listener),
+        gateways=entities(Gateway),
     )

@@ -45,6 +45,11 @@ def upstream_proxy_url(name: str) -> Context:
     return Context(f"upstream:{name}:proxy_url", f"the proxy_url of upstream {name}")
 
 
+def upstream_client_key(name: str) -> Context:
+    """Return the context of an upstream's `client_key`."""
+    return Context(f"upstream:{name}:client_key", f"the client_key of upstream {name}")
+
+
 def project_api_key(project_id: str) -> Context:
     """Return the context of a project's `api_key`."""
     return Context(f"project:{project_id}:api_key", f"the api_key of project {project_id}")
@@ -52,7 +57,11 @@ def project_api_key(project_id: str) -> Context:
 
 FIELDS: dict[type[Entity], dict[str, Callable[[str], Context]]] = {
     Project: {"api_key": project_api_key},
-    Upstream: {"api_key": upstream_api_key, "proxy_url": upstream_proxy_url},
+    Upstream: {
+        "api_key": upstream_api_key,
+        "proxy_url": upstream_proxy_url,
+        "client_key": upstream_client_key,
+    },
 }
 """The sealed fields of entities; each context is made of an entity's id or name."""
 NAMED = {"digest_key": DIGEST_KEY}
@@ -110,7 +119,8 @@ class Sealer:
         if cipher is None:
             raise UnsealError(
                 f"a stored secret was sealed with key {rest}, which is not among the encryption "
-                "keys; add that key to TOLLKEEPER_ENCRYPTION_KEY, after a comma"
+                "keys; add that key to TOLLKEEPER_ENCRYPTION_KEY, after a comma, or use another store or "
+                "data_dir"
             )
         try:
             raw = base64.urlsafe_b64decode(sealed.rpartition(":")[2])

@@ -64,15 +64,19 @@ class Histogram:
 
 
 class Served:
-    """The totals of one upstream for one model: tokens by kind, and the time to the first byte of streams."""
+    """The totals of one upstream for one model: tokens by kind, and the time to the first byte of streams.
 
-    __slots__ = ("cached", "completion", "first_bytes", "prompt", "reasoning")
+    `cost` is in nano-dollars, as far as it is known.
+    """
+
+    __slots__ = ("cached", "completion", "cost", "first_bytes", "prompt", "reasoning")
 
     def __init__(self) -> None:
         self.prompt = 0
         self.completion = 0
         self.cached = 0
         self.reasoning = 0
+        self.cost = 0
         self.first_bytes = Histogram()
 
 
@@ -119,16 +123,22 @@ class Metrics:
     __slots__ = (
         "breaker_calls",
         "breaker_changes",
+        "connect_failures",
         "errors",
         "fallbacks",
         "in_flight",
+        "limit_clamps",
+        "limit_refusals",
         "matches",
         "model_lists",
+        "overdrafts",
         "rate_limits",
         "request_durations",
         "requests",
         "retries",
         "served",
+        "sign_ins",
+        "thresholds",
         "upstream_durations",
         "upstream_errors",
     )
@@ -144,6 +154,13 @@ class Metrics:
         """By listener, error and status."""
         self.rate_limits = counters()
         """By listener."""
+        self.limit_clamps = counters()
+        self.limit_refusals = counters()
+        """By kind of scope and measure."""
+        self.overdrafts = counters()
+        """By kind of scope and measure, in its unit; money is in nano-dollars."""
+        self.thresholds = counters()
+        """By kind of scope, measure and percent."""
         self.matches = counters()
         """By listener and group."""
         self.served = Family(Served, MOST_HISTOGRAMS)
@@ -156,12 +173,15 @@ class Metrics:
         """By group and upstream."""
         self.fallbacks = counters()
         """By the model asked for and the one that served."""
+        self.connect_failures = counters()
         self.breaker_changes = counters()
         """By upstream, the state before and the one after."""
         self.breaker_calls = counters()
         """By upstream and result."""
         self.model_lists = counters()
         """By upstream and result."""
+        self.sign_ins = counters()
+        """By outcome."""
 
     def began(self, listener: str) -> None:
         """Count a request that has begun; `ended` must follow."""
@@ -190,20 +210,41 @@ class Metrics:
             return
         served.prompt += tokens.prompt
         served.completion += tokens.completion
-        served.cached += tokens.cached
-        served.reasoning += tokens.reasoning
+        if tokens.cached:
+            served.cached += tokens.cached
+        if tokens.reasoning:
+            served.reasoning += tokens.reasoning
+        if event.cost_nano_dollars:
+            served.cost += event.cost_nano_dollars
 
-    def used(self, model: str, upstream: str, tokens: TokenCounts) -> None:
-        """Count tokens that are known only after their request has ended."""
+    def used(self, model: str, upstream: str, tokens: TokenCounts, cost: int) -> None:
+        """Count tokens, and their cost in nano-dollars, that are known only after their request has ended."""
         served = self.served[model, upstream]
         served.prompt += tokens.prompt
         served.completion += tokens.completion
         served.cached += tokens.cached
         served.reasoning += tokens.reasoning
+        served.cost += cost
 
     def rate_limited(self, listener: str) -> None:
         """Count a request that was refused by its listener's limit on IP addresses."""
         self.rate_limits[(listener,)].value += 1
+
+    def limited(self, scope: str, measure: str) -> None:
+        """Count a request, or more of an answer, that a limit on a kind of scope refused."""
+        self.limit_refusals[scope, measure].value += 1
+
+    def clamped(self, scope: str, measure: str) -> None:
+        """Count a request whose answer was made shorter, as a limit on a kind of scope had no more left."""
+        self.limit_clamps[scope, measure].value += 1
+
+    def overdrawn(self, scope: str, measure: str, amount: int) -> None:
+        """Count what a request used of a budget beyond what it had reserved."""
+        self.overdrafts[scope, measure].value += amount
+
+    def crossed(self, scope: str, measure: str, percent: int) -> None:
+        """Count that a budget has reached a threshold."""
+        self.thresholds[scope, measure, percent].value += 1
 
     def matched(self, listener: str, group: str) -> None:
         """Count a request that a listener's rule or default sent to a group."""
@@ -223,6 +264,10 @@ class Metrics:
         """Count a request for a model that falls back to the model `to`."""
         self.fallbacks[model, to].value += 1
 
+    def connect_failed(self, upstream: str, at: str, reason: str) -> None:
+        """Count a connection that failed `at` the `upstream`, or at its outbound `proxy`."""
+        self.connect_failures[upstream, at, reason].value += 1
+
     def breaker_changed(self, upstream: str, before: str, after: str) -> None:
         """Count a change of state of an upstream's breaker."""
         self.breaker_changes[upstream, before, after].value += 1
@@ -235,6 +280,10 @@ class Metrics:
         """Count a list of models that an upstream was asked for: a `success` or a `failure`."""
         self.model_lists[upstream, result].value += 1
 
+    def signed_in(self, outcome: str) -> None:
+        """Count an attempt to sign in: `ok`, a `wrong` token, or `limited` as too many had failed."""
+        self.sign_ins[(outcome,)].value += 1
+
 
 @dataclass(frozen=True, slots=True)
 class Gauges:
@@ -243,8 +292,16 @@ class Gauges:
     `snapshot_age` is the seconds since the store last confirmed the configuration in force.
     `journal_waiting` is the number of usage events that are only in memory, `journal_skipped` the number of
     journal lines that could not be read. `drain_lag` is the seconds since all settled usage was stored.
-    By upstream: `breakers` has the states, `calls` the number of calls under way, `urls` the base URLs.
+    `ledger_is_shared` is whether the ledger that processes share answers; None if this one has its own.
+    `streams` is the number of streams of the management plane that are under way, `watch_dropped` how many
+    events those who watch were not told of.
+    `certificate_end` is when the certificate of this process ends, in seconds since 1970; None without TLS.
+    By upstream: `breakers` has the states, `calls` the number of calls under way, `urls` the base URLs, and
+    `certificates` when client certificates expire, in seconds since 1970.
     By listener: `connections` has the number of open connections.
+    By result: `look_ups` has the number of look-ups of names.
+    By port (`data`, `console`) and reason: `refused` has the number of connections, and of the console's
+    streams, that were refused or given up. `shortages` is by what this machine had run out of.
     """
 
     snapshot_revision: int
@@ -252,7 +309,15 @@ class Gauges:
     journal_waiting: int
     journal_skipped: int
     drain_lag: float
+    ledger_is_shared: bool | None = None
+    streams: int = 0
+    watch_dropped: int = 0
+    certificate_end: float | None = None
     breakers: Mapping[str, str] = field(default_factory=dict)
     calls: Mapping[str, int] = field(default_factory=dict)
     urls: Mapping[str, str] = field(default_factory=dict)
+    certificates: Mapping[str, float] = field(default_factory=dict)
     connections: Mapping[str, int] = field(default_factory=dict)
+    look_ups: Mapping[str, int] = field(default_factory=dict)
+    refused: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    shortages: Mapping[str, int] = field(default_factory=dict)

@@ -25,7 +25,7 @@ from tollkeeper.v1 import (
     upstream_service_pb2,
     usage_service_pb2,
 )
-from tollkeeper.values import AuthScheme, Capability, Expiry, Provider, Timeouts, UsageGroup
+from tollkeeper.values import AuthScheme, Capability, Expiry, Provider, Timeouts, TokenState, UsageGroup
 
 
 def mask(**fields: object) -> FieldMask:
@@ -186,6 +186,30 @@ def test_a_listeners_limit_is_taken_away() -> None:
 
     assert request == listener_service_pb2.UpdateListenerRequest(
         name="edge", update_mask=mask(rules=1, ip_limit=1)
+    )
+
+
+def test_labels_are_sent_and_taken_away() -> None:
+    made = projects.create_project(name="p", labels={"a": "b"}).request
+    changed = tokens.update_token("tok_1", labels={}).request
+
+    assert made == project_service_pb2.CreateProjectRequest(name="p", labels={"a": "b"})
+    assert changed == token_service_pb2.UpdateTokenRequest(id="tok_1", update_mask=mask(labels=1))
+    with pytest.raises(ValueError, match=r"^labels: must be a dict of str to str, not list"):
+        projects.create_project(name="p", labels=["a"])  # type: ignore[arg-type]  # the point
+    with pytest.raises(ValueError, match=r"^labels: must be a dict of str to str"):
+        projects.create_project(name="p", labels={"a": 1})  # type: ignore[dict-item]  # the point
+
+
+def test_a_list_is_counted_with_its_first_page_alone() -> None:
+    listed = tokens.list_tokens(with_total=True, states=[TokenState.EXPIRING], labels={"a": "b"})
+    first, second = listed.at("").request, listed.at("t").request
+
+    assert first == token_service_pb2.ListTokensRequest(
+        with_total=True, states=[token_service_pb2.TOKEN_STATE_EXPIRING], labels={"a": "b"}
+    )
+    assert second == token_service_pb2.ListTokensRequest(
+        page_token="t", states=[token_service_pb2.TOKEN_STATE_EXPIRING], labels={"a": "b"}
     )
 
 

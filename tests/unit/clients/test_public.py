@@ -7,38 +7,63 @@ from typing import get_args, get_origin
 
 import pytest
 import tollkeeper
-from tollkeeper import changes, client, errors, traffic, values
+from tollkeeper import changes, client, errors, limits, price, traffic, values
 from tollkeeper.calls import (
     configuration,
+    gateway,
     groups,
     listeners,
     models,
+    prices,
     projects,
+    sessions,
+    status,
     tokens,
     upstreams,
     usage,
 )
-from tollkeeper.calls.rpc import Pages, Rpc
+from tollkeeper.calls import limits as limit_calls
+from tollkeeper.calls.rpc import Pages, Rpc, Stream
 from tollkeeper.connection import NOT_REPEATABLE
+from tollkeeper.methods import AsyncItems, Items
 from tollkeeper.services import SERVICES
 
 PAIRS = [
+    (client.PriceMethods, client.AsyncPriceMethods),
     (client.ProjectMethods, client.AsyncProjectMethods),
     (client.TokenMethods, client.AsyncTokenMethods),
     (client.UpstreamMethods, client.AsyncUpstreamMethods),
     (client.GroupMethods, client.AsyncGroupMethods),
     (client.ModelMethods, client.AsyncModelMethods),
     (client.ListenerMethods, client.AsyncListenerMethods),
+    (client.GatewayMethods, client.AsyncGatewayMethods),
+    (client.LimitMethods, client.AsyncLimitMethods),
     (client.UsageMethods, client.AsyncUsageMethods),
     (client.ConfigurationMethods, client.AsyncConfigurationMethods),
+    (client.StatusMethods, client.AsyncStatusMethods),
+    (client.SessionMethods, client.AsyncSessionMethods),
 ]
 BUILDERS = {
     name: value
-    for module in (projects, tokens, upstreams, groups, models, listeners, usage, configuration)
+    for module in (
+        projects,
+        tokens,
+        upstreams,
+        groups,
+        models,
+        listeners,
+        gateway,
+        limit_calls,
+        usage,
+        prices,
+        configuration,
+        status,
+        sessions,
+    )
     for name, value in vars(module).items()
     if inspect.isfunction(value)
     and value.__module__ == module.__name__
-    and get_origin(inspect.signature(value).return_annotation) in (Rpc, Pages)
+    and get_origin(inspect.signature(value).return_annotation) in (Rpc, Pages, Stream)
 }
 
 
@@ -49,7 +74,7 @@ def public(kind: type) -> dict[str, object]:
 def test_all_is_sorted_and_holds_every_value_and_every_error() -> None:
     defined = [
         name
-        for module in (values, traffic, changes, errors)
+        for module in (values, price, traffic, limits, changes, errors)
         for name, value in vars(module).items()
         if inspect.isclass(value) and value.__module__ == module.__name__
     ]
@@ -83,7 +108,10 @@ def test_both_clients_have_the_same_methods_with_the_same_parameters(blocking: t
         theirs = inspect.signature(getattr(awaiting, name))
         assert ours.parameters == theirs.parameters
         assert inspect.getdoc(getattr(blocking, name)) == inspect.getdoc(getattr(awaiting, name))
-        if get_origin(ours.return_annotation) is Iterator:
+        if get_origin(ours.return_annotation) is Items:
+            assert get_origin(theirs.return_annotation) is AsyncItems
+            assert get_args(ours.return_annotation) == get_args(theirs.return_annotation)
+        elif get_origin(ours.return_annotation) is Iterator:
             assert get_origin(theirs.return_annotation) is AsyncIterator
             assert get_args(ours.return_annotation) == get_args(theirs.return_annotation)
         else:
@@ -124,7 +152,8 @@ def test_every_field_of_every_request_can_be_given(name: str) -> None:
     ]
     given = {it for it in shown if it != "self"}
     if "id" in fields:
-        given = {"id" if it == f"{built[name].split('_')[1]}_id" else it for it in given}
+        words = built[name].split("_")
+        given = {"id" if it in {f"{words[1]}_id", f"{words[-1]}_id"} else it for it in given}
 
     assert given == fields - NO_PARAMETERS - OTHER_NAMES.get(name, set())
 
@@ -132,7 +161,9 @@ def test_every_field_of_every_request_can_be_given(name: str) -> None:
 def test_signatures_and_docstrings_are_shown() -> None:
     shown = inspect.signature(tollkeeper.Client(management_token="").tokens.rotate)
 
-    assert str(shown) == "(token_id: str, /, *, etag: str = '') -> tollkeeper.values.RotatedToken"
+    assert str(shown) == (
+        "(token_id: str, /, *, etag: str = '', validate_only: bool = False) -> tollkeeper.values.RotatedToken"
+    )
     assert (inspect.getdoc(client.TokenMethods.rotate) or "").startswith("Replace a token's secret")
     assert all(value.__doc__ for value in BUILDERS.values())
 
@@ -140,7 +171,7 @@ def test_signatures_and_docstrings_are_shown() -> None:
 def test_keywords_are_shown_one_by_one() -> None:
     shown = inspect.signature(client.GroupMethods.update).parameters
 
-    assert list(shown) == ["self", "name", "etag", "members", "policy"]
+    assert list(shown) == ["self", "name", "etag", "validate_only", "members", "policy"]
     assert all(shown[it].kind is inspect.Parameter.KEYWORD_ONLY for it in ("etag", "members", "policy"))
 
 
@@ -159,6 +190,7 @@ def test_the_methods_that_are_not_repeated_are_those_that_would_do_it_twice() ->
         "DeleteModel",
         "CreateListener",
         "DeleteListener",
+        "RepriceUsage",
         "ApplyConfiguration",
     ]
 

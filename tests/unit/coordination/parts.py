@@ -3,21 +3,24 @@
 import asyncio
 import inspect
 import itertools
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
 import msgspec
+from tollkeeper_server.coordination.ports import Placements
 from tollkeeper_server.domain.ids import Prefix, new_id
 from tollkeeper_server.domain.placement import Placement
 from tollkeeper_server.domain.token import Token
+from tollkeeper_server.domain.usage import UsageEvent
 from tollkeeper_server.errors import StoreUnavailableError
 from tollkeeper_server.store.sqlite.configuration import SqliteConfiguration
 from tollkeeper_server.store.sqlite.placements import SqlitePlacements
 from tollkeeper_server.store.sqlite.store import SqliteStore
 from tollkeeper_server.store.sqlite.tokens import SqliteTokens
 
+Key = TypeVar("Key")
 Found = TypeVar("Found")
 
 _numbers = itertools.count(1)
@@ -74,9 +77,8 @@ class WatchedStore(SqliteStore):
         if self.away or self.deaf:
             raise StoreUnavailableError("the store")
 
-    async def answer(self, key: str, read: Callable[[str], Awaitable[Found]]) -> Found:
-        """Record that a key is asked for; returns what is read when the store may answer."""
-        self.asked.append(key)
+    async def answer(self, key: Key, read: Callable[[Key], Awaitable[Found]]) -> Found:
+        """Return what is read for a key when the store may answer."""
         if self.away:
             raise StoreUnavailableError("the store")
         found = await read(key)
@@ -107,6 +109,7 @@ class _WatchedTokens(SqliteTokens):
         self._store = store
 
     async def find(self, digest: str) -> Token | None:
+        self._store.asked.append(digest)
         return await self._store.answer(digest, super().find)
 
     async def changed(self, *, since: datetime, limit: int) -> list[Token]:
@@ -119,19 +122,38 @@ class _WatchedPlacements(SqlitePlacements):
         super().__init__(store._connection)
         self._store = store
 
-    async def find(self, placement_id: str) -> Placement | None:
-        return await self._store.answer(placement_id, super().find)
+    async def find_many(self, placement_ids: Collection[str]) -> dict[str, Placement]:
+        self._store.asked += [*placement_ids]
+        return await self._store.answer(placement_ids, super().find_many)
 
-    async def add(self, placements: Sequence[Placement]) -> None:
+    async def add(self, placements: Sequence[Placement]) -> set[str]:
         self._store.added += [placement.id for placement in placements]
         if self._store.away:
             raise StoreUnavailableError("the store")
-        await super().add(placements)
+        return await super().add(placements)
 
     async def settle(self, placement_id: str) -> bool:
         if self._store.away:
             raise StoreUnavailableError("the store")
         return await super().settle(placement_id)
+
+
+async def upstream_of(placements: Placements, placement_id: str) -> str | None:
+    """Return the upstream that is known to have something, None if none is."""
+    found = (await placements.find_many([placement_id])).get(placement_id)
+    return found.upstream if found is not None else None
+
+
+async def owned(placements: Placements, project_id: str, placement_ids: Collection[str]) -> set[str]:
+    """Return those of the ids whose things are the project's."""
+    found = await placements.find_many(placement_ids)
+    return {one for one, placement in found.items() if placement.project_id == project_id}
+
+
+async def pending_of(placements: Placements, placement_id: str) -> UsageEvent | None:
+    """Return the usage event that waits for the end of something, None if none does."""
+    found = (await placements.find_many([placement_id])).get(placement_id)
+    return found.pending if found is not None else None
 
 
 async def eventually(condition: Callable[[], object]) -> None:

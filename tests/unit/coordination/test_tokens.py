@@ -10,8 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tollkeeper_server.coordination.ports import Change, Unknown
 from tollkeeper_server.coordination.tokens import MAX_UNKNOWN, TokenCache
+from tollkeeper_server.coordination.turns import PER_NETWORK
 from tollkeeper_server.domain.token import Token
-from tollkeeper_server.errors import StoreUnavailableError
+from tollkeeper_server.errors import Reason, StoreUnavailableError, TollkeeperError
 from tollkeeper_server.store.ports import TokenStore
 from tollkeeper_server.store.sqlite.connection import SqliteConnection
 from tollkeeper_server.store.sqlite.tokens import SqliteTokens
@@ -212,12 +213,78 @@ async def test_a_flood_of_random_tokens_displaces_no_known_one(tmp_path: Path, c
     known = [make_token() for _ in range(100)]
     for token in known:
         cache.apply(Change(token=token))
-    for start in range(0, 100_000, 1000):
+    for start in range(0, 3 * MAX_UNKNOWN, 1000):
         found = await asyncio.gather(*(cache.find(f"x{n}") for n in range(start, start + 1000)))
         assert set(found) == {None}
     assert known == [cache.peek(token.digest) for token in known]
     assert len(cache._absent) == MAX_UNKNOWN
     assert not cache._flights
+
+
+async def _all_ask(cache: TokenCache, address: str, digests: list[str]) -> list[asyncio.Task[Token | None]]:
+    asking = [asyncio.create_task(cache.find(digest, address)) for digest in digests]
+    for _ in range(10):
+        await asyncio.sleep(0)
+    return asking
+
+
+async def test_one_address_has_few_look_ups_under_way_and_no_other_waits_for_it(
+    store: WatchedStore, cache: TokenCache
+) -> None:
+    token, known = make_token(), make_token()
+    await store.tokens.add(token)
+    cache.apply(Change(token=known))
+    store.may_answer.clear()
+    flood = await _all_ask(cache, "192.0.2.1", [f"x{n}" for n in range(1000)])
+    await eventually(lambda: len(store.asked) == PER_NETWORK)
+    assert len(cache._flights) == PER_NETWORK
+    # A known token waits for nothing, and neither does one that is being looked up already for its turn.
+    assert known == await cache.find(known.digest, "192.0.2.1")
+    (other,) = await _all_ask(cache, "192.0.2.2", [token.digest])
+    await _all_ask(cache, "192.0.2.1", [token.digest])
+    await eventually(lambda: store.asked[PER_NETWORK:] == [token.digest])
+    store.may_answer.set()
+    assert await other == token
+    assert {await it for it in flood} == {None}
+    assert len(store.asked) == 1001
+    assert not len(cache._turns)
+
+
+async def test_look_ups_of_callers_who_left_count_until_their_end(
+    store: WatchedStore, cache: TokenCache
+) -> None:
+    store.may_answer.clear()
+    for start in range(0, 100, 10):
+        for asker in await _all_ask(cache, "192.0.2.1", [f"x{n}" for n in range(start, start + 10)]):
+            asker.cancel()
+    assert len(cache._flights) == PER_NETWORK
+    store.may_answer.set()
+    await eventually(lambda: not cache._flights and not len(cache._turns))
+
+
+async def test_one_that_has_no_turn_in_time_is_told_so_and_asks_nobody(store: WatchedStore) -> None:
+    cache = TokenCache(store.tokens, None, lifetime=60, unknown_lifetime=60, capacity=10, seconds=0.05)
+    store.may_answer.clear()
+    found = await asyncio.gather(
+        *(cache.find(f"x{n}", "192.0.2.1") for n in range(PER_NETWORK + 5)), return_exceptions=True
+    )
+    reasons = [it.reason for it in found if isinstance(it, TollkeeperError)]
+    assert reasons == [Reason.STORE_UNAVAILABLE] * PER_NETWORK + [Reason.OVERLOADED] * 5
+    assert len(store.asked) <= PER_NETWORK
+    await cache.close()
+
+
+async def test_a_token_made_while_it_waits_for_its_turn_is_known(
+    store: WatchedStore, cache: TokenCache
+) -> None:
+    token = make_token()
+    store.may_answer.clear()
+    await _all_ask(cache, "192.0.2.1", [f"x{n}" for n in range(PER_NETWORK)])
+    (asker,) = await _all_ask(cache, "192.0.2.1", [token.digest])
+    cache.apply(Change(token=token))
+    store.may_answer.set()
+    assert await asker == token
+    assert token.digest not in store.asked
 
 
 async def test_beyond_capacity_the_longest_unconfirmed_is_forgotten(

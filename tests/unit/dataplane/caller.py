@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tollkeeper_server.dataplane.caller import EXTENSION
 from tollkeeper_server.dataplane.plane import DataPlane
 from tollkeeper_server.snapshot.model import Header
 
@@ -23,9 +24,13 @@ class Taker:
         self.sent = sent
         self.waited = 0
         self.headers_checked = False
+        self.is_known = True
         task = asyncio.current_task()
         assert task is not None
         self.task: asyncio.Task[None] = task
+
+    def show(self) -> None:
+        """Show nothing."""
 
     def whole_body(self) -> bytes | None:
         """Return that the body has not come yet."""
@@ -101,6 +106,7 @@ class Caller:
         http_version: str = "1.1",
         declare: bool = True,
         json: bool = True,
+        on_listener: bool = False,
     ) -> None:
         pieces = [body] if isinstance(body, bytes) else list(body)
         size = sum(map(len, pieces))
@@ -128,6 +134,7 @@ class Caller:
             {"type": "http.request", "body": piece, "more_body": at < len(pieces)}
             for at, piece in enumerate(pieces, start=1)
         ]
+        self._on_listener = on_listener
         self.left = asyncio.Event()
         self.sent: list[dict[str, Any]] = []
         self.on_send: Callable[[dict[str, Any]], Awaitable[None]] | None = None
@@ -146,6 +153,8 @@ class Caller:
 
     async def call(self, plane: DataPlane) -> Reply:
         """Send the request; returns what was answered."""
+        if self._on_listener:
+            self.scope["extensions"] = {EXTENSION: Taker(self.sent)}
         async with asyncio.timeout(DEADLINE):
             await plane(self.scope, self._receive, self._send)
         self.unread_at_end = len(self._inbox)

@@ -3,16 +3,17 @@
 import json
 from dataclasses import dataclass
 
-from tollkeeper_server.domain.usage import Confidence, TokenCounts
+from msgspec import structs
+from tollkeeper_server.domain.usage import Confidence, TokenCounts, TokenDetails
 from tollkeeper_server.providers.dialect import Dialect
 from tollkeeper_server.providers.dialects import anthropic, openai
 
 DIALECTS = [it for module in (openai, anthropic) for it in vars(module).values() if isinstance(it, Dialect)]
 
 
-def exact(**counts: int) -> TokenCounts:
+def exact(details: TokenDetails | None = None, **counts: int) -> TokenCounts:
     """Return what a provider said."""
-    return TokenCounts(**counts, confidence=Confidence.EXACT)
+    return structs.replace(TokenCounts(confidence=Confidence.EXACT, details=details), **counts)
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,7 @@ BODIES = {
     "gpt-image": _recording(
         openai.IMAGES,
         {"created": 1, "data": [{"b64_json": "aGk="}, {"b64_json": "aGk="}], "usage": _IMAGES_USAGE},
-        exact(prompt=50, completion=50, images=2),
+        exact(TokenDetails(image_prompt=40), prompt=50, completion=50, images=2),
     ),
     "dall-e": _recording(
         openai.IMAGES,
@@ -127,7 +128,7 @@ BODIES = {
                 "total_tokens": 59,
             },
         },
-        exact(prompt=14, completion=45),
+        exact(TokenDetails(audio_prompt=14), prompt=14, completion=45),
     ),
     "transcription by duration": _recording(
         openai.TRANSCRIPTION,
@@ -145,7 +146,7 @@ BODIES = {
             "stop_reason": "end_turn",
             "usage": _MESSAGES_USAGE | {"output_tokens": 12},
         },
-        exact(prompt=325, completion=12, cached=200),
+        exact(TokenDetails(cache_written=100), prompt=325, completion=12, cached=200),
     ),
 }
 
@@ -231,14 +232,18 @@ STREAMS: dict[str, tuple[Dialect, list[bytes], TokenCounts]] = {
         exact(prompt=3, completion=2),
     ),
     "responses": (openai.RESPONSES, RESPONSES_EVENTS, _RESPONSES_TOKENS),
-    "messages": (anthropic.MESSAGES, MESSAGES_EVENTS, exact(prompt=325, completion=15, cached=200)),
+    "messages": (
+        anthropic.MESSAGES,
+        MESSAGES_EVENTS,
+        exact(TokenDetails(cache_written=100), prompt=325, completion=15, cached=200),
+    ),
     "images": (
         openai.IMAGES,
         [
             _named({"type": "image_generation.partial_image", "b64_json": "aGk=", "partial_image_index": 0}),
             _named({"type": "image_generation.completed", "b64_json": "aGk=", "usage": _IMAGES_USAGE}),
         ],
-        exact(prompt=50, completion=50, images=1),
+        exact(TokenDetails(image_prompt=40), prompt=50, completion=50, images=1),
     ),
     "transcription": (
         openai.TRANSCRIPTION,

@@ -1,5 +1,7 @@
 """Which content codings can be undone, and how a header says them."""
 
+import gzip
+
 import pytest
 from tollkeeper_server.dataplane.codings import TAKEN, decode_parts, is_coding, list_codings, make_decoder
 
@@ -40,7 +42,15 @@ def test_no_part_is_large_however_much_a_few_bytes_stand_for(name: str) -> None:
     assert (sum(parts), max(parts) <= 1 << 19) == (4 << 20, True)
 
 
-@pytest.mark.parametrize(("name", "code"), [("gzip", b"junk"), ("deflate", b"junk")])
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("gzip", b"junk"),
+        ("deflate", b"junk"),
+        ("deflate", gzip.compress(b"x")),
+        ("deflate without a header", gzip.compress(b"x")),
+    ],
+)
 def test_what_follows_the_end_is_noticed(name: str, code: bytes) -> None:
     coding, encode = CODINGS[name]
     decoder = make_decoder(coding)

@@ -7,9 +7,12 @@ import asyncio
 import gzip
 import json
 from dataclasses import dataclass
+from functools import partial
 
 import pytest
-from tollkeeper_server.dataplane.reply import meter
+from tollkeeper_server.dataplane.fair_turns import FairTurns
+from tollkeeper_server.dataplane.reply import answer
+from tollkeeper_server.dataplane.reply.meter import BodyMeter
 from tollkeeper_server.dataplane.transport import CutError, GarbageError, TimeoutExpiredError
 from tollkeeper_server.domain.usage import Confidence, TokenCounts, UsageEvent
 
@@ -63,7 +66,7 @@ RESPONSE_STREAM = (
 )
 NOTHING: dict[str, str] = {}
 FILE = ("/v1/files", NOTHING, [b'{"object":"file","id":"file-', b'abc123"}'])
-BATCH = ("/v1/batches", {"input_file_id": "file-abc123"}, [b'{"object":"batch","id":"batch_', b'123"}'])
+BATCH = ("/v1/batches", NOTHING, [b'{"object":"batch","id":"batch_', b'123"}'])
 
 
 @dataclass(frozen=True)
@@ -116,6 +119,7 @@ def _bench(kind: Kind, *steps: Step) -> Bench:
     targets = {name: target(name) for name in ("one", "two")}
     configured = snapshot(route("m", member_on(targets["one"])), targets=targets, default=targets["one"])
     bench = Bench(configured)
+    bench.placements.keep("file-own", "one")
     content_type = b"text/event-stream" if kind.streams else b"application/json"
     coding = [(b"content-encoding", b"gzip")] if kind.coded else []
     bench.transport.answer = Answer(steps, 200, [(b"content-type", content_type), *coding])
@@ -156,7 +160,7 @@ async def test_a_whole_one_is_a_success(name: str) -> None:
     assert (bench.journal.only.status, bench.journal.only.error_code) == (200, "")
     assert (bench.journal.only.tokens != TokenCounts()) is kind.costs
     assert _calls(bench) == ({"success": 1}, {})
-    assert bool(bench.placements.upstreams) is name.startswith("kept")
+    assert (len(bench.placements.upstreams) > 1) is name.startswith("kept")
 
 
 @pytest.mark.parametrize("ending", BREAKS)
@@ -261,7 +265,7 @@ async def test_one_that_is_too_large_to_look_into_is_relayed_and_estimated(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kind = KINDS[name]
-    monkeypatch.setattr(meter.BodyMeter.__init__, "__defaults__", (10,))
+    monkeypatch.setattr(answer, "BodyMeter", partial(BodyMeter, max_kept=10))
     bench = _bench(kind, *_coded(kind))
 
     reply = await _caller(kind).call(bench.plane)
@@ -285,3 +289,43 @@ async def test_a_request_that_is_too_large_reaches_no_upstream(name: str) -> Non
     assert (event.status, event.error_code) == (413, "request_too_large")
     assert (event.tokens, event.upstream) == (TokenCounts(), "")
     assert _calls(bench) == ({}, {})
+
+
+class Crowded(FairTurns):
+    """Turns among so many that no answer is read before the test ends."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.end = 0.0
+        self.waiting = asyncio.Event()
+
+    def is_over(self, token_id: str) -> bool:
+        """Return that others come first."""
+        return True
+
+    def wait(self, token_id: str, *, begun: bool) -> asyncio.Future[None]:
+        """Let requests begin, and none go on."""
+        turn = asyncio.get_running_loop().create_future()
+        if begun:
+            self.waiting.set()
+        else:
+            turn.set_result(None)
+        return turn
+
+
+@pytest.mark.parametrize("name", KINDS)
+async def test_one_that_waits_for_its_turn_is_estimated_if_the_caller_leaves(name: str) -> None:
+    kind = KINDS[name]
+    bench = _bench(kind, *_coded(kind))
+    turns = bench.plane._turns = Crowded()
+    caller = _caller(kind)
+    calling = asyncio.create_task(caller.call(bench.plane))
+    await turns.waiting.wait()
+
+    caller.left.set()
+    await calling
+
+    event = bench.journal.only
+    assert event.status == 499
+    expected = TokenCounts(prompt=2, confidence=Confidence.ESTIMATED) if kind.costs else TokenCounts()
+    assert event.tokens == expected

@@ -1,13 +1,16 @@
 """What is explained is what would happen, and nothing happens."""
 
+import re
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from tollkeeper_server.dataplane.explain import Explainer
 from tollkeeper_server.domain.explanation import Explanation, Query, Step
+from tollkeeper_server.domain.limit import Limit, Measure
 from tollkeeper_server.domain.listener import IpLimit, Rule
 from tollkeeper_server.domain.model import Price
+from tollkeeper_server.domain.period import Period
 from tollkeeper_server.domain.token import Token
 from tollkeeper_server.domain.traffic import Strategy, TrafficPolicy
 from tollkeeper_server.domain.upstream import HeaderAction
@@ -72,6 +75,7 @@ def _bench(configuration: Snapshot = CONFIGURED, known: Token | None = None) -> 
         bench.balancer,
         bench.limits,
         bench.model_lists,
+        bench.forecast,
     )
     return bench, explainer
 
@@ -79,6 +83,27 @@ def _bench(configuration: Snapshot = CONFIGURED, known: Token | None = None) -> 
 async def _explain(known: Token | None = None, **query: Any) -> Explanation:
     _, explainer = _bench(known=known)
     return await explainer.explain(Query(**{"token": "tok_1", **query}))
+
+
+async def test_a_list_of_kept_things_is_explained() -> None:
+    told = await _explain(method="GET", path="/v1/files")
+    assert told.admitted
+    assert told.members == ()
+    assert [it.detail for it in told.verdicts if it.step is Step.AFFINITY] == [
+        "the project's own things are listed, of all upstreams that keep some for it"
+    ]
+
+
+async def test_what_is_read_first_is_explained() -> None:
+    bench, explainer = _bench(known=token(allowed_models=("gpt-4o",)))
+    bench.placements.upstreams = {"video_1": "fallback"}
+    told = await explainer.explain(Query(token="tok_1", path="/v1/videos/video_1/remix", model="gpt-4o"))
+    assert told.admitted
+    (detail,) = [it.detail for it in told.verdicts if it.step is Step.AFFINITY]
+    assert detail == (
+        "video_1 is kept by fallback for project prj_1; /videos/video_1 is read there first, and what the "
+        "token may not use or reach is refused"
+    )
 
 
 async def test_a_request_that_would_be_sent_is_explained_to_its_last_header() -> None:
@@ -198,3 +223,41 @@ async def test_explaining_uses_nothing_up() -> None:
     await Caller(body=b'{"model":"m"}').call(bench.plane)
     assert bench.journal.settled[0].upstream == chosen[0]
     assert not bench.admissions
+
+
+async def test_what_a_request_would_reserve_is_told_and_not_held() -> None:
+    limits = (
+        Limit(measure=Measure.REQUEST_RATE, amount=60),
+        Limit(measure=Measure.TOKENS, amount=100_000, period=Period.DAY),
+    )
+    bench, explainer = _bench(known=token(limits=limits))
+
+    for _ in range(100):
+        told = await explainer.explain(Query(token="tok_1", model="gpt-4o"))
+
+    assert told.admitted
+    (words,) = [it.detail for it in told.verdicts if it.step is Step.LIMIT]
+    assert re.fullmatch(
+        r"1 of the 60 requests a minute of token tok_1, "
+        r"16,[34]\d\d of the 100,000 tokens a day of token tok_1",
+        words,
+    ), words
+    assert bench.ledger.pending == 0
+    assert bench.journal.begun == []
+
+
+async def test_the_limit_that_would_refuse_is_named() -> None:
+    limits = (Limit(measure=Measure.TOKENS, amount=100, period=Period.DAY),)
+    bench, explainer = _bench(known=token(limits=limits))
+
+    told = await explainer.explain(Query(token="tok_1", model="gpt-4o"))
+
+    last = told.verdicts[-1]
+    assert (told.admitted, last.step, last.code, last.status) == (
+        False,
+        Step.LIMIT,
+        "insufficient_quota",
+        429,
+    )
+    assert last.detail.startswith("100 tokens are left of the 100 tokens a day of token tok_1")
+    assert not bench.metrics.limit_refusals

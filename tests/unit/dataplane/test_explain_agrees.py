@@ -11,10 +11,15 @@ from hypothesis import strategies as st
 from tollkeeper_server.dataplane.caller import LISTENER
 from tollkeeper_server.dataplane.explain import Explainer
 from tollkeeper_server.domain.explanation import Explanation, Query
+from tollkeeper_server.domain.limit import Limit, Measure
 from tollkeeper_server.domain.listener import MAIN, Rule
-from tollkeeper_server.domain.model import Capability
+from tollkeeper_server.domain.model import Capability, Price
+from tollkeeper_server.domain.period import Period
 from tollkeeper_server.domain.token import Token
-from tollkeeper_server.snapshot.model import ListenerView, ProjectView
+from tollkeeper_server.ledger.reservation import Pending
+from tollkeeper_server.snapshot.meters import TokenMeters
+from tollkeeper_server.snapshot.model import ListenerView, OwnPrice, ProjectView
+from tollkeeper_server.snapshot.prices import short_price
 from tollkeeper_server.snapshot.rules import compile_rules
 
 from tests.unit.dataplane.caller import Caller
@@ -49,7 +54,12 @@ TENANT = ListenerView(
     head_timeout=10,
 )
 CONFIGURED = snapshot(
-    route("gpt-4o", member_on(ONE, "gpt-4o"), member_on(AZURE, "mine")),
+    route(
+        "gpt-4o",
+        member_on(ONE, "gpt-4o"),
+        member_on(AZURE, "mine"),
+        own_price=OwnPrice(short_price(Price(prompt=9, completion=99))),
+    ),
     route("whisper", member_on(ONE), capabilities=[Capability.AUDIO_TRANSCRIPTIONS]),
     route("asleep"),
     route("asleep-with-a-fallback", fallbacks=("whisper", "gpt-4o")),
@@ -60,6 +70,14 @@ CONFIGURED = snapshot(
     groups={"spare": pool(member_on(target("spare", models_url=LISTS)), name="spare")},
     targets={"one": ONE, "azure": AZURE},
 )
+USED = {"without requests": 1, "at pace": 1, "busy": 1}
+"""What is used, or held, of the only limit of a token before the request."""
+
+
+def _limit(measure: Measure, amount: int) -> Limit:
+    return Limit(measure=measure, amount=amount, period=Period.DAY)
+
+
 TOKENS = {
     "valid": token(),
     "limited": token(allowed_models=("gpt-4o",)),
@@ -67,6 +85,14 @@ TOKENS = {
     "expired": token(expires_at=NOW - timedelta(days=1)),
     "used up": token(max_requests=3, request_count=3),
     "not used up": token(max_requests=3, request_count=2),
+    "short of tokens": token(limits=(_limit(Measure.TOKENS, 200),)),
+    "with tokens": token(limits=(_limit(Measure.TOKENS, 100_000),)),
+    "short of money": token(limits=(_limit(Measure.MONEY, 10**6),)),
+    "with money": token(limits=(_limit(Measure.MONEY, 10**12),)),
+    "without requests": token(limits=(_limit(Measure.REQUESTS, 1),)),
+    "at pace": token(limits=(Limit(measure=Measure.REQUEST_RATE, amount=1),)),
+    "beyond pace": token(limits=(Limit(measure=Measure.TOKEN_RATE, amount=100),)),
+    "busy": token(limits=(Limit(measure=Measure.CONCURRENT, amount=1),)),
 }
 PATHS = [
     "/v1/chat/completions",
@@ -80,12 +106,17 @@ PATHS = [
     "/v1/evals",
     "/v1/models",
     "/v1/models/gpt-4o",
+    "/v1/tollkeeper/limits",
     "/v1/models/unheard-of",
     "/v1/models/listed",
     "/v1/models/llama-listed",
     "/v1/files",
     "/v1/files/file-abc123",
     "/v1/files/file-def456",
+    "/v1/files/file-others",
+    "/v1/files/file-nobodys",
+    "/v1/threads/file-def456/messages/file-others",
+    "/v1/chat/completions/file-others",
     "/v1/batches",
     "/v1/audio/transcriptions",
     "/v1/moderations",
@@ -143,13 +174,17 @@ queries = st.builds(
 )
 
 
-def _bench(known: Token, *, active: bool, default: bool) -> Bench:
+def _bench(known: Token, *, active: bool, default: bool, used: int = 0) -> Bench:
     project = ProjectView(id="prj_1", is_active=active, api_key=None)
     configured = replace(CONFIGURED, projects={"prj_1": project})
     bench = Bench(configured if default else replace(configured, default=None), known)
     bench.placements.upstreams = {"file-abc123": "inactive", "file-def456": "azure"}
+    bench.placements.keep("file-others", "one", "prj_2")
     bench.admitted = known.request_count < known.max_requests
     bench.answers(b"{}")
+    if used:
+        meters = TokenMeters().of(known)
+        assert isinstance(bench.ledger.reserve("before", meters, [used], bench.ledger_now), Pending)
     listed = b'{"data":[{"id":"listed"},{"id":"llama-listed"}]}'
     bench.transport.answers["lists.test"] = [Answer((listed,))]
     return bench
@@ -168,6 +203,7 @@ async def _explain(bench: Bench, known: Token, query: Query) -> Explanation:
         bench.balancer,
         bench.limits,
         bench.model_lists,
+        bench.forecast,
     )
     return await explainer.explain(query)
 
@@ -187,8 +223,8 @@ def _naming(path: str, model: str) -> dict[str, object]:
             return {"model": model}
 
 
-async def _refusal(bench: Bench, query: Query) -> str:
-    """Return the reason for which the data plane refuses the request; empty if an upstream answers it."""
+async def _refusal(bench: Bench, query: Query) -> tuple[str, int]:
+    """Return why the data plane refuses the request, and the status; ("", 0) if an upstream answers it."""
     members = _naming(query.path, query.model) | ({"stream": True} if query.streamed else {})
     method = query.method or "POST"
     has_body = method in {"POST", "PUT", "PATCH"} or query.model
@@ -206,8 +242,9 @@ async def _refusal(bench: Bench, query: Query) -> str:
         declare=not any(name == "transfer-encoding" for name, _ in query.headers),
     )
     caller.scope[LISTENER] = query.listener or MAIN
-    await caller.call(bench.plane)
-    return next((str(error) for _, error, _ in dict(bench.metrics.errors.items())), "")
+    reply = await caller.call(bench.plane)
+    refused = next((str(error) for _, error, _ in dict(bench.metrics.errors.items())), "")
+    return refused, reply.status if refused else 0
 
 
 @settings(max_examples=300)
@@ -216,6 +253,8 @@ async def _refusal(bench: Bench, query: Query) -> str:
 @example(Query(method="GET", path="/v1/models/listed", token="tok_1"), "valid", True, True)
 @example(Query(method="GET", path="/v1/models/listed", token="tok_1", listener="farm"), "valid", True, True)
 @example(Query(method="GET", path="/v1/files/file-abc123", token="tok_1"), "valid", True, True)
+@example(Query(method="GET", path="/v1/files/file-others", token="tok_1"), "valid", True, True)
+@example(Query(method="DELETE", path="/v1/files/file-nobodys", token="tok_1"), "valid", True, True)
 @example(Query(method="TRACE", token="tok_1", model="gpt-4o"), "valid", True, True)
 @example(
     Query(token="tok_1", model="gpt-4o", headers=(("content-length", "5"), ("transfer-encoding", "chunked"))),
@@ -253,6 +292,18 @@ async def _refusal(bench: Bench, query: Query) -> str:
 @example(Query(method="POST", path="/health"), "valid", True, True)
 @example(Query(token="tok_1", model="gpt-4o", headers=(("expect", "a-miracle"),)), "valid", True, True)
 @example(Query(token="tok_1", model="gpt-4o"), "used up", True, True)
+@example(Query(token="tok_1", model="gpt-4o"), "short of tokens", True, True)
+@example(Query(token="tok_1", model="gpt-4o"), "with tokens", True, True)
+@example(Query(token="tok_1", model="gpt-4o"), "short of money", True, True)
+@example(Query(token="tok_1", model="gpt-4o"), "with money", True, True)
+@example(Query(token="tok_1", model="whisper"), "with money", True, True)
+@example(Query(token="tok_1", model="gpt-4o"), "without requests", True, True)
+@example(Query(token="tok_1", model="gpt-4o"), "at pace", True, True)
+@example(Query(token="tok_1", model="gpt-4o"), "beyond pace", True, True)
+@example(Query(token="tok_1", model="gpt-4o"), "busy", True, True)
+@example(Query(method="GET", path="/v1/tollkeeper/limits", token="tok_1"), "busy", True, True)
+@example(Query(path="/v1/tollkeeper/limits", token="tok_1"), "valid", True, True)
+@example(Query(path="/v1/messages/batches", token="tok_1", model="default"), "with tokens", True, True)
 @example(Query(path="/v1/messages/batches", token="tok_1", model="default"), "limited", True, True)
 @example(Query(path="/v1/evals", token="tok_1", model="whisper"), "limited", True, True)
 @example(Query(path="/v1/responses", token="tok_1"), "limited", True, True)
@@ -262,13 +313,15 @@ async def _refusal(bench: Bench, query: Query) -> str:
 def test_explain_says_what_the_data_plane_does(query: Query, kind: str, active: bool, default: bool) -> None:
     known = TOKENS[kind]
 
-    async def both() -> tuple[Explanation, str, list[str]]:
-        told = await _explain(_bench(known, active=active, default=default), known, query)
-        bench = _bench(known, active=active, default=default)
+    async def both() -> tuple[Explanation, tuple[str, int], list[str]]:
+        used = USED.get(kind, 0)
+        told = await _explain(_bench(known, active=active, default=default, used=used), known, query)
+        bench = _bench(known, active=active, default=default, used=used)
         return told, await _refusal(bench, query), [event.upstream for event in bench.journal.settled]
 
     told, refusal, upstreams = asyncio.run(both())
 
-    assert (told.admitted, told.verdicts[-1].code) == (not refusal, refusal)
-    if told.members and not refusal:
+    last = told.verdicts[-1]
+    assert (told.admitted, (last.code, last.status)) == (not refusal[0], refusal)
+    if told.members and told.admitted:
         assert upstreams == [member.upstream for member in told.members if member.is_chosen]

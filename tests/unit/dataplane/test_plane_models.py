@@ -35,9 +35,15 @@ CONFIGURED = snapshot(
 )
 
 
+KEPT = {"asst_1": "fallback", "eval_1234": "one", "resp_1234": "one"}
+"""What the caller's project has, and where."""
+
+
 async def _post(path: str, body: Any, known: Token | None = None, **changes: Any) -> tuple[Bench, Reply]:
     bench = Bench(replace(CONFIGURED, **changes), known)
     bench.answers(b'{"id":"thing_1"}')
+    for one, upstream in KEPT.items():
+        bench.placements.keep(one, upstream)
     return bench, await Caller(path=path, body=json.dumps(body).encode()).call(bench.plane)
 
 
@@ -223,7 +229,7 @@ async def test_each_model_of_a_batch_is_found_as_any_other(models: tuple[str, ..
 
 async def test_a_batch_is_reached_again_where_it_is_kept() -> None:
     bench, _ = await _post("/v1/messages/batches", _batch("claude"))
-    assert bench.placements.upstreams == {"thing_1": "anthropic"}
+    assert bench.placements.upstreams["thing_1"] == "anthropic"
 
     for method, path in (("GET", ""), ("POST", "/cancel"), ("GET", "/results"), ("DELETE", "")):
         await Caller(method, f"/v1/messages/batches/thing_1{path}").call(bench.plane)

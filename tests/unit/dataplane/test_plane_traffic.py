@@ -201,7 +201,7 @@ async def test_an_upload_goes_elsewhere_only_if_nothing_of_it_was_sent(
     assert (reply.status, bench.transport.hosts) == (status, hosts)
     assert bench.transport.bodies == [b"something"]
     assert bench.journal.order[0] == "begin"
-    assert len(bench.journal.begun) == 1
+    assert [f"{intent.upstream}.test" for intent in bench.journal.begun] == hosts
 
 
 async def test_what_an_upstream_keeps_is_not_looked_for_elsewhere() -> None:

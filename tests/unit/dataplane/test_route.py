@@ -5,7 +5,14 @@ from dataclasses import replace
 import pytest
 from tollkeeper_server.dataplane.exchange import Exchange
 from tollkeeper_server.dataplane.request.peek import Peek
-from tollkeeper_server.dataplane.route import Destination, enter, find_destination, find_fallback, pin
+from tollkeeper_server.dataplane.route import (
+    NOWHERE,
+    Destination,
+    enter,
+    fallbacks,
+    find_destination,
+    pin,
+)
 from tollkeeper_server.domain.listener import Rule
 from tollkeeper_server.domain.model import Capability
 from tollkeeper_server.domain.token import Token
@@ -143,7 +150,9 @@ def test_a_restricted_token_may_send_what_runs_no_model(path: str, method: str) 
 
 
 def test_without_a_default_what_names_no_model_goes_nowhere() -> None:
-    assert Reason.NOT_FOUND is _refused(exchange("/v1/files"), Peek(None)).reason
+    assert Reason.NOT_FOUND is _refused(exchange("/v1/images/x"), Peek(None)).reason
+    # What it is about may tell where it goes; else the plan refuses it.
+    assert _find(exchange("/v1/files"), Peek(None)).pool is NOWHERE
 
 
 @pytest.mark.parametrize("named", [None, "gpt-4o", "default", "unheard-of"])
@@ -154,7 +163,7 @@ def test_the_model_of_azures_path_counts_whatever_the_body_names(named: str | No
     assert (caller.model_asked, caller.model_served) == ("gpt-4o", "gpt-4o")
 
 
-@pytest.mark.parametrize("name", ["%0a", "a" * 257, "%00"])
+@pytest.mark.parametrize("name", ["a" * 257, "%00", "%07"])
 def test_a_model_in_the_path_is_checked_as_one_in_the_body(name: str) -> None:
     error = _refused(exchange(f"/openai/deployments/{name}/chat/completions"), _json(None))
 
@@ -282,18 +291,22 @@ def test_a_prefix_is_stripped_as_it_is_spelt_or_refused(path: str) -> None:
     assert (caught.value.reason, caught.value.field) == (Reason.INVALID_ARGUMENT, "path")
 
 
-def test_a_fallback_must_be_allowed_and_able() -> None:
-    endpoint, limited = exchange().endpoint, token(allowed_models=("llama-*",))
+def _fallbacks(name: str, known: Token) -> list[tuple[str, Destination]]:
+    return list(fallbacks(exchange(configuration=CONFIGURED), route("m", fallbacks=(name,)), known))
 
-    assert find_fallback(CONFIGURED, endpoint, limited, "gpt-4o") is None
-    assert find_fallback(CONFIGURED, endpoint, limited, "nowhere") is None
-    assert find_fallback(CONFIGURED, endpoint, token(), "whisper") is None
+
+def test_a_fallback_must_be_allowed_and_able() -> None:
+    limited = token(allowed_models=("llama-*",))
+
+    assert _fallbacks("gpt-4o", limited) == []
+    assert _fallbacks("nowhere", limited) == []
+    assert _fallbacks("whisper", token()) == []
 
 
 def test_a_fallback_by_pattern_is_asked_for_by_its_name() -> None:
-    destination = find_fallback(CONFIGURED, exchange().endpoint, token(), "llama-2-7b")
+    ((name, destination),) = _fallbacks("llama-2-7b", token())
 
-    assert destination is not None
+    assert name == "llama-2-7b"
     assert [member.upstream_model for member in destination.pool.members] == ["llama-2-7b"]
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
 from tollkeeper_server.dataplane.exchange import ClientGoneError
-from tollkeeper_server.dataplane.transport import ConnectError, CutError, Outgoing
+from tollkeeper_server.dataplane.transport import ConnectError, CutError, Outgoing, Parts
 from tollkeeper_server.domain.usage import Intent, UsageEvent
 from tollkeeper_server.errors import TollkeeperError
 from tollkeeper_server.snapshot.model import Header
@@ -78,6 +78,12 @@ class Answer:
         whole = [step for step in self.steps if isinstance(step, bytes)]
         return b"".join(whole) if len(whole) == len(self.steps) else None
 
+    def rest(self) -> None:
+        """Do nothing: steps are gone through as they are asked for."""
+
+    def go_on(self) -> None:
+        """Do nothing: steps are gone through as they are asked for."""
+
     async def pour(self, take: Callable[[bytes], bool]) -> bool:
         """Go through the steps, on from where it was left."""
         async for chunk in self.chunks():
@@ -110,6 +116,8 @@ class ScriptedTransport:
         following = self._next(request)
         if isinstance(request.body, bytes):
             self.bodies.append(request.body)
+        elif isinstance(request.body, Parts):
+            self.bodies.append(b"".join(request.body.parts))
         elif not isinstance(following, ConnectError):  # before a connection nothing of the body is read
             pieces: list[bytes] = []
             self.bodies.append(b"")

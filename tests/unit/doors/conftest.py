@@ -10,7 +10,10 @@ from tollkeeper_server.doors.console import make_console
 from tollkeeper_server.doors.console_listener import ConsoleListener
 from tollkeeper_server.doors.front import front
 from tollkeeper_server.doors.grpc import GrpcListener
+from tollkeeper_server.doors.grpc_callers import GrpcCallers
+from tollkeeper_server.doors.playground import Playground
 from tollkeeper_server.doors.sockets import bind, name_of
+from tollkeeper_server.http1.server.limits import TimeLimits
 from tollkeeper_server.store.sqlite.store import SqliteStore
 
 from tests.unit.dataplane.gateway import Bench
@@ -38,9 +41,13 @@ async def console(plane: Plane, readiness: Readiness) -> AsyncIterator[str]:
     """The address of a console, `HOST:PORT`."""
     bound = bind("127.0.0.1:0", "console", "TEST")
     address = name_of(bound)
-    application = make_console(plane.chain(), readiness, exposition(), "1.2.3")
+    application = make_console(plane.chain(), plane.sessions, readiness, exposition(), "1.2.3")
     listener = ConsoleListener(
-        front(Bench().plane, application), bound, certificate=None, drain_seconds=1, quiet=0
+        front(Bench().plane, Playground(Bench().plane, plane.sessions), application),
+        bound,
+        tls=None,
+        drain_seconds=1,
+        limits=TimeLimits(quiet=0),
     )
     serving = asyncio.create_task(listener.serve())
     yield address
@@ -57,9 +64,10 @@ async def http(console: str) -> AsyncIterator[httpx2.AsyncClient]:
 
 
 @pytest.fixture
-async def grpc_door(plane: Plane, readiness: Readiness) -> AsyncIterator[GrpcListener]:
+async def grpc_door(plane: Plane, readiness: Readiness, tmp_path: Path) -> AsyncIterator[GrpcListener]:
     """The gRPC door."""
-    listener = GrpcListener(plane.chain(), "127.0.0.1:0", ready=readiness)
+    callers = GrpcCallers(bind("127.0.0.1:0", "gRPC listener", "TEST"))
+    listener = GrpcListener(plane.chain(), callers, data_dir=tmp_path, ready=readiness)
     await listener.start()
     yield listener
     await listener.close()

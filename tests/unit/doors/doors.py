@@ -8,6 +8,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from hypothesis import strategies as st
+from tollkeeper.messages.fields import is_map
 from tollkeeper_server.doors.metrics.exposition import Exposition
 from tollkeeper_server.management.chain.registry import methods
 from tollkeeper_server.telemetry.metrics import Gauges, Metrics
@@ -30,7 +31,12 @@ def exposition(
     metrics: Metrics | None = None, gauges: Gauges = GAUGES, *, llmproxy_names: bool = False
 ) -> Exposition:
     """Return what answers scrapes; without metrics, of nothing counted."""
-    return Exposition(metrics or Metrics(), lambda: gauges, "1.2.3", llmproxy_names=llmproxy_names)
+    counted = metrics or Metrics()
+
+    async def look() -> tuple[Metrics, Gauges]:
+        return counted, gauges
+
+    return Exposition(look, "1.2.3", llmproxy_names=llmproxy_names)
 
 
 def all_messages() -> list[Descriptor]:
@@ -44,7 +50,7 @@ def fields_within(descriptor: Descriptor) -> list[FieldDescriptor]:
     for it in descriptor.fields:
         found.append(it)
         inner = it.message_type
-        if inner is not None and not inner.full_name.startswith("google.protobuf."):
+        if inner is not None and not is_map(it) and not inner.full_name.startswith("google.protobuf."):
             found += fields_within(inner)
     return found
 
@@ -80,7 +86,10 @@ def messages(draw: st.DrawFn, descriptor: Descriptor) -> Message:
 
 
 def _fill(draw: st.DrawFn, message: Any, it: FieldDescriptor) -> None:
-    if it.is_repeated:
+    if is_map(it):
+        pairs = st.dictionaries(st.text(max_size=20), st.text(max_size=20), max_size=3)
+        getattr(message, it.name).update(draw(pairs))
+    elif it.is_repeated:
         values = [draw(_values(it)) for _ in range(draw(st.integers(0, 3)))]
         getattr(message, it.name).extend(values)
     elif it.message_type is not None:

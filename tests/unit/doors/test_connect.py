@@ -65,6 +65,8 @@ async def test_every_method_is_there_and_refuses_strangers(
     console: str, method: MethodDescriptor, headers: dict[str, str]
 ) -> None:
     path = f"/{method.containing_service.full_name}/{method.name}"
+    if method.server_streaming:
+        headers = headers | {"content-type": headers["content-type"].replace("/", "/connect+")}
     async with httpx2.AsyncClient(base_url=f"http://{console}", trust_env=False) as stranger:
         answer = await stranger.post(path, content=b"\xff{not a message", headers=headers)
         refusal(answer, 401, "unauthenticated", "invalid_api_key")
@@ -89,10 +91,10 @@ async def test_every_method_is_there_and_refuses_strangers(
         (b"{}", {**JSON, "connect-timeout-ms": "-1"}, "invalid_argument"),
         (b"{}", {**JSON, "connect-timeout-ms": "12345678901"}, "invalid_argument"),
         (b"no gzip", {**JSON, "content-encoding": "gzip"}, "invalid_argument"),
-        (gzip.compress(b"{}", mtime=0)[:-1], {**JSON, "content-encoding": "gzip"}, "invalid_argument"),
-        (gzip.compress(b"{}", mtime=0) + b"x", {**JSON, "content-encoding": "gzip"}, "invalid_argument"),
+        (gzip.compress(b"{}")[:-1], {**JSON, "content-encoding": "gzip"}, "invalid_argument"),
+        (gzip.compress(b"{}") + b"x", {**JSON, "content-encoding": "gzip"}, "invalid_argument"),
     ],
-    ids=lambda it: str(it)[:50],
+    ids=lambda it: None if isinstance(it, bytes) else str(it)[:50],
 )
 async def test_a_bad_request_is_a_clear_error(
     http: httpx2.AsyncClient, content: bytes, headers: dict[str, str], reason: str

@@ -9,7 +9,7 @@ from tollkeeper_server.doors.console import make_console
 from tollkeeper_server.doors.ops import ABSENT
 
 from tests.unit.doors.doors import Readiness, exposition
-from tests.unit.management.plane import Plane
+from tests.unit.management.plane import MANAGEMENT_TOKEN, Plane
 
 
 async def test_health_says_that_the_process_is_alive_and_which_version(http: httpx2.AsyncClient) -> None:
@@ -54,7 +54,7 @@ async def test_nobody_needs_a_token_to_ask_how_the_server_is(console: str) -> No
             assert (await stranger.get(path)).status_code == 200
 
 
-@pytest.mark.parametrize("path", ["/nothing", "/docs/", "/docs/LICENSE", "/docs/..%2f__init__.py", "/admin"])
+@pytest.mark.parametrize("path", ["/nothing", "/docs/", "/docs/LICENSE", "/docs/..%2f__init__.py"])
 async def test_an_unknown_path_is_a_404_in_json(http: httpx2.AsyncClient, path: str) -> None:
     answer = await http.get(path)
     assert (answer.status_code, answer.json()["status"]) == (404, "NOT_FOUND")
@@ -78,7 +78,9 @@ async def test_head_is_get_without_the_body_and_options_tells_the_methods(
 
 
 async def test_the_first_page_leads_to_the_others(http: httpx2.AsyncClient) -> None:
-    page = (await http.get("/")).json()
+    answer = await http.get("/")
+    assert (answer.status_code, answer.headers["location"]) == (302, "/admin/")
+    page = answer.json()
     assert page["name"] == "Tollkeeper"
     for name in ("docs", "openapi", "health"):
         assert (await http.get(page[name])).status_code == 200
@@ -104,15 +106,29 @@ async def test_the_docs_page_and_every_file_it_names_are_there(http: httpx2.Asyn
     assert "/openapi.json" in (await http.get("/docs/start.js")).text
 
 
-async def test_a_body_announced_as_too_large_is_refused_before_it_came(console: str) -> None:
+@pytest.mark.parametrize(
+    ("path", "token", "status"),
+    [
+        ("/manage/projects", MANAGEMENT_TOKEN, 413),
+        ("/manage/projects", "another", 401),
+        ("/tollkeeper.v1.ProjectService/CreateProject", MANAGEMENT_TOKEN, 429),  # as Connect wants it
+        ("/tollkeeper.v1.ProjectService/CreateProject", "another", 401),
+    ],
+)
+@pytest.mark.parametrize("waits", [True, False])
+async def test_a_body_that_is_not_wanted_is_refused_before_it_came(
+    console: str, path: str, token: str, status: int, waits: bool
+) -> None:
     host, _, port = console.rpartition(":")
     reader, writer = await asyncio.open_connection(host, int(port))
+    expectation = "expect: 100-continue\r\n" if waits else ""
     writer.write(
-        b"POST /manage/projects HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
-        b"content-length: 10485760\r\n\r\n{"
+        f"POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n{expectation}"
+        f"authorization: Bearer {token}\r\ncontent-length: 10485760\r\n\r\n".encode()
+        + (b"" if waits else b"{")
     )
     head = await reader.readuntil(b"\r\n\r\n")
-    assert head.startswith(b"HTTP/1.1 413 ")
+    assert head.startswith(b"HTTP/1.1 %d " % status)
     writer.close()
     await writer.wait_closed()
 
@@ -123,7 +139,7 @@ async def test_a_fault_is_told_as_an_id_that_the_log_explains(
     async def broken() -> dict[str, str | None]:
         raise RuntimeError("canary-of-the-fault")
 
-    client = make_console(plane.chain(), broken, exposition(), "1.2.3").test_client()
+    client = make_console(plane.chain(), plane.sessions, broken, exposition(), "1.2.3").test_client()
     answer = await client.get("/ready")
     text = await answer.get_data(as_text=True)
     assert answer.status_code == 500

@@ -1,17 +1,23 @@
-"""How the console's listener ends: nothing that is asked on a connection it has is lost."""
+"""How the console's listener begins and ends: nothing that is asked on a connection it has is lost."""
 
 import asyncio
 import contextlib
 import http.client
+import json
 import socket
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
-from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, Scope
+from tollkeeper_server.dataplane.caller import Message, Receive, Send
 from tollkeeper_server.domain.address import SocketAddress
 from tollkeeper_server.doors.console_listener import ConsoleListener
 from tollkeeper_server.doors.sockets import bind_address, name_of
+from tollkeeper_server.doors.tls import HTTP2, make_contexts
+from tollkeeper_server.http1 import descriptors
+from tollkeeper_server.http1.server.limits import TimeLimits
+from tollkeeper_server.process import self_signed
 
 from tests.integration.h2wire import H2Wire
 
@@ -25,7 +31,7 @@ class App:
         self.reached = asyncio.Event()
         self.may_answer = asyncio.Event()
 
-    async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer with the path."""
         assert scope["type"] == "http"
         if scope["path"] == "/slow":
@@ -38,11 +44,15 @@ class App:
 
 
 @asynccontextmanager
-async def serving(quiet: float) -> AsyncIterator[tuple[ConsoleListener, App, str, asyncio.Task[None]]]:
+async def serving(
+    quiet: float, *, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[tuple[ConsoleListener, App, str, asyncio.Task[None]]]:
     """A listener with the application behind it."""
     bound, app = bind_address(SocketAddress("127.0.0.1", 0)), App()
     address = name_of(bound)
-    listener = ConsoleListener(app, bound, certificate=None, drain_seconds=20 * PATIENCE_SECONDS, quiet=quiet)
+    listener = ConsoleListener(
+        app, bound, tls=tls, drain_seconds=20 * PATIENCE_SECONDS, limits=TimeLimits(quiet=quiet)
+    )
     task = asyncio.create_task(listener.serve())
     try:
         async with asyncio.timeout(PATIENCE_SECONDS):
@@ -155,3 +165,66 @@ async def test_http2_goes_on_until_its_streams_have_ended() -> None:
             await asyncio.to_thread(wire.wait, lambda: False)  # until the connection is told to end
             assert wire.terminated
         await task
+
+
+@pytest.fixture(scope="module")
+def secured(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """Both sides of a certificate for localhost: the listener's and its callers'."""
+    folder = tmp_path_factory.mktemp("tls")
+    pair = folder / "certificate", folder / "key"
+    self_signed.make(*pair)
+    return make_contexts(*pair)[HTTP2], ssl.create_default_context(cafile=str(pair[0]))
+
+
+async def over_tls(address: str, trusting: ssl.SSLContext) -> bytes:
+    """Ask over HTTP/1.1, and return the answer's first line."""
+    host, _, port = address.rpartition(":")
+    reader, writer = await asyncio.open_connection(host, int(port), ssl=trusting, server_hostname="localhost")
+    writer.write(b"GET /1 HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
+    answered = await reader.read()
+    writer.close()
+    return answered.partition(b"\r\n")[0]
+
+
+async def test_plain_http_is_told_to_use_tls(secured: tuple[ssl.SSLContext, ssl.SSLContext]) -> None:
+    async with serving(0.05, tls=secured[0]) as (listener, _, address, _):
+        host, _, port = address.rpartition(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(b"GET /1 HTTP/1.1\r\nhost: a\r\n\r\n")
+        head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 400 ")
+        assert "use https://" in json.loads(body)["error"]["message"]
+        writer.close()
+        assert await over_tls(address, secured[1]) == b"HTTP/1.1 200 OK"
+        assert listener.limit.count <= 1  # nobody but the caller who has just been answered
+
+
+async def test_handshakes_that_do_not_go_on_are_bounded_and_keep_nobody_out(
+    secured: tuple[ssl.SSLContext, ssl.SSLContext], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(descriptors, "most_handshakes", lambda: 5)
+    async with serving(0.05, tls=secured[0]) as (listener, _, address, _):
+        host, _, port = address.rpartition(":")
+        started = [await asyncio.open_connection(host, int(port)) for _ in range(20)]
+        for reader, writer in started[:15]:
+            writer.write(b"\x16")
+            assert await reader.read() == b""
+        assert listener.limit.count == 0
+        assert await over_tls(address, secured[1]) == b"HTTP/1.1 200 OK"
+        for _, writer in started:
+            writer.close()
+
+
+async def test_the_handshake_of_an_address_with_few_is_not_broken_off(
+    secured: tuple[ssl.SSLContext, ssl.SSLContext], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(descriptors, "most_handshakes", lambda: 5)
+    async with serving(0.05, tls=secured[0]) as (_, _, address, _):
+        host, _, port = address.rpartition(":")
+        first = await asyncio.open_connection(host, int(port), local_addr=("127.0.0.2", 0))
+        others = [await asyncio.open_connection(host, int(port)) for _ in range(20)]
+        for reader, _ in others[:15]:
+            assert await reader.read() == b""
+        assert not first[0].at_eof()
+        for _, writer in (first, *others):
+            writer.close()

@@ -4,6 +4,9 @@ import asyncio
 
 import httpx2
 import pytest
+from h2.config import H2Configuration
+from h2.connection import H2Connection
+from h2.events import Event, ResponseReceived, StreamEnded
 
 from tests.unit.management.plane import MANAGEMENT_TOKEN
 
@@ -43,6 +46,37 @@ async def test_options_may_ask_about_the_whole_server(console: str) -> None:
     answered = await _wire(console, b"OPTIONS * HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
     assert answered.startswith(b"HTTP/1.1 204 ")
     assert b"\r\nallow: DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT\r\n" in answered
+
+
+@pytest.mark.parametrize(
+    "pseudo",
+    [
+        {":method": "CONNECT", ":authority": "a:443"},
+        {":method": "GET", ":scheme": "http", ":authority": "a", ":path": "http://a/v1/models"},
+        {":method": "GET", ":scheme": "http", ":authority": "a", ":path": "v1/models"},
+        {":method": "GET", ":scheme": "http", ":authority": "a", ":path": "*"},
+        {":method": "GET", ":scheme": "http", ":authority": "a", ":path": "?/v1/models"},
+    ],
+)
+async def test_a_path_over_http2_begins_with_a_slash(
+    console: str, pseudo: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    host, _, port = console.rpartition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    peer = H2Connection(H2Configuration(client_side=True, validate_outbound_headers=False))
+    peer.initiate_connection()
+    peer.send_headers(1, list(pseudo.items()), end_stream=True)
+    writer.write(peer.data_to_send())
+    events: list[Event] = []
+    async with asyncio.timeout(20):
+        while not any(isinstance(event, StreamEnded) for event in events):
+            data = await reader.read(65536)
+            assert data
+            events += peer.receive_data(data)
+    writer.close()
+    [head] = [event for event in events if isinstance(event, ResponseReceived)]
+    assert dict(head.headers or [])[b":status"] == b"400"
+    assert [record for record in caplog.records if record.exc_info] == []
 
 
 @pytest.mark.parametrize("path", EVERYWHERE)

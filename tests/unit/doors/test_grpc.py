@@ -1,6 +1,7 @@
 """The gRPC door, reached through a real channel."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -14,7 +15,9 @@ from tollkeeper.services import SERVICES
 from tollkeeper.v1 import project_service_pb2 as pb
 from tollkeeper.v1 import project_service_pb2_grpc, token_service_pb2
 from tollkeeper_server.doors.grpc import GrpcListener
-from tollkeeper_server.doors.sockets import ListenError
+from tollkeeper_server.doors.grpc_callers import GrpcCallers
+from tollkeeper_server.doors.sockets import bind
+from tollkeeper_server.doors.tls import HTTP2, ServedCertificate
 from tollkeeper_server.management.chain.registry import methods
 from tollkeeper_server.process.certificate import load_certificate
 from tollkeeper_server.settings import Settings, Tls
@@ -27,6 +30,7 @@ ID = "prj_" + "0" * 26
 
 Check = grpc.aio.UnaryUnaryMultiCallable[HealthCheckRequest, HealthCheckResponse]
 Watch = grpc.aio.UnaryStreamMultiCallable[HealthCheckRequest, HealthCheckResponse]
+Stream = grpc.aio.UnaryStreamMultiCallable[bytes, bytes]
 Reflect = grpc.aio.StreamStreamMultiCallable[ServerReflectionRequest, ServerReflectionResponse]
 
 
@@ -126,12 +130,57 @@ async def test_garbage_is_an_invalid_argument(channel: grpc.aio.Channel, data: b
     assert reason_of(caught.value) == "invalid_argument"
 
 
-async def test_a_message_beyond_the_limit_is_refused(channel: grpc.aio.Channel) -> None:
+@pytest.mark.parametrize("method", list(methods()), ids=lambda it: it.full_name)
+async def test_a_message_is_as_large_as_its_method_may_need(
+    channel: grpc.aio.Channel, method: MethodDescriptor
+) -> None:
+    most = (8 if method.name == "ApplyConfiguration" else 1) * 1024 * 1024
+    path = f"/{method.containing_service.full_name}/{method.name}"
+    for size, fits in ((most, True), (most + 1, False)):
+        if method.server_streaming:
+            stream: Stream = channel.unary_stream(path)
+            messages = stream(unknown_field(size), metadata=ADMIN)
+            with contextlib.nullcontext() if fits else pytest.raises(grpc.aio.AioRpcError, match="larger"):
+                await messages.read()
+            messages.cancel()
+            continue
+        answer = raw(channel, path)(unknown_field(size), metadata=ADMIN)
+        assert (await answer.code() is not grpc.StatusCode.RESOURCE_EXHAUSTED) == fits
+
+
+def unknown_field(size: int) -> bytes:
+    """Return a message of so many bytes, with one field that no request has."""
+    length = size - 6
+    varint = bytes((length & 127 | 128, length >> 7 & 127 | 128, length >> 14 & 127 | 128, length >> 21))
+    return b"\xba\x3e" + varint + bytes(length)
+
+
+@pytest.mark.parametrize("path", ["/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/Watch"])
+async def test_who_stays_keeps_nobody_from_asking_for_the_health(
+    channel: grpc.aio.Channel, path: str
+) -> None:
+    method: grpc.aio.StreamStreamMultiCallable[bytes, bytes] = channel.stream_stream(path)
+    quiet = [method() for _ in range(30)]
+    await quiet[-1].wait_for_connection()
+    answer = await raw(channel, "/grpc.health.v1.Health/Check")(b"")
+    assert HealthCheckResponse.FromString(answer).status == HealthCheckResponse.SERVING
+    # Of those who send nothing, the oldest have given way.
+    assert await quiet[0].code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    for call in quiet:
+        call.cancel()
+
+
+async def test_many_who_ask_for_the_health_at_once_are_all_told(channel: grpc.aio.Channel) -> None:
+    check = raw(channel, "/grpc.health.v1.Health/Check")
+    answers = await asyncio.gather(*(check(b"") for _ in range(300)))
+    assert {HealthCheckResponse.FromString(it).status for it in answers} == {HealthCheckResponse.SERVING}
+
+
+async def test_a_long_message_is_none_for_the_health(channel: grpc.aio.Channel) -> None:
     with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await raw(channel, "/tollkeeper.v1.ProjectService/CreateProject")(
-            b"\0" * (8 * 1024 * 1024 + 1), metadata=ADMIN
-        )
+        await raw(channel, "/grpc.health.v1.Health/Check")(unknown_field(100_000))
     assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert reason_of(caught.value) == "request_too_large"
 
 
 async def test_an_unknown_method_is_unimplemented(channel: grpc.aio.Channel) -> None:
@@ -204,18 +253,13 @@ async def test_reflection_lists_the_services(channel: grpc.aio.Channel) -> None:
     call.cancel()
 
 
-async def test_a_port_that_is_taken_is_told_plainly(grpc_door: GrpcListener, plane: Plane) -> None:
-    second = GrpcListener(plane.chain(), grpc_door.address)
-    with pytest.raises(ListenError, match=rf"{grpc_door.address}: .*in use.*TOLLKEEPER_GRPC_ADDRESS"):
-        await second.start()
-    await second.close()
-
-
 async def test_with_a_certificate_it_speaks_tls(plane: Plane, tmp_path: Path) -> None:
-    certificate = load_certificate(Settings(data_dir=tmp_path, tls=Tls.SELF_SIGNED))
-    listener = GrpcListener(plane.chain(), "127.0.0.1:0", certificate=certificate)
+    _, certificate = load_certificate(Settings(data_dir=tmp_path, tls=Tls.SELF_SIGNED))
+    tls = ServedCertificate(certificate).context(HTTP2)
+    callers = GrpcCallers(bind("127.0.0.1:0", "gRPC listener", "TEST"), tls=tls)
+    listener = GrpcListener(plane.chain(), callers, data_dir=tmp_path)
     await listener.start()
-    credentials = grpc.ssl_channel_credentials(root_certificates=certificate[0].read_bytes())
+    credentials = grpc.ssl_channel_credentials(root_certificates=certificate.chain)
     async with grpc.aio.secure_channel(listener.address, credentials) as channel:
         stub = project_service_pb2_grpc.ProjectServiceStub(channel)
         answer = await stub.ListProjects(pb.ListProjectsRequest(), metadata=ADMIN)

@@ -70,7 +70,7 @@ async def test_a_caller_leaves_with_the_last_byte_of_the_request(
 ) -> None:
     """Such as one who gave up while the process was starting."""
     without_end(tmp_path / "store.db")
-    application = make_console(plane.chain(), readiness, exposition(), "1.2.3")
+    application = make_console(plane.chain(), plane.sessions, readiness, exposition(), "1.2.3")
     messages: list[ASGIReceiveEvent] = [
         {"type": "http.request", "body": b"", "more_body": False},
         {"type": "http.disconnect"},

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import socket
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -11,6 +12,9 @@ from tollkeeper_server.dataplane.caller import Message, Receive, Send
 from tollkeeper_server.domain.address import SocketAddress
 from tollkeeper_server.doors.listeners import Listeners
 from tollkeeper_server.doors.sockets import bind_address, name_of
+from tollkeeper_server.doors.tls import ServedCertificate
+from tollkeeper_server.process.certificate import load_certificate
+from tollkeeper_server.settings import Settings, Tls
 from tollkeeper_server.snapshot.model import ListenerView, Snapshot
 from tollkeeper_server.snapshot.rules import compile_rules
 
@@ -26,8 +30,8 @@ async def name_listener(scope: Message, receive: Receive, send: Send) -> None:
     await whole(send, f"{scope['tollkeeper.listener']} {scope['client'][0]}".encode())
 
 
-def snapshot(**addresses: str) -> Snapshot:
-    """Return the configuration with these listeners."""
+def snapshot(*, tls: bool = False, **addresses: str) -> Snapshot:
+    """Return the configuration with these listeners, which speak TLS or not."""
     views = {
         name: ListenerView(
             name=name,
@@ -36,6 +40,7 @@ def snapshot(**addresses: str) -> Snapshot:
             default_group="",
             ip_limit=None,
             head_timeout=10.0,
+            tls=tls,
         )
         for name, address in addresses.items()
     }
@@ -43,10 +48,19 @@ def snapshot(**addresses: str) -> Snapshot:
 
 
 @asynccontextmanager
-async def serving(*inherited: socket.socket) -> AsyncIterator[tuple[Listeners, str]]:
+async def serving(
+    *inherited: socket.socket, certificate: ServedCertificate | None = None, own_tls: bool = False
+) -> AsyncIterator[tuple[Listeners, str]]:
     """Ports that follow nothing yet, and the address of the gateway's own."""
     own = bind_address(ANY)
-    listeners = Listeners(name_listener, own, drain_seconds=PATIENCE_SECONDS, inherited=inherited)
+    listeners = Listeners(
+        name_listener,
+        own,
+        drain_seconds=PATIENCE_SECONDS,
+        inherited=inherited,
+        certificate=certificate,
+        own_tls=own_tls,
+    )
     listeners.follow(snapshot())
     task = asyncio.create_task(listeners.serve())
     try:
@@ -65,7 +79,7 @@ async def asked(address: str) -> str:
         reader, writer = await asyncio.open_connection(host, int(port))
     except ConnectionRefusedError:
         return "refused"
-    writer.write(b"GET / HTTP/1.1\r\nconnection: close\r\n\r\n")
+    writer.write(b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
     answer = await reader.read()
     writer.close()
     await writer.wait_closed()
@@ -205,3 +219,81 @@ async def test_a_listener_on_every_interface_takes_the_place_of_the_own_port(
         listeners.follow(snapshot())
         await until_asked(own, "main 127.0.0.1")
     assert "is not open" not in caplog.text
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> ServedCertificate:
+    settings = Settings(data_dir=tmp_path_factory.mktemp("data"), tls=Tls.SELF_SIGNED)
+    return ServedCertificate(load_certificate(settings)[1])
+
+
+async def asked_over_tls(address: str, certificate: ServedCertificate) -> str:
+    """Ask what listens at an address over TLS."""
+    host, _, port = address.rpartition(":")
+    context = ssl.create_default_context(cadata=certificate.current.chain.decode())
+    reader, writer = await asyncio.open_connection(host, int(port), ssl=context, server_hostname="localhost")
+    writer.write(b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
+    answer = await reader.read()
+    writer.close()
+    return answer.rpartition(b"\r\n\r\n")[2].decode()
+
+
+async def test_a_listener_speaks_tls_from_when_it_is_told_to_until_it_is_not(
+    certificate: ServedCertificate,
+) -> None:
+    address = f"127.0.0.1:{free_port()}"
+    async with serving(certificate=certificate) as (listeners, own):
+        for _ in range(2):
+            listeners.follow(snapshot(a=address))
+            assert await asked(address) == "a 127.0.0.1"
+            kept, writer = await asyncio.open_connection(*address.split(":"))
+            listeners.follow(snapshot(a=address, tls=True))
+            assert await asked_over_tls(address, certificate) == "a 127.0.0.1"
+            assert "use https://" in await asked(address)
+            writer.write(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")  # what was open ends with its next answer
+            assert b"connection: close" in await kept.read()
+            writer.close()
+        assert await asked(own) == "main 127.0.0.1"
+    assert listeners.problem is None
+
+
+async def test_the_gateways_own_port_speaks_tls_whichever_listener_has_it(
+    certificate: ServedCertificate,
+) -> None:
+    async with serving(certificate=certificate, own_tls=True) as (listeners, own):
+        assert await asked_over_tls(own, certificate) == "main 127.0.0.1"
+        listeners.follow(snapshot(a=own))
+        assert await asked_over_tls(own, certificate) == "a 127.0.0.1"
+        listeners.follow(snapshot(a=own, tls=True))
+        assert await asked_over_tls(own, certificate) == "a 127.0.0.1"
+
+
+async def test_without_a_certificate_a_listener_that_speaks_tls_is_not_open() -> None:
+    address = f"127.0.0.1:{free_port()}"
+    async with serving() as (listeners, _):
+        listeners.follow(snapshot(a=address))
+        assert await asked(address) == "a 127.0.0.1"
+        listeners.follow(snapshot(a=address, tls=True))
+        await until_asked(address, "refused")
+        assert "no certificate" in (listeners.problem or "")
+        listeners.follow(snapshot(a=address))
+        await until_asked(address, "a 127.0.0.1")
+        assert listeners.problem is None
+
+
+async def test_every_port_is_told_of_and_why_it_is_not_open() -> None:
+    taken, free = bind_address(ANY), bind_address(ANY)
+    free_address = name_of(free)
+    free.close()
+    try:
+        async with serving() as (listeners, own):
+            listeners.follow(snapshot(blocked=name_of(taken), open=free_address))
+            await until_asked(free_address, "open 127.0.0.1")
+            told = {it.name: it for it in listeners.ports()}
+
+            assert list(told) == ["blocked", "main", "open"]
+            assert (told["main"].address, told["open"].address) == (own, free_address)
+            assert [it.problem is None for it in told.values()] == [False, True, True]
+            assert "stop the process that has it" in (told["blocked"].problem or "")
+    finally:
+        taken.close()

@@ -36,21 +36,33 @@ async def series() -> Series:
     metrics.ended("main", "POST", "model", event)
     metrics.rate_limited("main")
     metrics.matched("main", "all")
+    metrics.limited("project", "tokens")
+    metrics.overdrawn("project", "money", 1)
+    metrics.clamped("project", "money")
+    metrics.crossed("token", "requests", 80)
     metrics.called("all", "one", 1.0, "upstream_cut")
+    metrics.connect_failed("one", "upstream", "refused")
     metrics.retried("all", "one")
     metrics.fell_back("model", "other-model")
     metrics.breaker_changed("one", "closed", "open")
     metrics.breaker_result("one", "failure")
     metrics.asked_for_models("one", "failure")
+    metrics.signed_in("wrong")
     gauges = Gauges(
         snapshot_revision=1,
         snapshot_age=1,
         journal_waiting=0,
         journal_skipped=0,
+        ledger_is_shared=False,
         drain_lag=0,
+        certificate_end=1,
         breakers={"one": "open"},
         calls={"one": 1},
+        certificates={"one": 1.0},
         connections={"main": 1},
+        look_ups={"stale": 1},
+        refused={("data", "all"): 1},
+        shortages={"descriptors": 1},
     )
     text = (await exposition(metrics, gauges).answer("")).body.decode()
     return {

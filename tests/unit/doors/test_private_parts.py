@@ -1,53 +1,20 @@
 """The parts of libraries that are used though they are not documented.
 
-Hypercorn documents `serve`, `Config` and the types alone. What doors/console_listener.py uses beyond these is
-listed here, so that a release which changes one fails here, with its name.
+What doors/http2/bounded.py overrides of h2 is held here, so that a release which changes it fails here.
 """
 
 import ast
-import asyncio
-import inspect
 from collections.abc import Iterator
 from pathlib import Path
-from pydoc import locate
-from typing import Any
 
-import pytest
 import tollkeeper_server
-from hypercorn.asyncio.tcp_server import TCPServer
-from hypercorn.asyncio.worker_context import WorkerContext
-from hypercorn.config import Config
-from hypercorn.protocol import ProtocolWrapper
-from hypercorn.protocol.h2 import H2Protocol
+from h2.config import H2Configuration
+from h2.connection import H2Connection
+from h2.errors import ErrorCodes
+from h2.events import RequestReceived
+from tollkeeper_server.doors.http2.bounded import BoundedH2
 
 SERVER = Path(tollkeeper_server.__file__).parent
-DOCUMENTED = {"hypercorn.config.Config", "hypercorn.typing"}
-# name -> parameters of those that are called or overridden
-USED = {
-    "hypercorn.asyncio.lifespan.Lifespan": ["app", "config", "loop", "lifespan_state"],
-    "hypercorn.asyncio.lifespan.Lifespan.handle_lifespan": ["self"],
-    "hypercorn.asyncio.lifespan.Lifespan.wait_for_startup": ["self"],
-    "hypercorn.asyncio.lifespan.Lifespan.wait_for_shutdown": ["self"],
-    "hypercorn.asyncio.tcp_server.TCPServer": [
-        "app", "loop", "config", "context", "state", "reader", "writer"
-    ],
-    "hypercorn.asyncio.tcp_server.TCPServer.__await__": ["self"],
-    "hypercorn.asyncio.tcp_server.TCPServer._read_data": ["self"],
-    "hypercorn.asyncio.tcp_server.TCPServer.protocol_send": ["self", "event"],
-    "hypercorn.asyncio.worker_context.WorkerContext": ["max_requests"],
-    "hypercorn.events.Event": [],
-    "hypercorn.events.RawData": ["data", "address"],
-    "hypercorn.events.Updated": ["idle"],
-    "hypercorn.protocol.ProtocolWrapper": [
-        "app", "config", "context", "task_group", "state", "ssl", "client", "server", "send", "alpn_protocol"
-    ],
-    "hypercorn.protocol.events.InformationalResponse": ["stream_id", "headers", "status_code"],
-    "hypercorn.protocol.h2.H2Protocol.stream_send": ["self", "event"],
-    "hypercorn.protocol.h2.H2Protocol": [
-        "app", "config", "context", "task_group", "connection_state", "ssl", "client", "server", "send"
-    ],
-    "hypercorn.utils.wrap_app": ["app", "wsgi_max_body_size", "mode"],
-}  # fmt: skip
 
 
 def imported() -> Iterator[tuple[str, str]]:
@@ -60,14 +27,6 @@ def imported() -> Iterator[tuple[str, str]]:
                 yield from ((file.name, f"{node.module}.{alias.name}") for alias in node.names)
 
 
-def test_the_list_names_every_part_that_is_imported() -> None:
-    names = {name for _, name in imported() if name.startswith("hypercorn.")}
-    undocumented = {
-        name for name in names if not any(name == it or name.startswith(f"{it}.") for it in DOCUMENTED)
-    }
-    assert undocumented == {name for name in USED if locate(name) and name.rpartition(".")[0] not in USED}
-
-
 def test_no_module_is_imported_whose_name_says_that_it_is_private() -> None:
     private = [
         (file, name)
@@ -77,29 +36,33 @@ def test_no_module_is_imported_whose_name_says_that_it_is_private() -> None:
     assert private == []
 
 
-@pytest.mark.parametrize("name", USED)
-def test_a_part_takes_what_it_is_given(name: str) -> None:
-    part: Any = locate(name)
-    assert part is not None, f"{name} is gone"
-    assert list(inspect.signature(part).parameters) == USED[name], f"{name} has other parameters"
+HEAD = [(":method", "GET"), (":scheme", "http"), (":authority", "a"), (":path", "/")]
 
 
-async def test_the_objects_have_the_attributes_that_are_used() -> None:
-    """Those of a connection, and of its protocol when that is HTTP/2."""
-    context, config = WorkerContext(None), Config()
-    await context.terminated.set()
-    args: Any = (None, asyncio.get_running_loop(), config, context, {}, None, "the writer")
-    connection: Any = TCPServer(*args)
-    assert connection.writer == "the writer"
-    assert not connection.send_lock.locked()
-    await connection.idle_task.stop()
+def connected() -> tuple[H2Connection, BoundedH2]:
+    """A caller who knows no limit yet, and a server that has greeted it."""
+    caller = H2Connection(H2Configuration(client_side=True))
+    server = BoundedH2()
+    caller.initiate_connection()
+    server.initiate_connection()
+    return caller, server
 
-    args = (None, config, context, None, None, False, None, None, None, "h2")
-    protocol = ProtocolWrapper(*args).protocol
-    assert isinstance(protocol, H2Protocol)
-    assert protocol.idle
-    assert protocol.streams == {}
-    protocol.connection.initiate_connection()
-    protocol.connection.close_connection()
-    assert protocol.connection.data_to_send()
-    assert "self.protocol = ProtocolWrapper(" in inspect.getsource(TCPServer)
+
+def test_h2_leaves_the_limit_of_streams_to_us() -> None:
+    caller, server = connected()
+    for number in range(1, 403, 2):
+        caller.send_headers(number, HEAD, end_stream=True)
+    events = server.receive_data(caller.data_to_send())
+    assert sum(isinstance(event, RequestReceived) for event in events) == 201
+    assert server.local_settings.max_concurrent_streams == 100
+
+
+def test_h2_forgets_streams_that_have_ended() -> None:
+    caller, server = connected()
+    for number in range(1, 6001, 2):
+        caller.send_headers(number, HEAD, end_stream=True)
+        caller.reset_stream(number, ErrorCodes.CANCEL)
+        server.receive_data(caller.data_to_send())
+        caller.clear_outbound_data_buffer()
+    assert len(server.streams) <= 1
+    assert len(server._closed_streams) <= BoundedH2.MAX_CLOSED_STREAMS < 3000

@@ -45,6 +45,10 @@ class FakeLoop:
         self._timers.append(timer)
         return timer
 
+    def call_soon(self, call: Callable[..., None], *args: Any) -> Any:
+        """Have the loop that runs make a call."""
+        return asyncio.get_running_loop().call_soon(call, *args)
+
     def create_task(self, *args: Any, **options: Any) -> Any:
         """Make a task of the loop that runs."""
         return asyncio.get_running_loop().create_task(*args, **options)

@@ -168,7 +168,7 @@ async def test_the_journal_of_a_process_that_dies_later_is_adopted(tmp_path: Pat
 
 async def test_closing_in_the_middle_of_a_write_leaves_the_events_to_the_next_process(tmp_path: Path) -> None:
     class Hanging(FaultyStore):
-        async def add(self, events: object) -> int:
+        async def add(self, events: object, *, owner: str = "") -> int:
             self.attempted.set()
             await asyncio.Event().wait()
             raise AssertionError
@@ -212,6 +212,8 @@ async def test_what_amends_an_event_reaches_it_by_whatever_way(
     if apart != "next batch" or not swapped:
         assert store.events["a"].status == 200
     journal.close()
+    if apart != "other process":
+        other.close()
 
 
 @pytest.mark.parametrize("on_its_way", [True, False])
@@ -220,15 +222,16 @@ async def test_what_amends_an_event_that_waits_in_memory_is_not_forgotten_with_i
 ) -> None:
     store, journal = FaultyStore(), Journal(tmp_path)
     pending, end = _pending_and_its_end("a")
-    writable, journal._file = journal._file, os.open(tmp_path, os.O_RDONLY)  # as a disk that can't be written
+    writer = journal._writer
+    writable, writer._file = writer._file, os.open(tmp_path, os.O_RDONLY)  # as a disk that can't be written
     journal.settle(pending)
     sent = journal.first_waiting(10) if on_its_way else []
     await store.add(sent)
     journal.settle(end)
     journal.forget_waiting(sent)
     assert journal.waiting == 1
-    os.close(journal._file)
-    journal._file = writable
+    os.close(writer._file)
+    writer._file = writable
     await drain_all(journal, store)
 
     assert store.events == {"a": msgspec.structs.replace(pending, tokens=end.tokens)}

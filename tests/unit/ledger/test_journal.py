@@ -60,6 +60,21 @@ async def test_an_interrupted_upload_or_batch_costs_no_tokens(tmp_path: Path) ->
     assert store.events["upload"].tokens == TokenCounts()
 
 
+async def test_what_was_interrupted_costs_what_its_estimate_does(tmp_path: Path) -> None:
+    dead = Journal(tmp_path)
+    dead.begin(intent("dispatched", request_bytes=403))
+    dead.begin(intent("not-dispatched", upstream=""))
+    crash(dead)
+
+    store, journal = FaultyStore(), Journal(tmp_path, cost_of=lambda event: event.tokens.prompt * 3)
+    await drain_all(journal, store)
+    journal.close()
+    assert {name: it.cost_nano_dollars for name, it in store.events.items()} == {
+        "dispatched": 303,
+        "not-dispatched": 0,
+    }
+
+
 async def test_an_intent_whose_process_died_becomes_an_estimated_failure(tmp_path: Path) -> None:
     dead = Journal(tmp_path)
     dead.begin(intent("dispatched", request_bytes=403))
@@ -76,7 +91,9 @@ async def test_an_intent_whose_process_died_becomes_an_estimated_failure(tmp_pat
     assert dispatched.error_code == "gateway_interrupted"
     assert dispatched.tokens == TokenCounts(prompt=101, confidence=Confidence.ESTIMATED)
     assert dispatched.request_id == "caller-dispatched"
+    assert dispatched.cost_nano_dollars is None
     assert store.events["not-dispatched"].tokens == TokenCounts(confidence=Confidence.NONE)
+    assert store.events["not-dispatched"].cost_nano_dollars == 0
     assert store.events["done"] == settled("done")
     assert sum(store.writes) == 3
     assert directories(tmp_path) == []
@@ -417,3 +434,21 @@ async def test_closing_loses_nothing_that_was_settled(tmp_path: Path) -> None:
     await drain_all(heir, store)
     heir.close()
     assert store.events == {"a": settled("a")}
+
+
+async def test_what_is_not_stored_is_known(tmp_path: Path) -> None:
+    store, journal = FaultyStore(), Journal(tmp_path, segment_bytes=SMALL, recent_events=3)
+    assert (journal.unstored, journal.unstored_bytes()) == (0, 0)
+    written = [f"event-{number}" for number in range(20)]
+    for event_id in written:
+        journal.settle(settled(event_id))
+
+    assert journal.unstored == 20
+    assert journal.unstored_bytes() == sum(len(settled_line(settled(it))) for it in written)
+
+    journal.read(5)
+    journal.commit()
+    assert journal.unstored == 15
+    await drain_all(journal, store)
+    assert (journal.unstored, journal.unstored_bytes()) == (0, 0)
+    journal.close()

@@ -39,11 +39,24 @@ models:
   - name: gpt-4o
     aliases: [gpt-4]
     capabilities: [chat_completions, responses]
-    deployments: [{{upstream: openai}}, {{upstream: own, upstream_model: llama, weight: 2}}]
+    deployments:
+      - upstream: openai
+      - upstream: own
+        upstream_model: llama
+        weight: 2
+        prices:
+          - rates: {{input: 2.50, cached: 0.0028, output: 10}}
+            tiers: [{{above: 200000, rates: {{input: 5}}}}]
+            services: [{{tier: flex, rates: {{input: 1.25}}}}]
+          - start_time: 2027-01-01
+            rates: {{input: 2}}
     policy: {{strategy: failover}}
     fallbacks: [small]
     fallback_on: [context_length]
     price: {{prompt: 2500, completion: 10000, cached: 1250}}
+    limits:
+      - {{measure: tokens_per_minute, amount: 100000, burst: 20000}}
+      - {{measure: money, dollars: 25, period: month, zone: Europe/Berlin}}
   - name: small
     group: main
 listeners:
@@ -54,12 +67,15 @@ listeners:
       - {{path: "/a/:id/*", group: main, strip_prefix: /a}}
       - {{header: x-team, pattern: "[a-z]+", group: main}}
     ip_limit: {{per_second: 5, burst: 10}}
+    limits: [{{measure: concurrent_requests, amount: 50}}]
 projects:
   - name: Search
     api_key: {KEY}
     tokens:
       - {{name: ci, secret: {SECRET}, max_requests: 5, allowed_models: ["gpt-*"]}}
-      - {{name: app}}
+      - {{name: app, limits: [{{measure: requests_per_minute, amount: 60}}]}}
+gateway:
+  limits: [{{measure: tokens, amount: 1000000, period: total}}]
 """
 
 

@@ -9,6 +9,7 @@ from typing import TypeVar
 import pytest
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
+from tollkeeper.messages import fill
 from tollkeeper.v1 import (
     group_service_pb2,
     listener_service_pb2,
@@ -19,17 +20,30 @@ from tollkeeper.v1 import (
 )
 from tollkeeper_server.coordination.local import LocalChanges
 from tollkeeper_server.coordination.ports import Change
+from tollkeeper_server.domain.connect_failure import ConnectFailure
 from tollkeeper_server.domain.explanation import Explanation, Query
 from tollkeeper_server.domain.token import Token
 from tollkeeper_server.errors import Reason, TollkeeperError
-from tollkeeper_server.management.chain.chain import Call, Chain
+from tollkeeper_server.ledger.local import LocalLedger
+from tollkeeper_server.management.chain.chain import Call, Chain, in_hand
 from tollkeeper_server.management.chain.registry import methods
+from tollkeeper_server.management.chain.streams import Streams
 from tollkeeper_server.management.services import make_chain
+from tollkeeper_server.management.sessions import Sessions
+from tollkeeper_server.management.status_feed import StatusFeed
+from tollkeeper_server.management.usage_feed import UsageFeed
+from tollkeeper_server.management.usage_names import Directory
+from tollkeeper_server.management.watching import HEARTBEAT_SECONDS
+from tollkeeper_server.process.pricer import SnapshotPricer
+from tollkeeper_server.process.standings import LedgerStandings
+from tollkeeper_server.snapshot.model import EMPTY, Snapshot
 from tollkeeper_server.store.sealed import Sealer, new_key
 from tollkeeper_server.store.sqlite.store import SqliteStore
 from tollkeeper_server.store.sqlite.tokens import SqliteTokens
 
 from tests.unit.clock import Calendar
+from tests.unit.management.called import Called
+from tests.unit.management.observed import Observed
 
 MANAGEMENT_TOKEN = "the-management-token-of-tests"
 DIGEST_KEY = bytes(range(32))
@@ -49,7 +63,8 @@ async def _no_explanation(query: Query) -> Explanation:
 class Plane:
     """The chain and what it works on. `told` is every change it published.
 
-    `ports` are the addresses that can't be listened on, each with the reason.
+    `ports` are the addresses that can't be listened on, each with the reason, `tls_problem` is why none can
+    speak TLS. By `snapshot` it knows what models cost.
     """
 
     store: SqliteStore
@@ -58,6 +73,34 @@ class Plane:
     changes: LocalChanges = field(default_factory=LocalChanges)
     told: list[Change] = field(default_factory=list)
     ports: dict[str, str] = field(default_factory=dict)
+    connect_failures: dict[str, ConnectFailure] = field(default_factory=dict)
+    tls_problem: str | None = None
+    observed: Observed = field(default_factory=Observed)
+    called: Called = field(default_factory=Called)
+    status_feed: StatusFeed | None = None
+    usage_feed: UsageFeed | None = None
+    streams: Streams = field(default_factory=Streams)
+    snapshot: Snapshot = EMPTY
+    ledger: LocalLedger = field(default_factory=LocalLedger)
+    _sessions: Sessions | None = None
+
+    @property
+    def sessions(self) -> Sessions:
+        """Who has signed in; the clock is the plane's, and streams look often whether theirs goes on."""
+        if self._sessions is None:
+            self._sessions = Sessions(
+                self.store.sessions, DIGEST_KEY, MANAGEMENT_TOKEN, self.clock, look_seconds=0.02
+            )
+        return self._sessions
+
+    @property
+    def standings(self) -> LedgerStandings:
+        """How limits stand, by the plane's ledger and clock."""
+        return LedgerStandings(self.ledger, self.now, lambda: self.snapshot, self.store.tokens)
+
+    def now(self) -> int:
+        """Return the time of the plane's clock, in microseconds."""
+        return int(self.clock().timestamp()) * 1_000_000
 
     def __post_init__(self) -> None:
         self.changes.subscribe(self._note)
@@ -73,29 +116,46 @@ class Plane:
             digest_key=DIGEST_KEY,
             changes=self.changes,
             management_token=MANAGEMENT_TOKEN,
+            sessions=self.sessions,
             clock=self.clock,
             port_check=self.ports.get,
+            tls_problem=self.tls_problem,
             explain=_no_explanation,
+            connect_failure=self.connect_failures.get,
+            caller=self.called,
+            observer=self.observed,
+            pricer=SnapshotPricer(lambda: self.snapshot, self.clock),
+            standings=self.standings,
+            status_feed=self.status_feed or StatusFeed(self.observed, interval=0.02),
+            usage_feed=self.usage_feed or self.feed(interval=0.02),
+            streams=self.streams,
         )
+
+    def feed(
+        self, *, interval: float = 0.01, heartbeat: float = HEARTBEAT_SECONDS, kept: int = 100
+    ) -> UsageFeed:
+        """Return a feed of the store's usage that looks often."""
+        directory = Directory(self.store.configuration, self.store.tokens)
+        return UsageFeed(self.store.usage, directory, interval=interval, heartbeat=heartbeat, kept=kept)
 
     async def call(
         self, request: Message, expected: type[Answer], *, request_id: str = "req-of-test"
     ) -> Answer:
         """Call the method that takes such a request, as the admin."""
-        answer = await self.chain().invoke(make_call(request, request_id=request_id), lambda: request)
+        answer = await self.chain().invoke(make_call(request, request_id=request_id), in_hand(request))
         assert isinstance(answer, expected)
         return answer
 
     async def refuse(self, request: Message, reason: Reason, *, field: str | None = None) -> TollkeeperError:
         """Make a call that has to fail for that reason, naming that field."""
         with pytest.raises(TollkeeperError) as caught:
-            await self.chain().invoke(make_call(request), lambda: request)
+            await self.chain().invoke(make_call(request), in_hand(request))
         assert (reason, field) == (caught.value.reason, caught.value.field), caught.value.message
         return caught.value
 
-    async def project(self, **fields: str) -> project_service_pb2.Project:
+    async def project(self, name: str = "Search", **fields: str) -> project_service_pb2.Project:
         """Make a project."""
-        request = project_service_pb2.CreateProjectRequest(**{"name": "Search", **fields})
+        request = fill(project_service_pb2.CreateProjectRequest(), name=name, **fields)
         return (await self.call(request, project_service_pb2.CreateProjectResponse)).project
 
     async def deactivate(self, project_id: str) -> None:

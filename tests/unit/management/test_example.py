@@ -17,6 +17,6 @@ async def test_the_example_is_applied_and_names_every_kind(plane: Plane) -> None
     changes = told(await apply(plane, wanted))
 
     assert {it.partition(" ")[0] for it in changes} == {
-        *("+upstream", "+group", "+model", "+listener", "+project", "+token")
+        *("+upstream", "+group", "+model", "+listener", "+gateway", "+project", "+token")
     }
     assert told(await apply(plane, await export(plane), prune=True)) == []

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from tollkeeper.imports import Imported, import_llamakey, import_llamaxing, import_llmproxy
+from tollkeeper_server.domain.project import Project
 from tollkeeper_server.management.header_rules import OWN
 from tollkeeper_server.providers.registry import CREDENTIAL_HEADERS
 
@@ -40,6 +41,8 @@ async def test_llamaxings_files_are_applied(plane: Plane) -> None:
 
     changes = told(await apply(plane, configuration))
 
+    project = await plane.store.configuration.list(Project, after="", limit=1)
+    assert (project[0].description, project[0].labels) == ("App", {"cost_centre": "7"})
     assert {
         "+model gpt-4",
         "+model ada",

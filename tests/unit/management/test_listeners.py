@@ -195,8 +195,28 @@ def test_what_describes_a_listener_as_it_is_builds_an_equal_one() -> None:
     assert build_listener(request, now=NOON.replace(year=2030), previous=made) == made
 
 
-@pytest.mark.parametrize("name", ["main", "console"])
+@pytest.mark.parametrize("name", ["main", "console", "grpc"])
 def test_the_gateways_own_names_are_not_to_be_had(name: str) -> None:
     with pytest.raises(TollkeeperError) as caught:
         build_listener(pb.CreateListenerRequest(name=name, address=ADDRESS), now=NOON)
     assert (caught.value.reason, caught.value.field) == (Reason.INVALID_ARGUMENT, "name")
+
+
+async def test_tls_wants_a_certificate_where_it_is_to_be_spoken(plane: Plane) -> None:
+    await plane.listener("there", "127.0.0.1:4000")
+    plane.tls_problem = "there is no certificate"
+    create = pb.CreateListenerRequest(name="l", address=ADDRESS, tls=True)
+    error = await plane.refuse(create, Reason.INVALID_ARGUMENT, field="tls")
+    assert "there is no certificate" in error.message
+    change = pb.UpdateListenerRequest(name="there", tls=True)
+    await plane.refuse(change, Reason.INVALID_ARGUMENT, field="tls")
+    change.is_active = False  # another process may have a certificate by the time it opens
+    assert (await plane.call(change, pb.UpdateListenerResponse)).listener.tls
+    plane.tls_problem = None
+    opened = pb.UpdateListenerRequest(name="there", is_active=True)
+    assert (await plane.call(opened, pb.UpdateListenerResponse)).listener.tls
+    plane.tls_problem = "there is no certificate"
+    renamed = pb.UpdateListenerRequest(name="there", head_timeout=Duration(seconds=3))
+    assert (await plane.call(renamed, pb.UpdateListenerResponse)).listener.tls  # it is not what changes
+    plain = pb.UpdateListenerRequest(name="there", tls=False)
+    assert not (await plane.call(plain, pb.UpdateListenerResponse)).listener.tls

@@ -1,5 +1,6 @@
 """What entities say of one another holds, or is told by entity and field."""
 
+from collections.abc import Iterable
 from datetime import timedelta
 from itertools import pairwise
 
@@ -8,20 +9,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tollkeeper_server.domain.listener import Listener, Rule
 from tollkeeper_server.domain.model import Deployment, Model
+from tollkeeper_server.domain.reference import Reference
 from tollkeeper_server.domain.traffic import Group, Member
 from tollkeeper_server.domain.upstream import Timeouts
 from tollkeeper_server.errors import Reason, TollkeeperError
+from tollkeeper_server.management import uses
 from tollkeeper_server.management.references import (
     Entities,
     Names,
     circle_from,
     problems,
     refuse,
-    refuse_users,
-    users_of_group,
-    users_of_model,
-    users_of_upstream,
 )
+from tollkeeper_server.management.uses import of_group, of_model, of_upstream, refuse_users
 from tollkeeper_server.snapshot.compile import compile_snapshot
 from tollkeeper_server.store.sealed import Sealer, new_key
 
@@ -211,15 +211,20 @@ def test_a_name_is_resolved_as_a_snapshot_resolves_it(named: list[tuple[str, lis
     assert (route and route.name) == (resolved and resolved.name)
 
 
+def told(users: Iterable[Reference]) -> str:
+    """Return who prevents a deletion, in words."""
+    return uses.told(uses.by_kind(users))
+
+
 def test_users_are_found_by_every_way_of_use() -> None:
     models = [model("a", group="g"), model("b", "a"), model("c", "a-alias"), model("d", "p-1"), model("p-*")]
     groups = [group("g", "up"), group("h", "down")]
     listeners = [listener("l", "127.0.0.1:1", "g"), listener("m", "127.0.0.1:2", "", "h", "g")]
-    assert users_of_upstream("up", models, groups) == {"models": ["b", "c", "d", "p-*"], "groups": ["g"]}
-    assert users_of_group("g", models, listeners) == {"models": ["a"], "listeners": ["l", "m"]}
+    assert told(of_upstream("up", models, groups)) == "the models b, c, d, p-* and the groups g"
+    assert told(of_group("g", models, listeners)) == "the models a and the listeners l, m"
     aliased = [model("a", group="g", aliases=("a-alias",)), *models[1:]]
-    assert users_of_model("a", aliased) == {"models": ["b", "c"]}
-    assert users_of_model("p-*", models) == {"models": ["d"]}
+    assert told(of_model("a", aliased)) == "the models b, c"
+    assert told(of_model("p-*", models)) == "the models d"
 
 
 def test_users_are_named_but_not_all_of_them() -> None:

@@ -91,6 +91,8 @@ def test_a_base_url_has_one_spelling_and_a_default(provider: Provider, given_url
         "https://[::1%25eth0]",
         "https://[127.0.0.1]",
         "https://a..b",
+        f"https://{'a' * 64}.example",
+        f"https://{'a.' * 126}example",
         "https://%65xample.com",
     ],
 )

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from tollkeeper_server.doors.sockets import ListenError, bind, name_of
 from tollkeeper_server.process.app import build
+from tollkeeper_server.process.errors import RunError
 from tollkeeper_server.settings import Settings, load_settings
 from tollkeeper_server.store.sqlite.store import SqliteStore
 
@@ -26,7 +27,7 @@ def settings_in(folder: Path, **changed: str) -> Settings:
 async def assert_undone(settings: Settings) -> None:
     """Hold a server to have left nothing: no task, no port, no lock on its data."""
     assert asyncio.all_tasks() == {asyncio.current_task()}
-    for name in ("data_address", "console_address"):
+    for name in NAMES:
         bind(getattr(settings, name), name, name).close()
     store = SqliteStore(settings.data_dir / "tollkeeper.db")
     await store.open()
@@ -35,12 +36,21 @@ async def assert_undone(settings: Settings) -> None:
 
 
 async def test_a_step_that_fails_undoes_those_before_it(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as other:
-        settings = settings_in(tmp_path, grpc_address=name_of(other))
-        async with AsyncExitStack() as stack:
-            with pytest.raises(ListenError, match=settings.grpc_address):
-                await build(stack, settings, MANAGEMENT_TOKEN)
+    settings = settings_in(tmp_path, config=str(tmp_path / "missing.yaml"))
+    async with AsyncExitStack() as stack:
+        with pytest.raises(RunError, match=r"missing\.yaml"):
+            await build(stack, settings, MANAGEMENT_TOKEN)
     await assert_undone(settings)
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_a_port_that_is_taken_is_told_plainly(tmp_path: Path, name: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        settings = settings_in(tmp_path, **{name: name_of(other)})
+        said = rf"{name_of(other)}: .*in use.*TOLLKEEPER_{name.upper()}"
+        async with AsyncExitStack() as stack:
+            with pytest.raises(ListenError, match=said):
+                await build(stack, settings, MANAGEMENT_TOKEN)
 
 
 async def test_a_server_that_was_stopped_leaves_nothing(tmp_path: Path) -> None:
@@ -49,7 +59,7 @@ async def test_a_server_that_was_stopped_leaves_nothing(tmp_path: Path) -> None:
     async with AsyncExitStack() as stack:
         running = await build(stack, settings, MANAGEMENT_TOKEN)
         serving = asyncio.create_task(running.serve(stop))
-        _, writer = await asyncio.open_connection(*running.addresses.data.split(":"))
+        _, writer = await asyncio.open_connection(*running.addresses.data.removeprefix("http://").split(":"))
         writer.close()
         await writer.wait_closed()
         assert not running.draining.is_set()

@@ -1,23 +1,33 @@
 """A certificate is usable, or refused with the reason; the self-signed one is kept and renewed."""
 
 import ssl
+import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from cryptography import x509
-from tollkeeper_server.process.certificate import LIFETIME, CertificateError, load_certificate
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from tollkeeper_server.process.certificate import CertificateError, CertificateFiles, load_certificate
+from tollkeeper_server.process.self_signed import LIFETIME
 from tollkeeper_server.settings import Settings, Tls
 
 
 def self_signed(folder: Path, lifetime: timedelta = LIFETIME) -> tuple[Path, Path]:
     """Return a self-signed certificate kept in a folder."""
-    return load_certificate(Settings(data_dir=folder, tls=Tls.SELF_SIGNED), lifetime)
+    files = CertificateFiles(Settings(data_dir=folder, tls=Tls.SELF_SIGNED))
+    files.make(lifetime)
+    files.read()
+    return files.certificate, files.key
 
 
 def named(certificate: Path, key: Path) -> tuple[Path, Path]:
     """Return the certificate that the settings name."""
-    return load_certificate(Settings(tls_cert=certificate, tls_key=key))
+    files, read = load_certificate(Settings(tls_cert=certificate, tls_key=key))
+    assert (read.chain, read.key) == (certificate.read_bytes(), key.read_bytes())
+    return files.certificate, files.key
 
 
 def test_a_self_signed_certificate_is_for_this_machine(tmp_path: Path) -> None:
@@ -73,10 +83,12 @@ def test_what_is_no_pem_is_told(tmp_path: Path) -> None:
     with pytest.raises(CertificateError, match=r"tls_cert: .*nonsense is not a PEM file"):
         named(nonsense, key)
     nonsense.write_text("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
-    with pytest.raises(CertificateError, match="are not a certificate and its key"):
+    with pytest.raises(CertificateError, match=r"tls_cert: .*nonsense can't be read"):
         named(nonsense, key)
-    with pytest.raises(CertificateError, match="are not a certificate and its key"):
+    with pytest.raises(CertificateError, match=r"tls_cert: there is no certificate in .*self-signed.key"):
         named(key, certificate)
+    with pytest.raises(CertificateError, match=r"tls_key: there is no private key in .*self-signed.crt"):
+        named(certificate, certificate)
 
 
 def test_a_key_of_another_certificate_is_told(tmp_path: Path) -> None:
@@ -86,7 +98,35 @@ def test_a_key_of_another_certificate_is_told(tmp_path: Path) -> None:
         named(certificate, key)
 
 
+def test_a_key_of_another_kind_is_told(tmp_path: Path) -> None:
+    certificate, _ = self_signed(tmp_path)
+    key = tmp_path / "ed25519"
+    written = Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
+    key.write_bytes(Ed25519PrivateKey.generate().private_bytes(*written))
+    with pytest.raises(CertificateError, match="does not belong to the certificate"):
+        named(certificate, key)
+
+
 def test_a_folder_that_can_not_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(CertificateError, match="can't be kept in"):
         self_signed(tmp_path / "file" / "data")
+
+
+def test_processes_that_make_one_at_the_same_time_have_the_same(tmp_path: Path) -> None:
+    threads = [threading.Thread(target=self_signed, args=(tmp_path,)) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    named(tmp_path / "self-signed.crt", tmp_path / "self-signed.key")
+
+
+def test_a_key_with_a_passphrase_is_told(tmp_path: Path) -> None:
+    certificate, key = self_signed(tmp_path)
+    private = serialization.load_pem_private_key(key.read_bytes(), None)
+    for form in (serialization.PrivateFormat.PKCS8, serialization.PrivateFormat.TraditionalOpenSSL):
+        sealing = serialization.BestAvailableEncryption(b"canary")
+        key.write_bytes(private.private_bytes(serialization.Encoding.PEM, form, sealing))
+        with pytest.raises(CertificateError, match="passphrase"):
+            named(certificate, key)

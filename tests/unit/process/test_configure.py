@@ -3,8 +3,11 @@
 from pathlib import Path
 
 import pytest
-from tollkeeper_server.process.configure import read_file
+from tollkeeper_server.process.configure import ConfigurationFile, Configurator, read_file
 from tollkeeper_server.process.errors import RunError
+from tollkeeper_server.store.sqlite.store import SqliteStore
+
+from tests.unit.management.plane import MANAGEMENT_TOKEN, Plane
 
 
 def test_a_file_is_read_with_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -41,3 +44,25 @@ def test_a_file_that_can_not_be_used_is_named(tmp_path: Path, content: bytes | N
     assert str(raised.value).startswith(f"configuration file {file}: ")
     assert problem in str(raised.value)
     assert "canary" not in str(raised.value)
+
+
+async def test_a_file_that_is_not_applied_as_it_is_has_a_problem(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "store.db")
+    await store.open()
+    path = tmp_path / "tollkeeper.yaml"
+    path.write_text("upstreams: [{name: a, provider: openai}]")
+    file = ConfigurationFile(path, Configurator(Plane(store).chain(), MANAGEMENT_TOKEN))
+
+    await file.apply()
+    assert await file.problem() is None
+
+    path.write_text("upstreams: [{name: a, provider: nobody's}]")
+    assert await file.problem() == f"configuration file {path}: it has changed since it was applied"
+    with pytest.raises(RunError) as raised:
+        await file.apply()
+    assert await file.problem() == str(raised.value)
+
+    path.write_text("upstreams: [{name: b, provider: openai}]")
+    await file.apply()
+    assert await file.problem() is None
+    await store.close()

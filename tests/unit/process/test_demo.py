@@ -11,7 +11,7 @@ from tollkeeper_server.domain.model import Model
 from tollkeeper_server.domain.project import Project
 from tollkeeper_server.domain.token import Token
 from tollkeeper_server.process.app import build
-from tollkeeper_server.process.demo import OPENAI_KEY
+from tollkeeper_server.process.demo import OPENAI_KEY, Demo, instructions
 from tollkeeper_server.process.errors import RunError
 from tollkeeper_server.settings import Settings
 from tollkeeper_server.store.sqlite.store import SqliteStore
@@ -110,6 +110,23 @@ async def test_models_that_are_there_stay(settings: Settings, path: Path) -> Non
     assert not {"gpt-4o", "whisper-1"} & models.keys()
 
 
+async def test_an_upstream_that_was_made_the_default_stays_so(settings: Settings, path: Path) -> None:
+    await set_up(settings)
+    store = SqliteStore(path)
+    await store.open()
+    for upstream in (await store.configuration.read()).upstreams:
+        changed = msgspec.structs.replace(
+            upstream, is_default=upstream.name == "demo-anthropic", revision=upstream.revision + 1
+        )
+        assert await store.configuration.replace(changed, expected=upstream.revision)
+    await store.close()
+
+    await set_up(settings)
+
+    configuration, _ = await stored(path)
+    assert [it.name for it in configuration.upstreams if it.is_default] == ["demo-anthropic"]
+
+
 async def test_a_token_that_was_changed_stays_so(settings: Settings, path: Path) -> None:
     await set_up(settings)
     store = SqliteStore(path)
@@ -133,3 +150,20 @@ async def test_a_key_that_is_refused_is_told_and_not_shown(
     ) as raised:
         await set_up(settings)
     assert "canary" not in str(raised.value)
+
+
+@pytest.mark.parametrize(("scheme", "told"), [("https", True), ("http", False)])
+def test_who_calls_over_a_self_signed_certificate_is_told_how_to_trust_it(
+    tmp_path: Path, scheme: str, told: bool
+) -> None:
+    certificate = tmp_path / "a folder" / "self-signed.crt"
+    said = instructions(
+        Demo("sk-tk-1", simulated=True),
+        data=f"{scheme}://127.0.0.1:3000",
+        console="https://127.0.0.1:8080",
+        grpc="127.0.0.1:50051",
+        management_token=MANAGEMENT_TOKEN,
+        self_signed=certificate,
+    )
+
+    assert (f"export CURL_CA_BUNDLE='{certificate}' SSL_CERT_FILE='{certificate}'" in said) is told

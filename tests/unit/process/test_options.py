@@ -7,9 +7,10 @@ import click
 import pytest
 from click.testing import CliRunner
 from pydantic import SecretStr
-from tollkeeper_server.__main__ import main
-from tollkeeper_server.process.options import default_text
-from tollkeeper_server.settings import ENV_PREFIX, Settings
+from tollkeeper_server.domain.status import SettingSource
+from tollkeeper_server.process.commands import main
+from tollkeeper_server.process.options import default_text, described_settings
+from tollkeeper_server.settings import ENV_PREFIX, Settings, load_settings
 
 ROOT = Path(__file__).resolve().parents[3]
 OPTIONS = [
@@ -17,6 +18,7 @@ OPTIONS = [
     "--console-address",
     "--data-address",
     "--data-dir",
+    "--data-tls",
     "--demo",
     "--drain-seconds",
     "--grpc-address",
@@ -24,6 +26,7 @@ OPTIONS = [
     "--log-format",
     "--log-level",
     "--max-body-bytes",
+    "--proxy-from-environment",
     "--prune",
     "--redis",
     "--settings",
@@ -32,6 +35,7 @@ OPTIONS = [
     "--tls",
     "--tls-cert",
     "--tls-key",
+    "--workers",
 ]
 
 
@@ -106,3 +110,28 @@ def test_options_are_settings_in_force(monkeypatch: pytest.MonkeyPatch) -> None:
     lines = told.output.splitlines()
     for line in ("grpc_tls: True", "takeover: False", "drain_seconds: 7.0", "log_level: error", "demo: True"):
         assert line in lines
+
+
+def test_settings_tell_where_they_come_from_and_no_secret(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "settings.yaml"
+    file.write_text("drain_seconds: 5\npoll_seconds: 2\nredis: redis://user:canary-redis@there:6379/0\n")
+    monkeypatch.setenv(f"{ENV_PREFIX}SETTINGS", str(file))
+    monkeypatch.setenv("MANAGEMENT_TOKEN", "canary-management-token")
+    monkeypatch.setenv(f"{ENV_PREFIX}POLL_SECONDS", "3")
+    told = {it.name: it for it in described_settings(load_settings({"data_tls": False, "demo": True}))}
+
+    assert list(told) == sorted(Settings.model_fields)
+    assert {name: (told[name].value, told[name].source) for name in ("drain_seconds", "poll_seconds")} == {
+        "drain_seconds": ("5", SettingSource.FILE),
+        "poll_seconds": ("3", SettingSource.ENVIRONMENT),
+    }
+    assert (told["demo"].value, told["demo"].source) == ("true", SettingSource.OPTION)
+    assert (told["store"].source, told["store"].default_value) == (SettingSource.DEFAULT, "sqlite")
+    assert told["store"].variable == "TOLLKEEPER_STORE"
+    assert told["management_token"].source is SettingSource.ENVIRONMENT
+    assert (told["management_token"].is_secret, told["management_token"].value) == (True, "**********")
+    assert (told["encryption_key"].is_secret, told["encryption_key"].value) == (True, "")
+    assert told["redis"].value == "redis://****@there:6379/0"
+    assert "canary" not in repr(told)

@@ -13,7 +13,7 @@ from tollkeeper_server.domain.address import SocketAddress
 from tollkeeper_server.doors.sockets import bind_address, name_of
 from tollkeeper_server.process import takeover
 from tollkeeper_server.process.takeover import Handover, Port, TakeoverError, Use, take_over
-from tollkeeper_server.process.unix_socket import peer_uid
+from tollkeeper_server.process.unix_socket import Peer, peer_of
 
 PATIENCE_SECONDS = 20.0
 ANY = SocketAddress("127.0.0.1", 0)
@@ -24,7 +24,7 @@ async def offered(directory: Path, listeners: int = 0) -> AsyncIterator[tuple[Ha
     """A process that offers ports, and their addresses: the data plane's, the console's, and others."""
     bound = [bind_address(ANY) for _ in range(2 + listeners)]
     uses = [Port(Use.DATA, "127.0.0.1:0"), Port(Use.CONSOLE, ":8080"), *[Port(Use.LISTENER)] * listeners]
-    handover = Handover(directory, lambda: list(zip(uses, bound, strict=True)), "127.0.0.1:0", "127.0.0.1:9")
+    handover = Handover(directory, lambda: list(zip(uses, bound, strict=True)))
     handover.start(None)
     try:
         async with asyncio.timeout(PATIENCE_SECONDS):
@@ -45,8 +45,6 @@ async def test_who_is_ready_has_every_port(tmp_path: Path) -> None:
         listeners = inherited.take_listeners()
         assert [name_of(one) for one in (data, console, *listeners)] == names
         assert inherited.take(Use.DATA, "127.0.0.1:0") is None
-        assert (inherited.grpc("127.0.0.1:0"), inherited.grpc("127.0.0.1:9")) == ("127.0.0.1:9",) * 2
-        assert inherited.grpc("127.0.0.1:10") is None
         assert not any(os.get_inheritable(one.fileno()) for one in (data, console, *listeners))
         with socket.create_connection(data.getsockname()):
             data.accept()[0].close()
@@ -73,10 +71,11 @@ async def test_who_is_not_ready_changes_nothing(tmp_path: Path, caplog: pytest.L
 
 async def test_the_successor_can_be_taken_over_at_the_same_place(tmp_path: Path) -> None:
     async with offered(tmp_path) as (first, _):
+        bound = bind_address(ANY)
         inherited = await asyncio.to_thread(take_over, tmp_path)
         assert inherited
         waiting = asyncio.create_task(asyncio.to_thread(take_over, tmp_path))
-        second = Handover(tmp_path, list, "", "second")
+        second = Handover(tmp_path, lambda: [(Port(Use.GRPC, "second"), bound)])
         inherited.confirm()
         await first.taken_over.wait()
         await first.close()
@@ -84,16 +83,19 @@ async def test_the_successor_can_be_taken_over_at_the_same_place(tmp_path: Path)
         inherited.close()
         third = await waiting
         assert third
-        assert third.grpc("") == "second"
+        offered_by_second = third.take(Use.GRPC, "second")
+        assert offered_by_second
+        offered_by_second.close()
         third.close()
         await second.close()
+        bound.close()
 
 
 async def test_a_process_of_another_user_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with offered(tmp_path) as (handover, _):
-        monkeypatch.setattr(takeover, "peer_uid", lambda _: os.geteuid() + 1)
+        monkeypatch.setattr(takeover, "peer_of", lambda _: Peer(os.getpid(), os.geteuid() + 1))
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as other:
             other.setblocking(False)
             loop = asyncio.get_running_loop()
@@ -105,10 +107,32 @@ async def test_a_process_of_another_user_is_refused(
             await asyncio.to_thread(take_over, tmp_path)
 
 
+async def test_the_first_process_of_a_container_hands_nothing_to_a_process_that_ends_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(os, "getpid", lambda: 1)
+    async with offered(tmp_path) as (handover, _):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as other:
+            other.setblocking(False)
+            loop = asyncio.get_running_loop()
+            await loop.sock_connect(other, str(tmp_path / takeover.SOCKET_FILE))
+            assert await loop.sock_recv(other, 1000) == b""
+        assert "was refused: a container ends with its first process" in caplog.text
+        monkeypatch.setattr(takeover, "peer_of", lambda _: Peer(1, os.geteuid()))
+        with pytest.raises(TakeoverError, match="start another container"):
+            await asyncio.to_thread(take_over, tmp_path)
+        monkeypatch.setattr(takeover, "peer_of", lambda _: Peer(0, os.geteuid()))  # of another container
+        inherited = await asyncio.to_thread(take_over, tmp_path)
+        assert inherited
+        inherited.confirm()
+        await handover.taken_over.wait()
+        inherited.close()
+
+
 def test_the_kernel_says_who_is_at_the_other_end() -> None:
     one, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with one, other:
-        assert peer_uid(one) == os.geteuid()
+        assert peer_of(one) == (os.getpid(), os.geteuid())
 
 
 async def test_only_the_user_may_connect(tmp_path: Path) -> None:

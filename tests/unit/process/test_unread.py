@@ -23,3 +23,17 @@ from tollkeeper_server.process.unread import unread
 )
 def test_what_is_set_in_vain_is_told(environment: dict[str, str], told: list[str]) -> None:
     assert unread(environment) == told
+
+
+def test_proxies_are_told_unless_they_are_used() -> None:
+    environment = {
+        "HTTPS_PROXY": "http://u:canary@p",
+        "all_proxy": "http://p",
+        "http_proxy": "",
+        "NO_PROXY": "x",
+    }
+    assert unread(environment) == [
+        "HTTPS_PROXY (set TOLLKEEPER_PROXY_FROM_ENVIRONMENT to use it)",
+        "all_proxy (set TOLLKEEPER_PROXY_FROM_ENVIRONMENT to use it)",
+    ]
+    assert unread(environment, reads_proxies=True) == []

@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass, field
 
+from tollkeeper_server.domain.usage import TokenDetails
 from tollkeeper_server.providers.dialect import Dialect
 from tollkeeper_server.providers.dialects.anthropic import MESSAGES
 from tollkeeper_server.providers.dialects.openai import (
@@ -34,6 +35,7 @@ class Shape:
     reasoning: int = 0
     audio: int = 0
     exact: bool = True
+    details: TokenDetails | None = None
 
     @property
     def body(self) -> bytes:
@@ -130,11 +132,16 @@ _ANTHROPIC = {
     "server_tool_use": {"web_search_requests": 2},
     "service_tier": "standard",
 }
+_FIFTY = TokenDetails(cache_written=50)
+_HEARD = TokenDetails(audio_prompt=2)
+_WRITTEN = TokenDetails(cache_written=100, cache_written_hour=40, web_searches=2)
 _EMBEDDED = {"object": "list", "data": [{"object": "embedding", "index": 0, "embedding": [0.1]}]}
 
 SHAPES: dict[str, Shape] = {
-    "OpenAI chat": Shape(CHAT, 19, 10, _chat(_OPENAI), cached=4, reasoning=6),
-    "OpenAI chat, streamed": Shape(CHAT, 19, 10, events=_last(_OPENAI), cached=4, reasoning=6),
+    "OpenAI chat": Shape(CHAT, 19, 10, _chat(_OPENAI), cached=4, reasoning=6, details=_HEARD),
+    "OpenAI chat, streamed": Shape(
+        CHAT, 19, 10, events=_last(_OPENAI), cached=4, reasoning=6, details=_HEARD
+    ),
     "OpenAI completions": Shape(
         COMPLETIONS,
         5,
@@ -176,6 +183,7 @@ SHAPES: dict[str, Shape] = {
                 "input_tokens_details": {"text_tokens": 10, "image_tokens": 40},
             },
         },
+        details=TokenDetails(image_prompt=40),
     ),
     "OpenAI transcription": Shape(
         TRANSCRIPTION,
@@ -191,6 +199,7 @@ SHAPES: dict[str, Shape] = {
                 "total_tokens": 59,
             },
         },
+        details=TokenDetails(audio_prompt=14),
     ),
     "OpenAI transcription by duration": Shape(
         TRANSCRIPTION, 0, 0, {"text": "x", "usage": {"type": "duration", "seconds": 9.5}}, audio=9500
@@ -214,8 +223,9 @@ SHAPES: dict[str, Shape] = {
         events=[{"choices": [], "prompt_filter_results": [{"prompt_index": 0}]}, *_last(_OPENAI)],
         cached=4,
         reasoning=6,
+        details=_HEARD,
     ),
-    "Anthropic": Shape(MESSAGES, 325, 12, _message(_ANTHROPIC), cached=200),
+    "Anthropic": Shape(MESSAGES, 325, 12, _message(_ANTHROPIC), cached=200, details=_WRITTEN),
     "Anthropic, nested cache creation alone": Shape(
         MESSAGES,
         125,
@@ -223,6 +233,7 @@ SHAPES: dict[str, Shape] = {
         _message(
             {"input_tokens": 25, "output_tokens": 12, "cache_creation": {"ephemeral_5m_input_tokens": 100}}
         ),
+        details=TokenDetails(cache_written=100),
     ),
     "Anthropic, context compacted": Shape(
         MESSAGES,
@@ -240,7 +251,12 @@ SHAPES: dict[str, Shape] = {
         ),
     ),
     "Anthropic, streamed": Shape(
-        MESSAGES, 325, 15, events=_message_events(_ANTHROPIC, {"output_tokens": 15}), cached=200
+        MESSAGES,
+        325,
+        15,
+        events=_message_events(_ANTHROPIC, {"output_tokens": 15}),
+        cached=200,
+        details=_WRITTEN,
     ),
     "Anthropic, zeros after": Shape(
         MESSAGES,
@@ -261,6 +277,7 @@ SHAPES: dict[str, Shape] = {
             },
         ),
         cached=100,
+        details=TokenDetails(cache_written=5),
     ),
     "Anthropic, zeros before": Shape(
         MESSAGES,
@@ -373,6 +390,7 @@ SHAPES: dict[str, Shape] = {
                 "completion_tokens_details": {"reasoning_tokens": 0},
             }
         ),
+        details=TokenDetails(cache_written=100),
     ),
     "Gemini, thoughts in the total alone": Shape(
         CHAT, 9, 555, _chat({"completion_tokens": 35, "prompt_tokens": 9, "total_tokens": 564})
@@ -431,9 +449,14 @@ SHAPES: dict[str, Shape] = {
     "Ollama": Shape(
         CHAT, 26, 298, _chat({"prompt_tokens": 26, "completion_tokens": 298, "total_tokens": 324})
     ),
-    "LiteLLM's proxy, both shapes": Shape(CHAT, 1000, 10, _chat(_LITELLM), cached=900),
+    "LiteLLM's proxy, both shapes": Shape(CHAT, 1000, 10, _chat(_LITELLM), cached=900, details=_FIFTY),
     "LiteLLM's proxy, usage in the last chunk": Shape(
-        CHAT, 1000, 10, events=[_chunk(), _chunk("stop", usage=_LITELLM), "[DONE]"], cached=900
+        CHAT,
+        1000,
+        10,
+        events=[_chunk(), _chunk("stop", usage=_LITELLM), "[DONE]"],
+        cached=900,
+        details=_FIFTY,
     ),
     "LiteLLM's proxy, usage beside a choice that says nothing": Shape(
         CHAT,
@@ -441,6 +464,7 @@ SHAPES: dict[str, Shape] = {
         10,
         events=[_chunk(), _chunk("stop"), {"choices": [{"index": 0}], "usage": _LITELLM}, "[DONE]"],
         cached=900,
+        details=_FIFTY,
     ),
     "LiteLLM's proxy, embeddings": Shape(
         EMBEDDINGS,

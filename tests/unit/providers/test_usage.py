@@ -48,6 +48,7 @@ def _expected(shape: Shape) -> TokenCounts:
         reasoning=shape.reasoning,
         audio_milliseconds=shape.audio,
         confidence=Confidence.EXACT if shape.exact else Confidence.ESTIMATED,
+        details=shape.details,
     )
 
 

@@ -141,7 +141,7 @@ def test_a_version_at_the_end_of_a_base_url_is_not_repeated(base_url: str, keeps
 )
 def test_an_upstream_lists_its_models_where_its_callers_find_them(fields: dict[str, Any], url: str) -> None:
     assert _target(list_models=True, **fields).models_url == url
-    assert _target(**fields).models_url == ""
+    assert (_target(**fields).models_url, _target(**fields).list_url) == ("", url)
 
 
 def test_groups_that_serve_any_name_are_the_default_and_those_of_rules_by_path_alone() -> None:

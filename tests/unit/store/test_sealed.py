@@ -19,6 +19,7 @@ from tollkeeper_server.store.sealed import (
     new_key,
     project_api_key,
     upstream_api_key,
+    upstream_client_key,
     upstream_proxy_url,
 )
 
@@ -75,7 +76,9 @@ def test_the_tables_have_every_context() -> None:
 def test_every_sealed_field_is_in_the_table() -> None:
     """By the names that fields with a secret have."""
     for kind in get_args(Entity):
-        assert {"api_key", "proxy_url"} & set(kind.__struct_fields__) == set(FIELDS.get(kind, ()))
+        assert {"api_key", "proxy_url", "client_key"} & set(kind.__struct_fields__) == set(
+            FIELDS.get(kind, ())
+        )
 
 
 def test_a_secret_opens_only_where_it_was_put() -> None:
@@ -104,8 +107,13 @@ def test_a_secret_opens_only_where_it_was_put() -> None:
             "upstream:openai:proxy_url",
             "Z0uCPMV1eA-bmJUupgBKKKWslMPzvcvOqAeb59R2gOs=",
         ),
+        (
+            upstream_client_key("openai"),
+            "upstream:openai:client_key",
+            "gu53z4fMOrL7yfIAAdAHfyK3yzQk4CTlQbjdz4Ycfnc=",
+        ),
     ],
-    ids=["digest key", "project's key", "upstream's key", "upstream's proxy"],
+    ids=["digest key", "project's key", "upstream's key", "upstream's proxy", "upstream's client key"],
 )
 def test_contexts_never_change(context: Context, text: str, sealed: str) -> None:
     """Store hold secrets that were sealed for these texts; for others they would be lost."""

@@ -126,8 +126,10 @@ def test_tokens_and_the_first_byte_of_streams_go_to_model_and_upstream() -> None
     _end(metrics, tokens=used, first_byte=0.2, streamed=True)
     _end(metrics, tokens=used, first_byte=0.2)
     _end(metrics, status=502, error="upstream_unreachable", streamed=True)
+    metrics.used("gpt-*", "openai", TokenCounts(), 7)
     served = metrics.served["gpt-*", "openai"]
     assert (served.prompt, served.completion, served.cached, served.reasoning) == (20, 10, 8, 4)
+    assert served.cost == 7
     assert (served.first_bytes.count, served.first_bytes.seconds) == (1, 0.2)
 
 

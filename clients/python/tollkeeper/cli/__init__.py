@@ -7,17 +7,26 @@ from collections.abc import Sequence
 
 import click
 
+from tollkeeper.cli.budget import budget
 from tollkeeper.cli.configuration import apply, export
+from tollkeeper.cli.console_session import session
 from tollkeeper.cli.explain import explain
+from tollkeeper.cli.gateway import gateway
 from tollkeeper.cli.group import group
 from tollkeeper.cli.importing import import_
 from tollkeeper.cli.listener import listener
 from tollkeeper.cli.model import model
+from tollkeeper.cli.prices import prices
 from tollkeeper.cli.project import project
+from tollkeeper.cli.references import references
+from tollkeeper.cli.revisions import revisions
+from tollkeeper.cli.status import status
+from tollkeeper.cli.tail import tail
 from tollkeeper.cli.token import token
 from tollkeeper.cli.upstream import upstream
 from tollkeeper.cli.usage import usage
 
+usage.add_command(tail)
 COMMANDS: Sequence[click.Command] = (
     project,
     token,
@@ -25,11 +34,18 @@ COMMANDS: Sequence[click.Command] = (
     group,
     model,
     listener,
+    gateway,
+    budget,
     usage,
+    prices,
     apply,
     export,
     import_,
+    revisions,
     explain,
+    references,
+    status,
+    session,
 )
 
 __all__ = ["COMMANDS"]

@@ -4,7 +4,7 @@ from tollkeeper.cli.output import Output
 from tollkeeper.messages.problems import plain
 from tollkeeper.values import AppliedConfiguration, ChangeAction, ConfigurationChange
 
-_SIGNS = {ChangeAction.CREATE: "+", ChangeAction.UPDATE: "~", ChangeAction.DELETE: "-"}
+SIGNS = {ChangeAction.CREATE: "+", ChangeAction.UPDATE: "~", ChangeAction.DELETE: "-"}
 _LONGEST = 200
 _OPPOSITE = {"true": "false", "false": "true"}
 
@@ -28,7 +28,9 @@ def show_changes(output: Output, applied: AppliedConfiguration, *, dry_run: bool
 
 def describe(change: ConfigurationChange) -> list[str]:
     """Return the lines that tell of a change."""
-    lines = [f"{_SIGNS.get(change.action, '?')} {change.kind} {plain(change.name)}"]
+    lines = [f"{SIGNS.get(change.action, '?')} {change.kind} {plain(change.name)}"]
+    if change.without_fields:
+        lines.append("    the history does not have its fields: the revision changed very many entities")
     if change.action is ChangeAction.UPDATE:
         for it in change.fields:
             before, after = _switch(it.before, it.after), _switch(it.after, it.before)

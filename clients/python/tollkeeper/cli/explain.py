@@ -3,10 +3,12 @@
 import click
 
 from tollkeeper.cli.output import Output
+from tollkeeper.cli.prices import source_of
 from tollkeeper.cli.session import manages
 from tollkeeper.client import Client
 from tollkeeper.explanation import Explanation
 from tollkeeper.messages.problems import plain
+from tollkeeper.values import ConnectFailure
 
 
 def _header(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
@@ -65,6 +67,12 @@ def explain(
     _print(output, told)
 
 
+def _failure(failure: ConnectFailure | None) -> str:
+    if failure is None or failure.is_over:
+        return ""
+    return f"{failure.reason}{' (proxy)' if failure.at_proxy else ''}"
+
+
 def _print(output: Output, told: Explanation) -> None:
     for verdict in told.verdicts:
         mark = "ok  " if verdict.passed else "FAIL"
@@ -81,10 +89,12 @@ def _print(output: Output, told: Explanation) -> None:
                 "WEIGHT": lambda it: it.weight,
                 "BREAKER": lambda it: it.breaker,
                 "IN FLIGHT": lambda it: it.in_flight,
-                "SUCCESS": lambda it: f"{it.success_share:.0%}",
+                "SUCCESS": lambda it: "-" if it.success_share is None else f"{it.success_share:.0%}",
                 "MS": lambda it: round(it.average_duration.total_seconds() * 1000),
                 "SCORE": lambda it: f"{it.score:.0f}",
+                "CONNECT FAILURE": lambda it: _failure(it.connect_failure),
                 "URL": lambda it: it.url,
+                "PROXY": lambda it: it.proxy,
             },
             none="no upstreams",
             right=["WEIGHT", "IN FLIGHT", "SUCCESS", "MS", "SCORE"],
@@ -95,6 +105,9 @@ def _print(output: Output, told: Explanation) -> None:
             click.echo(f"{plain(name)}: {plain(value)}")
     if told.fallbacks:
         click.echo(f"\nfallbacks: {', '.join(map(plain, told.fallbacks))}")
-    if told.price is not None:
-        parts = "prompt/completion" if told.price.cached is None else "prompt/completion/cached"
-        click.echo(f"\nprice: {told.price} ({parts})")
+    if told.billed is not None:
+        click.echo(f"\nprice: {source_of(told.billed)}")
+        for price in told.billed.prices:
+            click.echo(f"  {price}")
+        if told.billed.max_output:
+            click.echo(f"  an answer has {told.billed.max_output} tokens at most")

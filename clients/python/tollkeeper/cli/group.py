@@ -5,7 +5,8 @@ from typing import Any
 
 import click
 
-from tollkeeper.cli.options import settings_of, to_update, whole
+from tollkeeper.cli.listing import asked, list_options, show_list
+from tollkeeper.cli.options import settings_of, to_update, validate_option, whole
 from tollkeeper.cli.output import Output
 from tollkeeper.cli.policy import NO_RETRY, policy_options
 from tollkeeper.cli.session import manages
@@ -40,18 +41,21 @@ def group() -> None:
 
 
 @group.command("list")
+@list_options("name or members", "name, created_at or updated_at")
 @manages
-def list_(client: Client, output: Output) -> None:
+def list_(client: Client, output: Output, /, **given: Any) -> None:
     """List groups by name."""
-    output.items(
-        client.groups.list(page_size=1000),
+    show_list(
+        output,
+        client.groups.list(**asked(given)),
         {
             "NAME": lambda it: it.name,
             "MEMBERS": lambda it: it.members,
             "STRATEGY": lambda it: it.policy.strategy,
             "CREATED": lambda it: it.created_at,
         },
-        none="no groups",
+        kind="groups",
+        limit=given["limit"],
     )
 
 
@@ -75,6 +79,7 @@ def get(client: Client, output: Output, name: str) -> None:
     help="An upstream, with its share where the strategy is by weight; repeat for more.",
 )
 @policy_options
+@validate_option
 @manages
 def create(client: Client, output: Output, /, name: str, **given: Any) -> None:
     """Add a group.
@@ -99,8 +104,11 @@ def create(client: Client, output: Output, /, name: str, **given: Any) -> None:
 )
 @click.option("--etag", default="", help="Fail if the group was changed since it had this etag.")
 @policy_options
+@validate_option
 @manages
-def update(client: Client, output: Output, /, name: str, etag: str, **given: Any) -> None:
+def update(
+    client: Client, output: Output, /, name: str, etag: str, validate_only: bool, **given: Any
+) -> None:
     """Change a group; fields that are not given stay.
 
     \b
@@ -109,14 +117,19 @@ def update(client: Client, output: Output, /, name: str, etag: str, **given: Any
       tollkeeper group update chat --request-timeout 2m --no-retry
     """
     changes = settings_of(given, no_retry=NO_RETRY)
-    output.item(client.groups.update(name, **to_update(changes, etag, lambda: client.groups.get(name))))
+    output.item(
+        client.groups.update(
+            name, validate_only=validate_only, **to_update(changes, etag, lambda: client.groups.get(name))
+        )
+    )
 
 
 @group.command()
 @click.argument("name")
 @click.option("--etag", default="", help="Fail if the group was changed since it had this etag.")
+@validate_option
 @manages
-def delete(client: Client, output: Output, name: str, etag: str) -> None:
+def delete(client: Client, output: Output, name: str, etag: str, validate_only: bool) -> None:
     """Remove a group that neither a model nor a listener uses."""
-    client.groups.delete(name, etag=etag)
-    output.done(f"group {name} is deleted")
+    client.groups.delete(name, etag=etag, validate_only=validate_only)
+    output.done(f"group {name} {'can be' if validate_only else 'is'} deleted")

@@ -6,7 +6,9 @@ from typing import Any
 import click
 
 from tollkeeper.cli.lengths import parse_length
-from tollkeeper.cli.options import settings_of, to_update
+from tollkeeper.cli.limits import NO_LIMITS, limit_option, no_limits_option
+from tollkeeper.cli.listing import activity_option, asked, list_options, show_list
+from tollkeeper.cli.options import settings_of, to_update, validate_option
 from tollkeeper.cli.output import Output
 from tollkeeper.cli.session import manages
 from tollkeeper.client import Client
@@ -62,21 +64,27 @@ def listener() -> None:
 
 
 @listener.command("list")
+@activity_option
+@list_options("name or address", "name, created_at or updated_at")
 @manages
-def list_(client: Client, output: Output) -> None:
+def list_(client: Client, output: Output, /, **given: Any) -> None:
     """List listeners by name."""
-    output.items(
-        client.listeners.list(page_size=1000),
+    show_list(
+        output,
+        client.listeners.list(**asked(given)),
         {
             "NAME": lambda it: it.name,
             "ADDRESS": lambda it: it.address,
             "DEFAULT GROUP": lambda it: it.default_group,
             "RULES": lambda it: len(it.rules),
             "IP LIMIT": lambda it: it.ip_limit,
+            "LIMITS": lambda it: it.limits,
+            "TLS": lambda it: it.tls,
             "ACTIVE": lambda it: it.is_active,
             "CREATED": lambda it: it.created_at,
         },
-        none="no listeners",
+        kind="listeners",
+        limit=given["limit"],
         right=["RULES"],
     )
 
@@ -106,8 +114,11 @@ def get(client: Client, output: Output, name: str) -> None:
 @click.option(
     "--ip-limit", type=ip_limit, metavar="PER_SECOND/BURST", help="How many requests an IP address may make."
 )
+@limit_option("What all requests of the port may use together; repeat for more.")
 @click.option("--head-timeout", type=parse_length, metavar="LENGTH", help="To send a request's head.")
+@click.option("--listen-tls", is_flag=True, help="Speak TLS, with the certificate of the process.")
 @click.option("--inactive", is_flag=True, help="Do not open its port yet.")
+@validate_option
 @manages
 def create(client: Client, output: Output, /, name: str, inactive: bool, **given: Any) -> None:
     """Add a listener and open its port.
@@ -118,7 +129,8 @@ def create(client: Client, output: Output, /, name: str, inactive: bool, **given
       tollkeeper listener create edge --listen '[::]:3002' --rule '/v1/embeddings=embed' \\
           --rule 'user-agent:/curl.*/=tests' --rule '/a/* x-team:search=search strip /a'
     """
-    given["address"] = given.pop("listen")  # `address` is the gateway's own
+    # `address` and `tls` are the gateway's own
+    given["address"], given["tls"] = given.pop("listen"), given.pop("listen_tls")
     settings = settings_of(given)
     output.item(client.listeners.create(name=name, is_active=not inactive, **settings))
 
@@ -138,11 +150,17 @@ def create(client: Client, output: Output, /, name: str, inactive: bool, **given
 @click.option("--no-rules", is_flag=True, default=None, help="Take all rules away.")
 @click.option("--ip-limit", type=ip_limit, metavar="PER_SECOND/BURST", help="Of each IP address.")
 @click.option("--no-ip-limit", is_flag=True, default=None, help="Limit no IP address.")
+@limit_option("What all requests of the port may use together. They replace the present ones.")
+@no_limits_option
 @click.option("--head-timeout", type=parse_length, metavar="LENGTH", help="To send a request's head.")
+@click.option("--listen-tls/--no-listen-tls", default=None, help="Speak TLS, or plain HTTP.")
 @click.option("--activate/--deactivate", "is_active", default=None, help="Open its port, or close it.")
 @click.option("--etag", default="", help="Fail if the listener was changed since it had this etag.")
+@validate_option
 @manages
-def update(client: Client, output: Output, /, name: str, etag: str, **given: Any) -> None:
+def update(
+    client: Client, output: Output, /, name: str, etag: str, validate_only: bool, **given: Any
+) -> None:
     """Change a listener; fields that are not given stay. Requests under way end as they began.
 
     \b
@@ -150,16 +168,24 @@ def update(client: Client, output: Output, /, name: str, etag: str, **given: Any
       tollkeeper listener update tenant-a --listen 0.0.0.0:3005
       tollkeeper listener update tenant-a --no-rules --default-group chat
     """
-    given["address"] = given.pop("listen")  # `address` is the gateway's own
-    changes = settings_of(given, no_rules=("rules", ()), no_ip_limit=("ip_limit", Removal.REMOVE))
-    output.item(client.listeners.update(name, **to_update(changes, etag, lambda: client.listeners.get(name))))
+    # As in create.
+    given["address"], given["tls"] = given.pop("listen"), given.pop("listen_tls")
+    changes = settings_of(
+        given, no_rules=("rules", ()), no_ip_limit=("ip_limit", Removal.REMOVE), no_limits=NO_LIMITS
+    )
+    output.item(
+        client.listeners.update(
+            name, validate_only=validate_only, **to_update(changes, etag, lambda: client.listeners.get(name))
+        )
+    )
 
 
 @listener.command()
 @click.argument("name")
 @click.option("--etag", default="", help="Fail if the listener was changed since it had this etag.")
+@validate_option
 @manages
-def delete(client: Client, output: Output, name: str, etag: str) -> None:
+def delete(client: Client, output: Output, name: str, etag: str, validate_only: bool) -> None:
     """Remove a listener and close its port. Requests under way end as they began."""
-    client.listeners.delete(name, etag=etag)
-    output.done(f"listener {name} is deleted")
+    client.listeners.delete(name, etag=etag, validate_only=validate_only)
+    output.done(f"listener {name} {'can be' if validate_only else 'is'} deleted")

@@ -7,9 +7,12 @@ from typing import Any
 import click
 
 from tollkeeper.cli.group import split_weight
-from tollkeeper.cli.options import Words, settings_of, to_update, whole
+from tollkeeper.cli.limits import NO_LIMITS, limit_option, no_limits_option
+from tollkeeper.cli.listing import activity_option, asked, list_options, show_list
+from tollkeeper.cli.options import Words, settings_of, to_update, validate_option, whole
 from tollkeeper.cli.output import Output
 from tollkeeper.cli.policy import NO_RETRY, policy_options
+from tollkeeper.cli.price_options import keeping_prices, price_options, priced, take_prices
 from tollkeeper.cli.session import manages
 from tollkeeper.client import Client
 from tollkeeper.traffic import Deployment, FallbackCause, Price, Removal
@@ -22,6 +25,7 @@ _REMOVALS: dict[str, tuple[str, object]] = {
     "all_capabilities": ("capabilities", ()),
     "no_fallbacks": ("fallbacks", ()),
     "no_price": ("price", Removal.REMOVE),
+    "no_limits": NO_LIMITS,
 }
 _DOLLARS = r"([0-9]{1,9}(?:\.[0-9]{1,3})?)"
 _PRICE = re.compile(f"{_DOLLARS}/{_DOLLARS}(?:/{_DOLLARS})?", re.ASCII)
@@ -64,20 +68,25 @@ def model() -> None:
 
 
 @model.command("list")
+@activity_option
+@list_options("name, aliases or group", "name, created_at or updated_at")
 @manages
-def list_(client: Client, output: Output) -> None:
+def list_(client: Client, output: Output, /, **given: Any) -> None:
     """List models by name."""
-    output.items(
-        client.models.list(page_size=1000),
+    show_list(
+        output,
+        client.models.list(**asked(given)),
         {
             "NAME": lambda it: it.name,
             "ALIASES": lambda it: it.aliases,
             "SERVED BY": lambda it: it.group or it.deployments,
             "CAPABILITIES": lambda it: it.capabilities or "all",
+            "LIMITS": lambda it: it.limits,
             "ACTIVE": lambda it: it.is_active,
             "CREATED": lambda it: it.created_at,
         },
-        none="no models",
+        kind="models",
+        limit=given["limit"],
     )
 
 
@@ -122,10 +131,13 @@ def get(client: Client, output: Output, name: str) -> None:
     "--price",
     type=price,
     metavar="PROMPT/COMPLETION[/CACHED]",
-    help="In dollars for a million tokens, such as 0.15/0.60.",
+    help="In dollars for a million tokens, such as 0.15/0.60; --rate and --prices say more.",
 )
+@limit_option("What all of its requests may use together; repeat for more.")
+@price_options
 @click.option("--inactive", is_flag=True, help="Give it no traffic yet.")
 @policy_options
+@validate_option
 @manages
 def create(client: Client, output: Output, /, name: str, inactive: bool, **given: Any) -> None:
     """Add a model. A trailing * in NAME stands for any rest.
@@ -134,11 +146,15 @@ def create(client: Client, output: Output, /, name: str, inactive: bool, **given
     Examples:
       tollkeeper model create gpt-4o-mini --deployment openai --deployment azure-eu=gpt4o-mini
       tollkeeper model create 'gpt-*' --deployment openai
+      tollkeeper model create own --deployment gpu --rate input=0.28 --rate cached=0.0028 --rate output=0.42
       tollkeeper model create embed --deployment openai=text-embedding-3-small --capability embeddings
       tollkeeper model create large --group chat --fallback gpt-4o-mini --fallback-on context_length
     """
     if bool(given["deployments"]) == bool(given["group"]):
         raise click.UsageError("give --deployment or --group")
+    given["prices"] = take_prices(given)
+    if given["price"] and given["prices"]:
+        raise click.UsageError("give --price, or --rate and --prices")
     settings = whole(settings_of(given, no_retry=NO_RETRY))
     output.item(client.models.create(name=name, is_active=not inactive, **settings))
 
@@ -173,36 +189,75 @@ def create(client: Client, output: Output, /, name: str, inactive: bool, **given
     "--price",
     type=price,
     metavar="PROMPT/COMPLETION[/CACHED]",
-    help="In dollars for a million tokens, such as 0.15/0.60.",
+    help="In dollars for a million tokens, such as 0.15/0.60; --rate and --prices say more.",
 )
-@click.option("--no-price", is_flag=True, default=None, help="Take the price away.")
+@price_options
+@click.option("--no-price", is_flag=True, default=None, help="Take the price or prices away.")
+@click.option(
+    "--prices-of",
+    metavar="UPSTREAM[=UPSTREAM_MODEL]",
+    help="Give the prices to this deployment, or take its away with --no-price.",
+)
+@limit_option("What all of its requests may use together; repeat for more. They replace the present ones.")
+@no_limits_option
 @click.option(
     "--activate/--deactivate", "is_active", default=None, help="Put it into traffic, or take it out."
 )
 @click.option("--etag", default="", help="Fail if the model was changed since it had this etag.")
 @policy_options
+@validate_option
 @manages
-def update(client: Client, output: Output, /, name: str, etag: str, **given: Any) -> None:
+def update(
+    client: Client,
+    output: Output,
+    /,
+    name: str,
+    etag: str,
+    validate_only: bool,
+    prices_of: str | None,
+    **given: Any,
+) -> None:
     """Change a model; fields that are not given stay.
 
     \b
     Examples:
       tollkeeper model update fast --deployment openai=gpt-4o-mini
       tollkeeper model update fast --no-aliases --deactivate
+      tollkeeper model update fast --prices-of azure-eu --rate input=0.165 --rate output=0.66
     """
     if given["deployments"] and given["group"]:
         raise click.UsageError("give --deployment or --group, not both")
+    given["prices"] = take_prices(given)
+    if given["price"] and (given["prices"] or prices_of):
+        raise click.UsageError("give --price, or --rate and --prices")
+    if prices_of and not (given["prices"] or given["no_price"]):
+        raise click.UsageError("--prices-of wants --rate, --prices or --no-price")
+    if given["deployments"] or prices_of:
+        present = client.models.get(name)
+        if any(it.prices for it in present.deployments):
+            etag = etag or present.etag
+        deployments = keeping_prices(given["deployments"], present.deployments) or present.deployments
+        if prices_of:
+            etag = etag or present.etag
+            deployments = priced(deployments, prices_of, given["prices"])
+            given |= {"prices": (), "no_price": None}
+        given["deployments"] = deployments
     changes = settings_of(given, no_retry=NO_RETRY, **_REMOVALS)
     if given["no_fallbacks"]:
         changes["fallback_on"] = ()
-    output.item(client.models.update(name, **to_update(changes, etag, lambda: client.models.get(name))))
+    output.item(
+        client.models.update(
+            name, validate_only=validate_only, **to_update(changes, etag, lambda: client.models.get(name))
+        )
+    )
 
 
 @model.command()
 @click.argument("name")
 @click.option("--etag", default="", help="Fail if the model was changed since it had this etag.")
+@validate_option
 @manages
-def delete(client: Client, output: Output, name: str, etag: str) -> None:
+def delete(client: Client, output: Output, name: str, etag: str, validate_only: bool) -> None:
     """Remove a model that no other falls back to."""
-    client.models.delete(name, etag=etag)
-    output.done(f"model {name} is deleted")
+    client.models.delete(name, etag=etag, validate_only=validate_only)
+    output.done(f"model {name} {'can be' if validate_only else 'is'} deleted")

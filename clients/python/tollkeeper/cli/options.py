@@ -26,6 +26,17 @@ _EMPTY: dict[str, Callable[..., Any]] = {
 }
 
 
+VALIDATE_ONLY = "validate_only"
+"""The name of the option by which a command checks, and changes nothing."""
+
+validate_option = click.option(
+    "--validate-only",
+    VALIDATE_ONLY,
+    is_flag=True,
+    help="Check it all and tell what would be; change nothing.",
+)
+
+
 class Words(click.Choice[StrEnum]):
     """The type of an option whose value is a word of an enum, but for UNKNOWN."""
 

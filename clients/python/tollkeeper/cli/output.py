@@ -8,15 +8,25 @@ from enum import StrEnum
 from typing import TypeVar
 
 import click
+from google.protobuf.descriptor import Descriptor
 from tabulate import tabulate
 
 from tollkeeper.cli.lengths import relative
 from tollkeeper.messages.lengths import rfc3339, seconds
 from tollkeeper.messages.problems import plain
+from tollkeeper.messages.sheets import columns_of, csv_of, row_of
 
 T = TypeVar("T")
 _MAX_WIDTH, _MIN_WIDTH, _GAP = 100, 8, 2  # columns: of a table, of one that is shortened, between two
 Json = str | int | float | bool | None | Mapping[str, "Json"] | Sequence["Json"]
+
+
+class Form(StrEnum):
+    """How a list is printed."""
+
+    TABLE = "table"
+    JSON = "json"
+    CSV = "csv"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -24,6 +34,11 @@ class Output:
     """Prints the results of one command, on stdout; notes for people alone go to stderr."""
 
     as_json: bool
+    as_csv: bool = False
+
+    def in_form(self, form: Form | None) -> "Output":
+        """Return an output of that form, this one for None."""
+        return self if form is None else Output(form is Form.JSON, as_csv=form is Form.CSV)
 
     def item(self, value: object) -> None:
         """Print one value, a dataclass: a line for each field."""
@@ -41,12 +56,15 @@ class Output:
         none: str,
         right: Sequence[str] = (),
         shortened: Sequence[str] = (),
+        message: Descriptor | None = None,
     ) -> None:
         """Print a list: a table with those columns, the ones in `right` aligned there.
 
         Those in `shortened` are cut, down to 8 characters, until the table fits 100 columns. Of an empty
-        list, people are told `none`.
+        list, people are told `none`. CSV has the columns of `message`, and is printed as the values come.
         """
+        if self.as_csv and message is not None:
+            return print_csv(values, message)
         rows = list(values)
         if self.as_json:
             return print_json([to_json(it) for it in rows])
@@ -85,12 +103,23 @@ def to_json(value: object) -> Json:
         return seconds(value)
     if isinstance(value, tuple | list):
         return [to_json(it) for it in value]
-    return {name: to_json(part) for name, part in _fields(value)}
+    parts = value.items() if isinstance(value, dict) else _fields(value)
+    return {name: to_json(part) for name, part in parts}
 
 
 def print_json(document: Json) -> None:
     """Print one JSON document, in ASCII, which no terminal or locale misreads."""
     click.echo(json.dumps(document, indent=2))
+
+
+def print_csv(values: Iterable[object], message: Descriptor) -> None:
+    """Print values that stand for messages as CSV, a line each, after one with the names of their fields."""
+    columns = columns_of(message)
+    click.echo(csv_of([columns]), nl=False)
+    for value in values:
+        content = to_json(value)
+        assert isinstance(content, Mapping)
+        click.echo(csv_of([row_of(columns, content)]), nl=False)
 
 
 def _fields(value: object) -> list[tuple[str, object]]:
@@ -100,7 +129,7 @@ def _fields(value: object) -> list[tuple[str, object]]:
 
 
 def _cell(value: object, now: datetime, *, short: bool = False) -> str:
-    if value is None or value in ("", ()):
+    if value is None or value in ("", (), {}):
         return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"
@@ -111,6 +140,8 @@ def _cell(value: object, now: datetime, *, short: bool = False) -> str:
         return relative(value, now) if short else f"{whole} ({relative(value, now)})"
     if isinstance(value, timedelta):
         return seconds(value)
+    if isinstance(value, dict):
+        return ",".join(plain(f"{name}={part}") for name, part in value.items())
     if isinstance(value, tuple):
         return ",".join(_cell(it, now, short=short) for it in value)
     if dataclasses.is_dataclass(value) and type(value).__str__ is object.__str__:

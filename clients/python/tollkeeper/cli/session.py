@@ -11,6 +11,7 @@ from typing import Concatenate, ParamSpec
 
 import click
 
+from tollkeeper.cli.options import VALIDATE_ONLY
 from tollkeeper.cli.output import Output
 from tollkeeper.client import Client
 from tollkeeper.connection import (
@@ -117,7 +118,10 @@ def manages(command: Callable[Concatenate[Client, Output, P], None]) -> Callable
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
         session = click.get_current_context().ensure_object(Session)
         with failures(), connect(session) as client:
-            command(client, Output(session.as_json), *args, **kwargs)
+            output = Output(session.as_json)
+            command(client, output, *args, **kwargs)
+            if kwargs.get(VALIDATE_ONLY):
+                output.note("nothing was changed: this was only checked")
 
     for option in reversed(OPTIONS):
         run = option(run)

@@ -5,12 +5,24 @@ from typing import Any
 import click
 
 from tollkeeper.cli.lengths import parse_length
-from tollkeeper.cli.options import Words, options, settings_of, to_update, whole
+from tollkeeper.cli.listing import activity_option, asked, list_options, show_list
+from tollkeeper.cli.options import Words, options, settings_of, to_update, validate_option, whole
 from tollkeeper.cli.output import Output
 from tollkeeper.cli.session import manages, read_secret
 from tollkeeper.cli.upstream_traffic import REMOVALS, removal_options, traffic_options
 from tollkeeper.client import Client
+from tollkeeper.messages.problems import plain
+from tollkeeper.upstream_testing import UpstreamTestOutcome
 from tollkeeper.values import AuthScheme, Provider
+
+# Longer than a test may take.
+_TEST_SECONDS = 30.0
+_MARKS = {
+    UpstreamTestOutcome.PASSED: "ok  ",
+    UpstreamTestOutcome.FAILED: "FAIL",
+    UpstreamTestOutcome.SKIPPED: "-   ",
+    UpstreamTestOutcome.UNKNOWN: "?   ",
+}
 
 
 def _length(name: str, field: str, description: str) -> Any:
@@ -49,6 +61,12 @@ _settings = options(
     _length("--idle-timeout", "idle", "The longest silence within a response."),
     _length("--total-timeout", "total", "To the response's end."),
     click.option(
+        "--drain",
+        type=parse_length,
+        metavar="LENGTH",
+        help="For how long answers are read on whose callers have left, to count them; 0s is not at all.",
+    ),
+    click.option(
         "--omit-stream-options/--stream-options",
         default=None,
         help="Whether it refuses to be asked for the usage of streams.",
@@ -78,11 +96,14 @@ def upstream() -> None:
 
 
 @upstream.command("list")
+@activity_option
+@list_options("name, provider or base URL", "name, created_at or updated_at")
 @manages
-def list_(client: Client, output: Output) -> None:
+def list_(client: Client, output: Output, /, **given: Any) -> None:
     """List upstreams by name."""
-    output.items(
-        client.upstreams.list(page_size=1000),
+    show_list(
+        output,
+        client.upstreams.list(**asked(given)),
         {
             "NAME": lambda it: it.name,
             "PROVIDER": lambda it: it.provider,
@@ -92,7 +113,8 @@ def list_(client: Client, output: Output) -> None:
             "DEFAULT": lambda it: it.is_default,
             "CREATED": lambda it: it.created_at,
         },
-        none="no upstreams",
+        kind="upstreams",
+        limit=given["limit"],
     )
 
 
@@ -111,6 +133,7 @@ def get(client: Client, output: Output, name: str) -> None:
 @click.option("--inactive", is_flag=True, help="Give it no traffic yet.")
 @_settings
 @traffic_options
+@validate_option
 @manages
 def create(client: Client, output: Output, /, name: str, inactive: bool, **given: Any) -> None:
     """Add an upstream.
@@ -141,8 +164,11 @@ def create(client: Client, output: Output, /, name: str, inactive: bool, **given
 @_settings
 @traffic_options
 @removal_options
+@validate_option
 @manages
-def update(client: Client, output: Output, /, name: str, etag: str, **given: Any) -> None:
+def update(
+    client: Client, output: Output, /, name: str, etag: str, validate_only: bool, **given: Any
+) -> None:
     """Change an upstream; fields that are not given stay. An empty value takes a setting away.
 
     \b
@@ -152,14 +178,61 @@ def update(client: Client, output: Output, /, name: str, etag: str, **given: Any
       tollkeeper upstream update openai --organization ''
     """
     changes = settings_of(_with_secrets(given), remove_api_key=("api_key", ""), **REMOVALS)
-    output.item(client.upstreams.update(name, **to_update(changes, etag, lambda: client.upstreams.get(name))))
+    output.item(
+        client.upstreams.update(
+            name, validate_only=validate_only, **to_update(changes, etag, lambda: client.upstreams.get(name))
+        )
+    )
 
 
 @upstream.command()
 @click.argument("name")
 @click.option("--etag", default="", help="Fail if the upstream was changed since it had this etag.")
+@validate_option
 @manages
-def delete(client: Client, output: Output, name: str, etag: str) -> None:
+def delete(client: Client, output: Output, name: str, etag: str, validate_only: bool) -> None:
     """Remove an upstream that neither a model nor a group uses."""
-    client.upstreams.delete(name, etag=etag)
-    output.done(f"upstream {name} is deleted")
+    client.upstreams.delete(name, etag=etag, validate_only=validate_only)
+    output.done(f"upstream {name} {'can be' if validate_only else 'is'} deleted")
+
+
+@upstream.command(context_settings={"default_map": {"timeout": _TEST_SECONDS}})
+@click.argument("name")
+@manages
+def test(client: Client, output: Output, name: str) -> None:
+    """Call an upstream step by step, and tell what each step finds; exit with 1 if one fails.
+
+    Nothing is stored or metered. It takes 25 seconds at most.
+    """
+    told = client.upstreams.test(name)
+    if output.as_json:
+        output.item(told)
+    else:
+        for it in told.steps:
+            took = round(it.duration.total_seconds() * 1000) if it.duration else 0
+            click.echo(f"{_MARKS[it.outcome]} {it.step:<11} {took:>6} ms  {plain(it.detail)}".rstrip())
+            if it.remedy:
+                click.echo(f"                          {plain(it.remedy)}")
+    if not told.passed:
+        raise click.exceptions.Exit(1)
+
+
+@upstream.command("reset-breaker")
+@click.argument("name")
+@manages
+def reset_breaker(client: Client, output: Output, name: str) -> None:
+    """Close the breaker of an upstream, in the process that answers and all that share Redis with it."""
+    client.upstreams.reset_breaker(name)
+    output.done(f"the breaker of the upstream {name} is closed")
+
+
+@upstream.command()
+@click.argument("name")
+@manages
+def models(client: Client, output: Output, name: str) -> None:
+    """List the models that an upstream lists itself."""
+    output.items(
+        client.upstreams.models(name),
+        {"MODEL": lambda it: it.name, "CREATED": lambda it: it.created_at},
+        none="no models",
+    )

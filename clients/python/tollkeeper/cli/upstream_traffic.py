@@ -95,7 +95,22 @@ traffic_options = options(
         "--ca-certificates",
         type=click.Path(exists=True, dir_okay=False, path_type=Path),
         callback=_content,
-        help="Trust the certificates in this PEM file instead of the system's.",
+        help="Trust the authorities in this PEM file beside the system's.",
+    ),
+    click.option(
+        "--ca-only/--no-ca-only", default=None, help="Whether to trust these alone, without the system's."
+    ),
+    click.option(
+        "--client-certificate",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        callback=_content,
+        help="Show it the certificate in this PEM file if it asks; with its intermediates.",
+    ),
+    click.option(
+        "--client-key",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        callback=_content,
+        help="The PEM file with the private key of that certificate.",
     ),
     click.option(
         "--proxy", "proxy_url", metavar="URL", help="Reach it through this proxy; - reads it from stdin."
@@ -106,7 +121,10 @@ removal_options = options(
     click.option("--no-headers", is_flag=True, default=None, help="Take all changes of headers away."),
     click.option("--no-pass-headers", is_flag=True, default=None, help="Keep all such headers back again."),
     click.option("--no-probe", is_flag=True, default=None, help="Ask it no more."),
-    click.option("--no-ca-certificates", is_flag=True, default=None, help="Trust the system's again."),
+    click.option("--no-ca-certificates", is_flag=True, default=None, help="Trust the system's alone."),
+    click.option(
+        "--no-client-certificate", is_flag=True, default=None, help="Forget the certificate and its key."
+    ),
     click.option("--remove-proxy", is_flag=True, default=None, help="Forget the proxy."),
 )
 REMOVALS: dict[str, tuple[str, object]] = {
@@ -114,6 +132,7 @@ REMOVALS: dict[str, tuple[str, object]] = {
     "no_pass_headers": ("passed_headers", ()),
     "no_probe": ("probe", Removal.REMOVE),
     "no_ca_certificates": ("ca_certificates", ""),
+    "no_client_certificate": ("client_certificate", ""),
     "remove_proxy": ("proxy_url", ""),
 }
 """The fields that the removal options remove."""

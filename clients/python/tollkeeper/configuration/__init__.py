@@ -6,6 +6,7 @@ from tollkeeper.configuration.document import (
     emptied_kinds,
     parse_document,
     read_document,
+    read_prices,
     write_document,
 )
 from tollkeeper.configuration.errors import ConfigurationError, in_file
@@ -19,6 +20,7 @@ __all__ = [
     "in_file",
     "parse_document",
     "read_document",
+    "read_prices",
     "resolve",
     "write_document",
 ]

@@ -5,19 +5,27 @@ Words are taken as they stand: `no` is a text where a text is wanted.
 """
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import yaml
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from tollkeeper.configuration import tree
+from tollkeeper.configuration.errors import ConfigurationError
 from tollkeeper.configuration.reading import fill
 from tollkeeper.configuration.references import escape, resolve
 from tollkeeper.configuration.tree import read_tree
-from tollkeeper.messages.fields import is_secret, numbers_of
+from tollkeeper.messages.fields import is_map, is_secret, numbers_of
 from tollkeeper.messages.lengths import write_duration
+from tollkeeper.messages.problems import MessageError
+from tollkeeper.messages.walker import read_fields
+from tollkeeper.price import DatedPrice
+from tollkeeper.traffic import Deployment
 from tollkeeper.v1.configuration_service_pb2 import Configuration
+from tollkeeper.v1.model_service_pb2 import CreateModelRequest
 
 Value = str | int | float | bool | list["Value"] | dict[str, "Value"]
 _Text = Callable[[FieldDescriptor, str], str]
@@ -42,6 +50,22 @@ def parse_document(text: str) -> Configuration:
     if root is not None:
         fill(configuration, root)
     return configuration
+
+
+def read_prices(text: str) -> tuple[DatedPrice, ...]:
+    """Return the `prices` that a file has, as a model in a configuration file has them.
+
+    Raises `ConfigurationError` naming every place that is wrong.
+    """
+    request = CreateModelRequest()
+    root = read_tree(text)
+    if root is not None:
+        fill(request, root)
+    try:
+        prices = read_fields(Deployment, request, only=("prices",))["prices"]
+    except MessageError as error:
+        raise ConfigurationError(*(f"{it.path}: {it.why}" for it in error.problems)) from error
+    return tuple(prices)
 
 
 def emptied_kinds(text: str) -> list[str]:
@@ -81,17 +105,20 @@ def as_values(message: Message) -> dict[str, Value]:
 
 
 def _plain(message: Message, text: _Text) -> dict[str, Value]:
-    return {
-        field.name: [_item(field, it, text) for it in value]
-        if field.is_repeated
-        else _item(field, value, text)
-        for field, value in message.ListFields()
-    }
+    return {field.name: _field(field, value, text) for field, value in message.ListFields()}
+
+
+def _field(field: FieldDescriptor, value: Any, text: _Text) -> Value:
+    if is_map(field):
+        return {name: text(field, value[name]) for name in sorted(value)}
+    return [_item(field, it, text) for it in value] if field.is_repeated else _item(field, value, text)
 
 
 def _item(field: FieldDescriptor, value: object, text: _Text) -> Value:
     if isinstance(value, Duration):
         return write_duration(value)
+    if isinstance(value, Timestamp):
+        return value.ToJsonString()
     if isinstance(value, Message):
         return _plain(value, text)
     if field.enum_type is not None:

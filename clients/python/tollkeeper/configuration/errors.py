@@ -3,7 +3,7 @@
 import re
 
 _MOST = 10
-_ROOT = re.compile(r"\bconfiguration\.(?=[a-z_]+\[)")
+_ROOT = re.compile(r"\bconfiguration\.(?=[a-z_]+\[|gateway\b)")
 
 
 class ConfigurationError(ValueError):

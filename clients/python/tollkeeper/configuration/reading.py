@@ -7,6 +7,7 @@ from typing import Any
 
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from tollkeeper.configuration.errors import ConfigurationError
 from tollkeeper.configuration.references import references_in, unescape
@@ -17,6 +18,7 @@ from tollkeeper.messages.trees import TreeReader
 
 _INTEGER = re.compile(r"[-+]?[0-9](?:_?[0-9]){0,18}")
 _NUMBER = re.compile(r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]{1,3})?")
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _BOOLEANS = {"true": True, "false": False}
 
 
@@ -48,7 +50,11 @@ class _Reader(TreeReader[Node]):
         self.problems.add(f"{path or 'the file'} (line {node.line})", why)
 
     def well_known(self, node: Node, message: Any) -> None:
-        message.CopyFrom(read_duration(node.text if isinstance(node, Scalar) else ""))
+        text = node.text if isinstance(node, Scalar) else ""
+        if isinstance(message, Timestamp):
+            _read_time(message, text)
+        else:
+            message.CopyFrom(read_duration(text))
 
     def scalar(self, node: Node, field: FieldDescriptor) -> str | int | float | bool:
         assert isinstance(node, Scalar), "it is neither list nor mapping"
@@ -76,3 +82,11 @@ class _Reader(TreeReader[Node]):
                 raise ValueError("must be a number")
             return float(text)
         raise TypeError(f"{field.full_name} is of a kind that this file has no form for")
+
+
+def _read_time(message: Timestamp, text: str) -> None:
+    """Fill a time. A date alone is the beginning of its day in UTC. Raises `ValueError`."""
+    try:
+        message.FromJsonString(f"{text}T00:00:00Z" if _DATE.fullmatch(text) else text)
+    except (ValueError, OverflowError):
+        raise ValueError("must be a time such as 2027-01-31T12:00:00Z, or a date") from None

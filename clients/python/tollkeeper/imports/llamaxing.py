@@ -2,7 +2,7 @@
 
 import re
 from collections import ChainMap
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 
 from tollkeeper.configuration.errors import ConfigurationError
 from tollkeeper.configuration.references import references_in
@@ -24,6 +24,9 @@ _TOKEN = "llamaxing"  # noqa: S105 - a token's name
 _SETTINGS = frozenset(
     {"APP_MODE", "APP_REQUESTS_TIMEOUT", "AUTH_METHOD", "AUTH_METHOD_APIKEY_HEADER_NAME", "LOGGING_CLIENT"}
 )
+# What names and values of labels, and descriptions, may be.
+_OTHER = re.compile(r"[^a-z0-9_-]+")
+_LONGEST_NAME, _LONGEST_VALUE, _MOST_LABELS, _LONGEST_DESCRIPTION = 63, 128, 32, 512
 _METHODS = frozenset({"apikey", "jwt", "none"})
 _KEY_HEADERS = frozenset({"authorization", "api-key", "x-api-key"})
 
@@ -180,9 +183,13 @@ class _Import:
             raise ConfigurationError(f"AUTH_METHOD: must be one of {', '.join(sorted(_METHODS))}")
         for section, identity, key in identities:
             project = self.configuration.projects.add(name=identity)
+            name = section.text("name")
+            if name != identity:
+                project.description = self._text(section.where("name"), name, _LONGEST_DESCRIPTION)
+            if section.has_section("info"):
+                self._labels(section.section("info"), project.labels)
             if method == "apikey":
                 project.tokens.add(name=_TOKEN, secret=self._secret(key))
-            section.text("name")
             self._leave(section)
         if method == "jwt":
             self.notes.append(
@@ -194,6 +201,26 @@ class _Import:
                 "AUTH_METHOD=none: Llamaxing let everybody in, so identities became projects without tokens; "
                 "`tollkeeper token create` makes tokens"
             )
+
+    def _labels(self, info: Section, labels: MutableMapping[str, str]) -> None:
+        """Take what an identity's `info` says as labels, under names that labels can have."""
+        for name, value in info.values().items():
+            ours = _OTHER.sub("_", name.lower()).strip("_-")[:_LONGEST_NAME]
+            if not ours or ours in labels or len(labels) == _MOST_LABELS:
+                self.notes.append(f"{info.where(name)}: can't be a label; left out")
+                continue
+            if ours != name:
+                self.notes.append(
+                    f"{info.where(name)}: has characters that names of labels can't have; it is {ours} now"
+                )
+            labels[ours] = self._text(info.where(name), value, _LONGEST_VALUE)
+
+    def _text(self, where: str, text: str, longest: int) -> str:
+        """Return a text as ours may be: of so many characters, in one line."""
+        ours = " ".join("".join(it if it.isprintable() else " " for it in text).split())[:longest]
+        if ours != text:
+            self.notes.append(f"{where}: was too long, or had line breaks; it is shortened")
+        return ours
 
     def _leave(self, section: Section) -> None:
         self.notes += left_out(section.left())

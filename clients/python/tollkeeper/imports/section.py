@@ -82,6 +82,17 @@ class Section:
             raise wrong(self.where(name), "must be a list of texts")
         return [it.text for it in items if isinstance(it, Scalar)]
 
+    def has_section(self, name: str) -> bool:
+        """Return whether a mapping is there."""
+        return isinstance(self._values.get(name), Mapping)
+
+    def values(self) -> dict[str, str]:
+        """Take everything that is one value, by name."""
+        found = {name: node.text for name, node in self._values.items() if isinstance(node, Scalar)}
+        for name in found:
+            del self._values[name]
+        return found
+
     def section(self, name: str) -> "Section":
         """Take a mapping; one that is not there is empty."""
         part = Section(self._values.pop(name, None), self.where(name))

@@ -17,6 +17,8 @@ INTEGERS = frozenset(
 )
 _MASK = "update_mask"
 _ETAG = "etag"
+VALIDATE_ONLY = "validate_only"
+"""The field of a request that is to be checked, and to change nothing."""
 
 
 def descriptor_of(message: Message | type[Message]) -> Descriptor:
@@ -34,9 +36,16 @@ def is_text(field: FieldDescriptor) -> bool:
     return field.type == FieldDescriptor.TYPE_STRING
 
 
+def is_map(field: FieldDescriptor) -> bool:
+    """Return whether a field is a map, of texts to texts as all of ours are."""
+    return field.message_type is not None and bool(field.message_type.GetOptions().map_entry)
+
+
 def changeable(request: Descriptor) -> list[str]:
-    """Return the fields that a request gives an entity: all but the first, which names it, mask and etag."""
-    return [field.name for field in request.fields[1:] if field.name not in {_MASK, _ETAG}]
+    """Return the fields that a request gives an entity: all but the first, which names it, and those that
+    say how: mask, etag and `validate_only`.
+    """
+    return [it.name for it in request.fields[1:] if it.name not in {_MASK, _ETAG, VALIDATE_ONLY}]
 
 
 def prefix_of(enum: EnumDescriptor) -> str:
@@ -64,6 +73,8 @@ def secrets_of(message: Message, path: str = "") -> Iterator[tuple[Message, Fiel
         if field.message_type is None:
             if is_secret(field):
                 yield message, field, where
+        elif is_map(field):
+            continue
         elif field.is_repeated:
             for index, item in enumerate(value):
                 yield from secrets_of(item, f"{where}[{index}]")

@@ -19,6 +19,7 @@ _NUMBER = r"[0-9]{1,40}(?:\.[0-9]{1,9})?"
 _WHOLE = re.compile(rf"(?:{_NUMBER}(?:ms|[wdhms]))+")
 _PART = re.compile(rf"({_NUMBER})(ms|[wdhms])")
 _PLAIN = re.compile(r"[0-9]+(?:\.[0-9]+)?")
+_MAX_LENGTH = 500
 _WRITTEN = ("h", "m", "s", "ms")
 _MAX_SECONDS = 315_576_000_000  # protobuf's, of ten thousand years
 _EXPECTED = "must be a length of time, such as 30s, 1m30s or 500ms"
@@ -28,6 +29,8 @@ UNITS_NAMED = "needs a unit: ms, s, m, h, d or w, such as 30s, 1m30s or 500ms"
 
 def read_duration(text: str) -> Duration:
     """Read a length of time, to the nanosecond. Raises `ValueError`, also for a number without a unit."""
+    if len(text) > _MAX_LENGTH:
+        raise ValueError(_EXPECTED)
     if _PLAIN.fullmatch(text):
         raise ValueError(UNITS_NAMED)
     if not _WHOLE.fullmatch(text):

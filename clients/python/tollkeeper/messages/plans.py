@@ -10,6 +10,7 @@ the unit that ends the attribute's name, `cooldown_seconds` of `cooldown`.
 | Timestamp | an aware `datetime` in UTC |
 | Duration | a `timedelta`, or a number with a unit |
 | message | a dataclass or Struct; `dict[str, float]`, names to seconds, if its fields are Durations |
+| map | a `dict[str, str]` |
 | repeated | a `tuple` of these; `tuple[str, str]` is a message of two fields, in their order |
 """
 
@@ -23,10 +24,13 @@ from typing import Any, Final, Union, get_args, get_origin
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
+from tollkeeper.messages.fields import is_map
 from tollkeeper.messages.lengths import NANOS
 
 _TIMESTAMP: Final = "google.protobuf.Timestamp"
 _DURATION: Final = "google.protobuf.Duration"
+SAID_ELSEWHERE: Final = "said_elsewhere"
+"""The attribute of a class that names fields which say once more what others do, and need not be held."""
 _UNITS = {"": NANOS["s"], "_seconds": NANOS["s"], "_ms": NANOS["ms"]}
 SCALARS: dict[int, type] = {
     FieldDescriptor.CPPTYPE_STRING: str,
@@ -66,7 +70,10 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How a class's values are held by a message. `missing` are the fields that have no attribute."""
+    """How a class's values are held by a message.
+
+    `missing` are the fields that have no attribute, but for those that the class names in `SAID_ELSEWHERE`.
+    """
 
     make: Callable[..., object]
     parts: dict[str, Part]
@@ -96,7 +103,8 @@ def _plan(kind: type, message: Descriptor) -> Plan:
         for suffix, unit in _UNITS.items()
         if f"{field.name}{suffix}" in attributes and (not suffix or _is(field, _DURATION))
     }
-    return Plan(kind, parts, frozenset(it.name for it in message.fields) - parts.keys())
+    elsewhere: frozenset[str] = getattr(kind, SAID_ELSEWHERE, frozenset())
+    return Plan(kind, parts, frozenset(it.name for it in message.fields) - parts.keys() - elsewhere)
 
 
 def _part(field: FieldDescriptor, attribute: inspect.Parameter, unit: int) -> Part:
@@ -105,7 +113,11 @@ def _part(field: FieldDescriptor, attribute: inspect.Parameter, unit: int) -> Pa
     if get_origin(kind) in {Union, UnionType}:
         (kind,) = (it for it in get_args(kind) if it is not type(None))
         default = None if default is UNSET else default
-    if field.is_repeated:
+    if is_map(field):
+        if kind != dict[str, str]:
+            raise TypeError(f"{attribute} can't hold {field.full_name}, a map: it must be dict[str, str]")
+        kind, default = dict, {}
+    elif field.is_repeated:
         of = get_args(kind)
         if get_origin(kind) is not tuple or len(of) != 2 or of[1] is not ...:
             raise TypeError(f"{attribute} can't hold {field.full_name}, a list: it must be tuple[..., ...]")

@@ -3,17 +3,20 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from difflib import get_close_matches
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
-from tollkeeper.messages.fields import descriptor_of
+from tollkeeper.messages.fields import descriptor_of, is_map
 from tollkeeper.messages.problems import Problems, printable
 
 N = TypeVar("N")
 Scalar = str | int | float | bool
 
+# What may have been meant is looked for in the first problems alone: it takes much of the time.
+_EXPLAINED = 50
 _WELL_KNOWN = "google.protobuf."
 
 
@@ -68,13 +71,16 @@ class TreeReader(ABC, Generic[N]):
             where = start + printable(name)
             field = fields.get(name)
             if field is None:
-                self.wrong(where, value, unknown(name, fields, start))
+                few = len(self.problems.found) < _EXPLAINED
+                self.wrong(where, value, unknown(name, fields, start) if few else "is not known here")
             elif not self.is_null(value):
                 self._field(message, field, value, where)
 
     def _field(self, message: Message, field: FieldDescriptor, node: N, where: str) -> None:
         target: Any = getattr(message, field.name)
-        if field.is_repeated:
+        if is_map(field):
+            self._pairs(target, field, node, where)
+        elif field.is_repeated:
             items = self.items(node)
             if items is None:
                 self.wrong(where, node, "must be a list")
@@ -88,6 +94,20 @@ class TreeReader(ABC, Generic[N]):
             self.fill(target, node, where)
         else:
             self._scalar(node, field, where, lambda value: setattr(message, field.name, value))
+
+    def _pairs(self, target: Any, field: FieldDescriptor, node: N, where: str) -> None:
+        named = self.names(node)
+        if named is None:
+            self.wrong(where, node, self.not_a_mapping)
+            return
+        assert field.message_type is not None, "a map has entries"
+        text = field.message_type.fields_by_name["value"]
+        for name, value in named:
+            place = f"{where}[{printable(name)}]"
+            if self.is_null(value):
+                self.wrong(place, value, "needs a value; an empty text is one")
+            else:
+                self._scalar(value, text, place, partial(target.__setitem__, name))
 
     def _scalar(self, node: N, field: FieldDescriptor, where: str, keep: Any) -> None:
         if self.names(node) is not None or self.items(node) is not None:

@@ -14,7 +14,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from tollkeeper.messages.fields import descriptor_of, is_text, numbers_of, prefix_of, words_of
+from tollkeeper.messages.fields import descriptor_of, is_map, is_text, numbers_of, prefix_of, words_of
 from tollkeeper.messages.lengths import NANOS
 from tollkeeper.messages.plans import SCALARS, UNSET, Part, is_value_class, plan_of
 from tollkeeper.messages.problems import Problems
@@ -30,8 +30,8 @@ _UNIT_NAMES = {NANOS["s"]: "seconds", NANOS["ms"]: "milliseconds"}
 def read(kind: type[T], message: Message) -> T:
     """Return the value of a class that a message describes.
 
-    An unset field is the attribute's default. Raises `MessageError` for what no value can hold, and
-    `TypeError` if the class has no attribute for a field.
+    An unset field is the attribute's default. Raises `MessageError` for what no value can hold, or what the
+    class refuses with a `ValueError`, and `TypeError` if the class has no attribute for a field.
     """
     problems = Problems()
     value = _read(kind, message, "", problems)
@@ -88,9 +88,17 @@ def _read(kind: Any, message: Message, path: str, problems: Problems) -> Any:
     if plan.missing:
         raise TypeError(f"{kind.__name__} has no attribute for {', '.join(sorted(plan.missing))}")
     start = f"{path}." if path else ""
-    return plan.make(
-        **{part.attribute: _read_part(part, message, start, problems) for part in plan.parts.values()}
-    )
+    known = len(problems.found)
+    held = {part.attribute: _read_part(part, message, start, problems) for part in plan.parts.values()}
+    if len(problems.found) > known:
+        return UNSET
+    try:
+        return plan.make(**held)
+    except ValueError as error:
+        # A class says what it can not be, of one field: `amount: must be …`.
+        name, _, why = str(error).partition(": ")
+        problems.add(start + name if name in held else path, why if name in held else str(error))
+        return UNSET
 
 
 def _read_part(part: Part, message: Message, start: str, problems: Problems) -> Any:
@@ -99,6 +107,8 @@ def _read_part(part: Part, message: Message, start: str, problems: Problems) -> 
     if part.is_plain and not field.has_presence:
         return value
     where = start + field.name
+    if is_map(field):
+        return dict(value)
     if field.is_repeated:
         items = (_read_item(part, it, f"{where}[{index}]", problems) for index, it in enumerate(value))
         return tuple(it for it in items if it is not UNSET)
@@ -165,7 +175,7 @@ def _write(
                 continue
             if part.is_plain:
                 _put_scalar(message, name, held, start, problems)
-            elif part.kind is dict:
+            elif part.kind is dict and not is_map(part.field):
                 getattr(message, name).SetInParent()
                 _write(held, getattr(message, name), start + name, problems, {})
             else:
@@ -182,7 +192,9 @@ def _put(
 ) -> None:
     """Set a field to a value; a number of a Duration counts `unit` nanoseconds."""
     where = start + field.name
-    if field.is_repeated:
+    if is_map(field):
+        _put_pairs(getattr(message, field.name), value, where, problems)
+    elif field.is_repeated:
         _put_items(getattr(message, field.name), field, value, where, problems, unit)
     elif field.message_type is not None:
         target = getattr(message, field.name)
@@ -190,6 +202,17 @@ def _put(
         _put_message(target, value, where, problems, unit)
     else:
         _put_scalar(message, field.name, _number(field, value, where, problems), start, problems)
+
+
+def _put_pairs(target: Any, value: Any, where: str, problems: Problems) -> None:
+    if not isinstance(value, Mapping):
+        problems.add(where, _wrong_type("a dict of str to str", value))
+        return
+    for name, text in value.items():
+        if isinstance(name, str) and isinstance(text, str):
+            target[name] = text
+        else:
+            problems.add(where, "must be a dict of str to str")
 
 
 def _put_items(

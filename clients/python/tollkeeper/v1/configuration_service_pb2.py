@@ -25,14 +25,17 @@ _sym_db = _symbol_database.Default()
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from tollkeeper.v1 import group_service_pb2 as tollkeeper_dot_v1_dot_group__service__pb2
+from tollkeeper.v1 import limit_pb2 as tollkeeper_dot_v1_dot_limit__pb2
 from tollkeeper.v1 import listener_service_pb2 as tollkeeper_dot_v1_dot_listener__service__pb2
 from tollkeeper.v1 import model_service_pb2 as tollkeeper_dot_v1_dot_model__service__pb2
 from tollkeeper.v1 import options_pb2 as tollkeeper_dot_v1_dot_options__pb2
+from tollkeeper.v1 import price_pb2 as tollkeeper_dot_v1_dot_price__pb2
 from tollkeeper.v1 import upstream_service_pb2 as tollkeeper_dot_v1_dot_upstream__service__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)tollkeeper/v1/configuration_service.proto\x12\rtollkeeper.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a!tollkeeper/v1/group_service.proto\x1a$tollkeeper/v1/listener_service.proto\x1a!tollkeeper/v1/model_service.proto\x1a\x1btollkeeper/v1/options.proto\x1a$tollkeeper/v1/upstream_service.proto\"\xd2\x02\n\rConfiguration\x12\x42\n\tupstreams\x18\x01 \x03(\x0b\x32$.tollkeeper.v1.CreateUpstreamRequestB\t\xbaH\x06\x92\x01\x03\x10\x90N\x12<\n\x06groups\x18\x02 \x03(\x0b\x32!.tollkeeper.v1.CreateGroupRequestB\t\xbaH\x06\x92\x01\x03\x10\x90N\x12<\n\x06models\x18\x03 \x03(\x0b\x32!.tollkeeper.v1.CreateModelRequestB\t\xbaH\x06\x92\x01\x03\x10\x90N\x12\x42\n\tlisteners\x18\x04 \x03(\x0b\x32$.tollkeeper.v1.CreateListenerRequestB\t\xbaH\x06\x92\x01\x03\x10\xe8\x07\x12=\n\x08projects\x18\x05 \x03(\x0b\x32 .tollkeeper.v1.ConfiguredProjectB\t\xbaH\x06\x92\x01\x03\x10\x90N\"\xd1\x01\n\x11\x43onfiguredProject\x12-\n\x04name\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a\x10\x01\x18\x80\x01\x32\x13^[^\\x00-\\x1f\\x7f]*$\x12,\n\x07\x61pi_key\x18\x02 \x01(\tB\x1b\x80\x01\x01\xbaH\x15r\x13\x18\x80 2\x0e^[\\x20-\\x7e]*$\x12\x16\n\tis_active\x18\x03 \x01(\x08H\x00\x88\x01\x01\x12\x39\n\x06tokens\x18\x04 \x03(\x0b\x32\x1e.tollkeeper.v1.ConfiguredTokenB\t\xbaH\x06\x92\x01\x03\x10\x90NB\x0c\n\n_is_active\"\xfe\x01\n\x0f\x43onfiguredToken\x12-\n\x04name\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a\x10\x01\x18\x80\x01\x32\x13^[^\\x00-\\x1f\\x7f]*$\x12\x30\n\x06secret\x18\x02 \x01(\tB \x80\x01\x01\xbaH\x1ar\x15\x10\x04\x18\x80\x02\x32\x0e^[\\x21-\\x7e]*$\xd8\x01\x01\x12&\n\x0cmax_requests\x18\x03 \x01(\x03\x42\x10\xbaH\r\"\x0b\x18\xff\xff\xff\xff\xff\xff\xff\x0f(\x00\x12<\n\x0e\x61llowed_models\x18\x04 \x03(\tB$\xbaH!\x92\x01\x1e\x10\x80\x02\x18\x01\"\x17r\x15\x10\x01\x18\x80\x02\x32\x0e^[\\x21-\\x7e]*$\x12\x16\n\tis_active\x18\x05 \x01(\x08H\x00\x88\x01\x01\x42\x0c\n\n_is_active\"\xbd\x01\n\x19\x41pplyConfigurationRequest\x12;\n\rconfiguration\x18\x01 \x01(\x0b\x32\x1c.tollkeeper.v1.ConfigurationB\x06\xbaH\x03\xc8\x01\x01\x12\x0f\n\x07\x64ry_run\x18\x02 \x01(\x08\x12\r\n\x05prune\x18\x03 \x01(\x08\x12\x43\n\x0bprune_kinds\x18\x04 \x03(\tB.\xbaH+\x92\x01(\x18\x01\"$r\"R\x08upstreamR\x05groupR\x05modelR\x08listener\";\n\x0b\x46ieldChange\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\x0e\n\x06\x62\x65\x66ore\x18\x02 \x01(\t\x12\r\n\x05\x61\x66ter\x18\x03 \x01(\t\"\x9f\x01\n\x13\x43onfigurationChange\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12+\n\x06\x61\x63tion\x18\x03 \x01(\x0e\x32\x1b.tollkeeper.v1.ChangeAction\x12*\n\x06\x66ields\x18\x04 \x03(\x0b\x32\x1a.tollkeeper.v1.FieldChange\x12\x13\n\x06secret\x18\x05 \x01(\tB\x03\x80\x01\x01\"9\n\nKeptEntity\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0f\n\x07used_by\x18\x03 \x01(\t\"\x8c\x01\n\x1a\x41pplyConfigurationResponse\x12\x33\n\x07\x63hanges\x18\x01 \x03(\x0b\x32\".tollkeeper.v1.ConfigurationChange\x12\x10\n\x08revision\x18\x02 \x01(\x03\x12\'\n\x04kept\x18\x03 \x03(\x0b\x32\x19.tollkeeper.v1.KeptEntity\"\x1c\n\x1a\x45xportConfigurationRequest\"d\n\x1b\x45xportConfigurationResponse\x12\x33\n\rconfiguration\x18\x01 \x01(\x0b\x32\x1c.tollkeeper.v1.Configuration\x12\x10\n\x08revision\x18\x02 \x01(\x03\"q\n\rRequestHeader\x12\x37\n\x04name\x18\x01 \x01(\tB)\xbaH&r$2\"^[!#$%&\'*+.^_`|~0-9A-Za-z-]{1,64}$\x12\'\n\x05value\x18\x02 \x01(\tB\x18\xbaH\x15r\x13\x18\x80 2\x0e^[\\x20-\\x7e]*$\"\x94\x02\n\x15\x45xplainRequestRequest\x12=\n\x08listener\x18\x01 \x01(\tB+\xbaH(r&2$^([A-Za-z0-9][A-Za-z0-9._-]{0,63})?$\x12$\n\x06method\x18\x02 \x01(\tB\x14\xbaH\x11r\x0f\x32\r^[A-Z]{0,16}$\x12\x16\n\x04path\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 \x12\x17\n\x05model\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\x12\x1a\n\x05token\x18\x05 \x01(\tB\x0b\x80\x01\x01\xbaH\x05r\x03\x18\x80\x02\x12\x37\n\x07headers\x18\x06 \x03(\x0b\x32\x1c.tollkeeper.v1.RequestHeaderB\x08\xbaH\x05\x92\x01\x02\x10\x64\x12\x10\n\x08streamed\x18\x07 \x01(\x08\"E\n\x07Verdict\x12\x0c\n\x04step\x18\x01 \x01(\t\x12\x0e\n\x06passed\x18\x02 \x01(\x08\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\x12\x0c\n\x04\x63ode\x18\x04 \x01(\t\"\x80\x02\n\x0f\x45xplainedMember\x12\x10\n\x08upstream\x18\x01 \x01(\t\x12\x16\n\x0eupstream_model\x18\x02 \x01(\t\x12\x0e\n\x06weight\x18\x03 \x01(\x05\x12\r\n\x05score\x18\x04 \x01(\x01\x12\x11\n\tin_flight\x18\x05 \x01(\x05\x12\x15\n\rsuccess_share\x18\x06 \x01(\x01\x12\x33\n\x10\x61verage_duration\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0f\n\x07\x62reaker\x18\x08 \x01(\t\x12\x14\n\x0cis_available\x18\t \x01(\x08\x12\x11\n\tis_chosen\x18\n \x01(\x08\x12\x0b\n\x03url\x18\x0b \x01(\t\"\xf4\x02\n\x16\x45xplainRequestResponse\x12\x10\n\x08\x61\x64mitted\x18\x01 \x01(\x08\x12(\n\x08verdicts\x18\x02 \x03(\x0b\x32\x16.tollkeeper.v1.Verdict\x12\x10\n\x08listener\x18\x03 \x01(\t\x12\x0c\n\x04rule\x18\x04 \x01(\t\x12\r\n\x05group\x18\x05 \x01(\t\x12\r\n\x05model\x18\x06 \x01(\t\x12\x11\n\tfallbacks\x18\x07 \x03(\t\x12\x10\n\x08strategy\x18\x08 \x01(\t\x12/\n\x07members\x18\t \x03(\x0b\x32\x1e.tollkeeper.v1.ExplainedMember\x12-\n\x07headers\x18\n \x03(\x0b\x32\x1c.tollkeeper.v1.RequestHeader\x12\x12\n\nproject_id\x18\x0b \x01(\t\x12\x10\n\x08token_id\x18\x0c \x01(\t\x12#\n\x05price\x18\r \x01(\x0b\x32\x14.tollkeeper.v1.Price\x12\x10\n\x08revision\x18\x0e \x01(\x03*{\n\x0c\x43hangeAction\x12\x1d\n\x19\x43HANGE_ACTION_UNSPECIFIED\x10\x00\x12\x18\n\x14\x43HANGE_ACTION_CREATE\x10\x01\x12\x18\n\x14\x43HANGE_ACTION_UPDATE\x10\x02\x12\x18\n\x14\x43HANGE_ACTION_DELETE\x10\x03\x32\xd4\x03\n\x14\x43onfigurationService\x12\x97\x01\n\x12\x41pplyConfiguration\x12(.tollkeeper.v1.ApplyConfigurationRequest\x1a).tollkeeper.v1.ApplyConfigurationResponse\",\xca\xf3\x18\x02\x08\x01\x82\xd3\xe4\x93\x02 \"\x1b/manage/configuration:apply:\x01*\x12\xa0\x01\n\x13\x45xportConfiguration\x12).tollkeeper.v1.ExportConfigurationRequest\x1a*.tollkeeper.v1.ExportConfigurationResponse\"2\xca\xf3\x18\x02\x08\x01\x82\xd3\xe4\x93\x02&\x12\x15/manage/configurationb\rconfiguration\x12\x7f\n\x0e\x45xplainRequest\x12$.tollkeeper.v1.ExplainRequestRequest\x1a%.tollkeeper.v1.ExplainRequestResponse\" \xca\xf3\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x14\"\x0f/manage/explain:\x01*b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)tollkeeper/v1/configuration_service.proto\x12\rtollkeeper.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!tollkeeper/v1/group_service.proto\x1a\x19tollkeeper/v1/limit.proto\x1a$tollkeeper/v1/listener_service.proto\x1a!tollkeeper/v1/model_service.proto\x1a\x1btollkeeper/v1/options.proto\x1a\x19tollkeeper/v1/price.proto\x1a$tollkeeper/v1/upstream_service.proto\"\x85\x03\n\rConfiguration\x12\x42\n\tupstreams\x18\x01 \x03(\x0b\x32$.tollkeeper.v1.CreateUpstreamRequestB\t\xbaH\x06\x92\x01\x03\x10\x90N\x12<\n\x06groups\x18\x02 \x03(\x0b\x32!.tollkeeper.v1.CreateGroupRequestB\t\xbaH\x06\x92\x01\x03\x10\x90N\x12<\n\x06models\x18\x03 \x03(\x0b\x32!.tollkeeper.v1.CreateModelRequestB\t\xbaH\x06\x92\x01\x03\x10\x90N\x12\x42\n\tlisteners\x18\x04 \x03(\x0b\x32$.tollkeeper.v1.CreateListenerRequestB\t\xbaH\x06\x92\x01\x03\x10\xe8\x07\x12=\n\x08projects\x18\x05 \x03(\x0b\x32 .tollkeeper.v1.ConfiguredProjectB\t\xbaH\x06\x92\x01\x03\x10\x90N\x12\x31\n\x07gateway\x18\x06 \x01(\x0b\x32 .tollkeeper.v1.ConfiguredGateway\"C\n\x11\x43onfiguredGateway\x12.\n\x06limits\x18\x01 \x03(\x0b\x32\x14.tollkeeper.v1.LimitB\x08\xbaH\x05\x92\x01\x02\x10\x10\"\xf2\x03\n\x11\x43onfiguredProject\x12-\n\x04name\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a\x10\x01\x18\x80\x01\x32\x13^[^\\x00-\\x1f\\x7f]*$\x12,\n\x07\x61pi_key\x18\x02 \x01(\tB\x1b\x80\x01\x01\xbaH\x15r\x13\x18\x80 2\x0e^[\\x20-\\x7e]*$\x12\x16\n\tis_active\x18\x03 \x01(\x08H\x00\x88\x01\x01\x12\x39\n\x06tokens\x18\x04 \x03(\x0b\x32\x1e.tollkeeper.v1.ConfiguredTokenB\t\xbaH\x06\x92\x01\x03\x10\x90N\x12;\n\x0b\x64\x65scription\x18\x05 \x01(\tB&\xbaH#r!\x18\x80\x04\x32\x1c^[^\\x00-\\x08\\x0b-\\x1f\\x7f]*$\x12\x82\x01\n\x06labels\x18\x06 \x03(\x0b\x32,.tollkeeper.v1.ConfiguredProject.LabelsEntryBD\xbaHA\x9a\x01>\x10 \"\x1er\x1c\x32\x1a^[a-z0-9][a-z0-9_-]{0,62}$*\x1ar\x18\x18\x80\x01\x32\x13^[^\\x00-\\x1f\\x7f]*$\x12.\n\x06limits\x18\x07 \x03(\x0b\x32\x14.tollkeeper.v1.LimitB\x08\xbaH\x05\x92\x01\x02\x10\x10\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x0c\n\n_is_active\"\x9d\x04\n\x0f\x43onfiguredToken\x12-\n\x04name\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a\x10\x01\x18\x80\x01\x32\x13^[^\\x00-\\x1f\\x7f]*$\x12\x30\n\x06secret\x18\x02 \x01(\tB \x80\x01\x01\xbaH\x1ar\x15\x10\x04\x18\x80\x02\x32\x0e^[\\x21-\\x7e]*$\xd8\x01\x01\x12&\n\x0cmax_requests\x18\x03 \x01(\x03\x42\x10\xbaH\r\"\x0b\x18\xff\xff\xff\xff\xff\xff\xff\x0f(\x00\x12<\n\x0e\x61llowed_models\x18\x04 \x03(\tB$\xbaH!\x92\x01\x1e\x10\x80\x02\x18\x01\"\x17r\x15\x10\x01\x18\x80\x02\x32\x0e^[\\x21-\\x7e]*$\x12\x16\n\tis_active\x18\x05 \x01(\x08H\x00\x88\x01\x01\x12;\n\x0b\x64\x65scription\x18\x06 \x01(\tB&\xbaH#r!\x18\x80\x04\x32\x1c^[^\\x00-\\x08\\x0b-\\x1f\\x7f]*$\x12\x80\x01\n\x06labels\x18\x07 \x03(\x0b\x32*.tollkeeper.v1.ConfiguredToken.LabelsEntryBD\xbaHA\x9a\x01>\x10 \"\x1er\x1c\x32\x1a^[a-z0-9][a-z0-9_-]{0,62}$*\x1ar\x18\x18\x80\x01\x32\x13^[^\\x00-\\x1f\\x7f]*$\x12.\n\x06limits\x18\x08 \x03(\x0b\x32\x14.tollkeeper.v1.LimitB\x08\xbaH\x05\x92\x01\x02\x10\x10\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x0c\n\n_is_active\"\xbd\x01\n\x19\x41pplyConfigurationRequest\x12;\n\rconfiguration\x18\x01 \x01(\x0b\x32\x1c.tollkeeper.v1.ConfigurationB\x06\xbaH\x03\xc8\x01\x01\x12\x0f\n\x07\x64ry_run\x18\x02 \x01(\x08\x12\r\n\x05prune\x18\x03 \x01(\x08\x12\x43\n\x0bprune_kinds\x18\x04 \x03(\tB.\xbaH+\x92\x01(\x18\x01\"$r\"R\x08upstreamR\x05groupR\x05modelR\x08listener\";\n\x0b\x46ieldChange\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\x0e\n\x06\x62\x65\x66ore\x18\x02 \x01(\t\x12\r\n\x05\x61\x66ter\x18\x03 \x01(\t\"\xc3\x01\n\x13\x43onfigurationChange\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12+\n\x06\x61\x63tion\x18\x03 \x01(\x0e\x32\x1b.tollkeeper.v1.ChangeAction\x12*\n\x06\x66ields\x18\x04 \x03(\x0b\x32\x1a.tollkeeper.v1.FieldChange\x12\x13\n\x06secret\x18\x05 \x01(\tB\x03\x80\x01\x01\x12\n\n\x02id\x18\x06 \x01(\t\x12\x16\n\x0ewithout_fields\x18\x07 \x01(\x08\"9\n\nKeptEntity\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0f\n\x07used_by\x18\x03 \x01(\t\"\x8c\x01\n\x1a\x41pplyConfigurationResponse\x12\x33\n\x07\x63hanges\x18\x01 \x03(\x0b\x32\".tollkeeper.v1.ConfigurationChange\x12\x10\n\x08revision\x18\x02 \x01(\x03\x12\'\n\x04kept\x18\x03 \x03(\x0b\x32\x19.tollkeeper.v1.KeptEntity\"\x1c\n\x1a\x45xportConfigurationRequest\"d\n\x1b\x45xportConfigurationResponse\x12\x33\n\rconfiguration\x18\x01 \x01(\x0b\x32\x1c.tollkeeper.v1.Configuration\x12\x10\n\x08revision\x18\x02 \x01(\x03\"\xb5\x01\n\x15ListReferencesRequest\x12\x34\n\x04kind\x18\x01 \x01(\x0e\x32\x19.tollkeeper.v1.EntityKindB\x0b\xbaH\x08\x82\x01\x02\x10\x01\xc8\x01\x01\x12)\n\x04name\x18\x02 \x01(\tB\x1b\xbaH\x18r\x16\x32\x14^[\\x21-\\x7e]{1,256}$\x12\x1d\n\tpage_size\x18\x03 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x10\"\x86\x01\n\tReference\x12\'\n\x04kind\x18\x01 \x01(\x0e\x32\x19.tollkeeper.v1.EntityKind\x12\n\n\x02id\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x0e\n\x06\x66ields\x18\x04 \x03(\t\x12\x0b\n\x03how\x18\x05 \x01(\t\x12\x19\n\x11prevents_deletion\x18\x06 \x01(\x08\"_\n\x16ListReferencesResponse\x12,\n\nreferences\x18\x01 \x03(\x0b\x32\x18.tollkeeper.v1.Reference\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"e\n\x0eRevisionChange\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\n\n\x02id\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12+\n\x06\x61\x63tion\x18\x04 \x01(\x0e\x32\x1b.tollkeeper.v1.ChangeAction\"\xb0\x02\n\x08Revision\x12\x10\n\x08revision\x18\x01 \x01(\x03\x12.\n\ncreated_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x04\x64oor\x18\x03 \x01(\x0e\x32\x1b.tollkeeper.v1.RevisionDoor\x12\x0e\n\x06method\x18\x04 \x01(\t\x12\x0e\n\x06\x63\x61ller\x18\x05 \x01(\t\x12\x0e\n\x06source\x18\x06 \x01(\t\x12\x12\n\nrequest_id\x18\x07 \x01(\t\x12\x15\n\rcreated_count\x18\x08 \x01(\x05\x12\x15\n\rupdated_count\x18\t \x01(\x05\x12\x15\n\rdeleted_count\x18\n \x01(\x05\x12.\n\x07\x63hanges\x18\x0b \x03(\x0b\x32\x1d.tollkeeper.v1.RevisionChange\"\xbb\x01\n\x14ListRevisionsRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04\x12I\n\x04kind\x18\x03 \x01(\tB;\xbaH8r6R\x00R\x07projectR\x08upstreamR\x05groupR\x05modelR\x08listenerR\x07gateway\x12\x1b\n\tentity_id\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\"\\\n\x15ListRevisionsResponse\x12*\n\trevisions\x18\x01 \x03(\x0b\x32\x17.tollkeeper.v1.Revision\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xa6\x01\n\x14\x44iffRevisionsRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04\x12\x1e\n\rfrom_revision\x18\x03 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12!\n\x0bto_revision\x18\x04 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00H\x00\x88\x01\x01\x42\x0e\n\x0c_to_revision\"w\n\x15\x44iffRevisionsResponse\x12\x33\n\x07\x63hanges\x18\x01 \x03(\x0b\x32\".tollkeeper.v1.ConfigurationChange\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x10\n\x08revision\x18\x03 \x01(\x03\"q\n\rRequestHeader\x12\x37\n\x04name\x18\x01 \x01(\tB)\xbaH&r$2\"^[!#$%&\'*+.^_`|~0-9A-Za-z-]{1,64}$\x12\'\n\x05value\x18\x02 \x01(\tB\x18\xbaH\x15r\x13\x18\x80 2\x0e^[\\x20-\\x7e]*$\"\xb3\x03\n\x15\x45xplainRequestRequest\x12=\n\x08listener\x18\x01 \x01(\tB+\xbaH(r&2$^([A-Za-z0-9][A-Za-z0-9._-]{0,63})?$\x12$\n\x06method\x18\x02 \x01(\tB\x14\xbaH\x11r\x0f\x32\r^[A-Z]{0,16}$\x12\x16\n\x04path\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 \x12\x17\n\x05model\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\x12\x1a\n\x05token\x18\x05 \x01(\tB\x0b\x80\x01\x01\xbaH\x05r\x03\x18\x80\x02\x12\x37\n\x07headers\x18\x06 \x03(\x0b\x32\x1c.tollkeeper.v1.RequestHeaderB\x08\xbaH\x05\x92\x01\x02\x10\x64\x12\x10\n\x08streamed\x18\x07 \x01(\x08\x12\x17\n\x04\x62ody\x18\x08 \x01(\tB\t\xbaH\x06r\x04(\xe0\xdc*\x12\"\n\x0cprompt_bytes\x18\t \x01(\x05\x42\x0c\xbaH\t\x1a\x07\x18\x80\xda\xc4\t(\x00\x12\'\n\x11max_output_tokens\x18\n \x01(\x05\x42\x0c\xbaH\t\x1a\x07\x18\x80\xc2\xd7/(\x00\x12\x1a\n\x05\x63\x61lls\x18\x0b \x01(\x05\x42\x0b\xbaH\x08\x1a\x06\x18\xc0\x84=(\x00\x12\x1b\n\nproject_id\x18\x0c \x01(\tB\x07\xbaH\x04r\x02\x18@\"U\n\x07Verdict\x12\x0c\n\x04step\x18\x01 \x01(\t\x12\x0e\n\x06passed\x18\x02 \x01(\x08\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\x12\x0c\n\x04\x63ode\x18\x04 \x01(\t\x12\x0e\n\x06status\x18\x05 \x01(\x05\"\xde\x02\n\x0f\x45xplainedMember\x12\x10\n\x08upstream\x18\x01 \x01(\t\x12\x16\n\x0eupstream_model\x18\x02 \x01(\t\x12\x0e\n\x06weight\x18\x03 \x01(\x05\x12\r\n\x05score\x18\x04 \x01(\x01\x12\x11\n\tin_flight\x18\x05 \x01(\x05\x12\x1a\n\rsuccess_share\x18\x06 \x01(\x01H\x00\x88\x01\x01\x12\x33\n\x10\x61verage_duration\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0f\n\x07\x62reaker\x18\x08 \x01(\t\x12\x14\n\x0cis_available\x18\t \x01(\x08\x12\x11\n\tis_chosen\x18\n \x01(\x08\x12\x0b\n\x03url\x18\x0b \x01(\t\x12\x36\n\x0f\x63onnect_failure\x18\x0c \x01(\x0b\x32\x1d.tollkeeper.v1.ConnectFailure\x12\r\n\x05proxy\x18\r \x01(\tB\x10\n\x0e_success_share\"\xf2\x03\n\x16\x45xplainRequestResponse\x12\x10\n\x08\x61\x64mitted\x18\x01 \x01(\x08\x12(\n\x08verdicts\x18\x02 \x03(\x0b\x32\x16.tollkeeper.v1.Verdict\x12\x10\n\x08listener\x18\x03 \x01(\t\x12\x0c\n\x04rule\x18\x04 \x01(\t\x12\r\n\x05group\x18\x05 \x01(\t\x12\r\n\x05model\x18\x06 \x01(\t\x12\x11\n\tfallbacks\x18\x07 \x03(\t\x12\x10\n\x08strategy\x18\x08 \x01(\t\x12/\n\x07members\x18\t \x03(\x0b\x32\x1e.tollkeeper.v1.ExplainedMember\x12-\n\x07headers\x18\n \x03(\x0b\x32\x1c.tollkeeper.v1.RequestHeader\x12\x12\n\nproject_id\x18\x0b \x01(\t\x12\x10\n\x08token_id\x18\x0c \x01(\t\x12#\n\x05price\x18\r \x01(\x0b\x32\x14.tollkeeper.v1.Price\x12\x10\n\x08revision\x18\x0e \x01(\x03\x12)\n\x06\x62illed\x18\x0f \x01(\x0b\x32\x19.tollkeeper.v1.ModelPrice\x12\x39\n\x0creservations\x18\x10 \x03(\x0b\x32#.tollkeeper.v1.ExplainedReservation\x12\x16\n\x0e\x61\x64mitted_calls\x18\x11 \x01(\x05\"\xa4\x02\n\x14\x45xplainedReservation\x12(\n\x05scope\x18\x01 \x01(\x0e\x32\x19.tollkeeper.v1.LimitScope\x12\x10\n\x08scope_id\x18\x02 \x01(\t\x12\x12\n\nscope_name\x18\x03 \x01(\t\x12#\n\x05limit\x18\x04 \x01(\x0b\x32\x14.tollkeeper.v1.Limit\x12\x0c\n\x04need\x18\x05 \x01(\x03\x12\x11\n\x04left\x18\x06 \x01(\x03H\x00\x88\x01\x01\x12\x17\n\nleft_after\x18\x07 \x01(\x03H\x01\x88\x01\x01\x12\x16\n\x0e\x61\x64mitted_calls\x18\x08 \x01(\x05\x12-\n\tpasses_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x07\n\x05_leftB\r\n\x0b_left_after*{\n\x0c\x43hangeAction\x12\x1d\n\x19\x43HANGE_ACTION_UNSPECIFIED\x10\x00\x12\x18\n\x14\x43HANGE_ACTION_CREATE\x10\x01\x12\x18\n\x14\x43HANGE_ACTION_UPDATE\x10\x02\x12\x18\n\x14\x43HANGE_ACTION_DELETE\x10\x03*\xbb\x01\n\nEntityKind\x12\x1b\n\x17\x45NTITY_KIND_UNSPECIFIED\x10\x00\x12\x17\n\x13\x45NTITY_KIND_PROJECT\x10\x01\x12\x18\n\x14\x45NTITY_KIND_UPSTREAM\x10\x02\x12\x15\n\x11\x45NTITY_KIND_GROUP\x10\x03\x12\x15\n\x11\x45NTITY_KIND_MODEL\x10\x04\x12\x18\n\x14\x45NTITY_KIND_LISTENER\x10\x05\x12\x15\n\x11\x45NTITY_KIND_TOKEN\x10\x06*\xc4\x01\n\x0cRevisionDoor\x12\x1d\n\x19REVISION_DOOR_UNSPECIFIED\x10\x00\x12\x16\n\x12REVISION_DOOR_GRPC\x10\x01\x12\x19\n\x15REVISION_DOOR_CONNECT\x10\x02\x12\x16\n\x12REVISION_DOOR_REST\x10\x03\x12\x16\n\x12REVISION_DOOR_FILE\x10\x04\x12\x16\n\x12REVISION_DOOR_DEMO\x10\x05\x12\x1a\n\x16REVISION_DOOR_ROTATION\x10\x06\x32\xf7\x06\n\x14\x43onfigurationService\x12\x97\x01\n\x12\x41pplyConfiguration\x12(.tollkeeper.v1.ApplyConfigurationRequest\x1a).tollkeeper.v1.ApplyConfigurationResponse\",\xca\xf3\x18\x02\x08\x01\x82\xd3\xe4\x93\x02 \"\x1b/manage/configuration:apply:\x01*\x12\xa0\x01\n\x13\x45xportConfiguration\x12).tollkeeper.v1.ExportConfigurationRequest\x1a*.tollkeeper.v1.ExportConfigurationResponse\"2\xca\xf3\x18\x02\x08\x01\x82\xd3\xe4\x93\x02&\x12\x15/manage/configurationb\rconfiguration\x12\x8b\x01\n\x0eListReferences\x12$.tollkeeper.v1.ListReferencesRequest\x1a%.tollkeeper.v1.ListReferencesResponse\",\xca\xf3\x18\x02\x08\x01\x82\xd3\xe4\x93\x02 \x12\x12/manage/referencesb\nreferences\x12\x86\x01\n\rListRevisions\x12#.tollkeeper.v1.ListRevisionsRequest\x1a$.tollkeeper.v1.ListRevisionsResponse\"*\xca\xf3\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x1e\x12\x11/manage/revisionsb\trevisions\x12\x89\x01\n\rDiffRevisions\x12#.tollkeeper.v1.DiffRevisionsRequest\x1a$.tollkeeper.v1.DiffRevisionsResponse\"-\xca\xf3\x18\x02\x08\x01\x82\xd3\xe4\x93\x02!\x12\x16/manage/revisions:diffb\x07\x63hanges\x12\x7f\n\x0e\x45xplainRequest\x12$.tollkeeper.v1.ExplainRequestRequest\x1a%.tollkeeper.v1.ExplainRequestResponse\" \xca\xf3\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x14\"\x0f/manage/explain:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -49,12 +52,24 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CONFIGURATION'].fields_by_name['listeners']._serialized_options = b'\272H\006\222\001\003\020\350\007'
   _globals['_CONFIGURATION'].fields_by_name['projects']._loaded_options = None
   _globals['_CONFIGURATION'].fields_by_name['projects']._serialized_options = b'\272H\006\222\001\003\020\220N'
+  _globals['_CONFIGUREDGATEWAY'].fields_by_name['limits']._loaded_options = None
+  _globals['_CONFIGUREDGATEWAY'].fields_by_name['limits']._serialized_options = b'\272H\005\222\001\002\020\020'
+  _globals['_CONFIGUREDPROJECT_LABELSENTRY']._loaded_options = None
+  _globals['_CONFIGUREDPROJECT_LABELSENTRY']._serialized_options = b'8\001'
   _globals['_CONFIGUREDPROJECT'].fields_by_name['name']._loaded_options = None
   _globals['_CONFIGUREDPROJECT'].fields_by_name['name']._serialized_options = b'\272H\034r\032\020\001\030\200\0012\023^[^\\x00-\\x1f\\x7f]*$'
   _globals['_CONFIGUREDPROJECT'].fields_by_name['api_key']._loaded_options = None
   _globals['_CONFIGUREDPROJECT'].fields_by_name['api_key']._serialized_options = b'\200\001\001\272H\025r\023\030\200 2\016^[\\x20-\\x7e]*$'
   _globals['_CONFIGUREDPROJECT'].fields_by_name['tokens']._loaded_options = None
   _globals['_CONFIGUREDPROJECT'].fields_by_name['tokens']._serialized_options = b'\272H\006\222\001\003\020\220N'
+  _globals['_CONFIGUREDPROJECT'].fields_by_name['description']._loaded_options = None
+  _globals['_CONFIGUREDPROJECT'].fields_by_name['description']._serialized_options = b'\272H#r!\030\200\0042\034^[^\\x00-\\x08\\x0b-\\x1f\\x7f]*$'
+  _globals['_CONFIGUREDPROJECT'].fields_by_name['labels']._loaded_options = None
+  _globals['_CONFIGUREDPROJECT'].fields_by_name['labels']._serialized_options = b'\272HA\232\001>\020 \"\036r\0342\032^[a-z0-9][a-z0-9_-]{0,62}$*\032r\030\030\200\0012\023^[^\\x00-\\x1f\\x7f]*$'
+  _globals['_CONFIGUREDPROJECT'].fields_by_name['limits']._loaded_options = None
+  _globals['_CONFIGUREDPROJECT'].fields_by_name['limits']._serialized_options = b'\272H\005\222\001\002\020\020'
+  _globals['_CONFIGUREDTOKEN_LABELSENTRY']._loaded_options = None
+  _globals['_CONFIGUREDTOKEN_LABELSENTRY']._serialized_options = b'8\001'
   _globals['_CONFIGUREDTOKEN'].fields_by_name['name']._loaded_options = None
   _globals['_CONFIGUREDTOKEN'].fields_by_name['name']._serialized_options = b'\272H\034r\032\020\001\030\200\0012\023^[^\\x00-\\x1f\\x7f]*$'
   _globals['_CONFIGUREDTOKEN'].fields_by_name['secret']._loaded_options = None
@@ -63,12 +78,42 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CONFIGUREDTOKEN'].fields_by_name['max_requests']._serialized_options = b'\272H\r\"\013\030\377\377\377\377\377\377\377\017(\000'
   _globals['_CONFIGUREDTOKEN'].fields_by_name['allowed_models']._loaded_options = None
   _globals['_CONFIGUREDTOKEN'].fields_by_name['allowed_models']._serialized_options = b'\272H!\222\001\036\020\200\002\030\001\"\027r\025\020\001\030\200\0022\016^[\\x21-\\x7e]*$'
+  _globals['_CONFIGUREDTOKEN'].fields_by_name['description']._loaded_options = None
+  _globals['_CONFIGUREDTOKEN'].fields_by_name['description']._serialized_options = b'\272H#r!\030\200\0042\034^[^\\x00-\\x08\\x0b-\\x1f\\x7f]*$'
+  _globals['_CONFIGUREDTOKEN'].fields_by_name['labels']._loaded_options = None
+  _globals['_CONFIGUREDTOKEN'].fields_by_name['labels']._serialized_options = b'\272HA\232\001>\020 \"\036r\0342\032^[a-z0-9][a-z0-9_-]{0,62}$*\032r\030\030\200\0012\023^[^\\x00-\\x1f\\x7f]*$'
+  _globals['_CONFIGUREDTOKEN'].fields_by_name['limits']._loaded_options = None
+  _globals['_CONFIGUREDTOKEN'].fields_by_name['limits']._serialized_options = b'\272H\005\222\001\002\020\020'
   _globals['_APPLYCONFIGURATIONREQUEST'].fields_by_name['configuration']._loaded_options = None
   _globals['_APPLYCONFIGURATIONREQUEST'].fields_by_name['configuration']._serialized_options = b'\272H\003\310\001\001'
   _globals['_APPLYCONFIGURATIONREQUEST'].fields_by_name['prune_kinds']._loaded_options = None
   _globals['_APPLYCONFIGURATIONREQUEST'].fields_by_name['prune_kinds']._serialized_options = b'\272H+\222\001(\030\001\"$r\"R\010upstreamR\005groupR\005modelR\010listener'
   _globals['_CONFIGURATIONCHANGE'].fields_by_name['secret']._loaded_options = None
   _globals['_CONFIGURATIONCHANGE'].fields_by_name['secret']._serialized_options = b'\200\001\001'
+  _globals['_LISTREFERENCESREQUEST'].fields_by_name['kind']._loaded_options = None
+  _globals['_LISTREFERENCESREQUEST'].fields_by_name['kind']._serialized_options = b'\272H\010\202\001\002\020\001\310\001\001'
+  _globals['_LISTREFERENCESREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_LISTREFERENCESREQUEST'].fields_by_name['name']._serialized_options = b'\272H\030r\0262\024^[\\x21-\\x7e]{1,256}$'
+  _globals['_LISTREFERENCESREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_LISTREFERENCESREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\007\032\005\030\350\007(\000'
+  _globals['_LISTREFERENCESREQUEST'].fields_by_name['page_token']._loaded_options = None
+  _globals['_LISTREFERENCESREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\200\020'
+  _globals['_LISTREVISIONSREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_LISTREVISIONSREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\007\032\005\030\350\007(\000'
+  _globals['_LISTREVISIONSREQUEST'].fields_by_name['page_token']._loaded_options = None
+  _globals['_LISTREVISIONSREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\200\004'
+  _globals['_LISTREVISIONSREQUEST'].fields_by_name['kind']._loaded_options = None
+  _globals['_LISTREVISIONSREQUEST'].fields_by_name['kind']._serialized_options = b'\272H8r6R\000R\007projectR\010upstreamR\005groupR\005modelR\010listenerR\007gateway'
+  _globals['_LISTREVISIONSREQUEST'].fields_by_name['entity_id']._loaded_options = None
+  _globals['_LISTREVISIONSREQUEST'].fields_by_name['entity_id']._serialized_options = b'\272H\005r\003\030\200\002'
+  _globals['_DIFFREVISIONSREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_DIFFREVISIONSREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\007\032\005\030\350\007(\000'
+  _globals['_DIFFREVISIONSREQUEST'].fields_by_name['page_token']._loaded_options = None
+  _globals['_DIFFREVISIONSREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\200\004'
+  _globals['_DIFFREVISIONSREQUEST'].fields_by_name['from_revision']._loaded_options = None
+  _globals['_DIFFREVISIONSREQUEST'].fields_by_name['from_revision']._serialized_options = b'\272H\004\"\002(\000'
+  _globals['_DIFFREVISIONSREQUEST'].fields_by_name['to_revision']._loaded_options = None
+  _globals['_DIFFREVISIONSREQUEST'].fields_by_name['to_revision']._serialized_options = b'\272H\004\"\002(\000'
   _globals['_REQUESTHEADER'].fields_by_name['name']._loaded_options = None
   _globals['_REQUESTHEADER'].fields_by_name['name']._serialized_options = b'\272H&r$2\"^[!#$%&\'*+.^_`|~0-9A-Za-z-]{1,64}$'
   _globals['_REQUESTHEADER'].fields_by_name['value']._loaded_options = None
@@ -85,44 +130,90 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EXPLAINREQUESTREQUEST'].fields_by_name['token']._serialized_options = b'\200\001\001\272H\005r\003\030\200\002'
   _globals['_EXPLAINREQUESTREQUEST'].fields_by_name['headers']._loaded_options = None
   _globals['_EXPLAINREQUESTREQUEST'].fields_by_name['headers']._serialized_options = b'\272H\005\222\001\002\020d'
+  _globals['_EXPLAINREQUESTREQUEST'].fields_by_name['body']._loaded_options = None
+  _globals['_EXPLAINREQUESTREQUEST'].fields_by_name['body']._serialized_options = b'\272H\006r\004(\340\334*'
+  _globals['_EXPLAINREQUESTREQUEST'].fields_by_name['prompt_bytes']._loaded_options = None
+  _globals['_EXPLAINREQUESTREQUEST'].fields_by_name['prompt_bytes']._serialized_options = b'\272H\t\032\007\030\200\332\304\t(\000'
+  _globals['_EXPLAINREQUESTREQUEST'].fields_by_name['max_output_tokens']._loaded_options = None
+  _globals['_EXPLAINREQUESTREQUEST'].fields_by_name['max_output_tokens']._serialized_options = b'\272H\t\032\007\030\200\302\327/(\000'
+  _globals['_EXPLAINREQUESTREQUEST'].fields_by_name['calls']._loaded_options = None
+  _globals['_EXPLAINREQUESTREQUEST'].fields_by_name['calls']._serialized_options = b'\272H\010\032\006\030\300\204=(\000'
+  _globals['_EXPLAINREQUESTREQUEST'].fields_by_name['project_id']._loaded_options = None
+  _globals['_EXPLAINREQUESTREQUEST'].fields_by_name['project_id']._serialized_options = b'\272H\004r\002\030@'
   _globals['_CONFIGURATIONSERVICE'].methods_by_name['ApplyConfiguration']._loaded_options = None
   _globals['_CONFIGURATIONSERVICE'].methods_by_name['ApplyConfiguration']._serialized_options = b'\312\363\030\002\010\001\202\323\344\223\002 \"\033/manage/configuration:apply:\001*'
   _globals['_CONFIGURATIONSERVICE'].methods_by_name['ExportConfiguration']._loaded_options = None
   _globals['_CONFIGURATIONSERVICE'].methods_by_name['ExportConfiguration']._serialized_options = b'\312\363\030\002\010\001\202\323\344\223\002&\022\025/manage/configurationb\rconfiguration'
+  _globals['_CONFIGURATIONSERVICE'].methods_by_name['ListReferences']._loaded_options = None
+  _globals['_CONFIGURATIONSERVICE'].methods_by_name['ListReferences']._serialized_options = b'\312\363\030\002\010\001\202\323\344\223\002 \022\022/manage/referencesb\nreferences'
+  _globals['_CONFIGURATIONSERVICE'].methods_by_name['ListRevisions']._loaded_options = None
+  _globals['_CONFIGURATIONSERVICE'].methods_by_name['ListRevisions']._serialized_options = b'\312\363\030\002\010\001\202\323\344\223\002\036\022\021/manage/revisionsb\trevisions'
+  _globals['_CONFIGURATIONSERVICE'].methods_by_name['DiffRevisions']._loaded_options = None
+  _globals['_CONFIGURATIONSERVICE'].methods_by_name['DiffRevisions']._serialized_options = b'\312\363\030\002\010\001\202\323\344\223\002!\022\026/manage/revisions:diffb\007changes'
   _globals['_CONFIGURATIONSERVICE'].methods_by_name['ExplainRequest']._loaded_options = None
   _globals['_CONFIGURATIONSERVICE'].methods_by_name['ExplainRequest']._serialized_options = b'\312\363\030\002\010\001\202\323\344\223\002\024\"\017/manage/explain:\001*'
-  _globals['_CHANGEACTION']._serialized_start=2984
-  _globals['_CHANGEACTION']._serialized_end=3107
-  _globals['_CONFIGURATION']._serialized_start=327
-  _globals['_CONFIGURATION']._serialized_end=665
-  _globals['_CONFIGUREDPROJECT']._serialized_start=668
-  _globals['_CONFIGUREDPROJECT']._serialized_end=877
-  _globals['_CONFIGUREDTOKEN']._serialized_start=880
-  _globals['_CONFIGUREDTOKEN']._serialized_end=1134
-  _globals['_APPLYCONFIGURATIONREQUEST']._serialized_start=1137
-  _globals['_APPLYCONFIGURATIONREQUEST']._serialized_end=1326
-  _globals['_FIELDCHANGE']._serialized_start=1328
-  _globals['_FIELDCHANGE']._serialized_end=1387
-  _globals['_CONFIGURATIONCHANGE']._serialized_start=1390
-  _globals['_CONFIGURATIONCHANGE']._serialized_end=1549
-  _globals['_KEPTENTITY']._serialized_start=1551
-  _globals['_KEPTENTITY']._serialized_end=1608
-  _globals['_APPLYCONFIGURATIONRESPONSE']._serialized_start=1611
-  _globals['_APPLYCONFIGURATIONRESPONSE']._serialized_end=1751
-  _globals['_EXPORTCONFIGURATIONREQUEST']._serialized_start=1753
-  _globals['_EXPORTCONFIGURATIONREQUEST']._serialized_end=1781
-  _globals['_EXPORTCONFIGURATIONRESPONSE']._serialized_start=1783
-  _globals['_EXPORTCONFIGURATIONRESPONSE']._serialized_end=1883
-  _globals['_REQUESTHEADER']._serialized_start=1885
-  _globals['_REQUESTHEADER']._serialized_end=1998
-  _globals['_EXPLAINREQUESTREQUEST']._serialized_start=2001
-  _globals['_EXPLAINREQUESTREQUEST']._serialized_end=2277
-  _globals['_VERDICT']._serialized_start=2279
-  _globals['_VERDICT']._serialized_end=2348
-  _globals['_EXPLAINEDMEMBER']._serialized_start=2351
-  _globals['_EXPLAINEDMEMBER']._serialized_end=2607
-  _globals['_EXPLAINREQUESTRESPONSE']._serialized_start=2610
-  _globals['_EXPLAINREQUESTRESPONSE']._serialized_end=2982
-  _globals['_CONFIGURATIONSERVICE']._serialized_start=3110
-  _globals['_CONFIGURATIONSERVICE']._serialized_end=3578
+  _globals['_CHANGEACTION']._serialized_start=5895
+  _globals['_CHANGEACTION']._serialized_end=6018
+  _globals['_ENTITYKIND']._serialized_start=6021
+  _globals['_ENTITYKIND']._serialized_end=6208
+  _globals['_REVISIONDOOR']._serialized_start=6211
+  _globals['_REVISIONDOOR']._serialized_end=6407
+  _globals['_CONFIGURATION']._serialized_start=414
+  _globals['_CONFIGURATION']._serialized_end=803
+  _globals['_CONFIGUREDGATEWAY']._serialized_start=805
+  _globals['_CONFIGUREDGATEWAY']._serialized_end=872
+  _globals['_CONFIGUREDPROJECT']._serialized_start=875
+  _globals['_CONFIGUREDPROJECT']._serialized_end=1373
+  _globals['_CONFIGUREDPROJECT_LABELSENTRY']._serialized_start=1314
+  _globals['_CONFIGUREDPROJECT_LABELSENTRY']._serialized_end=1359
+  _globals['_CONFIGUREDTOKEN']._serialized_start=1376
+  _globals['_CONFIGUREDTOKEN']._serialized_end=1917
+  _globals['_CONFIGUREDTOKEN_LABELSENTRY']._serialized_start=1314
+  _globals['_CONFIGUREDTOKEN_LABELSENTRY']._serialized_end=1359
+  _globals['_APPLYCONFIGURATIONREQUEST']._serialized_start=1920
+  _globals['_APPLYCONFIGURATIONREQUEST']._serialized_end=2109
+  _globals['_FIELDCHANGE']._serialized_start=2111
+  _globals['_FIELDCHANGE']._serialized_end=2170
+  _globals['_CONFIGURATIONCHANGE']._serialized_start=2173
+  _globals['_CONFIGURATIONCHANGE']._serialized_end=2368
+  _globals['_KEPTENTITY']._serialized_start=2370
+  _globals['_KEPTENTITY']._serialized_end=2427
+  _globals['_APPLYCONFIGURATIONRESPONSE']._serialized_start=2430
+  _globals['_APPLYCONFIGURATIONRESPONSE']._serialized_end=2570
+  _globals['_EXPORTCONFIGURATIONREQUEST']._serialized_start=2572
+  _globals['_EXPORTCONFIGURATIONREQUEST']._serialized_end=2600
+  _globals['_EXPORTCONFIGURATIONRESPONSE']._serialized_start=2602
+  _globals['_EXPORTCONFIGURATIONRESPONSE']._serialized_end=2702
+  _globals['_LISTREFERENCESREQUEST']._serialized_start=2705
+  _globals['_LISTREFERENCESREQUEST']._serialized_end=2886
+  _globals['_REFERENCE']._serialized_start=2889
+  _globals['_REFERENCE']._serialized_end=3023
+  _globals['_LISTREFERENCESRESPONSE']._serialized_start=3025
+  _globals['_LISTREFERENCESRESPONSE']._serialized_end=3120
+  _globals['_REVISIONCHANGE']._serialized_start=3122
+  _globals['_REVISIONCHANGE']._serialized_end=3223
+  _globals['_REVISION']._serialized_start=3226
+  _globals['_REVISION']._serialized_end=3530
+  _globals['_LISTREVISIONSREQUEST']._serialized_start=3533
+  _globals['_LISTREVISIONSREQUEST']._serialized_end=3720
+  _globals['_LISTREVISIONSRESPONSE']._serialized_start=3722
+  _globals['_LISTREVISIONSRESPONSE']._serialized_end=3814
+  _globals['_DIFFREVISIONSREQUEST']._serialized_start=3817
+  _globals['_DIFFREVISIONSREQUEST']._serialized_end=3983
+  _globals['_DIFFREVISIONSRESPONSE']._serialized_start=3985
+  _globals['_DIFFREVISIONSRESPONSE']._serialized_end=4104
+  _globals['_REQUESTHEADER']._serialized_start=4106
+  _globals['_REQUESTHEADER']._serialized_end=4219
+  _globals['_EXPLAINREQUESTREQUEST']._serialized_start=4222
+  _globals['_EXPLAINREQUESTREQUEST']._serialized_end=4657
+  _globals['_VERDICT']._serialized_start=4659
+  _globals['_VERDICT']._serialized_end=4744
+  _globals['_EXPLAINEDMEMBER']._serialized_start=4747
+  _globals['_EXPLAINEDMEMBER']._serialized_end=5097
+  _globals['_EXPLAINREQUESTRESPONSE']._serialized_start=5100
+  _globals['_EXPLAINREQUESTRESPONSE']._serialized_end=5598
+  _globals['_EXPLAINEDRESERVATION']._serialized_start=5601
+  _globals['_EXPLAINEDRESERVATION']._serialized_end=5893
+  _globals['_CONFIGURATIONSERVICE']._serialized_start=6410
+  _globals['_CONFIGURATIONSERVICE']._serialized_end=7297
 # @@protoc_insertion_point(module_scope)

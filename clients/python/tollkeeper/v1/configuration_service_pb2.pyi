@@ -7,11 +7,14 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from tollkeeper.v1 import group_service_pb2 as _group_service_pb2
+from tollkeeper.v1 import limit_pb2 as _limit_pb2
 from tollkeeper.v1 import listener_service_pb2 as _listener_service_pb2
 from tollkeeper.v1 import model_service_pb2 as _model_service_pb2
+from tollkeeper.v1 import price_pb2 as _price_pb2
 from tollkeeper.v1 import upstream_service_pb2 as _upstream_service_pb2
 import builtins as _builtins
 import sys
@@ -50,6 +53,84 @@ CHANGE_ACTION_DELETE: ChangeAction.ValueType  # 3
 """CHANGE_ACTION_DELETE: the entity was removed."""
 Global___ChangeAction: _TypeAlias = ChangeAction  # noqa: Y015
 
+class _EntityKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _EntityKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EntityKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ENTITY_KIND_UNSPECIFIED: _EntityKind.ValueType  # 0
+    ENTITY_KIND_PROJECT: _EntityKind.ValueType  # 1
+    """ENTITY_KIND_PROJECT: a project."""
+    ENTITY_KIND_UPSTREAM: _EntityKind.ValueType  # 2
+    """ENTITY_KIND_UPSTREAM: an upstream."""
+    ENTITY_KIND_GROUP: _EntityKind.ValueType  # 3
+    """ENTITY_KIND_GROUP: a group."""
+    ENTITY_KIND_MODEL: _EntityKind.ValueType  # 4
+    """ENTITY_KIND_MODEL: a model."""
+    ENTITY_KIND_LISTENER: _EntityKind.ValueType  # 5
+    """ENTITY_KIND_LISTENER: a listener."""
+    ENTITY_KIND_TOKEN: _EntityKind.ValueType  # 6
+    """ENTITY_KIND_TOKEN: a token."""
+
+class EntityKind(_EntityKind, metaclass=_EntityKindEnumTypeWrapper):
+    """EntityKind is a kind of configured entity."""
+
+ENTITY_KIND_UNSPECIFIED: EntityKind.ValueType  # 0
+ENTITY_KIND_PROJECT: EntityKind.ValueType  # 1
+"""ENTITY_KIND_PROJECT: a project."""
+ENTITY_KIND_UPSTREAM: EntityKind.ValueType  # 2
+"""ENTITY_KIND_UPSTREAM: an upstream."""
+ENTITY_KIND_GROUP: EntityKind.ValueType  # 3
+"""ENTITY_KIND_GROUP: a group."""
+ENTITY_KIND_MODEL: EntityKind.ValueType  # 4
+"""ENTITY_KIND_MODEL: a model."""
+ENTITY_KIND_LISTENER: EntityKind.ValueType  # 5
+"""ENTITY_KIND_LISTENER: a listener."""
+ENTITY_KIND_TOKEN: EntityKind.ValueType  # 6
+"""ENTITY_KIND_TOKEN: a token."""
+Global___EntityKind: _TypeAlias = EntityKind  # noqa: Y015
+
+class _RevisionDoor:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _RevisionDoorEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RevisionDoor.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    REVISION_DOOR_UNSPECIFIED: _RevisionDoor.ValueType  # 0
+    """REVISION_DOOR_UNSPECIFIED: it is not known."""
+    REVISION_DOOR_GRPC: _RevisionDoor.ValueType  # 1
+    """REVISION_DOOR_GRPC: a call over gRPC, such as those of the command line and the Python client."""
+    REVISION_DOOR_CONNECT: _RevisionDoor.ValueType  # 2
+    """REVISION_DOOR_CONNECT: a call over Connect, such as those of the console."""
+    REVISION_DOOR_REST: _RevisionDoor.ValueType  # 3
+    """REVISION_DOOR_REST: a call over REST."""
+    REVISION_DOOR_FILE: _RevisionDoor.ValueType  # 4
+    """REVISION_DOOR_FILE: the configuration file of the gateway."""
+    REVISION_DOOR_DEMO: _RevisionDoor.ValueType  # 5
+    """REVISION_DOOR_DEMO: the demo at its start."""
+    REVISION_DOOR_ROTATION: _RevisionDoor.ValueType  # 6
+    """REVISION_DOOR_ROTATION: tollkeeper keys rotate, which seals secrets again and changes none."""
+
+class RevisionDoor(_RevisionDoor, metaclass=_RevisionDoorEnumTypeWrapper):
+    """RevisionDoor is the way by which a change came in."""
+
+REVISION_DOOR_UNSPECIFIED: RevisionDoor.ValueType  # 0
+"""REVISION_DOOR_UNSPECIFIED: it is not known."""
+REVISION_DOOR_GRPC: RevisionDoor.ValueType  # 1
+"""REVISION_DOOR_GRPC: a call over gRPC, such as those of the command line and the Python client."""
+REVISION_DOOR_CONNECT: RevisionDoor.ValueType  # 2
+"""REVISION_DOOR_CONNECT: a call over Connect, such as those of the console."""
+REVISION_DOOR_REST: RevisionDoor.ValueType  # 3
+"""REVISION_DOOR_REST: a call over REST."""
+REVISION_DOOR_FILE: RevisionDoor.ValueType  # 4
+"""REVISION_DOOR_FILE: the configuration file of the gateway."""
+REVISION_DOOR_DEMO: RevisionDoor.ValueType  # 5
+"""REVISION_DOOR_DEMO: the demo at its start."""
+REVISION_DOOR_ROTATION: RevisionDoor.ValueType  # 6
+"""REVISION_DOOR_ROTATION: tollkeeper keys rotate, which seals secrets again and changes none."""
+Global___RevisionDoor: _TypeAlias = RevisionDoor  # noqa: Y015
+
 @_typing.final
 class Configuration(_message.Message):
     """Configuration describes the configured entities. Each is identified by its name and described in full."""
@@ -61,9 +142,10 @@ class Configuration(_message.Message):
     MODELS_FIELD_NUMBER: _builtins.int
     LISTENERS_FIELD_NUMBER: _builtins.int
     PROJECTS_FIELD_NUMBER: _builtins.int
+    GATEWAY_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def upstreams(self) -> _containers.RepeatedCompositeFieldContainer[_upstream_service_pb2.CreateUpstreamRequest]:
-        """upstreams are the upstreams; an empty api_key or proxy_url leaves the present one in place."""
+        """upstreams are the upstreams; an empty api_key, proxy_url or client_key leaves the present one in place."""
 
     @_builtins.property
     def groups(self) -> _containers.RepeatedCompositeFieldContainer[_group_service_pb2.CreateGroupRequest]:
@@ -81,6 +163,10 @@ class Configuration(_message.Message):
     def projects(self) -> _containers.RepeatedCompositeFieldContainer[Global___ConfiguredProject]:
         """projects are the projects."""
 
+    @_builtins.property
+    def gateway(self) -> Global___ConfiguredGateway:
+        """gateway is what holds for the gateway as a whole; if it is unset, that stays as it is."""
+
     def __init__(
         self,
         *,
@@ -89,14 +175,39 @@ class Configuration(_message.Message):
         models: _abc.Iterable[_model_service_pb2.CreateModelRequest] | None = ...,
         listeners: _abc.Iterable[_listener_service_pb2.CreateListenerRequest] | None = ...,
         projects: _abc.Iterable[Global___ConfiguredProject] | None = ...,
+        gateway: Global___ConfiguredGateway | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["gateway", b"gateway"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["groups", b"groups", "listeners", b"listeners", "models", b"models", "projects", b"projects", "upstreams", b"upstreams"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["gateway", b"gateway", "groups", b"groups", "listeners", b"listeners", "models", b"models", "projects", b"projects", "upstreams", b"upstreams"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Configuration: _TypeAlias = Configuration  # noqa: Y015
+
+@_typing.final
+class ConfiguredGateway(_message.Message):
+    """ConfiguredGateway is what holds for the gateway as a whole."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LIMITS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def limits(self) -> _containers.RepeatedCompositeFieldContainer[_limit_pb2.Limit]:
+        """limits are the limits of all requests together."""
+
+    def __init__(
+        self,
+        *,
+        limits: _abc.Iterable[_limit_pb2.Limit] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["limits", b"limits"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConfiguredGateway: _TypeAlias = ConfiguredGateway  # noqa: Y015
 
 @_typing.final
 class ConfiguredProject(_message.Message):
@@ -104,19 +215,52 @@ class ConfiguredProject(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class LabelsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     NAME_FIELD_NUMBER: _builtins.int
     API_KEY_FIELD_NUMBER: _builtins.int
     IS_ACTIVE_FIELD_NUMBER: _builtins.int
     TOKENS_FIELD_NUMBER: _builtins.int
+    DESCRIPTION_FIELD_NUMBER: _builtins.int
+    LABELS_FIELD_NUMBER: _builtins.int
+    LIMITS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """name is the name of the project; it must be unique."""
     api_key: _builtins.str
     """api_key is the project's own OpenAI key; empty leaves the present one in place."""
     is_active: _builtins.bool
     """is_active false refuses all of the project's tokens; unset leaves the present value in place."""
+    description: _builtins.str
+    """description is a text for people."""
     @_builtins.property
     def tokens(self) -> _containers.RepeatedCompositeFieldContainer[Global___ConfiguredToken]:
         """tokens are tokens of the project; tokens that are not named stay as they are."""
+
+    @_builtins.property
+    def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """labels are names and values by which it is found."""
+
+    @_builtins.property
+    def limits(self) -> _containers.RepeatedCompositeFieldContainer[_limit_pb2.Limit]:
+        """limits are the limits of all of the project's tokens together."""
 
     def __init__(
         self,
@@ -125,10 +269,13 @@ class ConfiguredProject(_message.Message):
         api_key: _builtins.str = ...,
         is_active: _builtins.bool | None = ...,
         tokens: _abc.Iterable[Global___ConfiguredToken] | None = ...,
+        description: _builtins.str = ...,
+        labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        limits: _abc.Iterable[_limit_pb2.Limit] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_is_active", b"_is_active", "is_active", b"is_active"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_is_active", b"_is_active", "api_key", b"api_key", "is_active", b"is_active", "name", b"name", "tokens", b"tokens"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_is_active", b"_is_active", "api_key", b"api_key", "description", b"description", "is_active", b"is_active", "labels", b"labels", "limits", b"limits", "name", b"name", "tokens", b"tokens"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__is_active: _TypeAlias = _typing.Literal["is_active"]  # noqa: Y015
     _WhichOneofArgType__is_active: _TypeAlias = _typing.Literal["_is_active", b"_is_active"]  # noqa: Y015
@@ -142,11 +289,34 @@ class ConfiguredToken(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class LabelsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     NAME_FIELD_NUMBER: _builtins.int
     SECRET_FIELD_NUMBER: _builtins.int
     MAX_REQUESTS_FIELD_NUMBER: _builtins.int
     ALLOWED_MODELS_FIELD_NUMBER: _builtins.int
     IS_ACTIVE_FIELD_NUMBER: _builtins.int
+    DESCRIPTION_FIELD_NUMBER: _builtins.int
+    LABELS_FIELD_NUMBER: _builtins.int
+    LIMITS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """name is the name of the token."""
     secret: _builtins.str
@@ -155,9 +325,19 @@ class ConfiguredToken(_message.Message):
     """max_requests is the number of requests that the token admits in total; 0 is unlimited."""
     is_active: _builtins.bool
     """is_active false revokes the token; unset leaves the present value in place."""
+    description: _builtins.str
+    """description is a text for people."""
     @_builtins.property
     def allowed_models(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """allowed_models are the names of the models that the token may use; a trailing * matches any rest. Empty allows all."""
+
+    @_builtins.property
+    def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """labels are names and values by which it is found."""
+
+    @_builtins.property
+    def limits(self) -> _containers.RepeatedCompositeFieldContainer[_limit_pb2.Limit]:
+        """limits are the limits of the token beside max_requests."""
 
     def __init__(
         self,
@@ -167,10 +347,13 @@ class ConfiguredToken(_message.Message):
         max_requests: _builtins.int = ...,
         allowed_models: _abc.Iterable[_builtins.str] | None = ...,
         is_active: _builtins.bool | None = ...,
+        description: _builtins.str = ...,
+        labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        limits: _abc.Iterable[_limit_pb2.Limit] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_is_active", b"_is_active", "is_active", b"is_active"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_is_active", b"_is_active", "allowed_models", b"allowed_models", "is_active", b"is_active", "max_requests", b"max_requests", "name", b"name", "secret", b"secret"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_is_active", b"_is_active", "allowed_models", b"allowed_models", "description", b"description", "is_active", b"is_active", "labels", b"labels", "limits", b"limits", "max_requests", b"max_requests", "name", b"name", "secret", b"secret"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__is_active: _TypeAlias = _typing.Literal["is_active"]  # noqa: Y015
     _WhichOneofArgType__is_active: _TypeAlias = _typing.Literal["_is_active", b"_is_active"]  # noqa: Y015
@@ -220,7 +403,7 @@ Global___ApplyConfigurationRequest: _TypeAlias = ApplyConfigurationRequest  # no
 
 @_typing.final
 class FieldChange(_message.Message):
-    """FieldChange is the change of one field. Secrets are masked."""
+    """FieldChange is the change of one field. Secrets are masked, and so are all values of headers."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -259,14 +442,22 @@ class ConfigurationChange(_message.Message):
     ACTION_FIELD_NUMBER: _builtins.int
     FIELDS_FIELD_NUMBER: _builtins.int
     SECRET_FIELD_NUMBER: _builtins.int
+    ID_FIELD_NUMBER: _builtins.int
+    WITHOUT_FIELDS_FIELD_NUMBER: _builtins.int
     kind: _builtins.str
-    """kind is the kind of entity: upstream, group, model, listener, project or token."""
+    """kind is the kind of entity: upstream, group, model, listener, gateway, project or token."""
     name: _builtins.str
     """name is the name of the entity; for a token it is PROJECT/TOKEN."""
     action: Global___ChangeAction.ValueType
     """action is the kind of change."""
     secret: _builtins.str
     """secret is the secret of a new token. It is shown here and never again."""
+    id: _builtins.str
+    """id is, between revisions, what tells the entity from others of its kind: the id of a project, else the name."""
+    without_fields: _builtins.bool
+    """without_fields is true if it is not known which fields differ: of a revision that changed very many entities the
+    history has the fields of the first 500.
+    """
     @_builtins.property
     def fields(self) -> _containers.RepeatedCompositeFieldContainer[Global___FieldChange]:
         """fields are the changed fields."""
@@ -279,10 +470,12 @@ class ConfigurationChange(_message.Message):
         action: Global___ChangeAction.ValueType = ...,
         fields: _abc.Iterable[Global___FieldChange] | None = ...,
         secret: _builtins.str = ...,
+        id: _builtins.str = ...,
+        without_fields: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "fields", b"fields", "kind", b"kind", "name", b"name", "secret", b"secret"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "fields", b"fields", "id", b"id", "kind", b"kind", "name", b"name", "secret", b"secret", "without_fields", b"without_fields"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -398,6 +591,346 @@ class ExportConfigurationResponse(_message.Message):
 Global___ExportConfigurationResponse: _TypeAlias = ExportConfigurationResponse  # noqa: Y015
 
 @_typing.final
+class ListReferencesRequest(_message.Message):
+    """ListReferencesRequest is the input of ListReferences."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    kind: Global___EntityKind.ValueType
+    """kind is the kind of the entity. Nothing refers to listeners and tokens."""
+    name: _builtins.str
+    """name is the name of the entity, or the id of a project or token."""
+    page_size: _builtins.int
+    """page_size is the largest number of references to return; 0 means 100."""
+    page_token: _builtins.str
+    """page_token is the next_page_token of the previous page; it is empty for the first page."""
+    def __init__(
+        self,
+        *,
+        kind: Global___EntityKind.ValueType = ...,
+        name: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "name", b"name", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListReferencesRequest: _TypeAlias = ListReferencesRequest  # noqa: Y015
+
+@_typing.final
+class Reference(_message.Message):
+    """Reference is an entity that refers to another."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    ID_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    FIELDS_FIELD_NUMBER: _builtins.int
+    HOW_FIELD_NUMBER: _builtins.int
+    PREVENTS_DELETION_FIELD_NUMBER: _builtins.int
+    kind: Global___EntityKind.ValueType
+    """kind is its kind."""
+    id: _builtins.str
+    """id is its id, if it is a token; others are known by their names."""
+    name: _builtins.str
+    """name is its name."""
+    how: _builtins.str
+    """how says in words how it refers, such as: member of group chat."""
+    prevents_deletion: _builtins.bool
+    """prevents_deletion is true if what it refers to can't be deleted meanwhile."""
+    @_builtins.property
+    def fields(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """fields are the paths of the fields in it that refer, such as members[1].upstream; of more than 100 the first 100."""
+
+    def __init__(
+        self,
+        *,
+        kind: Global___EntityKind.ValueType = ...,
+        id: _builtins.str = ...,
+        name: _builtins.str = ...,
+        fields: _abc.Iterable[_builtins.str] | None = ...,
+        how: _builtins.str = ...,
+        prevents_deletion: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fields", b"fields", "how", b"how", "id", b"id", "kind", b"kind", "name", b"name", "prevents_deletion", b"prevents_deletion"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Reference: _TypeAlias = Reference  # noqa: Y015
+
+@_typing.final
+class ListReferencesResponse(_message.Message):
+    """ListReferencesResponse is the output of ListReferences."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REFERENCES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """next_page_token is the page_token of the next page; empty on the last. Over REST it is the header x-next-page-token."""
+    @_builtins.property
+    def references(self) -> _containers.RepeatedCompositeFieldContainer[Global___Reference]:
+        """references are the references on this page."""
+
+    def __init__(
+        self,
+        *,
+        references: _abc.Iterable[Global___Reference] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "references", b"references"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListReferencesResponse: _TypeAlias = ListReferencesResponse  # noqa: Y015
+
+@_typing.final
+class RevisionChange(_message.Message):
+    """RevisionChange is an entity that a revision changed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    ID_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    ACTION_FIELD_NUMBER: _builtins.int
+    kind: _builtins.str
+    """kind is the kind of entity: project, upstream, group, model, listener or gateway."""
+    id: _builtins.str
+    """id is the id of a project, or the name of any other entity."""
+    name: _builtins.str
+    """name is the name of the entity."""
+    action: Global___ChangeAction.ValueType
+    """action is the kind of change."""
+    def __init__(
+        self,
+        *,
+        kind: _builtins.str = ...,
+        id: _builtins.str = ...,
+        name: _builtins.str = ...,
+        action: Global___ChangeAction.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "id", b"id", "kind", b"kind", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RevisionChange: _TypeAlias = RevisionChange  # noqa: Y015
+
+@_typing.final
+class Revision(_message.Message):
+    """Revision is a change of the configuration, made in one step."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REVISION_FIELD_NUMBER: _builtins.int
+    CREATED_AT_FIELD_NUMBER: _builtins.int
+    DOOR_FIELD_NUMBER: _builtins.int
+    METHOD_FIELD_NUMBER: _builtins.int
+    CALLER_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    CREATED_COUNT_FIELD_NUMBER: _builtins.int
+    UPDATED_COUNT_FIELD_NUMBER: _builtins.int
+    DELETED_COUNT_FIELD_NUMBER: _builtins.int
+    CHANGES_FIELD_NUMBER: _builtins.int
+    revision: _builtins.int
+    """revision is the number of the revision."""
+    door: Global___RevisionDoor.ValueType
+    """door is the way by which it came in."""
+    method: _builtins.str
+    """method is the call that made it, such as UpdateUpstream; it is empty if none did."""
+    caller: _builtins.str
+    """caller is by what its caller has shown who it is: management token, or session and the id of it. It is empty if no
+    caller made it.
+    """
+    source: _builtins.str
+    """source is the address that the call came from, or the file; it is empty if it is not known."""
+    request_id: _builtins.str
+    """request_id is the id of the call; the log has it, too. Several revisions may be of one call."""
+    created_count: _builtins.int
+    """created_count is the number of entities that were added."""
+    updated_count: _builtins.int
+    """updated_count is the number of entities that were changed."""
+    deleted_count: _builtins.int
+    """deleted_count is the number of entities that were removed."""
+    @_builtins.property
+    def created_at(self) -> _timestamp_pb2.Timestamp:
+        """created_at is when it was made."""
+
+    @_builtins.property
+    def changes(self) -> _containers.RepeatedCompositeFieldContainer[Global___RevisionChange]:
+        """changes are the entities that it changed, or with a filter those that meet it; up to 20 of each kind."""
+
+    def __init__(
+        self,
+        *,
+        revision: _builtins.int = ...,
+        created_at: _timestamp_pb2.Timestamp | None = ...,
+        door: Global___RevisionDoor.ValueType = ...,
+        method: _builtins.str = ...,
+        caller: _builtins.str = ...,
+        source: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        created_count: _builtins.int = ...,
+        updated_count: _builtins.int = ...,
+        deleted_count: _builtins.int = ...,
+        changes: _abc.Iterable[Global___RevisionChange] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["caller", b"caller", "changes", b"changes", "created_at", b"created_at", "created_count", b"created_count", "deleted_count", b"deleted_count", "door", b"door", "method", b"method", "request_id", b"request_id", "revision", b"revision", "source", b"source", "updated_count", b"updated_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Revision: _TypeAlias = Revision  # noqa: Y015
+
+@_typing.final
+class ListRevisionsRequest(_message.Message):
+    """ListRevisionsRequest is the input of ListRevisions."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    ENTITY_ID_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """page_size is the largest number of revisions to return; 0 means 100."""
+    page_token: _builtins.str
+    """page_token is the next_page_token of the previous page; it is empty for the first page."""
+    kind: _builtins.str
+    """kind limits the list to revisions that changed an entity of this kind: project, upstream, group, model, listener or
+    gateway.
+    """
+    entity_id: _builtins.str
+    """entity_id limits the list to revisions that changed this entity of the kind: the id of a project, or the name of any other."""
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+        kind: _builtins.str = ...,
+        entity_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entity_id", b"entity_id", "kind", b"kind", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListRevisionsRequest: _TypeAlias = ListRevisionsRequest  # noqa: Y015
+
+@_typing.final
+class ListRevisionsResponse(_message.Message):
+    """ListRevisionsResponse is the output of ListRevisions."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REVISIONS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """next_page_token is the page_token of the next page; empty on the last. Over REST it is the header x-next-page-token."""
+    @_builtins.property
+    def revisions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Revision]:
+        """revisions are the revisions on this page."""
+
+    def __init__(
+        self,
+        *,
+        revisions: _abc.Iterable[Global___Revision] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "revisions", b"revisions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListRevisionsResponse: _TypeAlias = ListRevisionsResponse  # noqa: Y015
+
+@_typing.final
+class DiffRevisionsRequest(_message.Message):
+    """DiffRevisionsRequest is the input of DiffRevisions."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    FROM_REVISION_FIELD_NUMBER: _builtins.int
+    TO_REVISION_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """page_size is the largest number of entities to return; 0 means 100."""
+    page_token: _builtins.str
+    """page_token is the next_page_token of the previous page; it is empty for the first page."""
+    from_revision: _builtins.int
+    """from_revision is the number of the earlier revision, whose changes are not among the differences."""
+    to_revision: _builtins.int
+    """to_revision is the number of the later revision; unset is the latest."""
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+        from_revision: _builtins.int = ...,
+        to_revision: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_to_revision", b"_to_revision", "to_revision", b"to_revision"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_to_revision", b"_to_revision", "from_revision", b"from_revision", "page_size", b"page_size", "page_token", b"page_token", "to_revision", b"to_revision"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__to_revision: _TypeAlias = _typing.Literal["to_revision"]  # noqa: Y015
+    _WhichOneofArgType__to_revision: _TypeAlias = _typing.Literal["_to_revision", b"_to_revision"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__to_revision) -> _WhichOneofReturnType__to_revision | None: ...
+
+Global___DiffRevisionsRequest: _TypeAlias = DiffRevisionsRequest  # noqa: Y015
+
+@_typing.final
+class DiffRevisionsResponse(_message.Message):
+    """DiffRevisionsResponse is the output of DiffRevisions."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHANGES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """next_page_token is the page_token of the next page; empty on the last. Over REST it is the header x-next-page-token."""
+    revision: _builtins.int
+    """revision is the number of the later revision."""
+    @_builtins.property
+    def changes(self) -> _containers.RepeatedCompositeFieldContainer[Global___ConfigurationChange]:
+        """changes are the entities on this page that differ, and their fields. A secret that was changed is told by its hints."""
+
+    def __init__(
+        self,
+        *,
+        changes: _abc.Iterable[Global___ConfigurationChange] | None = ...,
+        next_page_token: _builtins.str = ...,
+        revision: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changes", b"changes", "next_page_token", b"next_page_token", "revision", b"revision"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DiffRevisionsResponse: _TypeAlias = DiffRevisionsResponse  # noqa: Y015
+
+@_typing.final
 class RequestHeader(_message.Message):
     """RequestHeader is a header of a request."""
 
@@ -436,6 +969,11 @@ class ExplainRequestRequest(_message.Message):
     TOKEN_FIELD_NUMBER: _builtins.int
     HEADERS_FIELD_NUMBER: _builtins.int
     STREAMED_FIELD_NUMBER: _builtins.int
+    BODY_FIELD_NUMBER: _builtins.int
+    PROMPT_BYTES_FIELD_NUMBER: _builtins.int
+    MAX_OUTPUT_TOKENS_FIELD_NUMBER: _builtins.int
+    CALLS_FIELD_NUMBER: _builtins.int
+    PROJECT_ID_FIELD_NUMBER: _builtins.int
     listener: _builtins.str
     """listener is the name of the listener; empty is the gateway's own data plane."""
     method: _builtins.str
@@ -448,6 +986,16 @@ class ExplainRequestRequest(_message.Message):
     """token is the secret or the id of the token that the request presents."""
     streamed: _builtins.bool
     """streamed is true if the request asks for an event stream."""
+    body: _builtins.str
+    """body is the body of the request, which names its model. If it is empty, one is made of what else is given."""
+    prompt_bytes: _builtins.int
+    """prompt_bytes is the size of the prompt, if there is no body."""
+    max_output_tokens: _builtins.int
+    """max_output_tokens is the most tokens that the request allows its answer, if there is no body; 0 says none."""
+    calls: _builtins.int
+    """calls is the number of such requests that are under way at once; 0 means 1."""
+    project_id: _builtins.str
+    """project_id is the project whose token makes the request, where no token is given: a token without limits of its own."""
     @_builtins.property
     def headers(self) -> _containers.RepeatedCompositeFieldContainer[Global___RequestHeader]:
         """headers are the headers of the request, without the token."""
@@ -462,10 +1010,15 @@ class ExplainRequestRequest(_message.Message):
         token: _builtins.str = ...,
         headers: _abc.Iterable[Global___RequestHeader] | None = ...,
         streamed: _builtins.bool = ...,
+        body: _builtins.str = ...,
+        prompt_bytes: _builtins.int = ...,
+        max_output_tokens: _builtins.int = ...,
+        calls: _builtins.int = ...,
+        project_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["headers", b"headers", "listener", b"listener", "method", b"method", "model", b"model", "path", b"path", "streamed", b"streamed", "token", b"token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "calls", b"calls", "headers", b"headers", "listener", b"listener", "max_output_tokens", b"max_output_tokens", "method", b"method", "model", b"model", "path", b"path", "project_id", b"project_id", "prompt_bytes", b"prompt_bytes", "streamed", b"streamed", "token", b"token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -481,6 +1034,7 @@ class Verdict(_message.Message):
     PASSED_FIELD_NUMBER: _builtins.int
     DETAIL_FIELD_NUMBER: _builtins.int
     CODE_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
     step: _builtins.str
     """step is the step of the data plane: listener, endpoint, token, route, affinity, limit or member."""
     passed: _builtins.bool
@@ -489,6 +1043,8 @@ class Verdict(_message.Message):
     """detail is the reason in words."""
     code: _builtins.str
     """code is the code of the error that the caller would get; it is empty if the step passed."""
+    status: _builtins.int
+    """status is the HTTP status that the caller would get; 0 if the step passed."""
     def __init__(
         self,
         *,
@@ -496,10 +1052,11 @@ class Verdict(_message.Message):
         passed: _builtins.bool = ...,
         detail: _builtins.str = ...,
         code: _builtins.str = ...,
+        status: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "detail", b"detail", "passed", b"passed", "step", b"step"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "detail", b"detail", "passed", b"passed", "status", b"status", "step", b"step"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -522,6 +1079,8 @@ class ExplainedMember(_message.Message):
     IS_AVAILABLE_FIELD_NUMBER: _builtins.int
     IS_CHOSEN_FIELD_NUMBER: _builtins.int
     URL_FIELD_NUMBER: _builtins.int
+    CONNECT_FAILURE_FIELD_NUMBER: _builtins.int
+    PROXY_FIELD_NUMBER: _builtins.int
     upstream: _builtins.str
     """upstream is the name of the upstream."""
     upstream_model: _builtins.str
@@ -529,11 +1088,15 @@ class ExplainedMember(_message.Message):
     weight: _builtins.int
     """weight is the weight of the member."""
     score: _builtins.float
-    """score is the number by which RESPONSE_AWARE chooses; the least is best."""
+    """score is the number by which RESPONSE_AWARE chooses; the least is best. It is of moving averages: the latest calls
+    weigh most.
+    """
     in_flight: _builtins.int
     """in_flight is the number of calls under way."""
     success_share: _builtins.float
-    """success_share is the share of recent calls that succeeded, 0 to 1."""
+    """success_share is the share that went well of the calls of the last 5 minutes, at most of the latest 128, from 0 to 1;
+    it is unset without any.
+    """
     breaker: _builtins.str
     """breaker is the state of the breaker: closed, open or half_open."""
     is_available: _builtins.bool
@@ -542,9 +1105,17 @@ class ExplainedMember(_message.Message):
     """is_chosen is true if the member would be called first."""
     url: _builtins.str
     """url is the URL that would be called."""
+    proxy: _builtins.str
+    """proxy is the outbound proxy through which it would be called, without a password, and what names it: proxy_url, or a
+    variable of the gateway's environment. It is empty without one.
+    """
     @_builtins.property
     def average_duration(self) -> _duration_pb2.Duration:
-        """average_duration is the average duration of recent calls."""
+        """average_duration is the moving average of the durations of calls that the score is of."""
+
+    @_builtins.property
+    def connect_failure(self) -> _upstream_service_pb2.ConnectFailure:
+        """connect_failure is the latest connection to the upstream that failed; it is unset if none did."""
 
     def __init__(
         self,
@@ -554,18 +1125,22 @@ class ExplainedMember(_message.Message):
         weight: _builtins.int = ...,
         score: _builtins.float = ...,
         in_flight: _builtins.int = ...,
-        success_share: _builtins.float = ...,
+        success_share: _builtins.float | None = ...,
         average_duration: _duration_pb2.Duration | None = ...,
         breaker: _builtins.str = ...,
         is_available: _builtins.bool = ...,
         is_chosen: _builtins.bool = ...,
         url: _builtins.str = ...,
+        connect_failure: _upstream_service_pb2.ConnectFailure | None = ...,
+        proxy: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["average_duration", b"average_duration"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_success_share", b"_success_share", "average_duration", b"average_duration", "connect_failure", b"connect_failure", "success_share", b"success_share"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["average_duration", b"average_duration", "breaker", b"breaker", "in_flight", b"in_flight", "is_available", b"is_available", "is_chosen", b"is_chosen", "score", b"score", "success_share", b"success_share", "upstream", b"upstream", "upstream_model", b"upstream_model", "url", b"url", "weight", b"weight"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_success_share", b"_success_share", "average_duration", b"average_duration", "breaker", b"breaker", "connect_failure", b"connect_failure", "in_flight", b"in_flight", "is_available", b"is_available", "is_chosen", b"is_chosen", "proxy", b"proxy", "score", b"score", "success_share", b"success_share", "upstream", b"upstream", "upstream_model", b"upstream_model", "url", b"url", "weight", b"weight"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__success_share: _TypeAlias = _typing.Literal["success_share"]  # noqa: Y015
+    _WhichOneofArgType__success_share: _TypeAlias = _typing.Literal["_success_share", b"_success_share"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__success_share) -> _WhichOneofReturnType__success_share | None: ...
 
 Global___ExplainedMember: _TypeAlias = ExplainedMember  # noqa: Y015
 
@@ -589,6 +1164,9 @@ class ExplainRequestResponse(_message.Message):
     TOKEN_ID_FIELD_NUMBER: _builtins.int
     PRICE_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
+    BILLED_FIELD_NUMBER: _builtins.int
+    RESERVATIONS_FIELD_NUMBER: _builtins.int
+    ADMITTED_CALLS_FIELD_NUMBER: _builtins.int
     admitted: _builtins.bool
     """admitted is true if the request would be sent to an upstream."""
     listener: _builtins.str
@@ -607,6 +1185,8 @@ class ExplainRequestResponse(_message.Message):
     """token_id is the id of the token."""
     revision: _builtins.int
     """revision is the revision of the configuration that the explanation is based on."""
+    admitted_calls: _builtins.int
+    """admitted_calls is how many of the requests that are asked about would be admitted, all under way at once."""
     @_builtins.property
     def verdicts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Verdict]:
         """verdicts are the results of the steps, in order."""
@@ -625,7 +1205,17 @@ class ExplainRequestResponse(_message.Message):
 
     @_builtins.property
     def price(self) -> _model_service_pb2.Price:
-        """price is the price of the model's tokens; it is unset if none is configured."""
+        """price is the price of the model's tokens in its short form; it is unset if none is configured. billed says what counts."""
+
+    @_builtins.property
+    def billed(self) -> _price_pb2.ModelPrice:
+        """billed is the price by which the chosen member's answer would be billed at present, and where it comes from; it is unset
+        if no member was chosen.
+        """
+
+    @_builtins.property
+    def reservations(self) -> _containers.RepeatedCompositeFieldContainer[Global___ExplainedReservation]:
+        """reservations are what the request would reserve of each limit. They are empty if a step before the limits refuses it."""
 
     def __init__(
         self,
@@ -644,11 +1234,81 @@ class ExplainRequestResponse(_message.Message):
         token_id: _builtins.str = ...,
         price: _model_service_pb2.Price | None = ...,
         revision: _builtins.int = ...,
+        billed: _price_pb2.ModelPrice | None = ...,
+        reservations: _abc.Iterable[Global___ExplainedReservation] | None = ...,
+        admitted_calls: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["price", b"price"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["billed", b"billed", "price", b"price"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["admitted", b"admitted", "fallbacks", b"fallbacks", "group", b"group", "headers", b"headers", "listener", b"listener", "members", b"members", "model", b"model", "price", b"price", "project_id", b"project_id", "revision", b"revision", "rule", b"rule", "strategy", b"strategy", "token_id", b"token_id", "verdicts", b"verdicts"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["admitted", b"admitted", "admitted_calls", b"admitted_calls", "billed", b"billed", "fallbacks", b"fallbacks", "group", b"group", "headers", b"headers", "listener", b"listener", "members", b"members", "model", b"model", "price", b"price", "project_id", b"project_id", "reservations", b"reservations", "revision", b"revision", "rule", b"rule", "strategy", b"strategy", "token_id", b"token_id", "verdicts", b"verdicts"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ExplainRequestResponse: _TypeAlias = ExplainRequestResponse  # noqa: Y015
+
+@_typing.final
+class ExplainedReservation(_message.Message):
+    """ExplainedReservation is what a request would reserve of a limit."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCOPE_FIELD_NUMBER: _builtins.int
+    SCOPE_ID_FIELD_NUMBER: _builtins.int
+    SCOPE_NAME_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    NEED_FIELD_NUMBER: _builtins.int
+    LEFT_FIELD_NUMBER: _builtins.int
+    LEFT_AFTER_FIELD_NUMBER: _builtins.int
+    ADMITTED_CALLS_FIELD_NUMBER: _builtins.int
+    PASSES_AT_FIELD_NUMBER: _builtins.int
+    scope: _limit_pb2.LimitScope.ValueType
+    """scope is the kind of what the limit stands on."""
+    scope_id: _builtins.str
+    """scope_id is the id of the project or token, the name of the listener or model, or empty for the gateway."""
+    scope_name: _builtins.str
+    """scope_name is the name of the project or token; it is empty for anything else, and where there is none."""
+    need: _builtins.int
+    """need is what one request reserves, in the unit of the limit's amount."""
+    left: _builtins.int
+    """left is what may be reserved before; it is unset if nobody knows at the moment."""
+    left_after: _builtins.int
+    """left_after is what is left once the requests that are admitted have reserved it; it is unset with left."""
+    admitted_calls: _builtins.int
+    """admitted_calls is how many of the requests this limit alone would admit."""
+    @_builtins.property
+    def limit(self) -> _limit_pb2.Limit:
+        """limit is the limit."""
+
+    @_builtins.property
+    def passes_at(self) -> _timestamp_pb2.Timestamp:
+        """passes_at is when the requests that this limit refuses may pass, if nobody else uses it: the end of its period, or when
+        the rate has earned what lacks. It is unset if it refuses none, or if waiting does not help.
+        """
+
+    def __init__(
+        self,
+        *,
+        scope: _limit_pb2.LimitScope.ValueType = ...,
+        scope_id: _builtins.str = ...,
+        scope_name: _builtins.str = ...,
+        limit: _limit_pb2.Limit | None = ...,
+        need: _builtins.int = ...,
+        left: _builtins.int | None = ...,
+        left_after: _builtins.int | None = ...,
+        admitted_calls: _builtins.int = ...,
+        passes_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_left", b"_left", "_left_after", b"_left_after", "left", b"left", "left_after", b"left_after", "limit", b"limit", "passes_at", b"passes_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_left", b"_left", "_left_after", b"_left_after", "admitted_calls", b"admitted_calls", "left", b"left", "left_after", b"left_after", "limit", b"limit", "need", b"need", "passes_at", b"passes_at", "scope", b"scope", "scope_id", b"scope_id", "scope_name", b"scope_name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__left: _TypeAlias = _typing.Literal["left"]  # noqa: Y015
+    _WhichOneofArgType__left: _TypeAlias = _typing.Literal["_left", b"_left"]  # noqa: Y015
+    _WhichOneofReturnType__left_after: _TypeAlias = _typing.Literal["left_after"]  # noqa: Y015
+    _WhichOneofArgType__left_after: _TypeAlias = _typing.Literal["_left_after", b"_left_after"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__left) -> _WhichOneofReturnType__left | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__left_after) -> _WhichOneofReturnType__left_after | None: ...
+
+Global___ExplainedReservation: _TypeAlias = ExplainedReservation  # noqa: Y015

@@ -45,6 +45,21 @@ class ConfigurationServiceStub:
                 request_serializer=tollkeeper_dot_v1_dot_configuration__service__pb2.ExportConfigurationRequest.SerializeToString,
                 response_deserializer=tollkeeper_dot_v1_dot_configuration__service__pb2.ExportConfigurationResponse.FromString,
                 _registered_method=True)
+        self.ListReferences = channel.unary_unary(
+                '/tollkeeper.v1.ConfigurationService/ListReferences',
+                request_serializer=tollkeeper_dot_v1_dot_configuration__service__pb2.ListReferencesRequest.SerializeToString,
+                response_deserializer=tollkeeper_dot_v1_dot_configuration__service__pb2.ListReferencesResponse.FromString,
+                _registered_method=True)
+        self.ListRevisions = channel.unary_unary(
+                '/tollkeeper.v1.ConfigurationService/ListRevisions',
+                request_serializer=tollkeeper_dot_v1_dot_configuration__service__pb2.ListRevisionsRequest.SerializeToString,
+                response_deserializer=tollkeeper_dot_v1_dot_configuration__service__pb2.ListRevisionsResponse.FromString,
+                _registered_method=True)
+        self.DiffRevisions = channel.unary_unary(
+                '/tollkeeper.v1.ConfigurationService/DiffRevisions',
+                request_serializer=tollkeeper_dot_v1_dot_configuration__service__pb2.DiffRevisionsRequest.SerializeToString,
+                response_deserializer=tollkeeper_dot_v1_dot_configuration__service__pb2.DiffRevisionsResponse.FromString,
+                _registered_method=True)
         self.ExplainRequest = channel.unary_unary(
                 '/tollkeeper.v1.ConfigurationService/ExplainRequest',
                 request_serializer=tollkeeper_dot_v1_dot_configuration__service__pb2.ExplainRequestRequest.SerializeToString,
@@ -71,6 +86,31 @@ class ConfigurationServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListReferences(self, request, context):
+        """ListReferences returns a page of the entities that refer to one, by kind, then by name or id. Those that are refused
+        as the users of what is to be deleted are the ones that prevent its deletion. A token refers to a model if its
+        allowed_models have its name, an alias of it, or a pattern that matches one of these; it refers to a pattern also if they
+        have a name that the pattern serves, or a narrower pattern.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListRevisions(self, request, context):
+        """ListRevisions returns a page of the revisions of the configuration, newest first: who changed what, and when. Tokens
+        are no part of it. Up to about 1,000 revisions with 50,000 changes of entities are kept, for a year.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DiffRevisions(self, request, context):
+        """DiffRevisions returns a page of the entities that differ between two revisions, sorted by kind and id.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ExplainRequest(self, request, context):
         """ExplainRequest returns where a request would go, and why, without sending it.
         """
@@ -90,6 +130,21 @@ def add_ConfigurationServiceServicer_to_server(servicer, server):
                     servicer.ExportConfiguration,
                     request_deserializer=tollkeeper_dot_v1_dot_configuration__service__pb2.ExportConfigurationRequest.FromString,
                     response_serializer=tollkeeper_dot_v1_dot_configuration__service__pb2.ExportConfigurationResponse.SerializeToString,
+            ),
+            'ListReferences': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListReferences,
+                    request_deserializer=tollkeeper_dot_v1_dot_configuration__service__pb2.ListReferencesRequest.FromString,
+                    response_serializer=tollkeeper_dot_v1_dot_configuration__service__pb2.ListReferencesResponse.SerializeToString,
+            ),
+            'ListRevisions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListRevisions,
+                    request_deserializer=tollkeeper_dot_v1_dot_configuration__service__pb2.ListRevisionsRequest.FromString,
+                    response_serializer=tollkeeper_dot_v1_dot_configuration__service__pb2.ListRevisionsResponse.SerializeToString,
+            ),
+            'DiffRevisions': grpc.unary_unary_rpc_method_handler(
+                    servicer.DiffRevisions,
+                    request_deserializer=tollkeeper_dot_v1_dot_configuration__service__pb2.DiffRevisionsRequest.FromString,
+                    response_serializer=tollkeeper_dot_v1_dot_configuration__service__pb2.DiffRevisionsResponse.SerializeToString,
             ),
             'ExplainRequest': grpc.unary_unary_rpc_method_handler(
                     servicer.ExplainRequest,
@@ -152,6 +207,87 @@ class ConfigurationService:
             '/tollkeeper.v1.ConfigurationService/ExportConfiguration',
             tollkeeper_dot_v1_dot_configuration__service__pb2.ExportConfigurationRequest.SerializeToString,
             tollkeeper_dot_v1_dot_configuration__service__pb2.ExportConfigurationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListReferences(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tollkeeper.v1.ConfigurationService/ListReferences',
+            tollkeeper_dot_v1_dot_configuration__service__pb2.ListReferencesRequest.SerializeToString,
+            tollkeeper_dot_v1_dot_configuration__service__pb2.ListReferencesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListRevisions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tollkeeper.v1.ConfigurationService/ListRevisions',
+            tollkeeper_dot_v1_dot_configuration__service__pb2.ListRevisionsRequest.SerializeToString,
+            tollkeeper_dot_v1_dot_configuration__service__pb2.ListRevisionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DiffRevisions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tollkeeper.v1.ConfigurationService/DiffRevisions',
+            tollkeeper_dot_v1_dot_configuration__service__pb2.DiffRevisionsRequest.SerializeToString,
+            tollkeeper_dot_v1_dot_configuration__service__pb2.DiffRevisionsResponse.FromString,
             options,
             channel_credentials,
             insecure,

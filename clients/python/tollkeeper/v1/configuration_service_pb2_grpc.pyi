@@ -39,6 +39,18 @@ class ConfigurationServiceStub:
     """ExportConfiguration returns the description of the configuration. It leaves out secrets, projects and tokens whose
     name is not unique, and tokens that expire or are inactive.
     """
+    ListReferences: _grpc.UnaryUnaryMultiCallable[_configuration_service_pb2.ListReferencesRequest, _configuration_service_pb2.ListReferencesResponse]
+    """ListReferences returns a page of the entities that refer to one, by kind, then by name or id. Those that are refused
+    as the users of what is to be deleted are the ones that prevent its deletion. A token refers to a model if its
+    allowed_models have its name, an alias of it, or a pattern that matches one of these; it refers to a pattern also if they
+    have a name that the pattern serves, or a narrower pattern.
+    """
+    ListRevisions: _grpc.UnaryUnaryMultiCallable[_configuration_service_pb2.ListRevisionsRequest, _configuration_service_pb2.ListRevisionsResponse]
+    """ListRevisions returns a page of the revisions of the configuration, newest first: who changed what, and when. Tokens
+    are no part of it. Up to about 1,000 revisions with 50,000 changes of entities are kept, for a year.
+    """
+    DiffRevisions: _grpc.UnaryUnaryMultiCallable[_configuration_service_pb2.DiffRevisionsRequest, _configuration_service_pb2.DiffRevisionsResponse]
+    """DiffRevisions returns a page of the entities that differ between two revisions, sorted by kind and id."""
     ExplainRequest: _grpc.UnaryUnaryMultiCallable[_configuration_service_pb2.ExplainRequestRequest, _configuration_service_pb2.ExplainRequestResponse]
     """ExplainRequest returns where a request would go, and why, without sending it."""
 
@@ -53,6 +65,18 @@ class ConfigurationServiceAsyncStub(ConfigurationServiceStub):
     """ExportConfiguration returns the description of the configuration. It leaves out secrets, projects and tokens whose
     name is not unique, and tokens that expire or are inactive.
     """
+    ListReferences: _aio.UnaryUnaryMultiCallable[_configuration_service_pb2.ListReferencesRequest, _configuration_service_pb2.ListReferencesResponse]  # type: ignore[assignment]
+    """ListReferences returns a page of the entities that refer to one, by kind, then by name or id. Those that are refused
+    as the users of what is to be deleted are the ones that prevent its deletion. A token refers to a model if its
+    allowed_models have its name, an alias of it, or a pattern that matches one of these; it refers to a pattern also if they
+    have a name that the pattern serves, or a narrower pattern.
+    """
+    ListRevisions: _aio.UnaryUnaryMultiCallable[_configuration_service_pb2.ListRevisionsRequest, _configuration_service_pb2.ListRevisionsResponse]  # type: ignore[assignment]
+    """ListRevisions returns a page of the revisions of the configuration, newest first: who changed what, and when. Tokens
+    are no part of it. Up to about 1,000 revisions with 50,000 changes of entities are kept, for a year.
+    """
+    DiffRevisions: _aio.UnaryUnaryMultiCallable[_configuration_service_pb2.DiffRevisionsRequest, _configuration_service_pb2.DiffRevisionsResponse]  # type: ignore[assignment]
+    """DiffRevisions returns a page of the entities that differ between two revisions, sorted by kind and id."""
     ExplainRequest: _aio.UnaryUnaryMultiCallable[_configuration_service_pb2.ExplainRequestRequest, _configuration_service_pb2.ExplainRequestResponse]  # type: ignore[assignment]
     """ExplainRequest returns where a request would go, and why, without sending it."""
 
@@ -76,6 +100,36 @@ class ConfigurationServiceServicer(metaclass=_abc_1.ABCMeta):
         """ExportConfiguration returns the description of the configuration. It leaves out secrets, projects and tokens whose
         name is not unique, and tokens that expire or are inactive.
         """
+
+    @_abc_1.abstractmethod
+    def ListReferences(
+        self,
+        request: _configuration_service_pb2.ListReferencesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_configuration_service_pb2.ListReferencesResponse, _abc.Awaitable[_configuration_service_pb2.ListReferencesResponse]]:
+        """ListReferences returns a page of the entities that refer to one, by kind, then by name or id. Those that are refused
+        as the users of what is to be deleted are the ones that prevent its deletion. A token refers to a model if its
+        allowed_models have its name, an alias of it, or a pattern that matches one of these; it refers to a pattern also if they
+        have a name that the pattern serves, or a narrower pattern.
+        """
+
+    @_abc_1.abstractmethod
+    def ListRevisions(
+        self,
+        request: _configuration_service_pb2.ListRevisionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_configuration_service_pb2.ListRevisionsResponse, _abc.Awaitable[_configuration_service_pb2.ListRevisionsResponse]]:
+        """ListRevisions returns a page of the revisions of the configuration, newest first: who changed what, and when. Tokens
+        are no part of it. Up to about 1,000 revisions with 50,000 changes of entities are kept, for a year.
+        """
+
+    @_abc_1.abstractmethod
+    def DiffRevisions(
+        self,
+        request: _configuration_service_pb2.DiffRevisionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_configuration_service_pb2.DiffRevisionsResponse, _abc.Awaitable[_configuration_service_pb2.DiffRevisionsResponse]]:
+        """DiffRevisions returns a page of the entities that differ between two revisions, sorted by kind and id."""
 
     @_abc_1.abstractmethod
     def ExplainRequest(

@@ -30,7 +30,7 @@ from tollkeeper.v1 import options_pb2 as tollkeeper_dot_v1_dot_options__pb2
 from tollkeeper.v1 import traffic_pb2 as tollkeeper_dot_v1_dot_traffic__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!tollkeeper/v1/group_service.proto\x12\rtollkeeper.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1btollkeeper/v1/options.proto\x1a\x1btollkeeper/v1/traffic.proto\"q\n\x06Member\x12:\n\x08upstream\x18\x01 \x01(\tB(\xbaH%r#2!^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$\x12 \n\x06weight\x18\x02 \x01(\x05\x42\x0b\xbaH\x08\x1a\x06\x18\xff\xff\x03(\x01H\x00\x88\x01\x01\x42\t\n\x07_weight\"\xd9\x01\n\x05Group\x12\x0c\n\x04name\x18\x01 \x01(\t\x12&\n\x07members\x18\x02 \x03(\x0b\x32\x15.tollkeeper.v1.Member\x12,\n\x06policy\x18\x03 \x01(\x0b\x32\x1c.tollkeeper.v1.TrafficPolicy\x12.\n\ncreated_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nupdated_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\x06 \x01(\t\"\xaf\x01\n\x12\x43reateGroupRequest\x12\x36\n\x04name\x18\x01 \x01(\tB(\xbaH%r#2!^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$\x12\x33\n\x07members\x18\x02 \x03(\x0b\x32\x15.tollkeeper.v1.MemberB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\x80\x02\x12,\n\x06policy\x18\x03 \x01(\x0b\x32\x1c.tollkeeper.v1.TrafficPolicy\":\n\x13\x43reateGroupResponse\x12#\n\x05group\x18\x01 \x01(\x0b\x32\x14.tollkeeper.v1.Group\"I\n\x0fGetGroupRequest\x12\x36\n\x04name\x18\x01 \x01(\tB(\xbaH%r#2!^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$\"7\n\x10GetGroupResponse\x12#\n\x05group\x18\x01 \x01(\x0b\x32\x14.tollkeeper.v1.Group\"P\n\x11ListGroupsRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04\"S\n\x12ListGroupsResponse\x12$\n\x06groups\x18\x01 \x03(\x0b\x32\x14.tollkeeper.v1.Group\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xf5\x01\n\x12UpdateGroupRequest\x12\x36\n\x04name\x18\x01 \x01(\tB(\xbaH%r#2!^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$\x12\x31\n\x07members\x18\x02 \x03(\x0b\x32\x15.tollkeeper.v1.MemberB\t\xbaH\x06\x92\x01\x03\x10\x80\x02\x12,\n\x06policy\x18\x03 \x01(\x0b\x32\x1c.tollkeeper.v1.TrafficPolicy\x12/\n\x0bupdate_mask\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x15\n\x04\x65tag\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x18@\":\n\x13UpdateGroupResponse\x12#\n\x05group\x18\x01 \x01(\x0b\x32\x14.tollkeeper.v1.Group\"c\n\x12\x44\x65leteGroupRequest\x12\x36\n\x04name\x18\x01 \x01(\tB(\xbaH%r#2!^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$\x12\x15\n\x04\x65tag\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18@\"\x15\n\x13\x44\x65leteGroupResponse2\x85\x05\n\x0cGroupService\x12\x7f\n\x0b\x43reateGroup\x12!.tollkeeper.v1.CreateGroupRequest\x1a\".tollkeeper.v1.CreateGroupResponse\")\xca\xf3\x18\x05\x08\x01\x10\xc9\x01\x82\xd3\xe4\x93\x02\x1a\"\x0e/manage/groups:\x01*b\x05group\x12w\n\x08GetGroup\x12\x1e.tollkeeper.v1.GetGroupRequest\x1a\x1f.tollkeeper.v1.GetGroupResponse\"*\xca\xf3\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x1e\x12\x15/manage/groups/{name}b\x05group\x12w\n\nListGroups\x12 .tollkeeper.v1.ListGroupsRequest\x1a!.tollkeeper.v1.ListGroupsResponse\"$\xca\xf3\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x18\x12\x0e/manage/groupsb\x06groups\x12\x83\x01\n\x0bUpdateGroup\x12!.tollkeeper.v1.UpdateGroupRequest\x1a\".tollkeeper.v1.UpdateGroupResponse\"-\xca\xf3\x18\x02\x08\x01\x82\xd3\xe4\x93\x02!2\x15/manage/groups/{name}:\x01*b\x05group\x12|\n\x0b\x44\x65leteGroup\x12!.tollkeeper.v1.DeleteGroupRequest\x1a\".tollkeeper.v1.DeleteGroupResponse\"&\xca\xf3\x18\x05\x08\x01\x10\xcc\x01\x82\xd3\xe4\x93\x02\x17*\x15/manage/groups/{name}b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!tollkeeper/v1/group_service.proto\x12\rtollkeeper.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1btollkeeper/v1/options.proto\x1a\x1btollkeeper/v1/traffic.proto\"q\n\x06Member\x12:\n\x08upstream\x18\x01 \x01(\tB(\xbaH%r#2!^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$\x12 \n\x06weight\x18\x02 \x01(\x05\x42\x0b\xbaH\x08\x1a\x06\x18\xff\xff\x03(\x01H\x00\x88\x01\x01\x42\t\n\x07_weight\"\xd9\x01\n\x05Group\x12\x0c\n\x04name\x18\x01 \x01(\t\x12&\n\x07members\x18\x02 \x03(\x0b\x32\x15.tollkeeper.v1.Member\x12,\n\x06policy\x18\x03 \x01(\x0b\x32\x1c.tollkeeper.v1.TrafficPolicy\x12.\n\ncreated_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nupdated_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\x06 \x01(\t\"\xc6\x01\n\x12\x43reateGroupRequest\x12\x36\n\x04name\x18\x01 \x01(\tB(\xbaH%r#2!^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$\x12\x33\n\x07members\x18\x02 \x03(\x0b\x32\x15.tollkeeper.v1.MemberB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\x80\x02\x12,\n\x06policy\x18\x03 \x01(\x0b\x32\x1c.tollkeeper.v1.TrafficPolicy\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\":\n\x13\x43reateGroupResponse\x12#\n\x05group\x18\x01 \x01(\x0b\x32\x14.tollkeeper.v1.Group\"I\n\x0fGetGroupRequest\x12\x36\n\x04name\x18\x01 \x01(\tB(\xbaH%r#2!^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$\"7\n\x10GetGroupResponse\x12#\n\x05group\x18\x01 \x01(\x0b\x32\x14.tollkeeper.v1.Group\"\xae\x01\n\x11ListGroupsRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x10\x12-\n\x06search\x18\x03 \x01(\tB\x1d\xbaH\x1ar\x18\x18\x80\x01\x32\x13^[^\\x00-\\x1f\\x7f]*$\x12\x19\n\x08order_by\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x12\n\nwith_total\x18\x05 \x01(\x08\"{\n\x12ListGroupsResponse\x12$\n\x06groups\x18\x01 \x03(\x0b\x32\x14.tollkeeper.v1.Group\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x17\n\ntotal_size\x18\x03 \x01(\x05H\x00\x88\x01\x01\x42\r\n\x0b_total_size\"\x8c\x02\n\x12UpdateGroupRequest\x12\x36\n\x04name\x18\x01 \x01(\tB(\xbaH%r#2!^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$\x12\x31\n\x07members\x18\x02 \x03(\x0b\x32\x15.tollkeeper.v1.MemberB\t\xbaH\x06\x92\x01\x03\x10\x80\x02\x12,\n\x06policy\x18\x03 \x01(\x0b\x32\x1c.tollkeeper.v1.TrafficPolicy\x12/\n\x0bupdate_mask\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x15\n\x04\x65tag\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x15\n\rvalidate_only\x18\x06 \x01(\x08\":\n\x13UpdateGroupResponse\x12#\n\x05group\x18\x01 \x01(\x0b\x32\x14.tollkeeper.v1.Group\"z\n\x12\x44\x65leteGroupRequest\x12\x36\n\x04name\x18\x01 \x01(\tB(\xbaH%r#2!^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$\x12\x15\n\x04\x65tag\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x15\n\rvalidate_only\x18\x03 \x01(\x08\"\x15\n\x13\x44\x65leteGroupResponse2\x85\x05\n\x0cGroupService\x12\x7f\n\x0b\x43reateGroup\x12!.tollkeeper.v1.CreateGroupRequest\x1a\".tollkeeper.v1.CreateGroupResponse\")\xca\xf3\x18\x05\x08\x01\x10\xc9\x01\x82\xd3\xe4\x93\x02\x1a\"\x0e/manage/groups:\x01*b\x05group\x12w\n\x08GetGroup\x12\x1e.tollkeeper.v1.GetGroupRequest\x1a\x1f.tollkeeper.v1.GetGroupResponse\"*\xca\xf3\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x1e\x12\x15/manage/groups/{name}b\x05group\x12w\n\nListGroups\x12 .tollkeeper.v1.ListGroupsRequest\x1a!.tollkeeper.v1.ListGroupsResponse\"$\xca\xf3\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x18\x12\x0e/manage/groupsb\x06groups\x12\x83\x01\n\x0bUpdateGroup\x12!.tollkeeper.v1.UpdateGroupRequest\x1a\".tollkeeper.v1.UpdateGroupResponse\"-\xca\xf3\x18\x02\x08\x01\x82\xd3\xe4\x93\x02!2\x15/manage/groups/{name}:\x01*b\x05group\x12|\n\x0b\x44\x65leteGroup\x12!.tollkeeper.v1.DeleteGroupRequest\x1a\".tollkeeper.v1.DeleteGroupResponse\"&\xca\xf3\x18\x05\x08\x01\x10\xcc\x01\x82\xd3\xe4\x93\x02\x17*\x15/manage/groups/{name}b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -50,7 +50,11 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTGROUPSREQUEST'].fields_by_name['page_size']._loaded_options = None
   _globals['_LISTGROUPSREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\007\032\005\030\350\007(\000'
   _globals['_LISTGROUPSREQUEST'].fields_by_name['page_token']._loaded_options = None
-  _globals['_LISTGROUPSREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\200\004'
+  _globals['_LISTGROUPSREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\200\020'
+  _globals['_LISTGROUPSREQUEST'].fields_by_name['search']._loaded_options = None
+  _globals['_LISTGROUPSREQUEST'].fields_by_name['search']._serialized_options = b'\272H\032r\030\030\200\0012\023^[^\\x00-\\x1f\\x7f]*$'
+  _globals['_LISTGROUPSREQUEST'].fields_by_name['order_by']._loaded_options = None
+  _globals['_LISTGROUPSREQUEST'].fields_by_name['order_by']._serialized_options = b'\272H\004r\002\030@'
   _globals['_UPDATEGROUPREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_UPDATEGROUPREQUEST'].fields_by_name['name']._serialized_options = b'\272H%r#2!^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$'
   _globals['_UPDATEGROUPREQUEST'].fields_by_name['members']._loaded_options = None
@@ -76,25 +80,25 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GROUP']._serialized_start=352
   _globals['_GROUP']._serialized_end=569
   _globals['_CREATEGROUPREQUEST']._serialized_start=572
-  _globals['_CREATEGROUPREQUEST']._serialized_end=747
-  _globals['_CREATEGROUPRESPONSE']._serialized_start=749
-  _globals['_CREATEGROUPRESPONSE']._serialized_end=807
-  _globals['_GETGROUPREQUEST']._serialized_start=809
-  _globals['_GETGROUPREQUEST']._serialized_end=882
-  _globals['_GETGROUPRESPONSE']._serialized_start=884
-  _globals['_GETGROUPRESPONSE']._serialized_end=939
-  _globals['_LISTGROUPSREQUEST']._serialized_start=941
-  _globals['_LISTGROUPSREQUEST']._serialized_end=1021
-  _globals['_LISTGROUPSRESPONSE']._serialized_start=1023
-  _globals['_LISTGROUPSRESPONSE']._serialized_end=1106
-  _globals['_UPDATEGROUPREQUEST']._serialized_start=1109
-  _globals['_UPDATEGROUPREQUEST']._serialized_end=1354
-  _globals['_UPDATEGROUPRESPONSE']._serialized_start=1356
-  _globals['_UPDATEGROUPRESPONSE']._serialized_end=1414
-  _globals['_DELETEGROUPREQUEST']._serialized_start=1416
-  _globals['_DELETEGROUPREQUEST']._serialized_end=1515
-  _globals['_DELETEGROUPRESPONSE']._serialized_start=1517
-  _globals['_DELETEGROUPRESPONSE']._serialized_end=1538
-  _globals['_GROUPSERVICE']._serialized_start=1541
-  _globals['_GROUPSERVICE']._serialized_end=2186
+  _globals['_CREATEGROUPREQUEST']._serialized_end=770
+  _globals['_CREATEGROUPRESPONSE']._serialized_start=772
+  _globals['_CREATEGROUPRESPONSE']._serialized_end=830
+  _globals['_GETGROUPREQUEST']._serialized_start=832
+  _globals['_GETGROUPREQUEST']._serialized_end=905
+  _globals['_GETGROUPRESPONSE']._serialized_start=907
+  _globals['_GETGROUPRESPONSE']._serialized_end=962
+  _globals['_LISTGROUPSREQUEST']._serialized_start=965
+  _globals['_LISTGROUPSREQUEST']._serialized_end=1139
+  _globals['_LISTGROUPSRESPONSE']._serialized_start=1141
+  _globals['_LISTGROUPSRESPONSE']._serialized_end=1264
+  _globals['_UPDATEGROUPREQUEST']._serialized_start=1267
+  _globals['_UPDATEGROUPREQUEST']._serialized_end=1535
+  _globals['_UPDATEGROUPRESPONSE']._serialized_start=1537
+  _globals['_UPDATEGROUPRESPONSE']._serialized_end=1595
+  _globals['_DELETEGROUPREQUEST']._serialized_start=1597
+  _globals['_DELETEGROUPREQUEST']._serialized_end=1719
+  _globals['_DELETEGROUPRESPONSE']._serialized_start=1721
+  _globals['_DELETEGROUPRESPONSE']._serialized_end=1742
+  _globals['_GROUPSERVICE']._serialized_start=1745
+  _globals['_GROUPSERVICE']._serialized_end=2390
 # @@protoc_insertion_point(module_scope)

@@ -27,10 +27,11 @@ from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from tollkeeper.v1 import limit_pb2 as tollkeeper_dot_v1_dot_limit__pb2
 from tollkeeper.v1 import options_pb2 as tollkeeper_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$tollkeeper/v1/listener_service.proto\x12\rtollkeeper.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1btollkeeper/v1/options.proto\"\xaa\x04\n\x04Rule\x12\x37\n\x05group\x18\x01 \x01(\tB(\xbaH%r#2!^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$\x12\x16\n\x04path\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\x12\x39\n\x06header\x18\x03 \x01(\tB)\xbaH&r$2\"^[!#$%&\'*+.^_`|~0-9A-Za-z-]{0,64}$\x12\'\n\x05value\x18\x04 \x01(\tB\x18\xbaH\x15r\x13\x18\x80\x08\x32\x0e^[\\x20-\\x7e]*$\x12\x19\n\x07pattern\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\x12\x37\n\x0cstrip_prefix\x18\x06 \x01(\tB!\xbaH\x1er\x1c\x32\x1a^(/[!$&-.0-;=@-Z_a-z~]+)*$:\x98\x02\xbaH\x94\x02\x1aS\n\x16rule.matches_something\x12\x13give path or header\x1a$this.path != \'\' || this.header != \'\'\x1a\xbc\x01\n\x15rule.value_or_pattern\x12\x35give value or pattern, not both, and only with header\x1al!(this.value != \'\' && this.pattern != \'\') && (this.header != \'\' || (this.value == \'\' && this.pattern == \'\'))\"h\n\x07IpLimit\x12#\n\nper_second\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\x90N(\x01H\x00\x88\x01\x01\x12\x1f\n\x05\x62urst\x18\x02 \x01(\x05\x42\x0b\xbaH\x08\x1a\x06\x18\xa0\x9c\x01(\x01H\x01\x88\x01\x01\x42\r\n\x0b_per_secondB\x08\n\x06_burst\"\xc0\x02\n\x08Listener\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t\x12\x15\n\rdefault_group\x18\x03 \x01(\t\x12\"\n\x05rules\x18\x04 \x03(\x0b\x32\x13.tollkeeper.v1.Rule\x12(\n\x08ip_limit\x18\x05 \x01(\x0b\x32\x16.tollkeeper.v1.IpLimit\x12/\n\x0chead_timeout\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x11\n\tis_active\x18\x07 \x01(\x08\x12.\n\ncreated_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nupdated_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\n \x01(\t\"\x97\x03\n\x15\x43reateListenerRequest\x12\x36\n\x04name\x18\x01 \x01(\tB(\xbaH%r#2!^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$\x12?\n\x07\x61\x64\x64ress\x18\x02 \x01(\tB.\xbaH+r)2\'^[0-9A-Za-z.:\\[\\]_-]{0,255}:[0-9]{1,5}$\x12\x42\n\rdefault_group\x18\x03 \x01(\tB+\xbaH(r&2$^([A-Za-z0-9][A-Za-z0-9._-]{0,63})?$\x12-\n\x05rules\x18\x04 \x03(\x0b\x32\x13.tollkeeper.v1.RuleB\t\xbaH\x06\x92\x01\x03\x10\x90N\x12(\n\x08ip_limit\x18\x05 \x01(\x0b\x32\x16.tollkeeper.v1.IpLimit\x12\x42\n\x0chead_timeout\x18\x06 \x01(\x0b\x32\x19.google.protobuf.DurationB\x11\xbaH\x0e\xaa\x01\x0b\"\x03\x08\x90\x1c\x32\x04\x10\xc0\x84=\x12\x16\n\tis_active\x18\x07 \x01(\x08H\x00\x88\x01\x01\x42\x0c\n\n_is_active\"C\n\x16\x43reateListenerResponse\x12)\n\x08listener\x18\x01 \x01(\x0b\x32\x17.tollkeeper.v1.Listener\"L\n\x12GetListenerRequest\x12\x36\n\x04name\x18\x01 \x01(\tB(\xbaH%r#2!^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$\"@\n\x13GetListenerResponse\x12)\n\x08listener\x18\x01 \x01(\x0b\x32\x17.tollkeeper.v1.Listener\"S\n\x14ListListenersRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04\"\\\n\x15ListListenersResponse\x12*\n\tlisteners\x18\x01 \x03(\x0b\x32\x17.tollkeeper.v1.Listener\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x87\x04\n\x15UpdateListenerRequest\x12\x36\n\x04name\x18\x01 \x01(\tB(\xbaH%r#2!^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$\x12\x44\n\x07\x61\x64\x64ress\x18\x02 \x01(\tB.\xbaH+r)2\'^[0-9A-Za-z.:\\[\\]_-]{0,255}:[0-9]{1,5}$H\x00\x88\x01\x01\x12G\n\rdefault_group\x18\x03 \x01(\tB+\xbaH(r&2$^([A-Za-z0-9][A-Za-z0-9._-]{0,63})?$H\x01\x88\x01\x01\x12-\n\x05rules\x18\x04 \x03(\x0b\x32\x13.tollkeeper.v1.RuleB\t\xbaH\x06\x92\x01\x03\x10\x90N\x12(\n\x08ip_limit\x18\x05 \x01(\x0b\x32\x16.tollkeeper.v1.IpLimit\x12\x42\n\x0chead_timeout\x18\x06 \x01(\x0b\x32\x19.google.protobuf.DurationB\x11\xbaH\x0e\xaa\x01\x0b\"\x03\x08\x90\x1c\x32\x04\x10\xc0\x84=\x12\x16\n\tis_active\x18\x07 \x01(\x08H\x02\x88\x01\x01\x12/\n\x0bupdate_mask\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x15\n\x04\x65tag\x18\t \x01(\tB\x07\xbaH\x04r\x02\x18@B\n\n\x08_addressB\x10\n\x0e_default_groupB\x0c\n\n_is_active\"C\n\x16UpdateListenerResponse\x12)\n\x08listener\x18\x01 \x01(\x0b\x32\x17.tollkeeper.v1.Listener\"f\n\x15\x44\x65leteListenerRequest\x12\x36\n\x04name\x18\x01 \x01(\tB(\xbaH%r#2!^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$\x12\x15\n\x04\x65tag\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18@\"\x18\n\x16\x44\x65leteListenerResponse2\xd4\x05\n\x0fListenerService\x12\x8e\x01\n\x0e\x43reateListener\x12$.tollkeeper.v1.CreateListenerRequest\x1a%.tollkeeper.v1.CreateListenerResponse\"/\xca\xf3\x18\x05\x08\x01\x10\xc9\x01\x82\xd3\xe4\x93\x02 \"\x11/manage/listeners:\x01*b\x08listener\x12\x86\x01\n\x0bGetListener\x12!.tollkeeper.v1.GetListenerRequest\x1a\".tollkeeper.v1.GetListenerResponse\"0\xca\xf3\x18\x02\x08\x01\x82\xd3\xe4\x93\x02$\x12\x18/manage/listeners/{name}b\x08listener\x12\x86\x01\n\rListListeners\x12#.tollkeeper.v1.ListListenersRequest\x1a$.tollkeeper.v1.ListListenersResponse\"*\xca\xf3\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x1e\x12\x11/manage/listenersb\tlisteners\x12\x92\x01\n\x0eUpdateListener\x12$.tollkeeper.v1.UpdateListenerRequest\x1a%.tollkeeper.v1.UpdateListenerResponse\"3\xca\xf3\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\'2\x18/manage/listeners/{name}:\x01*b\x08listener\x12\x88\x01\n\x0e\x44\x65leteListener\x12$.tollkeeper.v1.DeleteListenerRequest\x1a%.tollkeeper.v1.DeleteListenerResponse\")\xca\xf3\x18\x05\x08\x01\x10\xcc\x01\x82\xd3\xe4\x93\x02\x1a*\x18/manage/listeners/{name}b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$tollkeeper/v1/listener_service.proto\x12\rtollkeeper.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19tollkeeper/v1/limit.proto\x1a\x1btollkeeper/v1/options.proto\"\xaa\x04\n\x04Rule\x12\x37\n\x05group\x18\x01 \x01(\tB(\xbaH%r#2!^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$\x12\x16\n\x04path\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\x12\x39\n\x06header\x18\x03 \x01(\tB)\xbaH&r$2\"^[!#$%&\'*+.^_`|~0-9A-Za-z-]{0,64}$\x12\'\n\x05value\x18\x04 \x01(\tB\x18\xbaH\x15r\x13\x18\x80\x08\x32\x0e^[\\x20-\\x7e]*$\x12\x19\n\x07pattern\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\x12\x37\n\x0cstrip_prefix\x18\x06 \x01(\tB!\xbaH\x1er\x1c\x32\x1a^(/[!$&-.0-;=@-Z_a-z~]+)*$:\x98\x02\xbaH\x94\x02\x1aS\n\x16rule.matches_something\x12\x13give path or header\x1a$this.path != \'\' || this.header != \'\'\x1a\xbc\x01\n\x15rule.value_or_pattern\x12\x35give value or pattern, not both, and only with header\x1al!(this.value != \'\' && this.pattern != \'\') && (this.header != \'\' || (this.value == \'\' && this.pattern == \'\'))\"h\n\x07IpLimit\x12#\n\nper_second\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\x90N(\x01H\x00\x88\x01\x01\x12\x1f\n\x05\x62urst\x18\x02 \x01(\x05\x42\x0b\xbaH\x08\x1a\x06\x18\xa0\x9c\x01(\x01H\x01\x88\x01\x01\x42\r\n\x0b_per_secondB\x08\n\x06_burst\"\xf3\x02\n\x08Listener\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t\x12\x15\n\rdefault_group\x18\x03 \x01(\t\x12\"\n\x05rules\x18\x04 \x03(\x0b\x32\x13.tollkeeper.v1.Rule\x12(\n\x08ip_limit\x18\x05 \x01(\x0b\x32\x16.tollkeeper.v1.IpLimit\x12/\n\x0chead_timeout\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x11\n\tis_active\x18\x07 \x01(\x08\x12.\n\ncreated_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nupdated_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\n \x01(\t\x12\x0b\n\x03tls\x18\x0b \x01(\x08\x12$\n\x06limits\x18\x0c \x03(\x0b\x32\x14.tollkeeper.v1.Limit\"\xeb\x03\n\x15\x43reateListenerRequest\x12\x36\n\x04name\x18\x01 \x01(\tB(\xbaH%r#2!^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$\x12?\n\x07\x61\x64\x64ress\x18\x02 \x01(\tB.\xbaH+r)2\'^[0-9A-Za-z.:\\[\\]_-]{0,255}:[0-9]{1,5}$\x12\x42\n\rdefault_group\x18\x03 \x01(\tB+\xbaH(r&2$^([A-Za-z0-9][A-Za-z0-9._-]{0,63})?$\x12-\n\x05rules\x18\x04 \x03(\x0b\x32\x13.tollkeeper.v1.RuleB\t\xbaH\x06\x92\x01\x03\x10\x90N\x12(\n\x08ip_limit\x18\x05 \x01(\x0b\x32\x16.tollkeeper.v1.IpLimit\x12\x42\n\x0chead_timeout\x18\x06 \x01(\x0b\x32\x19.google.protobuf.DurationB\x11\xbaH\x0e\xaa\x01\x0b\"\x03\x08\x90\x1c\x32\x04\x10\xc0\x84=\x12\x16\n\tis_active\x18\x07 \x01(\x08H\x00\x88\x01\x01\x12\x0b\n\x03tls\x18\x08 \x01(\x08\x12\x15\n\rvalidate_only\x18\t \x01(\x08\x12.\n\x06limits\x18\n \x03(\x0b\x32\x14.tollkeeper.v1.LimitB\x08\xbaH\x05\x92\x01\x02\x10\x10\x42\x0c\n\n_is_active\"C\n\x16\x43reateListenerResponse\x12)\n\x08listener\x18\x01 \x01(\x0b\x32\x17.tollkeeper.v1.Listener\"L\n\x12GetListenerRequest\x12\x36\n\x04name\x18\x01 \x01(\tB(\xbaH%r#2!^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$\"@\n\x13GetListenerResponse\x12)\n\x08listener\x18\x01 \x01(\x0b\x32\x17.tollkeeper.v1.Listener\"\xd7\x01\n\x14ListListenersRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x10\x12-\n\x06search\x18\x03 \x01(\tB\x1d\xbaH\x1ar\x18\x18\x80\x01\x32\x13^[^\\x00-\\x1f\\x7f]*$\x12\x19\n\x08order_by\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x12\n\nwith_total\x18\x05 \x01(\x08\x12\x16\n\tis_active\x18\x06 \x01(\x08H\x00\x88\x01\x01\x42\x0c\n\n_is_active\"\x84\x01\n\x15ListListenersResponse\x12*\n\tlisteners\x18\x01 \x03(\x0b\x32\x17.tollkeeper.v1.Listener\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x17\n\ntotal_size\x18\x03 \x01(\x05H\x00\x88\x01\x01\x42\r\n\x0b_total_size\"\xe8\x04\n\x15UpdateListenerRequest\x12\x36\n\x04name\x18\x01 \x01(\tB(\xbaH%r#2!^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$\x12\x44\n\x07\x61\x64\x64ress\x18\x02 \x01(\tB.\xbaH+r)2\'^[0-9A-Za-z.:\\[\\]_-]{0,255}:[0-9]{1,5}$H\x00\x88\x01\x01\x12G\n\rdefault_group\x18\x03 \x01(\tB+\xbaH(r&2$^([A-Za-z0-9][A-Za-z0-9._-]{0,63})?$H\x01\x88\x01\x01\x12-\n\x05rules\x18\x04 \x03(\x0b\x32\x13.tollkeeper.v1.RuleB\t\xbaH\x06\x92\x01\x03\x10\x90N\x12(\n\x08ip_limit\x18\x05 \x01(\x0b\x32\x16.tollkeeper.v1.IpLimit\x12\x42\n\x0chead_timeout\x18\x06 \x01(\x0b\x32\x19.google.protobuf.DurationB\x11\xbaH\x0e\xaa\x01\x0b\"\x03\x08\x90\x1c\x32\x04\x10\xc0\x84=\x12\x16\n\tis_active\x18\x07 \x01(\x08H\x02\x88\x01\x01\x12/\n\x0bupdate_mask\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x15\n\x04\x65tag\x18\t \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x10\n\x03tls\x18\n \x01(\x08H\x03\x88\x01\x01\x12\x15\n\rvalidate_only\x18\x0b \x01(\x08\x12.\n\x06limits\x18\x0c \x03(\x0b\x32\x14.tollkeeper.v1.LimitB\x08\xbaH\x05\x92\x01\x02\x10\x10\x42\n\n\x08_addressB\x10\n\x0e_default_groupB\x0c\n\n_is_activeB\x06\n\x04_tls\"C\n\x16UpdateListenerResponse\x12)\n\x08listener\x18\x01 \x01(\x0b\x32\x17.tollkeeper.v1.Listener\"}\n\x15\x44\x65leteListenerRequest\x12\x36\n\x04name\x18\x01 \x01(\tB(\xbaH%r#2!^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$\x12\x15\n\x04\x65tag\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x15\n\rvalidate_only\x18\x03 \x01(\x08\"\x18\n\x16\x44\x65leteListenerResponse2\xd4\x05\n\x0fListenerService\x12\x8e\x01\n\x0e\x43reateListener\x12$.tollkeeper.v1.CreateListenerRequest\x1a%.tollkeeper.v1.CreateListenerResponse\"/\xca\xf3\x18\x05\x08\x01\x10\xc9\x01\x82\xd3\xe4\x93\x02 \"\x11/manage/listeners:\x01*b\x08listener\x12\x86\x01\n\x0bGetListener\x12!.tollkeeper.v1.GetListenerRequest\x1a\".tollkeeper.v1.GetListenerResponse\"0\xca\xf3\x18\x02\x08\x01\x82\xd3\xe4\x93\x02$\x12\x18/manage/listeners/{name}b\x08listener\x12\x86\x01\n\rListListeners\x12#.tollkeeper.v1.ListListenersRequest\x1a$.tollkeeper.v1.ListListenersResponse\"*\xca\xf3\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x1e\x12\x11/manage/listenersb\tlisteners\x12\x92\x01\n\x0eUpdateListener\x12$.tollkeeper.v1.UpdateListenerRequest\x1a%.tollkeeper.v1.UpdateListenerResponse\"3\xca\xf3\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\'2\x18/manage/listeners/{name}:\x01*b\x08listener\x12\x88\x01\n\x0e\x44\x65leteListener\x12$.tollkeeper.v1.DeleteListenerRequest\x1a%.tollkeeper.v1.DeleteListenerResponse\")\xca\xf3\x18\x05\x08\x01\x10\xcc\x01\x82\xd3\xe4\x93\x02\x1a*\x18/manage/listeners/{name}b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -65,12 +66,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CREATELISTENERREQUEST'].fields_by_name['rules']._serialized_options = b'\272H\006\222\001\003\020\220N'
   _globals['_CREATELISTENERREQUEST'].fields_by_name['head_timeout']._loaded_options = None
   _globals['_CREATELISTENERREQUEST'].fields_by_name['head_timeout']._serialized_options = b'\272H\016\252\001\013\"\003\010\220\0342\004\020\300\204='
+  _globals['_CREATELISTENERREQUEST'].fields_by_name['limits']._loaded_options = None
+  _globals['_CREATELISTENERREQUEST'].fields_by_name['limits']._serialized_options = b'\272H\005\222\001\002\020\020'
   _globals['_GETLISTENERREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_GETLISTENERREQUEST'].fields_by_name['name']._serialized_options = b'\272H%r#2!^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$'
   _globals['_LISTLISTENERSREQUEST'].fields_by_name['page_size']._loaded_options = None
   _globals['_LISTLISTENERSREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\007\032\005\030\350\007(\000'
   _globals['_LISTLISTENERSREQUEST'].fields_by_name['page_token']._loaded_options = None
-  _globals['_LISTLISTENERSREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\200\004'
+  _globals['_LISTLISTENERSREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\200\020'
+  _globals['_LISTLISTENERSREQUEST'].fields_by_name['search']._loaded_options = None
+  _globals['_LISTLISTENERSREQUEST'].fields_by_name['search']._serialized_options = b'\272H\032r\030\030\200\0012\023^[^\\x00-\\x1f\\x7f]*$'
+  _globals['_LISTLISTENERSREQUEST'].fields_by_name['order_by']._loaded_options = None
+  _globals['_LISTLISTENERSREQUEST'].fields_by_name['order_by']._serialized_options = b'\272H\004r\002\030@'
   _globals['_UPDATELISTENERREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_UPDATELISTENERREQUEST'].fields_by_name['name']._serialized_options = b'\272H%r#2!^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$'
   _globals['_UPDATELISTENERREQUEST'].fields_by_name['address']._loaded_options = None
@@ -83,6 +90,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_UPDATELISTENERREQUEST'].fields_by_name['head_timeout']._serialized_options = b'\272H\016\252\001\013\"\003\010\220\0342\004\020\300\204='
   _globals['_UPDATELISTENERREQUEST'].fields_by_name['etag']._loaded_options = None
   _globals['_UPDATELISTENERREQUEST'].fields_by_name['etag']._serialized_options = b'\272H\004r\002\030@'
+  _globals['_UPDATELISTENERREQUEST'].fields_by_name['limits']._loaded_options = None
+  _globals['_UPDATELISTENERREQUEST'].fields_by_name['limits']._serialized_options = b'\272H\005\222\001\002\020\020'
   _globals['_DELETELISTENERREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_DELETELISTENERREQUEST'].fields_by_name['name']._serialized_options = b'\272H%r#2!^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$'
   _globals['_DELETELISTENERREQUEST'].fields_by_name['etag']._loaded_options = None
@@ -97,32 +106,32 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTENERSERVICE'].methods_by_name['UpdateListener']._serialized_options = b'\312\363\030\002\010\001\202\323\344\223\002\'2\030/manage/listeners/{name}:\001*b\010listener'
   _globals['_LISTENERSERVICE'].methods_by_name['DeleteListener']._loaded_options = None
   _globals['_LISTENERSERVICE'].methods_by_name['DeleteListener']._serialized_options = b'\312\363\030\005\010\001\020\314\001\202\323\344\223\002\032*\030/manage/listeners/{name}'
-  _globals['_RULE']._serialized_start=243
-  _globals['_RULE']._serialized_end=797
-  _globals['_IPLIMIT']._serialized_start=799
-  _globals['_IPLIMIT']._serialized_end=903
-  _globals['_LISTENER']._serialized_start=906
-  _globals['_LISTENER']._serialized_end=1226
-  _globals['_CREATELISTENERREQUEST']._serialized_start=1229
-  _globals['_CREATELISTENERREQUEST']._serialized_end=1636
-  _globals['_CREATELISTENERRESPONSE']._serialized_start=1638
-  _globals['_CREATELISTENERRESPONSE']._serialized_end=1705
-  _globals['_GETLISTENERREQUEST']._serialized_start=1707
-  _globals['_GETLISTENERREQUEST']._serialized_end=1783
-  _globals['_GETLISTENERRESPONSE']._serialized_start=1785
-  _globals['_GETLISTENERRESPONSE']._serialized_end=1849
-  _globals['_LISTLISTENERSREQUEST']._serialized_start=1851
-  _globals['_LISTLISTENERSREQUEST']._serialized_end=1934
-  _globals['_LISTLISTENERSRESPONSE']._serialized_start=1936
-  _globals['_LISTLISTENERSRESPONSE']._serialized_end=2028
-  _globals['_UPDATELISTENERREQUEST']._serialized_start=2031
-  _globals['_UPDATELISTENERREQUEST']._serialized_end=2550
-  _globals['_UPDATELISTENERRESPONSE']._serialized_start=2552
-  _globals['_UPDATELISTENERRESPONSE']._serialized_end=2619
-  _globals['_DELETELISTENERREQUEST']._serialized_start=2621
-  _globals['_DELETELISTENERREQUEST']._serialized_end=2723
-  _globals['_DELETELISTENERRESPONSE']._serialized_start=2725
-  _globals['_DELETELISTENERRESPONSE']._serialized_end=2749
-  _globals['_LISTENERSERVICE']._serialized_start=2752
-  _globals['_LISTENERSERVICE']._serialized_end=3476
+  _globals['_RULE']._serialized_start=270
+  _globals['_RULE']._serialized_end=824
+  _globals['_IPLIMIT']._serialized_start=826
+  _globals['_IPLIMIT']._serialized_end=930
+  _globals['_LISTENER']._serialized_start=933
+  _globals['_LISTENER']._serialized_end=1304
+  _globals['_CREATELISTENERREQUEST']._serialized_start=1307
+  _globals['_CREATELISTENERREQUEST']._serialized_end=1798
+  _globals['_CREATELISTENERRESPONSE']._serialized_start=1800
+  _globals['_CREATELISTENERRESPONSE']._serialized_end=1867
+  _globals['_GETLISTENERREQUEST']._serialized_start=1869
+  _globals['_GETLISTENERREQUEST']._serialized_end=1945
+  _globals['_GETLISTENERRESPONSE']._serialized_start=1947
+  _globals['_GETLISTENERRESPONSE']._serialized_end=2011
+  _globals['_LISTLISTENERSREQUEST']._serialized_start=2014
+  _globals['_LISTLISTENERSREQUEST']._serialized_end=2229
+  _globals['_LISTLISTENERSRESPONSE']._serialized_start=2232
+  _globals['_LISTLISTENERSRESPONSE']._serialized_end=2364
+  _globals['_UPDATELISTENERREQUEST']._serialized_start=2367
+  _globals['_UPDATELISTENERREQUEST']._serialized_end=2983
+  _globals['_UPDATELISTENERRESPONSE']._serialized_start=2985
+  _globals['_UPDATELISTENERRESPONSE']._serialized_end=3052
+  _globals['_DELETELISTENERREQUEST']._serialized_start=3054
+  _globals['_DELETELISTENERREQUEST']._serialized_end=3179
+  _globals['_DELETELISTENERRESPONSE']._serialized_start=3181
+  _globals['_DELETELISTENERRESPONSE']._serialized_end=3205
+  _globals['_LISTENERSERVICE']._serialized_start=3208
+  _globals['_LISTENERSERVICE']._serialized_end=3932
 # @@protoc_insertion_point(module_scope)

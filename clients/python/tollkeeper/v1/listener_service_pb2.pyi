@@ -10,6 +10,7 @@ from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from tollkeeper.v1 import limit_pb2 as _limit_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -116,6 +117,8 @@ class Listener(_message.Message):
     CREATED_AT_FIELD_NUMBER: _builtins.int
     UPDATED_AT_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    TLS_FIELD_NUMBER: _builtins.int
+    LIMITS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """name identifies the listener and never changes."""
     address: _builtins.str
@@ -126,6 +129,8 @@ class Listener(_message.Message):
     """is_active is false while the port is closed."""
     etag: _builtins.str
     """etag changes with every edit. An update that gives it fails if the listener was changed meanwhile."""
+    tls: _builtins.bool
+    """tls is true if the port speaks TLS, with the certificate of the process."""
     @_builtins.property
     def rules(self) -> _containers.RepeatedCompositeFieldContainer[Global___Rule]:
         """rules are the rules that send requests to groups."""
@@ -146,6 +151,10 @@ class Listener(_message.Message):
     def updated_at(self) -> _timestamp_pb2.Timestamp:
         """updated_at is the time of the last change."""
 
+    @_builtins.property
+    def limits(self) -> _containers.RepeatedCompositeFieldContainer[_limit_pb2.Limit]:
+        """limits are the limits of all requests together that come to the port."""
+
     def __init__(
         self,
         *,
@@ -159,10 +168,12 @@ class Listener(_message.Message):
         created_at: _timestamp_pb2.Timestamp | None = ...,
         updated_at: _timestamp_pb2.Timestamp | None = ...,
         etag: _builtins.str = ...,
+        tls: _builtins.bool = ...,
+        limits: _abc.Iterable[_limit_pb2.Limit] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "head_timeout", b"head_timeout", "ip_limit", b"ip_limit", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "created_at", b"created_at", "default_group", b"default_group", "etag", b"etag", "head_timeout", b"head_timeout", "ip_limit", b"ip_limit", "is_active", b"is_active", "name", b"name", "rules", b"rules", "updated_at", b"updated_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "created_at", b"created_at", "default_group", b"default_group", "etag", b"etag", "head_timeout", b"head_timeout", "ip_limit", b"ip_limit", "is_active", b"is_active", "limits", b"limits", "name", b"name", "rules", b"rules", "tls", b"tls", "updated_at", b"updated_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -181,14 +192,21 @@ class CreateListenerRequest(_message.Message):
     IP_LIMIT_FIELD_NUMBER: _builtins.int
     HEAD_TIMEOUT_FIELD_NUMBER: _builtins.int
     IS_ACTIVE_FIELD_NUMBER: _builtins.int
+    TLS_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    LIMITS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """name identifies the listener; it has letters, digits, dots, dashes and underscores. main and console are reserved."""
+    """name identifies the listener; it has letters, digits, dots, dashes and underscores. main, console and grpc are reserved."""
     address: _builtins.str
     """address is the address to listen at, HOST:PORT. The data plane's own address makes this listener replace it."""
     default_group: _builtins.str
     """default_group is the group for requests that match no rule and no model."""
     is_active: _builtins.bool
     """is_active false adds the listener without opening its port; unset means true."""
+    tls: _builtins.bool
+    """tls makes the port speak TLS, with the certificate of the process (its settings tls_cert and tls_key)."""
+    validate_only: _builtins.bool
+    """validate_only true checks the call as if it were made, and answers what it would; nothing is written."""
     @_builtins.property
     def rules(self) -> _containers.RepeatedCompositeFieldContainer[Global___Rule]:
         """rules are the rules that send requests to groups."""
@@ -201,6 +219,10 @@ class CreateListenerRequest(_message.Message):
     def head_timeout(self) -> _duration_pb2.Duration:
         """head_timeout is the longest time that a caller may take to send a request's head; unset means 10 s."""
 
+    @_builtins.property
+    def limits(self) -> _containers.RepeatedCompositeFieldContainer[_limit_pb2.Limit]:
+        """limits are the limits of all requests together that come to the port."""
+
     def __init__(
         self,
         *,
@@ -211,10 +233,13 @@ class CreateListenerRequest(_message.Message):
         ip_limit: Global___IpLimit | None = ...,
         head_timeout: _duration_pb2.Duration | None = ...,
         is_active: _builtins.bool | None = ...,
+        tls: _builtins.bool = ...,
+        validate_only: _builtins.bool = ...,
+        limits: _abc.Iterable[_limit_pb2.Limit] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_is_active", b"_is_active", "head_timeout", b"head_timeout", "ip_limit", b"ip_limit", "is_active", b"is_active"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_is_active", b"_is_active", "address", b"address", "default_group", b"default_group", "head_timeout", b"head_timeout", "ip_limit", b"ip_limit", "is_active", b"is_active", "name", b"name", "rules", b"rules"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_is_active", b"_is_active", "address", b"address", "default_group", b"default_group", "head_timeout", b"head_timeout", "ip_limit", b"ip_limit", "is_active", b"is_active", "limits", b"limits", "name", b"name", "rules", b"rules", "tls", b"tls", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__is_active: _TypeAlias = _typing.Literal["is_active"]  # noqa: Y015
     _WhichOneofArgType__is_active: _TypeAlias = _typing.Literal["_is_active", b"_is_active"]  # noqa: Y015
@@ -300,21 +325,39 @@ class ListListenersRequest(_message.Message):
 
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    SEARCH_FIELD_NUMBER: _builtins.int
+    ORDER_BY_FIELD_NUMBER: _builtins.int
+    WITH_TOTAL_FIELD_NUMBER: _builtins.int
+    IS_ACTIVE_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """page_size is the largest number of listeners to return; 0 means 100."""
     page_token: _builtins.str
     """page_token is the next_page_token of the previous page; it is empty for the first page."""
+    search: _builtins.str
+    """search leaves out listeners that have it in none of: name, address. Any part of them counts, whatever its case."""
+    order_by: _builtins.str
+    """order_by is the order: name, created_at or updated_at, with " desc" for the reverse. Empty is name."""
+    with_total: _builtins.bool
+    """with_total true also counts the list, without regard to pages."""
+    is_active: _builtins.bool
+    """is_active, if set, leaves out listeners whose is_active differs."""
     def __init__(
         self,
         *,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        search: _builtins.str = ...,
+        order_by: _builtins.str = ...,
+        with_total: _builtins.bool = ...,
+        is_active: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_is_active", b"_is_active", "is_active", b"is_active"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_is_active", b"_is_active", "is_active", b"is_active", "order_by", b"order_by", "page_size", b"page_size", "page_token", b"page_token", "search", b"search", "with_total", b"with_total"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__is_active: _TypeAlias = _typing.Literal["is_active"]  # noqa: Y015
+    _WhichOneofArgType__is_active: _TypeAlias = _typing.Literal["_is_active", b"_is_active"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__is_active) -> _WhichOneofReturnType__is_active | None: ...
 
 Global___ListListenersRequest: _TypeAlias = ListListenersRequest  # noqa: Y015
 
@@ -326,8 +369,13 @@ class ListListenersResponse(_message.Message):
 
     LISTENERS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    TOTAL_SIZE_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
     """next_page_token is the page_token of the next page; empty on the last. Over REST it is the header x-next-page-token."""
+    total_size: _builtins.int
+    """total_size is the length of the whole list, counted if with_total is true; 10000 means that many or more. Over REST it
+    is the header x-total-size.
+    """
     @_builtins.property
     def listeners(self) -> _containers.RepeatedCompositeFieldContainer[Global___Listener]:
         """listeners are the listeners on this page."""
@@ -337,12 +385,15 @@ class ListListenersResponse(_message.Message):
         *,
         listeners: _abc.Iterable[Global___Listener] | None = ...,
         next_page_token: _builtins.str = ...,
+        total_size: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_total_size", b"_total_size", "total_size", b"total_size"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["listeners", b"listeners", "next_page_token", b"next_page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_total_size", b"_total_size", "listeners", b"listeners", "next_page_token", b"next_page_token", "total_size", b"total_size"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__total_size: _TypeAlias = _typing.Literal["total_size"]  # noqa: Y015
+    _WhichOneofArgType__total_size: _TypeAlias = _typing.Literal["_total_size", b"_total_size"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__total_size) -> _WhichOneofReturnType__total_size | None: ...
 
 Global___ListListenersResponse: _TypeAlias = ListListenersResponse  # noqa: Y015
 
@@ -361,6 +412,9 @@ class UpdateListenerRequest(_message.Message):
     IS_ACTIVE_FIELD_NUMBER: _builtins.int
     UPDATE_MASK_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    TLS_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    LIMITS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """name is the name of the listener."""
     address: _builtins.str
@@ -371,6 +425,10 @@ class UpdateListenerRequest(_message.Message):
     """is_active false closes the port; true opens it again."""
     etag: _builtins.str
     """etag, if set, must be the listener's current etag; otherwise the call fails. Over REST, the header If-Match can give it."""
+    tls: _builtins.bool
+    """tls true makes the port speak TLS, with the certificate of the process. Connections that are open end as they began."""
+    validate_only: _builtins.bool
+    """validate_only true checks the call as if it were made, and answers what it would; nothing is written."""
     @_builtins.property
     def rules(self) -> _containers.RepeatedCompositeFieldContainer[Global___Rule]:
         """rules replace all rules."""
@@ -387,6 +445,10 @@ class UpdateListenerRequest(_message.Message):
     def update_mask(self) -> _field_mask_pb2.FieldMask:
         """update_mask names the fields to change. If it is empty, the fields that are set are changed."""
 
+    @_builtins.property
+    def limits(self) -> _containers.RepeatedCompositeFieldContainer[_limit_pb2.Limit]:
+        """limits replace all limits. If update_mask names them and they are empty, all are removed."""
+
     def __init__(
         self,
         *,
@@ -399,10 +461,13 @@ class UpdateListenerRequest(_message.Message):
         is_active: _builtins.bool | None = ...,
         update_mask: _field_mask_pb2.FieldMask | None = ...,
         etag: _builtins.str = ...,
+        tls: _builtins.bool | None = ...,
+        validate_only: _builtins.bool = ...,
+        limits: _abc.Iterable[_limit_pb2.Limit] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_address", b"_address", "_default_group", b"_default_group", "_is_active", b"_is_active", "address", b"address", "default_group", b"default_group", "head_timeout", b"head_timeout", "ip_limit", b"ip_limit", "is_active", b"is_active", "update_mask", b"update_mask"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_address", b"_address", "_default_group", b"_default_group", "_is_active", b"_is_active", "_tls", b"_tls", "address", b"address", "default_group", b"default_group", "head_timeout", b"head_timeout", "ip_limit", b"ip_limit", "is_active", b"is_active", "tls", b"tls", "update_mask", b"update_mask"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_address", b"_address", "_default_group", b"_default_group", "_is_active", b"_is_active", "address", b"address", "default_group", b"default_group", "etag", b"etag", "head_timeout", b"head_timeout", "ip_limit", b"ip_limit", "is_active", b"is_active", "name", b"name", "rules", b"rules", "update_mask", b"update_mask"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_address", b"_address", "_default_group", b"_default_group", "_is_active", b"_is_active", "_tls", b"_tls", "address", b"address", "default_group", b"default_group", "etag", b"etag", "head_timeout", b"head_timeout", "ip_limit", b"ip_limit", "is_active", b"is_active", "limits", b"limits", "name", b"name", "rules", b"rules", "tls", b"tls", "update_mask", b"update_mask", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__address: _TypeAlias = _typing.Literal["address"]  # noqa: Y015
     _WhichOneofArgType__address: _TypeAlias = _typing.Literal["_address", b"_address"]  # noqa: Y015
@@ -410,12 +475,16 @@ class UpdateListenerRequest(_message.Message):
     _WhichOneofArgType__default_group: _TypeAlias = _typing.Literal["_default_group", b"_default_group"]  # noqa: Y015
     _WhichOneofReturnType__is_active: _TypeAlias = _typing.Literal["is_active"]  # noqa: Y015
     _WhichOneofArgType__is_active: _TypeAlias = _typing.Literal["_is_active", b"_is_active"]  # noqa: Y015
+    _WhichOneofReturnType__tls: _TypeAlias = _typing.Literal["tls"]  # noqa: Y015
+    _WhichOneofArgType__tls: _TypeAlias = _typing.Literal["_tls", b"_tls"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__address) -> _WhichOneofReturnType__address | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__default_group) -> _WhichOneofReturnType__default_group | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__is_active) -> _WhichOneofReturnType__is_active | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__tls) -> _WhichOneofReturnType__tls | None: ...
 
 Global___UpdateListenerRequest: _TypeAlias = UpdateListenerRequest  # noqa: Y015
 
@@ -451,19 +520,23 @@ class DeleteListenerRequest(_message.Message):
 
     NAME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """name is the name of the listener."""
     etag: _builtins.str
     """etag, if set, must be the listener's current etag; otherwise the call fails."""
+    validate_only: _builtins.bool
+    """validate_only true checks the call as if it were made, and answers what it would; nothing is written."""
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
         etag: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "name", b"name", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -26,11 +26,13 @@ from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from tollkeeper.v1 import limit_pb2 as tollkeeper_dot_v1_dot_limit__pb2
 from tollkeeper.v1 import options_pb2 as tollkeeper_dot_v1_dot_options__pb2
+from tollkeeper.v1 import price_pb2 as tollkeeper_dot_v1_dot_price__pb2
 from tollkeeper.v1 import traffic_pb2 as tollkeeper_dot_v1_dot_traffic__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!tollkeeper/v1/model_service.proto\x12\rtollkeeper.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1btollkeeper/v1/options.proto\x1a\x1btollkeeper/v1/traffic.proto\"\xa7\x01\n\nDeployment\x12:\n\x08upstream\x18\x01 \x01(\tB(\xbaH%r#2!^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$\x12\x30\n\x0eupstream_model\x18\x02 \x01(\tB\x18\xbaH\x15r\x13\x18\x80\x02\x32\x0e^[\\x21-\\x7e]*$\x12 \n\x06weight\x18\x03 \x01(\x05\x42\x0b\xbaH\x08\x1a\x06\x18\xff\xff\x03(\x01H\x00\x88\x01\x01\x42\t\n\x07_weight\"x\n\x05Price\x12\x1d\n\x06prompt\x18\x01 \x01(\x03\x42\r\xbaH\n\"\x08\x18\x80\x94\xeb\xdc\x03(\x00\x12!\n\ncompletion\x18\x02 \x01(\x03\x42\r\xbaH\n\"\x08\x18\x80\x94\xeb\xdc\x03(\x00\x12\"\n\x06\x63\x61\x63hed\x18\x03 \x01(\x03\x42\r\xbaH\n\"\x08\x18\x80\x94\xeb\xdc\x03(\x00H\x00\x88\x01\x01\x42\t\n\x07_cached\"\xb0\x03\n\x05Model\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x61liases\x18\x02 \x03(\t\x12/\n\x0c\x63\x61pabilities\x18\x03 \x03(\x0e\x32\x19.tollkeeper.v1.Capability\x12.\n\x0b\x64\x65ployments\x18\x04 \x03(\x0b\x32\x19.tollkeeper.v1.Deployment\x12\x11\n\tis_active\x18\x05 \x01(\x08\x12.\n\ncreated_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nupdated_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\x08 \x01(\t\x12,\n\x06policy\x18\t \x01(\x0b\x32\x1c.tollkeeper.v1.TrafficPolicy\x12\r\n\x05group\x18\n \x01(\t\x12\x11\n\tfallbacks\x18\x0b \x03(\t\x12\x31\n\x0b\x66\x61llback_on\x18\x0c \x03(\x0e\x32\x1c.tollkeeper.v1.FallbackCause\x12#\n\x05price\x18\r \x01(\x0b\x32\x14.tollkeeper.v1.Price\"\xd7\x04\n\x12\x43reateModelRequest\x12K\n\x04name\x18\x01 \x01(\tB=\xbaH:r826^[\\x21-\\x29\\x2b-\\x7e]{0,255}([\\x21-\\x29\\x2b-\\x7e]|\\*)$\x12>\n\x07\x61liases\x18\x02 \x03(\tB-\xbaH*\x92\x01\'\x10@\x18\x01\"!r\x1f\x32\x1d^[\\x21-\\x29\\x2b-\\x7e]{1,256}$\x12\x44\n\x0c\x63\x61pabilities\x18\x03 \x03(\x0e\x32\x19.tollkeeper.v1.CapabilityB\x13\xbaH\x10\x92\x01\r\x10 \x18\x01\"\x07\x82\x01\x04\x10\x01 \x00\x12\x38\n\x0b\x64\x65ployments\x18\x04 \x03(\x0b\x32\x19.tollkeeper.v1.DeploymentB\x08\xbaH\x05\x92\x01\x02\x10@\x12\x16\n\tis_active\x18\x05 \x01(\x08H\x00\x88\x01\x01\x12,\n\x06policy\x18\x06 \x01(\x0b\x32\x1c.tollkeeper.v1.TrafficPolicy\x12:\n\x05group\x18\x07 \x01(\tB+\xbaH(r&2$^([A-Za-z0-9][A-Za-z0-9._-]{0,63})?$\x12\x37\n\tfallbacks\x18\x08 \x03(\tB$\xbaH!\x92\x01\x1e\x10\x08\x18\x01\"\x18r\x16\x32\x14^[\\x21-\\x7e]{1,256}$\x12\x46\n\x0b\x66\x61llback_on\x18\t \x03(\x0e\x32\x1c.tollkeeper.v1.FallbackCauseB\x13\xbaH\x10\x92\x01\r\x10\x08\x18\x01\"\x07\x82\x01\x04\x10\x01 \x00\x12#\n\x05price\x18\n \x01(\x0b\x32\x14.tollkeeper.v1.PriceB\x0c\n\n_is_active\":\n\x13\x43reateModelResponse\x12#\n\x05model\x18\x01 \x01(\x0b\x32\x14.tollkeeper.v1.Model\"+\n\x0fGetModelRequest\x12\x18\n\x04name\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x02\"7\n\x10GetModelResponse\x12#\n\x05model\x18\x01 \x01(\x0b\x32\x14.tollkeeper.v1.Model\"P\n\x11ListModelsRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04\"S\n\x12ListModelsResponse\x12$\n\x06models\x18\x01 \x03(\x0b\x32\x14.tollkeeper.v1.Model\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xfb\x04\n\x12UpdateModelRequest\x12\x18\n\x04name\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x02\x12>\n\x07\x61liases\x18\x02 \x03(\tB-\xbaH*\x92\x01\'\x10@\x18\x01\"!r\x1f\x32\x1d^[\\x21-\\x29\\x2b-\\x7e]{1,256}$\x12\x44\n\x0c\x63\x61pabilities\x18\x03 \x03(\x0e\x32\x19.tollkeeper.v1.CapabilityB\x13\xbaH\x10\x92\x01\r\x10 \x18\x01\"\x07\x82\x01\x04\x10\x01 \x00\x12\x38\n\x0b\x64\x65ployments\x18\x04 \x03(\x0b\x32\x19.tollkeeper.v1.DeploymentB\x08\xbaH\x05\x92\x01\x02\x10@\x12\x16\n\tis_active\x18\x05 \x01(\x08H\x00\x88\x01\x01\x12/\n\x0bupdate_mask\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x15\n\x04\x65tag\x18\x07 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12,\n\x06policy\x18\x08 \x01(\x0b\x32\x1c.tollkeeper.v1.TrafficPolicy\x12?\n\x05group\x18\t \x01(\tB+\xbaH(r&2$^([A-Za-z0-9][A-Za-z0-9._-]{0,63})?$H\x01\x88\x01\x01\x12\x37\n\tfallbacks\x18\n \x03(\tB$\xbaH!\x92\x01\x1e\x10\x08\x18\x01\"\x18r\x16\x32\x14^[\\x21-\\x7e]{1,256}$\x12\x46\n\x0b\x66\x61llback_on\x18\x0b \x03(\x0e\x32\x1c.tollkeeper.v1.FallbackCauseB\x13\xbaH\x10\x92\x01\r\x10\x08\x18\x01\"\x07\x82\x01\x04\x10\x01 \x00\x12#\n\x05price\x18\x0c \x01(\x0b\x32\x14.tollkeeper.v1.PriceB\x0c\n\n_is_activeB\x08\n\x06_group\":\n\x13UpdateModelResponse\x12#\n\x05model\x18\x01 \x01(\x0b\x32\x14.tollkeeper.v1.Model\"E\n\x12\x44\x65leteModelRequest\x12\x18\n\x04name\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x02\x12\x15\n\x04\x65tag\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18@\"\x15\n\x13\x44\x65leteModelResponse*\xd1\x02\n\nCapability\x12\x1a\n\x16\x43\x41PABILITY_UNSPECIFIED\x10\x00\x12\x1f\n\x1b\x43\x41PABILITY_CHAT_COMPLETIONS\x10\x01\x12\x1a\n\x16\x43\x41PABILITY_COMPLETIONS\x10\x02\x12\x19\n\x15\x43\x41PABILITY_EMBEDDINGS\x10\x03\x12\x18\n\x14\x43\x41PABILITY_RESPONSES\x10\x04\x12!\n\x1d\x43\x41PABILITY_IMAGES_GENERATIONS\x10\x05\x12\x1b\n\x17\x43\x41PABILITY_IMAGES_EDITS\x10\x06\x12#\n\x1f\x43\x41PABILITY_AUDIO_TRANSCRIPTIONS\x10\x07\x12\x1b\n\x17\x43\x41PABILITY_AUDIO_SPEECH\x10\x08\x12\x1a\n\x16\x43\x41PABILITY_MODERATIONS\x10\t\x12\x17\n\x13\x43\x41PABILITY_MESSAGES\x10\n*n\n\rFallbackCause\x12\x1e\n\x1a\x46\x41LLBACK_CAUSE_UNSPECIFIED\x10\x00\x12!\n\x1d\x46\x41LLBACK_CAUSE_CONTEXT_LENGTH\x10\x01\x12\x1a\n\x16\x46\x41LLBACK_CAUSE_CONTENT\x10\x02\x32\x8e\x05\n\x0cModelService\x12\x7f\n\x0b\x43reateModel\x12!.tollkeeper.v1.CreateModelRequest\x1a\".tollkeeper.v1.CreateModelResponse\")\xca\xf3\x18\x05\x08\x01\x10\xc9\x01\x82\xd3\xe4\x93\x02\x1a\"\x0e/manage/models:\x01*b\x05model\x12z\n\x08GetModel\x12\x1e.tollkeeper.v1.GetModelRequest\x1a\x1f.tollkeeper.v1.GetModelResponse\"-\xca\xf3\x18\x02\x08\x01\x82\xd3\xe4\x93\x02!\x12\x18/manage/models/{name=**}b\x05model\x12w\n\nListModels\x12 .tollkeeper.v1.ListModelsRequest\x1a!.tollkeeper.v1.ListModelsResponse\"$\xca\xf3\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x18\x12\x0e/manage/modelsb\x06models\x12\x86\x01\n\x0bUpdateModel\x12!.tollkeeper.v1.UpdateModelRequest\x1a\".tollkeeper.v1.UpdateModelResponse\"0\xca\xf3\x18\x02\x08\x01\x82\xd3\xe4\x93\x02$2\x18/manage/models/{name=**}:\x01*b\x05model\x12\x7f\n\x0b\x44\x65leteModel\x12!.tollkeeper.v1.DeleteModelRequest\x1a\".tollkeeper.v1.DeleteModelResponse\")\xca\xf3\x18\x05\x08\x01\x10\xcc\x01\x82\xd3\xe4\x93\x02\x1a*\x18/manage/models/{name=**}b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!tollkeeper/v1/model_service.proto\x12\rtollkeeper.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19tollkeeper/v1/limit.proto\x1a\x1btollkeeper/v1/options.proto\x1a\x19tollkeeper/v1/price.proto\x1a\x1btollkeeper/v1/traffic.proto\"\xdc\x01\n\nDeployment\x12:\n\x08upstream\x18\x01 \x01(\tB(\xbaH%r#2!^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$\x12\x30\n\x0eupstream_model\x18\x02 \x01(\tB\x18\xbaH\x15r\x13\x18\x80\x02\x32\x0e^[\\x21-\\x7e]*$\x12 \n\x06weight\x18\x03 \x01(\x05\x42\x0b\xbaH\x08\x1a\x06\x18\xff\xff\x03(\x01H\x00\x88\x01\x01\x12\x33\n\x06prices\x18\x04 \x03(\x0b\x32\x19.tollkeeper.v1.DatedPriceB\x08\xbaH\x05\x92\x01\x02\x10 B\t\n\x07_weight\"x\n\x05Price\x12\x1d\n\x06prompt\x18\x01 \x01(\x03\x42\r\xbaH\n\"\x08\x18\x80\x94\xeb\xdc\x03(\x00\x12!\n\ncompletion\x18\x02 \x01(\x03\x42\r\xbaH\n\"\x08\x18\x80\x94\xeb\xdc\x03(\x00\x12\"\n\x06\x63\x61\x63hed\x18\x03 \x01(\x03\x42\r\xbaH\n\"\x08\x18\x80\x94\xeb\xdc\x03(\x00H\x00\x88\x01\x01\x42\t\n\x07_cached\"\x81\x04\n\x05Model\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x61liases\x18\x02 \x03(\t\x12/\n\x0c\x63\x61pabilities\x18\x03 \x03(\x0e\x32\x19.tollkeeper.v1.Capability\x12.\n\x0b\x64\x65ployments\x18\x04 \x03(\x0b\x32\x19.tollkeeper.v1.Deployment\x12\x11\n\tis_active\x18\x05 \x01(\x08\x12.\n\ncreated_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nupdated_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\x08 \x01(\t\x12,\n\x06policy\x18\t \x01(\x0b\x32\x1c.tollkeeper.v1.TrafficPolicy\x12\r\n\x05group\x18\n \x01(\t\x12\x11\n\tfallbacks\x18\x0b \x03(\t\x12\x31\n\x0b\x66\x61llback_on\x18\x0c \x03(\x0e\x32\x1c.tollkeeper.v1.FallbackCause\x12#\n\x05price\x18\r \x01(\x0b\x32\x14.tollkeeper.v1.Price\x12$\n\x06limits\x18\x0e \x03(\x0b\x32\x14.tollkeeper.v1.Limit\x12)\n\x06prices\x18\x0f \x03(\x0b\x32\x19.tollkeeper.v1.DatedPrice\"\xd3\x05\n\x12\x43reateModelRequest\x12K\n\x04name\x18\x01 \x01(\tB=\xbaH:r826^[\\x21-\\x29\\x2b-\\x7e]{0,255}([\\x21-\\x29\\x2b-\\x7e]|\\*)$\x12>\n\x07\x61liases\x18\x02 \x03(\tB-\xbaH*\x92\x01\'\x10@\x18\x01\"!r\x1f\x32\x1d^[\\x21-\\x29\\x2b-\\x7e]{1,256}$\x12\x44\n\x0c\x63\x61pabilities\x18\x03 \x03(\x0e\x32\x19.tollkeeper.v1.CapabilityB\x13\xbaH\x10\x92\x01\r\x10 \x18\x01\"\x07\x82\x01\x04\x10\x01 \x00\x12\x38\n\x0b\x64\x65ployments\x18\x04 \x03(\x0b\x32\x19.tollkeeper.v1.DeploymentB\x08\xbaH\x05\x92\x01\x02\x10@\x12\x16\n\tis_active\x18\x05 \x01(\x08H\x00\x88\x01\x01\x12,\n\x06policy\x18\x06 \x01(\x0b\x32\x1c.tollkeeper.v1.TrafficPolicy\x12:\n\x05group\x18\x07 \x01(\tB+\xbaH(r&2$^([A-Za-z0-9][A-Za-z0-9._-]{0,63})?$\x12\x37\n\tfallbacks\x18\x08 \x03(\tB$\xbaH!\x92\x01\x1e\x10\x08\x18\x01\"\x18r\x16\x32\x14^[\\x21-\\x7e]{1,256}$\x12\x46\n\x0b\x66\x61llback_on\x18\t \x03(\x0e\x32\x1c.tollkeeper.v1.FallbackCauseB\x13\xbaH\x10\x92\x01\r\x10\x08\x18\x01\"\x07\x82\x01\x04\x10\x01 \x00\x12#\n\x05price\x18\n \x01(\x0b\x32\x14.tollkeeper.v1.Price\x12\x15\n\rvalidate_only\x18\x0b \x01(\x08\x12.\n\x06limits\x18\x0c \x03(\x0b\x32\x14.tollkeeper.v1.LimitB\x08\xbaH\x05\x92\x01\x02\x10\x10\x12\x33\n\x06prices\x18\r \x03(\x0b\x32\x19.tollkeeper.v1.DatedPriceB\x08\xbaH\x05\x92\x01\x02\x10 B\x0c\n\n_is_active\":\n\x13\x43reateModelResponse\x12#\n\x05model\x18\x01 \x01(\x0b\x32\x14.tollkeeper.v1.Model\"+\n\x0fGetModelRequest\x12\x18\n\x04name\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x02\"7\n\x10GetModelResponse\x12#\n\x05model\x18\x01 \x01(\x0b\x32\x14.tollkeeper.v1.Model\"\xd4\x01\n\x11ListModelsRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x10\x12-\n\x06search\x18\x03 \x01(\tB\x1d\xbaH\x1ar\x18\x18\x80\x01\x32\x13^[^\\x00-\\x1f\\x7f]*$\x12\x19\n\x08order_by\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x12\n\nwith_total\x18\x05 \x01(\x08\x12\x16\n\tis_active\x18\x06 \x01(\x08H\x00\x88\x01\x01\x42\x0c\n\n_is_active\"{\n\x12ListModelsResponse\x12$\n\x06models\x18\x01 \x03(\x0b\x32\x14.tollkeeper.v1.Model\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x17\n\ntotal_size\x18\x03 \x01(\x05H\x00\x88\x01\x01\x42\r\n\x0b_total_size\"\xf7\x05\n\x12UpdateModelRequest\x12\x18\n\x04name\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x02\x12>\n\x07\x61liases\x18\x02 \x03(\tB-\xbaH*\x92\x01\'\x10@\x18\x01\"!r\x1f\x32\x1d^[\\x21-\\x29\\x2b-\\x7e]{1,256}$\x12\x44\n\x0c\x63\x61pabilities\x18\x03 \x03(\x0e\x32\x19.tollkeeper.v1.CapabilityB\x13\xbaH\x10\x92\x01\r\x10 \x18\x01\"\x07\x82\x01\x04\x10\x01 \x00\x12\x38\n\x0b\x64\x65ployments\x18\x04 \x03(\x0b\x32\x19.tollkeeper.v1.DeploymentB\x08\xbaH\x05\x92\x01\x02\x10@\x12\x16\n\tis_active\x18\x05 \x01(\x08H\x00\x88\x01\x01\x12/\n\x0bupdate_mask\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x15\n\x04\x65tag\x18\x07 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12,\n\x06policy\x18\x08 \x01(\x0b\x32\x1c.tollkeeper.v1.TrafficPolicy\x12?\n\x05group\x18\t \x01(\tB+\xbaH(r&2$^([A-Za-z0-9][A-Za-z0-9._-]{0,63})?$H\x01\x88\x01\x01\x12\x37\n\tfallbacks\x18\n \x03(\tB$\xbaH!\x92\x01\x1e\x10\x08\x18\x01\"\x18r\x16\x32\x14^[\\x21-\\x7e]{1,256}$\x12\x46\n\x0b\x66\x61llback_on\x18\x0b \x03(\x0e\x32\x1c.tollkeeper.v1.FallbackCauseB\x13\xbaH\x10\x92\x01\r\x10\x08\x18\x01\"\x07\x82\x01\x04\x10\x01 \x00\x12#\n\x05price\x18\x0c \x01(\x0b\x32\x14.tollkeeper.v1.Price\x12\x15\n\rvalidate_only\x18\r \x01(\x08\x12.\n\x06limits\x18\x0e \x03(\x0b\x32\x14.tollkeeper.v1.LimitB\x08\xbaH\x05\x92\x01\x02\x10\x10\x12\x33\n\x06prices\x18\x0f \x03(\x0b\x32\x19.tollkeeper.v1.DatedPriceB\x08\xbaH\x05\x92\x01\x02\x10 B\x0c\n\n_is_activeB\x08\n\x06_group\":\n\x13UpdateModelResponse\x12#\n\x05model\x18\x01 \x01(\x0b\x32\x14.tollkeeper.v1.Model\"\\\n\x12\x44\x65leteModelRequest\x12\x18\n\x04name\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x02\x12\x15\n\x04\x65tag\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x15\n\rvalidate_only\x18\x03 \x01(\x08\"\x15\n\x13\x44\x65leteModelResponse*\xd1\x02\n\nCapability\x12\x1a\n\x16\x43\x41PABILITY_UNSPECIFIED\x10\x00\x12\x1f\n\x1b\x43\x41PABILITY_CHAT_COMPLETIONS\x10\x01\x12\x1a\n\x16\x43\x41PABILITY_COMPLETIONS\x10\x02\x12\x19\n\x15\x43\x41PABILITY_EMBEDDINGS\x10\x03\x12\x18\n\x14\x43\x41PABILITY_RESPONSES\x10\x04\x12!\n\x1d\x43\x41PABILITY_IMAGES_GENERATIONS\x10\x05\x12\x1b\n\x17\x43\x41PABILITY_IMAGES_EDITS\x10\x06\x12#\n\x1f\x43\x41PABILITY_AUDIO_TRANSCRIPTIONS\x10\x07\x12\x1b\n\x17\x43\x41PABILITY_AUDIO_SPEECH\x10\x08\x12\x1a\n\x16\x43\x41PABILITY_MODERATIONS\x10\t\x12\x17\n\x13\x43\x41PABILITY_MESSAGES\x10\n*n\n\rFallbackCause\x12\x1e\n\x1a\x46\x41LLBACK_CAUSE_UNSPECIFIED\x10\x00\x12!\n\x1d\x46\x41LLBACK_CAUSE_CONTEXT_LENGTH\x10\x01\x12\x1a\n\x16\x46\x41LLBACK_CAUSE_CONTENT\x10\x02\x32\x8e\x05\n\x0cModelService\x12\x7f\n\x0b\x43reateModel\x12!.tollkeeper.v1.CreateModelRequest\x1a\".tollkeeper.v1.CreateModelResponse\")\xca\xf3\x18\x05\x08\x01\x10\xc9\x01\x82\xd3\xe4\x93\x02\x1a\"\x0e/manage/models:\x01*b\x05model\x12z\n\x08GetModel\x12\x1e.tollkeeper.v1.GetModelRequest\x1a\x1f.tollkeeper.v1.GetModelResponse\"-\xca\xf3\x18\x02\x08\x01\x82\xd3\xe4\x93\x02!\x12\x18/manage/models/{name=**}b\x05model\x12w\n\nListModels\x12 .tollkeeper.v1.ListModelsRequest\x1a!.tollkeeper.v1.ListModelsResponse\"$\xca\xf3\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x18\x12\x0e/manage/modelsb\x06models\x12\x86\x01\n\x0bUpdateModel\x12!.tollkeeper.v1.UpdateModelRequest\x1a\".tollkeeper.v1.UpdateModelResponse\"0\xca\xf3\x18\x02\x08\x01\x82\xd3\xe4\x93\x02$2\x18/manage/models/{name=**}:\x01*b\x05model\x12\x7f\n\x0b\x44\x65leteModel\x12!.tollkeeper.v1.DeleteModelRequest\x1a\".tollkeeper.v1.DeleteModelResponse\")\xca\xf3\x18\x05\x08\x01\x10\xcc\x01\x82\xd3\xe4\x93\x02\x1a*\x18/manage/models/{name=**}b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -43,6 +45,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DEPLOYMENT'].fields_by_name['upstream_model']._serialized_options = b'\272H\025r\023\030\200\0022\016^[\\x21-\\x7e]*$'
   _globals['_DEPLOYMENT'].fields_by_name['weight']._loaded_options = None
   _globals['_DEPLOYMENT'].fields_by_name['weight']._serialized_options = b'\272H\010\032\006\030\377\377\003(\001'
+  _globals['_DEPLOYMENT'].fields_by_name['prices']._loaded_options = None
+  _globals['_DEPLOYMENT'].fields_by_name['prices']._serialized_options = b'\272H\005\222\001\002\020 '
   _globals['_PRICE'].fields_by_name['prompt']._loaded_options = None
   _globals['_PRICE'].fields_by_name['prompt']._serialized_options = b'\272H\n\"\010\030\200\224\353\334\003(\000'
   _globals['_PRICE'].fields_by_name['completion']._loaded_options = None
@@ -63,12 +67,20 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CREATEMODELREQUEST'].fields_by_name['fallbacks']._serialized_options = b'\272H!\222\001\036\020\010\030\001\"\030r\0262\024^[\\x21-\\x7e]{1,256}$'
   _globals['_CREATEMODELREQUEST'].fields_by_name['fallback_on']._loaded_options = None
   _globals['_CREATEMODELREQUEST'].fields_by_name['fallback_on']._serialized_options = b'\272H\020\222\001\r\020\010\030\001\"\007\202\001\004\020\001 \000'
+  _globals['_CREATEMODELREQUEST'].fields_by_name['limits']._loaded_options = None
+  _globals['_CREATEMODELREQUEST'].fields_by_name['limits']._serialized_options = b'\272H\005\222\001\002\020\020'
+  _globals['_CREATEMODELREQUEST'].fields_by_name['prices']._loaded_options = None
+  _globals['_CREATEMODELREQUEST'].fields_by_name['prices']._serialized_options = b'\272H\005\222\001\002\020 '
   _globals['_GETMODELREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_GETMODELREQUEST'].fields_by_name['name']._serialized_options = b'\272H\007r\005\020\001\030\200\002'
   _globals['_LISTMODELSREQUEST'].fields_by_name['page_size']._loaded_options = None
   _globals['_LISTMODELSREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\007\032\005\030\350\007(\000'
   _globals['_LISTMODELSREQUEST'].fields_by_name['page_token']._loaded_options = None
-  _globals['_LISTMODELSREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\200\004'
+  _globals['_LISTMODELSREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\200\020'
+  _globals['_LISTMODELSREQUEST'].fields_by_name['search']._loaded_options = None
+  _globals['_LISTMODELSREQUEST'].fields_by_name['search']._serialized_options = b'\272H\032r\030\030\200\0012\023^[^\\x00-\\x1f\\x7f]*$'
+  _globals['_LISTMODELSREQUEST'].fields_by_name['order_by']._loaded_options = None
+  _globals['_LISTMODELSREQUEST'].fields_by_name['order_by']._serialized_options = b'\272H\004r\002\030@'
   _globals['_UPDATEMODELREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_UPDATEMODELREQUEST'].fields_by_name['name']._serialized_options = b'\272H\007r\005\020\001\030\200\002'
   _globals['_UPDATEMODELREQUEST'].fields_by_name['aliases']._loaded_options = None
@@ -85,6 +97,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_UPDATEMODELREQUEST'].fields_by_name['fallbacks']._serialized_options = b'\272H!\222\001\036\020\010\030\001\"\030r\0262\024^[\\x21-\\x7e]{1,256}$'
   _globals['_UPDATEMODELREQUEST'].fields_by_name['fallback_on']._loaded_options = None
   _globals['_UPDATEMODELREQUEST'].fields_by_name['fallback_on']._serialized_options = b'\272H\020\222\001\r\020\010\030\001\"\007\202\001\004\020\001 \000'
+  _globals['_UPDATEMODELREQUEST'].fields_by_name['limits']._loaded_options = None
+  _globals['_UPDATEMODELREQUEST'].fields_by_name['limits']._serialized_options = b'\272H\005\222\001\002\020\020'
+  _globals['_UPDATEMODELREQUEST'].fields_by_name['prices']._loaded_options = None
+  _globals['_UPDATEMODELREQUEST'].fields_by_name['prices']._serialized_options = b'\272H\005\222\001\002\020 '
   _globals['_DELETEMODELREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_DELETEMODELREQUEST'].fields_by_name['name']._serialized_options = b'\272H\007r\005\020\001\030\200\002'
   _globals['_DELETEMODELREQUEST'].fields_by_name['etag']._loaded_options = None
@@ -99,36 +115,36 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MODELSERVICE'].methods_by_name['UpdateModel']._serialized_options = b'\312\363\030\002\010\001\202\323\344\223\002$2\030/manage/models/{name=**}:\001*b\005model'
   _globals['_MODELSERVICE'].methods_by_name['DeleteModel']._loaded_options = None
   _globals['_MODELSERVICE'].methods_by_name['DeleteModel']._serialized_options = b'\312\363\030\005\010\001\020\314\001\202\323\344\223\002\032*\030/manage/models/{name=**}'
-  _globals['_CAPABILITY']._serialized_start=2687
-  _globals['_CAPABILITY']._serialized_end=3024
-  _globals['_FALLBACKCAUSE']._serialized_start=3026
-  _globals['_FALLBACKCAUSE']._serialized_end=3136
-  _globals['_DEPLOYMENT']._serialized_start=237
-  _globals['_DEPLOYMENT']._serialized_end=404
-  _globals['_PRICE']._serialized_start=406
-  _globals['_PRICE']._serialized_end=526
-  _globals['_MODEL']._serialized_start=529
-  _globals['_MODEL']._serialized_end=961
-  _globals['_CREATEMODELREQUEST']._serialized_start=964
-  _globals['_CREATEMODELREQUEST']._serialized_end=1563
-  _globals['_CREATEMODELRESPONSE']._serialized_start=1565
-  _globals['_CREATEMODELRESPONSE']._serialized_end=1623
-  _globals['_GETMODELREQUEST']._serialized_start=1625
-  _globals['_GETMODELREQUEST']._serialized_end=1668
-  _globals['_GETMODELRESPONSE']._serialized_start=1670
-  _globals['_GETMODELRESPONSE']._serialized_end=1725
-  _globals['_LISTMODELSREQUEST']._serialized_start=1727
-  _globals['_LISTMODELSREQUEST']._serialized_end=1807
-  _globals['_LISTMODELSRESPONSE']._serialized_start=1809
-  _globals['_LISTMODELSRESPONSE']._serialized_end=1892
-  _globals['_UPDATEMODELREQUEST']._serialized_start=1895
-  _globals['_UPDATEMODELREQUEST']._serialized_end=2530
-  _globals['_UPDATEMODELRESPONSE']._serialized_start=2532
-  _globals['_UPDATEMODELRESPONSE']._serialized_end=2590
-  _globals['_DELETEMODELREQUEST']._serialized_start=2592
-  _globals['_DELETEMODELREQUEST']._serialized_end=2661
-  _globals['_DELETEMODELRESPONSE']._serialized_start=2663
-  _globals['_DELETEMODELRESPONSE']._serialized_end=2684
-  _globals['_MODELSERVICE']._serialized_start=3139
-  _globals['_MODELSERVICE']._serialized_end=3793
+  _globals['_CAPABILITY']._serialized_start=3319
+  _globals['_CAPABILITY']._serialized_end=3656
+  _globals['_FALLBACKCAUSE']._serialized_start=3658
+  _globals['_FALLBACKCAUSE']._serialized_end=3768
+  _globals['_DEPLOYMENT']._serialized_start=291
+  _globals['_DEPLOYMENT']._serialized_end=511
+  _globals['_PRICE']._serialized_start=513
+  _globals['_PRICE']._serialized_end=633
+  _globals['_MODEL']._serialized_start=636
+  _globals['_MODEL']._serialized_end=1149
+  _globals['_CREATEMODELREQUEST']._serialized_start=1152
+  _globals['_CREATEMODELREQUEST']._serialized_end=1875
+  _globals['_CREATEMODELRESPONSE']._serialized_start=1877
+  _globals['_CREATEMODELRESPONSE']._serialized_end=1935
+  _globals['_GETMODELREQUEST']._serialized_start=1937
+  _globals['_GETMODELREQUEST']._serialized_end=1980
+  _globals['_GETMODELRESPONSE']._serialized_start=1982
+  _globals['_GETMODELRESPONSE']._serialized_end=2037
+  _globals['_LISTMODELSREQUEST']._serialized_start=2040
+  _globals['_LISTMODELSREQUEST']._serialized_end=2252
+  _globals['_LISTMODELSRESPONSE']._serialized_start=2254
+  _globals['_LISTMODELSRESPONSE']._serialized_end=2377
+  _globals['_UPDATEMODELREQUEST']._serialized_start=2380
+  _globals['_UPDATEMODELREQUEST']._serialized_end=3139
+  _globals['_UPDATEMODELRESPONSE']._serialized_start=3141
+  _globals['_UPDATEMODELRESPONSE']._serialized_end=3199
+  _globals['_DELETEMODELREQUEST']._serialized_start=3201
+  _globals['_DELETEMODELREQUEST']._serialized_end=3293
+  _globals['_DELETEMODELRESPONSE']._serialized_start=3295
+  _globals['_DELETEMODELRESPONSE']._serialized_end=3316
+  _globals['_MODELSERVICE']._serialized_start=3771
+  _globals['_MODELSERVICE']._serialized_end=4425
 # @@protoc_insertion_point(module_scope)

@@ -10,6 +10,8 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from tollkeeper.v1 import limit_pb2 as _limit_pb2
+from tollkeeper.v1 import price_pb2 as _price_pb2
 from tollkeeper.v1 import traffic_pb2 as _traffic_pb2
 import builtins as _builtins
 import sys
@@ -107,6 +109,7 @@ class Deployment(_message.Message):
     UPSTREAM_FIELD_NUMBER: _builtins.int
     UPSTREAM_MODEL_FIELD_NUMBER: _builtins.int
     WEIGHT_FIELD_NUMBER: _builtins.int
+    PRICES_FIELD_NUMBER: _builtins.int
     upstream: _builtins.str
     """upstream is the name of the upstream."""
     upstream_model: _builtins.str
@@ -115,16 +118,23 @@ class Deployment(_message.Message):
     """
     weight: _builtins.int
     """weight is the deployment's share under a strategy with weights; unset means 1."""
+    @_builtins.property
+    def prices(self) -> _containers.RepeatedCompositeFieldContainer[_price_pb2.DatedPrice]:
+        """prices are what the model costs at this deployment, in the order of their start_time. They take the place of the
+        model's own.
+        """
+
     def __init__(
         self,
         *,
         upstream: _builtins.str = ...,
         upstream_model: _builtins.str = ...,
         weight: _builtins.int | None = ...,
+        prices: _abc.Iterable[_price_pb2.DatedPrice] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_weight", b"_weight", "weight", b"weight"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_weight", b"_weight", "upstream", b"upstream", "upstream_model", b"upstream_model", "weight", b"weight"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_weight", b"_weight", "prices", b"prices", "upstream", b"upstream", "upstream_model", b"upstream_model", "weight", b"weight"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__weight: _TypeAlias = _typing.Literal["weight"]  # noqa: Y015
     _WhichOneofArgType__weight: _TypeAlias = _typing.Literal["_weight", b"_weight"]  # noqa: Y015
@@ -134,7 +144,7 @@ Global___Deployment: _TypeAlias = Deployment  # noqa: Y015
 
 @_typing.final
 class Price(_message.Message):
-    """Price is the price of a model's tokens, in nano-dollars each: 150 is 0.15 dollars for a million."""
+    """Price is the price of a model's tokens, in nano-dollars each: 150 is 0.15 dollars for a million. DatedPrice says more."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -183,6 +193,8 @@ class Model(_message.Message):
     FALLBACKS_FIELD_NUMBER: _builtins.int
     FALLBACK_ON_FIELD_NUMBER: _builtins.int
     PRICE_FIELD_NUMBER: _builtins.int
+    LIMITS_FIELD_NUMBER: _builtins.int
+    PRICES_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """name identifies the model and never changes. A trailing * stands for any rest; it serves names that no other model has."""
     is_active: _builtins.bool
@@ -225,7 +237,17 @@ class Model(_message.Message):
 
     @_builtins.property
     def price(self) -> Global___Price:
-        """price is the price of the model's tokens; it is unset if none is configured."""
+        """price is the price of the model's tokens, in a short form; it excludes prices."""
+
+    @_builtins.property
+    def limits(self) -> _containers.RepeatedCompositeFieldContainer[_limit_pb2.Limit]:
+        """limits are the limits of all requests together that the model serves."""
+
+    @_builtins.property
+    def prices(self) -> _containers.RepeatedCompositeFieldContainer[_price_pb2.DatedPrice]:
+        """prices are what the model costs, in the order of their start_time. Without them and price, and before they begin, the
+        prices hold that ship with the gateway, by the upstream and the name there.
+        """
 
     def __init__(
         self,
@@ -243,10 +265,12 @@ class Model(_message.Message):
         fallbacks: _abc.Iterable[_builtins.str] | None = ...,
         fallback_on: _abc.Iterable[Global___FallbackCause.ValueType] | None = ...,
         price: Global___Price | None = ...,
+        limits: _abc.Iterable[_limit_pb2.Limit] | None = ...,
+        prices: _abc.Iterable[_price_pb2.DatedPrice] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "policy", b"policy", "price", b"price", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["aliases", b"aliases", "capabilities", b"capabilities", "created_at", b"created_at", "deployments", b"deployments", "etag", b"etag", "fallback_on", b"fallback_on", "fallbacks", b"fallbacks", "group", b"group", "is_active", b"is_active", "name", b"name", "policy", b"policy", "price", b"price", "updated_at", b"updated_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["aliases", b"aliases", "capabilities", b"capabilities", "created_at", b"created_at", "deployments", b"deployments", "etag", b"etag", "fallback_on", b"fallback_on", "fallbacks", b"fallbacks", "group", b"group", "is_active", b"is_active", "limits", b"limits", "name", b"name", "policy", b"policy", "price", b"price", "prices", b"prices", "updated_at", b"updated_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -268,12 +292,17 @@ class CreateModelRequest(_message.Message):
     FALLBACKS_FIELD_NUMBER: _builtins.int
     FALLBACK_ON_FIELD_NUMBER: _builtins.int
     PRICE_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    LIMITS_FIELD_NUMBER: _builtins.int
+    PRICES_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """name is the name that applications ask for."""
+    """name is the name that applications ask for. It may have slashes; none of the parts between them is . or .."""
     is_active: _builtins.bool
     """is_active false adds the model without traffic; unset means true."""
     group: _builtins.str
     """group is the name of the group that serves the model instead of deployments."""
+    validate_only: _builtins.bool
+    """validate_only true checks the call as if it were made, and answers what it would; nothing is written."""
     @_builtins.property
     def aliases(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """aliases are other names of the model."""
@@ -300,7 +329,17 @@ class CreateModelRequest(_message.Message):
 
     @_builtins.property
     def price(self) -> Global___Price:
-        """price is the price of the model's tokens."""
+        """price is the price of the model's tokens, in a short form; it excludes prices."""
+
+    @_builtins.property
+    def limits(self) -> _containers.RepeatedCompositeFieldContainer[_limit_pb2.Limit]:
+        """limits are the limits of all requests together that the model serves."""
+
+    @_builtins.property
+    def prices(self) -> _containers.RepeatedCompositeFieldContainer[_price_pb2.DatedPrice]:
+        """prices are what the model costs, in the order of their start_time. Without them and price, and before they begin, the
+        prices hold that ship with the gateway.
+        """
 
     def __init__(
         self,
@@ -315,10 +354,13 @@ class CreateModelRequest(_message.Message):
         fallbacks: _abc.Iterable[_builtins.str] | None = ...,
         fallback_on: _abc.Iterable[Global___FallbackCause.ValueType] | None = ...,
         price: Global___Price | None = ...,
+        validate_only: _builtins.bool = ...,
+        limits: _abc.Iterable[_limit_pb2.Limit] | None = ...,
+        prices: _abc.Iterable[_price_pb2.DatedPrice] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_is_active", b"_is_active", "is_active", b"is_active", "policy", b"policy", "price", b"price"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_is_active", b"_is_active", "aliases", b"aliases", "capabilities", b"capabilities", "deployments", b"deployments", "fallback_on", b"fallback_on", "fallbacks", b"fallbacks", "group", b"group", "is_active", b"is_active", "name", b"name", "policy", b"policy", "price", b"price"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_is_active", b"_is_active", "aliases", b"aliases", "capabilities", b"capabilities", "deployments", b"deployments", "fallback_on", b"fallback_on", "fallbacks", b"fallbacks", "group", b"group", "is_active", b"is_active", "limits", b"limits", "name", b"name", "policy", b"policy", "price", b"price", "prices", b"prices", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__is_active: _TypeAlias = _typing.Literal["is_active"]  # noqa: Y015
     _WhichOneofArgType__is_active: _TypeAlias = _typing.Literal["_is_active", b"_is_active"]  # noqa: Y015
@@ -404,21 +446,39 @@ class ListModelsRequest(_message.Message):
 
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    SEARCH_FIELD_NUMBER: _builtins.int
+    ORDER_BY_FIELD_NUMBER: _builtins.int
+    WITH_TOTAL_FIELD_NUMBER: _builtins.int
+    IS_ACTIVE_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """page_size is the largest number of models to return; 0 means 100."""
     page_token: _builtins.str
     """page_token is the next_page_token of the previous page; it is empty for the first page."""
+    search: _builtins.str
+    """search leaves out models that have it in none of: name, aliases, group. Any part of them counts, whatever its case."""
+    order_by: _builtins.str
+    """order_by is the order: name, created_at or updated_at, with " desc" for the reverse. Empty is name."""
+    with_total: _builtins.bool
+    """with_total true also counts the list, without regard to pages."""
+    is_active: _builtins.bool
+    """is_active, if set, leaves out models whose is_active differs."""
     def __init__(
         self,
         *,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        search: _builtins.str = ...,
+        order_by: _builtins.str = ...,
+        with_total: _builtins.bool = ...,
+        is_active: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_is_active", b"_is_active", "is_active", b"is_active"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_is_active", b"_is_active", "is_active", b"is_active", "order_by", b"order_by", "page_size", b"page_size", "page_token", b"page_token", "search", b"search", "with_total", b"with_total"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__is_active: _TypeAlias = _typing.Literal["is_active"]  # noqa: Y015
+    _WhichOneofArgType__is_active: _TypeAlias = _typing.Literal["_is_active", b"_is_active"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__is_active) -> _WhichOneofReturnType__is_active | None: ...
 
 Global___ListModelsRequest: _TypeAlias = ListModelsRequest  # noqa: Y015
 
@@ -430,8 +490,13 @@ class ListModelsResponse(_message.Message):
 
     MODELS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    TOTAL_SIZE_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
     """next_page_token is the page_token of the next page; empty on the last. Over REST it is the header x-next-page-token."""
+    total_size: _builtins.int
+    """total_size is the length of the whole list, counted if with_total is true; 10000 means that many or more. Over REST it
+    is the header x-total-size.
+    """
     @_builtins.property
     def models(self) -> _containers.RepeatedCompositeFieldContainer[Global___Model]:
         """models are the models on this page."""
@@ -441,12 +506,15 @@ class ListModelsResponse(_message.Message):
         *,
         models: _abc.Iterable[Global___Model] | None = ...,
         next_page_token: _builtins.str = ...,
+        total_size: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_total_size", b"_total_size", "total_size", b"total_size"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["models", b"models", "next_page_token", b"next_page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_total_size", b"_total_size", "models", b"models", "next_page_token", b"next_page_token", "total_size", b"total_size"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__total_size: _TypeAlias = _typing.Literal["total_size"]  # noqa: Y015
+    _WhichOneofArgType__total_size: _TypeAlias = _typing.Literal["_total_size", b"_total_size"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__total_size) -> _WhichOneofReturnType__total_size | None: ...
 
 Global___ListModelsResponse: _TypeAlias = ListModelsResponse  # noqa: Y015
 
@@ -468,6 +536,9 @@ class UpdateModelRequest(_message.Message):
     FALLBACKS_FIELD_NUMBER: _builtins.int
     FALLBACK_ON_FIELD_NUMBER: _builtins.int
     PRICE_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    LIMITS_FIELD_NUMBER: _builtins.int
+    PRICES_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """name is the name of the model."""
     is_active: _builtins.bool
@@ -476,6 +547,8 @@ class UpdateModelRequest(_message.Message):
     """etag, if set, must be the model's current etag; otherwise the call fails. Over REST, the header If-Match can give it."""
     group: _builtins.str
     """group is the name of the group that serves the model; it replaces all deployments. Empty removes it."""
+    validate_only: _builtins.bool
+    """validate_only true checks the call as if it were made, and answers what it would; nothing is written."""
     @_builtins.property
     def aliases(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """aliases are other names of the model. If update_mask names them and they are empty, all are removed."""
@@ -506,7 +579,17 @@ class UpdateModelRequest(_message.Message):
 
     @_builtins.property
     def price(self) -> Global___Price:
-        """price is the price of the model's tokens. If update_mask names it and it is unset, the price is removed."""
+        """price is the price of the model's tokens, in place of prices. If update_mask names it and it is unset, the price is
+        removed.
+        """
+
+    @_builtins.property
+    def limits(self) -> _containers.RepeatedCompositeFieldContainer[_limit_pb2.Limit]:
+        """limits replace all limits. If update_mask names them and they are empty, all are removed."""
+
+    @_builtins.property
+    def prices(self) -> _containers.RepeatedCompositeFieldContainer[_price_pb2.DatedPrice]:
+        """prices replace all prices, and price. If update_mask names them and they are empty, all are removed."""
 
     def __init__(
         self,
@@ -523,10 +606,13 @@ class UpdateModelRequest(_message.Message):
         fallbacks: _abc.Iterable[_builtins.str] | None = ...,
         fallback_on: _abc.Iterable[Global___FallbackCause.ValueType] | None = ...,
         price: Global___Price | None = ...,
+        validate_only: _builtins.bool = ...,
+        limits: _abc.Iterable[_limit_pb2.Limit] | None = ...,
+        prices: _abc.Iterable[_price_pb2.DatedPrice] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_group", b"_group", "_is_active", b"_is_active", "group", b"group", "is_active", b"is_active", "policy", b"policy", "price", b"price", "update_mask", b"update_mask"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_group", b"_group", "_is_active", b"_is_active", "aliases", b"aliases", "capabilities", b"capabilities", "deployments", b"deployments", "etag", b"etag", "fallback_on", b"fallback_on", "fallbacks", b"fallbacks", "group", b"group", "is_active", b"is_active", "name", b"name", "policy", b"policy", "price", b"price", "update_mask", b"update_mask"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_group", b"_group", "_is_active", b"_is_active", "aliases", b"aliases", "capabilities", b"capabilities", "deployments", b"deployments", "etag", b"etag", "fallback_on", b"fallback_on", "fallbacks", b"fallbacks", "group", b"group", "is_active", b"is_active", "limits", b"limits", "name", b"name", "policy", b"policy", "price", b"price", "prices", b"prices", "update_mask", b"update_mask", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__group: _TypeAlias = _typing.Literal["group"]  # noqa: Y015
     _WhichOneofArgType__group: _TypeAlias = _typing.Literal["_group", b"_group"]  # noqa: Y015
@@ -571,19 +657,23 @@ class DeleteModelRequest(_message.Message):
 
     NAME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """name is the name of the model."""
     etag: _builtins.str
     """etag, if set, must be the model's current etag; otherwise the call fails."""
+    validate_only: _builtins.bool
+    """validate_only true checks the call as if it were made, and answers what it would; nothing is written."""
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
         etag: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "name", b"name", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

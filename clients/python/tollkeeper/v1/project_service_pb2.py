@@ -26,28 +26,51 @@ from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from tollkeeper.v1 import limit_pb2 as tollkeeper_dot_v1_dot_limit__pb2
 from tollkeeper.v1 import options_pb2 as tollkeeper_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#tollkeeper/v1/project_service.proto\x12\rtollkeeper.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1btollkeeper/v1/options.proto\"\xe9\x01\n\x07Project\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x11\n\tis_active\x18\x03 \x01(\x08\x12\x0f\n\x07\x61pi_key\x18\x04 \x01(\t\x12.\n\ncreated_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nupdated_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0e\x64\x65\x61\x63tivated_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\x08 \x01(\t\"\xa8\x01\n\x14\x43reateProjectRequest\x12-\n\x04name\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a\x10\x01\x18\x80\x01\x32\x13^[^\\x00-\\x1f\\x7f]*$\x12\x33\n\x0eopenai_api_key\x18\x02 \x01(\tB\x1b\x80\x01\x01\xbaH\x15r\x13\x18\x80\x08\x32\x0e^[\\x21-\\x7e]*$\x12,\n\x07\x61pi_key\x18\x03 \x01(\tB\x1b\x80\x01\x01\xbaH\x15r\x13\x18\x80\x08\x32\x0e^[\\x21-\\x7e]*$\"@\n\x15\x43reateProjectResponse\x12\'\n\x07project\x18\x01 \x01(\x0b\x32\x16.tollkeeper.v1.Project\"D\n\x11GetProjectRequest\x12/\n\x02id\x18\x01 \x01(\tB#\xbaH r\x1e\x32\x1c^prj_[0-9a-hjkmnp-tv-z]{26}$\"=\n\x12GetProjectResponse\x12\'\n\x07project\x18\x01 \x01(\x0b\x32\x16.tollkeeper.v1.Project\"g\n\x13ListProjectsRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04\x12\x13\n\x0b\x61\x63tive_only\x18\x03 \x01(\x08\"Y\n\x14ListProjectsResponse\x12(\n\x08projects\x18\x01 \x03(\x0b\x32\x16.tollkeeper.v1.Project\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x95\x03\n\x14UpdateProjectRequest\x12/\n\x02id\x18\x01 \x01(\tB#\xbaH r\x1e\x32\x1c^prj_[0-9a-hjkmnp-tv-z]{26}$\x12\x32\n\x04name\x18\x02 \x01(\tB\x1f\xbaH\x1cr\x1a\x10\x01\x18\x80\x01\x32\x13^[^\\x00-\\x1f\\x7f]*$H\x00\x88\x01\x01\x12\x38\n\x0eopenai_api_key\x18\x03 \x01(\tB\x1b\x80\x01\x01\xbaH\x15r\x13\x18\x80\x08\x32\x0e^[\\x21-\\x7e]*$H\x01\x88\x01\x01\x12\x31\n\x07\x61pi_key\x18\x04 \x01(\tB\x1b\x80\x01\x01\xbaH\x15r\x13\x18\x80\x08\x32\x0e^[\\x21-\\x7e]*$H\x02\x88\x01\x01\x12\x16\n\tis_active\x18\x05 \x01(\x08H\x03\x88\x01\x01\x12\x15\n\rrevoke_tokens\x18\x06 \x01(\x08\x12/\n\x0bupdate_mask\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x15\n\x04\x65tag\x18\x08 \x01(\tB\x07\xbaH\x04r\x02\x18@B\x07\n\x05_nameB\x11\n\x0f_openai_api_keyB\n\n\x08_api_keyB\x0c\n\n_is_active\"@\n\x15UpdateProjectResponse\x12\'\n\x07project\x18\x01 \x01(\x0b\x32\x16.tollkeeper.v1.Project\"M\n\x1aRevokeProjectTokensRequest\x12/\n\x02id\x18\x01 \x01(\tB#\xbaH r\x1e\x32\x1c^prj_[0-9a-hjkmnp-tv-z]{26}$\"\x7f\n\x1bRevokeProjectTokensResponse\x12\x15\n\rrevoked_count\x18\x01 \x01(\x05\x12\x1d\n\x15\x61lready_revoked_count\x18\x02 \x01(\x05\x12\x14\n\x0ctotal_tokens\x18\x03 \x01(\x05\x12\x14\n\x0c\x66\x61iled_count\x18\x04 \x01(\x05\x32\xd4\x05\n\x0eProjectService\x12\x89\x01\n\rCreateProject\x12#.tollkeeper.v1.CreateProjectRequest\x1a$.tollkeeper.v1.CreateProjectResponse\"-\xca\xf3\x18\x05\x08\x01\x10\xc9\x01\x82\xd3\xe4\x93\x02\x1e\"\x10/manage/projects:\x01*b\x07project\x12\x7f\n\nGetProject\x12 .tollkeeper.v1.GetProjectRequest\x1a!.tollkeeper.v1.GetProjectResponse\",\xca\xf3\x18\x02\x08\x01\x82\xd3\xe4\x93\x02 \x12\x15/manage/projects/{id}b\x07project\x12\x81\x01\n\x0cListProjects\x12\".tollkeeper.v1.ListProjectsRequest\x1a#.tollkeeper.v1.ListProjectsResponse\"(\xca\xf3\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x1c\x12\x10/manage/projectsb\x08projects\x12\x8b\x01\n\rUpdateProject\x12#.tollkeeper.v1.UpdateProjectRequest\x1a$.tollkeeper.v1.UpdateProjectResponse\"/\xca\xf3\x18\x02\x08\x01\x82\xd3\xe4\x93\x02#2\x15/manage/projects/{id}:\x01*b\x07project\x12\xa2\x01\n\x13RevokeProjectTokens\x12).tollkeeper.v1.RevokeProjectTokensRequest\x1a*.tollkeeper.v1.RevokeProjectTokensResponse\"4\xca\xf3\x18\x02\x08\x01\x82\xd3\xe4\x93\x02(\"#/manage/projects/{id}/tokens/revoke:\x01*b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#tollkeeper/v1/project_service.proto\x12\rtollkeeper.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19tollkeeper/v1/limit.proto\x1a\x1btollkeeper/v1/options.proto\"\xb9\x03\n\x07Project\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x11\n\tis_active\x18\x03 \x01(\x08\x12\x0f\n\x07\x61pi_key\x18\x04 \x01(\t\x12.\n\ncreated_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nupdated_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0e\x64\x65\x61\x63tivated_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\x08 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\t \x01(\t\x12\x32\n\x06labels\x18\n \x03(\x0b\x32\".tollkeeper.v1.Project.LabelsEntry\x12\x30\n\x0clast_used_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12$\n\x06limits\x18\x0c \x03(\x0b\x32\x14.tollkeeper.v1.Limit\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xe3\x03\n\x14\x43reateProjectRequest\x12-\n\x04name\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a\x10\x01\x18\x80\x01\x32\x13^[^\\x00-\\x1f\\x7f]*$\x12\x33\n\x0eopenai_api_key\x18\x02 \x01(\tB\x1b\x80\x01\x01\xbaH\x15r\x13\x18\x80\x08\x32\x0e^[\\x21-\\x7e]*$\x12,\n\x07\x61pi_key\x18\x03 \x01(\tB\x1b\x80\x01\x01\xbaH\x15r\x13\x18\x80\x08\x32\x0e^[\\x21-\\x7e]*$\x12;\n\x0b\x64\x65scription\x18\x04 \x01(\tB&\xbaH#r!\x18\x80\x04\x32\x1c^[^\\x00-\\x08\\x0b-\\x1f\\x7f]*$\x12\x85\x01\n\x06labels\x18\x05 \x03(\x0b\x32/.tollkeeper.v1.CreateProjectRequest.LabelsEntryBD\xbaHA\x9a\x01>\x10 \"\x1er\x1c\x32\x1a^[a-z0-9][a-z0-9_-]{0,62}$*\x1ar\x18\x18\x80\x01\x32\x13^[^\\x00-\\x1f\\x7f]*$\x12\x15\n\rvalidate_only\x18\x06 \x01(\x08\x12.\n\x06limits\x18\x07 \x03(\x0b\x32\x14.tollkeeper.v1.LimitB\x08\xbaH\x05\x92\x01\x02\x10\x10\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"@\n\x15\x43reateProjectResponse\x12\'\n\x07project\x18\x01 \x01(\x0b\x32\x16.tollkeeper.v1.Project\"D\n\x11GetProjectRequest\x12/\n\x02id\x18\x01 \x01(\tB#\xbaH r\x1e\x32\x1c^prj_[0-9a-hjkmnp-tv-z]{26}$\"=\n\x12GetProjectResponse\x12\'\n\x07project\x18\x01 \x01(\x0b\x32\x16.tollkeeper.v1.Project\"\xdc\x03\n\x13ListProjectsRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x10\x12\x13\n\x0b\x61\x63tive_only\x18\x03 \x01(\x08\x12-\n\x06search\x18\x04 \x01(\tB\x1d\xbaH\x1ar\x18\x18\x80\x01\x32\x13^[^\\x00-\\x1f\\x7f]*$\x12\x19\n\x08order_by\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x12\n\nwith_total\x18\x06 \x01(\x08\x12\x16\n\tis_active\x18\x07 \x01(\x08H\x00\x88\x01\x01\x12\x84\x01\n\x06labels\x18\x08 \x03(\x0b\x32..tollkeeper.v1.ListProjectsRequest.LabelsEntryBD\xbaHA\x9a\x01>\x10\x08\"\x1er\x1c\x32\x1a^[a-z0-9][a-z0-9_-]{0,62}$*\x1ar\x18\x18\x80\x01\x32\x13^[^\\x00-\\x1f\\x7f]*$\x12\x39\n\x03ids\x18\t \x03(\tB,\xbaH)\x92\x01&\x10\x64\x18\x01\" r\x1e\x32\x1c^prj_[0-9a-hjkmnp-tv-z]{26}$\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x0c\n\n_is_active\"\x81\x01\n\x14ListProjectsResponse\x12(\n\x08projects\x18\x01 \x03(\x0b\x32\x16.tollkeeper.v1.Project\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x17\n\ntotal_size\x18\x03 \x01(\x05H\x00\x88\x01\x01\x42\r\n\x0b_total_size\"\xe5\x05\n\x14UpdateProjectRequest\x12/\n\x02id\x18\x01 \x01(\tB#\xbaH r\x1e\x32\x1c^prj_[0-9a-hjkmnp-tv-z]{26}$\x12\x32\n\x04name\x18\x02 \x01(\tB\x1f\xbaH\x1cr\x1a\x10\x01\x18\x80\x01\x32\x13^[^\\x00-\\x1f\\x7f]*$H\x00\x88\x01\x01\x12\x38\n\x0eopenai_api_key\x18\x03 \x01(\tB\x1b\x80\x01\x01\xbaH\x15r\x13\x18\x80\x08\x32\x0e^[\\x21-\\x7e]*$H\x01\x88\x01\x01\x12\x31\n\x07\x61pi_key\x18\x04 \x01(\tB\x1b\x80\x01\x01\xbaH\x15r\x13\x18\x80\x08\x32\x0e^[\\x21-\\x7e]*$H\x02\x88\x01\x01\x12\x16\n\tis_active\x18\x05 \x01(\x08H\x03\x88\x01\x01\x12\x15\n\rrevoke_tokens\x18\x06 \x01(\x08\x12/\n\x0bupdate_mask\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x15\n\x04\x65tag\x18\x08 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12@\n\x0b\x64\x65scription\x18\t \x01(\tB&\xbaH#r!\x18\x80\x04\x32\x1c^[^\\x00-\\x08\\x0b-\\x1f\\x7f]*$H\x04\x88\x01\x01\x12\x85\x01\n\x06labels\x18\n \x03(\x0b\x32/.tollkeeper.v1.UpdateProjectRequest.LabelsEntryBD\xbaHA\x9a\x01>\x10 \"\x1er\x1c\x32\x1a^[a-z0-9][a-z0-9_-]{0,62}$*\x1ar\x18\x18\x80\x01\x32\x13^[^\\x00-\\x1f\\x7f]*$\x12\x15\n\rvalidate_only\x18\x0b \x01(\x08\x12.\n\x06limits\x18\x0c \x03(\x0b\x32\x14.tollkeeper.v1.LimitB\x08\xbaH\x05\x92\x01\x02\x10\x10\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x07\n\x05_nameB\x11\n\x0f_openai_api_keyB\n\n\x08_api_keyB\x0c\n\n_is_activeB\x0e\n\x0c_description\"@\n\x15UpdateProjectResponse\x12\'\n\x07project\x18\x01 \x01(\x0b\x32\x16.tollkeeper.v1.Project\"d\n\x1aRevokeProjectTokensRequest\x12/\n\x02id\x18\x01 \x01(\tB#\xbaH r\x1e\x32\x1c^prj_[0-9a-hjkmnp-tv-z]{26}$\x12\x15\n\rvalidate_only\x18\x02 \x01(\x08\"\x7f\n\x1bRevokeProjectTokensResponse\x12\x15\n\rrevoked_count\x18\x01 \x01(\x05\x12\x1d\n\x15\x61lready_revoked_count\x18\x02 \x01(\x05\x12\x14\n\x0ctotal_tokens\x18\x03 \x01(\x05\x12\x14\n\x0c\x66\x61iled_count\x18\x04 \x01(\x05\x32\xd4\x05\n\x0eProjectService\x12\x89\x01\n\rCreateProject\x12#.tollkeeper.v1.CreateProjectRequest\x1a$.tollkeeper.v1.CreateProjectResponse\"-\xca\xf3\x18\x05\x08\x01\x10\xc9\x01\x82\xd3\xe4\x93\x02\x1e\"\x10/manage/projects:\x01*b\x07project\x12\x7f\n\nGetProject\x12 .tollkeeper.v1.GetProjectRequest\x1a!.tollkeeper.v1.GetProjectResponse\",\xca\xf3\x18\x02\x08\x01\x82\xd3\xe4\x93\x02 \x12\x15/manage/projects/{id}b\x07project\x12\x81\x01\n\x0cListProjects\x12\".tollkeeper.v1.ListProjectsRequest\x1a#.tollkeeper.v1.ListProjectsResponse\"(\xca\xf3\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x1c\x12\x10/manage/projectsb\x08projects\x12\x8b\x01\n\rUpdateProject\x12#.tollkeeper.v1.UpdateProjectRequest\x1a$.tollkeeper.v1.UpdateProjectResponse\"/\xca\xf3\x18\x02\x08\x01\x82\xd3\xe4\x93\x02#2\x15/manage/projects/{id}:\x01*b\x07project\x12\xa2\x01\n\x13RevokeProjectTokens\x12).tollkeeper.v1.RevokeProjectTokensRequest\x1a*.tollkeeper.v1.RevokeProjectTokensResponse\"4\xca\xf3\x18\x02\x08\x01\x82\xd3\xe4\x93\x02(\"#/manage/projects/{id}/tokens/revoke:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tollkeeper.v1.project_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_PROJECT_LABELSENTRY']._loaded_options = None
+  _globals['_PROJECT_LABELSENTRY']._serialized_options = b'8\001'
+  _globals['_CREATEPROJECTREQUEST_LABELSENTRY']._loaded_options = None
+  _globals['_CREATEPROJECTREQUEST_LABELSENTRY']._serialized_options = b'8\001'
   _globals['_CREATEPROJECTREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_CREATEPROJECTREQUEST'].fields_by_name['name']._serialized_options = b'\272H\034r\032\020\001\030\200\0012\023^[^\\x00-\\x1f\\x7f]*$'
   _globals['_CREATEPROJECTREQUEST'].fields_by_name['openai_api_key']._loaded_options = None
   _globals['_CREATEPROJECTREQUEST'].fields_by_name['openai_api_key']._serialized_options = b'\200\001\001\272H\025r\023\030\200\0102\016^[\\x21-\\x7e]*$'
   _globals['_CREATEPROJECTREQUEST'].fields_by_name['api_key']._loaded_options = None
   _globals['_CREATEPROJECTREQUEST'].fields_by_name['api_key']._serialized_options = b'\200\001\001\272H\025r\023\030\200\0102\016^[\\x21-\\x7e]*$'
+  _globals['_CREATEPROJECTREQUEST'].fields_by_name['description']._loaded_options = None
+  _globals['_CREATEPROJECTREQUEST'].fields_by_name['description']._serialized_options = b'\272H#r!\030\200\0042\034^[^\\x00-\\x08\\x0b-\\x1f\\x7f]*$'
+  _globals['_CREATEPROJECTREQUEST'].fields_by_name['labels']._loaded_options = None
+  _globals['_CREATEPROJECTREQUEST'].fields_by_name['labels']._serialized_options = b'\272HA\232\001>\020 \"\036r\0342\032^[a-z0-9][a-z0-9_-]{0,62}$*\032r\030\030\200\0012\023^[^\\x00-\\x1f\\x7f]*$'
+  _globals['_CREATEPROJECTREQUEST'].fields_by_name['limits']._loaded_options = None
+  _globals['_CREATEPROJECTREQUEST'].fields_by_name['limits']._serialized_options = b'\272H\005\222\001\002\020\020'
   _globals['_GETPROJECTREQUEST'].fields_by_name['id']._loaded_options = None
   _globals['_GETPROJECTREQUEST'].fields_by_name['id']._serialized_options = b'\272H r\0362\034^prj_[0-9a-hjkmnp-tv-z]{26}$'
+  _globals['_LISTPROJECTSREQUEST_LABELSENTRY']._loaded_options = None
+  _globals['_LISTPROJECTSREQUEST_LABELSENTRY']._serialized_options = b'8\001'
   _globals['_LISTPROJECTSREQUEST'].fields_by_name['page_size']._loaded_options = None
   _globals['_LISTPROJECTSREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\007\032\005\030\350\007(\000'
   _globals['_LISTPROJECTSREQUEST'].fields_by_name['page_token']._loaded_options = None
-  _globals['_LISTPROJECTSREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\200\004'
+  _globals['_LISTPROJECTSREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\200\020'
+  _globals['_LISTPROJECTSREQUEST'].fields_by_name['search']._loaded_options = None
+  _globals['_LISTPROJECTSREQUEST'].fields_by_name['search']._serialized_options = b'\272H\032r\030\030\200\0012\023^[^\\x00-\\x1f\\x7f]*$'
+  _globals['_LISTPROJECTSREQUEST'].fields_by_name['order_by']._loaded_options = None
+  _globals['_LISTPROJECTSREQUEST'].fields_by_name['order_by']._serialized_options = b'\272H\004r\002\030@'
+  _globals['_LISTPROJECTSREQUEST'].fields_by_name['labels']._loaded_options = None
+  _globals['_LISTPROJECTSREQUEST'].fields_by_name['labels']._serialized_options = b'\272HA\232\001>\020\010\"\036r\0342\032^[a-z0-9][a-z0-9_-]{0,62}$*\032r\030\030\200\0012\023^[^\\x00-\\x1f\\x7f]*$'
+  _globals['_LISTPROJECTSREQUEST'].fields_by_name['ids']._loaded_options = None
+  _globals['_LISTPROJECTSREQUEST'].fields_by_name['ids']._serialized_options = b'\272H)\222\001&\020d\030\001\" r\0362\034^prj_[0-9a-hjkmnp-tv-z]{26}$'
+  _globals['_UPDATEPROJECTREQUEST_LABELSENTRY']._loaded_options = None
+  _globals['_UPDATEPROJECTREQUEST_LABELSENTRY']._serialized_options = b'8\001'
   _globals['_UPDATEPROJECTREQUEST'].fields_by_name['id']._loaded_options = None
   _globals['_UPDATEPROJECTREQUEST'].fields_by_name['id']._serialized_options = b'\272H r\0362\034^prj_[0-9a-hjkmnp-tv-z]{26}$'
   _globals['_UPDATEPROJECTREQUEST'].fields_by_name['name']._loaded_options = None
@@ -58,6 +81,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_UPDATEPROJECTREQUEST'].fields_by_name['api_key']._serialized_options = b'\200\001\001\272H\025r\023\030\200\0102\016^[\\x21-\\x7e]*$'
   _globals['_UPDATEPROJECTREQUEST'].fields_by_name['etag']._loaded_options = None
   _globals['_UPDATEPROJECTREQUEST'].fields_by_name['etag']._serialized_options = b'\272H\004r\002\030@'
+  _globals['_UPDATEPROJECTREQUEST'].fields_by_name['description']._loaded_options = None
+  _globals['_UPDATEPROJECTREQUEST'].fields_by_name['description']._serialized_options = b'\272H#r!\030\200\0042\034^[^\\x00-\\x08\\x0b-\\x1f\\x7f]*$'
+  _globals['_UPDATEPROJECTREQUEST'].fields_by_name['labels']._loaded_options = None
+  _globals['_UPDATEPROJECTREQUEST'].fields_by_name['labels']._serialized_options = b'\272HA\232\001>\020 \"\036r\0342\032^[a-z0-9][a-z0-9_-]{0,62}$*\032r\030\030\200\0012\023^[^\\x00-\\x1f\\x7f]*$'
+  _globals['_UPDATEPROJECTREQUEST'].fields_by_name['limits']._loaded_options = None
+  _globals['_UPDATEPROJECTREQUEST'].fields_by_name['limits']._serialized_options = b'\272H\005\222\001\002\020\020'
   _globals['_REVOKEPROJECTTOKENSREQUEST'].fields_by_name['id']._loaded_options = None
   _globals['_REVOKEPROJECTTOKENSREQUEST'].fields_by_name['id']._serialized_options = b'\272H r\0362\034^prj_[0-9a-hjkmnp-tv-z]{26}$'
   _globals['_PROJECTSERVICE'].methods_by_name['CreateProject']._loaded_options = None
@@ -70,28 +99,36 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PROJECTSERVICE'].methods_by_name['UpdateProject']._serialized_options = b'\312\363\030\002\010\001\202\323\344\223\002#2\025/manage/projects/{id}:\001*b\007project'
   _globals['_PROJECTSERVICE'].methods_by_name['RevokeProjectTokens']._loaded_options = None
   _globals['_PROJECTSERVICE'].methods_by_name['RevokeProjectTokens']._serialized_options = b'\312\363\030\002\010\001\202\323\344\223\002(\"#/manage/projects/{id}/tokens/revoke:\001*'
-  _globals['_PROJECT']._serialized_start=210
-  _globals['_PROJECT']._serialized_end=443
-  _globals['_CREATEPROJECTREQUEST']._serialized_start=446
-  _globals['_CREATEPROJECTREQUEST']._serialized_end=614
-  _globals['_CREATEPROJECTRESPONSE']._serialized_start=616
-  _globals['_CREATEPROJECTRESPONSE']._serialized_end=680
-  _globals['_GETPROJECTREQUEST']._serialized_start=682
-  _globals['_GETPROJECTREQUEST']._serialized_end=750
-  _globals['_GETPROJECTRESPONSE']._serialized_start=752
-  _globals['_GETPROJECTRESPONSE']._serialized_end=813
-  _globals['_LISTPROJECTSREQUEST']._serialized_start=815
-  _globals['_LISTPROJECTSREQUEST']._serialized_end=918
-  _globals['_LISTPROJECTSRESPONSE']._serialized_start=920
-  _globals['_LISTPROJECTSRESPONSE']._serialized_end=1009
-  _globals['_UPDATEPROJECTREQUEST']._serialized_start=1012
-  _globals['_UPDATEPROJECTREQUEST']._serialized_end=1417
-  _globals['_UPDATEPROJECTRESPONSE']._serialized_start=1419
-  _globals['_UPDATEPROJECTRESPONSE']._serialized_end=1483
-  _globals['_REVOKEPROJECTTOKENSREQUEST']._serialized_start=1485
-  _globals['_REVOKEPROJECTTOKENSREQUEST']._serialized_end=1562
-  _globals['_REVOKEPROJECTTOKENSRESPONSE']._serialized_start=1564
-  _globals['_REVOKEPROJECTTOKENSRESPONSE']._serialized_end=1691
-  _globals['_PROJECTSERVICE']._serialized_start=1694
-  _globals['_PROJECTSERVICE']._serialized_end=2418
+  _globals['_PROJECT']._serialized_start=237
+  _globals['_PROJECT']._serialized_end=678
+  _globals['_PROJECT_LABELSENTRY']._serialized_start=633
+  _globals['_PROJECT_LABELSENTRY']._serialized_end=678
+  _globals['_CREATEPROJECTREQUEST']._serialized_start=681
+  _globals['_CREATEPROJECTREQUEST']._serialized_end=1164
+  _globals['_CREATEPROJECTREQUEST_LABELSENTRY']._serialized_start=633
+  _globals['_CREATEPROJECTREQUEST_LABELSENTRY']._serialized_end=678
+  _globals['_CREATEPROJECTRESPONSE']._serialized_start=1166
+  _globals['_CREATEPROJECTRESPONSE']._serialized_end=1230
+  _globals['_GETPROJECTREQUEST']._serialized_start=1232
+  _globals['_GETPROJECTREQUEST']._serialized_end=1300
+  _globals['_GETPROJECTRESPONSE']._serialized_start=1302
+  _globals['_GETPROJECTRESPONSE']._serialized_end=1363
+  _globals['_LISTPROJECTSREQUEST']._serialized_start=1366
+  _globals['_LISTPROJECTSREQUEST']._serialized_end=1842
+  _globals['_LISTPROJECTSREQUEST_LABELSENTRY']._serialized_start=633
+  _globals['_LISTPROJECTSREQUEST_LABELSENTRY']._serialized_end=678
+  _globals['_LISTPROJECTSRESPONSE']._serialized_start=1845
+  _globals['_LISTPROJECTSRESPONSE']._serialized_end=1974
+  _globals['_UPDATEPROJECTREQUEST']._serialized_start=1977
+  _globals['_UPDATEPROJECTREQUEST']._serialized_end=2718
+  _globals['_UPDATEPROJECTREQUEST_LABELSENTRY']._serialized_start=633
+  _globals['_UPDATEPROJECTREQUEST_LABELSENTRY']._serialized_end=678
+  _globals['_UPDATEPROJECTRESPONSE']._serialized_start=2720
+  _globals['_UPDATEPROJECTRESPONSE']._serialized_end=2784
+  _globals['_REVOKEPROJECTTOKENSREQUEST']._serialized_start=2786
+  _globals['_REVOKEPROJECTTOKENSREQUEST']._serialized_end=2886
+  _globals['_REVOKEPROJECTTOKENSRESPONSE']._serialized_start=2888
+  _globals['_REVOKEPROJECTTOKENSRESPONSE']._serialized_end=3015
+  _globals['_PROJECTSERVICE']._serialized_start=3018
+  _globals['_PROJECTSERVICE']._serialized_end=3742
 # @@protoc_insertion_point(module_scope)

@@ -38,7 +38,7 @@ class ProjectServiceStub:
     GetProject: _grpc.UnaryUnaryMultiCallable[_project_service_pb2.GetProjectRequest, _project_service_pb2.GetProjectResponse]
     """GetProject returns one project."""
     ListProjects: _grpc.UnaryUnaryMultiCallable[_project_service_pb2.ListProjectsRequest, _project_service_pb2.ListProjectsResponse]
-    """ListProjects returns a page of the projects, oldest first."""
+    """ListProjects returns a page of the projects, oldest first unless order_by says otherwise."""
     UpdateProject: _grpc.UnaryUnaryMultiCallable[_project_service_pb2.UpdateProjectRequest, _project_service_pb2.UpdateProjectResponse]
     """UpdateProject changes the fields in update_mask. An inactive project can't create tokens, and its requests are refused."""
     RevokeProjectTokens: _grpc.UnaryUnaryMultiCallable[_project_service_pb2.RevokeProjectTokensRequest, _project_service_pb2.RevokeProjectTokensResponse]
@@ -54,7 +54,7 @@ class ProjectServiceAsyncStub(ProjectServiceStub):
     GetProject: _aio.UnaryUnaryMultiCallable[_project_service_pb2.GetProjectRequest, _project_service_pb2.GetProjectResponse]  # type: ignore[assignment]
     """GetProject returns one project."""
     ListProjects: _aio.UnaryUnaryMultiCallable[_project_service_pb2.ListProjectsRequest, _project_service_pb2.ListProjectsResponse]  # type: ignore[assignment]
-    """ListProjects returns a page of the projects, oldest first."""
+    """ListProjects returns a page of the projects, oldest first unless order_by says otherwise."""
     UpdateProject: _aio.UnaryUnaryMultiCallable[_project_service_pb2.UpdateProjectRequest, _project_service_pb2.UpdateProjectResponse]  # type: ignore[assignment]
     """UpdateProject changes the fields in update_mask. An inactive project can't create tokens, and its requests are refused."""
     RevokeProjectTokens: _aio.UnaryUnaryMultiCallable[_project_service_pb2.RevokeProjectTokensRequest, _project_service_pb2.RevokeProjectTokensResponse]  # type: ignore[assignment]
@@ -85,7 +85,7 @@ class ProjectServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _project_service_pb2.ListProjectsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_project_service_pb2.ListProjectsResponse, _abc.Awaitable[_project_service_pb2.ListProjectsResponse]]:
-        """ListProjects returns a page of the projects, oldest first."""
+        """ListProjects returns a page of the projects, oldest first unless order_by says otherwise."""
 
     @_abc_1.abstractmethod
     def UpdateProject(

@@ -26,16 +26,21 @@ from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from tollkeeper.v1 import limit_pb2 as tollkeeper_dot_v1_dot_limit__pb2
 from tollkeeper.v1 import options_pb2 as tollkeeper_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!tollkeeper/v1/token_service.proto\x12\rtollkeeper.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1btollkeeper/v1/options.proto\"\xa0\x03\n\x05Token\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05token\x18\x02 \x01(\t\x12\x12\n\nproject_id\x18\x03 \x01(\t\x12\x0c\n\x04name\x18\x04 \x01(\t\x12\x11\n\tis_active\x18\x05 \x01(\x08\x12.\n\nexpires_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0cmax_requests\x18\x07 \x01(\x03\x12\x15\n\rrequest_count\x18\x08 \x01(\x03\x12\x16\n\x0e\x61llowed_models\x18\t \x03(\t\x12.\n\ncreated_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nupdated_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0clast_used_at\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0e\x64\x65\x61\x63tivated_at\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\x0e \x01(\t\"\x8d\x04\n\x12\x43reateTokenRequest\x12\x37\n\nproject_id\x18\x01 \x01(\tB#\xbaH r\x1e\x32\x1c^prj_[0-9a-hjkmnp-tv-z]{26}$\x12+\n\x04name\x18\x02 \x01(\tB\x1d\xbaH\x1ar\x18\x18\x80\x01\x32\x13^[^\\x00-\\x1f\\x7f]*$\x12+\n\x10\x64uration_minutes\x18\x03 \x01(\x03\x42\x0c\xbaH\t\"\x07\x18\x80\x81\x88\x19(\x01H\x00\x88\x01\x01\x12\x38\n\nexpires_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x08\xbaH\x05\xb2\x01\x02@\x01\x12&\n\x0cmax_requests\x18\x05 \x01(\x03\x42\x10\xbaH\r\"\x0b\x18\xff\xff\xff\xff\xff\xff\xff\x0f(\x00\x12<\n\x0e\x61llowed_models\x18\x06 \x03(\tB$\xbaH!\x92\x01\x1e\x10\x80\x02\x18\x01\"\x17r\x15\x10\x01\x18\x80\x02\x32\x0e^[\\x21-\\x7e]*$\x12\x30\n\x06secret\x18\x07 \x01(\tB \x80\x01\x01\xbaH\x1ar\x15\x10\x04\x18\x80\x02\x32\x0e^[\\x21-\\x7e]*$\xd8\x01\x01:}\xbaHz\x1ax\n\x10token.one_expiry\x12-give duration_minutes or expires_at, not both\x1a\x35!(has(this.duration_minutes) && has(this.expires_at))B\x13\n\x11_duration_minutes\"\xc3\x01\n\x13\x43reateTokenResponse\x12\n\n\x02id\x18\x01 \x01(\t\x12\x12\n\x05token\x18\x02 \x01(\tB\x03\x80\x01\x01\x12.\n\nexpires_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0cmax_requests\x18\x04 \x01(\x03\x12\x12\n\nproject_id\x18\x05 \x01(\t\x12\x0c\n\x04name\x18\x06 \x01(\t\x12\x16\n\x0e\x61llowed_models\x18\x07 \x03(\t\x12\x0c\n\x04\x65tag\x18\x08 \x01(\t\"B\n\x0fGetTokenRequest\x12/\n\x02id\x18\x01 \x01(\tB#\xbaH r\x1e\x32\x1c^tok_[0-9a-hjkmnp-tv-z]{26}$\"7\n\x10GetTokenResponse\x12#\n\x05token\x18\x01 \x01(\x0b\x32\x14.tollkeeper.v1.Token\"\xa1\x01\n\x11ListTokensRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04\x12:\n\nproject_id\x18\x03 \x01(\tB&\xbaH#r\x1e\x32\x1c^prj_[0-9a-hjkmnp-tv-z]{26}$\xd8\x01\x01\x12\x13\n\x0b\x61\x63tive_only\x18\x04 \x01(\x08\"S\n\x12ListTokensResponse\x12$\n\x06tokens\x18\x01 \x03(\x0b\x32\x14.tollkeeper.v1.Token\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xdb\x04\n\x12UpdateTokenRequest\x12/\n\x02id\x18\x01 \x01(\tB#\xbaH r\x1e\x32\x1c^tok_[0-9a-hjkmnp-tv-z]{26}$\x12\x30\n\x04name\x18\x02 \x01(\tB\x1d\xbaH\x1ar\x18\x18\x80\x01\x32\x13^[^\\x00-\\x1f\\x7f]*$H\x00\x88\x01\x01\x12\x16\n\tis_active\x18\x03 \x01(\x08H\x01\x88\x01\x01\x12+\n\x0cmax_requests\x18\x04 \x01(\x03\x42\x10\xbaH\r\"\x0b\x18\xff\xff\xff\xff\xff\xff\xff\x0f(\x00H\x02\x88\x01\x01\x12+\n\x10\x64uration_minutes\x18\x05 \x01(\x03\x42\x0c\xbaH\t\"\x07\x18\x80\x81\x88\x19(\x01H\x03\x88\x01\x01\x12.\n\nexpires_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12<\n\x0e\x61llowed_models\x18\x07 \x03(\tB$\xbaH!\x92\x01\x1e\x10\x80\x02\x18\x01\"\x17r\x15\x10\x01\x18\x80\x02\x32\x0e^[\\x21-\\x7e]*$\x12/\n\x0bupdate_mask\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x15\n\x04\x65tag\x18\t \x01(\tB\x07\xbaH\x04r\x02\x18@:}\xbaHz\x1ax\n\x10token.one_expiry\x12-give duration_minutes or expires_at, not both\x1a\x35!(has(this.duration_minutes) && has(this.expires_at))B\x07\n\x05_nameB\x0c\n\n_is_activeB\x0f\n\r_max_requestsB\x13\n\x11_duration_minutes\":\n\x13UpdateTokenResponse\x12#\n\x05token\x18\x01 \x01(\x0b\x32\x14.tollkeeper.v1.Token\"E\n\x12RevokeTokenRequest\x12/\n\x02id\x18\x01 \x01(\tB#\xbaH r\x1e\x32\x1c^tok_[0-9a-hjkmnp-tv-z]{26}$\"\x15\n\x13RevokeTokenResponse\"\\\n\x12RotateTokenRequest\x12/\n\x02id\x18\x01 \x01(\tB#\xbaH r\x1e\x32\x1c^tok_[0-9a-hjkmnp-tv-z]{26}$\x12\x15\n\x04\x65tag\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18@\"\x89\x01\n\x13RotateTokenResponse\x12\n\n\x02id\x18\x01 \x01(\t\x12\x12\n\x05token\x18\x02 \x01(\tB\x03\x80\x01\x01\x12.\n\nexpires_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0cmax_requests\x18\x04 \x01(\x03\x12\x0c\n\x04\x65tag\x18\x05 \x01(\t2\xf9\x05\n\x0cTokenService\x12u\n\x0b\x43reateToken\x12!.tollkeeper.v1.CreateTokenRequest\x1a\".tollkeeper.v1.CreateTokenResponse\"\x1f\xca\xf3\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x13\"\x0e/manage/tokens:\x01*\x12u\n\x08GetToken\x12\x1e.tollkeeper.v1.GetTokenRequest\x1a\x1f.tollkeeper.v1.GetTokenResponse\"(\xca\xf3\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x1c\x12\x13/manage/tokens/{id}b\x05token\x12w\n\nListTokens\x12 .tollkeeper.v1.ListTokensRequest\x1a!.tollkeeper.v1.ListTokensResponse\"$\xca\xf3\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x18\x12\x0e/manage/tokensb\x06tokens\x12\x81\x01\n\x0bUpdateToken\x12!.tollkeeper.v1.UpdateTokenRequest\x1a\".tollkeeper.v1.UpdateTokenResponse\"+\xca\xf3\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x1f\x32\x13/manage/tokens/{id}:\x01*b\x05token\x12z\n\x0bRevokeToken\x12!.tollkeeper.v1.RevokeTokenRequest\x1a\".tollkeeper.v1.RevokeTokenResponse\"$\xca\xf3\x18\x05\x08\x01\x10\xcc\x01\x82\xd3\xe4\x93\x02\x15*\x13/manage/tokens/{id}\x12\x81\x01\n\x0bRotateToken\x12!.tollkeeper.v1.RotateTokenRequest\x1a\".tollkeeper.v1.RotateTokenResponse\"+\xca\xf3\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x1f\"\x1a/manage/tokens/{id}/rotate:\x01*b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!tollkeeper/v1/token_service.proto\x12\rtollkeeper.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19tollkeeper/v1/limit.proto\x1a\x1btollkeeper/v1/options.proto\"\xfc\x04\n\x05Token\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05token\x18\x02 \x01(\t\x12\x12\n\nproject_id\x18\x03 \x01(\t\x12\x0c\n\x04name\x18\x04 \x01(\t\x12\x11\n\tis_active\x18\x05 \x01(\x08\x12.\n\nexpires_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0cmax_requests\x18\x07 \x01(\x03\x12\x15\n\rrequest_count\x18\x08 \x01(\x03\x12\x16\n\x0e\x61llowed_models\x18\t \x03(\t\x12.\n\ncreated_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nupdated_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0clast_used_at\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0e\x64\x65\x61\x63tivated_at\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\x0e \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x0f \x01(\t\x12\x30\n\x06labels\x18\x10 \x03(\x0b\x32 .tollkeeper.v1.Token.LabelsEntry\x12(\n\x05state\x18\x11 \x01(\x0e\x32\x19.tollkeeper.v1.TokenState\x12\x14\n\x0cproject_name\x18\x12 \x01(\t\x12$\n\x06limits\x18\x13 \x03(\x0b\x32\x14.tollkeeper.v1.Limit\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xc6\x06\n\x12\x43reateTokenRequest\x12\x37\n\nproject_id\x18\x01 \x01(\tB#\xbaH r\x1e\x32\x1c^prj_[0-9a-hjkmnp-tv-z]{26}$\x12+\n\x04name\x18\x02 \x01(\tB\x1d\xbaH\x1ar\x18\x18\x80\x01\x32\x13^[^\\x00-\\x1f\\x7f]*$\x12+\n\x10\x64uration_minutes\x18\x03 \x01(\x03\x42\x0c\xbaH\t\"\x07\x18\x80\x81\x88\x19(\x01H\x00\x88\x01\x01\x12\x38\n\nexpires_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x08\xbaH\x05\xb2\x01\x02@\x01\x12&\n\x0cmax_requests\x18\x05 \x01(\x03\x42\x10\xbaH\r\"\x0b\x18\xff\xff\xff\xff\xff\xff\xff\x0f(\x00\x12<\n\x0e\x61llowed_models\x18\x06 \x03(\tB$\xbaH!\x92\x01\x1e\x10\x80\x02\x18\x01\"\x17r\x15\x10\x01\x18\x80\x02\x32\x0e^[\\x21-\\x7e]*$\x12\x30\n\x06secret\x18\x07 \x01(\tB \x80\x01\x01\xbaH\x1ar\x15\x10\x04\x18\x80\x02\x32\x0e^[\\x21-\\x7e]*$\xd8\x01\x01\x12;\n\x0b\x64\x65scription\x18\x08 \x01(\tB&\xbaH#r!\x18\x80\x04\x32\x1c^[^\\x00-\\x08\\x0b-\\x1f\\x7f]*$\x12\x83\x01\n\x06labels\x18\t \x03(\x0b\x32-.tollkeeper.v1.CreateTokenRequest.LabelsEntryBD\xbaHA\x9a\x01>\x10 \"\x1er\x1c\x32\x1a^[a-z0-9][a-z0-9_-]{0,62}$*\x1ar\x18\x18\x80\x01\x32\x13^[^\\x00-\\x1f\\x7f]*$\x12\x15\n\rvalidate_only\x18\n \x01(\x08\x12.\n\x06limits\x18\x0b \x03(\x0b\x32\x14.tollkeeper.v1.LimitB\x08\xbaH\x05\x92\x01\x02\x10\x10\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01:}\xbaHz\x1ax\n\x10token.one_expiry\x12-give duration_minutes or expires_at, not both\x1a\x35!(has(this.duration_minutes) && has(this.expires_at))B\x13\n\x11_duration_minutes\"\xc3\x01\n\x13\x43reateTokenResponse\x12\n\n\x02id\x18\x01 \x01(\t\x12\x12\n\x05token\x18\x02 \x01(\tB\x03\x80\x01\x01\x12.\n\nexpires_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0cmax_requests\x18\x04 \x01(\x03\x12\x12\n\nproject_id\x18\x05 \x01(\t\x12\x0c\n\x04name\x18\x06 \x01(\t\x12\x16\n\x0e\x61llowed_models\x18\x07 \x03(\t\x12\x0c\n\x04\x65tag\x18\x08 \x01(\t\"B\n\x0fGetTokenRequest\x12/\n\x02id\x18\x01 \x01(\tB#\xbaH r\x1e\x32\x1c^tok_[0-9a-hjkmnp-tv-z]{26}$\"7\n\x10GetTokenResponse\x12#\n\x05token\x18\x01 \x01(\x0b\x32\x14.tollkeeper.v1.Token\"\xf3\x03\n\x11ListTokensRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x10\x12:\n\nproject_id\x18\x03 \x01(\tB&\xbaH#r\x1e\x32\x1c^prj_[0-9a-hjkmnp-tv-z]{26}$\xd8\x01\x01\x12\x13\n\x0b\x61\x63tive_only\x18\x04 \x01(\x08\x12-\n\x06search\x18\x05 \x01(\tB\x1d\xbaH\x1ar\x18\x18\x80\x01\x32\x13^[^\\x00-\\x1f\\x7f]*$\x12\x19\n\x08order_by\x18\x06 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x12\n\nwith_total\x18\x07 \x01(\x08\x12>\n\x06states\x18\x08 \x03(\x0e\x32\x19.tollkeeper.v1.TokenStateB\x13\xbaH\x10\x92\x01\r\x10\x05\x18\x01\"\x07\x82\x01\x04\x10\x01 \x00\x12\x82\x01\n\x06labels\x18\t \x03(\x0b\x32,.tollkeeper.v1.ListTokensRequest.LabelsEntryBD\xbaHA\x9a\x01>\x10\x08\"\x1er\x1c\x32\x1a^[a-z0-9][a-z0-9_-]{0,62}$*\x1ar\x18\x18\x80\x01\x32\x13^[^\\x00-\\x1f\\x7f]*$\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"{\n\x12ListTokensResponse\x12$\n\x06tokens\x18\x01 \x03(\x0b\x32\x14.tollkeeper.v1.Token\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x17\n\ntotal_size\x18\x03 \x01(\x05H\x00\x88\x01\x01\x42\r\n\x0b_total_size\"\xa9\x07\n\x12UpdateTokenRequest\x12/\n\x02id\x18\x01 \x01(\tB#\xbaH r\x1e\x32\x1c^tok_[0-9a-hjkmnp-tv-z]{26}$\x12\x30\n\x04name\x18\x02 \x01(\tB\x1d\xbaH\x1ar\x18\x18\x80\x01\x32\x13^[^\\x00-\\x1f\\x7f]*$H\x00\x88\x01\x01\x12\x16\n\tis_active\x18\x03 \x01(\x08H\x01\x88\x01\x01\x12+\n\x0cmax_requests\x18\x04 \x01(\x03\x42\x10\xbaH\r\"\x0b\x18\xff\xff\xff\xff\xff\xff\xff\x0f(\x00H\x02\x88\x01\x01\x12+\n\x10\x64uration_minutes\x18\x05 \x01(\x03\x42\x0c\xbaH\t\"\x07\x18\x80\x81\x88\x19(\x01H\x03\x88\x01\x01\x12.\n\nexpires_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12<\n\x0e\x61llowed_models\x18\x07 \x03(\tB$\xbaH!\x92\x01\x1e\x10\x80\x02\x18\x01\"\x17r\x15\x10\x01\x18\x80\x02\x32\x0e^[\\x21-\\x7e]*$\x12/\n\x0bupdate_mask\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x15\n\x04\x65tag\x18\t \x01(\tB\x07\xbaH\x04r\x02\x18@\x12@\n\x0b\x64\x65scription\x18\n \x01(\tB&\xbaH#r!\x18\x80\x04\x32\x1c^[^\\x00-\\x08\\x0b-\\x1f\\x7f]*$H\x04\x88\x01\x01\x12\x83\x01\n\x06labels\x18\x0b \x03(\x0b\x32-.tollkeeper.v1.UpdateTokenRequest.LabelsEntryBD\xbaHA\x9a\x01>\x10 \"\x1er\x1c\x32\x1a^[a-z0-9][a-z0-9_-]{0,62}$*\x1ar\x18\x18\x80\x01\x32\x13^[^\\x00-\\x1f\\x7f]*$\x12\x15\n\rvalidate_only\x18\x0c \x01(\x08\x12.\n\x06limits\x18\r \x03(\x0b\x32\x14.tollkeeper.v1.LimitB\x08\xbaH\x05\x92\x01\x02\x10\x10\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01:}\xbaHz\x1ax\n\x10token.one_expiry\x12-give duration_minutes or expires_at, not both\x1a\x35!(has(this.duration_minutes) && has(this.expires_at))B\x07\n\x05_nameB\x0c\n\n_is_activeB\x0f\n\r_max_requestsB\x13\n\x11_duration_minutesB\x0e\n\x0c_description\":\n\x13UpdateTokenResponse\x12#\n\x05token\x18\x01 \x01(\x0b\x32\x14.tollkeeper.v1.Token\"\\\n\x12RevokeTokenRequest\x12/\n\x02id\x18\x01 \x01(\tB#\xbaH r\x1e\x32\x1c^tok_[0-9a-hjkmnp-tv-z]{26}$\x12\x15\n\rvalidate_only\x18\x02 \x01(\x08\"\x15\n\x13RevokeTokenResponse\"o\n\x18\x42\x61tchRevokeTokensRequest\x12<\n\x03ids\x18\x01 \x03(\tB/\xbaH,\x92\x01)\x08\x01\x10\xe8\x07\x18\x01\" r\x1e\x32\x1c^tok_[0-9a-hjkmnp-tv-z]{26}$\x12\x15\n\rvalidate_only\x18\x02 \x01(\x08\"=\n\x0eUnrevokedToken\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\"t\n\x19\x42\x61tchRevokeTokensResponse\x12\x0f\n\x07revoked\x18\x01 \x03(\t\x12\x17\n\x0f\x61lready_revoked\x18\x02 \x03(\t\x12-\n\x06\x66\x61iled\x18\x03 \x03(\x0b\x32\x1d.tollkeeper.v1.UnrevokedToken\"s\n\x12RotateTokenRequest\x12/\n\x02id\x18\x01 \x01(\tB#\xbaH r\x1e\x32\x1c^tok_[0-9a-hjkmnp-tv-z]{26}$\x12\x15\n\x04\x65tag\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x15\n\rvalidate_only\x18\x03 \x01(\x08\"\x89\x01\n\x13RotateTokenResponse\x12\n\n\x02id\x18\x01 \x01(\t\x12\x12\n\x05token\x18\x02 \x01(\tB\x03\x80\x01\x01\x12.\n\nexpires_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0cmax_requests\x18\x04 \x01(\x03\x12\x0c\n\x04\x65tag\x18\x05 \x01(\t*\xa8\x01\n\nTokenState\x12\x1b\n\x17TOKEN_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12TOKEN_STATE_ACTIVE\x10\x01\x12\x18\n\x14TOKEN_STATE_EXPIRING\x10\x02\x12\x17\n\x13TOKEN_STATE_EXPIRED\x10\x03\x12\x19\n\x15TOKEN_STATE_EXHAUSTED\x10\x04\x12\x17\n\x13TOKEN_STATE_REVOKED\x10\x05\x32\x8a\x07\n\x0cTokenService\x12u\n\x0b\x43reateToken\x12!.tollkeeper.v1.CreateTokenRequest\x1a\".tollkeeper.v1.CreateTokenResponse\"\x1f\xca\xf3\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x13\"\x0e/manage/tokens:\x01*\x12u\n\x08GetToken\x12\x1e.tollkeeper.v1.GetTokenRequest\x1a\x1f.tollkeeper.v1.GetTokenResponse\"(\xca\xf3\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x1c\x12\x13/manage/tokens/{id}b\x05token\x12w\n\nListTokens\x12 .tollkeeper.v1.ListTokensRequest\x1a!.tollkeeper.v1.ListTokensResponse\"$\xca\xf3\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x18\x12\x0e/manage/tokensb\x06tokens\x12\x81\x01\n\x0bUpdateToken\x12!.tollkeeper.v1.UpdateTokenRequest\x1a\".tollkeeper.v1.UpdateTokenResponse\"+\xca\xf3\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x1f\x32\x13/manage/tokens/{id}:\x01*b\x05token\x12z\n\x0bRevokeToken\x12!.tollkeeper.v1.RevokeTokenRequest\x1a\".tollkeeper.v1.RevokeTokenResponse\"$\xca\xf3\x18\x05\x08\x01\x10\xcc\x01\x82\xd3\xe4\x93\x02\x15*\x13/manage/tokens/{id}\x12\x8e\x01\n\x11\x42\x61tchRevokeTokens\x12\'.tollkeeper.v1.BatchRevokeTokensRequest\x1a(.tollkeeper.v1.BatchRevokeTokensResponse\"&\xca\xf3\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x1a\"\x15/manage/tokens:revoke:\x01*\x12\x81\x01\n\x0bRotateToken\x12!.tollkeeper.v1.RotateTokenRequest\x1a\".tollkeeper.v1.RotateTokenResponse\"+\xca\xf3\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x1f\"\x1a/manage/tokens/{id}/rotate:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tollkeeper.v1.token_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_TOKEN_LABELSENTRY']._loaded_options = None
+  _globals['_TOKEN_LABELSENTRY']._serialized_options = b'8\001'
+  _globals['_CREATETOKENREQUEST_LABELSENTRY']._loaded_options = None
+  _globals['_CREATETOKENREQUEST_LABELSENTRY']._serialized_options = b'8\001'
   _globals['_CREATETOKENREQUEST'].fields_by_name['project_id']._loaded_options = None
   _globals['_CREATETOKENREQUEST'].fields_by_name['project_id']._serialized_options = b'\272H r\0362\034^prj_[0-9a-hjkmnp-tv-z]{26}$'
   _globals['_CREATETOKENREQUEST'].fields_by_name['name']._loaded_options = None
@@ -50,18 +55,36 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CREATETOKENREQUEST'].fields_by_name['allowed_models']._serialized_options = b'\272H!\222\001\036\020\200\002\030\001\"\027r\025\020\001\030\200\0022\016^[\\x21-\\x7e]*$'
   _globals['_CREATETOKENREQUEST'].fields_by_name['secret']._loaded_options = None
   _globals['_CREATETOKENREQUEST'].fields_by_name['secret']._serialized_options = b'\200\001\001\272H\032r\025\020\004\030\200\0022\016^[\\x21-\\x7e]*$\330\001\001'
+  _globals['_CREATETOKENREQUEST'].fields_by_name['description']._loaded_options = None
+  _globals['_CREATETOKENREQUEST'].fields_by_name['description']._serialized_options = b'\272H#r!\030\200\0042\034^[^\\x00-\\x08\\x0b-\\x1f\\x7f]*$'
+  _globals['_CREATETOKENREQUEST'].fields_by_name['labels']._loaded_options = None
+  _globals['_CREATETOKENREQUEST'].fields_by_name['labels']._serialized_options = b'\272HA\232\001>\020 \"\036r\0342\032^[a-z0-9][a-z0-9_-]{0,62}$*\032r\030\030\200\0012\023^[^\\x00-\\x1f\\x7f]*$'
+  _globals['_CREATETOKENREQUEST'].fields_by_name['limits']._loaded_options = None
+  _globals['_CREATETOKENREQUEST'].fields_by_name['limits']._serialized_options = b'\272H\005\222\001\002\020\020'
   _globals['_CREATETOKENREQUEST']._loaded_options = None
   _globals['_CREATETOKENREQUEST']._serialized_options = b'\272Hz\032x\n\020token.one_expiry\022-give duration_minutes or expires_at, not both\0325!(has(this.duration_minutes) && has(this.expires_at))'
   _globals['_CREATETOKENRESPONSE'].fields_by_name['token']._loaded_options = None
   _globals['_CREATETOKENRESPONSE'].fields_by_name['token']._serialized_options = b'\200\001\001'
   _globals['_GETTOKENREQUEST'].fields_by_name['id']._loaded_options = None
   _globals['_GETTOKENREQUEST'].fields_by_name['id']._serialized_options = b'\272H r\0362\034^tok_[0-9a-hjkmnp-tv-z]{26}$'
+  _globals['_LISTTOKENSREQUEST_LABELSENTRY']._loaded_options = None
+  _globals['_LISTTOKENSREQUEST_LABELSENTRY']._serialized_options = b'8\001'
   _globals['_LISTTOKENSREQUEST'].fields_by_name['page_size']._loaded_options = None
   _globals['_LISTTOKENSREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\007\032\005\030\350\007(\000'
   _globals['_LISTTOKENSREQUEST'].fields_by_name['page_token']._loaded_options = None
-  _globals['_LISTTOKENSREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\200\004'
+  _globals['_LISTTOKENSREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\200\020'
   _globals['_LISTTOKENSREQUEST'].fields_by_name['project_id']._loaded_options = None
   _globals['_LISTTOKENSREQUEST'].fields_by_name['project_id']._serialized_options = b'\272H#r\0362\034^prj_[0-9a-hjkmnp-tv-z]{26}$\330\001\001'
+  _globals['_LISTTOKENSREQUEST'].fields_by_name['search']._loaded_options = None
+  _globals['_LISTTOKENSREQUEST'].fields_by_name['search']._serialized_options = b'\272H\032r\030\030\200\0012\023^[^\\x00-\\x1f\\x7f]*$'
+  _globals['_LISTTOKENSREQUEST'].fields_by_name['order_by']._loaded_options = None
+  _globals['_LISTTOKENSREQUEST'].fields_by_name['order_by']._serialized_options = b'\272H\004r\002\030@'
+  _globals['_LISTTOKENSREQUEST'].fields_by_name['states']._loaded_options = None
+  _globals['_LISTTOKENSREQUEST'].fields_by_name['states']._serialized_options = b'\272H\020\222\001\r\020\005\030\001\"\007\202\001\004\020\001 \000'
+  _globals['_LISTTOKENSREQUEST'].fields_by_name['labels']._loaded_options = None
+  _globals['_LISTTOKENSREQUEST'].fields_by_name['labels']._serialized_options = b'\272HA\232\001>\020\010\"\036r\0342\032^[a-z0-9][a-z0-9_-]{0,62}$*\032r\030\030\200\0012\023^[^\\x00-\\x1f\\x7f]*$'
+  _globals['_UPDATETOKENREQUEST_LABELSENTRY']._loaded_options = None
+  _globals['_UPDATETOKENREQUEST_LABELSENTRY']._serialized_options = b'8\001'
   _globals['_UPDATETOKENREQUEST'].fields_by_name['id']._loaded_options = None
   _globals['_UPDATETOKENREQUEST'].fields_by_name['id']._serialized_options = b'\272H r\0362\034^tok_[0-9a-hjkmnp-tv-z]{26}$'
   _globals['_UPDATETOKENREQUEST'].fields_by_name['name']._loaded_options = None
@@ -74,10 +97,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_UPDATETOKENREQUEST'].fields_by_name['allowed_models']._serialized_options = b'\272H!\222\001\036\020\200\002\030\001\"\027r\025\020\001\030\200\0022\016^[\\x21-\\x7e]*$'
   _globals['_UPDATETOKENREQUEST'].fields_by_name['etag']._loaded_options = None
   _globals['_UPDATETOKENREQUEST'].fields_by_name['etag']._serialized_options = b'\272H\004r\002\030@'
+  _globals['_UPDATETOKENREQUEST'].fields_by_name['description']._loaded_options = None
+  _globals['_UPDATETOKENREQUEST'].fields_by_name['description']._serialized_options = b'\272H#r!\030\200\0042\034^[^\\x00-\\x08\\x0b-\\x1f\\x7f]*$'
+  _globals['_UPDATETOKENREQUEST'].fields_by_name['labels']._loaded_options = None
+  _globals['_UPDATETOKENREQUEST'].fields_by_name['labels']._serialized_options = b'\272HA\232\001>\020 \"\036r\0342\032^[a-z0-9][a-z0-9_-]{0,62}$*\032r\030\030\200\0012\023^[^\\x00-\\x1f\\x7f]*$'
+  _globals['_UPDATETOKENREQUEST'].fields_by_name['limits']._loaded_options = None
+  _globals['_UPDATETOKENREQUEST'].fields_by_name['limits']._serialized_options = b'\272H\005\222\001\002\020\020'
   _globals['_UPDATETOKENREQUEST']._loaded_options = None
   _globals['_UPDATETOKENREQUEST']._serialized_options = b'\272Hz\032x\n\020token.one_expiry\022-give duration_minutes or expires_at, not both\0325!(has(this.duration_minutes) && has(this.expires_at))'
   _globals['_REVOKETOKENREQUEST'].fields_by_name['id']._loaded_options = None
   _globals['_REVOKETOKENREQUEST'].fields_by_name['id']._serialized_options = b'\272H r\0362\034^tok_[0-9a-hjkmnp-tv-z]{26}$'
+  _globals['_BATCHREVOKETOKENSREQUEST'].fields_by_name['ids']._loaded_options = None
+  _globals['_BATCHREVOKETOKENSREQUEST'].fields_by_name['ids']._serialized_options = b'\272H,\222\001)\010\001\020\350\007\030\001\" r\0362\034^tok_[0-9a-hjkmnp-tv-z]{26}$'
   _globals['_ROTATETOKENREQUEST'].fields_by_name['id']._loaded_options = None
   _globals['_ROTATETOKENREQUEST'].fields_by_name['id']._serialized_options = b'\272H r\0362\034^tok_[0-9a-hjkmnp-tv-z]{26}$'
   _globals['_ROTATETOKENREQUEST'].fields_by_name['etag']._loaded_options = None
@@ -94,34 +125,52 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TOKENSERVICE'].methods_by_name['UpdateToken']._serialized_options = b'\312\363\030\002\010\001\202\323\344\223\002\0372\023/manage/tokens/{id}:\001*b\005token'
   _globals['_TOKENSERVICE'].methods_by_name['RevokeToken']._loaded_options = None
   _globals['_TOKENSERVICE'].methods_by_name['RevokeToken']._serialized_options = b'\312\363\030\005\010\001\020\314\001\202\323\344\223\002\025*\023/manage/tokens/{id}'
+  _globals['_TOKENSERVICE'].methods_by_name['BatchRevokeTokens']._loaded_options = None
+  _globals['_TOKENSERVICE'].methods_by_name['BatchRevokeTokens']._serialized_options = b'\312\363\030\002\010\001\202\323\344\223\002\032\"\025/manage/tokens:revoke:\001*'
   _globals['_TOKENSERVICE'].methods_by_name['RotateToken']._loaded_options = None
   _globals['_TOKENSERVICE'].methods_by_name['RotateToken']._serialized_options = b'\312\363\030\002\010\001\202\323\344\223\002\037\"\032/manage/tokens/{id}/rotate:\001*'
-  _globals['_TOKEN']._serialized_start=208
-  _globals['_TOKEN']._serialized_end=624
-  _globals['_CREATETOKENREQUEST']._serialized_start=627
-  _globals['_CREATETOKENREQUEST']._serialized_end=1152
-  _globals['_CREATETOKENRESPONSE']._serialized_start=1155
-  _globals['_CREATETOKENRESPONSE']._serialized_end=1350
-  _globals['_GETTOKENREQUEST']._serialized_start=1352
-  _globals['_GETTOKENREQUEST']._serialized_end=1418
-  _globals['_GETTOKENRESPONSE']._serialized_start=1420
-  _globals['_GETTOKENRESPONSE']._serialized_end=1475
-  _globals['_LISTTOKENSREQUEST']._serialized_start=1478
-  _globals['_LISTTOKENSREQUEST']._serialized_end=1639
-  _globals['_LISTTOKENSRESPONSE']._serialized_start=1641
-  _globals['_LISTTOKENSRESPONSE']._serialized_end=1724
-  _globals['_UPDATETOKENREQUEST']._serialized_start=1727
-  _globals['_UPDATETOKENREQUEST']._serialized_end=2330
-  _globals['_UPDATETOKENRESPONSE']._serialized_start=2332
-  _globals['_UPDATETOKENRESPONSE']._serialized_end=2390
-  _globals['_REVOKETOKENREQUEST']._serialized_start=2392
-  _globals['_REVOKETOKENREQUEST']._serialized_end=2461
-  _globals['_REVOKETOKENRESPONSE']._serialized_start=2463
-  _globals['_REVOKETOKENRESPONSE']._serialized_end=2484
-  _globals['_ROTATETOKENREQUEST']._serialized_start=2486
-  _globals['_ROTATETOKENREQUEST']._serialized_end=2578
-  _globals['_ROTATETOKENRESPONSE']._serialized_start=2581
-  _globals['_ROTATETOKENRESPONSE']._serialized_end=2718
-  _globals['_TOKENSERVICE']._serialized_start=2721
-  _globals['_TOKENSERVICE']._serialized_end=3482
+  _globals['_TOKENSTATE']._serialized_start=4333
+  _globals['_TOKENSTATE']._serialized_end=4501
+  _globals['_TOKEN']._serialized_start=235
+  _globals['_TOKEN']._serialized_end=871
+  _globals['_TOKEN_LABELSENTRY']._serialized_start=826
+  _globals['_TOKEN_LABELSENTRY']._serialized_end=871
+  _globals['_CREATETOKENREQUEST']._serialized_start=874
+  _globals['_CREATETOKENREQUEST']._serialized_end=1712
+  _globals['_CREATETOKENREQUEST_LABELSENTRY']._serialized_start=826
+  _globals['_CREATETOKENREQUEST_LABELSENTRY']._serialized_end=871
+  _globals['_CREATETOKENRESPONSE']._serialized_start=1715
+  _globals['_CREATETOKENRESPONSE']._serialized_end=1910
+  _globals['_GETTOKENREQUEST']._serialized_start=1912
+  _globals['_GETTOKENREQUEST']._serialized_end=1978
+  _globals['_GETTOKENRESPONSE']._serialized_start=1980
+  _globals['_GETTOKENRESPONSE']._serialized_end=2035
+  _globals['_LISTTOKENSREQUEST']._serialized_start=2038
+  _globals['_LISTTOKENSREQUEST']._serialized_end=2537
+  _globals['_LISTTOKENSREQUEST_LABELSENTRY']._serialized_start=826
+  _globals['_LISTTOKENSREQUEST_LABELSENTRY']._serialized_end=871
+  _globals['_LISTTOKENSRESPONSE']._serialized_start=2539
+  _globals['_LISTTOKENSRESPONSE']._serialized_end=2662
+  _globals['_UPDATETOKENREQUEST']._serialized_start=2665
+  _globals['_UPDATETOKENREQUEST']._serialized_end=3602
+  _globals['_UPDATETOKENREQUEST_LABELSENTRY']._serialized_start=826
+  _globals['_UPDATETOKENREQUEST_LABELSENTRY']._serialized_end=871
+  _globals['_UPDATETOKENRESPONSE']._serialized_start=3604
+  _globals['_UPDATETOKENRESPONSE']._serialized_end=3662
+  _globals['_REVOKETOKENREQUEST']._serialized_start=3664
+  _globals['_REVOKETOKENREQUEST']._serialized_end=3756
+  _globals['_REVOKETOKENRESPONSE']._serialized_start=3758
+  _globals['_REVOKETOKENRESPONSE']._serialized_end=3779
+  _globals['_BATCHREVOKETOKENSREQUEST']._serialized_start=3781
+  _globals['_BATCHREVOKETOKENSREQUEST']._serialized_end=3892
+  _globals['_UNREVOKEDTOKEN']._serialized_start=3894
+  _globals['_UNREVOKEDTOKEN']._serialized_end=3955
+  _globals['_BATCHREVOKETOKENSRESPONSE']._serialized_start=3957
+  _globals['_BATCHREVOKETOKENSRESPONSE']._serialized_end=4073
+  _globals['_ROTATETOKENREQUEST']._serialized_start=4075
+  _globals['_ROTATETOKENREQUEST']._serialized_end=4190
+  _globals['_ROTATETOKENRESPONSE']._serialized_start=4193
+  _globals['_ROTATETOKENRESPONSE']._serialized_end=4330
+  _globals['_TOKENSERVICE']._serialized_start=4504
+  _globals['_TOKENSERVICE']._serialized_end=5410
 # @@protoc_insertion_point(module_scope)

@@ -9,6 +9,8 @@ from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from tollkeeper.v1 import limit_pb2 as _limit_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -20,11 +22,67 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _TokenState:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _TokenStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TokenState.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    TOKEN_STATE_UNSPECIFIED: _TokenState.ValueType  # 0
+    TOKEN_STATE_ACTIVE: _TokenState.ValueType  # 1
+    """TOKEN_STATE_ACTIVE: it admits requests, and does not expire within 7 days."""
+    TOKEN_STATE_EXPIRING: _TokenState.ValueType  # 2
+    """TOKEN_STATE_EXPIRING: it admits requests, and expires within 7 days."""
+    TOKEN_STATE_EXPIRED: _TokenState.ValueType  # 3
+    """TOKEN_STATE_EXPIRED: its expires_at is past."""
+    TOKEN_STATE_EXHAUSTED: _TokenState.ValueType  # 4
+    """TOKEN_STATE_EXHAUSTED: it has admitted max_requests."""
+    TOKEN_STATE_REVOKED: _TokenState.ValueType  # 5
+    """TOKEN_STATE_REVOKED: it was revoked or deactivated."""
+
+class TokenState(_TokenState, metaclass=_TokenStateEnumTypeWrapper):
+    """TokenState is what a token can do at a time. Of those that apply, a token has the first of: REVOKED, EXPIRED, EXHAUSTED,
+    EXPIRING, ACTIVE. That its project is inactive is no state of a token.
+    """
+
+TOKEN_STATE_UNSPECIFIED: TokenState.ValueType  # 0
+TOKEN_STATE_ACTIVE: TokenState.ValueType  # 1
+"""TOKEN_STATE_ACTIVE: it admits requests, and does not expire within 7 days."""
+TOKEN_STATE_EXPIRING: TokenState.ValueType  # 2
+"""TOKEN_STATE_EXPIRING: it admits requests, and expires within 7 days."""
+TOKEN_STATE_EXPIRED: TokenState.ValueType  # 3
+"""TOKEN_STATE_EXPIRED: its expires_at is past."""
+TOKEN_STATE_EXHAUSTED: TokenState.ValueType  # 4
+"""TOKEN_STATE_EXHAUSTED: it has admitted max_requests."""
+TOKEN_STATE_REVOKED: TokenState.ValueType  # 5
+"""TOKEN_STATE_REVOKED: it was revoked or deactivated."""
+Global___TokenState: _TypeAlias = TokenState  # noqa: Y015
+
 @_typing.final
 class Token(_message.Message):
     """Token admits requests to the data plane on behalf of a project."""
 
     DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class LabelsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
 
     ID_FIELD_NUMBER: _builtins.int
     TOKEN_FIELD_NUMBER: _builtins.int
@@ -40,6 +98,11 @@ class Token(_message.Message):
     LAST_USED_AT_FIELD_NUMBER: _builtins.int
     DEACTIVATED_AT_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    DESCRIPTION_FIELD_NUMBER: _builtins.int
+    LABELS_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    PROJECT_NAME_FIELD_NUMBER: _builtins.int
+    LIMITS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """id is assigned by the gateway: "tok_" and 26 letters and digits that sort by creation time."""
     token: _builtins.str
@@ -58,6 +121,12 @@ class Token(_message.Message):
     """
     etag: _builtins.str
     """etag changes with every edit. An update that gives it fails if the token was changed meanwhile."""
+    description: _builtins.str
+    """description is a text for people."""
+    state: Global___TokenState.ValueType
+    """state is the state of the token at the time of the answer."""
+    project_name: _builtins.str
+    """project_name is the name of the project that owns the token."""
     @_builtins.property
     def expires_at(self) -> _timestamp_pb2.Timestamp:
         """expires_at is the time when the token expires; unset means never."""
@@ -82,6 +151,14 @@ class Token(_message.Message):
     def deactivated_at(self) -> _timestamp_pb2.Timestamp:
         """deactivated_at is the time when the token was revoked or deactivated; it is unset while the token is active."""
 
+    @_builtins.property
+    def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """labels are names and values by which tokens are found."""
+
+    @_builtins.property
+    def limits(self) -> _containers.RepeatedCompositeFieldContainer[_limit_pb2.Limit]:
+        """limits are the limits of the token beside max_requests."""
+
     def __init__(
         self,
         *,
@@ -99,10 +176,15 @@ class Token(_message.Message):
         last_used_at: _timestamp_pb2.Timestamp | None = ...,
         deactivated_at: _timestamp_pb2.Timestamp | None = ...,
         etag: _builtins.str = ...,
+        description: _builtins.str = ...,
+        labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        state: Global___TokenState.ValueType = ...,
+        project_name: _builtins.str = ...,
+        limits: _abc.Iterable[_limit_pb2.Limit] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "deactivated_at", b"deactivated_at", "expires_at", b"expires_at", "last_used_at", b"last_used_at", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["allowed_models", b"allowed_models", "created_at", b"created_at", "deactivated_at", b"deactivated_at", "etag", b"etag", "expires_at", b"expires_at", "id", b"id", "is_active", b"is_active", "last_used_at", b"last_used_at", "max_requests", b"max_requests", "name", b"name", "project_id", b"project_id", "request_count", b"request_count", "token", b"token", "updated_at", b"updated_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allowed_models", b"allowed_models", "created_at", b"created_at", "deactivated_at", b"deactivated_at", "description", b"description", "etag", b"etag", "expires_at", b"expires_at", "id", b"id", "is_active", b"is_active", "labels", b"labels", "last_used_at", b"last_used_at", "limits", b"limits", "max_requests", b"max_requests", "name", b"name", "project_id", b"project_id", "project_name", b"project_name", "request_count", b"request_count", "state", b"state", "token", b"token", "updated_at", b"updated_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -114,6 +196,26 @@ class CreateTokenRequest(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class LabelsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     PROJECT_ID_FIELD_NUMBER: _builtins.int
     NAME_FIELD_NUMBER: _builtins.int
     DURATION_MINUTES_FIELD_NUMBER: _builtins.int
@@ -121,6 +223,10 @@ class CreateTokenRequest(_message.Message):
     MAX_REQUESTS_FIELD_NUMBER: _builtins.int
     ALLOWED_MODELS_FIELD_NUMBER: _builtins.int
     SECRET_FIELD_NUMBER: _builtins.int
+    DESCRIPTION_FIELD_NUMBER: _builtins.int
+    LABELS_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    LIMITS_FIELD_NUMBER: _builtins.int
     project_id: _builtins.str
     """project_id is the id of the project that owns the token."""
     name: _builtins.str
@@ -131,6 +237,12 @@ class CreateTokenRequest(_message.Message):
     """max_requests is the number of requests that the token admits in total; 0 is unlimited."""
     secret: _builtins.str
     """secret is the secret that callers present. If it is empty, a random one is made, which is always safer."""
+    description: _builtins.str
+    """description is a text for people."""
+    validate_only: _builtins.bool
+    """validate_only true checks the call as if it were made, and answers what it would; nothing is written.
+    Nor is an id or a secret made.
+    """
     @_builtins.property
     def expires_at(self) -> _timestamp_pb2.Timestamp:
         """expires_at is the time when the token expires."""
@@ -138,6 +250,14 @@ class CreateTokenRequest(_message.Message):
     @_builtins.property
     def allowed_models(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """allowed_models are the names of the models that the token may use; a trailing * matches any rest. Empty allows all."""
+
+    @_builtins.property
+    def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """labels are names and values by which tokens are found. A name has at most 63 lower-case letters, digits, _ and -."""
+
+    @_builtins.property
+    def limits(self) -> _containers.RepeatedCompositeFieldContainer[_limit_pb2.Limit]:
+        """limits are the limits of the token beside max_requests."""
 
     def __init__(
         self,
@@ -149,10 +269,14 @@ class CreateTokenRequest(_message.Message):
         max_requests: _builtins.int = ...,
         allowed_models: _abc.Iterable[_builtins.str] | None = ...,
         secret: _builtins.str = ...,
+        description: _builtins.str = ...,
+        labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        validate_only: _builtins.bool = ...,
+        limits: _abc.Iterable[_limit_pb2.Limit] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_duration_minutes", b"_duration_minutes", "duration_minutes", b"duration_minutes", "expires_at", b"expires_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_duration_minutes", b"_duration_minutes", "allowed_models", b"allowed_models", "duration_minutes", b"duration_minutes", "expires_at", b"expires_at", "max_requests", b"max_requests", "name", b"name", "project_id", b"project_id", "secret", b"secret"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_duration_minutes", b"_duration_minutes", "allowed_models", b"allowed_models", "description", b"description", "duration_minutes", b"duration_minutes", "expires_at", b"expires_at", "labels", b"labels", "limits", b"limits", "max_requests", b"max_requests", "name", b"name", "project_id", b"project_id", "secret", b"secret", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__duration_minutes: _TypeAlias = _typing.Literal["duration_minutes"]  # noqa: Y015
     _WhichOneofArgType__duration_minutes: _TypeAlias = _typing.Literal["_duration_minutes", b"_duration_minutes"]  # noqa: Y015
@@ -266,10 +390,35 @@ class ListTokensRequest(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class LabelsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     PROJECT_ID_FIELD_NUMBER: _builtins.int
     ACTIVE_ONLY_FIELD_NUMBER: _builtins.int
+    SEARCH_FIELD_NUMBER: _builtins.int
+    ORDER_BY_FIELD_NUMBER: _builtins.int
+    WITH_TOTAL_FIELD_NUMBER: _builtins.int
+    STATES_FIELD_NUMBER: _builtins.int
+    LABELS_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """page_size is the largest number of tokens to return; 0 means 100."""
     page_token: _builtins.str
@@ -278,6 +427,24 @@ class ListTokensRequest(_message.Message):
     """project_id leaves out the tokens of other projects."""
     active_only: _builtins.bool
     """active_only true leaves out tokens that were deactivated or have expired."""
+    search: _builtins.str
+    """search leaves out tokens that have it in none of: id, name, description, labels as name=value. Any part of them counts,
+    whatever its case.
+    """
+    order_by: _builtins.str
+    """order_by is the order: created_at, updated_at, name, expires_at (those that never expire last) or last_used_at (those
+    never used first), with " desc" for the reverse. Empty is created_at.
+    """
+    with_total: _builtins.bool
+    """with_total true also counts the list, without regard to pages."""
+    @_builtins.property
+    def states(self) -> _containers.RepeatedScalarFieldContainer[Global___TokenState.ValueType]:
+        """states, if there are any, leaves out tokens in other states."""
+
+    @_builtins.property
+    def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """labels leaves out tokens that lack one of these labels."""
+
     def __init__(
         self,
         *,
@@ -285,10 +452,15 @@ class ListTokensRequest(_message.Message):
         page_token: _builtins.str = ...,
         project_id: _builtins.str = ...,
         active_only: _builtins.bool = ...,
+        search: _builtins.str = ...,
+        order_by: _builtins.str = ...,
+        with_total: _builtins.bool = ...,
+        states: _abc.Iterable[Global___TokenState.ValueType] | None = ...,
+        labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["active_only", b"active_only", "page_size", b"page_size", "page_token", b"page_token", "project_id", b"project_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["active_only", b"active_only", "labels", b"labels", "order_by", b"order_by", "page_size", b"page_size", "page_token", b"page_token", "project_id", b"project_id", "search", b"search", "states", b"states", "with_total", b"with_total"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -302,8 +474,13 @@ class ListTokensResponse(_message.Message):
 
     TOKENS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    TOTAL_SIZE_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
     """next_page_token is the page_token of the next page; empty on the last. Over REST it is the header x-next-page-token."""
+    total_size: _builtins.int
+    """total_size is the length of the whole list, counted if with_total is true; 10000 means that many or more. Over REST it
+    is the header x-total-size.
+    """
     @_builtins.property
     def tokens(self) -> _containers.RepeatedCompositeFieldContainer[Global___Token]:
         """tokens are the tokens on this page."""
@@ -313,12 +490,15 @@ class ListTokensResponse(_message.Message):
         *,
         tokens: _abc.Iterable[Global___Token] | None = ...,
         next_page_token: _builtins.str = ...,
+        total_size: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_total_size", b"_total_size", "total_size", b"total_size"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "tokens", b"tokens"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_total_size", b"_total_size", "next_page_token", b"next_page_token", "tokens", b"tokens", "total_size", b"total_size"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__total_size: _TypeAlias = _typing.Literal["total_size"]  # noqa: Y015
+    _WhichOneofArgType__total_size: _TypeAlias = _typing.Literal["_total_size", b"_total_size"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__total_size) -> _WhichOneofReturnType__total_size | None: ...
 
 Global___ListTokensResponse: _TypeAlias = ListTokensResponse  # noqa: Y015
 
@@ -327,6 +507,26 @@ class UpdateTokenRequest(_message.Message):
     """UpdateTokenRequest is the input of UpdateToken."""
 
     DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class LabelsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
 
     ID_FIELD_NUMBER: _builtins.int
     NAME_FIELD_NUMBER: _builtins.int
@@ -337,6 +537,10 @@ class UpdateTokenRequest(_message.Message):
     ALLOWED_MODELS_FIELD_NUMBER: _builtins.int
     UPDATE_MASK_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    DESCRIPTION_FIELD_NUMBER: _builtins.int
+    LABELS_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    LIMITS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """id is the id of the token."""
     name: _builtins.str
@@ -349,6 +553,10 @@ class UpdateTokenRequest(_message.Message):
     """duration_minutes is the time from now until the token expires."""
     etag: _builtins.str
     """etag, if set, must be the token's current etag; otherwise the call fails. Over REST, the header If-Match can give it."""
+    description: _builtins.str
+    """description is a text for people; empty removes it."""
+    validate_only: _builtins.bool
+    """validate_only true checks the call as if it were made, and answers what it would; nothing is written."""
     @_builtins.property
     def expires_at(self) -> _timestamp_pb2.Timestamp:
         """expires_at is the time when the token expires. If update_mask names it and it is unset, the token never expires."""
@@ -360,6 +568,14 @@ class UpdateTokenRequest(_message.Message):
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
         """update_mask names the fields to change. If it is empty, the fields that are set are changed."""
+
+    @_builtins.property
+    def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """labels replace all labels. If update_mask names them and they are empty, all are removed."""
+
+    @_builtins.property
+    def limits(self) -> _containers.RepeatedCompositeFieldContainer[_limit_pb2.Limit]:
+        """limits replace all limits but max_requests. If update_mask names them and they are empty, all are removed."""
 
     def __init__(
         self,
@@ -373,11 +589,17 @@ class UpdateTokenRequest(_message.Message):
         allowed_models: _abc.Iterable[_builtins.str] | None = ...,
         update_mask: _field_mask_pb2.FieldMask | None = ...,
         etag: _builtins.str = ...,
+        description: _builtins.str | None = ...,
+        labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        validate_only: _builtins.bool = ...,
+        limits: _abc.Iterable[_limit_pb2.Limit] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_duration_minutes", b"_duration_minutes", "_is_active", b"_is_active", "_max_requests", b"_max_requests", "_name", b"_name", "duration_minutes", b"duration_minutes", "expires_at", b"expires_at", "is_active", b"is_active", "max_requests", b"max_requests", "name", b"name", "update_mask", b"update_mask"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_description", b"_description", "_duration_minutes", b"_duration_minutes", "_is_active", b"_is_active", "_max_requests", b"_max_requests", "_name", b"_name", "description", b"description", "duration_minutes", b"duration_minutes", "expires_at", b"expires_at", "is_active", b"is_active", "max_requests", b"max_requests", "name", b"name", "update_mask", b"update_mask"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_duration_minutes", b"_duration_minutes", "_is_active", b"_is_active", "_max_requests", b"_max_requests", "_name", b"_name", "allowed_models", b"allowed_models", "duration_minutes", b"duration_minutes", "etag", b"etag", "expires_at", b"expires_at", "id", b"id", "is_active", b"is_active", "max_requests", b"max_requests", "name", b"name", "update_mask", b"update_mask"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_description", b"_description", "_duration_minutes", b"_duration_minutes", "_is_active", b"_is_active", "_max_requests", b"_max_requests", "_name", b"_name", "allowed_models", b"allowed_models", "description", b"description", "duration_minutes", b"duration_minutes", "etag", b"etag", "expires_at", b"expires_at", "id", b"id", "is_active", b"is_active", "labels", b"labels", "limits", b"limits", "max_requests", b"max_requests", "name", b"name", "update_mask", b"update_mask", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__description: _TypeAlias = _typing.Literal["description"]  # noqa: Y015
+    _WhichOneofArgType__description: _TypeAlias = _typing.Literal["_description", b"_description"]  # noqa: Y015
     _WhichOneofReturnType__duration_minutes: _TypeAlias = _typing.Literal["duration_minutes"]  # noqa: Y015
     _WhichOneofArgType__duration_minutes: _TypeAlias = _typing.Literal["_duration_minutes", b"_duration_minutes"]  # noqa: Y015
     _WhichOneofReturnType__is_active: _TypeAlias = _typing.Literal["is_active"]  # noqa: Y015
@@ -386,6 +608,8 @@ class UpdateTokenRequest(_message.Message):
     _WhichOneofArgType__max_requests: _TypeAlias = _typing.Literal["_max_requests", b"_max_requests"]  # noqa: Y015
     _WhichOneofReturnType__name: _TypeAlias = _typing.Literal["name"]  # noqa: Y015
     _WhichOneofArgType__name: _TypeAlias = _typing.Literal["_name", b"_name"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__description) -> _WhichOneofReturnType__description | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__duration_minutes) -> _WhichOneofReturnType__duration_minutes | None: ...
     @_typing.overload
@@ -428,16 +652,20 @@ class RevokeTokenRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     ID_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """id is the id of the token."""
+    validate_only: _builtins.bool
+    """validate_only true checks the call as if it were made, and answers what it would; nothing is written."""
     def __init__(
         self,
         *,
         id: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -461,6 +689,100 @@ class RevokeTokenResponse(_message.Message):
 Global___RevokeTokenResponse: _TypeAlias = RevokeTokenResponse  # noqa: Y015
 
 @_typing.final
+class BatchRevokeTokensRequest(_message.Message):
+    """BatchRevokeTokensRequest is the input of BatchRevokeTokens."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    IDS_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    validate_only: _builtins.bool
+    """validate_only true checks the call as if it were made, and answers what it would; nothing is written."""
+    @_builtins.property
+    def ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """ids are the ids of the tokens."""
+
+    def __init__(
+        self,
+        *,
+        ids: _abc.Iterable[_builtins.str] | None = ...,
+        validate_only: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ids", b"ids", "validate_only", b"validate_only"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchRevokeTokensRequest: _TypeAlias = BatchRevokeTokensRequest  # noqa: Y015
+
+@_typing.final
+class UnrevokedToken(_message.Message):
+    """UnrevokedToken is a token that could not be deactivated."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """id is the id that was given."""
+    reason: _builtins.str
+    """reason is the reason as errors have it, such as NOT_FOUND or STORE_UNAVAILABLE."""
+    message: _builtins.str
+    """message is the reason in words."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        message: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "message", b"message", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UnrevokedToken: _TypeAlias = UnrevokedToken  # noqa: Y015
+
+@_typing.final
+class BatchRevokeTokensResponse(_message.Message):
+    """BatchRevokeTokensResponse is the output of BatchRevokeTokens. Each id stands in one of its lists."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REVOKED_FIELD_NUMBER: _builtins.int
+    ALREADY_REVOKED_FIELD_NUMBER: _builtins.int
+    FAILED_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def revoked(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """revoked are the ids of the tokens that this call deactivated."""
+
+    @_builtins.property
+    def already_revoked(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """already_revoked are the ids of the tokens that were inactive before."""
+
+    @_builtins.property
+    def failed(self) -> _containers.RepeatedCompositeFieldContainer[Global___UnrevokedToken]:
+        """failed are the tokens that could not be deactivated."""
+
+    def __init__(
+        self,
+        *,
+        revoked: _abc.Iterable[_builtins.str] | None = ...,
+        already_revoked: _abc.Iterable[_builtins.str] | None = ...,
+        failed: _abc.Iterable[Global___UnrevokedToken] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["already_revoked", b"already_revoked", "failed", b"failed", "revoked", b"revoked"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchRevokeTokensResponse: _TypeAlias = BatchRevokeTokensResponse  # noqa: Y015
+
+@_typing.final
 class RotateTokenRequest(_message.Message):
     """RotateTokenRequest is the input of RotateToken."""
 
@@ -468,19 +790,25 @@ class RotateTokenRequest(_message.Message):
 
     ID_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """id is the id of the token."""
     etag: _builtins.str
     """etag, if set, must be the token's current etag; otherwise the call fails."""
+    validate_only: _builtins.bool
+    """validate_only true checks the call as if it were made, and answers what it would; nothing is written.
+    Nor is a secret made.
+    """
     def __init__(
         self,
         *,
         id: _builtins.str = ...,
         etag: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "id", b"id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "id", b"id", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

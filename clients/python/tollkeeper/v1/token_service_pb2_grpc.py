@@ -60,6 +60,11 @@ class TokenServiceStub:
                 request_serializer=tollkeeper_dot_v1_dot_token__service__pb2.RevokeTokenRequest.SerializeToString,
                 response_deserializer=tollkeeper_dot_v1_dot_token__service__pb2.RevokeTokenResponse.FromString,
                 _registered_method=True)
+        self.BatchRevokeTokens = channel.unary_unary(
+                '/tollkeeper.v1.TokenService/BatchRevokeTokens',
+                request_serializer=tollkeeper_dot_v1_dot_token__service__pb2.BatchRevokeTokensRequest.SerializeToString,
+                response_deserializer=tollkeeper_dot_v1_dot_token__service__pb2.BatchRevokeTokensResponse.FromString,
+                _registered_method=True)
         self.RotateToken = channel.unary_unary(
                 '/tollkeeper.v1.TokenService/RotateToken',
                 request_serializer=tollkeeper_dot_v1_dot_token__service__pb2.RotateTokenRequest.SerializeToString,
@@ -86,7 +91,7 @@ class TokenServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListTokens(self, request, context):
-        """ListTokens returns a page of the tokens, oldest first.
+        """ListTokens returns a page of the tokens, oldest first unless order_by says otherwise.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -101,6 +106,13 @@ class TokenServiceServicer:
 
     def RevokeToken(self, request, context):
         """RevokeToken deactivates a token; revoking it again changes nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def BatchRevokeTokens(self, request, context):
+        """BatchRevokeTokens deactivates several tokens. One that can't be deactivated does not keep the others.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -140,6 +152,11 @@ def add_TokenServiceServicer_to_server(servicer, server):
                     servicer.RevokeToken,
                     request_deserializer=tollkeeper_dot_v1_dot_token__service__pb2.RevokeTokenRequest.FromString,
                     response_serializer=tollkeeper_dot_v1_dot_token__service__pb2.RevokeTokenResponse.SerializeToString,
+            ),
+            'BatchRevokeTokens': grpc.unary_unary_rpc_method_handler(
+                    servicer.BatchRevokeTokens,
+                    request_deserializer=tollkeeper_dot_v1_dot_token__service__pb2.BatchRevokeTokensRequest.FromString,
+                    response_serializer=tollkeeper_dot_v1_dot_token__service__pb2.BatchRevokeTokensResponse.SerializeToString,
             ),
             'RotateToken': grpc.unary_unary_rpc_method_handler(
                     servicer.RotateToken,
@@ -283,6 +300,33 @@ class TokenService:
             '/tollkeeper.v1.TokenService/RevokeToken',
             tollkeeper_dot_v1_dot_token__service__pb2.RevokeTokenRequest.SerializeToString,
             tollkeeper_dot_v1_dot_token__service__pb2.RevokeTokenResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BatchRevokeTokens(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tollkeeper.v1.TokenService/BatchRevokeTokens',
+            tollkeeper_dot_v1_dot_token__service__pb2.BatchRevokeTokensRequest.SerializeToString,
+            tollkeeper_dot_v1_dot_token__service__pb2.BatchRevokeTokensResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -38,11 +38,13 @@ class TokenServiceStub:
     GetToken: _grpc.UnaryUnaryMultiCallable[_token_service_pb2.GetTokenRequest, _token_service_pb2.GetTokenResponse]
     """GetToken returns one token; its secret is masked."""
     ListTokens: _grpc.UnaryUnaryMultiCallable[_token_service_pb2.ListTokensRequest, _token_service_pb2.ListTokensResponse]
-    """ListTokens returns a page of the tokens, oldest first."""
+    """ListTokens returns a page of the tokens, oldest first unless order_by says otherwise."""
     UpdateToken: _grpc.UnaryUnaryMultiCallable[_token_service_pb2.UpdateTokenRequest, _token_service_pb2.UpdateTokenResponse]
     """UpdateToken changes the fields in update_mask."""
     RevokeToken: _grpc.UnaryUnaryMultiCallable[_token_service_pb2.RevokeTokenRequest, _token_service_pb2.RevokeTokenResponse]
     """RevokeToken deactivates a token; revoking it again changes nothing."""
+    BatchRevokeTokens: _grpc.UnaryUnaryMultiCallable[_token_service_pb2.BatchRevokeTokensRequest, _token_service_pb2.BatchRevokeTokensResponse]
+    """BatchRevokeTokens deactivates several tokens. One that can't be deactivated does not keep the others."""
     RotateToken: _grpc.UnaryUnaryMultiCallable[_token_service_pb2.RotateTokenRequest, _token_service_pb2.RotateTokenResponse]
     """RotateToken replaces a token's secret; the old one stops working at once."""
 
@@ -56,11 +58,13 @@ class TokenServiceAsyncStub(TokenServiceStub):
     GetToken: _aio.UnaryUnaryMultiCallable[_token_service_pb2.GetTokenRequest, _token_service_pb2.GetTokenResponse]  # type: ignore[assignment]
     """GetToken returns one token; its secret is masked."""
     ListTokens: _aio.UnaryUnaryMultiCallable[_token_service_pb2.ListTokensRequest, _token_service_pb2.ListTokensResponse]  # type: ignore[assignment]
-    """ListTokens returns a page of the tokens, oldest first."""
+    """ListTokens returns a page of the tokens, oldest first unless order_by says otherwise."""
     UpdateToken: _aio.UnaryUnaryMultiCallable[_token_service_pb2.UpdateTokenRequest, _token_service_pb2.UpdateTokenResponse]  # type: ignore[assignment]
     """UpdateToken changes the fields in update_mask."""
     RevokeToken: _aio.UnaryUnaryMultiCallable[_token_service_pb2.RevokeTokenRequest, _token_service_pb2.RevokeTokenResponse]  # type: ignore[assignment]
     """RevokeToken deactivates a token; revoking it again changes nothing."""
+    BatchRevokeTokens: _aio.UnaryUnaryMultiCallable[_token_service_pb2.BatchRevokeTokensRequest, _token_service_pb2.BatchRevokeTokensResponse]  # type: ignore[assignment]
+    """BatchRevokeTokens deactivates several tokens. One that can't be deactivated does not keep the others."""
     RotateToken: _aio.UnaryUnaryMultiCallable[_token_service_pb2.RotateTokenRequest, _token_service_pb2.RotateTokenResponse]  # type: ignore[assignment]
     """RotateToken replaces a token's secret; the old one stops working at once."""
 
@@ -89,7 +93,7 @@ class TokenServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _token_service_pb2.ListTokensRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_token_service_pb2.ListTokensResponse, _abc.Awaitable[_token_service_pb2.ListTokensResponse]]:
-        """ListTokens returns a page of the tokens, oldest first."""
+        """ListTokens returns a page of the tokens, oldest first unless order_by says otherwise."""
 
     @_abc_1.abstractmethod
     def UpdateToken(
@@ -106,6 +110,14 @@ class TokenServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_token_service_pb2.RevokeTokenResponse, _abc.Awaitable[_token_service_pb2.RevokeTokenResponse]]:
         """RevokeToken deactivates a token; revoking it again changes nothing."""
+
+    @_abc_1.abstractmethod
+    def BatchRevokeTokens(
+        self,
+        request: _token_service_pb2.BatchRevokeTokensRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_token_service_pb2.BatchRevokeTokensResponse, _abc.Awaitable[_token_service_pb2.BatchRevokeTokensResponse]]:
+        """BatchRevokeTokens deactivates several tokens. One that can't be deactivated does not keep the others."""
 
     @_abc_1.abstractmethod
     def RotateToken(

@@ -108,6 +108,180 @@ HEADER_ACTION_REMOVE: HeaderAction.ValueType  # 3
 """HEADER_ACTION_REMOVE removes the header."""
 Global___HeaderAction: _TypeAlias = HeaderAction  # noqa: Y015
 
+class _ConnectReason:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ConnectReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ConnectReason.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    CONNECT_REASON_UNSPECIFIED: _ConnectReason.ValueType  # 0
+    CONNECT_REASON_NAME: _ConnectReason.ValueType  # 1
+    """CONNECT_REASON_NAME means that the host name does not resolve."""
+    CONNECT_REASON_REFUSED: _ConnectReason.ValueType  # 2
+    """CONNECT_REASON_REFUSED means that nothing listens at the address and port."""
+    CONNECT_REASON_UNREACHABLE: _ConnectReason.ValueType  # 3
+    """CONNECT_REASON_UNREACHABLE means that no way leads to the address."""
+    CONNECT_REASON_TIMED_OUT: _ConnectReason.ValueType  # 4
+    """CONNECT_REASON_TIMED_OUT means that the connection was not established in time."""
+    CONNECT_REASON_CLOSED: _ConnectReason.ValueType  # 5
+    """CONNECT_REASON_CLOSED means that the connection was closed or reset before it was established."""
+    CONNECT_REASON_NO_TLS: _ConnectReason.ValueType  # 6
+    """CONNECT_REASON_NO_TLS means that what answers does not speak TLS."""
+    CONNECT_REASON_TLS_VERSION: _ConnectReason.ValueType  # 7
+    """CONNECT_REASON_TLS_VERSION means that both sides speak no common version of TLS."""
+    CONNECT_REASON_TLS_REFUSED: _ConnectReason.ValueType  # 8
+    """CONNECT_REASON_TLS_REFUSED means that the handshake was refused by an alert."""
+    CONNECT_REASON_TLS_FAILED: _ConnectReason.ValueType  # 9
+    """CONNECT_REASON_TLS_FAILED means that the handshake failed otherwise."""
+    CONNECT_REASON_CERTIFICATE_EXPIRED: _ConnectReason.ValueType  # 10
+    """CONNECT_REASON_CERTIFICATE_EXPIRED means that a certificate of the chain has expired."""
+    CONNECT_REASON_CERTIFICATE_NOT_YET_VALID: _ConnectReason.ValueType  # 11
+    """CONNECT_REASON_CERTIFICATE_NOT_YET_VALID means that a certificate of the chain is not valid yet."""
+    CONNECT_REASON_CERTIFICATE_WRONG_HOST: _ConnectReason.ValueType  # 12
+    """CONNECT_REASON_CERTIFICATE_WRONG_HOST means that the certificate is for other hosts."""
+    CONNECT_REASON_CERTIFICATE_UNKNOWN_AUTHORITY: _ConnectReason.ValueType  # 13
+    """CONNECT_REASON_CERTIFICATE_UNKNOWN_AUTHORITY means that the certificate is signed by itself, or by an authority that
+    is not trusted.
+    """
+    CONNECT_REASON_CERTIFICATE_MISSING_INTERMEDIATE: _ConnectReason.ValueType  # 14
+    """CONNECT_REASON_CERTIFICATE_MISSING_INTERMEDIATE means that the certificate came alone, and its issuer is not known."""
+    CONNECT_REASON_CERTIFICATE_INVALID: _ConnectReason.ValueType  # 15
+    """CONNECT_REASON_CERTIFICATE_INVALID means that the certificate can't be used for another reason."""
+    CONNECT_REASON_CLIENT_CERTIFICATE_WANTED: _ConnectReason.ValueType  # 16
+    """CONNECT_REASON_CLIENT_CERTIFICATE_WANTED means that a client certificate is asked for, and none is configured."""
+    CONNECT_REASON_CLIENT_CERTIFICATE_REFUSED: _ConnectReason.ValueType  # 17
+    """CONNECT_REASON_CLIENT_CERTIFICATE_REFUSED means that the client certificate was not accepted."""
+    CONNECT_REASON_PROXY_CREDENTIALS: _ConnectReason.ValueType  # 18
+    """CONNECT_REASON_PROXY_CREDENTIALS means that the proxy did not accept the credentials, or wants some (407)."""
+    CONNECT_REASON_PROXY_DENIED: _ConnectReason.ValueType  # 19
+    """CONNECT_REASON_PROXY_DENIED means that the proxy lets no connection to the upstream pass (another status below 500 that lasts)."""
+    CONNECT_REASON_PROXY_FAILED: _ConnectReason.ValueType  # 20
+    """CONNECT_REASON_PROXY_FAILED means that the proxy could not connect to the upstream (a status from 500 on; 408, 425,
+    429).
+    """
+    CONNECT_REASON_PROXY_INVALID: _ConnectReason.ValueType  # 21
+    """CONNECT_REASON_PROXY_INVALID means that the proxy does not speak HTTP."""
+    CONNECT_REASON_SETTINGS: _ConnectReason.ValueType  # 22
+    """CONNECT_REASON_SETTINGS means that the upstream's settings can't be used."""
+
+class ConnectReason(_ConnectReason, metaclass=_ConnectReasonEnumTypeWrapper):
+    """ConnectReason is why a connection to an upstream, or to its outbound proxy, failed."""
+
+CONNECT_REASON_UNSPECIFIED: ConnectReason.ValueType  # 0
+CONNECT_REASON_NAME: ConnectReason.ValueType  # 1
+"""CONNECT_REASON_NAME means that the host name does not resolve."""
+CONNECT_REASON_REFUSED: ConnectReason.ValueType  # 2
+"""CONNECT_REASON_REFUSED means that nothing listens at the address and port."""
+CONNECT_REASON_UNREACHABLE: ConnectReason.ValueType  # 3
+"""CONNECT_REASON_UNREACHABLE means that no way leads to the address."""
+CONNECT_REASON_TIMED_OUT: ConnectReason.ValueType  # 4
+"""CONNECT_REASON_TIMED_OUT means that the connection was not established in time."""
+CONNECT_REASON_CLOSED: ConnectReason.ValueType  # 5
+"""CONNECT_REASON_CLOSED means that the connection was closed or reset before it was established."""
+CONNECT_REASON_NO_TLS: ConnectReason.ValueType  # 6
+"""CONNECT_REASON_NO_TLS means that what answers does not speak TLS."""
+CONNECT_REASON_TLS_VERSION: ConnectReason.ValueType  # 7
+"""CONNECT_REASON_TLS_VERSION means that both sides speak no common version of TLS."""
+CONNECT_REASON_TLS_REFUSED: ConnectReason.ValueType  # 8
+"""CONNECT_REASON_TLS_REFUSED means that the handshake was refused by an alert."""
+CONNECT_REASON_TLS_FAILED: ConnectReason.ValueType  # 9
+"""CONNECT_REASON_TLS_FAILED means that the handshake failed otherwise."""
+CONNECT_REASON_CERTIFICATE_EXPIRED: ConnectReason.ValueType  # 10
+"""CONNECT_REASON_CERTIFICATE_EXPIRED means that a certificate of the chain has expired."""
+CONNECT_REASON_CERTIFICATE_NOT_YET_VALID: ConnectReason.ValueType  # 11
+"""CONNECT_REASON_CERTIFICATE_NOT_YET_VALID means that a certificate of the chain is not valid yet."""
+CONNECT_REASON_CERTIFICATE_WRONG_HOST: ConnectReason.ValueType  # 12
+"""CONNECT_REASON_CERTIFICATE_WRONG_HOST means that the certificate is for other hosts."""
+CONNECT_REASON_CERTIFICATE_UNKNOWN_AUTHORITY: ConnectReason.ValueType  # 13
+"""CONNECT_REASON_CERTIFICATE_UNKNOWN_AUTHORITY means that the certificate is signed by itself, or by an authority that
+is not trusted.
+"""
+CONNECT_REASON_CERTIFICATE_MISSING_INTERMEDIATE: ConnectReason.ValueType  # 14
+"""CONNECT_REASON_CERTIFICATE_MISSING_INTERMEDIATE means that the certificate came alone, and its issuer is not known."""
+CONNECT_REASON_CERTIFICATE_INVALID: ConnectReason.ValueType  # 15
+"""CONNECT_REASON_CERTIFICATE_INVALID means that the certificate can't be used for another reason."""
+CONNECT_REASON_CLIENT_CERTIFICATE_WANTED: ConnectReason.ValueType  # 16
+"""CONNECT_REASON_CLIENT_CERTIFICATE_WANTED means that a client certificate is asked for, and none is configured."""
+CONNECT_REASON_CLIENT_CERTIFICATE_REFUSED: ConnectReason.ValueType  # 17
+"""CONNECT_REASON_CLIENT_CERTIFICATE_REFUSED means that the client certificate was not accepted."""
+CONNECT_REASON_PROXY_CREDENTIALS: ConnectReason.ValueType  # 18
+"""CONNECT_REASON_PROXY_CREDENTIALS means that the proxy did not accept the credentials, or wants some (407)."""
+CONNECT_REASON_PROXY_DENIED: ConnectReason.ValueType  # 19
+"""CONNECT_REASON_PROXY_DENIED means that the proxy lets no connection to the upstream pass (another status below 500 that lasts)."""
+CONNECT_REASON_PROXY_FAILED: ConnectReason.ValueType  # 20
+"""CONNECT_REASON_PROXY_FAILED means that the proxy could not connect to the upstream (a status from 500 on; 408, 425,
+429).
+"""
+CONNECT_REASON_PROXY_INVALID: ConnectReason.ValueType  # 21
+"""CONNECT_REASON_PROXY_INVALID means that the proxy does not speak HTTP."""
+CONNECT_REASON_SETTINGS: ConnectReason.ValueType  # 22
+"""CONNECT_REASON_SETTINGS means that the upstream's settings can't be used."""
+Global___ConnectReason: _TypeAlias = ConnectReason  # noqa: Y015
+
+class _UpstreamTestStep:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _UpstreamTestStepEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_UpstreamTestStep.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    UPSTREAM_TEST_STEP_UNSPECIFIED: _UpstreamTestStep.ValueType  # 0
+    UPSTREAM_TEST_STEP_DNS: _UpstreamTestStep.ValueType  # 1
+    """UPSTREAM_TEST_STEP_DNS looks up the address of the upstream's name, or of its outbound proxy's."""
+    UPSTREAM_TEST_STEP_CONNECT: _UpstreamTestStep.ValueType  # 2
+    """UPSTREAM_TEST_STEP_CONNECT connects to that address."""
+    UPSTREAM_TEST_STEP_PROXY: _UpstreamTestStep.ValueType  # 3
+    """UPSTREAM_TEST_STEP_PROXY asks the outbound proxy for a way to the upstream."""
+    UPSTREAM_TEST_STEP_TLS: _UpstreamTestStep.ValueType  # 4
+    """UPSTREAM_TEST_STEP_TLS does the TLS handshake with the upstream."""
+    UPSTREAM_TEST_STEP_CREDENTIALS: _UpstreamTestStep.ValueType  # 5
+    """UPSTREAM_TEST_STEP_CREDENTIALS asks for the models of the upstream, and finds whether it accepts the credential."""
+    UPSTREAM_TEST_STEP_MODELS: _UpstreamTestStep.ValueType  # 6
+    """UPSTREAM_TEST_STEP_MODELS reads the list of models in that answer."""
+
+class UpstreamTestStep(_UpstreamTestStep, metaclass=_UpstreamTestStepEnumTypeWrapper):
+    """UpstreamTestStep is a step of a test of an upstream, in their order."""
+
+UPSTREAM_TEST_STEP_UNSPECIFIED: UpstreamTestStep.ValueType  # 0
+UPSTREAM_TEST_STEP_DNS: UpstreamTestStep.ValueType  # 1
+"""UPSTREAM_TEST_STEP_DNS looks up the address of the upstream's name, or of its outbound proxy's."""
+UPSTREAM_TEST_STEP_CONNECT: UpstreamTestStep.ValueType  # 2
+"""UPSTREAM_TEST_STEP_CONNECT connects to that address."""
+UPSTREAM_TEST_STEP_PROXY: UpstreamTestStep.ValueType  # 3
+"""UPSTREAM_TEST_STEP_PROXY asks the outbound proxy for a way to the upstream."""
+UPSTREAM_TEST_STEP_TLS: UpstreamTestStep.ValueType  # 4
+"""UPSTREAM_TEST_STEP_TLS does the TLS handshake with the upstream."""
+UPSTREAM_TEST_STEP_CREDENTIALS: UpstreamTestStep.ValueType  # 5
+"""UPSTREAM_TEST_STEP_CREDENTIALS asks for the models of the upstream, and finds whether it accepts the credential."""
+UPSTREAM_TEST_STEP_MODELS: UpstreamTestStep.ValueType  # 6
+"""UPSTREAM_TEST_STEP_MODELS reads the list of models in that answer."""
+Global___UpstreamTestStep: _TypeAlias = UpstreamTestStep  # noqa: Y015
+
+class _UpstreamTestOutcome:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _UpstreamTestOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_UpstreamTestOutcome.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    UPSTREAM_TEST_OUTCOME_UNSPECIFIED: _UpstreamTestOutcome.ValueType  # 0
+    UPSTREAM_TEST_OUTCOME_PASSED: _UpstreamTestOutcome.ValueType  # 1
+    """UPSTREAM_TEST_OUTCOME_PASSED: the step went well."""
+    UPSTREAM_TEST_OUTCOME_FAILED: _UpstreamTestOutcome.ValueType  # 2
+    """UPSTREAM_TEST_OUTCOME_FAILED: the step failed."""
+    UPSTREAM_TEST_OUTCOME_SKIPPED: _UpstreamTestOutcome.ValueType  # 3
+    """UPSTREAM_TEST_OUTCOME_SKIPPED: there was nothing to do, or an earlier step has failed."""
+
+class UpstreamTestOutcome(_UpstreamTestOutcome, metaclass=_UpstreamTestOutcomeEnumTypeWrapper):
+    """UpstreamTestOutcome is what became of a step."""
+
+UPSTREAM_TEST_OUTCOME_UNSPECIFIED: UpstreamTestOutcome.ValueType  # 0
+UPSTREAM_TEST_OUTCOME_PASSED: UpstreamTestOutcome.ValueType  # 1
+"""UPSTREAM_TEST_OUTCOME_PASSED: the step went well."""
+UPSTREAM_TEST_OUTCOME_FAILED: UpstreamTestOutcome.ValueType  # 2
+"""UPSTREAM_TEST_OUTCOME_FAILED: the step failed."""
+UPSTREAM_TEST_OUTCOME_SKIPPED: UpstreamTestOutcome.ValueType  # 3
+"""UPSTREAM_TEST_OUTCOME_SKIPPED: there was nothing to do, or an earlier step has failed."""
+Global___UpstreamTestOutcome: _TypeAlias = UpstreamTestOutcome  # noqa: Y015
+
 @_typing.final
 class Timeouts(_message.Message):
     """Timeouts are the time limits of calls to an upstream. For unset ones, the gateway's defaults apply."""
@@ -164,7 +338,9 @@ class HeaderOperation(_message.Message):
     name: _builtins.str
     """name is the name of the header."""
     value: _builtins.str
-    """value is the value to set; REMOVE takes none. It is not kept secret: put a credential into api_key."""
+    """value is the value to set; REMOVE takes none. It is not kept secret: put a credential into api_key. Only the
+    configuration tells it; differences and the history hide it.
+    """
     def __init__(
         self,
         *,
@@ -260,6 +436,46 @@ class Probe(_message.Message):
 Global___Probe: _TypeAlias = Probe  # noqa: Y015
 
 @_typing.final
+class ConnectFailure(_message.Message):
+    """ConnectFailure is the latest connection to an upstream that failed, as one process knows it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REASON_FIELD_NUMBER: _builtins.int
+    AT_PROXY_FIELD_NUMBER: _builtins.int
+    DETAIL_FIELD_NUMBER: _builtins.int
+    FAILED_AT_FIELD_NUMBER: _builtins.int
+    IS_OVER_FIELD_NUMBER: _builtins.int
+    reason: Global___ConnectReason.ValueType
+    """reason is why it failed."""
+    at_proxy: _builtins.bool
+    """at_proxy is true if it failed at the outbound proxy, false if at the upstream itself."""
+    detail: _builtins.str
+    """detail is more about it in words, such as what the certificate says."""
+    is_over: _builtins.bool
+    """is_over is true if the upstream has answered since."""
+    @_builtins.property
+    def failed_at(self) -> _timestamp_pb2.Timestamp:
+        """failed_at is the time when it failed."""
+
+    def __init__(
+        self,
+        *,
+        reason: Global___ConnectReason.ValueType = ...,
+        at_proxy: _builtins.bool = ...,
+        detail: _builtins.str = ...,
+        failed_at: _timestamp_pb2.Timestamp | None = ...,
+        is_over: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["failed_at", b"failed_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_proxy", b"at_proxy", "detail", b"detail", "failed_at", b"failed_at", "is_over", b"is_over", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConnectFailure: _TypeAlias = ConnectFailure  # noqa: Y015
+
+@_typing.final
 class Upstream(_message.Message):
     """Upstream is a provider endpoint."""
 
@@ -292,6 +508,12 @@ class Upstream(_message.Message):
     PASSED_HEADERS_FIELD_NUMBER: _builtins.int
     KEEP_PATH_FIELD_NUMBER: _builtins.int
     LIST_MODELS_FIELD_NUMBER: _builtins.int
+    CA_ONLY_FIELD_NUMBER: _builtins.int
+    CLIENT_CERTIFICATE_FIELD_NUMBER: _builtins.int
+    CLIENT_KEY_FIELD_NUMBER: _builtins.int
+    CLIENT_CERTIFICATE_EXPIRES_AT_FIELD_NUMBER: _builtins.int
+    CONNECT_FAILURE_FIELD_NUMBER: _builtins.int
+    DRAIN_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """name identifies the upstream and never changes."""
     provider: Global___Provider.ValueType
@@ -321,7 +543,7 @@ class Upstream(_message.Message):
     etag: _builtins.str
     """etag changes with every edit. An update that gives it fails if the upstream was changed meanwhile."""
     ca_certificates: _builtins.str
-    """ca_certificates are the authorities to trust instead of the system's, as PEM."""
+    """ca_certificates are the authorities to trust beside the system's, as PEM."""
     proxy_url: _builtins.str
     """proxy_url is the URL of the outbound proxy; its password is masked."""
     omit_stream_options: _builtins.bool
@@ -332,6 +554,12 @@ class Upstream(_message.Message):
     """keep_path says that the request's path is appended to base_url as it came, with /v1 where it has it."""
     list_models: _builtins.bool
     """list_models says that the models that it lists are listed where a pattern or a listener's group leads to it."""
+    ca_only: _builtins.bool
+    """ca_only says that ca_certificates are trusted alone, without the system's."""
+    client_certificate: _builtins.str
+    """client_certificate is the certificate that is shown to the upstream if it asks for one, with its intermediates, as PEM."""
+    client_key: _builtins.str
+    """client_key is the private key of client_certificate, masked."""
     @_builtins.property
     def timeouts(self) -> Global___Timeouts:
         """timeouts are the time limits of calls to the upstream."""
@@ -359,6 +587,20 @@ class Upstream(_message.Message):
     @_builtins.property
     def passed_headers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """passed_headers are the names of headers that callers get of its answers, although they are kept back otherwise."""
+
+    @_builtins.property
+    def client_certificate_expires_at(self) -> _timestamp_pb2.Timestamp:
+        """client_certificate_expires_at is the time when client_certificate expires; it is unset without one."""
+
+    @_builtins.property
+    def connect_failure(self) -> Global___ConnectFailure:
+        """connect_failure is the latest connection to the upstream that failed, as the process that answers knows it; it is
+        unset if none did.
+        """
+
+    @_builtins.property
+    def drain(self) -> _duration_pb2.Duration:
+        """drain is for how long its answers are read on whose callers have left, so that what they use is known; 0 is not at all."""
 
     def __init__(
         self,
@@ -390,10 +632,16 @@ class Upstream(_message.Message):
         passed_headers: _abc.Iterable[_builtins.str] | None = ...,
         keep_path: _builtins.bool = ...,
         list_models: _builtins.bool = ...,
+        ca_only: _builtins.bool = ...,
+        client_certificate: _builtins.str = ...,
+        client_key: _builtins.str = ...,
+        client_certificate_expires_at: _timestamp_pb2.Timestamp | None = ...,
+        connect_failure: Global___ConnectFailure | None = ...,
+        drain: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["breaker", b"breaker", "created_at", b"created_at", "probe", b"probe", "timeouts", b"timeouts", "updated_at", b"updated_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["breaker", b"breaker", "client_certificate_expires_at", b"client_certificate_expires_at", "connect_failure", b"connect_failure", "created_at", b"created_at", "drain", b"drain", "probe", b"probe", "timeouts", b"timeouts", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_key", b"api_key", "api_version", b"api_version", "auth_header", b"auth_header", "auth_scheme", b"auth_scheme", "base_url", b"base_url", "breaker", b"breaker", "ca_certificates", b"ca_certificates", "created_at", b"created_at", "etag", b"etag", "full_url", b"full_url", "header_operations", b"header_operations", "is_active", b"is_active", "is_default", b"is_default", "keep_path", b"keep_path", "list_models", b"list_models", "name", b"name", "omit_stream_options", b"omit_stream_options", "organization", b"organization", "passed_headers", b"passed_headers", "probe", b"probe", "project", b"project", "provider", b"provider", "proxy_url", b"proxy_url", "request_id_header", b"request_id_header", "timeouts", b"timeouts", "updated_at", b"updated_at", "username", b"username"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_key", b"api_key", "api_version", b"api_version", "auth_header", b"auth_header", "auth_scheme", b"auth_scheme", "base_url", b"base_url", "breaker", b"breaker", "ca_certificates", b"ca_certificates", "ca_only", b"ca_only", "client_certificate", b"client_certificate", "client_certificate_expires_at", b"client_certificate_expires_at", "client_key", b"client_key", "connect_failure", b"connect_failure", "created_at", b"created_at", "drain", b"drain", "etag", b"etag", "full_url", b"full_url", "header_operations", b"header_operations", "is_active", b"is_active", "is_default", b"is_default", "keep_path", b"keep_path", "list_models", b"list_models", "name", b"name", "omit_stream_options", b"omit_stream_options", "organization", b"organization", "passed_headers", b"passed_headers", "probe", b"probe", "project", b"project", "provider", b"provider", "proxy_url", b"proxy_url", "request_id_header", b"request_id_header", "timeouts", b"timeouts", "updated_at", b"updated_at", "username", b"username"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -429,6 +677,11 @@ class CreateUpstreamRequest(_message.Message):
     PASSED_HEADERS_FIELD_NUMBER: _builtins.int
     KEEP_PATH_FIELD_NUMBER: _builtins.int
     LIST_MODELS_FIELD_NUMBER: _builtins.int
+    CA_ONLY_FIELD_NUMBER: _builtins.int
+    CLIENT_CERTIFICATE_FIELD_NUMBER: _builtins.int
+    CLIENT_KEY_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    DRAIN_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """name identifies the upstream; it has letters, digits, dots, dashes and underscores."""
     provider: Global___Provider.ValueType
@@ -458,7 +711,7 @@ class CreateUpstreamRequest(_message.Message):
     is_active: _builtins.bool
     """is_active false adds the upstream without traffic; unset means true."""
     ca_certificates: _builtins.str
-    """ca_certificates are the authorities to trust instead of the system's, as PEM."""
+    """ca_certificates are the authorities to trust beside the system's, as PEM."""
     proxy_url: _builtins.str
     """proxy_url is the URL of the outbound proxy: http or https, with user name and password if the proxy requires them."""
     omit_stream_options: _builtins.bool
@@ -477,6 +730,16 @@ class CreateUpstreamRequest(_message.Message):
     """list_models has the gateway ask the upstream for its models, in the background, and list those where a pattern or a
     listener's group leads to it. Not for PROVIDER_AZURE, nor with full_url.
     """
+    ca_only: _builtins.bool
+    """ca_only trusts ca_certificates alone, without the system's."""
+    client_certificate: _builtins.str
+    """client_certificate is the certificate that is shown to the upstream if it asks for one (mutual TLS), with its
+    intermediates after it, as PEM. It needs client_key.
+    """
+    client_key: _builtins.str
+    """client_key is the private key of client_certificate, as PEM without a password."""
+    validate_only: _builtins.bool
+    """validate_only true checks the call as if it were made, and answers what it would; nothing is written."""
     @_builtins.property
     def timeouts(self) -> Global___Timeouts:
         """timeouts are the time limits of calls to the upstream."""
@@ -497,6 +760,12 @@ class CreateUpstreamRequest(_message.Message):
     def passed_headers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """passed_headers are the names of headers that callers get of its answers, such as Set-Cookie, although they are kept
         back otherwise: cookies, and what an upstream says of its own address and of the account there.
+        """
+
+    @_builtins.property
+    def drain(self) -> _duration_pb2.Duration:
+        """drain is for how long an answer is read on whose caller has left, such as 60s, so that what it uses is known exactly. Unset
+        or 0 gives it up at once, and most providers stop then.
         """
 
     def __init__(
@@ -526,10 +795,15 @@ class CreateUpstreamRequest(_message.Message):
         passed_headers: _abc.Iterable[_builtins.str] | None = ...,
         keep_path: _builtins.bool = ...,
         list_models: _builtins.bool = ...,
+        ca_only: _builtins.bool = ...,
+        client_certificate: _builtins.str = ...,
+        client_key: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
+        drain: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_is_active", b"_is_active", "breaker", b"breaker", "is_active", b"is_active", "probe", b"probe", "timeouts", b"timeouts"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_is_active", b"_is_active", "breaker", b"breaker", "drain", b"drain", "is_active", b"is_active", "probe", b"probe", "timeouts", b"timeouts"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_is_active", b"_is_active", "api_key", b"api_key", "api_version", b"api_version", "auth_header", b"auth_header", "auth_scheme", b"auth_scheme", "base_url", b"base_url", "breaker", b"breaker", "ca_certificates", b"ca_certificates", "full_url", b"full_url", "header_operations", b"header_operations", "is_active", b"is_active", "is_default", b"is_default", "keep_path", b"keep_path", "list_models", b"list_models", "name", b"name", "omit_stream_options", b"omit_stream_options", "organization", b"organization", "passed_headers", b"passed_headers", "probe", b"probe", "project", b"project", "provider", b"provider", "proxy_url", b"proxy_url", "request_id_header", b"request_id_header", "timeouts", b"timeouts", "username", b"username"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_is_active", b"_is_active", "api_key", b"api_key", "api_version", b"api_version", "auth_header", b"auth_header", "auth_scheme", b"auth_scheme", "base_url", b"base_url", "breaker", b"breaker", "ca_certificates", b"ca_certificates", "ca_only", b"ca_only", "client_certificate", b"client_certificate", "client_key", b"client_key", "drain", b"drain", "full_url", b"full_url", "header_operations", b"header_operations", "is_active", b"is_active", "is_default", b"is_default", "keep_path", b"keep_path", "list_models", b"list_models", "name", b"name", "omit_stream_options", b"omit_stream_options", "organization", b"organization", "passed_headers", b"passed_headers", "probe", b"probe", "project", b"project", "provider", b"provider", "proxy_url", b"proxy_url", "request_id_header", b"request_id_header", "timeouts", b"timeouts", "username", b"username", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__is_active: _TypeAlias = _typing.Literal["is_active"]  # noqa: Y015
     _WhichOneofArgType__is_active: _TypeAlias = _typing.Literal["_is_active", b"_is_active"]  # noqa: Y015
@@ -615,21 +889,39 @@ class ListUpstreamsRequest(_message.Message):
 
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    SEARCH_FIELD_NUMBER: _builtins.int
+    ORDER_BY_FIELD_NUMBER: _builtins.int
+    WITH_TOTAL_FIELD_NUMBER: _builtins.int
+    IS_ACTIVE_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """page_size is the largest number of upstreams to return; 0 means 100."""
     page_token: _builtins.str
     """page_token is the next_page_token of the previous page; it is empty for the first page."""
+    search: _builtins.str
+    """search leaves out upstreams that have it in none of: name, provider, base_url. Any part of them counts, whatever its case."""
+    order_by: _builtins.str
+    """order_by is the order: name, created_at or updated_at, with " desc" for the reverse. Empty is name."""
+    with_total: _builtins.bool
+    """with_total true also counts the list, without regard to pages."""
+    is_active: _builtins.bool
+    """is_active, if set, leaves out upstreams whose is_active differs."""
     def __init__(
         self,
         *,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        search: _builtins.str = ...,
+        order_by: _builtins.str = ...,
+        with_total: _builtins.bool = ...,
+        is_active: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_is_active", b"_is_active", "is_active", b"is_active"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_is_active", b"_is_active", "is_active", b"is_active", "order_by", b"order_by", "page_size", b"page_size", "page_token", b"page_token", "search", b"search", "with_total", b"with_total"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__is_active: _TypeAlias = _typing.Literal["is_active"]  # noqa: Y015
+    _WhichOneofArgType__is_active: _TypeAlias = _typing.Literal["_is_active", b"_is_active"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__is_active) -> _WhichOneofReturnType__is_active | None: ...
 
 Global___ListUpstreamsRequest: _TypeAlias = ListUpstreamsRequest  # noqa: Y015
 
@@ -641,8 +933,13 @@ class ListUpstreamsResponse(_message.Message):
 
     UPSTREAMS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    TOTAL_SIZE_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
     """next_page_token is the page_token of the next page; empty on the last. Over REST it is the header x-next-page-token."""
+    total_size: _builtins.int
+    """total_size is the length of the whole list, counted if with_total is true; 10000 means that many or more. Over REST it
+    is the header x-total-size.
+    """
     @_builtins.property
     def upstreams(self) -> _containers.RepeatedCompositeFieldContainer[Global___Upstream]:
         """upstreams are the upstreams on this page."""
@@ -652,12 +949,15 @@ class ListUpstreamsResponse(_message.Message):
         *,
         upstreams: _abc.Iterable[Global___Upstream] | None = ...,
         next_page_token: _builtins.str = ...,
+        total_size: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_total_size", b"_total_size", "total_size", b"total_size"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "upstreams", b"upstreams"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_total_size", b"_total_size", "next_page_token", b"next_page_token", "total_size", b"total_size", "upstreams", b"upstreams"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__total_size: _TypeAlias = _typing.Literal["total_size"]  # noqa: Y015
+    _WhichOneofArgType__total_size: _TypeAlias = _typing.Literal["_total_size", b"_total_size"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__total_size) -> _WhichOneofReturnType__total_size | None: ...
 
 Global___ListUpstreamsResponse: _TypeAlias = ListUpstreamsResponse  # noqa: Y015
 
@@ -693,6 +993,11 @@ class UpdateUpstreamRequest(_message.Message):
     PASSED_HEADERS_FIELD_NUMBER: _builtins.int
     KEEP_PATH_FIELD_NUMBER: _builtins.int
     LIST_MODELS_FIELD_NUMBER: _builtins.int
+    CA_ONLY_FIELD_NUMBER: _builtins.int
+    CLIENT_CERTIFICATE_FIELD_NUMBER: _builtins.int
+    CLIENT_KEY_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    DRAIN_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """name is the name of the upstream."""
     provider: Global___Provider.ValueType
@@ -722,7 +1027,7 @@ class UpdateUpstreamRequest(_message.Message):
     etag: _builtins.str
     """etag, if set, must be the upstream's current etag; otherwise the call fails. Over REST, the header If-Match can give it."""
     ca_certificates: _builtins.str
-    """ca_certificates are the authorities to trust instead of the system's, as PEM; empty removes them."""
+    """ca_certificates are the authorities to trust beside the system's, as PEM; empty removes them."""
     proxy_url: _builtins.str
     """proxy_url is the URL of the outbound proxy: http or https, with user name and password if the proxy requires them;
     empty removes it.
@@ -743,6 +1048,16 @@ class UpdateUpstreamRequest(_message.Message):
     """list_models has the gateway ask the upstream for its models, in the background, and list those where a pattern or a
     listener's group leads to it. Not for PROVIDER_AZURE, nor with full_url.
     """
+    ca_only: _builtins.bool
+    """ca_only trusts ca_certificates alone, without the system's."""
+    client_certificate: _builtins.str
+    """client_certificate is the certificate that is shown to the upstream if it asks for one (mutual TLS), with its
+    intermediates after it, as PEM; empty removes it and its key.
+    """
+    client_key: _builtins.str
+    """client_key is the private key of client_certificate, as PEM without a password."""
+    validate_only: _builtins.bool
+    """validate_only true checks the call as if it were made, and answers what it would; nothing is written."""
     @_builtins.property
     def timeouts(self) -> Global___Timeouts:
         """timeouts replace all time limits of calls to the upstream."""
@@ -766,6 +1081,12 @@ class UpdateUpstreamRequest(_message.Message):
     @_builtins.property
     def passed_headers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """passed_headers replace all names of headers that callers get of its answers, although they are kept back otherwise."""
+
+    @_builtins.property
+    def drain(self) -> _duration_pb2.Duration:
+        """drain is for how long an answer is read on whose caller has left, such as 60s, so that what it uses is known exactly. 0 gives
+        it up at once, and most providers stop then.
+        """
 
     def __init__(
         self,
@@ -796,10 +1117,15 @@ class UpdateUpstreamRequest(_message.Message):
         passed_headers: _abc.Iterable[_builtins.str] | None = ...,
         keep_path: _builtins.bool | None = ...,
         list_models: _builtins.bool | None = ...,
+        ca_only: _builtins.bool | None = ...,
+        client_certificate: _builtins.str | None = ...,
+        client_key: _builtins.str | None = ...,
+        validate_only: _builtins.bool = ...,
+        drain: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_api_key", b"_api_key", "_api_version", b"_api_version", "_auth_header", b"_auth_header", "_auth_scheme", b"_auth_scheme", "_base_url", b"_base_url", "_ca_certificates", b"_ca_certificates", "_full_url", b"_full_url", "_is_active", b"_is_active", "_is_default", b"_is_default", "_keep_path", b"_keep_path", "_list_models", b"_list_models", "_omit_stream_options", b"_omit_stream_options", "_organization", b"_organization", "_project", b"_project", "_provider", b"_provider", "_proxy_url", b"_proxy_url", "_request_id_header", b"_request_id_header", "_username", b"_username", "api_key", b"api_key", "api_version", b"api_version", "auth_header", b"auth_header", "auth_scheme", b"auth_scheme", "base_url", b"base_url", "breaker", b"breaker", "ca_certificates", b"ca_certificates", "full_url", b"full_url", "is_active", b"is_active", "is_default", b"is_default", "keep_path", b"keep_path", "list_models", b"list_models", "omit_stream_options", b"omit_stream_options", "organization", b"organization", "probe", b"probe", "project", b"project", "provider", b"provider", "proxy_url", b"proxy_url", "request_id_header", b"request_id_header", "timeouts", b"timeouts", "update_mask", b"update_mask", "username", b"username"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_api_key", b"_api_key", "_api_version", b"_api_version", "_auth_header", b"_auth_header", "_auth_scheme", b"_auth_scheme", "_base_url", b"_base_url", "_ca_certificates", b"_ca_certificates", "_ca_only", b"_ca_only", "_client_certificate", b"_client_certificate", "_client_key", b"_client_key", "_full_url", b"_full_url", "_is_active", b"_is_active", "_is_default", b"_is_default", "_keep_path", b"_keep_path", "_list_models", b"_list_models", "_omit_stream_options", b"_omit_stream_options", "_organization", b"_organization", "_project", b"_project", "_provider", b"_provider", "_proxy_url", b"_proxy_url", "_request_id_header", b"_request_id_header", "_username", b"_username", "api_key", b"api_key", "api_version", b"api_version", "auth_header", b"auth_header", "auth_scheme", b"auth_scheme", "base_url", b"base_url", "breaker", b"breaker", "ca_certificates", b"ca_certificates", "ca_only", b"ca_only", "client_certificate", b"client_certificate", "client_key", b"client_key", "drain", b"drain", "full_url", b"full_url", "is_active", b"is_active", "is_default", b"is_default", "keep_path", b"keep_path", "list_models", b"list_models", "omit_stream_options", b"omit_stream_options", "organization", b"organization", "probe", b"probe", "project", b"project", "provider", b"provider", "proxy_url", b"proxy_url", "request_id_header", b"request_id_header", "timeouts", b"timeouts", "update_mask", b"update_mask", "username", b"username"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_api_key", b"_api_key", "_api_version", b"_api_version", "_auth_header", b"_auth_header", "_auth_scheme", b"_auth_scheme", "_base_url", b"_base_url", "_ca_certificates", b"_ca_certificates", "_full_url", b"_full_url", "_is_active", b"_is_active", "_is_default", b"_is_default", "_keep_path", b"_keep_path", "_list_models", b"_list_models", "_omit_stream_options", b"_omit_stream_options", "_organization", b"_organization", "_project", b"_project", "_provider", b"_provider", "_proxy_url", b"_proxy_url", "_request_id_header", b"_request_id_header", "_username", b"_username", "api_key", b"api_key", "api_version", b"api_version", "auth_header", b"auth_header", "auth_scheme", b"auth_scheme", "base_url", b"base_url", "breaker", b"breaker", "ca_certificates", b"ca_certificates", "etag", b"etag", "full_url", b"full_url", "header_operations", b"header_operations", "is_active", b"is_active", "is_default", b"is_default", "keep_path", b"keep_path", "list_models", b"list_models", "name", b"name", "omit_stream_options", b"omit_stream_options", "organization", b"organization", "passed_headers", b"passed_headers", "probe", b"probe", "project", b"project", "provider", b"provider", "proxy_url", b"proxy_url", "request_id_header", b"request_id_header", "timeouts", b"timeouts", "update_mask", b"update_mask", "username", b"username"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_api_key", b"_api_key", "_api_version", b"_api_version", "_auth_header", b"_auth_header", "_auth_scheme", b"_auth_scheme", "_base_url", b"_base_url", "_ca_certificates", b"_ca_certificates", "_ca_only", b"_ca_only", "_client_certificate", b"_client_certificate", "_client_key", b"_client_key", "_full_url", b"_full_url", "_is_active", b"_is_active", "_is_default", b"_is_default", "_keep_path", b"_keep_path", "_list_models", b"_list_models", "_omit_stream_options", b"_omit_stream_options", "_organization", b"_organization", "_project", b"_project", "_provider", b"_provider", "_proxy_url", b"_proxy_url", "_request_id_header", b"_request_id_header", "_username", b"_username", "api_key", b"api_key", "api_version", b"api_version", "auth_header", b"auth_header", "auth_scheme", b"auth_scheme", "base_url", b"base_url", "breaker", b"breaker", "ca_certificates", b"ca_certificates", "ca_only", b"ca_only", "client_certificate", b"client_certificate", "client_key", b"client_key", "drain", b"drain", "etag", b"etag", "full_url", b"full_url", "header_operations", b"header_operations", "is_active", b"is_active", "is_default", b"is_default", "keep_path", b"keep_path", "list_models", b"list_models", "name", b"name", "omit_stream_options", b"omit_stream_options", "organization", b"organization", "passed_headers", b"passed_headers", "probe", b"probe", "project", b"project", "provider", b"provider", "proxy_url", b"proxy_url", "request_id_header", b"request_id_header", "timeouts", b"timeouts", "update_mask", b"update_mask", "username", b"username", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__api_key: _TypeAlias = _typing.Literal["api_key"]  # noqa: Y015
     _WhichOneofArgType__api_key: _TypeAlias = _typing.Literal["_api_key", b"_api_key"]  # noqa: Y015
@@ -813,6 +1139,12 @@ class UpdateUpstreamRequest(_message.Message):
     _WhichOneofArgType__base_url: _TypeAlias = _typing.Literal["_base_url", b"_base_url"]  # noqa: Y015
     _WhichOneofReturnType__ca_certificates: _TypeAlias = _typing.Literal["ca_certificates"]  # noqa: Y015
     _WhichOneofArgType__ca_certificates: _TypeAlias = _typing.Literal["_ca_certificates", b"_ca_certificates"]  # noqa: Y015
+    _WhichOneofReturnType__ca_only: _TypeAlias = _typing.Literal["ca_only"]  # noqa: Y015
+    _WhichOneofArgType__ca_only: _TypeAlias = _typing.Literal["_ca_only", b"_ca_only"]  # noqa: Y015
+    _WhichOneofReturnType__client_certificate: _TypeAlias = _typing.Literal["client_certificate"]  # noqa: Y015
+    _WhichOneofArgType__client_certificate: _TypeAlias = _typing.Literal["_client_certificate", b"_client_certificate"]  # noqa: Y015
+    _WhichOneofReturnType__client_key: _TypeAlias = _typing.Literal["client_key"]  # noqa: Y015
+    _WhichOneofArgType__client_key: _TypeAlias = _typing.Literal["_client_key", b"_client_key"]  # noqa: Y015
     _WhichOneofReturnType__full_url: _TypeAlias = _typing.Literal["full_url"]  # noqa: Y015
     _WhichOneofArgType__full_url: _TypeAlias = _typing.Literal["_full_url", b"_full_url"]  # noqa: Y015
     _WhichOneofReturnType__is_active: _TypeAlias = _typing.Literal["is_active"]  # noqa: Y015
@@ -849,6 +1181,12 @@ class UpdateUpstreamRequest(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__base_url) -> _WhichOneofReturnType__base_url | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__ca_certificates) -> _WhichOneofReturnType__ca_certificates | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__ca_only) -> _WhichOneofReturnType__ca_only | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__client_certificate) -> _WhichOneofReturnType__client_certificate | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__client_key) -> _WhichOneofReturnType__client_key | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__full_url) -> _WhichOneofReturnType__full_url | None: ...
     @_typing.overload
@@ -908,19 +1246,23 @@ class DeleteUpstreamRequest(_message.Message):
 
     NAME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """name is the name of the upstream."""
     etag: _builtins.str
     """etag, if set, must be the upstream's current etag; otherwise the call fails."""
+    validate_only: _builtins.bool
+    """validate_only true checks the call as if it were made, and answers what it would; nothing is written."""
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
         etag: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "name", b"name", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -942,3 +1284,214 @@ class DeleteUpstreamResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DeleteUpstreamResponse: _TypeAlias = DeleteUpstreamResponse  # noqa: Y015
+
+@_typing.final
+class UpstreamTestResult(_message.Message):
+    """UpstreamTestResult is a step of a test, and what became of it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STEP_FIELD_NUMBER: _builtins.int
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    DURATION_FIELD_NUMBER: _builtins.int
+    DETAIL_FIELD_NUMBER: _builtins.int
+    REMEDY_FIELD_NUMBER: _builtins.int
+    step: Global___UpstreamTestStep.ValueType
+    """step is the step."""
+    outcome: Global___UpstreamTestOutcome.ValueType
+    """outcome is what became of it."""
+    detail: _builtins.str
+    """detail is what was found; it is for operators, and has no secret."""
+    remedy: _builtins.str
+    """remedy is what to do about a failure."""
+    @_builtins.property
+    def duration(self) -> _duration_pb2.Duration:
+        """duration is the time that it took."""
+
+    def __init__(
+        self,
+        *,
+        step: Global___UpstreamTestStep.ValueType = ...,
+        outcome: Global___UpstreamTestOutcome.ValueType = ...,
+        duration: _duration_pb2.Duration | None = ...,
+        detail: _builtins.str = ...,
+        remedy: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["duration", b"duration"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["detail", b"detail", "duration", b"duration", "outcome", b"outcome", "remedy", b"remedy", "step", b"step"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpstreamTestResult: _TypeAlias = UpstreamTestResult  # noqa: Y015
+
+@_typing.final
+class TestUpstreamRequest(_message.Message):
+    """TestUpstreamRequest is the input of TestUpstream: a saved upstream by its name, or one that need not be saved."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    UPSTREAM_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """name is the name of a saved upstream, active or not."""
+    @_builtins.property
+    def upstream(self) -> Global___CreateUpstreamRequest:
+        """upstream is an upstream that need not be saved. If one of its name is saved, an empty api_key, proxy_url or client_key
+        stands for the saved one.
+        """
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        upstream: Global___CreateUpstreamRequest | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["upstream", b"upstream"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "upstream", b"upstream"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TestUpstreamRequest: _TypeAlias = TestUpstreamRequest  # noqa: Y015
+
+@_typing.final
+class TestUpstreamResponse(_message.Message):
+    """TestUpstreamResponse is the output of TestUpstream."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PASSED_FIELD_NUMBER: _builtins.int
+    STEPS_FIELD_NUMBER: _builtins.int
+    passed: _builtins.bool
+    """passed is true if no step failed."""
+    @_builtins.property
+    def steps(self) -> _containers.RepeatedCompositeFieldContainer[Global___UpstreamTestResult]:
+        """steps are the steps in their order."""
+
+    def __init__(
+        self,
+        *,
+        passed: _builtins.bool = ...,
+        steps: _abc.Iterable[Global___UpstreamTestResult] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["passed", b"passed", "steps", b"steps"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TestUpstreamResponse: _TypeAlias = TestUpstreamResponse  # noqa: Y015
+
+@_typing.final
+class ResetBreakerRequest(_message.Message):
+    """ResetBreakerRequest is the input of ResetBreaker."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """name is the name of the upstream."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResetBreakerRequest: _TypeAlias = ResetBreakerRequest  # noqa: Y015
+
+@_typing.final
+class ResetBreakerResponse(_message.Message):
+    """ResetBreakerResponse is the output of ResetBreaker."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResetBreakerResponse: _TypeAlias = ResetBreakerResponse  # noqa: Y015
+
+@_typing.final
+class UpstreamModel(_message.Message):
+    """UpstreamModel is a model that an upstream lists."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    CREATED_AT_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """name is the name of the model at the upstream."""
+    @_builtins.property
+    def created_at(self) -> _timestamp_pb2.Timestamp:
+        """created_at is the time at which the model was made; it is unset if the upstream does not say."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        created_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpstreamModel: _TypeAlias = UpstreamModel  # noqa: Y015
+
+@_typing.final
+class ListUpstreamModelsRequest(_message.Message):
+    """ListUpstreamModelsRequest is the input of ListUpstreamModels."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """name is the name of the upstream."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListUpstreamModelsRequest: _TypeAlias = ListUpstreamModelsRequest  # noqa: Y015
+
+@_typing.final
+class ListUpstreamModelsResponse(_message.Message):
+    """ListUpstreamModelsResponse is the output of ListUpstreamModels."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODELS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def models(self) -> _containers.RepeatedCompositeFieldContainer[Global___UpstreamModel]:
+        """models are the models; there are at most 2,000."""
+
+    def __init__(
+        self,
+        *,
+        models: _abc.Iterable[Global___UpstreamModel] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["models", b"models"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListUpstreamModelsResponse: _TypeAlias = ListUpstreamModelsResponse  # noqa: Y015

@@ -60,6 +60,21 @@ class UpstreamServiceStub:
                 request_serializer=tollkeeper_dot_v1_dot_upstream__service__pb2.DeleteUpstreamRequest.SerializeToString,
                 response_deserializer=tollkeeper_dot_v1_dot_upstream__service__pb2.DeleteUpstreamResponse.FromString,
                 _registered_method=True)
+        self.TestUpstream = channel.unary_unary(
+                '/tollkeeper.v1.UpstreamService/TestUpstream',
+                request_serializer=tollkeeper_dot_v1_dot_upstream__service__pb2.TestUpstreamRequest.SerializeToString,
+                response_deserializer=tollkeeper_dot_v1_dot_upstream__service__pb2.TestUpstreamResponse.FromString,
+                _registered_method=True)
+        self.ResetBreaker = channel.unary_unary(
+                '/tollkeeper.v1.UpstreamService/ResetBreaker',
+                request_serializer=tollkeeper_dot_v1_dot_upstream__service__pb2.ResetBreakerRequest.SerializeToString,
+                response_deserializer=tollkeeper_dot_v1_dot_upstream__service__pb2.ResetBreakerResponse.FromString,
+                _registered_method=True)
+        self.ListUpstreamModels = channel.unary_unary(
+                '/tollkeeper.v1.UpstreamService/ListUpstreamModels',
+                request_serializer=tollkeeper_dot_v1_dot_upstream__service__pb2.ListUpstreamModelsRequest.SerializeToString,
+                response_deserializer=tollkeeper_dot_v1_dot_upstream__service__pb2.ListUpstreamModelsResponse.FromString,
+                _registered_method=True)
 
 
 class UpstreamServiceServicer:
@@ -101,6 +116,30 @@ class UpstreamServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def TestUpstream(self, request, context):
+        """TestUpstream calls an upstream step by step, the way that requests go, and returns what each step found. It takes at
+        most 30 seconds, stores nothing, and counts for no breaker and no usage.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResetBreaker(self, request, context):
+        """ResetBreaker closes the breaker of an active upstream, and forgets the calls that it has counted: in the process that
+        answers, and in all that share Redis with it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListUpstreamModels(self, request, context):
+        """ListUpstreamModels returns the models that an active upstream lists itself, sorted by name. A list is good for a
+        minute; after that it is asked for again. It fails if the upstream never gave one.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_UpstreamServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -128,6 +167,21 @@ def add_UpstreamServiceServicer_to_server(servicer, server):
                     servicer.DeleteUpstream,
                     request_deserializer=tollkeeper_dot_v1_dot_upstream__service__pb2.DeleteUpstreamRequest.FromString,
                     response_serializer=tollkeeper_dot_v1_dot_upstream__service__pb2.DeleteUpstreamResponse.SerializeToString,
+            ),
+            'TestUpstream': grpc.unary_unary_rpc_method_handler(
+                    servicer.TestUpstream,
+                    request_deserializer=tollkeeper_dot_v1_dot_upstream__service__pb2.TestUpstreamRequest.FromString,
+                    response_serializer=tollkeeper_dot_v1_dot_upstream__service__pb2.TestUpstreamResponse.SerializeToString,
+            ),
+            'ResetBreaker': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResetBreaker,
+                    request_deserializer=tollkeeper_dot_v1_dot_upstream__service__pb2.ResetBreakerRequest.FromString,
+                    response_serializer=tollkeeper_dot_v1_dot_upstream__service__pb2.ResetBreakerResponse.SerializeToString,
+            ),
+            'ListUpstreamModels': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListUpstreamModels,
+                    request_deserializer=tollkeeper_dot_v1_dot_upstream__service__pb2.ListUpstreamModelsRequest.FromString,
+                    response_serializer=tollkeeper_dot_v1_dot_upstream__service__pb2.ListUpstreamModelsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -266,6 +320,87 @@ class UpstreamService:
             '/tollkeeper.v1.UpstreamService/DeleteUpstream',
             tollkeeper_dot_v1_dot_upstream__service__pb2.DeleteUpstreamRequest.SerializeToString,
             tollkeeper_dot_v1_dot_upstream__service__pb2.DeleteUpstreamResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TestUpstream(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tollkeeper.v1.UpstreamService/TestUpstream',
+            tollkeeper_dot_v1_dot_upstream__service__pb2.TestUpstreamRequest.SerializeToString,
+            tollkeeper_dot_v1_dot_upstream__service__pb2.TestUpstreamResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResetBreaker(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tollkeeper.v1.UpstreamService/ResetBreaker',
+            tollkeeper_dot_v1_dot_upstream__service__pb2.ResetBreakerRequest.SerializeToString,
+            tollkeeper_dot_v1_dot_upstream__service__pb2.ResetBreakerResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListUpstreamModels(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tollkeeper.v1.UpstreamService/ListUpstreamModels',
+            tollkeeper_dot_v1_dot_upstream__service__pb2.ListUpstreamModelsRequest.SerializeToString,
+            tollkeeper_dot_v1_dot_upstream__service__pb2.ListUpstreamModelsResponse.FromString,
             options,
             channel_credentials,
             insecure,

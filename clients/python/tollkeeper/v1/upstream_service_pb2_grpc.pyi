@@ -43,6 +43,18 @@ class UpstreamServiceStub:
     """UpdateUpstream changes the fields in update_mask."""
     DeleteUpstream: _grpc.UnaryUnaryMultiCallable[_upstream_service_pb2.DeleteUpstreamRequest, _upstream_service_pb2.DeleteUpstreamResponse]
     """DeleteUpstream removes an upstream. It fails, and names the users, while a model or a group uses the upstream."""
+    TestUpstream: _grpc.UnaryUnaryMultiCallable[_upstream_service_pb2.TestUpstreamRequest, _upstream_service_pb2.TestUpstreamResponse]
+    """TestUpstream calls an upstream step by step, the way that requests go, and returns what each step found. It takes at
+    most 30 seconds, stores nothing, and counts for no breaker and no usage.
+    """
+    ResetBreaker: _grpc.UnaryUnaryMultiCallable[_upstream_service_pb2.ResetBreakerRequest, _upstream_service_pb2.ResetBreakerResponse]
+    """ResetBreaker closes the breaker of an active upstream, and forgets the calls that it has counted: in the process that
+    answers, and in all that share Redis with it.
+    """
+    ListUpstreamModels: _grpc.UnaryUnaryMultiCallable[_upstream_service_pb2.ListUpstreamModelsRequest, _upstream_service_pb2.ListUpstreamModelsResponse]
+    """ListUpstreamModels returns the models that an active upstream lists itself, sorted by name. A list is good for a
+    minute; after that it is asked for again. It fails if the upstream never gave one.
+    """
 
 @_typing.type_check_only
 class UpstreamServiceAsyncStub(UpstreamServiceStub):
@@ -59,6 +71,18 @@ class UpstreamServiceAsyncStub(UpstreamServiceStub):
     """UpdateUpstream changes the fields in update_mask."""
     DeleteUpstream: _aio.UnaryUnaryMultiCallable[_upstream_service_pb2.DeleteUpstreamRequest, _upstream_service_pb2.DeleteUpstreamResponse]  # type: ignore[assignment]
     """DeleteUpstream removes an upstream. It fails, and names the users, while a model or a group uses the upstream."""
+    TestUpstream: _aio.UnaryUnaryMultiCallable[_upstream_service_pb2.TestUpstreamRequest, _upstream_service_pb2.TestUpstreamResponse]  # type: ignore[assignment]
+    """TestUpstream calls an upstream step by step, the way that requests go, and returns what each step found. It takes at
+    most 30 seconds, stores nothing, and counts for no breaker and no usage.
+    """
+    ResetBreaker: _aio.UnaryUnaryMultiCallable[_upstream_service_pb2.ResetBreakerRequest, _upstream_service_pb2.ResetBreakerResponse]  # type: ignore[assignment]
+    """ResetBreaker closes the breaker of an active upstream, and forgets the calls that it has counted: in the process that
+    answers, and in all that share Redis with it.
+    """
+    ListUpstreamModels: _aio.UnaryUnaryMultiCallable[_upstream_service_pb2.ListUpstreamModelsRequest, _upstream_service_pb2.ListUpstreamModelsResponse]  # type: ignore[assignment]
+    """ListUpstreamModels returns the models that an active upstream lists itself, sorted by name. A list is good for a
+    minute; after that it is asked for again. It fails if the upstream never gave one.
+    """
 
 class UpstreamServiceServicer(metaclass=_abc_1.ABCMeta):
     """UpstreamService manages upstreams: the provider endpoints that requests are forwarded to, with their credentials."""
@@ -102,5 +126,35 @@ class UpstreamServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_upstream_service_pb2.DeleteUpstreamResponse, _abc.Awaitable[_upstream_service_pb2.DeleteUpstreamResponse]]:
         """DeleteUpstream removes an upstream. It fails, and names the users, while a model or a group uses the upstream."""
+
+    @_abc_1.abstractmethod
+    def TestUpstream(
+        self,
+        request: _upstream_service_pb2.TestUpstreamRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_upstream_service_pb2.TestUpstreamResponse, _abc.Awaitable[_upstream_service_pb2.TestUpstreamResponse]]:
+        """TestUpstream calls an upstream step by step, the way that requests go, and returns what each step found. It takes at
+        most 30 seconds, stores nothing, and counts for no breaker and no usage.
+        """
+
+    @_abc_1.abstractmethod
+    def ResetBreaker(
+        self,
+        request: _upstream_service_pb2.ResetBreakerRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_upstream_service_pb2.ResetBreakerResponse, _abc.Awaitable[_upstream_service_pb2.ResetBreakerResponse]]:
+        """ResetBreaker closes the breaker of an active upstream, and forgets the calls that it has counted: in the process that
+        answers, and in all that share Redis with it.
+        """
+
+    @_abc_1.abstractmethod
+    def ListUpstreamModels(
+        self,
+        request: _upstream_service_pb2.ListUpstreamModelsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_upstream_service_pb2.ListUpstreamModelsResponse, _abc.Awaitable[_upstream_service_pb2.ListUpstreamModelsResponse]]:
+        """ListUpstreamModels returns the models that an active upstream lists itself, sorted by name. A list is good for a
+        minute; after that it is asked for again. It fails if the upstream never gave one.
+        """
 
 def add_UpstreamServiceServicer_to_server(servicer: UpstreamServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -70,9 +70,21 @@ class _UsageGroupEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_UsageGroup
     USAGE_GROUP_UPSTREAM: _UsageGroup.ValueType  # 4
     """USAGE_GROUP_UPSTREAM groups by upstream."""
     USAGE_GROUP_DAY: _UsageGroup.ValueType  # 5
-    """USAGE_GROUP_DAY groups by UTC day."""
+    """USAGE_GROUP_DAY groups by day of time_zone; one in which clocks change has 23 or 25 hours."""
     USAGE_GROUP_HOUR: _UsageGroup.ValueType  # 6
-    """USAGE_GROUP_HOUR groups by UTC hour."""
+    """USAGE_GROUP_HOUR groups by hour of time_zone."""
+    USAGE_GROUP_ENDPOINT: _UsageGroup.ValueType  # 7
+    """USAGE_GROUP_ENDPOINT groups by endpoint."""
+    USAGE_GROUP_STATUS_CLASS: _UsageGroup.ValueType  # 8
+    """USAGE_GROUP_STATUS_CLASS groups by the first digit of status."""
+    USAGE_GROUP_ERROR_CODE: _UsageGroup.ValueType  # 9
+    """USAGE_GROUP_ERROR_CODE groups by error_code."""
+    USAGE_GROUP_MINUTE: _UsageGroup.ValueType  # 10
+    """USAGE_GROUP_MINUTE groups by minute; it wants a start_time."""
+    USAGE_GROUP_WEEK: _UsageGroup.ValueType  # 11
+    """USAGE_GROUP_WEEK groups by week of time_zone, from Monday (ISO 8601)."""
+    USAGE_GROUP_MONTH: _UsageGroup.ValueType  # 12
+    """USAGE_GROUP_MONTH groups by month of time_zone."""
 
 class UsageGroup(_UsageGroup, metaclass=_UsageGroupEnumTypeWrapper):
     """UsageGroup is a field by which sums are grouped."""
@@ -87,10 +99,64 @@ USAGE_GROUP_MODEL: UsageGroup.ValueType  # 3
 USAGE_GROUP_UPSTREAM: UsageGroup.ValueType  # 4
 """USAGE_GROUP_UPSTREAM groups by upstream."""
 USAGE_GROUP_DAY: UsageGroup.ValueType  # 5
-"""USAGE_GROUP_DAY groups by UTC day."""
+"""USAGE_GROUP_DAY groups by day of time_zone; one in which clocks change has 23 or 25 hours."""
 USAGE_GROUP_HOUR: UsageGroup.ValueType  # 6
-"""USAGE_GROUP_HOUR groups by UTC hour."""
+"""USAGE_GROUP_HOUR groups by hour of time_zone."""
+USAGE_GROUP_ENDPOINT: UsageGroup.ValueType  # 7
+"""USAGE_GROUP_ENDPOINT groups by endpoint."""
+USAGE_GROUP_STATUS_CLASS: UsageGroup.ValueType  # 8
+"""USAGE_GROUP_STATUS_CLASS groups by the first digit of status."""
+USAGE_GROUP_ERROR_CODE: UsageGroup.ValueType  # 9
+"""USAGE_GROUP_ERROR_CODE groups by error_code."""
+USAGE_GROUP_MINUTE: UsageGroup.ValueType  # 10
+"""USAGE_GROUP_MINUTE groups by minute; it wants a start_time."""
+USAGE_GROUP_WEEK: UsageGroup.ValueType  # 11
+"""USAGE_GROUP_WEEK groups by week of time_zone, from Monday (ISO 8601)."""
+USAGE_GROUP_MONTH: UsageGroup.ValueType  # 12
+"""USAGE_GROUP_MONTH groups by month of time_zone."""
 Global___UsageGroup: _TypeAlias = UsageGroup  # noqa: Y015
+
+class _UsageOrder:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _UsageOrderEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_UsageOrder.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    USAGE_ORDER_UNSPECIFIED: _UsageOrder.ValueType  # 0
+    USAGE_ORDER_GROUP: _UsageOrder.ValueType  # 1
+    """USAGE_ORDER_GROUP puts the groups' fields in their order."""
+    USAGE_ORDER_REQUESTS: _UsageOrder.ValueType  # 2
+    """USAGE_ORDER_REQUESTS puts the most requests first."""
+    USAGE_ORDER_FAILED_REQUESTS: _UsageOrder.ValueType  # 3
+    """USAGE_ORDER_FAILED_REQUESTS puts the most failed_requests first."""
+    USAGE_ORDER_PROMPT_TOKENS: _UsageOrder.ValueType  # 4
+    """USAGE_ORDER_PROMPT_TOKENS puts the most prompt_tokens first."""
+    USAGE_ORDER_COMPLETION_TOKENS: _UsageOrder.ValueType  # 5
+    """USAGE_ORDER_COMPLETION_TOKENS puts the most completion_tokens first."""
+    USAGE_ORDER_TOKENS: _UsageOrder.ValueType  # 6
+    """USAGE_ORDER_TOKENS puts the largest sum of prompt_tokens and completion_tokens first."""
+    USAGE_ORDER_COST: _UsageOrder.ValueType  # 7
+    """USAGE_ORDER_COST puts the largest cost_nano_dollars first."""
+
+class UsageOrder(_UsageOrder, metaclass=_UsageOrderEnumTypeWrapper):
+    """UsageOrder is an order of rows."""
+
+USAGE_ORDER_UNSPECIFIED: UsageOrder.ValueType  # 0
+USAGE_ORDER_GROUP: UsageOrder.ValueType  # 1
+"""USAGE_ORDER_GROUP puts the groups' fields in their order."""
+USAGE_ORDER_REQUESTS: UsageOrder.ValueType  # 2
+"""USAGE_ORDER_REQUESTS puts the most requests first."""
+USAGE_ORDER_FAILED_REQUESTS: UsageOrder.ValueType  # 3
+"""USAGE_ORDER_FAILED_REQUESTS puts the most failed_requests first."""
+USAGE_ORDER_PROMPT_TOKENS: UsageOrder.ValueType  # 4
+"""USAGE_ORDER_PROMPT_TOKENS puts the most prompt_tokens first."""
+USAGE_ORDER_COMPLETION_TOKENS: UsageOrder.ValueType  # 5
+"""USAGE_ORDER_COMPLETION_TOKENS puts the most completion_tokens first."""
+USAGE_ORDER_TOKENS: UsageOrder.ValueType  # 6
+"""USAGE_ORDER_TOKENS puts the largest sum of prompt_tokens and completion_tokens first."""
+USAGE_ORDER_COST: UsageOrder.ValueType  # 7
+"""USAGE_ORDER_COST puts the largest cost_nano_dollars first."""
+Global___UsageOrder: _TypeAlias = UsageOrder  # noqa: Y015
 
 @_typing.final
 class UsageEvent(_message.Message):
@@ -121,6 +187,14 @@ class UsageEvent(_message.Message):
     DURATION_MICROSECONDS_FIELD_NUMBER: _builtins.int
     REQUEST_BYTES_FIELD_NUMBER: _builtins.int
     RESPONSE_BYTES_FIELD_NUMBER: _builtins.int
+    ATTEMPTS_FIELD_NUMBER: _builtins.int
+    LISTENER_FIELD_NUMBER: _builtins.int
+    GROUP_FIELD_NUMBER: _builtins.int
+    RULE_FIELD_NUMBER: _builtins.int
+    PROJECT_NAME_FIELD_NUMBER: _builtins.int
+    TOKEN_NAME_FIELD_NUMBER: _builtins.int
+    DETAILS_FIELD_NUMBER: _builtins.int
+    COST_NANO_DOLLARS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """id is assigned by the gateway: "req_" and 26 letters and digits that sort by time."""
     request_id: _builtins.str
@@ -167,9 +241,35 @@ class UsageEvent(_message.Message):
     """request_bytes is the size of the request's body."""
     response_bytes: _builtins.int
     """response_bytes is the size of the answer's body."""
+    listener: _builtins.str
+    """listener is the name of the listener that the request came to; it is empty for events of earlier releases."""
+    group: _builtins.str
+    """group is the name of the group that served the request: that of a rule, of the listener's default, or of the model. It
+    is empty if a model's own deployments or the default upstream did.
+    """
+    rule: _builtins.str
+    """rule is the listener's rule that matched, such as "/v1/embeddings", without the value of its header; it is empty if none
+    did.
+    """
+    project_name: _builtins.str
+    """project_name is the present name of the project; it is empty if there is none any more."""
+    token_name: _builtins.str
+    """token_name is the present name of the token; it is empty if it has none."""
+    cost_nano_dollars: _builtins.int
+    """cost_nano_dollars is what the request cost, in billionths of a dollar, rounded up, by the prices of its time; it
+    is unset if that is not known.
+    """
     @_builtins.property
     def started_at(self) -> _timestamp_pb2.Timestamp:
         """started_at is the time when the request arrived."""
+
+    @_builtins.property
+    def attempts(self) -> _containers.RepeatedCompositeFieldContainer[Global___UsageAttempt]:
+        """attempts are the calls of upstreams, in their order, the first eight."""
+
+    @_builtins.property
+    def details(self) -> Global___UsageDetails:
+        """details is what few answers say of their consumption; it is unset if this one said none of it."""
 
     def __init__(
         self,
@@ -197,14 +297,118 @@ class UsageEvent(_message.Message):
         duration_microseconds: _builtins.int = ...,
         request_bytes: _builtins.int = ...,
         response_bytes: _builtins.int = ...,
+        attempts: _abc.Iterable[Global___UsageAttempt] | None = ...,
+        listener: _builtins.str = ...,
+        group: _builtins.str = ...,
+        rule: _builtins.str = ...,
+        project_name: _builtins.str = ...,
+        token_name: _builtins.str = ...,
+        details: Global___UsageDetails | None = ...,
+        cost_nano_dollars: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["started_at", b"started_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_cost_nano_dollars", b"_cost_nano_dollars", "cost_nano_dollars", b"cost_nano_dollars", "details", b"details", "started_at", b"started_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["audio_milliseconds", b"audio_milliseconds", "cached_tokens", b"cached_tokens", "completion_tokens", b"completion_tokens", "confidence", b"confidence", "duration_microseconds", b"duration_microseconds", "endpoint", b"endpoint", "error_code", b"error_code", "first_byte_microseconds", b"first_byte_microseconds", "id", b"id", "images", b"images", "model_asked", b"model_asked", "model_served", b"model_served", "project_id", b"project_id", "prompt_tokens", b"prompt_tokens", "reasoning_tokens", b"reasoning_tokens", "request_bytes", b"request_bytes", "request_id", b"request_id", "response_bytes", b"response_bytes", "started_at", b"started_at", "status", b"status", "streamed", b"streamed", "token_id", b"token_id", "upstream", b"upstream"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cost_nano_dollars", b"_cost_nano_dollars", "attempts", b"attempts", "audio_milliseconds", b"audio_milliseconds", "cached_tokens", b"cached_tokens", "completion_tokens", b"completion_tokens", "confidence", b"confidence", "cost_nano_dollars", b"cost_nano_dollars", "details", b"details", "duration_microseconds", b"duration_microseconds", "endpoint", b"endpoint", "error_code", b"error_code", "first_byte_microseconds", b"first_byte_microseconds", "group", b"group", "id", b"id", "images", b"images", "listener", b"listener", "model_asked", b"model_asked", "model_served", b"model_served", "project_id", b"project_id", "project_name", b"project_name", "prompt_tokens", b"prompt_tokens", "reasoning_tokens", b"reasoning_tokens", "request_bytes", b"request_bytes", "request_id", b"request_id", "response_bytes", b"response_bytes", "rule", b"rule", "started_at", b"started_at", "status", b"status", "streamed", b"streamed", "token_id", b"token_id", "token_name", b"token_name", "upstream", b"upstream"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__cost_nano_dollars: _TypeAlias = _typing.Literal["cost_nano_dollars"]  # noqa: Y015
+    _WhichOneofArgType__cost_nano_dollars: _TypeAlias = _typing.Literal["_cost_nano_dollars", b"_cost_nano_dollars"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__cost_nano_dollars) -> _WhichOneofReturnType__cost_nano_dollars | None: ...
+
+Global___UsageEvent: _TypeAlias = UsageEvent  # noqa: Y015
+
+@_typing.final
+class UsageDetails(_message.Message):
+    """UsageDetails is what few answers say of their consumption, and what prices depend on."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CACHE_WRITTEN_FIELD_NUMBER: _builtins.int
+    CACHE_WRITTEN_HOUR_FIELD_NUMBER: _builtins.int
+    AUDIO_PROMPT_FIELD_NUMBER: _builtins.int
+    AUDIO_COMPLETION_FIELD_NUMBER: _builtins.int
+    IMAGE_PROMPT_FIELD_NUMBER: _builtins.int
+    WEB_SEARCHES_FIELD_NUMBER: _builtins.int
+    SERVICE_TIER_FIELD_NUMBER: _builtins.int
+    SPEED_FIELD_NUMBER: _builtins.int
+    cache_written: _builtins.int
+    """cache_written were written to the provider's prompt cache; prompt_tokens include them."""
+    cache_written_hour: _builtins.int
+    """cache_written_hour are those of cache_written that stay for an hour."""
+    audio_prompt: _builtins.int
+    """audio_prompt are those of prompt_tokens that stand for sound."""
+    audio_completion: _builtins.int
+    """audio_completion are those of completion_tokens that stand for sound."""
+    image_prompt: _builtins.int
+    """image_prompt are those of prompt_tokens that stand for images."""
+    web_searches: _builtins.int
+    """web_searches is how often the provider searched the web."""
+    service_tier: _builtins.str
+    """service_tier is the kind of service that the answer names, such as flex; it is empty for the usual one."""
+    speed: _builtins.str
+    """speed is the speed that the answer names, such as fast; it is empty for the usual one."""
+    def __init__(
+        self,
+        *,
+        cache_written: _builtins.int = ...,
+        cache_written_hour: _builtins.int = ...,
+        audio_prompt: _builtins.int = ...,
+        audio_completion: _builtins.int = ...,
+        image_prompt: _builtins.int = ...,
+        web_searches: _builtins.int = ...,
+        service_tier: _builtins.str = ...,
+        speed: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audio_completion", b"audio_completion", "audio_prompt", b"audio_prompt", "cache_written", b"cache_written", "cache_written_hour", b"cache_written_hour", "image_prompt", b"image_prompt", "service_tier", b"service_tier", "speed", b"speed", "web_searches", b"web_searches"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___UsageEvent: _TypeAlias = UsageEvent  # noqa: Y015
+Global___UsageDetails: _TypeAlias = UsageDetails  # noqa: Y015
+
+@_typing.final
+class UsageAttempt(_message.Message):
+    """UsageAttempt is one call of an upstream."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    UPSTREAM_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    ERROR_CODE_FIELD_NUMBER: _builtins.int
+    MILLISECONDS_FIELD_NUMBER: _builtins.int
+    AFTER_MILLISECONDS_FIELD_NUMBER: _builtins.int
+    upstream: _builtins.str
+    """upstream is the name of the upstream."""
+    status: _builtins.int
+    """status is the HTTP status of its answer; it is 0 if there was none."""
+    error_code: _builtins.str
+    """error_code is the code of the error if there was no answer, such as upstream_timeout; it is empty if the call was
+    given up.
+    """
+    milliseconds: _builtins.int
+    """milliseconds is the time until the answer's head came, or until the call failed."""
+    after_milliseconds: _builtins.int
+    """after_milliseconds is the time from the request's arrival until the call began; it is unset in events of earlier
+    releases.
+    """
+    def __init__(
+        self,
+        *,
+        upstream: _builtins.str = ...,
+        status: _builtins.int = ...,
+        error_code: _builtins.str = ...,
+        milliseconds: _builtins.int = ...,
+        after_milliseconds: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_after_milliseconds", b"_after_milliseconds", "after_milliseconds", b"after_milliseconds"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_after_milliseconds", b"_after_milliseconds", "after_milliseconds", b"after_milliseconds", "error_code", b"error_code", "milliseconds", b"milliseconds", "status", b"status", "upstream", b"upstream"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__after_milliseconds: _TypeAlias = _typing.Literal["after_milliseconds"]  # noqa: Y015
+    _WhichOneofArgType__after_milliseconds: _TypeAlias = _typing.Literal["_after_milliseconds", b"_after_milliseconds"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__after_milliseconds) -> _WhichOneofReturnType__after_milliseconds | None: ...
+
+Global___UsageAttempt: _TypeAlias = UsageAttempt  # noqa: Y015
 
 @_typing.final
 class ListUsageEventsRequest(_message.Message):
@@ -221,6 +425,14 @@ class ListUsageEventsRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     START_TIME_FIELD_NUMBER: _builtins.int
     END_TIME_FIELD_NUMBER: _builtins.int
+    PROJECT_IDS_FIELD_NUMBER: _builtins.int
+    TOKEN_IDS_FIELD_NUMBER: _builtins.int
+    MODELS_FIELD_NUMBER: _builtins.int
+    UPSTREAMS_FIELD_NUMBER: _builtins.int
+    ENDPOINTS_FIELD_NUMBER: _builtins.int
+    ERROR_CODES_FIELD_NUMBER: _builtins.int
+    STATUSES_FIELD_NUMBER: _builtins.int
+    STREAMED_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """page_size is the largest number of events to return; 0 means 100."""
     page_token: _builtins.str
@@ -235,6 +447,8 @@ class ListUsageEventsRequest(_message.Message):
     """upstream leaves out the events of other upstreams."""
     request_id: _builtins.str
     """request_id leaves out events with another request_id."""
+    streamed: _builtins.bool
+    """streamed leaves out answers that were not event streams; false leaves out those that were."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
         """start_time is the earliest started_at, inclusive."""
@@ -242,6 +456,34 @@ class ListUsageEventsRequest(_message.Message):
     @_builtins.property
     def end_time(self) -> _timestamp_pb2.Timestamp:
         """end_time is the latest started_at, exclusive."""
+
+    @_builtins.property
+    def project_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """project_ids leave out the events of all other projects; project_id is one more of them."""
+
+    @_builtins.property
+    def token_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """token_ids leave out the events of all other tokens; token_id is one more of them."""
+
+    @_builtins.property
+    def models(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """models leave out events with any other model_served; model is one more of them."""
+
+    @_builtins.property
+    def upstreams(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """upstreams leave out the events of all other upstreams; upstream is one more of them."""
+
+    @_builtins.property
+    def endpoints(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """endpoints leave out the events of all other endpoints, such as chat_completions."""
+
+    @_builtins.property
+    def error_codes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """error_codes leave out events with any other error_code."""
+
+    @_builtins.property
+    def statuses(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """statuses leave out events with any other status; each is a number such as 429, or a class such as 5xx."""
 
     def __init__(
         self,
@@ -255,12 +497,22 @@ class ListUsageEventsRequest(_message.Message):
         request_id: _builtins.str = ...,
         start_time: _timestamp_pb2.Timestamp | None = ...,
         end_time: _timestamp_pb2.Timestamp | None = ...,
+        project_ids: _abc.Iterable[_builtins.str] | None = ...,
+        token_ids: _abc.Iterable[_builtins.str] | None = ...,
+        models: _abc.Iterable[_builtins.str] | None = ...,
+        upstreams: _abc.Iterable[_builtins.str] | None = ...,
+        endpoints: _abc.Iterable[_builtins.str] | None = ...,
+        error_codes: _abc.Iterable[_builtins.str] | None = ...,
+        statuses: _abc.Iterable[_builtins.str] | None = ...,
+        streamed: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_streamed", b"_streamed", "end_time", b"end_time", "start_time", b"start_time", "streamed", b"streamed"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "model", b"model", "page_size", b"page_size", "page_token", b"page_token", "project_id", b"project_id", "request_id", b"request_id", "start_time", b"start_time", "token_id", b"token_id", "upstream", b"upstream"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_streamed", b"_streamed", "end_time", b"end_time", "endpoints", b"endpoints", "error_codes", b"error_codes", "model", b"model", "models", b"models", "page_size", b"page_size", "page_token", b"page_token", "project_id", b"project_id", "project_ids", b"project_ids", "request_id", b"request_id", "start_time", b"start_time", "statuses", b"statuses", "streamed", b"streamed", "token_id", b"token_id", "token_ids", b"token_ids", "upstream", b"upstream", "upstreams", b"upstreams"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__streamed: _TypeAlias = _typing.Literal["streamed"]  # noqa: Y015
+    _WhichOneofArgType__streamed: _TypeAlias = _typing.Literal["_streamed", b"_streamed"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__streamed) -> _WhichOneofReturnType__streamed | None: ...
 
 Global___ListUsageEventsRequest: _TypeAlias = ListUsageEventsRequest  # noqa: Y015
 
@@ -293,6 +545,188 @@ class ListUsageEventsResponse(_message.Message):
 Global___ListUsageEventsResponse: _TypeAlias = ListUsageEventsResponse  # noqa: Y015
 
 @_typing.final
+class GetUsageEventRequest(_message.Message):
+    """GetUsageEventRequest is the input of GetUsageEvent."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """id is the id of the event."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetUsageEventRequest: _TypeAlias = GetUsageEventRequest  # noqa: Y015
+
+@_typing.final
+class GetUsageEventResponse(_message.Message):
+    """GetUsageEventResponse is the output of GetUsageEvent."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVENT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def event(self) -> Global___UsageEvent:
+        """event is the event."""
+
+    def __init__(
+        self,
+        *,
+        event: Global___UsageEvent | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetUsageEventResponse: _TypeAlias = GetUsageEventResponse  # noqa: Y015
+
+@_typing.final
+class WatchUsageEventsRequest(_message.Message):
+    """WatchUsageEventsRequest is the input of WatchUsageEvents."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AFTER_ID_FIELD_NUMBER: _builtins.int
+    PROJECT_ID_FIELD_NUMBER: _builtins.int
+    TOKEN_ID_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    UPSTREAM_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    PROJECT_IDS_FIELD_NUMBER: _builtins.int
+    TOKEN_IDS_FIELD_NUMBER: _builtins.int
+    MODELS_FIELD_NUMBER: _builtins.int
+    UPSTREAMS_FIELD_NUMBER: _builtins.int
+    ENDPOINTS_FIELD_NUMBER: _builtins.int
+    ERROR_CODES_FIELD_NUMBER: _builtins.int
+    STATUSES_FIELD_NUMBER: _builtins.int
+    STREAMED_FIELD_NUMBER: _builtins.int
+    after_id: _builtins.str
+    """after_id is the id of an event, or a last_id: what was stored behind it comes first, whole and in order, and
+    then what is stored from then on. If it is empty, only that comes.
+    """
+    project_id: _builtins.str
+    """project_id leaves out the events of other projects."""
+    token_id: _builtins.str
+    """token_id leaves out the events of other tokens."""
+    model: _builtins.str
+    """model leaves out events with another model_served."""
+    upstream: _builtins.str
+    """upstream leaves out the events of other upstreams."""
+    request_id: _builtins.str
+    """request_id leaves out events with another request_id."""
+    streamed: _builtins.bool
+    """streamed leaves out answers that were not event streams; false leaves out those that were."""
+    @_builtins.property
+    def project_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """project_ids leave out the events of all other projects; project_id is one more of them."""
+
+    @_builtins.property
+    def token_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """token_ids leave out the events of all other tokens; token_id is one more of them."""
+
+    @_builtins.property
+    def models(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """models leave out events with any other model_served; model is one more of them."""
+
+    @_builtins.property
+    def upstreams(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """upstreams leave out the events of all other upstreams; upstream is one more of them."""
+
+    @_builtins.property
+    def endpoints(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """endpoints leave out the events of all other endpoints, such as chat_completions."""
+
+    @_builtins.property
+    def error_codes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """error_codes leave out events with any other error_code."""
+
+    @_builtins.property
+    def statuses(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """statuses leave out events with any other status; each is a number such as 429, or a class such as 5xx."""
+
+    def __init__(
+        self,
+        *,
+        after_id: _builtins.str = ...,
+        project_id: _builtins.str = ...,
+        token_id: _builtins.str = ...,
+        model: _builtins.str = ...,
+        upstream: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        project_ids: _abc.Iterable[_builtins.str] | None = ...,
+        token_ids: _abc.Iterable[_builtins.str] | None = ...,
+        models: _abc.Iterable[_builtins.str] | None = ...,
+        upstreams: _abc.Iterable[_builtins.str] | None = ...,
+        endpoints: _abc.Iterable[_builtins.str] | None = ...,
+        error_codes: _abc.Iterable[_builtins.str] | None = ...,
+        statuses: _abc.Iterable[_builtins.str] | None = ...,
+        streamed: _builtins.bool | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_streamed", b"_streamed", "streamed", b"streamed"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_streamed", b"_streamed", "after_id", b"after_id", "endpoints", b"endpoints", "error_codes", b"error_codes", "model", b"model", "models", b"models", "project_id", b"project_id", "project_ids", b"project_ids", "request_id", b"request_id", "statuses", b"statuses", "streamed", b"streamed", "token_id", b"token_id", "token_ids", b"token_ids", "upstream", b"upstream", "upstreams", b"upstreams"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__streamed: _TypeAlias = _typing.Literal["streamed"]  # noqa: Y015
+    _WhichOneofArgType__streamed: _TypeAlias = _typing.Literal["_streamed", b"_streamed"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__streamed) -> _WhichOneofReturnType__streamed | None: ...
+
+Global___WatchUsageEventsRequest: _TypeAlias = WatchUsageEventsRequest  # noqa: Y015
+
+@_typing.final
+class WatchUsageEventsResponse(_message.Message):
+    """WatchUsageEventsResponse is a message of WatchUsageEvents."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVENTS_FIELD_NUMBER: _builtins.int
+    AMENDED_FIELD_NUMBER: _builtins.int
+    DROPPED_FIELD_NUMBER: _builtins.int
+    LAST_ID_FIELD_NUMBER: _builtins.int
+    dropped: _builtins.int
+    """dropped is how many events and amended ones were left out since the previous message, because the caller took
+    thousands of them too late.
+    """
+    last_id: _builtins.str
+    """last_id says how far this message reaches: as after_id it has the next call go on behind it. No event is lost
+    then, and none comes twice. It is the id of an event, of any filter, or a number.
+    """
+    @_builtins.property
+    def events(self) -> _containers.RepeatedCompositeFieldContainer[Global___UsageEvent]:
+        """events are those stored next, each once, in the order in which they were stored."""
+
+    @_builtins.property
+    def amended(self) -> _containers.RepeatedCompositeFieldContainer[Global___UsageEvent]:
+        """amended are events stored before, whose token counts are now surer. They stand for the earlier ones of their
+        ids, and may come more than once.
+        """
+
+    def __init__(
+        self,
+        *,
+        events: _abc.Iterable[Global___UsageEvent] | None = ...,
+        amended: _abc.Iterable[Global___UsageEvent] | None = ...,
+        dropped: _builtins.int = ...,
+        last_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amended", b"amended", "dropped", b"dropped", "events", b"events", "last_id", b"last_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchUsageEventsResponse: _TypeAlias = WatchUsageEventsResponse  # noqa: Y015
+
+@_typing.final
 class SummarizeUsageRequest(_message.Message):
     """SummarizeUsageRequest is the input of SummarizeUsage."""
 
@@ -305,6 +739,19 @@ class SummarizeUsageRequest(_message.Message):
     UPSTREAM_FIELD_NUMBER: _builtins.int
     START_TIME_FIELD_NUMBER: _builtins.int
     END_TIME_FIELD_NUMBER: _builtins.int
+    PROJECT_IDS_FIELD_NUMBER: _builtins.int
+    TOKEN_IDS_FIELD_NUMBER: _builtins.int
+    MODELS_FIELD_NUMBER: _builtins.int
+    UPSTREAMS_FIELD_NUMBER: _builtins.int
+    ENDPOINTS_FIELD_NUMBER: _builtins.int
+    ERROR_CODES_FIELD_NUMBER: _builtins.int
+    STATUSES_FIELD_NUMBER: _builtins.int
+    STREAMED_FIELD_NUMBER: _builtins.int
+    TIME_ZONE_FIELD_NUMBER: _builtins.int
+    ORDER_BY_FIELD_NUMBER: _builtins.int
+    TOP_FIELD_NUMBER: _builtins.int
+    COMPARE_PREVIOUS_FIELD_NUMBER: _builtins.int
+    PERCENTILES_FIELD_NUMBER: _builtins.int
     project_id: _builtins.str
     """project_id leaves out the events of other projects."""
     token_id: _builtins.str
@@ -313,6 +760,25 @@ class SummarizeUsageRequest(_message.Message):
     """model leaves out events with another model_served."""
     upstream: _builtins.str
     """upstream leaves out the events of other upstreams."""
+    streamed: _builtins.bool
+    """streamed leaves out answers that were not event streams; false leaves out those that were."""
+    time_zone: _builtins.str
+    """time_zone is the IANA name of the zone in which days, weeks, months and hours begin, such as Europe/Berlin;
+    it is UTC if empty.
+    """
+    order_by: Global___UsageOrder.ValueType
+    """order_by is the order of the rows; if it is unspecified, it is that of the groups, with top that of requests."""
+    top: _builtins.int
+    """top keeps so many of the largest groups by order_by, and sums the others as one row with is_rest; 0 keeps all.
+    Grouped by time, too, it keeps the groups with the largest sums over all times, and there is a rest for each time.
+    """
+    compare_previous: _builtins.bool
+    """compare_previous adds the sums of the time before, which is as long; it wants a start_time. From midnight to
+    midnight it is as many days, from the first of a month to the first of a month as many months. A row is
+    compared with the same groups, and the nth minute, hour, day, week or month with the nth.
+    """
+    percentiles: _builtins.bool
+    """percentiles adds percentiles of durations and of the times to the first byte; it wants a start_time."""
     @_builtins.property
     def group_by(self) -> _containers.RepeatedScalarFieldContainer[Global___UsageGroup.ValueType]:
         """group_by are the fields by which sums are grouped; if it is empty, there is one row for all events."""
@@ -325,6 +791,34 @@ class SummarizeUsageRequest(_message.Message):
     def end_time(self) -> _timestamp_pb2.Timestamp:
         """end_time is the latest started_at, exclusive."""
 
+    @_builtins.property
+    def project_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """project_ids leave out the events of all other projects; project_id is one more of them."""
+
+    @_builtins.property
+    def token_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """token_ids leave out the events of all other tokens; token_id is one more of them."""
+
+    @_builtins.property
+    def models(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """models leave out events with any other model_served; model is one more of them."""
+
+    @_builtins.property
+    def upstreams(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """upstreams leave out the events of all other upstreams; upstream is one more of them."""
+
+    @_builtins.property
+    def endpoints(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """endpoints leave out the events of all other endpoints, such as chat_completions."""
+
+    @_builtins.property
+    def error_codes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """error_codes leave out events with any other error_code."""
+
+    @_builtins.property
+    def statuses(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """statuses leave out events with any other status; each is a number such as 429, or a class such as 5xx."""
+
     def __init__(
         self,
         *,
@@ -335,12 +829,27 @@ class SummarizeUsageRequest(_message.Message):
         upstream: _builtins.str = ...,
         start_time: _timestamp_pb2.Timestamp | None = ...,
         end_time: _timestamp_pb2.Timestamp | None = ...,
+        project_ids: _abc.Iterable[_builtins.str] | None = ...,
+        token_ids: _abc.Iterable[_builtins.str] | None = ...,
+        models: _abc.Iterable[_builtins.str] | None = ...,
+        upstreams: _abc.Iterable[_builtins.str] | None = ...,
+        endpoints: _abc.Iterable[_builtins.str] | None = ...,
+        error_codes: _abc.Iterable[_builtins.str] | None = ...,
+        statuses: _abc.Iterable[_builtins.str] | None = ...,
+        streamed: _builtins.bool | None = ...,
+        time_zone: _builtins.str = ...,
+        order_by: Global___UsageOrder.ValueType = ...,
+        top: _builtins.int = ...,
+        compare_previous: _builtins.bool = ...,
+        percentiles: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_streamed", b"_streamed", "end_time", b"end_time", "start_time", b"start_time", "streamed", b"streamed"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "group_by", b"group_by", "model", b"model", "project_id", b"project_id", "start_time", b"start_time", "token_id", b"token_id", "upstream", b"upstream"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_streamed", b"_streamed", "compare_previous", b"compare_previous", "end_time", b"end_time", "endpoints", b"endpoints", "error_codes", b"error_codes", "group_by", b"group_by", "model", b"model", "models", b"models", "order_by", b"order_by", "percentiles", b"percentiles", "project_id", b"project_id", "project_ids", b"project_ids", "start_time", b"start_time", "statuses", b"statuses", "streamed", b"streamed", "time_zone", b"time_zone", "token_id", b"token_id", "token_ids", b"token_ids", "top", b"top", "upstream", b"upstream", "upstreams", b"upstreams"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__streamed: _TypeAlias = _typing.Literal["streamed"]  # noqa: Y015
+    _WhichOneofArgType__streamed: _TypeAlias = _typing.Literal["_streamed", b"_streamed"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__streamed) -> _WhichOneofReturnType__streamed | None: ...
 
 Global___SummarizeUsageRequest: _TypeAlias = SummarizeUsageRequest  # noqa: Y015
 
@@ -364,6 +873,17 @@ class UsageRow(_message.Message):
     REASONING_TOKENS_FIELD_NUMBER: _builtins.int
     AUDIO_MILLISECONDS_FIELD_NUMBER: _builtins.int
     IMAGES_FIELD_NUMBER: _builtins.int
+    ENDPOINT_FIELD_NUMBER: _builtins.int
+    STATUS_CLASS_FIELD_NUMBER: _builtins.int
+    ERROR_CODE_FIELD_NUMBER: _builtins.int
+    IS_REST_FIELD_NUMBER: _builtins.int
+    PROJECT_NAME_FIELD_NUMBER: _builtins.int
+    TOKEN_NAME_FIELD_NUMBER: _builtins.int
+    PREVIOUS_FIELD_NUMBER: _builtins.int
+    DURATION_FIELD_NUMBER: _builtins.int
+    FIRST_BYTE_FIELD_NUMBER: _builtins.int
+    COST_NANO_DOLLARS_FIELD_NUMBER: _builtins.int
+    PRICED_REQUESTS_FIELD_NUMBER: _builtins.int
     project_id: _builtins.str
     """project_id is the project of the group."""
     token_id: _builtins.str
@@ -390,9 +910,37 @@ class UsageRow(_message.Message):
     """audio_milliseconds is the length of audio billed by duration."""
     images: _builtins.int
     """images is the number of images that were made."""
+    endpoint: _builtins.str
+    """endpoint is the endpoint of the group."""
+    status_class: _builtins.str
+    """status_class is the class of status of the group, such as 4xx."""
+    error_code: _builtins.str
+    """error_code is the error_code of the group; it is empty where there was no error."""
+    is_rest: _builtins.bool
+    """is_rest is true for the sums of all groups that are not among the top."""
+    project_name: _builtins.str
+    """project_name is the present name of the group's project."""
+    token_name: _builtins.str
+    """token_name is the present name of the group's token."""
+    cost_nano_dollars: _builtins.int
+    """cost_nano_dollars is what priced_requests cost, in billionths of a dollar."""
+    priced_requests: _builtins.int
+    """priced_requests is the number of these events whose cost is known."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
-        """start_time is the beginning of the group's hour or day."""
+        """start_time is the beginning of the group's minute, hour, day, week or month, the shortest of those grouped by."""
+
+    @_builtins.property
+    def previous(self) -> Global___UsageSums:
+        """previous are the sums of the time before; it is unset unless compare_previous is set."""
+
+    @_builtins.property
+    def duration(self) -> Global___UsagePercentiles:
+        """duration has the percentiles of the time to the answer's end; it is unset unless percentiles is set."""
+
+    @_builtins.property
+    def first_byte(self) -> Global___UsagePercentiles:
+        """first_byte has the percentiles of the time to the first byte, of the answers that had one."""
 
     def __init__(
         self,
@@ -411,14 +959,123 @@ class UsageRow(_message.Message):
         reasoning_tokens: _builtins.int = ...,
         audio_milliseconds: _builtins.int = ...,
         images: _builtins.int = ...,
+        endpoint: _builtins.str = ...,
+        status_class: _builtins.str = ...,
+        error_code: _builtins.str = ...,
+        is_rest: _builtins.bool = ...,
+        project_name: _builtins.str = ...,
+        token_name: _builtins.str = ...,
+        previous: Global___UsageSums | None = ...,
+        duration: Global___UsagePercentiles | None = ...,
+        first_byte: Global___UsagePercentiles | None = ...,
+        cost_nano_dollars: _builtins.int = ...,
+        priced_requests: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["start_time", b"start_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["duration", b"duration", "first_byte", b"first_byte", "previous", b"previous", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["audio_milliseconds", b"audio_milliseconds", "cached_tokens", b"cached_tokens", "completion_tokens", b"completion_tokens", "estimated_requests", b"estimated_requests", "failed_requests", b"failed_requests", "images", b"images", "model", b"model", "project_id", b"project_id", "prompt_tokens", b"prompt_tokens", "reasoning_tokens", b"reasoning_tokens", "requests", b"requests", "start_time", b"start_time", "token_id", b"token_id", "upstream", b"upstream"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audio_milliseconds", b"audio_milliseconds", "cached_tokens", b"cached_tokens", "completion_tokens", b"completion_tokens", "cost_nano_dollars", b"cost_nano_dollars", "duration", b"duration", "endpoint", b"endpoint", "error_code", b"error_code", "estimated_requests", b"estimated_requests", "failed_requests", b"failed_requests", "first_byte", b"first_byte", "images", b"images", "is_rest", b"is_rest", "model", b"model", "previous", b"previous", "priced_requests", b"priced_requests", "project_id", b"project_id", "project_name", b"project_name", "prompt_tokens", b"prompt_tokens", "reasoning_tokens", b"reasoning_tokens", "requests", b"requests", "start_time", b"start_time", "status_class", b"status_class", "token_id", b"token_id", "token_name", b"token_name", "upstream", b"upstream"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___UsageRow: _TypeAlias = UsageRow  # noqa: Y015
+
+@_typing.final
+class UsageSums(_message.Message):
+    """UsageSums is the sums of events."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUESTS_FIELD_NUMBER: _builtins.int
+    FAILED_REQUESTS_FIELD_NUMBER: _builtins.int
+    ESTIMATED_REQUESTS_FIELD_NUMBER: _builtins.int
+    PROMPT_TOKENS_FIELD_NUMBER: _builtins.int
+    COMPLETION_TOKENS_FIELD_NUMBER: _builtins.int
+    CACHED_TOKENS_FIELD_NUMBER: _builtins.int
+    REASONING_TOKENS_FIELD_NUMBER: _builtins.int
+    AUDIO_MILLISECONDS_FIELD_NUMBER: _builtins.int
+    IMAGES_FIELD_NUMBER: _builtins.int
+    COST_NANO_DOLLARS_FIELD_NUMBER: _builtins.int
+    PRICED_REQUESTS_FIELD_NUMBER: _builtins.int
+    requests: _builtins.int
+    """requests is the number of events."""
+    failed_requests: _builtins.int
+    """failed_requests is the number of these events with a status of 400 or more."""
+    estimated_requests: _builtins.int
+    """estimated_requests is the number of these events with estimated or pending counts."""
+    prompt_tokens: _builtins.int
+    """prompt_tokens include cached_tokens."""
+    completion_tokens: _builtins.int
+    """completion_tokens include reasoning_tokens."""
+    cached_tokens: _builtins.int
+    """cached_tokens were read from the provider's prompt cache."""
+    reasoning_tokens: _builtins.int
+    """reasoning_tokens were spent on reasoning."""
+    audio_milliseconds: _builtins.int
+    """audio_milliseconds is the length of audio billed by duration."""
+    images: _builtins.int
+    """images is the number of images that were made."""
+    cost_nano_dollars: _builtins.int
+    """cost_nano_dollars is what priced_requests cost, in billionths of a dollar."""
+    priced_requests: _builtins.int
+    """priced_requests is the number of these events whose cost is known."""
+    def __init__(
+        self,
+        *,
+        requests: _builtins.int = ...,
+        failed_requests: _builtins.int = ...,
+        estimated_requests: _builtins.int = ...,
+        prompt_tokens: _builtins.int = ...,
+        completion_tokens: _builtins.int = ...,
+        cached_tokens: _builtins.int = ...,
+        reasoning_tokens: _builtins.int = ...,
+        audio_milliseconds: _builtins.int = ...,
+        images: _builtins.int = ...,
+        cost_nano_dollars: _builtins.int = ...,
+        priced_requests: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audio_milliseconds", b"audio_milliseconds", "cached_tokens", b"cached_tokens", "completion_tokens", b"completion_tokens", "cost_nano_dollars", b"cost_nano_dollars", "estimated_requests", b"estimated_requests", "failed_requests", b"failed_requests", "images", b"images", "priced_requests", b"priced_requests", "prompt_tokens", b"prompt_tokens", "reasoning_tokens", b"reasoning_tokens", "requests", b"requests"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UsageSums: _TypeAlias = UsageSums  # noqa: Y015
+
+@_typing.final
+class UsagePercentiles(_message.Message):
+    """UsagePercentiles is the times within which so many of a hundred were done, in microseconds. They are read from a
+    histogram, and at most 1.6 % off.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    P50_MICROSECONDS_FIELD_NUMBER: _builtins.int
+    P90_MICROSECONDS_FIELD_NUMBER: _builtins.int
+    P95_MICROSECONDS_FIELD_NUMBER: _builtins.int
+    P99_MICROSECONDS_FIELD_NUMBER: _builtins.int
+    p50_microseconds: _builtins.int
+    """p50_microseconds is the median."""
+    p90_microseconds: _builtins.int
+    """p90_microseconds is the 90th percentile."""
+    p95_microseconds: _builtins.int
+    """p95_microseconds is the 95th percentile."""
+    p99_microseconds: _builtins.int
+    """p99_microseconds is the 99th percentile."""
+    def __init__(
+        self,
+        *,
+        p50_microseconds: _builtins.int = ...,
+        p90_microseconds: _builtins.int = ...,
+        p95_microseconds: _builtins.int = ...,
+        p99_microseconds: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["p50_microseconds", b"p50_microseconds", "p90_microseconds", b"p90_microseconds", "p95_microseconds", b"p95_microseconds", "p99_microseconds", b"p99_microseconds"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UsagePercentiles: _TypeAlias = UsagePercentiles  # noqa: Y015
 
 @_typing.final
 class SummarizeUsageResponse(_message.Message):
@@ -427,18 +1084,36 @@ class SummarizeUsageResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     ROWS_FIELD_NUMBER: _builtins.int
+    TOTALS_FIELD_NUMBER: _builtins.int
+    TRUNCATED_FIELD_NUMBER: _builtins.int
+    PREVIOUS_START_TIME_FIELD_NUMBER: _builtins.int
+    truncated: _builtins.bool
+    """truncated is true if there are more rows than these."""
     @_builtins.property
     def rows(self) -> _containers.RepeatedCompositeFieldContainer[Global___UsageRow]:
-        """rows are the sums, in the order of their groups; there are at most 10,000."""
+        """rows are the sums, in the order of order_by, each rest last; there are at most 10,000. Times without events have
+        no rows.
+        """
+
+    @_builtins.property
+    def totals(self) -> Global___UsageRow:
+        """totals is the sums of all events that were asked for, those of rows that were cut off, too."""
+
+    @_builtins.property
+    def previous_start_time(self) -> _timestamp_pb2.Timestamp:
+        """previous_start_time is the beginning of the time before, which ends at start_time; see compare_previous."""
 
     def __init__(
         self,
         *,
         rows: _abc.Iterable[Global___UsageRow] | None = ...,
+        totals: Global___UsageRow | None = ...,
+        truncated: _builtins.bool = ...,
+        previous_start_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["previous_start_time", b"previous_start_time", "totals", b"totals"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["rows", b"rows"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["previous_start_time", b"previous_start_time", "rows", b"rows", "totals", b"totals", "truncated", b"truncated"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -40,10 +40,20 @@ class UsageServiceStub:
                 request_serializer=tollkeeper_dot_v1_dot_usage__service__pb2.ListUsageEventsRequest.SerializeToString,
                 response_deserializer=tollkeeper_dot_v1_dot_usage__service__pb2.ListUsageEventsResponse.FromString,
                 _registered_method=True)
+        self.GetUsageEvent = channel.unary_unary(
+                '/tollkeeper.v1.UsageService/GetUsageEvent',
+                request_serializer=tollkeeper_dot_v1_dot_usage__service__pb2.GetUsageEventRequest.SerializeToString,
+                response_deserializer=tollkeeper_dot_v1_dot_usage__service__pb2.GetUsageEventResponse.FromString,
+                _registered_method=True)
         self.SummarizeUsage = channel.unary_unary(
                 '/tollkeeper.v1.UsageService/SummarizeUsage',
                 request_serializer=tollkeeper_dot_v1_dot_usage__service__pb2.SummarizeUsageRequest.SerializeToString,
                 response_deserializer=tollkeeper_dot_v1_dot_usage__service__pb2.SummarizeUsageResponse.FromString,
+                _registered_method=True)
+        self.WatchUsageEvents = channel.unary_stream(
+                '/tollkeeper.v1.UsageService/WatchUsageEvents',
+                request_serializer=tollkeeper_dot_v1_dot_usage__service__pb2.WatchUsageEventsRequest.SerializeToString,
+                response_deserializer=tollkeeper_dot_v1_dot_usage__service__pb2.WatchUsageEventsResponse.FromString,
                 _registered_method=True)
 
 
@@ -58,8 +68,27 @@ class UsageServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetUsageEvent(self, request, context):
+        """GetUsageEvent returns one event.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def SummarizeUsage(self, request, context):
-        """SummarizeUsage returns the sums of events by group.
+        """SummarizeUsage returns the sums of events by group. Over REST, summary answers the rows alone, report the
+        totals, too.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WatchUsageEvents(self, request, context):
+        """WatchUsageEvents returns events as they are stored, by any process, until the caller ends it. The first message
+        comes at once. A message with nothing but last_id says that the call goes on; there is one after each 15 seconds
+        without another. The call fails with UNAVAILABLE when the process ends: call again with the last_id that came
+        last. Over REST the messages are server-sent events (text/event-stream) with last_id as their ids, and the
+        header Last-Event-ID stands for after_id.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -73,10 +102,20 @@ def add_UsageServiceServicer_to_server(servicer, server):
                     request_deserializer=tollkeeper_dot_v1_dot_usage__service__pb2.ListUsageEventsRequest.FromString,
                     response_serializer=tollkeeper_dot_v1_dot_usage__service__pb2.ListUsageEventsResponse.SerializeToString,
             ),
+            'GetUsageEvent': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetUsageEvent,
+                    request_deserializer=tollkeeper_dot_v1_dot_usage__service__pb2.GetUsageEventRequest.FromString,
+                    response_serializer=tollkeeper_dot_v1_dot_usage__service__pb2.GetUsageEventResponse.SerializeToString,
+            ),
             'SummarizeUsage': grpc.unary_unary_rpc_method_handler(
                     servicer.SummarizeUsage,
                     request_deserializer=tollkeeper_dot_v1_dot_usage__service__pb2.SummarizeUsageRequest.FromString,
                     response_serializer=tollkeeper_dot_v1_dot_usage__service__pb2.SummarizeUsageResponse.SerializeToString,
+            ),
+            'WatchUsageEvents': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchUsageEvents,
+                    request_deserializer=tollkeeper_dot_v1_dot_usage__service__pb2.WatchUsageEventsRequest.FromString,
+                    response_serializer=tollkeeper_dot_v1_dot_usage__service__pb2.WatchUsageEventsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -118,6 +157,33 @@ class UsageService:
             _registered_method=True)
 
     @staticmethod
+    def GetUsageEvent(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tollkeeper.v1.UsageService/GetUsageEvent',
+            tollkeeper_dot_v1_dot_usage__service__pb2.GetUsageEventRequest.SerializeToString,
+            tollkeeper_dot_v1_dot_usage__service__pb2.GetUsageEventResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def SummarizeUsage(request,
             target,
             options=(),
@@ -134,6 +200,33 @@ class UsageService:
             '/tollkeeper.v1.UsageService/SummarizeUsage',
             tollkeeper_dot_v1_dot_usage__service__pb2.SummarizeUsageRequest.SerializeToString,
             tollkeeper_dot_v1_dot_usage__service__pb2.SummarizeUsageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchUsageEvents(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/tollkeeper.v1.UsageService/WatchUsageEvents',
+            tollkeeper_dot_v1_dot_usage__service__pb2.WatchUsageEventsRequest.SerializeToString,
+            tollkeeper_dot_v1_dot_usage__service__pb2.WatchUsageEventsResponse.FromString,
             options,
             channel_credentials,
             insecure,

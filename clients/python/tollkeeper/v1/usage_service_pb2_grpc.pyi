@@ -35,8 +35,19 @@ class UsageServiceStub:
     def __new__(cls, channel: _aio.Channel) -> UsageServiceAsyncStub: ...
     ListUsageEvents: _grpc.UnaryUnaryMultiCallable[_usage_service_pb2.ListUsageEventsRequest, _usage_service_pb2.ListUsageEventsResponse]
     """ListUsageEvents returns a page of the events, newest first."""
+    GetUsageEvent: _grpc.UnaryUnaryMultiCallable[_usage_service_pb2.GetUsageEventRequest, _usage_service_pb2.GetUsageEventResponse]
+    """GetUsageEvent returns one event."""
     SummarizeUsage: _grpc.UnaryUnaryMultiCallable[_usage_service_pb2.SummarizeUsageRequest, _usage_service_pb2.SummarizeUsageResponse]
-    """SummarizeUsage returns the sums of events by group."""
+    """SummarizeUsage returns the sums of events by group. Over REST, summary answers the rows alone, report the
+    totals, too.
+    """
+    WatchUsageEvents: _grpc.UnaryStreamMultiCallable[_usage_service_pb2.WatchUsageEventsRequest, _usage_service_pb2.WatchUsageEventsResponse]
+    """WatchUsageEvents returns events as they are stored, by any process, until the caller ends it. The first message
+    comes at once. A message with nothing but last_id says that the call goes on; there is one after each 15 seconds
+    without another. The call fails with UNAVAILABLE when the process ends: call again with the last_id that came
+    last. Over REST the messages are server-sent events (text/event-stream) with last_id as their ids, and the
+    header Last-Event-ID stands for after_id.
+    """
 
 @_typing.type_check_only
 class UsageServiceAsyncStub(UsageServiceStub):
@@ -45,8 +56,19 @@ class UsageServiceAsyncStub(UsageServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListUsageEvents: _aio.UnaryUnaryMultiCallable[_usage_service_pb2.ListUsageEventsRequest, _usage_service_pb2.ListUsageEventsResponse]  # type: ignore[assignment]
     """ListUsageEvents returns a page of the events, newest first."""
+    GetUsageEvent: _aio.UnaryUnaryMultiCallable[_usage_service_pb2.GetUsageEventRequest, _usage_service_pb2.GetUsageEventResponse]  # type: ignore[assignment]
+    """GetUsageEvent returns one event."""
     SummarizeUsage: _aio.UnaryUnaryMultiCallable[_usage_service_pb2.SummarizeUsageRequest, _usage_service_pb2.SummarizeUsageResponse]  # type: ignore[assignment]
-    """SummarizeUsage returns the sums of events by group."""
+    """SummarizeUsage returns the sums of events by group. Over REST, summary answers the rows alone, report the
+    totals, too.
+    """
+    WatchUsageEvents: _aio.UnaryStreamMultiCallable[_usage_service_pb2.WatchUsageEventsRequest, _usage_service_pb2.WatchUsageEventsResponse]  # type: ignore[assignment]
+    """WatchUsageEvents returns events as they are stored, by any process, until the caller ends it. The first message
+    comes at once. A message with nothing but last_id says that the call goes on; there is one after each 15 seconds
+    without another. The call fails with UNAVAILABLE when the process ends: call again with the last_id that came
+    last. Over REST the messages are server-sent events (text/event-stream) with last_id as their ids, and the
+    header Last-Event-ID stands for after_id.
+    """
 
 class UsageServiceServicer(metaclass=_abc_1.ABCMeta):
     """UsageService reads usage: one event for each request to the data plane, and sums of events."""
@@ -60,11 +82,34 @@ class UsageServiceServicer(metaclass=_abc_1.ABCMeta):
         """ListUsageEvents returns a page of the events, newest first."""
 
     @_abc_1.abstractmethod
+    def GetUsageEvent(
+        self,
+        request: _usage_service_pb2.GetUsageEventRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_usage_service_pb2.GetUsageEventResponse, _abc.Awaitable[_usage_service_pb2.GetUsageEventResponse]]:
+        """GetUsageEvent returns one event."""
+
+    @_abc_1.abstractmethod
     def SummarizeUsage(
         self,
         request: _usage_service_pb2.SummarizeUsageRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_usage_service_pb2.SummarizeUsageResponse, _abc.Awaitable[_usage_service_pb2.SummarizeUsageResponse]]:
-        """SummarizeUsage returns the sums of events by group."""
+        """SummarizeUsage returns the sums of events by group. Over REST, summary answers the rows alone, report the
+        totals, too.
+        """
+
+    @_abc_1.abstractmethod
+    def WatchUsageEvents(
+        self,
+        request: _usage_service_pb2.WatchUsageEventsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_usage_service_pb2.WatchUsageEventsResponse], _abc.AsyncIterator[_usage_service_pb2.WatchUsageEventsResponse]]:
+        """WatchUsageEvents returns events as they are stored, by any process, until the caller ends it. The first message
+        comes at once. A message with nothing but last_id says that the call goes on; there is one after each 15 seconds
+        without another. The call fails with UNAVAILABLE when the process ends: call again with the last_id that came
+        last. Over REST the messages are server-sent events (text/event-stream) with last_id as their ids, and the
+        header Last-Event-ID stands for after_id.
+        """
 
 def add_UsageServiceServicer_to_server(servicer: UsageServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

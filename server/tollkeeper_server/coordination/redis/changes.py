@@ -57,6 +57,10 @@ class RedisChanges:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
+    async def deliver(self, change: Change) -> None:
+        """Call the subscribers of this process."""
+        await self._local.deliver(change)
+
     async def publish(self, change: Change) -> None:
         """Apply the change here, then put it into the shared cache and tell the other processes.
 
@@ -79,6 +83,11 @@ class RedisChanges:
         try:
             await self._link.run(lambda redis: redis.publish(self._channel, message))
         except StoreUnavailableError:
+            if change.breaker:
+                logger.warning(
+                    "other processes were not told to reset the breaker of the upstream %s", change.breaker
+                )
+                return
             what = f"token {token.id}" if token else "the configuration"
             logger.warning("a change of %s could not be pushed; other processes find it by polling", what)
 
@@ -123,7 +132,7 @@ class RedisChanges:
                 return
             if message.sender == self._sender:
                 return
-            if message.change.token is None:
+            if message.change.token is None and not message.change.breaker:
                 self._config_changed.set()
             else:
                 await self._local.deliver(message.change)

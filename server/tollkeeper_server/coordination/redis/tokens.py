@@ -1,7 +1,7 @@
 """The tokens that processes have looked up, in Redis.
 
-`tollkeeper:token:<digest>` holds the revision in 16 digits, then the token as JSON, or nothing more for a
-digest that no token has; `tollkeeper:lead:<digest>` says that some process is asking the store.
+`{tollkeeper}:token:<digest>` holds the revision in 16 digits, then the token as JSON, or nothing more for a
+digest that no token has; `{tollkeeper}:lead:<digest>` says that some process is asking the store.
 """
 
 import logging
@@ -11,6 +11,7 @@ from redis.asyncio import Redis
 
 from tollkeeper_server.coordination.ports import Unknown
 from tollkeeper_server.coordination.redis.link import RedisLink
+from tollkeeper_server.coordination.redis.primary import TAG
 from tollkeeper_server.coordination.wire import REVISION_DIGITS, decode_entry, encode_entry
 from tollkeeper_server.domain.token import Token
 from tollkeeper_server.errors import StoreUnavailableError
@@ -96,8 +97,8 @@ def _milliseconds(seconds: float) -> int:
 
 
 def _token_key(digest: str) -> str:
-    return f"tollkeeper:token:{digest}"
+    return f"{TAG}:token:{digest}"
 
 
 def _lead_key(digest: str) -> str:
-    return f"tollkeeper:lead:{digest}"
+    return f"{TAG}:lead:{digest}"

@@ -1,6 +1,8 @@
 """One call of an upstream: its outcome, and how health and metrics are told."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from tollkeeper_server.dataplane.call.health import UpstreamCall
@@ -10,10 +12,11 @@ from tollkeeper_server.dataplane.transport import (
     ConnectError,
     GarbageError,
     Incoming,
+    LocalShortageError,
     TimeoutExpiredError,
     TransportError,
 )
-from tollkeeper_server.errors import Reason, TollkeeperError
+from tollkeeper_server.errors import Reason, TollkeeperError, shortage_error
 from tollkeeper_server.snapshot.model import Pool, PoolMember
 from tollkeeper_server.telemetry.metrics import Metrics
 
@@ -43,9 +46,9 @@ class Attempt:
         seconds = time.monotonic() - self.began
         upstream = self.member.target.name
         if blameless:
-            counts = self._call.abandoned()
+            counts = self._call.abandoned(error)
         elif error:
-            counts = self._call.failed(seconds)
+            counts = self._call.failed(seconds, error)
         else:
             counts = self._call.succeeded(seconds)
         if not counts:
@@ -59,17 +62,39 @@ class Attempt:
         self._call.abandoned()
 
     def release(self) -> None:
-        """Let go of an answer that is not passed on."""
+        """Give up an answer that is not passed on."""
         self.abandon()
         self.incoming.close()
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Read the answer within, which is not passed on; record how that ends, and free it.
+
+        Raises the error for the caller if the answer breaks off.
+        """
+        try:
+            yield
+            self.end()
+        except TransportError as error:
+            self.end(kind_of(error))
+            raise broken_off(error, self.member) from error
+        finally:
+            self.release()
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """No upstream answered. `unsent` says that none can have acted on the request."""
+    """No upstream answered.
+
+    `unsent` says that none can have acted on the request. `is_local` says that this machine lacked what a
+    connection takes: a request that waits takes it from others. `lasts` says that the same upstream fails
+    again, whenever it is called.
+    """
 
     error: TollkeeperError
     unsent: bool = False
+    is_local: bool = False
+    lasts: bool = False
 
 
 Result = Attempt | Failure
@@ -77,11 +102,14 @@ Result = Attempt | Failure
 
 def unserved(result: Result) -> bool:
     """Return whether another upstream might do better."""
-    return isinstance(result, Failure) or retryable_status(result.incoming.status)
+    if isinstance(result, Failure):
+        return True
+    status = result.incoming.status
+    return status >= 400 and retryable_status(status)
 
 
 def release(result: Result) -> None:
-    """Let go of a result that is not passed on."""
+    """Give up a result that is not passed on."""
     if isinstance(result, Attempt):
         result.release()
 
@@ -104,6 +132,8 @@ def kind_of(error: TransportError) -> str:
 def refusal_of(error: TransportError, member: PoolMember) -> TollkeeperError:
     """Return the error that the caller is answered with."""
     match error:
+        case LocalShortageError():
+            return shortage_error(error.shortage.text)
         case TimeoutExpiredError():
             reason = Reason.UPSTREAM_TIMEOUT
         case GarbageError() | RedirectError():

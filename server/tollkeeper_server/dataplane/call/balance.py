@@ -7,7 +7,9 @@ from random import Random
 
 from tollkeeper_server.dataplane.call.breaker import BreakerState
 from tollkeeper_server.dataplane.call.health import Health
+from tollkeeper_server.dataplane.exchange import Exchange
 from tollkeeper_server.domain.traffic import Strategy
+from tollkeeper_server.errors import ADMINISTRATOR_SECONDS, Reason, TollkeeperError
 from tollkeeper_server.snapshot.model import Pool, PoolMember, Snapshot
 
 # The parts of a turn: so many that rounding does not add up to a turn.
@@ -101,11 +103,32 @@ class Balancer:
         random.setstate(self._random.getstate())
         return self._pick(pool, tried, session, turns.copy(), random)
 
-    def retry_after(self, pool: Pool) -> int:
-        """Return the whole seconds until a member of the pool may be called, at least 1."""
-        now = self._health.clock()
-        times = (self._health.of(member.target).breaker.retry_at(now) for member in pool.members)
-        return max(ceil(min(times, default=now) - now), 1)
+    def refusal(self, pool: Pool, *, has_model: bool, lacks_price: bool = False) -> TollkeeperError:
+        """Return the error for a pool that has no members, or none that may be called now.
+
+        `has_model` says that the request names a known model, for which the pool was found; `lacks_price`
+        that the pool is without members that have no price.
+        """
+        subject = f"the group {pool.group!r}" if pool.group else f"the model {pool.name!r}"
+        if not pool.members and lacks_price:
+            return TollkeeperError(
+                Reason.PRICE_UNKNOWN,
+                f"no upstream of {subject} has a price, and a budget of money holds for the request; have an "
+                "administrator set the model's price, or the limit's allow_unpriced",
+                field="model" if has_model else None,
+            )
+        if not pool.members:
+            return TollkeeperError(
+                Reason.NO_UPSTREAM,
+                f"{subject} has no active deployment; have an administrator add or activate one",
+                field="model" if has_model else None,
+                retry_after=ADMINISTRATOR_SECONDS,
+            )
+        return TollkeeperError(
+            Reason.NO_UPSTREAM,
+            f"every upstream of {subject} failed too often and is left alone for the moment; try again later",
+            retry_after=self._retry_after(pool),
+        )
 
     def follow(self, snapshot: Snapshot) -> None:
         """Forget the turns of pools and places that are not in this configuration."""
@@ -115,6 +138,12 @@ class Balancer:
         self._turns = {key: turns for key, turns in self._turns.items() if key in places}
         for key, turns in self._turns.items():
             turns.keep(places[key])
+
+    def _retry_after(self, pool: Pool) -> int:
+        """Return the whole seconds until a member of the pool may be called, at least 1."""
+        now = self._health.clock()
+        times = (self._health.of(member.target).breaker.retry_at(now) for member in pool.members)
+        return max(ceil(min(times, default=now) - now), 1)
 
     def _pick(
         self, pool: Pool, tried: Collection[int], session: bytes, turns: _Turns, random: Random
@@ -170,6 +199,11 @@ class Balancer:
             if score < least:
                 best, least = index, score
         return best
+
+
+def session_of(exchange: Exchange, pool: Pool) -> bytes:
+    """Return the session that a request belongs to, empty if its pool pins none."""
+    return exchange.headers.get(pool.session_header, b"") if pool.session_header else b""
 
 
 def _pinned(pool: Pool, candidates: list[int], session: bytes) -> int:

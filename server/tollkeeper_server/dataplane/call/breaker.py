@@ -1,22 +1,10 @@
 """Circuit breakers: whether an upstream may be called, judged by its recent calls."""
 
 from collections.abc import Callable
-from enum import StrEnum
 
 from tollkeeper_server.dataplane.call.window import Window
+from tollkeeper_server.domain.status import BreakerState as BreakerState
 from tollkeeper_server.domain.upstream import Breaker
-
-
-class BreakerState(StrEnum):
-    """The state of a breaker."""
-
-    CLOSED = "closed"
-    """Calls pass and are counted."""
-    OPEN = "open"
-    """Too many calls failed: none passes until the cooldown is over."""
-    HALF_OPEN = "half_open"
-    """The cooldown is over: one call at a time passes, and its outcome closes or opens the breaker."""
-
 
 OnChange = Callable[[str, BreakerState, BreakerState], None]
 """Is called with the upstream, the old state and the new one. It must neither raise nor call back."""
@@ -83,11 +71,15 @@ class UpstreamBreaker:
             return self._opened_at + self.settings.cooldown_seconds
         return now
 
+    def opened_at(self, now: float) -> float | None:
+        """Return when the breaker last opened, None while it is closed."""
+        return None if self.state(now) is BreakerState.CLOSED else self._opened_at
+
     def update(self, settings: Breaker, now: float) -> None:
         """Use other settings from now on. State and counts stay."""
         self.state(now)
         self.settings = settings
-        self._window.seconds = settings.window_seconds
+        self._window.resize(settings.window_seconds)
 
     def enter(self, now: float) -> int:
         """Begin a call and return its permit. The outcome of a call that was not available is not counted."""
@@ -130,6 +122,21 @@ class UpstreamBreaker:
         else:
             self._open(now)
 
+    def reset(self) -> None:
+        """Close, and forget all calls, also those under way."""
+        self._close()
+
+    def move(self, now: float, *, is_open: bool) -> None:
+        """Open or close as another process's breaker of this upstream has.
+
+        Calls under way do not count then.
+        """
+        if is_open:
+            if self.state(now) is not BreakerState.OPEN:
+                self._open(now)
+        elif self.state(now) is not BreakerState.CLOSED:
+            self._close()
+
     def abandoned(self, permit: int) -> None:
         """Forget a call without an outcome: another may take its place."""
         if permit == self._permit:
@@ -142,15 +149,15 @@ class UpstreamBreaker:
             self._open(now)
 
     def _open(self, now: float) -> None:
-        self._begin_anew()
+        self._restart()
         self._opened_at = now
         self._change(BreakerState.OPEN)
 
     def _close(self) -> None:
-        self._begin_anew()
+        self._restart()
         self._change(BreakerState.CLOSED)
 
-    def _begin_anew(self) -> None:
+    def _restart(self) -> None:
         self._window.clear()
         self._permit += 1
         self._since = self._permit

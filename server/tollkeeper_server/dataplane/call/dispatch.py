@@ -1,17 +1,16 @@
 """Sending a request to the upstreams that may serve it, one after the other, until one answers.
 
-A call is made again after a transport error, 408, 429 or 5xx, as long as the caller has been answered
-nothing: at a member that was not tried yet, at once; then, if the pool's policy has a `retry`, at all of
-them again, after a wait. A budget over all requests keeps retries from becoming a storm.
+A call is made again (`tries.py`) after a transport error, 408, 429 or 5xx, as long as the caller has been
+answered nothing. If the model's upstreams fail, its fallbacks are asked.
 """
 
-import asyncio
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
+from functools import partial
 from random import Random
+from time import perf_counter
 
-from tollkeeper_server.dataplane.aside import LARGE
+from tollkeeper_server.dataplane.aside import LARGE, aside
 from tollkeeper_server.dataplane.call.attempt import (
     Attempt,
     Failure,
@@ -21,44 +20,41 @@ from tollkeeper_server.dataplane.call.attempt import (
     release,
     unserved,
 )
-from tollkeeper_server.dataplane.call.balance import Balancer
-from tollkeeper_server.dataplane.call.forward import asks_usage, outgoing, outgoing_body
+from tollkeeper_server.dataplane.call.balance import Balancer, session_of
+from tollkeeper_server.dataplane.call.forward import asks_usage, look_up, outgoing, outgoing_body
 from tollkeeper_server.dataplane.call.health import Health
 from tollkeeper_server.dataplane.call.redirect import REDIRECTS, follow
-from tollkeeper_server.dataplane.call.refusals import Refusals, may_refuse, refuses_to_tell
-from tollkeeper_server.dataplane.call.retry import (
-    RetryBudget,
-    is_safe,
-    retry_after_seconds,
-    wait_seconds,
-)
+from tollkeeper_server.dataplane.call.refusals import Refusals, may_refuse
+from tollkeeper_server.dataplane.call.retry import RetryBudget, retry_after_seconds
+from tollkeeper_server.dataplane.call.tries import OTHERS, Tries
+from tollkeeper_server.dataplane.call.upstream_error import names_cause, refuses_usage
 from tollkeeper_server.dataplane.exchange import Exchange
-from tollkeeper_server.dataplane.headers import content_coding
 from tollkeeper_server.dataplane.plan import Plan
-from tollkeeper_server.dataplane.reply.decoding import decode_body
-from tollkeeper_server.dataplane.reply.readahead import read_ahead
-from tollkeeper_server.dataplane.route import Destination, find_fallback, record_model
+from tollkeeper_server.dataplane.request.endpoint import Matched
+from tollkeeper_server.dataplane.route import Destination, fallbacks, record_model
 from tollkeeper_server.dataplane.transport import (
     ConnectError,
+    LocalShortageError,
     Outgoing,
+    Parts,
     Transport,
     TransportError,
 )
-from tollkeeper_server.domain.traffic import Retry
-from tollkeeper_server.errors import ADMINISTRATOR_SECONDS, Reason, TollkeeperError
-from tollkeeper_server.providers.causes import cause_of, may_name_cause
-from tollkeeper_server.snapshot.model import Pool, PoolMember, Route
+from tollkeeper_server.errors import NO_ROOM, Reason, TollkeeperError, shortage_error
+from tollkeeper_server.snapshot.compile import pool_of_one
+from tollkeeper_server.snapshot.model import Pool, PoolMember, Route, Target
 from tollkeeper_server.telemetry.metrics import Metrics
-
-# How many other members are tried if a pool has no `retry` of its own.
-_OTHERS = 2
-_BUDGET_PERCENT = Retry().budget_percent
-# An error that is larger names no cause to fall back upon.
-_MAX_ERROR_BYTES = 64 * 1024
 
 
 class Dispatcher:
-    """Sends requests. `begin` is called once before the first byte of a request goes out."""
+    """Sends requests.
+
+    `begin` is called before the first byte of a request goes out, and again before it goes to another
+    upstream, or to another model.
+
+    `reserve` holds what a request needs of the limits of a model that it falls back to, and returns where it
+    may go there, None if nowhere.
+    """
 
     def __init__(
         self,
@@ -68,7 +64,8 @@ class Dispatcher:
         budget: RetryBudget,
         metrics: Metrics,
         random: Random,
-        begin: Callable[[Exchange], None],
+        begin: Callable[[Exchange], bool],
+        reserve: Callable[[Exchange, Plan, Destination], Awaitable[Destination | None]],
     ) -> None:
         self._transport = transport
         self._health = health
@@ -77,6 +74,7 @@ class Dispatcher:
         self._metrics = metrics
         self._random = random
         self._begin = begin
+        self._reserve = reserve
         self._refusals = Refusals()
 
     async def send(self, exchange: Exchange, plan: Plan) -> Attempt:
@@ -109,27 +107,52 @@ class Dispatcher:
         while True:
             index, member = picked
             tried.append(index)
-            exchange.upstream = member.target.name
-            if len(tried) == 1:
-                self._begin(exchange)
+            self._begin_at(exchange, member)
             request = outgoing(exchange, plan, member, body, plain=False, length=length)
-            result = await self._call(request, member, pool, ask_usage=False)
+            result = await self._call(exchange, request, member, pool, ask_usage=False)
             if isinstance(result, Attempt):
                 return result
             picked = self._balancer.choose(pool, tried)
-            if not result.unsent or picked is None or len(tried) > _OTHERS:
+            if not result.unsent or picked is None or len(tried) > OTHERS:
                 raise result.error
             self._metrics.retried(pool.name, picked[1].target.name)
 
+    async def look_up(
+        self, exchange: Exchange, plan: Plan, target: Target, matched: Matched, query: str
+    ) -> Attempt:
+        """Return an upstream's answer to a GET by which the gateway learns what it must know of a request.
+
+        It is asked once. Raises as `send` does.
+        """
+        pool = pool_of_one(target)
+        picked = self._balancer.choose(pool)
+        if picked is None:
+            raise self._unavailable(Destination(pool))
+        _, member = picked
+        request = look_up(exchange, plan, member, matched, query)
+        self._begin_at(exchange, member)
+        result = await self._call(exchange, request, member, pool, ask_usage=False)
+        if isinstance(result, Failure):
+            raise result.error
+        return result
+
     async def _fall_back(self, exchange: Exchange, plan: Plan, route: Route, result: Result) -> Result:
         try:
-            if not unserved(result) and not await _names_cause(result, route):
+            if exchange.is_drained or (not unserved(result) and not await names_cause(result, route)):
                 return result
-            for name, destination in fallbacks(exchange, plan):
+            for name, destination in fallbacks(exchange, route, plan.identity.token):
                 assert destination.route is not None
-                self._metrics.fell_back(route.name, destination.route.name)
+                before = exchange.route_name, exchange.model_served
                 record_model(exchange, destination.route, name)
-                following = await self._serve(exchange, plan, destination)
+                there: Destination | None = destination
+                if destination.route.meters or exchange.holding is not None:
+                    there = await self._reserve(exchange, plan, destination)
+                if there is None:
+                    exchange.route_name, exchange.model_served = before
+                    continue
+                self._metrics.fell_back(route.name, destination.route.name)
+                exchange.group = destination.pool.group
+                following = await self._serve(exchange, plan, there)
                 release(result)
                 result = following
                 if not unserved(result):
@@ -149,25 +172,13 @@ class Dispatcher:
         result = await self._send_one(exchange, plan, pool, member)
         if not unserved(result):
             return result
+        tries = Tries(
+            exchange, pool, index, session, balancer=self._balancer, budget=self._budget, random=self._random
+        )
         try:
-            tried = [index]
-            rounds = 0
-            for _ in range(pool.retry.attempts if pool.retry is not None else _OTHERS):
-                if not _may_repeat(exchange, result, pool.retry):
-                    break
-                picked = self._balancer.choose(pool, tried, session)
-                if picked is None and pool.retry is not None:
-                    rounds += 1
-                    if not await self._wait(exchange, result, pool.retry, rounds):
-                        break
-                    tried.clear()
-                    picked = self._balancer.choose(pool, (), session)
-                if picked is None or not self._affords(result, pool.retry):
-                    break
-                index, member = picked
-                tried.append(index)
-                self._metrics.retried(pool.name, member.target.name)
-                following = await self._send_one(exchange, plan, pool, member)
+            while (again := await tries.next(result)) is not None:
+                self._metrics.retried(pool.name, again.target.name)
+                following = await self._send_one(exchange, plan, pool, again)
                 release(result)
                 result = following
                 if not unserved(result):
@@ -177,25 +188,10 @@ class Dispatcher:
             raise
         return result
 
-    def _affords(self, result: Result, policy: Retry | None) -> bool:
-        # What no upstream has seen is no load more than was asked for.
-        if isinstance(result, Failure) and result.unsent:
-            return True
-        return self._budget.take(policy.budget_percent if policy is not None else _BUDGET_PERCENT)
-
-    async def _wait(self, exchange: Exchange, result: Result, policy: Retry, rounds: int) -> bool:
-        seconds = wait_seconds(policy, rounds, self._random)
-        if isinstance(result, Attempt):
-            asked = retry_after_seconds(result.incoming.headers, datetime.now(UTC))
-            seconds = max(seconds, asked or 0.0)
-        if _elapsed(exchange) + seconds > policy.total_seconds:
-            return False
-        await asyncio.sleep(seconds)
-        return True
-
     def _send_one(self, exchange: Exchange, plan: Plan, pool: Pool, member: PoolMember) -> Awaitable[Result]:
-        ask_usage = asks_usage(plan.peek, member, exchange.endpoint.dialect)
-        ask_usage = ask_usage and not self._refusals.holds(member.target.name)
+        ask_usage = asks_usage(plan.peek, member, exchange.endpoint.dialect) and not self._refusals.holds(
+            member.target.name
+        )
         if ask_usage or len(plan.body) > LARGE:
             return self._send_changed(exchange, plan, pool, member, ask_usage=ask_usage)
         sent = outgoing_body(plan, member, ask_usage=False)
@@ -206,13 +202,14 @@ class Dispatcher:
     ) -> Result:
         async def send(ask_usage: bool) -> Result:
             if len(plan.body) > LARGE:
-                sent = await asyncio.to_thread(outgoing_body, plan, member, ask_usage=ask_usage)
+                make = partial(outgoing_body, member=member, ask_usage=ask_usage)
+                sent = await aside(len(plan.body), make, plan)
             else:
                 sent = outgoing_body(plan, member, ask_usage=ask_usage)
             return await self._send_body(exchange, plan, pool, member, sent, ask_usage=ask_usage)
 
         result = await send(ask_usage)
-        if ask_usage and isinstance(result, Attempt) and await _refuses_to_tell(result):
+        if ask_usage and isinstance(result, Attempt) and await refuses_usage(result):
             # The caller did not ask for what was refused.
             result.release()
             self._metrics.retried(pool.name, member.target.name)
@@ -223,31 +220,72 @@ class Dispatcher:
         return result
 
     def _send_body(
-        self, exchange: Exchange, plan: Plan, pool: Pool, member: PoolMember, sent: bytes, *, ask_usage: bool
+        self,
+        exchange: Exchange,
+        plan: Plan,
+        pool: Pool,
+        member: PoolMember,
+        sent: bytes | Parts,
+        *,
+        ask_usage: bool,
     ) -> Awaitable[Result]:
         request = outgoing(exchange, plan, member, sent, plain=exchange.endpoint.dialect.is_metered)
-        first = not exchange.upstream
-        exchange.upstream = member.target.name
-        if first:
-            self._begin(exchange)
-        return self._call(request, member, pool, ask_usage=ask_usage)
+        self._begin_at(exchange, member)
+        return self._call(exchange, request, member, pool, ask_usage=ask_usage)
 
-    async def _call(self, request: Outgoing, member: PoolMember, pool: Pool, *, ask_usage: bool) -> Result:
+    def _begin_at(self, exchange: Exchange, member: PoolMember) -> None:
+        """Note where a request goes, and have that written down unless it is. Raises SHORTAGE."""
+        is_first = not exchange.upstream
+        exchange.upstream, exchange.upstream_model = member.target.name, member.upstream_model
+        going = member.target.name, exchange.model_served
+        if exchange.begun != going:
+            exchange.begun = going
+            if not self._begin(exchange) and is_first:
+                exchange.upstream = exchange.upstream_model = ""
+                raise shortage_error(NO_ROOM)
+
+    async def _call(
+        self, exchange: Exchange, request: Outgoing, member: PoolMember, pool: Pool, *, ask_usage: bool
+    ) -> Result:
         attempt = Attempt(member, pool, self._health.begin(member.target), self._metrics, ask_usage=ask_usage)
-        redirected = False
+        redirected, was_sent = False, exchange.was_sent
+        exchange.was_sent = True  # also if it is not awaited to its end
         try:
             attempt.incoming = incoming = await self._transport.open(request)
+            if self._health.unconnected:
+                self._health.answered(member.target)
             if incoming.status in REDIRECTS:
                 redirected = True
                 attempt.incoming = incoming = await follow(self._transport, request, incoming, attempt.began)
+        except LocalShortageError as error:
+            attempt.abandon()
+            exchange.was_sent = was_sent or redirected
+            refusal = refusal_of(error, member)
+            exchange.note_attempt(member.target.name, attempt.began, 0, str(refusal.reason))
+            return Failure(refusal, unsent=not redirected, is_local=True)
         except TransportError as error:
             attempt.end(kind_of(error))
             unsent = isinstance(error, ConnectError) and not redirected
-            return Failure(refusal_of(error, member), unsent=unsent)
+            exchange.was_sent = was_sent or not unsent
+            problem = error.problem
+            if problem is not None:
+                self._health.unreached(member.target, problem)
+            lasts = problem is not None and problem.is_lasting
+            refusal = refusal_of(error, member)
+            exchange.note_attempt(member.target.name, attempt.began, 0, str(refusal.reason))
+            turns = exchange.turns  # many connections may break at once
+            if turns is not None and perf_counter() >= turns.end and turns.is_over(exchange.token_id):
+                await turns.wait(exchange.token_id, begun=True)
+            return Failure(refusal, unsent=unsent, lasts=lasts)
         except BaseException:
             attempt.abandon()
+            exchange.note_attempt(member.target.name, attempt.began, 0)
             raise
         status = incoming.status
+        exchange.note_attempt(member.target.name, attempt.began, status)
+        if status < 400:
+            attempt.answering()
+            return attempt
         if status >= 500 or status == 408:
             attempt.end(f"http_{status}")
         elif status in {401, 429}:
@@ -275,71 +313,6 @@ class Dispatcher:
         pool = destination.pool
         for member in pool.members:
             self._metrics.breaker_result(member.target.name, "rejected")
-        return unavailable(destination, self._balancer)
-
-
-def unavailable(destination: Destination, balancer: Balancer) -> TollkeeperError:
-    """Return the error for a destination whose upstreams may not be called now, or that has none."""
-    pool = destination.pool
-    subject = f"the group {pool.group!r}" if pool.group else f"the model {pool.name!r}"
-    if not pool.members:
-        return TollkeeperError(
-            Reason.NO_UPSTREAM,
-            f"{subject} has no active deployment; have an administrator add or activate one",
-            field="model" if destination.route is not None else None,
-            retry_after=ADMINISTRATOR_SECONDS,
+        return self._balancer.refusal(
+            pool, has_model=destination.route is not None, lacks_price=bool(destination.passed_over)
         )
-    return TollkeeperError(
-        Reason.NO_UPSTREAM,
-        f"every upstream of {subject} failed too often and is left alone for the moment; try again later",
-        retry_after=balancer.retry_after(pool),
-    )
-
-
-def session_of(exchange: Exchange, pool: Pool) -> bytes:
-    """Return the session that a request belongs to, empty if its pool pins none."""
-    return exchange.headers.get(pool.session_header, b"") if pool.session_header else b""
-
-
-def fallbacks(exchange: Exchange, plan: Plan) -> Iterator[tuple[str, Destination]]:
-    """Yield the fallbacks of the model that a plan leads to, with the names they are asked for by."""
-    route = plan.destination.route
-    for name in route.fallbacks if route is not None else ():
-        found = find_fallback(exchange.snapshot, exchange.endpoint, plan.identity.token, name)
-        if found is not None:
-            yield name, found
-
-
-def _may_repeat(exchange: Exchange, result: Result, policy: Retry | None) -> bool:
-    if policy is None:
-        return _elapsed(exchange) <= Retry().total_seconds
-    if _elapsed(exchange) > policy.total_seconds:
-        return False
-    unsent = isinstance(result, Failure) and result.unsent
-    return unsent or not policy.only_safe or is_safe(exchange.method)
-
-
-def _elapsed(exchange: Exchange) -> float:
-    return (time.perf_counter_ns() - exchange.began) / 1e9
-
-
-async def _names_cause(result: Result, route: Route) -> bool:
-    if isinstance(result, Failure) or not route.fallback_on or not may_name_cause(result.incoming.status):
-        return False
-    return cause_of(await _error_of(result)) in route.fallback_on
-
-
-async def _refuses_to_tell(result: Attempt) -> bool:
-    """Return whether an upstream refused to be asked for the usage of its stream."""
-    status = result.incoming.status
-    return may_refuse(status) and refuses_to_tell(status, await _error_of(result))
-
-
-async def _error_of(result: Attempt) -> bytes:
-    """Return what an answer says without its coding, of which nothing is lost; nothing if it breaks off."""
-    try:
-        answer = await read_ahead(result.incoming, _MAX_ERROR_BYTES, lambda _: False)
-    except TransportError:
-        return b""
-    result.incoming = answer
-    return decode_body(answer.held, content_coding(answer.headers), _MAX_ERROR_BYTES)

@@ -2,19 +2,26 @@
 
 from collections.abc import AsyncIterator
 
-from tollkeeper_server.dataplane.call.rewrite import rewrite_json
+from msgspec import structs
+
+from tollkeeper_server.dataplane.aside import LARGE
+from tollkeeper_server.dataplane.budget.asked import MAXIMA
+from tollkeeper_server.dataplane.call.rewrite import Maximum, rewrite_in_parts
 from tollkeeper_server.dataplane.exchange import Exchange
 from tollkeeper_server.dataplane.headers import operate, request_headers
 from tollkeeper_server.dataplane.plan import Plan
-from tollkeeper_server.dataplane.request.form import name_model
+from tollkeeper_server.dataplane.request.endpoint import Matched
+from tollkeeper_server.dataplane.request.form import name_in_parts, name_model
 from tollkeeper_server.dataplane.request.named import Named, rename_places
 from tollkeeper_server.dataplane.request.peek import Peek
 from tollkeeper_server.dataplane.route_named import upstream_name
-from tollkeeper_server.dataplane.transport import Outgoing
+from tollkeeper_server.dataplane.transport import Outgoing, Parts
 from tollkeeper_server.providers.azure import with_deployment, without_api_version
 from tollkeeper_server.providers.dialect import Dialect
 from tollkeeper_server.providers.provider import bearer
 from tollkeeper_server.snapshot.model import Header, Pool, PoolMember, ProjectView, Target
+
+_FOR_CALLER = (b"content-", b"if-", b"range")
 
 
 def asks_usage(peek: Peek, member: PoolMember, dialect: Dialect) -> bool:
@@ -29,12 +36,12 @@ def asks_usage(peek: Peek, member: PoolMember, dialect: Dialect) -> bool:
     )
 
 
-def outgoing_body(plan: Plan, member: PoolMember, *, ask_usage: bool) -> bytes:
+def outgoing_body(plan: Plan, member: PoolMember, *, ask_usage: bool) -> bytes | Parts:
     """Return the body for the upstream: the caller's own bytes unless a rule demands a change."""
     peek, body = plan.peek, plan.body
-    if peek.form is None and not peek.is_json:
+    if not peek.is_json and peek.form is None:
         return body
-    if plan.destination.named is not None and peek.named is not None:
+    if peek.named is not None and plan.destination.named is not None:
         names = _names_there(plan.destination.named, peek.named, member)
         body = rename_places(body, peek.named, names)
     # Azure's clients name the model in the path, which counts; what the body says is then ignored.
@@ -50,10 +57,21 @@ def outgoing_body(plan: Plan, member: PoolMember, *, ask_usage: bool) -> bytes:
         # token's upstream, the model that was permitted is written.
         rename = None
     if peek.form is not None:
+        if rename and len(body) > LARGE:
+            return Parts(name_in_parts(body, peek.form, rename))
         return name_model(body, peek.form, rename) if rename else body
+    if plan.destination.max_output:
+        maximum = _maximum(plan.matched.endpoint.name, member, plan.destination.max_output)
+        return rewrite_in_parts(body, model=rename, ask_usage=ask_usage, maximum=maximum)
     if rename is None and not ask_usage:
         return body
-    return rewrite_json(body, model=rename, ask_usage=ask_usage)
+    return rewrite_in_parts(body, model=rename, ask_usage=ask_usage)
+
+
+def _maximum(endpoint: str, member: PoolMember, most: int) -> Maximum:
+    """Return how the most tokens of an answer stand in a request for an upstream."""
+    names = MAXIMA[endpoint]
+    return Maximum(most, names, names[0] if member.target.provider.knows_completion_maximum else names[-1])
 
 
 def _names_there(pools: dict[str, Pool], named: Named, member: PoolMember) -> dict[str, str]:
@@ -68,7 +86,7 @@ def outgoing(
     exchange: Exchange,
     plan: Plan,
     member: PoolMember,
-    body: bytes | AsyncIterator[bytes],
+    body: bytes | Parts | AsyncIterator[bytes],
     *,
     plain: bool,
     length: int | None = None,
@@ -103,6 +121,17 @@ def outgoing(
     )
 
 
+def look_up(exchange: Exchange, plan: Plan, member: PoolMember, matched: Matched, query: str) -> Outgoing:
+    """Return a GET of what the gateway must know to serve a request, with the headers that this has.
+
+    Headers are left out that describe a body, name an answer that the caller has, or ask for a part of one.
+    """
+    request = outgoing(exchange, plan, member, b"", plain=True)
+    url = outgoing_url(exchange, structs.replace(plan, matched=matched), member, query)
+    headers = [header for header in request.headers if not header[0].startswith(_FOR_CALLER)]
+    return structs.replace(request, method="GET", url=url, headers=headers)
+
+
 def credential_for(target: Target, project: ProjectView) -> tuple[Header, ...]:
     """Return the headers that present the key by which a project's requests are called for."""
     # A project's own key belongs to one provider, and must not be shown to another.
@@ -110,10 +139,11 @@ def credential_for(target: Target, project: ProjectView) -> tuple[Header, ...]:
     return bearer(own_key) if own_key else target.credential
 
 
-def outgoing_url(exchange: Exchange, plan: Plan, member: PoolMember) -> str:
-    """Return the URL at which the upstream takes the request."""
+def outgoing_url(exchange: Exchange, plan: Plan, member: PoolMember, query: str | None = None) -> str:
+    """Return the URL at which the upstream takes the request, with another query in place of the caller's."""
     target, matched = member.target, plan.matched
-    query = exchange.scope["query_string"].decode("latin-1")
+    if query is None:
+        query = exchange.scope["query_string"].decode("latin-1")
     if target.keep_path:
         path = matched.path_as_it_came
         if matched.path_model:

@@ -7,14 +7,15 @@ from collections.abc import Callable, Iterable, Mapping
 
 from tollkeeper_server.dataplane.aside import LARGE
 from tollkeeper_server.dataplane.call.forward import credential_for
+from tollkeeper_server.dataplane.call.health import Health
 from tollkeeper_server.dataplane.call.own_request import own_request
 from tollkeeper_server.dataplane.call.redirect import REDIRECTS, follow
 from tollkeeper_server.dataplane.request.peek import MAX_MODEL_LENGTH
-from tollkeeper_server.dataplane.transport import Outgoing, Transport, TransportError
+from tollkeeper_server.dataplane.transport import LocalShortageError, Outgoing, Transport, TransportError
 from tollkeeper_server.domain.model import is_pattern
 from tollkeeper_server.domain.upstream import Timeouts
 from tollkeeper_server.providers.model_list import ModelTimes, read_model_list
-from tollkeeper_server.snapshot.model import ProjectView, Snapshot, Target
+from tollkeeper_server.snapshot.model import Header, ProjectView, Snapshot, Target
 from tollkeeper_server.telemetry.metrics import Metrics
 
 _log = logging.getLogger("tollkeeper.dataplane")
@@ -34,15 +35,18 @@ _TIMEOUTS = Timeouts(connect=5.0, first_byte=10.0, idle=10.0, total=20.0)
 
 
 class _Kept:
-    """A list that was asked for by a request. `is_known` says that there was an answer, or a failure."""
+    """A list that was asked for by a request. `is_known` says that there was an answer, or a failure.
 
-    __slots__ = ("again_at", "asking", "is_failing", "is_known", "models", "request")
+    `problem` is how the latest attempt failed, empty if it did not.
+    """
+
+    __slots__ = ("again_at", "asking", "is_known", "models", "problem", "request")
 
     def __init__(self, request: Outgoing) -> None:
         self.request = request
         self.models: ModelTimes = {}
         self.is_known = False
-        self.is_failing = False
+        self.problem = ""
         self.again_at = 0.0
         self.asking: asyncio.Task[None] | None = None
 
@@ -58,6 +62,7 @@ class ModelLists:
         self,
         transport: Transport,
         metrics: Metrics,
+        health: Health,
         clock: Callable[[], float],
         *,
         first_seconds: float = FIRST_SECONDS,
@@ -65,6 +70,7 @@ class ModelLists:
         """Take a clock that returns seconds."""
         self._transport = transport
         self._metrics = metrics
+        self._health = health
         self._clock = clock
         self._first_seconds = first_seconds
         self._kept: dict[tuple[str, str], _Kept] = {}
@@ -80,6 +86,17 @@ class ModelLists:
         if first:
             await asyncio.wait(first, timeout=self._first_seconds)
         return {name: it.models for name, it in wanted.items()}
+
+    async def of_own(self, target: Target) -> tuple[ModelTimes, str]:
+        """Return the models that an upstream lists to its own credential, and why there is no newer list.
+
+        Waits for a list that is due, for `first_seconds`. The reason is empty if the list is good.
+        """
+        kept = self._kept_for(target, target.list_url, target.credential, "")
+        if kept.asking is not None:
+            await asyncio.wait({kept.asking}, timeout=self._first_seconds)
+        waits = "it has not answered yet" if kept.asking is not None else ""
+        return kept.models, kept.problem or waits
 
     def follow(self, snapshot: Snapshot) -> None:
         """Forget the lists of upstreams and projects that are not in this configuration."""
@@ -97,8 +114,13 @@ class ModelLists:
 
     def _wanted(self, target: Target, project: ProjectView) -> _Kept:
         credential = credential_for(target, project)
-        request = own_request(target, target.models_url, credential, _TIMEOUTS)
-        key = (target.name, project.id if credential != target.credential else "")
+        whose = project.id if credential != target.credential else ""
+        return self._kept_for(target, target.models_url, credential, whose)
+
+    def _kept_for(self, target: Target, url: str, credential: tuple[Header, ...], whose: str) -> _Kept:
+        """Return the list of an upstream, asked for if it is due; `whose` is the project with that key."""
+        request = own_request(target, url, credential, _TIMEOUTS)
+        key = (target.name, whose)
         kept = self._kept.pop(key, None)
         if kept is None or kept.request != request:
             if kept is not None:
@@ -108,31 +130,37 @@ class ModelLists:
         if len(self._kept) > MAX_LISTS:
             _end(self._kept.pop(next(iter(self._kept))))
         if kept.asking is None and (not kept.is_known or self._clock() >= kept.again_at):
-            kept.asking = asyncio.create_task(self._ask(target.name, kept))
+            kept.asking = asyncio.create_task(self._ask(target, kept))
             self._tasks.add(kept.asking)
             kept.asking.add_done_callback(self._tasks.discard)
         return kept
 
-    async def _ask(self, upstream: str, kept: _Kept) -> None:
-        problem = ""
+    async def _ask(self, target: Target, kept: _Kept) -> None:
+        upstream, problem = target.name, ""
         try:
-            kept.models = await self._read(kept.request)
+            kept.models = await self._read(target, kept.request)
+        except LocalShortageError:  # which says nothing of the upstream
+            kept.again_at = self._clock() + RETRY_SECONDS
+            kept.asking = None
+            return
         except (TransportError, ValueError) as error:
             problem = str(error)
+            if isinstance(error, TransportError) and error.problem is not None:
+                self._health.unreached(target, error.problem)
         except Exception:  # noqa: BLE001 - the outermost frame of a task
             _log.exception("the upstream %s could not be asked for its models", upstream)
             problem = "something went wrong here"
         self._metrics.asked_for_models(upstream, "failure" if problem else "success")
-        if problem and not kept.is_failing:
+        if problem and not kept.problem:
             _log.warning("the upstream %s does not list its models: %s", upstream, problem)
-        elif kept.is_failing and not problem:
+        elif kept.problem and not problem:
             _log.info("the upstream %s lists its models again", upstream)
-        kept.is_failing = bool(problem)
+        kept.problem = problem
         kept.is_known = True
         kept.again_at = self._clock() + (RETRY_SECONDS if problem else FRESH_SECONDS)
         kept.asking = None
 
-    async def _read(self, request: Outgoing) -> ModelTimes:
+    async def _read(self, target: Target, request: Outgoing) -> ModelTimes:
         body = bytearray()
 
         def take(chunk: bytes) -> bool:
@@ -141,6 +169,7 @@ class ModelLists:
 
         began = time.monotonic()
         incoming = await self._transport.open(request)
+        self._health.answered(target)
         if incoming.status in REDIRECTS:
             incoming = await follow(self._transport, request, incoming, began)
         try:

@@ -5,9 +5,10 @@ import logging
 from collections.abc import Awaitable, Callable
 from random import Random
 
+from tollkeeper_server.dataplane.call.attempt import kind_of
 from tollkeeper_server.dataplane.call.health import Health
 from tollkeeper_server.dataplane.call.own_request import own_request
-from tollkeeper_server.dataplane.transport import Outgoing, Transport, TransportError
+from tollkeeper_server.dataplane.transport import LocalShortageError, Outgoing, Transport, TransportError
 from tollkeeper_server.domain.upstream import Probe, Timeouts
 from tollkeeper_server.snapshot.model import Snapshot, Target
 
@@ -75,18 +76,22 @@ class Prober:
         upstream = self._health.of(target)
         permit = upstream.breaker.enter(self._health.clock())
         try:
-            problem = await self._ask(_request(target, probe))
+            problem, error = await self._ask(target, _request(target, probe))
+        except LocalShortageError:  # which says nothing of the upstream
+            upstream.breaker.abandoned(permit)
+            return
         except BaseException:
             upstream.breaker.abandoned(permit)
             raise
         was = upstream.probe
-        upstream.probed(permit, not problem)
+        upstream.probed(permit, problem, error)
         if problem and was is not False:
             _log.warning("the upstream %s does not pass its probe: %s", target.name, problem)
         elif not problem and was is False:
             _log.info("the upstream %s passes its probe again", target.name)
 
-    async def _ask(self, request: Outgoing) -> str:
+    async def _ask(self, target: Target, request: Outgoing) -> tuple[str, str]:
+        """Return what is the matter, in words and by its kind; both are empty if nothing is."""
         left = MAX_BYTES
 
         def drop(chunk: bytes) -> bool:
@@ -96,13 +101,19 @@ class Prober:
 
         try:
             incoming = await self._transport.open(request)
+            self._health.answered(target)
             try:
                 await incoming.pour(drop)
             finally:
                 incoming.close()
+        except LocalShortageError:
+            raise
         except TransportError as error:
-            return str(error)
-        return f"status {incoming.status}" if incoming.status >= 500 else ""
+            if error.problem is not None:
+                self._health.unreached(target, error.problem)
+            return str(error), kind_of(error)
+        status = incoming.status
+        return (f"status {status}", f"http_{status}") if status >= 500 else ("", "")
 
 
 def _is_probed(target: Target) -> bool:

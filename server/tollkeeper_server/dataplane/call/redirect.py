@@ -14,6 +14,7 @@ from tollkeeper_server.dataplane.addresses import host_of, names_host
 from tollkeeper_server.dataplane.transport import (
     Incoming,
     Outgoing,
+    Parts,
     TimeoutExpiredError,
     Transport,
     TransportError,
@@ -52,7 +53,9 @@ async def follow(transport: Transport, request: Outgoing, incoming: Incoming, be
             request = _redirected(request, incoming.status, url)
             spent = time.monotonic() - began
             # How long the sending of an upload took is not known.
-            first_byte = limits.first_byte - spent if isinstance(request.body, bytes) else limits.first_byte
+            first_byte = (
+                limits.first_byte - spent if isinstance(request.body, bytes | Parts) else limits.first_byte
+            )
             if min(first_byte, limits.total - spent) <= 0:
                 raise TimeoutExpiredError("the upstream did not answer in time")
             timeouts = replace(request.timeouts, first_byte=first_byte, total=limits.total - spent)
@@ -120,7 +123,7 @@ def _redirected(request: Outgoing, status: int, url: str) -> Outgoing:
     if fetches:
         headers = [header for header in request.headers if header[0] not in _OF_BODY]
         return replace(request, method="GET", url=url, headers=headers, body=b"", length=None)
-    if not isinstance(request.body, bytes):
+    if not isinstance(request.body, bytes | Parts):
         raise RedirectError(
             "it redirects an upload, which streams through and goes once; have an administrator set "
             "base_url to where it serves"

@@ -3,7 +3,7 @@
 Identity is what upstreams are asked for; some code their answers all the same.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 
 from tollkeeper_server.dataplane.codings import decode_parts, is_coding, make_decoder
 from tollkeeper_server.dataplane.headers import content_coding
@@ -31,18 +31,31 @@ def _codings(coding: bytes) -> list[bytes]:
     return found if len(found) <= _MAX_CODINGS and all(map(is_coding, found)) else []
 
 
+def decoded_parts(body: bytes, coding: bytes, limit: int) -> Iterator[bytes]:
+    """Yield the parts of what `decode_body` returns. Raises ValueError where the coding can't be undone."""
+    codings = _codings(coding)
+    for one in reversed(codings[1:]):
+        body = _undo(body, one, limit)
+    if codings:
+        yield from _parts(body, codings[0], limit)
+    else:
+        yield body
+
+
 def _undo(body: bytes, coding: bytes, limit: int) -> bytes:
-    parts: list[bytes] = []
-    size = 0
     try:
-        for part in decode_parts(body, make_decoder(coding)):
-            parts.append(part)
-            size += len(part)
-            if size >= limit:
-                break
+        return b"".join(_parts(body, coding, limit))
     except ValueError:
         return b""
-    return b"".join(parts)
+
+
+def _parts(body: bytes, coding: bytes, limit: int) -> Iterator[bytes]:
+    size = 0
+    for part in decode_parts(body, make_decoder(coding)):
+        yield part
+        size += len(part)
+        if size >= limit:
+            return
 
 
 def decode_stream(incoming: Incoming, *, asked_stream: bool) -> Incoming:
@@ -84,6 +97,12 @@ class Decoded:
         """Yield what arrives, decoded. Raises `TransportError`, also where it can't be decoded."""
         return self._parts
 
+    def rest(self) -> None:
+        self._incoming.rest()
+
+    def go_on(self) -> None:
+        self._incoming.go_on()
+
     async def pour(self, take: Callable[[bytes], bool]) -> bool:
         """Hand over what arrives, decoded."""
         async for part in self._parts:
@@ -92,7 +111,7 @@ class Decoded:
         return True
 
     def close(self) -> None:
-        """Let go of the answer."""
+        """Give the answer up."""
         self._incoming.close()
 
     async def _decode(self) -> AsyncIterator[bytes]:

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable
-from functools import partial
 
 from tollkeeper_server.providers.members import without_member
 from tollkeeper_server.providers.usage import SIGN, is_usage_chunk, read_carrier, says_usage
@@ -20,7 +19,7 @@ _BLANK_LINE = re.compile(rb"\r?\n\r?\n|\r\r")
 
 
 def tells_stream(beginning: bytes) -> bool:
-    """Return whether so much of an answer tells whether it is an event stream."""
+    """Return whether the beginning of an answer is enough to know if it is an event stream."""
     return len(_begun(beginning)) >= _FIELD_BYTES
 
 
@@ -72,10 +71,14 @@ def single_events(whole: bytes) -> list[bytes]:
 
 def event_data(event: bytes) -> bytes:
     """Return the data of an event."""
-    if event.startswith(b"data:") and b"\n" not in event and b"\r" not in event:  # as most are
+    if _is_one_line(event):  # as most are
         return event[5:]
     lines = event.removeprefix(_BOM).splitlines()
     return b"\n".join([line[5:].strip() for line in lines if line.startswith(b"data:")])
+
+
+def _is_one_line(event: bytes) -> bool:
+    return event.startswith(b"data:") and b"\n" not in event and b"\r" not in event
 
 
 def without_usage(whole: bytes, ended: Callable[[bytes], bool]) -> bytes:
@@ -88,9 +91,17 @@ def without_usage(whole: bytes, ended: Callable[[bytes], bool]) -> bytes:
         events = [_without_usage(event) for event in whole.split(b"\n\n")]
         return b"\n\n".join([event for event in events if event is not None])
     kept = bytearray()
-    start = 0
+    start = looked = 0
+    is_over = False
+
+    def ended_before() -> bool:
+        nonlocal looked, is_over
+        if not is_over:  # nothing is looked at twice
+            is_over, looked = ended(whole[looked:start]), start
+        return is_over
+
     for blank in _BLANK_LINE.finditer(whole + b"\n\n"):
-        event = _without_usage(whole[start : blank.start()], partial(ended, whole[:start]))
+        event = _without_usage(whole[start : blank.start()], ended_before)
         if event is not None:
             kept += event
             kept += whole[blank.start() : blank.end()]
@@ -101,7 +112,7 @@ def without_usage(whole: bytes, ended: Callable[[bytes], bool]) -> bytes:
 def _without_usage(event: bytes, after_end: Callable[[], bool] = bool) -> bytes | None:
     if SIGN not in event:
         return event
-    if (null := _LAST_NULL.search(event)) is not None and event.startswith(b"data:") and b"\n" not in event:
+    if (null := _LAST_NULL.search(event)) is not None and _is_one_line(event):
         return event[: null.start()] + event[null.end() :]
     data = event_data(event)
     carrier = read_carrier(data)
@@ -112,6 +123,26 @@ def _without_usage(event: bytes, after_end: Callable[[], bool] = bool) -> bytes 
     rest = without_member(data, "usage")
     if event.count(data) == 1:
         return event.replace(data, rest)
-    others = [line for line in event.splitlines() if not line.startswith(b"data:")]
-    line_break = b"\r\n" if b"\r\n" in event else b"\r" if b"\r" in event else b"\n"
-    return line_break.join([*others, *(b"data: " + line for line in rest.splitlines())])
+    return _with_data(event, rest)
+
+
+def _with_data(event: bytes, data: bytes) -> bytes:
+    """Return an event with other data, of which each line is one; its other lines stay as they are.
+
+    It is no longer than before if the data is not, however its lines began and ended.
+    """
+    kept: list[bytes] = []
+    replaced: list[bytes] = []
+    place = 0
+    for line in event.splitlines(keepends=True):
+        if line.startswith(b"data:"):
+            place = place if replaced else len(kept)
+            replaced.append(line)
+        else:
+            kept.append(line)
+    ends = [line[len(line.rstrip(b"\r\n")) :] for line in replaced]
+    line_end = min(filter(None, ends), key=len, default=b"\n")
+    field = b"data: " if all(line.startswith(b"data: ") for line in replaced) else b"data:"
+    kept.insert(place, line_end.join(field + it for it in data.splitlines()) + ends[-1])
+    whole = b"".join(kept)
+    return whole if event.endswith((b"\r", b"\n")) else whole.removesuffix(b"\n").removesuffix(b"\r")

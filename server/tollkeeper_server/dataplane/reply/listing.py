@@ -4,17 +4,51 @@ Those that are configured by name are known here. Of patterns, and of the groups
 name, the models are those that their upstreams list.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from urllib.parse import unquote
 
 import msgspec
 
+from tollkeeper_server.dataplane.exchange import Exchange
+from tollkeeper_server.dataplane.reply.own import OwnAnswer
+from tollkeeper_server.dataplane.request.authenticate import Identity
+from tollkeeper_server.dataplane.request.endpoint import Matched
 from tollkeeper_server.dataplane.route import may_use, unknown_model
 from tollkeeper_server.domain.token import Token
 from tollkeeper_server.providers.dialect import ListedModel, Surface
 from tollkeeper_server.providers.model_list import ModelTimes
-from tollkeeper_server.snapshot.model import Pool, Route, Snapshot, Target
+from tollkeeper_server.snapshot.model import Pool, ProjectView, Route, Snapshot, Target
 
+ReadLists = Callable[[Iterable[Target], ProjectView], Awaitable[Mapping[str, ModelTimes]]]
+"""Returns the models of upstreams, by upstream, as they list them to a project."""
+
+# Longer lists are put together in a thread.
+_MANY = 200
 _NO_LISTS: Mapping[str, ModelTimes] = {}
+
+
+async def own_models(
+    exchange: Exchange, matched: Matched, identity: Identity, groups: Sequence[str], read_lists: ReadLists
+) -> OwnAnswer:
+    """Return the gateway's own answer: all models, or the one that the path names.
+
+    `groups` are those of the listener that serve any name. Raises as `get_model` does.
+    """
+    snapshot, token, surface = exchange.snapshot, identity.token, exchange.surface
+    name = unquote(matched.path.removeprefix("/models").strip("/"))
+    targets = listing_targets(snapshot, groups, name)
+    lists = await read_lists(targets.values(), identity.project) if targets else {}
+    if name:
+        body = get_model(snapshot, token, surface, name, lists, groups)
+    elif sum(map(len, lists.values())) > _MANY:
+        body = await asyncio.to_thread(list_models, snapshot, token, surface, lists, groups)
+    else:
+        body = list_models(snapshot, token, surface, lists, groups)
+    about = "the gateway answers by itself, with the models that the token may use"
+    if targets:
+        about = f"{about}; {', '.join(sorted(targets))} may list further ones"
+    return OwnAnswer(body, about)
 
 
 def listing_targets(snapshot: Snapshot, groups: Sequence[str], name: str = "") -> dict[str, Target]:

@@ -4,8 +4,10 @@ from collections.abc import Callable
 
 import msgspec
 
-from tollkeeper_server.dataplane.reply.decoding import decode_body
+from tollkeeper_server.dataplane.reply.decoding import decoded_parts
 from tollkeeper_server.dataplane.reply.events import begins_stream, event_data, single_events
+from tollkeeper_server.dataplane.reply.outline import Outline
+from tollkeeper_server.dataplane.request.room import COUNTED_BYTES
 from tollkeeper_server.domain.usage import Confidence, TokenCounts, estimated_tokens
 from tollkeeper_server.providers.dialect import Dialect
 from tollkeeper_server.providers.estimate import prompt_tokens, text_bytes
@@ -26,49 +28,114 @@ from tollkeeper_server.providers.usual import read_usual
 
 # Larger answers are relayed all the same, but not kept to be looked into: usage then is estimated.
 MAX_KEPT = 64 * 1024 * 1024
+# Of what is longer, the outline is kept.
+_MAX_WHOLE = 256 * 1024
+# Of what is longer, it is known at once whether it ends a stream.
+_MAX_LAST = 64 * 1024
 # What may follow the last event of a dialect's streams, an end marker of another's, fits into so much.
 LAST_BYTES = 4 * 1024
+# Events are looked into together, once there are so many bytes: it takes half as long as one by one.
+_TOGETHER_BYTES = 2 * 1024
+
+
+def _nothing_held(_size: int) -> bool:
+    return True
+
+
+def may_be_usual(dialect: Dialect, coding: bytes) -> bool:
+    """Return whether a document with this coding may say its counts as nearly all do."""
+    return dialect.completes and dialect.image is None and coding == b"identity"
 
 
 class BodyMeter:
-    """Meters an answer that comes as one JSON document."""
+    """Meters an answer that comes as one JSON document.
 
-    def __init__(self, dialect: Dialect, content_encoding: bytes, max_kept: int = MAX_KEPT) -> None:
-        """Answers with more than `max_kept` bytes are not looked into: usage is estimated."""
+    Of a long one, the outline is kept.
+    """
+
+    def __init__(
+        self,
+        dialect: Dialect,
+        content_encoding: bytes,
+        max_kept: int = MAX_KEPT,
+        hold: Callable[[int], bool] = _nothing_held,
+    ) -> None:
+        """`hold` is told how many bytes are kept, if they are many, and returns whether so many may be.
+
+        Answers of which more than `max_kept` bytes would be kept, or more than may be, are not looked into:
+        usage is estimated.
+        """
         self._dialect = dialect
         self._encoding = content_encoding
         self._max_kept = max_kept
+        self._hold = hold
         self._pieces: list[bytes] = []
+        self._outline: Outline | None = None
         self._kept = 0
 
     @property
     def kept(self) -> int:
         """How many bytes are to be looked into."""
+        if self._outline is not None:
+            return len(self._outline.kept)
         return self._kept if self._pieces else 0
 
     def feed(self, piece: bytes) -> None:
         """Take the next piece of the body."""
         if self._kept == 0 and not (self._dialect.has_prompt or self._may_be_json(piece)):
             self._kept = self._max_kept
-        self._kept += len(piece)
-        if self._kept <= self._max_kept:
-            self._pieces.append(piece)
+        outline = self._outline
+        if outline is not None:
+            outline.feed(piece)
+            self._kept = len(outline.kept)
         else:
+            self._kept = kept = self._kept + len(piece)
+            if kept <= self._max_kept:
+                self._pieces.append(piece)
+                if kept <= COUNTED_BYTES:
+                    return
+                if kept > _MAX_WHOLE and self._encoding == b"identity":
+                    self._outline = outline = Outline()
+                    for one in self._pieces:
+                        outline.feed(one)
+                    self._pieces.clear()
+                    self._kept = len(outline.kept)
+        if self._kept > self._max_kept or not self._hold(self._kept):
             self._pieces.clear()
+            self._outline = None
+            self._kept = self._max_kept + 1
 
     def _may_be_json(self, first: bytes) -> bool:
         # Only so can it say usage. Sound, images and files need not be kept.
         return self._encoding != b"identity" or first.startswith((b"{", b" ", b"\n", b"\r", b"\t", b"\xef"))
 
     def document(self) -> bytes:
-        """Return the answer without its coding, empty if it was not kept."""
-        body = b"".join(self._pieces)
-        return body if self._encoding == b"identity" else decode_body(body, self._encoding, self._max_kept)
+        """Return the answer without its coding, or its outline; empty if it was not kept."""
+        if self._encoding != b"identity" and self._pieces:
+            self._outline = self._decoded()
+            self._pieces.clear()
+        if self._outline is not None:
+            return bytes(self._outline.kept)
+        return b"".join(self._pieces)
+
+    def _decoded(self) -> Outline:
+        outline = Outline()
+        try:
+            for part in decoded_parts(b"".join(self._pieces), self._encoding, self._max_kept):
+                outline.feed(part)
+        except ValueError:
+            return Outline()
+        return outline
+
+    def usual(self) -> TokenCounts | None:
+        """Return what the document says if it does so as nearly all do; None if it does not."""
+        return read_usual(self.document()) if may_be_usual(self._dialect, self._encoding) else None
 
     def tokens(self, request_body: bytes) -> TokenCounts:
         """Return what the document says, or an estimate."""
-        body = b"".join(self._pieces) if self._encoding == b"identity" else self.document()
+        body = self.document()
         dialect = self._dialect
+        left_out = self._outline.text_bytes if self._outline is not None else 0
         if dialect.completes and dialect.image is None and (usual := read_usual(body)) is not None:
             return usual
         counts: Counts | None = None
@@ -81,7 +148,7 @@ class BodyMeter:
             images = len(list_items(carrier.data)) if dialect.image is not None else 0
 
         def estimate() -> TokenCounts:
-            return _estimate(dialect, request_body, text_bytes(body), images)
+            return _estimate(dialect, request_body, text_bytes(body) + left_out, images)
 
         return _tokens(dialect, counts, images, estimate)
 
@@ -97,23 +164,40 @@ class StreamMeter:
         self._dialect = dialect
         self._text_bytes = dialect.text_bytes
         self._image = dialect.image
+        self._unread: list[bytes] = []
+        self._unread_size = 0
         self._counts: Counts = {}
         self._text = 0
         self._images = 0
         self._finished = False
         self._closed = False
         self._before = b""
+        self._before_closes = False
         self._last: list[bytes] = []
         self._last_size = 0
 
     @property
     def closed(self) -> bool:
         """Whether the very last event of the dialect's streams has come, so that nothing is missing."""
-        return self._closed or self._dialect.closes(self._tail())
+        self._read()
+        return self._closed or self._before_closes or self._dialect.closes(self._tail())
+
+    @property
+    def text(self) -> int:
+        """How many bytes of generated text have passed."""
+        self._read()
+        return self._text
+
+    @property
+    def is_told(self) -> bool:
+        """Whether the stream has said what it used."""
+        self._read()
+        return bool(self._counts)
 
     @property
     def ended(self) -> bool:
         """Whether the answer is whole, for all that it says; True if nothing is known of that."""
+        self._read()
         return (
             self._dialect.end is None or self._finished or self.closed or self._dialect.finishes(self._tail())
         )
@@ -124,6 +208,19 @@ class StreamMeter:
 
     def feed(self, piece: bytes) -> None:
         """Take the next whole events. It must be cheap: it runs between two chunks of a stream."""
+        self._unread.append(piece)
+        self._unread_size += len(piece)
+        if self._unread_size > _TOGETHER_BYTES:
+            self._read()
+
+    def _read(self) -> None:
+        """Look into the events that were taken."""
+        unread = self._unread
+        if not unread:
+            return
+        piece = unread[0] if len(unread) == 1 else b"".join(unread)
+        unread.clear()
+        self._unread_size = 0
         if says_usage(piece):
             self._take(piece)
         if self._text_bytes is not None:
@@ -141,6 +238,7 @@ class StreamMeter:
 
     def feed_document(self, document: bytes) -> None:
         """Take what came instead of events: one JSON document, as an answer that is no stream has."""
+        self._read()
         counts = read_event(read_carrier(document))
         if counts is not None:
             self._counts = merge(self._counts, counts)
@@ -164,6 +262,10 @@ class StreamMeter:
         self._last.clear()
         self._last_size = 0
         self._finished = self._finished or self._dialect.finishes(self._before)
+        self._before_closes = False
+        if len(self._before) > _MAX_LAST:
+            self._before_closes = self._dialect.closes(self._before)
+            self._before = b""
 
     def _take(self, piece: bytes) -> None:
         # What says the usage of an answer is its last event, or near to it.
@@ -181,7 +283,7 @@ class StreamMeter:
         Anthropic says its input first and its output last: a stream cut in between is estimated as
         to the output only.
         """
-
+        self._read()
         if not self._dialect.is_metered:
             return TokenCounts()
 

@@ -2,14 +2,14 @@
 
 from collections.abc import AsyncIterator, Callable
 
-from tollkeeper_server.dataplane.transport import Incoming
+from tollkeeper_server.dataplane.transport import Incoming, TransportError
 from tollkeeper_server.snapshot.model import Header
 
 
 class ReadAhead:
     """An answer whose beginning, `held`, was read already: an `Incoming` that begins with it."""
 
-    __slots__ = ("_ended", "_incoming", "_rest", "headers", "held", "status")
+    __slots__ = ("_ended", "_error", "_incoming", "_rest", "headers", "held", "status")
 
     def __init__(self, incoming: Incoming) -> None:
         self.status: int = incoming.status
@@ -18,6 +18,7 @@ class ReadAhead:
         self._incoming = incoming
         self._rest = incoming.chunks()
         self._ended = False
+        self._error: TransportError | None = None
 
     @property
     def ended(self) -> bool:
@@ -29,14 +30,31 @@ class ReadAhead:
 
         Raises `TransportError`. What had arrived before that, or before the task is cancelled, is held.
         """
-        async for chunk in self._rest:
-            self.held += chunk
-            if len(self.held) >= limit or enough(self.held):
-                return
+        try:
+            async for chunk in self._rest:
+                self.held += chunk
+                if len(self.held) >= limit or enough(self.held):
+                    return
+        except TransportError as error:
+            self._error = error  # for who goes on with what had arrived
+            raise
         self._ended = True
 
+    async def read_on(self, limit: int) -> None:
+        """Read on until the answer has ended, or `limit` bytes are held. Raises `TransportError`."""
+        parts = [self.held]
+        size = len(self.held)
+        while size < limit and not self._ended:
+            chunk = await anext(self._rest, None)
+            if chunk is None:
+                self._ended = True
+            else:
+                parts.append(chunk)
+                size += len(chunk)
+        self.held = b"".join(parts)
+
     def whole_body(self) -> bytes | None:
-        """Return the answer if all of it was read, and hold it no longer; else None."""
+        """Return the answer and forget it, if all of it was read; else None."""
         if not self._ended:
             return None
         held, self.held = self.held, b""
@@ -55,7 +73,15 @@ class ReadAhead:
             return held
         if self._ended:
             raise StopAsyncIteration
+        if self._error is not None:
+            raise self._error
         return await anext(self._rest)
+
+    def rest(self) -> None:
+        self._incoming.rest()
+
+    def go_on(self) -> None:
+        self._incoming.go_on()
 
     async def pour(self, take: Callable[[bytes], bool]) -> bool:
         """Hand over the beginning, then the rest as it arrives."""
@@ -65,7 +91,7 @@ class ReadAhead:
         return self._ended or await self._incoming.pour(take)
 
     def close(self) -> None:
-        """Let go of the answer."""
+        """Give the answer up."""
         self._incoming.close()
 
 

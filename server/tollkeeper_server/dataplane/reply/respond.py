@@ -6,6 +6,7 @@ from http import HTTPStatus
 
 import msgspec
 
+from tollkeeper_server.dataplane.budget.refusal import LimitError
 from tollkeeper_server.dataplane.codings import TAKEN
 from tollkeeper_server.dataplane.exchange import Exchange
 from tollkeeper_server.dataplane.headers import PLAIN_HTTP, framed_twice
@@ -31,6 +32,8 @@ async def send_error(exchange: Exchange, error: TollkeeperError) -> None:
         headers.extend(PLAIN_HTTP)
     if error.reason is Reason.UNSUPPORTED_CONTENT_ENCODING:
         headers.append((b"accept-encoding", TAKEN))  # RFC 9110, 15.5.16
+    if isinstance(error, LimitError):
+        headers.extend(error.headers)
     body = msgspec.json.encode(exchange.surface.error(error, exchange.request_id))
     await send_json(exchange, outcome.http, body, headers)
 

@@ -1,6 +1,7 @@
 """Undoing the content coding of a request's body, within bounds of size, memory and time."""
 
 import asyncio
+from contextlib import nullcontext
 
 from tollkeeper_server.dataplane.aside import LARGE
 from tollkeeper_server.dataplane.codings import (
@@ -11,7 +12,8 @@ from tollkeeper_server.dataplane.codings import (
     make_decoder,
 )
 from tollkeeper_server.dataplane.exchange import Exchange
-from tollkeeper_server.dataplane.request.body import too_large
+from tollkeeper_server.dataplane.request.body import hold, too_large
+from tollkeeper_server.dataplane.request.room import COUNTED_BYTES
 from tollkeeper_server.errors import Reason, TollkeeperError, invalid_argument
 
 # Nobody needs more than one; each costs as much again.
@@ -26,7 +28,7 @@ async def decode_request(exchange: Exchange, body: bytes) -> bytes:
     """Return a request's body without its content codings: the same object if it has none.
 
     Large ones are decoded in a thread. Raises UNSUPPORTED_CONTENT_ENCODING for a coding that can't be undone,
-    INVALID_ARGUMENT for a body that is not what its header says, and BODY_TOO_LARGE.
+    INVALID_ARGUMENT for a body that is not what its header says, BODY_TOO_LARGE, and what `BodyRoom` raises.
     """
     received = exchange.scope["headers"]
     codings = list_codings([value for name, value in received if name == b"content-encoding"])
@@ -41,11 +43,22 @@ async def decode_request(exchange: Exchange, body: bytes) -> bytes:
     for coding in reversed(codings):
         plain = _undo(body, coding, min(LARGE, limit), _FEW_PARTS) if len(body) <= LARGE else None
         if plain is None:
-            plain = await asyncio.to_thread(_undo, body, coding, limit, _MAX_PARTS)
-        if plain is None:
-            raise too_large(limit, decoded=True)
+            plain = await _undo_aside(exchange, body, coding)
+        elif len(plain) > COUNTED_BYTES:
+            hold(exchange, len(plain))
         body = plain
     return body
+
+
+async def _undo_aside(exchange: Exchange, body: bytes, coding: bytes) -> bytes:
+    """Return a large body without a coding. Only few are undone at once, so that all can be counted."""
+    limit = exchange.limits.max_body
+    async with exchange.room.decoding if exchange.room is not None else nullcontext():
+        plain = await asyncio.to_thread(_undo, body, coding, limit, _MAX_PARTS)
+        if plain is None:
+            raise too_large(limit, decoded=True)
+        hold(exchange, len(plain))
+    return plain
 
 
 def _undo(body: bytes, coding: bytes, limit: int, most_parts: int) -> bytes | None:

@@ -4,10 +4,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
-from urllib.parse import unquote_to_bytes
 
 from msgspec import Struct
 
+from tollkeeper_server.dataplane.request.path import as_upstreams_read, check_path
 from tollkeeper_server.domain.model import Capability
 from tollkeeper_server.errors import Reason, TollkeeperError
 from tollkeeper_server.providers.azure import as_openai
@@ -38,6 +38,10 @@ class Endpoint:
     capability: Capability | None = None
     keeps: bool = False
     """Whether upstreams keep the things that are made there: later requests must reach the same one."""
+    may_keep: bool = False
+    """Whether a path may name a kept thing."""
+    refers: bool = True
+    """Whether a body may refer to kept things, as far as the API's specification says."""
     runs_models: bool = True
     """Whether a write that names no model may run one: a batch by its file, a run by its assistant."""
     needs_model: bool = False
@@ -48,6 +52,13 @@ class Endpoint:
     """The methods that may be used, as the header `Allow` lists them."""
     is_own: bool = False
     """Whether the gateway answers there by itself, without a token."""
+    is_anthropics: bool = False
+    """Whether it is of Anthropic's API."""
+
+    @property
+    def is_speech(self) -> bool:
+        """Whether a text is spoken there, in a voice that may be a project's own."""
+        return self.capability is Capability.AUDIO_SPEECH
 
 
 class Matched(Struct, frozen=True, gc=False):
@@ -71,6 +82,7 @@ _KEEPING = frozenset(
         "messages_batches", "responses", "threads", "uploads", "vector_stores", "videos",
     }
 )  # fmt: skip
+_MAY_KEEP = frozenset({"audio", "chat", "other", "realtime"})
 _RUNNING_NO_MODELS = frozenset({"containers", "conversations", "files", "uploads", "vector_stores"})
 _NAMING_DEEPER = frozenset({"evals", "fine_tuning", "messages_batches", "other", "realtime"})
 
@@ -93,7 +105,9 @@ def _family(name: str, body: Body = Body.ANY) -> Endpoint:
         body,
         dialect,
         capability=_C.MESSAGES if name in _ANTHROPICS else None,
+        is_anthropics=name in _ANTHROPICS,
         keeps=name in _KEEPING,
+        may_keep=name in _KEEPING | _MAY_KEEP,
         runs_models=name not in _RUNNING_NO_MODELS,
         names_deeper=name in _NAMING_DEEPER,
     )
@@ -102,15 +116,23 @@ def _family(name: str, body: Body = Body.ANY) -> Endpoint:
 UNKNOWN = Endpoint("", Body.ANY)
 """The endpoint of a request whose path was not looked at yet, or leads nowhere."""
 MODELS = Endpoint("models", Body.ANY)
+MODELS_GONE = replace(MODELS, may_keep=True)
+"""The endpoint that deletes a model, which a fine-tuning job has made."""
+LIMITS = Endpoint("limits", Body.ANY, methods="GET, HEAD, OPTIONS", refers=False)
+"""How the limits of a caller stand, as the gateway itself says."""
 HEALTH = Endpoint("health", Body.ANY, methods="GET, HEAD, OPTIONS", is_own=True)
 WELCOME = Endpoint("welcome", Body.ANY, methods="GET, HEAD, OPTIONS", is_own=True)
 # Who needs a model and who does not is as in OpenAI's and Anthropic's specifications.
-_CHAT = Endpoint("chat_completions", Body.JSON, openai.CHAT, _C.CHAT_COMPLETIONS, needs_model=True)
-_COMPLETIONS = Endpoint("completions", Body.JSON, openai.COMPLETIONS, _C.COMPLETIONS, needs_model=True)
-_EMBEDDINGS = Endpoint("embeddings", Body.JSON, openai.EMBEDDINGS, _C.EMBEDDINGS, needs_model=True)
-RESPONSES = Endpoint("responses", Body.JSON, openai.RESPONSES, _C.RESPONSES, keeps=True)
+CHAT = Endpoint("chat_completions", Body.JSON, openai.CHAT, _C.CHAT_COMPLETIONS, needs_model=True)
+_COMPLETIONS = Endpoint(
+    "completions", Body.JSON, openai.COMPLETIONS, _C.COMPLETIONS, needs_model=True, refers=False
+)
+_EMBEDDINGS = Endpoint(
+    "embeddings", Body.JSON, openai.EMBEDDINGS, _C.EMBEDDINGS, needs_model=True, refers=False
+)
+RESPONSES = Endpoint("responses", Body.JSON, openai.RESPONSES, _C.RESPONSES, keeps=True, may_keep=True)
 RESPONSES_END = replace(RESPONSES, dialect=openai.RESPONSES_END)
-_IMAGES = Endpoint("images_generations", Body.JSON, openai.IMAGES, _C.IMAGES_GENERATIONS)
+_IMAGES = Endpoint("images_generations", Body.JSON, openai.IMAGES, _C.IMAGES_GENERATIONS, refers=False)
 _IMAGES_EDITS = Endpoint("images_edits", Body.FORM, openai.IMAGES, _C.IMAGES_EDITS)
 _IMAGES_VARIATIONS = Endpoint("images_variations", Body.FORM, openai.IMAGES, _C.IMAGES_EDITS)
 _TRANSCRIPTIONS = Endpoint(
@@ -120,14 +142,16 @@ _TRANSLATIONS = Endpoint(
     "audio_translations", Body.FORM, openai.TRANSCRIPTION, _C.AUDIO_TRANSCRIPTIONS, needs_model=True
 )
 _SPEECH = Endpoint("audio_speech", Body.JSON, openai.SPEECH, _C.AUDIO_SPEECH, needs_model=True)
-_MODERATIONS = Endpoint("moderations", Body.ANY, openai.OTHER, _C.MODERATIONS)
-_MESSAGES = Endpoint("messages", Body.JSON, anthropic.MESSAGES, _C.MESSAGES, needs_model=True)
-_COUNT_TOKENS = Endpoint(
-    "messages_count_tokens", Body.JSON, anthropic.UNMETERED, _C.MESSAGES, needs_model=True
+_MODERATIONS = Endpoint("moderations", Body.ANY, openai.OTHER, _C.MODERATIONS, refers=False)
+MESSAGES = Endpoint(
+    "messages", Body.JSON, anthropic.MESSAGES, _C.MESSAGES, needs_model=True, is_anthropics=True
+)
+COUNT_TOKENS = Endpoint(
+    "messages_count_tokens", Body.JSON, anthropic.UNMETERED, _C.MESSAGES, needs_model=True, is_anthropics=True
 )
 
 _EXACT: dict[str, Endpoint] = {
-    "/chat/completions": _CHAT,
+    "/chat/completions": CHAT,
     "/completions": _COMPLETIONS,
     "/embeddings": _EMBEDDINGS,
     "/responses": RESPONSES,
@@ -138,14 +162,15 @@ _EXACT: dict[str, Endpoint] = {
     "/audio/translations": _TRANSLATIONS,
     "/audio/speech": _SPEECH,
     "/moderations": _MODERATIONS,
-    "/messages": _MESSAGES,
-    "/messages/count_tokens": _COUNT_TOKENS,
+    "/messages": MESSAGES,
+    "/messages/count_tokens": COUNT_TOKENS,
 }
 
 # Further endpoints that are known without /v1 before them, by their first segments. The body of uploads is
 # not looked into: it may be large, and never names a model.
 _FAMILIES: dict[str, Endpoint] = {
     "models": MODELS,
+    "tollkeeper/limits": LIMITS,
     "messages/batches": _family("messages_batches"),
     "files": _family("files", Body.STREAM),
     "uploads": _family("uploads", Body.STREAM),
@@ -174,7 +199,12 @@ _FAMILIES: dict[str, Endpoint] = {
 }
 _FAMILIES["fine-tunes"] = _FAMILIES["fine_tunes"]
 REALTIME = _FAMILIES["realtime"]
+_UPLOADS = _FAMILIES["uploads"]
+# What completes an upload names its parts.
+_COMPLETE = replace(_UPLOADS, body=Body.ANY)
 _OTHER = _family("other")
+# OpenAI's and Anthropic's users, keys, costs and logs, which the upstream's own key may open.
+_ADMINISTRATION = frozenset({"organization", "organizations"})
 # The whole server is what OPTIONS asks about by an asterisk (RFC 9110, 9.3.7).
 _ASTERISK = b"*"
 OWN = {b"/": WELCOME, b"/health": HEALTH}
@@ -209,12 +239,6 @@ _POSTED = {
     f"/v1{path}".encode("ascii"): Matched(endpoint, path, f"/v1{path}") for path, endpoint in _EXACT.items()
 }
 
-# Printable ASCII without backslash, and without what begins a query or a fragment. The slash at the
-# front keeps the path from being read as part of the upstream's host.
-_SAFE_PATH = re.compile(r"/[!\"$->@-\[\]-~]*")
-_SAFE_QUERY = re.compile(rb"[!\"$-~]*")
-MAX_PATH = 4096
-
 
 def match(
     raw_path: bytes, method: str, *, anywhere: bool = False, own: Mapping[bytes, Endpoint] = OWN
@@ -222,7 +246,9 @@ def match(
     """Return which endpoint a path is, with or without `/v1`, in Azure's form, or a page of our `own`.
 
     Raises NOT_FOUND for a path that is none, unless paths may lead `anywhere`; INVALID_ARGUMENT for one that
-    no upstream should see: dot segments, characters that a path can't have, over 4,096 bytes.
+    no upstream should see: dot segments, characters that a path can't have, over 4,096 bytes. Raises
+    PERMISSION_DENIED for the administration of an account at a provider, unless a rule leads there: `own` is
+    NONE_OWN then.
     """
     if method == "POST" and raw_path in _POSTED:
         return _POSTED[raw_path]
@@ -232,19 +258,13 @@ def match(
     if raw_path == _ASTERISK and method == "OPTIONS":
         return Matched(UNKNOWN, "*", "*")
     path = came = raw_path.decode("latin-1")
-    if len(path) > MAX_PATH or not _SAFE_PATH.fullmatch(path) or _has_dot_segment(raw_path):
-        raise TollkeeperError(
-            Reason.INVALID_ARGUMENT,
-            "the path has dot segments or characters that a URL can't have, or is too long; "
-            "use a path such as /v1/chat/completions",
-            field="path",
-        )
+    check_path(raw_path)
     azures = as_openai(path)
     path, path_model = azures or (path, "")
     versioned = path.startswith("/v1/")
     if versioned:
         path = path[3:]
-    plain = _as_upstreams_read(path)
+    plain = as_upstreams_read(path)
     first, second = (*plain.split("/", 3), "")[1:3]
     endpoint = _EXACT.get(plain) or _FAMILIES.get(f"{first}/{second}") or _FAMILIES.get(first)
     # A second /v1 would reach past the endpoints, and their metering, where a base URL has none.
@@ -254,22 +274,23 @@ def match(
             "there is nothing at this path; the API is under /v1, such as /v1/chat/completions",
             field="path",
         )
+    if first in _ADMINISTRATION and own is not NONE_OWN:
+        raise TollkeeperError(
+            Reason.PERMISSION_DENIED,
+            "the path administers the account at the provider, which tokens of the gateway do not; ask the "
+            "provider itself, or have an administrator add a rule for the path to a listener",
+            field="path",
+        )
     endpoint = endpoint or _OTHER
+    if endpoint is MODELS and method == "DELETE":
+        endpoint = MODELS_GONE
     if method != "POST":
         endpoint = _AGAIN.get(endpoint, endpoint)
     elif _CHANGE.fullmatch(plain):
         endpoint = _CHANGED[endpoint]
+    elif endpoint is _UPLOADS and plain.endswith("/complete"):
+        endpoint = _COMPLETE
     return Matched(endpoint, path, came, path_model, azures is not None)
-
-
-def check_query(query: bytes) -> None:
-    """Raise INVALID_ARGUMENT if a request line can't have the query."""
-    if query and not _SAFE_QUERY.fullmatch(query):
-        raise TollkeeperError(
-            Reason.INVALID_ARGUMENT,
-            "the query has characters that a URL can't have; percent-encode them",
-            field="query",
-        )
 
 
 def without_endpoint(path: str) -> str:
@@ -277,23 +298,3 @@ def without_endpoint(path: str) -> str:
     lowered = path.lower()
     end = max((len(exact) for exact in _EXACT if lowered.endswith(exact)), default=0)
     return path[: len(path) - end]
-
-
-def _as_upstreams_read(path: str) -> str:
-    # Servers take these for the same path (RFC 3986, 6.2.2; doubled slashes by custom), so that no
-    # spelling may get round an endpoint's metering.
-    plain = unquote_to_bytes(path).decode("latin-1").lower()
-    return "/" + "/".join(segment for segment in plain.split("/") if segment)
-
-
-def _has_dot_segment(raw_path: bytes) -> bool:
-    # Decoded as often as an upstream might: a dot segment must not hide behind %252e.
-    decoded = raw_path
-    for _ in range(3):
-        segments = re.split(rb"[/\\]", decoded)
-        if b".." in segments or b"." in segments or b"\\" in decoded:
-            return True
-        if b"%" not in decoded:
-            return False
-        decoded = unquote_to_bytes(decoded)
-    return False

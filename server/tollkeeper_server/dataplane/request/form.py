@@ -36,7 +36,8 @@ class FormModel(Struct, frozen=True, gc=False):
     """The model a form names, and where: each `(start, end)` in the body holds it.
 
     `lengths` are the places of the numbers that say how long these are, where a part has one. `streamed` says
-    that the form's field `stream` is true. Its first `boundary` is at `begin`.
+    that the form's field `stream` is true. Its first `boundary` is at `begin`. `fields` are the names of all
+    its fields that are no files.
     """
 
     model: str | None
@@ -45,6 +46,7 @@ class FormModel(Struct, frozen=True, gc=False):
     boundary: bytes
     begin: int
     lengths: tuple[tuple[int, int], ...] = ()
+    fields: frozenset[bytes] = frozenset()
 
 
 def find_model(body: bytes, content_type: bytes) -> FormModel:
@@ -58,9 +60,12 @@ def find_model(body: bytes, content_type: bytes) -> FormModel:
     places: list[tuple[int, int]] = []
     lengths: list[tuple[int, int]] = []
     streamed = False
+    fields: set[bytes] = set()
     begin, parts = read_parts(body, boundary)
     for part in parts:
         name, file = _name(part)
+        if not file:
+            fields.add(name)
         if name not in _WANTED or (file and name != b"model"):
             continue
         value = body[part.start : min(part.end, part.start + MAX_NAME + 1)]
@@ -77,22 +82,27 @@ def find_model(body: bytes, content_type: bytes) -> FormModel:
                 if part.length is not None:
                     lengths.append(part.length)
     model = _model(body, places, charsets)
-    return FormModel(model, tuple(places), streamed, boundary, begin, tuple(lengths))
+    return FormModel(model, tuple(places), streamed, boundary, begin, tuple(lengths), frozenset(fields))
 
 
 def name_model(body: bytes, form: FormModel, name: str) -> bytes:
     """Return the form with this model, and not a byte changed besides."""
-    written = name.encode()
+    return b"".join(name_in_parts(body, form, name))
+
+
+def name_in_parts(body: bytes, form: FormModel, name: str) -> tuple[bytes | memoryview, ...]:
+    """Return what `name_model` does, in parts that have the bytes of `body` in common with it."""
+    written, view = name.encode(), memoryview(body)
     if not form.places:
-        return b"".join((body[: form.begin], _FIELD % (form.boundary, written), body[form.begin :]))
+        return view[: form.begin], _FIELD % (form.boundary, written), view[form.begin :]
     changes = [(*place, written) for place in form.places]
     changes += [(*place, b"%d" % len(written)) for place in form.lengths]
-    pieces: list[bytes] = []
+    pieces: list[bytes | memoryview] = []
     at = 0
     for start, end, value in sorted(changes):
-        pieces += (body[at:start], value)
+        pieces += (view[at:start], value)
         at = end
-    return b"".join((*pieces, body[at:]))
+    return *pieces, view[at:]
 
 
 def _boundary(options: Mapping[bytes, bytes]) -> bytes:

@@ -2,7 +2,7 @@
 
 import socket
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from math import ceil
 
 from tollkeeper_server.domain.listener import IpLimit
@@ -63,6 +63,17 @@ class IpLimiter:
             self._shared = full
         return 0.0
 
+    def take(self, ip: str, count: int) -> None:
+        """Take tokens for requests that another process has admitted, also some that are not there."""
+        now = self._tokens + int((self._clock() - self._since) * self._limit.per_second * _TOKEN)
+        key = _key(ip) if ":" in ip else ip
+        own = self._buckets.get(key)
+        full = max((self._shared if own is None else own) - now, 0) + now + count * _TOKEN
+        if own is not None or self._has_room(now):
+            self._buckets[key] = full
+        else:
+            self._shared = full
+
     def _change(self, limit: IpLimit, seconds: float, now: int) -> None:
         if limit.burst < self._limit.burst:
             # No more can be missing from a bucket than it holds.
@@ -83,12 +94,22 @@ class IpLimiter:
 class IpLimits:
     """The limiters of all listeners. `refused` is called with a listener's name at each refusal."""
 
-    __slots__ = ("_clock", "_limiters", "_refused")
+    __slots__ = ("_clock", "_limiters", "_refused", "admitted")
 
     def __init__(self, clock: Callable[[], float], refused: Callable[[str], None]) -> None:
         self._clock = clock
         self._refused = refused
         self._limiters: dict[str, IpLimiter] = {}
+        self.admitted: Callable[[str, str], None] | None = None
+        """Is called with a listener's name and an address for each request that was admitted."""
+
+    def take(self, listener: str, counts: Mapping[str, int]) -> None:
+        """Count what another process has admitted, by address."""
+        limiter = self._limiters.get(listener)
+        if limiter is None:
+            limiter = self._limiters[listener] = IpLimiter(self._clock)
+        for ip, count in counts.items():
+            limiter.take(ip, count)
 
     def check(self, listener: str, limit: IpLimit, ip: str) -> None:
         """Count a request from an address. Raises RATE_LIMIT_EXCEEDED."""
@@ -103,6 +124,8 @@ class IpLimits:
                 f"this address makes more than {limit.per_second:,} requests a second; slow down",
                 retry_after=ceil(seconds),
             )
+        if self.admitted is not None:
+            self.admitted(listener, ip)
 
 
 def _key(ip: str) -> str | bytes:

@@ -13,6 +13,8 @@ class Limits:
     """The largest body that streams through."""
     stall_seconds: float = 60.0
     """The longest silence within a body."""
+    bytes_per_second: int = 1024
+    """How fast a body comes at least, beyond the time of one silence: a larger one may take longer."""
     # Enough to let a client finish a body of usual size and read the answer. A client that has more to send,
     # or is slower, finds the connection closed.
     discard_bytes: int = 64 * 1024 * 1024

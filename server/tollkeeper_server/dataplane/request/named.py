@@ -15,13 +15,23 @@ The body is walked through once, in linear time, and every member counts that an
 those given twice, and those spelt in another case.
 """
 
-import re
 from collections.abc import Iterable, Iterator
-from itertools import islice
 
 import msgspec
 from msgspec import Struct
 
+from tollkeeper_server.dataplane.signs import (
+    BRACKET,
+    COLON,
+    NOTHING,
+    OPENING,
+    QUOTE,
+    check_signs,
+    count_signs,
+    signs,
+    windows,
+)
+from tollkeeper_server.dataplane.turns import SIGNS
 from tollkeeper_server.errors import invalid_argument
 from tollkeeper_server.providers.members import read_name
 
@@ -29,17 +39,13 @@ MAX_MODELS = 100
 """The most models that one body may name."""
 MAX_PLACES = 200_000
 """How often it may name them: Anthropic takes 100,000 requests in a batch."""
-MAX_MARKS = 10_000_000
-"""The most brackets and quotes that are walked through, which takes seconds."""
-_MARKS = (b'"', b"[", b"]", b"{", b"}")
-_SIGN = re.compile(rb'["\[\]{}]')
-_COLON = re.compile(rb"[ \t\r\n]*+:")
-_QUOTE, _BACKSLASH, _BRACKET = b'"\\['
-_OPENING = frozenset(b"[{")
-_STEP = 256 * 1024
 # How letters of the names may be escaped: those of ASCII, and two that are the same but for their case.
 _ESCAPES = (b"\\u004", b"\\u005", b"\\u006", b"\\u007", b"\\u017f", b"\\u212a")
 _LETTERS = ("\u017f".encode(), "\u212a".encode())
+
+_MODEL = b'"model"'
+# Of what is longer, no step goes through all: it would hold up other threads.
+_LONG = 512 * 1024
 
 _GRADERS = ("model", "graders.model", "graders.*.model")
 # The first of these that are there decide where a request goes that has no `model` of its own.
@@ -129,11 +135,31 @@ def find_named(body: bytes, *, has_model: bool, by_path: bool = False) -> Named 
     `has_model` says that the body has a `model` of its own, `by_path` that the path names one. Raises
     INVALID_ARGUMENT if there are very many, or a name is not UTF-8.
     """
-    if not _may_name(body, has_model=has_model):
+    if not may_name(body, has_model=has_model):
         return None
-    if len(body) > MAX_MARKS and sum(map(body.count, _MARKS)) > MAX_MARKS:
-        raise invalid_argument("body", "has too many members and items to be looked through; send fewer")
-    places = tuple(islice(_places(body), MAX_PLACES + 1))
+    places: list[Place] = []
+    for _ in walk_named(body, places):
+        pass
+    return named_in(places, has_model=has_model, by_path=by_path)
+
+
+def walk_named(body: bytes, places: list[Place]) -> Iterator[None]:
+    """Find the places of models in a valid JSON object, with a pause after every `SIGNS` signs.
+
+    Raises INVALID_ARGUMENT as `find_named` does.
+    """
+    check_signs(count_signs(body))
+    for place in _places(body):
+        if place is None:
+            yield
+            continue
+        places.append(place)
+        if len(places) > MAX_PLACES:
+            return
+
+
+def named_in(places: list[Place], *, has_model: bool, by_path: bool = False) -> Named | None:
+    """Return what `find_named` does, of the places that a walk has found."""
     if not places:
         return None
     if len(places) > MAX_PLACES:
@@ -156,11 +182,16 @@ def find_named(body: bytes, *, has_model: bool, by_path: bool = False) -> Named 
             if rank == first:
                 deciding.setdefault(place.name, place.field)
     others = {name: field for name, field in found.items() if name not in deciding}
-    return Named(places, deciding, others)
+    return Named(tuple(places), deciding, others)
 
 
-def _may_name(body: bytes, *, has_model: bool) -> bool:
+def may_name(body: bytes, *, has_model: bool) -> bool:
+    """Return whether a body may name models that `find_named` finds."""
     # Nearly every body names one model, and has nothing that could be another, in any spelling.
+    if len(body) > _LONG:
+        return _count_models(body) > has_model or any(
+            may_name(part, has_model=True) for part in windows(body)
+        )
     lowered = body.lower()
     if lowered.count(b'"model"') > has_model or b'"models"' in lowered or b'fallbacks"' in lowered:
         return True
@@ -169,26 +200,37 @@ def _may_name(body: bytes, *, has_model: bool) -> bool:
     return not lowered.isascii() and any(letter in lowered for letter in _LETTERS)
 
 
-def _places(body: bytes) -> Iterator[Place]:
-    # Each array counts as its items do.
+def _count_models(body: bytes) -> int:
+    found = 0
+    for at in range(0, len(body), _LONG):
+        found += body[at : at + _LONG + len(_MODEL) - 1].lower().count(_MODEL)
+    return found
+
+
+def _places(body: bytes) -> Iterator[Place | None]:
+    # Each array counts as its items do. None is a pause.
     nodes: list[_Node | None] = []
     arrays: list[bool] = []
     coming: _Node | None = None  # what the next value is
     depth = 0  # within a value that leads nowhere
-    for sign, start, end in _signs(body):
-        if sign == _QUOTE:
+    for number, (sign, start, end) in enumerate(signs(body), 1):
+        if number % SIGNS == 0:
+            yield None
+        if sign == NOTHING:
+            continue
+        if sign == QUOTE:
             if depth:
                 continue
-            if not arrays[-1] and _COLON.match(body, end):
+            if not arrays[-1] and COLON.match(body, end):
                 node = nodes[-1]
                 coming = node.find(body[start:end]) if node is not None else None
             elif coming is not None and coming.field and (arrays[-1] or coming.field not in _LISTED):
                 yield Place(coming.field, _read(body[start:end], coming.field), start, end)
-        elif sign in _OPENING:
+        elif sign in OPENING:
             if depth or (coming is None and nodes):
                 depth += 1
                 continue
-            is_array = sign == _BRACKET
+            is_array = sign == BRACKET
             nodes.append(coming if nodes else _ROOT)
             arrays.append(is_array)
             coming = coming if is_array else None
@@ -200,34 +242,6 @@ def _places(body: bytes) -> Iterator[Place]:
             if not nodes:
                 return
             coming = nodes[-1] if arrays[-1] else None
-
-
-def _signs(body: bytes) -> Iterator[tuple[int, int, int]]:
-    """Yield what opens and closes in valid JSON, and its strings: the first byte, where it begins and ends.
-
-    No single step takes long, so that other threads go on.
-    """
-    at, size = 0, len(body)
-    while at < size:
-        found = _SIGN.search(body, at, at + _STEP)
-        if found is None:
-            at += _STEP
-            continue
-        start = found.start()
-        sign = body[start]
-        at = _string_end(body, start) if sign == _QUOTE else start + 1
-        yield sign, start, at
-
-
-def _string_end(body: bytes, start: int) -> int:
-    at = start
-    while (at := body.find(b'"', at + 1)) >= 0:
-        before = at
-        while body[before - 1] == _BACKSLASH:
-            before -= 1
-        if (at - before) % 2 == 0:
-            return at + 1
-    return len(body)
 
 
 def _read(name: bytes, field: str) -> str:

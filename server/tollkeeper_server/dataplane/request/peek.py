@@ -1,39 +1,25 @@
 """The members of a request's body that the gateway must know: the model, and whether to stream."""
 
 import msgspec
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import Struct
 
 from tollkeeper_server.dataplane.request.endpoint import REALTIME, Body, Endpoint
 from tollkeeper_server.dataplane.request.form import FormModel, find_model
+from tollkeeper_server.dataplane.request.long_json import UNSAID, JsonPeek, read_long
 from tollkeeper_server.dataplane.request.named import Named
 from tollkeeper_server.errors import Reason, TollkeeperError
 
 JSON_TYPES = (b"application/json", b"text/json")
 MAX_MODEL_LENGTH = 256
-
-
-class StreamOptions(Struct):
-    """`stream_options` of a chat or completions request."""
-
-    include_usage: bool | None = None
-
-
-class _ModelObject(Struct):
-    """A model that is described by an object; `named.py` finds its name there."""
-
-
-class JsonPeek(Struct):
-    """The members of a JSON body that matter here. The rest is checked for syntax and skipped."""
-
-    model: str | _ModelObject | UnsetType | None = UNSET
-    stream: bool | None = None
-    stream_options: StreamOptions | None = None
+READ_AT_ONCE = 1024 * 1024
+"""The most bytes of JSON that are read at once: a millisecond or two."""
 
 
 class Peek(Struct, frozen=True, gc=False):
     """The result. `model` is None if the body names none; `form` is set if it is a form.
 
-    `named` are models that a JSON body names deeper, if it was looked through for them.
+    `store` is whether a JSON body wants the answer kept, None if it does not say; xAI keeps `deferred` ones.
+    `named` are models that it names deeper, if it was looked through for them.
     """
 
     model: str | None
@@ -41,9 +27,11 @@ class Peek(Struct, frozen=True, gc=False):
     wants_usage: bool = False
     form: FormModel | None = None
     is_json: bool = False
+    store: bool | None = None
     named: Named | None = None
 
 
+_TRUTHS = {b"true": True, b"false": False}
 _decode = msgspec.json.Decoder(JsonPeek).decode
 NO_PEEK = Peek(None)
 """The result for a body that is not looked into."""
@@ -103,7 +91,7 @@ def peek_json(body: bytes, *, by_path: bool = False) -> Peek:
     Raises INVALID_JSON, or INVALID_ARGUMENT naming the member.
     """
     try:
-        found = _decode(body)
+        found = _decode(body) if len(body) <= READ_AT_ONCE else read_long(body)
     except msgspec.ValidationError as error:
         # msgspec says where and what it expected, and never shows the value.
         raise TollkeeperError(
@@ -121,14 +109,19 @@ def peek_json(body: bytes, *, by_path: bool = False) -> Peek:
         raise TollkeeperError(
             Reason.INVALID_JSON, "the request's body is nested too deeply", field="body"
         ) from error
-    options = found.stream_options
+    options = found.stream_options or None
     model = found.model if isinstance(found.model, str) else None
     return Peek(
         model if by_path else check_model(model),
         streamed=found.stream is True,
         wants_usage=options is not None and options.include_usage is True,
         is_json=True,
+        store=None if found.store is found.deferred is UNSAID else _wants_kept(found),
     )
+
+
+def _wants_kept(found: JsonPeek) -> bool | None:
+    return bytes(found.deferred) == b"true" or _TRUTHS.get(bytes(found.store))
 
 
 def peek_form(body: bytes, content_type: bytes) -> Peek:

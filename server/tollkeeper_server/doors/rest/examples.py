@@ -26,6 +26,8 @@ BODIES: dict[str, dict[str, Json]] = {
         "timeouts": {"connect": "5s", "first_byte": "120s"},
     },
     "UpdateUpstream": {"timeouts": {"connect": "2s"}, "update_mask": "timeouts"},
+    "TestUpstream": {"name": "openai"},
+    "ResetBreaker": {},
     "CreateGroup": {
         "name": "general",
         "members": [{"upstream": "openai", "weight": 3}],
@@ -36,9 +38,15 @@ BODIES: dict[str, dict[str, Json]] = {
         "name": "gpt-4o",
         "aliases": ["gpt-4"],
         "deployments": [{"upstream": "openai", "upstream_model": "gpt-4o-2024-08-06"}],
-        "price": {"prompt": 2500, "completion": 10000, "cached": 1250},
+        "prices": [{"rates": {"input": 2.5, "cached": 1.25, "output": 10}}],
     },
     "UpdateModel": {"aliases": ["gpt-4", "default"], "update_mask": "aliases"},
+    "RepriceUsage": {
+        "start_time": "2026-11-01T00:00:00Z",
+        "end_time": "2026-12-01T00:00:00Z",
+        "model": "gpt-4o",
+        "dry_run": True,
+    },
     "CreateListener": {
         "name": "tenant-a",
         "address": "127.0.0.1:3001",
@@ -47,6 +55,13 @@ BODIES: dict[str, dict[str, Json]] = {
         "ip_limit": {"per_second": 50, "burst": 100},
     },
     "UpdateListener": {"is_active": False, "update_mask": "is_active"},
+    "UpdateGateway": {
+        "limits": [
+            {"measure": "concurrent_requests", "amount": 200},
+            {"measure": "money", "dollars": "500", "period": "month", "zone": "Europe/Berlin"},
+        ],
+        "update_mask": "limits",
+    },
     "CreateProject": {"name": "Support bot"},
     "UpdateProject": {"name": "Support bots", "update_mask": "name"},
     "CreateToken": {
@@ -55,32 +70,77 @@ BODIES: dict[str, dict[str, Json]] = {
         "duration_minutes": 1440,
         "max_requests": 10000,
         "allowed_models": ["gpt-4o"],
+        "limits": [{"measure": "requests_per_minute", "amount": 60, "burst": 20}],
+        "description": "The bot that answers customers",
+        "labels": {"team": "support"},
     },
     "UpdateToken": {"is_active": False, "update_mask": "is_active"},
+    "BatchRevokeTokens": {"ids": [_TOKEN]},
     "RotateToken": {},
     "RevokeProjectTokens": {},
+    "RevokeAllSessions": {"keep_current": True},
 }
 """The bodies, by method."""
 
 _NAMES = {"Upstream": "openai", "Group": "general", "Model": "gpt-4o", "Listener": "tenant-a"}
-_IDS = {"Project": _PROJECT, "ProjectTokens": _PROJECT, "Token": _TOKEN}
+_OF_UPSTREAMS = {"ResetBreaker", "ListUpstreamModels", "ListReferences"}
+_IDS = {
+    "Project": _PROJECT,
+    "ProjectTokens": _PROJECT,
+    "Token": _TOKEN,
+    "Session": "ses_01kb3f9x4y5z6a7b8c9d0e1f2g",
+    "UsageEvent": "req_01kb3f9a1b2c3d4e5f6g7h8j9k",
+}
 _FIELDS: dict[str, Json] = {
     "page_size": 50,
     "active_only": True,
+    "is_active": True,
+    "search": "support",
+    "order_by": "created_at desc",
+    "with_total": True,
+    "states": ["active", "expiring"],
+    "labels": {"team": "support"},
+    "ids": [_PROJECT],
     "project_id": _PROJECT,
     "token_id": _TOKEN,
     "model": "gpt-4o",
     "upstream": "openai",
     "request_id": "req_01kb3f9a1b2c3d4e5f6g7h8j9k",
+    "after_id": "req_01kb3f9a1b2c3d4e5f6g7h8j9k",
     "start_time": "2026-01-01T00:00:00Z",
     "end_time": "2026-02-01T00:00:00Z",
     "group_by": ["model", "day"],
+    "project_ids": [_PROJECT],
+    "token_ids": [_TOKEN],
+    "models": ["gpt-4o"],
+    "upstreams": ["openai"],
+    "endpoints": ["chat_completions"],
+    "error_codes": ["upstream_timeout"],
+    "statuses": ["429", "5xx"],
+    "streamed": True,
+    "time_zone": "Europe/Berlin",
+    "top": 5,
+    "compare_previous": True,
+    "percentiles": True,
+    "validate_only": False,
+    "kind": "upstream",
+    "entity_id": "openai",
+    "from_revision": "41",
+    "to_revision": "42",
+    "scope": "model",
+    "scope_id": "gpt-4o",
+    "budgets_only": True,
+    "max_results": 20,
 }
 _VERBS = ("Get", "Update", "Delete", "Revoke", "Rotate")
 
 
 def parameter(method: str, field: str) -> Json:
     """Return the example of a parameter in a method's path or query, None if there can be none."""
+    if field == "name" and method in _OF_UPSTREAMS:
+        return _NAMES["Upstream"]
+    if field == "order_by" and method == "SummarizeUsage":
+        return "requests"
     if field in {"name", "id"}:
         kind = next((method.removeprefix(verb) for verb in _VERBS if method.startswith(verb)), method)
         return _NAMES[kind] if field == "name" else _IDS[kind]

@@ -16,7 +16,15 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
-from tollkeeper.messages.fields import INTEGERS, descriptor_of, is_text, numbers_of, prefix_of, words_of
+from tollkeeper.messages.fields import (
+    INTEGERS,
+    descriptor_of,
+    is_map,
+    is_text,
+    numbers_of,
+    prefix_of,
+    words_of,
+)
 from tollkeeper.messages.lengths import read_duration
 from tollkeeper.messages.problems import printable
 from tollkeeper.messages.trees import TreeReader
@@ -26,6 +34,7 @@ from tollkeeper_server.management.refusals import refusal_of
 
 Json = str | int | float | bool | list["Json"] | dict[str, "Json"] | None
 
+_MAX_LENGTH = 100  # of a time, or a length of time
 _DECIMAL = re.compile(r"-?[0-9]{1,20}")
 _SECONDS = re.compile(
     r"-?[0-9]+(?:\.[0-9]+)?s"
@@ -42,6 +51,8 @@ def to_json(message: Message) -> dict[str, Json]:
 
 def _field_to_json(message: Message, field: FieldDescriptor) -> Json:
     value = getattr(message, field.name)
+    if is_map(field):
+        return {name: value[name] for name in sorted(value)}
     if field.is_repeated:
         return [_value_to_json(item, field) for item in value]
     if field.has_presence and not message.HasField(field.name):
@@ -95,9 +106,11 @@ def parse_object(body: bytes) -> dict[str, Json]:
 def _without_repetition(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
     content = dict(pairs)
     if len(content) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise invalid_argument(printable(twice), "is given twice")
+        seen: set[str] = set()
+        for name, _ in pairs:
+            if name in seen:
+                raise invalid_argument(printable(name), "is given twice")
+            seen.add(name)
     return content
 
 
@@ -139,7 +152,7 @@ class _Reader(TreeReader[Json]):
             return
         is_time = isinstance(message, Timestamp)
         try:
-            if isinstance(node, str):
+            if isinstance(node, str) and len(node) <= _MAX_LENGTH:
                 if is_time or _SECONDS.fullmatch(node):
                     message.FromJsonString(node)
                 else:
@@ -199,9 +212,11 @@ def _enum(value: Json, field: FieldDescriptor) -> int:
     enum = field.enum_type
     assert enum is not None
     if isinstance(value, str):
+        # A dict of our own: protobuf's raises SystemError for a lone surrogate.
+        numbers = {it.name: it.number for it in enum.values}
         for name in (value.upper(), prefix_of(enum) + value.upper()):
-            if name in enum.values_by_name:
-                return int(enum.values_by_name[name].number)
+            if name in numbers:
+                return numbers[name]
     elif isinstance(value, int) and not isinstance(value, bool):
         return value
     raise ValueError(f"must be one of {', '.join(words_of(enum))}")

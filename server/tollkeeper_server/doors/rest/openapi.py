@@ -4,10 +4,12 @@ import json
 from importlib.resources import files
 
 from google.protobuf.descriptor import FieldDescriptor
+from tollkeeper.messages.fields import is_map
 from tollkeeper.services import SERVICES
 
 from tollkeeper_server.doors.rest import examples
-from tollkeeper_server.doors.rest.door import NEXT_PAGE
+from tollkeeper_server.doors.rest.csv import CSV, FORMS, NEXT_PAGE, item_of
+from tollkeeper_server.doors.rest.door import EVENTS, TOTAL
 from tollkeeper_server.doors.rest.routes import HttpBinding, routes
 from tollkeeper_server.doors.rest.schemas import Schema, Schemas
 from tollkeeper_server.management.chain.chain import REQUEST_ID
@@ -16,7 +18,8 @@ from tollkeeper_server.management.chain.registry import policy_of
 _ABOUT = (
     "The management plane of Tollkeeper. The same calls are there over gRPC and Connect. "
     "Lists answer a bare array; when there is more, the header x-next-page-token has what to send as "
-    "page_token. Errors are google.rpc.Status with google.rpc.ErrorInfo among their details."
+    "page_token; with_total=true gives the length of the whole list in x-total-size. Errors are "
+    "google.rpc.Status with google.rpc.ErrorInfo among their details."
 )
 _STATUS: Schema = {
     "type": "object",
@@ -38,6 +41,7 @@ _REQUEST_ID_HEADER: Schema = {
     "schema": {"type": "string"},
 }
 _ETAG = "etag"
+_AFTER, _LAST = "after_id", "last_id"
 
 
 def descriptions() -> dict[str, str]:
@@ -81,7 +85,7 @@ def _operation(route: HttpBinding, schemas: Schemas, comments: dict[str, str]) -
     about = comments.get(method.full_name, "")
     summary = about.partition(". ")[0].rstrip(".").removeprefix(f"{method.name} ")
     operation: Schema = {
-        "operationId": method.name,
+        "operationId": route.operation,
         "tags": [method.containing_service.name],
         "summary": summary[:1].upper() + summary[1:],
         "description": about,
@@ -114,12 +118,31 @@ def _parameters(route: HttpBinding, schemas: Schemas) -> list[Schema]:
             for field in route.method.input_type.fields
             if field.name not in route.variables
         ]
+    if item_of(route) is not None:
+        found.append(
+            {
+                "name": "alt",
+                "in": "query",
+                "description": "The form of the answer. It goes before the header Accept; CSV is a download.",
+                "schema": {"type": "string", "enum": [*FORMS]},
+                "example": FORMS[1],
+            }
+        )
     if _ETAG in fields:
         found.append(
             {
                 "name": "If-Match",
                 "in": "header",
                 "description": "The etag of what is to be changed; the same as the field etag.",
+                "schema": {"type": "string"},
+            }
+        )
+    if route.method.server_streaming and _AFTER in fields:
+        found.append(
+            {
+                "name": "Last-Event-ID",
+                "in": "header",
+                "description": "What browsers send to go on: stands for after_id, and goes before it.",
                 "schema": {"type": "string"},
             }
         )
@@ -131,6 +154,8 @@ def _parameter(field: FieldDescriptor, place: str, schemas: Schemas, method: str
     description = schema.pop("description", "")
     parameter: Schema = {"name": field.name, "in": place, "description": description, "schema": schema}
     example = examples.parameter(method, field.name)
+    if is_map(field):
+        parameter |= {"style": "deepObject", "explode": True}
     if example is not None:
         parameter["example"] = example
     if place == "path":
@@ -157,7 +182,19 @@ def _success(route: HttpBinding, schemas: Schemas) -> Schema:
                 "description": "What to send as page_token for the next page; absent on the last.",
                 "schema": {"type": "string"},
             }
+        if "total_size" in answer.fields_by_name:
+            headers[TOTAL] = {
+                "description": "The length of the whole list, if with_total is true, counted up to 10000.",
+                "schema": {"type": "integer"},
+            }
     if _ETAG in shown.fields_by_name and "type" not in schema:
         headers[_ETAG] = {"description": "The etag, for If-Match.", "schema": {"type": "string"}}
-    success["content"] = {"application/json": {"schema": schema}}
+    if route.method.server_streaming:
+        id_of_event = "; its id is last_id" if _LAST in answer.fields_by_name else ""
+        success["description"] = f"It goes on. The data of each event is one message{id_of_event}."
+        success["content"] = {EVENTS: {"schema": schema}}
+    else:
+        success["content"] = {"application/json": {"schema": schema}}
+        if item_of(route) is not None:
+            success["content"][CSV] = {"schema": {"type": "string"}}
     return success

@@ -3,6 +3,7 @@
 from urllib.parse import parse_qsl
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from tollkeeper.messages.fields import is_map
 from tollkeeper.messages.problems import printable
 from tollkeeper.messages.trees import unknown
 
@@ -18,7 +19,8 @@ _WELL_KNOWN = "google.protobuf."
 def read_query(
     query: str, content: dict[str, Json], descriptor: Descriptor, bound: set[str], *, has_body: bool
 ) -> None:
-    """Add the parameters to `content`: `a.b` is the field `b` of `a`, a repeated field is given repeatedly.
+    """Add the parameters to `content`: `a.b` is the field `b` of `a`, `a[b]` is `b` of a map; a repeated
+    field is given repeatedly.
 
     `bound` are the fields that the path gives. Raises INVALID_ARGUMENT naming the parameters.
     """
@@ -43,11 +45,12 @@ def read_query(
 
 
 def _add(content: dict[str, Json], descriptor: Descriptor, name: str, text: str) -> None:
-    *parents, last = name.split(".")
+    named, bracket, key = name.partition("[")  # what is between brackets may have dots
+    *parents, last = named.split(".")
     path = ""
     for parent in parents:
         field = descriptor.fields_by_name.get(parent)
-        if field is None or field.message_type is None or not _has_fields(field):
+        if field is None or field.message_type is None or is_map(field) or not _has_fields(field):
             raise _unknown(path, name.removeprefix(path), descriptor)
         inner = content.setdefault(parent, {})
         assert isinstance(inner, dict), "only this function puts values here"
@@ -55,6 +58,13 @@ def _add(content: dict[str, Json], descriptor: Descriptor, name: str, text: str)
     field = descriptor.fields_by_name.get(last)
     if field is None:
         raise _unknown(path, last, descriptor)
+    if is_map(field):
+        if not key.endswith("]"):
+            raise invalid_argument(printable(name), f"needs a name, such as {last}[team]")
+        _add_pair(content, field, key[:-1], text)
+        return
+    if bracket:
+        raise _unknown(path, last + bracket + key, descriptor)
     if _has_fields(field):
         raise invalid_argument(name, f"can't be given as a whole; give its fields, such as {name}.…")
     if field.is_repeated:
@@ -65,6 +75,14 @@ def _add(content: dict[str, Json], descriptor: Descriptor, name: str, text: str)
         raise invalid_argument(name, "is given twice")
     else:
         content[last] = _value(field, text, name)
+
+
+def _add_pair(content: dict[str, Json], field: FieldDescriptor, key: str, text: str) -> None:
+    pairs = content.setdefault(field.name, {})
+    assert isinstance(pairs, dict), "only this function puts values here"
+    if key in pairs:
+        raise invalid_argument(f"{field.name}[{printable(key)}]", "is given twice")
+    pairs[key] = text
 
 
 def _has_fields(field: FieldDescriptor) -> bool:

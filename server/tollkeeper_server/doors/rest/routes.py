@@ -20,7 +20,7 @@ class HttpBinding:
     """One annotation. `body` is `*` for the whole request, or empty for none.
 
     `response_body` is the field that is answered, empty for the whole response. `variables` are the
-    fields that the path holds.
+    fields that the path holds. `operation` names it: the method, and for more than one the path's last word.
     """
 
     verb: str
@@ -30,6 +30,7 @@ class HttpBinding:
     body: str
     response_body: str
     variables: tuple[str, ...]
+    operation: str
 
     def match(self, path: str) -> Mapping[str, str] | None:
         """Return the variables' values, percent-decoded, or None if the path is another.
@@ -86,11 +87,13 @@ def _fixed(template: str) -> int:
 
 def _routes_of(method: MethodDescriptor) -> Iterator[HttpBinding]:
     rule = method.GetOptions().Extensions[annotations_pb2.http]
-    for binding in (rule, *rule.additional_bindings):
-        yield _route(method, binding)
+    yield _route(method, rule, method.name)
+    for binding in rule.additional_bindings:
+        template: str = getattr(binding, binding.WhichOneof("pattern") or "get")
+        yield _route(method, binding, f"{method.name}_{template.rpartition('/')[2]}")
 
 
-def _route(method: MethodDescriptor, rule: http_pb2.HttpRule) -> HttpBinding:
+def _route(method: MethodDescriptor, rule: http_pb2.HttpRule, operation: str) -> HttpBinding:
     verb = rule.WhichOneof("pattern")
     if verb not in _VERBS or rule.body not in {"", "*"}:
         raise ValueError(f"{method.full_name} has no google.api.http annotation that can be served")
@@ -104,4 +107,5 @@ def _route(method: MethodDescriptor, rule: http_pb2.HttpRule) -> HttpBinding:
         body=rule.body,
         response_body=rule.response_body,
         variables=variables,
+        operation=operation,
     )

@@ -6,7 +6,7 @@ from typing import Any
 
 from buf.validate import validate_pb2
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
-from tollkeeper.messages.fields import INTEGERS, words_of
+from tollkeeper.messages.fields import INTEGERS, is_map, words_of
 
 Schema = dict[str, Any]  # JSON, whose shape OpenAPI defines
 
@@ -56,12 +56,22 @@ class Schemas:
     def of_field(self, field: FieldDescriptor, *, nullable: bool = True) -> Schema:
         """Return the schema of a field; `nullable` says that it may be null."""
         rules = field.GetOptions().Extensions[validate_pb2.field]
-        if field.is_repeated:
+        schema: Schema
+        if is_map(field):
+            schema = {
+                "type": "object",
+                "maxProperties": rules.map.max_pairs,
+                "propertyNames": _limits(rules.map.keys.string),
+                "additionalProperties": {"type": "string", **_limits(rules.map.values.string)},
+            }
+            if not rules.map.max_pairs:
+                schema = {"type": "object", "additionalProperties": {"type": "string"}}
+        elif field.is_repeated:
             items = self._value(field)
             kind = rules.repeated.items.WhichOneof("type")
             if kind in _PROSE_LIMITS:
                 items |= _limits(getattr(rules.repeated.items, kind))
-            schema: Schema = {"type": "array", "items": items, **_limits(rules.repeated)}
+            schema = {"type": "array", "items": items, **_limits(rules.repeated)}
         else:
             schema = self._value(field)
             kind = rules.WhichOneof("type")

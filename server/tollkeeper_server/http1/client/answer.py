@@ -5,14 +5,17 @@ from collections.abc import AsyncIterator, Callable
 from typing import Protocol
 
 from tollkeeper_server.dataplane.transport import CutError, TransportError
-from tollkeeper_server.http1.framing import HELD_BYTES
 from tollkeeper_server.snapshot.model import Header
+
+HELD_BYTES = 64 * 1024
+"""How much of a body is held for a slow reader before the upstream is made to wait: a token may have many."""
 
 
 class Source(Protocol):
     """The connection that an answer comes from (connection.py)."""
 
     def pause_reading(self) -> None: ...
+    def rest(self) -> None: ...
     def resume_reading(self) -> None: ...
     def drop(self) -> None: ...
 
@@ -45,6 +48,23 @@ class Answer:
             if self._error is not None:
                 raise self._error
             await self._wait()
+
+    async def beginning(self, size: int) -> bytes:
+        """Return the body, which can still be read, once it has ended or so many bytes of it are here."""
+        while not self._ended and self._error is None and self._size < size:
+            await self._wait()
+        return b"".join(self._held)
+
+    def rest(self) -> None:
+        if self._source is not None and not self._paused:
+            self._paused = True
+            self._source.rest()
+
+    def go_on(self) -> None:
+        if self._paused and self._size <= HELD_BYTES:
+            self._paused = False
+            if self._source is not None:
+                self._source.resume_reading()
 
     def whole_body(self) -> bytes | None:
         return self._take_held() if self._ended else None
@@ -96,7 +116,7 @@ class Answer:
         if self._source is not None:
             self._source.drop()
             self._held.clear()
-            self.fail(CutError("the answer was let go of before it had ended"))
+            self.fail(CutError("the answer was given up before it had ended"))
 
     def take(self, piece: bytes) -> None:
         """Add a piece of the body. The connection calls `wake` once all that arrived is in."""

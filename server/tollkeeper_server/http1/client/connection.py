@@ -2,44 +2,35 @@
 
 import asyncio
 import select
-from collections.abc import AsyncIterator, Callable
+import ssl
+from collections.abc import AsyncIterator
 from math import inf
-from operator import itemgetter
 from typing import Protocol
 
-import httptools
-
 from tollkeeper_server.dataplane.transport import (
-    ConnectError,
     CutError,
-    GarbageError,
     Outgoing,
+    Parts,
     TimeoutExpiredError,
     TransportError,
 )
+from tollkeeper_server.domain.connect_failure import ConnectReason, ConnectStage
 from tollkeeper_server.http1.channel import Channel
 from tollkeeper_server.http1.client.answer import Answer
-from tollkeeper_server.http1.client.head import (
-    MAX_RESPONSE_HEAD_BYTES,
-    check_status,
-    ends_with_connection,
-    garbage,
-    has_coding,
-    head_size,
-    persists,
-    transferred,
-    without_length,
-)
-from tollkeeper_server.http1.client.mending import MendingParser, can_mend, new_parser
-from tollkeeper_server.http1.client.upload import send_stream
+from tollkeeper_server.http1.client.answer_reader import AnswerReader
+from tollkeeper_server.http1.client.failure import classify, connect_error
+from tollkeeper_server.http1.client.refused_certificate import STATUSES
+from tollkeeper_server.http1.client.secured import closed_well, has_certificate, remember_session
+from tollkeeper_server.http1.client.upload import WRITTEN_AT_ONCE, in_pieces, send_stream
 from tollkeeper_server.http1.deadline import Deadline
 from tollkeeper_server.http1.framing import JOINED_BYTES
-from tollkeeper_server.snapshot.model import Header
+from tollkeeper_server.http1.pace import ReadPace
 
-_REFUSALS = (httptools.HttpParserError, httptools.HttpParserUpgrade, GarbageError)
-# Names are looked at only if one has this length, which is found out for each answer.
-_CODING_LENGTH = len(b"transfer-encoding")
-_name_of = itemgetter(0)
+# What comes before a connection's turn is kept up to so much: to make the upstream wait is more work.
+_FEW_BYTES = 4 * 1024
+_OF_CERTIFICATE = frozenset(
+    {ConnectReason.CLIENT_CERTIFICATE_WANTED, ConnectReason.CLIENT_CERTIFICATE_REFUSED}
+)
 
 
 class Owner(Protocol):
@@ -49,35 +40,35 @@ class Owner(Protocol):
     def lost(self, connection: "UpstreamConnection") -> None: ...
 
 
-class UpstreamConnection(Channel):
-    """Speaks HTTP/1.1 on one transport, one exchange at a time.
-
-    httptools calls the methods named `on_…`.
-    """
+class UpstreamConnection(Channel, asyncio.Protocol):
+    """Speaks HTTP/1.1 on one transport, one exchange at a time."""
 
     __slots__ = (
-        "_answer", "_deadline", "_done", "_head_only", "_headers", "_idle", "_keep", "_overhead", "_owner",
-        "_parser", "_peek", "_pieces", "_unread", "_until_close", "_upload", "idle_since", "on_body",
+        "_answer", "_deadline", "_early", "_idle", "_is_full", "_new", "_owner", "_pace", "_peek", "_reader",
+        "_streamed", "_upload", "_waits", "at_proxy", "good_until", "idle_until", "stage",
     )  # fmt: skip
 
-    def __init__(self, owner: Owner, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, owner: Owner, loop: asyncio.AbstractEventLoop, pace: ReadPace) -> None:
         super().__init__(loop)
         self._owner = owner
+        self._pace = pace
+        # Why it does not read: its reader has enough, or others have their turns before.
+        self._is_full = self._waits = False
+        self._early = b""  # what has come before its turn; read before it reads on
         self._deadline = Deadline(loop, self._expire)
         self._idle = inf
-        self._parser: httptools.HttpResponseParser | MendingParser | None = None
-        # What has arrived of the head that the parser is in, and of interim ones before it.
-        self._unread = b""
+        self._reader = AnswerReader()
         self._answer: Answer | None = None
-        self._headers: list[Header] = []
-        self._pieces: list[bytes] = []
-        self.on_body: Callable[[bytes], None] = self._pieces.append
         self._upload: asyncio.Task[None] | None = None
-        self._head_only = self._until_close = self._done = False
-        self._keep = True
-        self._overhead = 0
+        # Whether no answer has come yet.
+        self._new = True
+        self._streamed = False
         self._peek: select.poll | None = None
-        self.idle_since = 0.0
+        self.good_until = self.idle_until = 0.0
+        self.at_proxy = False
+        """Whether it is the outbound proxy that is being connected to."""
+        self.stage = ConnectStage.ROOM
+        """What connecting waits for."""
 
     @property
     def is_quiet(self) -> bool:
@@ -93,36 +84,39 @@ class UpstreamConnection(Channel):
             peek.register(self._transport.get_extra_info("socket"), select.POLLIN)
         return not peek.poll(0)
 
+    # The request.
+
     def begin(self, request: Outgoing, head: bytes, now: float, end: float) -> Answer:
         """Send a request, and return its answer, which must be whole by `end`, a time of the loop."""
         answer = Answer(self, self.loop)
         if self._transport is None:  # it was closed since it was made
-            answer.fail(ConnectError("the upstream closed the connection before the request was sent"))
+            words = "the upstream closed the connection before the request was sent"
+            answer.fail(connect_error(ConnectReason.CLOSED, words=words))
             return answer
         self._answer = answer
-        self._done = self._until_close = False
-        self._keep = True
-        self._overhead = 0
-        self._unread = b""
-        self._head_only = request.method == "HEAD"
-        if self._parser is None:
-            self._parser = new_parser(self)
+        self._reader.begin(answer, head_only=request.method == "HEAD")
         timeouts = request.timeouts
         self._idle = timeouts.idle
         self._deadline.start(timeouts.first_byte, timeouts.idle, now, end)
         body = request.body
-        if isinstance(body, bytes):
-            if len(body) <= JOINED_BYTES:
-                self._transport.write(head + body)
-            else:
-                self._transport.writelines((head, body))
+        if isinstance(body, bytes) and len(body) <= JOINED_BYTES:
+            self._transport.write(head + body)
+        elif isinstance(body, bytes) and len(body) <= WRITTEN_AT_ONCE:
+            self._transport.writelines((head, body))
         else:
+            self._streamed = not isinstance(body, bytes | Parts)
             self._deadline.give(inf)
             self._transport.write(head)
-            self._upload = self.loop.create_task(self._send(body, request.length, timeouts.first_byte))
+            if isinstance(body, bytes | Parts):
+                sending = self._send(in_pieces(body), len(body), timeouts.first_byte)
+            else:
+                sending = self._send(body, request.length, timeouts.first_byte)
+            self._upload = self.loop.create_task(sending)
         return answer
 
-    async def _send(self, body: AsyncIterator[bytes], length: int | None, first_byte: float) -> None:
+    async def _send(
+        self, body: AsyncIterator[bytes] | AsyncIterator[memoryview], length: int | None, first_byte: float
+    ) -> None:
         try:
             await send_stream(self, body, length)
         except CutError as error:
@@ -144,15 +138,94 @@ class UpstreamConnection(Channel):
             await self.blocked
             self._deadline.give(inf)
 
+    # The answer.
+
+    def data_received(self, data: bytes) -> None:
+        answer = self._answer
+        if answer is None:
+            self.drop()  # nothing was asked
+            return
+        if self._waits or self._is_full:
+            self._early += data
+            if self._is_full or len(self._early) > _FEW_BYTES:
+                super().pause_reading()
+        else:
+            self._read(answer, data)
+            if self._pace.is_over(len(data), self.loop) and self._answer is not None and not self._waits:
+                if len(data) > _FEW_BYTES:
+                    super().pause_reading()
+                self._wait(len(data))
+        if self._answer is answer and self._upload is None:
+            self._deadline.give(self._idle)
+
+    def _read(self, answer: Answer, data: bytes) -> None:
+        reader = self._reader
+        problem = reader.feed(data)
+        if self._new and answer.status:
+            self._new = False
+            if answer.status not in STATUSES:  # a session tells what became of the client certificate
+                remember_session(self._secured())
+        if problem is not None:
+            self._fail(problem)
+        elif reader.is_whole:
+            self._finish(answer)
+        elif answer.push is None and answer.status:
+            answer.wake()
+
+    def pause_reading(self) -> None:
+        """Let the upstream wait: the answer's reader has enough."""
+        self._is_full = True
+        super().pause_reading()
+
+    def rest(self) -> None:
+        """Keep what comes next, and let the upstream wait then: mostly nothing comes before it is read on."""
+        self._is_full = True
+
     def resume_reading(self) -> None:
-        """Read on. The upstream has its time from now."""
+        """Read on, once it is this connection's turn. The upstream has its time from now."""
+        self._is_full = False
+        if self._waits:
+            return
+        if self._early:
+            self._wait(len(self._early))
+            return
         if not self._reading and self._answer is not None:
             self._deadline.give(self._idle)
         super().resume_reading()
 
+    def _wait(self, size: int) -> None:
+        """Let others read before this connection reads on."""
+        self._waits = True
+        self._pace.wait(size, self._read_on, self.loop)
+
+    def _read_on(self) -> None:
+        self._waits = False
+        if self._is_full:
+            return
+        self._read_early()
+        if not (self._is_full or self._reading):
+            self.resume_reading()
+
+    def _read_early(self) -> None:
+        early, self._early = self._early, b""
+        if early and self._answer is not None:
+            self._read(self._answer, early)
+
+    # Its end.
+
+    def eof_received(self) -> None:
+        self._ended(None)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._ended(exc)
+        self._reader.stop()
+        super().connection_lost(exc)
+        self._owner.lost(self)
+
     def drop(self) -> None:
         """Close at once, and forget the answer."""
         self._answer = None
+        self._early = b""
         if self._upload is not None:
             self._upload.cancel()
         self._deadline.close()
@@ -162,115 +235,10 @@ class UpstreamConnection(Channel):
         """Close at once. The answer's reader gets a `CutError`."""
         self._fail(CutError("the gateway closed the connection"))
 
-    def data_received(self, data: bytes) -> None:
-        answer, parser = self._answer, self._parser
-        if answer is None or parser is None:
-            self.drop()  # nothing was asked
-            return
-        if self._upload is None:
-            self._deadline.give(self._idle)
-        self._overhead += len(data)
-        pieces = self._pieces
-        refusal: Exception | None = None
-        try:
-            parser.feed_data(data)
-        except _REFUSALS as error:
-            refusal = error
-        if refusal is not None and (problem := self._read_again(data, refusal)) is not None:
-            self._keep = False
-            if not self._done:
-                if pieces:
-                    answer.take(b"".join(pieces))
-                    pieces.clear()
-                self._fail(garbage(problem))
-                return
-        if pieces:
-            self._overhead = 0
-            if self._head_only:
-                self._keep = False
-            else:
-                answer.take(pieces[0] if len(pieces) == 1 else b"".join(pieces))
-            pieces.clear()
-        elif self._overhead > MAX_RESPONSE_HEAD_BYTES and not self._done:
-            self._fail(GarbageError("the upstream's headers are too large"))
-            return
-        if self._done:
-            self._finish(answer)
-        elif not answer.status:
-            self._unread += data
-        elif answer.push is None:
-            answer.wake()
-
-    def _read_again(self, data: bytes, refusal: Exception) -> Exception | None:
-        """Read what the parser refused as RFC 9112 says, if it is a head; return what is still wrong."""
-        assert self._answer is not None
-        if self._answer.status or isinstance(self._parser, MendingParser) or not can_mend(refusal):
-            return refusal
-        self._parser = parser = MendingParser(self)
-        try:
-            parser.feed_data(self._unread + data)
-        except _REFUSALS as error:
-            return error
-        return None
-
-    def eof_received(self) -> None:
-        self._ended(None)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._ended(exc)
-        self._parser = None
-        super().connection_lost(exc)
-        self._owner.lost(self)
-
-    def on_message_begin(self) -> None:
-        """Begin an answer, or an interim one (1xx) before it."""
-        if self._done:
-            raise GarbageError("the upstream sent more than it was asked for")
-        self._headers = []
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header, or a trailer, which is dropped."""
-        self._headers.append((name, value.rstrip(b" \t")))
-
-    def on_headers_complete(self) -> None:
-        """Take the head of an answer."""
-        answer, parser, headers = self._answer, self._parser, self._headers
-        assert answer is not None
-        assert parser is not None
-        status = parser.get_status_code()
-        if not 200 <= status <= 599:
-            check_status(status)
-        if self._overhead > MAX_RESPONSE_HEAD_BYTES and head_size(headers) > MAX_RESPONSE_HEAD_BYTES:
-            raise GarbageError("the upstream's headers are too large")
-        if status < 200:
-            return
-        if self._head_only:
-            self._keep = persists(headers, parser.get_http_version())
-            self._done = True
-        else:
-            if not parser.should_keep_alive():
-                self._keep = False
-                self._until_close = ends_with_connection(status, headers)
-            if _CODING_LENGTH in map(len, map(_name_of, headers)) and has_coding(headers):
-                version = parser.get_http_version()
-                self._keep = transferred(status, headers, version, keeps=self._keep)
-        answer.status = status
-        answer.headers = headers if status != 204 else without_length(headers)
-        self._headers = []
-
-    def on_message_complete(self) -> None:
-        """Take the end of an answer, or of an interim one."""
-        assert self._answer is not None
-        if self._answer.status:
-            self._done = True
-        elif self._pieces:
-            raise GarbageError("the upstream sent a body where none may be")
-
     def _finish(self, answer: Answer) -> None:
         self._answer = None
-        if self._head_only:
-            self._parser = None  # it waits for the body that this head announced
-        if self._keep and self._upload is None and self.is_open:
+        self._reader.end()
+        if self._reader.keeps and self._upload is None and self.is_open:
             if not self._reading:
                 self.resume_reading()
             self._owner.give_back(self)
@@ -285,15 +253,28 @@ class UpstreamConnection(Channel):
             answer.fail(error)
 
     def _ended(self, exc: Exception | None) -> None:
+        self._read_early()
         answer = self._answer
         if answer is None:
             self.drop()
-        elif self._until_close and exc is None:
+        elif exc is not None:
+            self._fail(self._broken(exc))
+        elif self._reader.until_close and closed_well(self._secured()):
             self._finish(answer)
         else:
-            self._fail(
-                CutError("the upstream closed the connection" if exc is None else "the connection broke")
-            )
+            self._fail(CutError("the upstream closed the connection"))
+
+    def _broken(self, exc: Exception) -> TransportError:
+        if self._new and isinstance(exc, ssl.SSLError):
+            # In TLS 1.3 servers judge a client's certificate after its handshake, and take no request before.
+            error = classify(exc, at_proxy=False, has_certificate=has_certificate(self._secured()))
+            if error.problem is not None and error.problem.reason in _OF_CERTIFICATE:
+                # A body that streamed is used up, so that another upstream can't get it.
+                return CutError(str(error), error.problem) if self._streamed else error
+        return CutError("the connection broke")
+
+    def _secured(self) -> object:
+        return self._transport.get_extra_info("ssl_object") if self._transport is not None else None
 
     def _expire(self) -> None:
         if self._answer is None:

@@ -11,6 +11,10 @@ Less than callers may send, to whom a head that is too large is explained: an up
 
 # Each name has a colon and a space after it, each value a line break.
 _AROUND = 4
+_CODING = b"transfer-encoding"
+CODING_LENGTH = len(_CODING)
+"""Names are looked at only if one has this length, which is found out for each answer."""
+_CHUNKED = [b"chunked"]
 
 
 def head_size(headers: list[Header]) -> int:
@@ -53,21 +57,23 @@ class UnclearError(GarbageError):
     """A head is valid, but perhaps not read by httptools as RFC 9112 says; mending.py reads it again."""
 
 
-def has_coding(headers: list[Header]) -> bool:
-    """Return whether an answer has `transfer-encoding`."""
-    return any(name.lower() == b"transfer-encoding" for name, _ in headers)
+def codings_of(headers: list[Header]) -> list[bytes]:
+    """Return the values of `transfer-encoding`, as they came."""
+    return [value for name, value in headers if len(name) == CODING_LENGTH and name.lower() == _CODING]
 
 
-def transferred(status: int, headers: list[Header], version: str, *, keeps: bool) -> bool:
+def transferred(
+    status: int, headers: list[Header], codings: list[bytes], version: str, *, keeps: bool
+) -> bool:
     """Return whether the connection may be kept after an answer that has `transfer-encoding`.
 
-    `keeps` is what httptools would do. Raises `UnclearError` if the coding is anything but `chunked`, or
-    httptools did not take it for that.
+    `codings` are its values. `keeps` is what httptools would do. Raises `UnclearError` if the coding is
+    anything but `chunked`, or httptools did not take it for that.
     """
     if status in {204, 304}:  # without a body, but what says that it has one may send one
         return False
-    codings = [value.lower() for name, value in headers if name.lower() == b"transfer-encoding"]
-    if codings != [b"chunked"] or (not keeps and persists(headers, version)):
+    is_chunked = codings == _CHUNKED or [*map(bytes.lower, codings)] == _CHUNKED
+    if not is_chunked or (not keeps and persists(headers, version)):
         raise UnclearError("what the upstream sent is not a valid HTTP response")
     return keeps and version == "1.1"  # RFC 9112, 6.1: in HTTP/1.0 the framing is faulty
 

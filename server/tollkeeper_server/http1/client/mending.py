@@ -22,7 +22,7 @@ _CONTROLS = bytes({*range(32), 127} - {9})
 
 
 class Reader(Protocol):
-    """What httptools calls while it reads (connection.py)."""
+    """What httptools calls while it reads (answer_reader.py)."""
 
     on_body: Callable[[bytes], None]
 
@@ -68,7 +68,9 @@ class MendingParser:
                 self._held = None
                 self._parser.feed_data(self._mended() + held[self._at :])
                 return
-        if not self._status and not held[self._at :].startswith(_BEGINNING[: len(held) - self._at]):
+        rest = held[self._at :]
+        # An empty line before the head may have come in half.
+        if not self._status and rest != b"\r" and not rest.startswith(_BEGINNING[: len(rest)]):
             raise _invalid()
 
     def get_status_code(self) -> int:

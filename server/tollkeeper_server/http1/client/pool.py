@@ -3,10 +3,14 @@
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
+from random import uniform
 
 from tollkeeper_server.dataplane.transport import ConnectError
+from tollkeeper_server.domain.connect_failure import ConnectReason, ConnectStage
 from tollkeeper_server.http1.client.connection import UpstreamConnection
+from tollkeeper_server.http1.client.failure import connect_error
 from tollkeeper_server.http1.client.request import Address
+from tollkeeper_server.http1.pace import ReadPace
 
 Connect = Callable[[Address, UpstreamConnection], Awaitable[None]]
 """Establishes a connection to an address. Raises `ConnectError`."""
@@ -15,12 +19,14 @@ Connect = Callable[[Address, UpstreamConnection], Awaitable[None]]
 class ConnectionPool:
     """Keeps connections to `address` for reuse, the last one used first. `limit` 0 is none.
 
-    A connection that has been idle for `keepalive` seconds is not used again.
+    A connection that has been idle for `keepalive` seconds is not used again, nor is one that is older than
+    `max_age` seconds, less up to half of that so that connections do not end together: a busy pool follows
+    an address that has changed.
     """
 
     __slots__ = (
-        "_connect", "_connecting", "_connections", "_idle", "_keepalive", "_limit", "_loop", "_queue",
-        "_shut", "_when_closed", "address",
+        "_connect", "_connecting", "_connections", "_idle", "_keepalive", "_limit", "_loop", "_max_age",
+        "_pace", "_queue", "_shut", "_when_closed", "address",
     )  # fmt: skip
 
     def __init__(
@@ -30,12 +36,16 @@ class ConnectionPool:
         *,
         limit: int,
         keepalive: float,
+        max_age: float,
         loop: asyncio.AbstractEventLoop,
+        pace: ReadPace,
     ) -> None:
         self.address = address
+        self._pace = pace
         self._connect = connect
         self._limit = limit
         self._keepalive = keepalive
+        self._max_age = max_age
         self._loop = loop
         self._connecting = 0
         self._connections: set[UpstreamConnection] = set()
@@ -54,29 +64,41 @@ class ConnectionPool:
         idle = self._idle
         while idle:
             connection = idle.pop()
-            if self._loop.time() - connection.idle_since < self._keepalive and connection.is_quiet:
+            if self._loop.time() < connection.idle_until and connection.is_quiet:
                 return connection
             connection.drop()
         return None
 
-    async def get(self, timeout: float) -> UpstreamConnection:  # noqa: ASYNC109 - no scope of its own
-        """Return a connection, new if none is kept, within `timeout` seconds. Raises `ConnectError`."""
+    async def get(
+        self,
+        timeout: float,  # noqa: ASYNC109 - no scope of its own
+        *,
+        new: bool = False,
+    ) -> UpstreamConnection:
+        """Return a connection, new if none is kept or it must be, within `timeout` seconds.
+
+        Raises `ConnectError`.
+        """
+        connection = UpstreamConnection(self, self._loop, self._pace)
         try:
             async with asyncio.timeout(timeout):
                 while self._is_full():
                     kept = self.take()
-                    if kept is not None:
+                    if kept is not None and not new:
                         return kept
+                    if kept is not None:
+                        kept.drop()  # which makes room
                     await self._wait()
-                return await self._open_new()
+                return await self._open(connection)
         except TimeoutError as error:
-            raise ConnectError("the connection was not established in time") from error
+            stage = connection.stage
+            reason = ConnectReason.NAME if stage is ConnectStage.NAME else ConnectReason.TIMED_OUT
+            raise connect_error(reason, at_proxy=connection.at_proxy, detail=stage.value) from error
 
     def _is_full(self) -> bool:
         return 0 < self._limit <= len(self._connections) + self._connecting and not self._shut
 
-    async def _open_new(self) -> UpstreamConnection:
-        connection = UpstreamConnection(self, self._loop)
+    async def _open(self, connection: UpstreamConnection) -> UpstreamConnection:
         self._connecting += 1
         try:
             if not self._shut:
@@ -92,7 +114,9 @@ class ConnectionPool:
             raise ConnectError("the gateway is shutting down")
         if not connection.is_open:
             self._next()
-            raise ConnectError("the connection was closed while it was being established")
+            raise connect_error(ConnectReason.CLOSED)
+        age = self._max_age * uniform(0.5, 1.0)  # noqa: S311 - spreads load, keeps no secret
+        connection.good_until = self._loop.time() + age
         self._connections.add(connection)
         return connection
 
@@ -116,8 +140,15 @@ class ConnectionPool:
                 return
 
     def give_back(self, connection: UpstreamConnection) -> None:
-        """Keep a connection for the next request."""
-        connection.idle_since = self._loop.time()
+        """Keep a connection for the next request, unless it is too old."""
+        now = self._loop.time()
+        until = now + self._keepalive
+        if until > connection.good_until:
+            until = connection.good_until
+            if now >= until:
+                connection.drop()
+                return
+        connection.idle_until = until
         self._idle.append(connection)
         if self._queue:
             self._next()
@@ -134,9 +165,9 @@ class ConnectionPool:
             self._when_closed.set_result(None)
 
     def sweep(self) -> None:
-        """Close the connections that have been idle for too long."""
-        since = self._loop.time() - self._keepalive
-        for connection in [one for one in self._idle if one.idle_since <= since]:
+        """Close the connections that have been idle for too long, or are too old."""
+        now = self._loop.time()
+        for connection in [one for one in self._idle if one.idle_until <= now]:
             connection.drop()
 
     def shut(self) -> None:

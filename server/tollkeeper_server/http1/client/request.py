@@ -1,9 +1,12 @@
 """A request on the wire: its target, and its head as bytes."""
 
 import re
+from operator import itemgetter
 from urllib.parse import urlsplit
 
-from tollkeeper_server.dataplane.transport import ConnectError, Outgoing
+from tollkeeper_server.dataplane.transport import ConnectError, Outgoing, Whole
+from tollkeeper_server.domain.connect_failure import ConnectReason
+from tollkeeper_server.http1.client.failure import connect_error
 from tollkeeper_server.http1.framing import FRAMING, TOKEN_BYTES, join_head
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -15,6 +18,7 @@ _OWN = FRAMING | {b"host"}
 _PORTS = {"http": 80, "https": 443}
 # "https://" is this long: the first slash after it begins the path.
 _PAST_SCHEME = 8
+_name_of = itemgetter(0)
 
 
 class Address:
@@ -34,6 +38,8 @@ class Address:
 def split_url(url: str) -> tuple[str, str]:
     """Return the part of a URL before its path, and the target to ask for there."""
     at = url.find("/", _PAST_SCHEME)
+    if at >= 0 and "?" not in url:
+        return url[:at], url[at:]
     mark = url.find("?", 0, at if at >= 0 else len(url))
     if mark >= 0:
         return url[:mark], "/" + url[mark:]
@@ -46,11 +52,15 @@ def parse_base(base: str) -> Address:
         parts = urlsplit(base)
         port, host = parts.port, (parts.hostname or "").encode("idna").decode("ascii")
     except ValueError as error:
-        raise _unusable_url() from error
+        raise _unusable_base() from error
     odd = "@" in parts.netloc or parts.path or parts.query or parts.fragment
     if parts.scheme not in _PORTS or not host or odd or port == 0 or _NOT_IN_A_TARGET.search(base):
-        raise _unusable_url()
+        raise _unusable_base()
     return Address(host=host, port=port or _PORTS[parts.scheme], tls=parts.scheme == "https")
+
+
+def _unusable_base() -> ConnectError:
+    return connect_error(ConnectReason.SETTINGS, words="the upstream's URL can't be used")
 
 
 def _unusable_url() -> ConnectError:
@@ -59,7 +69,7 @@ def _unusable_url() -> ConnectError:
 
 def _is_method(method: str) -> bool:
     # CONNECT asks for a tunnel, which only the transport itself does.
-    return method in _METHODS or (method != "CONNECT" and _TOKEN.fullmatch(method) is not None)
+    return method != "CONNECT" and _TOKEN.fullmatch(method) is not None
 
 
 def request_head(request: Outgoing, target: str, authority: bytes) -> bytes:
@@ -68,22 +78,23 @@ def request_head(request: Outgoing, target: str, authority: bytes) -> bytes:
     Raises `ConnectError` if anything in them would be read as more than it is: a line break or NUL, a
     name that is none, a space in the target, a framing of the caller's own.
     """
-    if not _is_method(request.method):
+    method = request.method
+    if method not in _METHODS and not _is_method(method):
         raise ConnectError("the request's method can't be sent")
     if not (target.isascii() and target.isprintable() and " " not in target and "#" not in target):
         _check_target(target)
     headers = request.headers
-    names = [header[0] for header in headers]
+    names = [*map(_name_of, headers)]
     if b"".join(names).translate(None, TOKEN_BYTES) or b"" in names or not _OWN.isdisjoint(names):
         raise ConnectError("the request has a header name that can't be sent")
     lines = [
-        b"%b %b HTTP/1.1" % (request.method.encode(), target.encode("latin-1")),
+        f"{method} {target} HTTP/1.1".encode("latin-1"),
         b"host: " + authority,
         *map(b": ".join, headers),
     ]
     body = request.body
-    if isinstance(body, bytes):
-        if body or request.method in _ANNOUNCE_NO_BODY:
+    if isinstance(body, Whole):
+        if len(body) or method in _ANNOUNCE_NO_BODY:
             lines.append(b"content-length: %d" % len(body))
     elif request.length is not None:
         lines.append(b"content-length: %d" % request.length)

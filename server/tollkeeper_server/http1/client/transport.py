@@ -2,14 +2,20 @@
 
 import asyncio
 
-from tollkeeper_server.dataplane.transport import Incoming, Outgoing
+from tollkeeper_server.dataplane.transport import Incoming, Outgoing, Whole
 from tollkeeper_server.http1.client.connect import Connector
 from tollkeeper_server.http1.client.pool import ConnectionPool
+from tollkeeper_server.http1.client.refused_certificate import STATUSES, check_certificate_accepted
 from tollkeeper_server.http1.client.request import parse_base, request_head, split_url
 from tollkeeper_server.http1.client.tls import client_context
+from tollkeeper_server.http1.pace import ReadPace
 from tollkeeper_server.snapshot.model import Dial
 
 KEEPALIVE_SECONDS = 30.0
+MAX_AGE_SECONDS = 300.0
+"""The most that a connection takes new requests for: within this time an upstream's new address is used."""
+DIAL_SECONDS = 3600.0
+"""How long what a dial needs is kept after its last connection: authorities, and sessions to resume."""
 
 
 class Http1Transport:
@@ -22,11 +28,19 @@ class Http1Transport:
     wait, as long as connecting may take. Needs a running loop.
     """
 
-    def __init__(self, *, limit: int = 0, keepalive: float = KEEPALIVE_SECONDS) -> None:
+    def __init__(
+        self,
+        *,
+        limit: int = 0,
+        keepalive: float = KEEPALIVE_SECONDS,
+        max_age: float = MAX_AGE_SECONDS,
+    ) -> None:
         self._loop = asyncio.get_running_loop()
         self._tls = client_context()
+        self._pace = ReadPace()
         self._limit = limit
         self._keepalive = keepalive
+        self._max_age = max_age
         # The key is the base of the URL, with the key of the dial unless that is the default.
         self._pools: dict[str | tuple[str, str], ConnectionPool] = {}
         self._connectors: dict[str, Connector] = {}
@@ -41,12 +55,16 @@ class Http1Transport:
         timeouts = request.timeouts
         now = self._loop.time()
         end = now + timeouts.total
-        connection = pool.take()
+        # A kept connection may be closed just then, and a body that streams can't be sent again.
+        streams = not isinstance(request.body, Whole)
+        connection = None if streams else pool.take()
         if connection is None:
-            connection = await pool.get(min(timeouts.connect, timeouts.total))
+            connection = await pool.get(min(timeouts.connect, timeouts.total), new=streams)
             now = self._loop.time()
         answer = connection.begin(request, head, now, end)
         await answer.head()
+        if answer.status in STATUSES and pool.address.tls:
+            await check_certificate_accepted(answer, request)
         return answer
 
     def _pool(self, base: str, dial: Dial) -> ConnectionPool:
@@ -55,7 +73,13 @@ class Http1Transport:
         if connector is None:
             connector = self._connectors[dial.key] = Connector(self._loop, self._tls, dial)
         pool = ConnectionPool(
-            address, connector.connect, limit=self._limit, keepalive=self._keepalive, loop=self._loop
+            address,
+            connector.connect,
+            limit=self._limit,
+            keepalive=self._keepalive,
+            max_age=self._max_age,
+            loop=self._loop,
+            pace=self._pace,
         )
         if self._closed:
             pool.shut()
@@ -71,8 +95,14 @@ class Http1Transport:
             if pool.is_unused:
                 del self._pools[place]
         used = {"" if isinstance(place, str) else place[1] for place in self._pools}
-        self._connectors = {key: self._connectors[key] for key in used}
-        self._sweeper = self._loop.call_later(self._keepalive, self._sweep) if self._pools else None
+        now = self._loop.time()
+        for key, connector in list(self._connectors.items()):
+            if key in used:
+                connector.used_at = now
+            elif now - connector.used_at >= DIAL_SECONDS:
+                del self._connectors[key]
+        is_idle = not (self._pools or self._connectors)
+        self._sweeper = None if is_idle else self._loop.call_later(self._keepalive, self._sweep)
 
     async def close(self) -> None:
         self._closed = True

@@ -7,8 +7,9 @@ from typing import Protocol
 from urllib.parse import unquote
 
 from tollkeeper_server.dataplane.caller import EXTENSION, LISTENER, MAX_HEADER_BYTES, App, Message
-from tollkeeper_server.http1.framing import CHUNKED, CLOSE, HELD_BYTES, JOINED_BYTES, LAST_CHUNK, encode_head
-from tollkeeper_server.http1.server.parse import RequestHead
+from tollkeeper_server.http1.framing import CHUNKED, CLOSE, JOINED_BYTES, LAST_CHUNK, encode_head
+from tollkeeper_server.http1.server.held import UNCOUNTED_BYTES
+from tollkeeper_server.http1.server.message import RequestHead
 from tollkeeper_server.snapshot.model import Header
 
 _log = logging.getLogger("tollkeeper.http")
@@ -16,6 +17,8 @@ _ASGI = {"version": "3.0", "spec_version": "2.3"}
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _DISCONNECT = {"type": "http.disconnect"}
 _NO_BODY = -1
+# What a piece takes beyond its bytes: chunks may be tiny.
+_PIECE_BYTES = 64
 
 
 class Line(Protocol):
@@ -23,10 +26,12 @@ class Line(Protocol):
 
     loop: asyncio.AbstractEventLoop
     blocked: asyncio.Future[None] | None
+    is_known: bool
+    scheme: str
 
-    def write(self, *pieces: bytes) -> None: ...
-    def pause_reading(self) -> None: ...
-    def resume_reading(self) -> None: ...
+    def write(self, piece: bytes, *more: bytes) -> None: ...
+    def hold(self) -> None: ...
+    def read_on(self) -> None: ...
 
 
 class Turns(Protocol):
@@ -47,8 +52,8 @@ class RequestCycle:
 
     __slots__ = (
         "_body_read", "_body_told", "_chunked", "_connection", "_expects", "_gone", "_head", "_keep", "_left",
-        "_pieces", "_queue", "_size", "_waiter", "_when_gone", "answered", "finished", "headers_checked",
-        "more_body", "scope", "task",
+        "_pieces", "_queue", "_waiter", "_when_gone", "answered", "finished", "headers_checked", "is_full",
+        "is_known", "more_body", "scope", "size", "task",
     )  # fmt: skip
 
     def __init__(
@@ -57,6 +62,7 @@ class RequestCycle:
         """Take the caller's address, if it is known, and the listener's name."""
         self._connection = connection
         self._queue = queue
+        self.is_known = connection.is_known
         self.task: asyncio.Task[None]
         path = head.path.decode("latin-1")
         self.scope: Message = {
@@ -64,7 +70,7 @@ class RequestCycle:
             "asgi": _ASGI,
             "http_version": head.version,
             "method": head.method,
-            "scheme": "http",
+            "scheme": connection.scheme,
             "path": unquote(path) if "%" in path else path,
             "raw_path": head.path,
             "query_string": head.query,
@@ -74,12 +80,15 @@ class RequestCycle:
             "extensions": {EXTENSION: self},
             LISTENER: listener,
         }
-        # httptools lets no control character pass in a name or a value.
+        # The reader of heads lets no control character pass in a name or a value.
         self.headers_checked = head.size <= MAX_HEADER_BYTES
         self._keep = head.keeps
         self._expects = head.expects
         self._pieces: list[bytes] = []
-        self._size = 0
+        self.size = 0
+        """How much memory the parts of the body take that nobody has taken, in bytes."""
+        self.is_full = False
+        """Whether these are as much as may wait."""
         self._body_read = False
         self._body_told = False
         self._waiter: asyncio.Future[None] | None = None
@@ -120,9 +129,9 @@ class RequestCycle:
         if self.finished:
             return
         self._pieces.append(piece)
-        self._size += len(piece)
-        if self._size > HELD_BYTES:
-            self._connection.pause_reading()
+        self.size += len(piece) + _PIECE_BYTES
+        if self.size > UNCOUNTED_BYTES:
+            self._connection.hold()
         if self._waiter is not None:
             self._wake()
 
@@ -149,6 +158,9 @@ class RequestCycle:
 
     # The side of the data plane: `Caller`.
 
+    def show(self) -> None:
+        self.is_known = self._connection.is_known = True
+
     def whole_body(self) -> bytes | None:
         if self.more_body or self._body_read:
             return None
@@ -156,8 +168,15 @@ class RequestCycle:
         return self._take()
 
     def answer(self, status: int, headers: list[Header], body: bytes) -> None:
-        if not self._gone:
-            self._start(status, headers)
+        if self._gone:
+            return
+        self._start(status, headers)
+        if self._left == len(body) < JOINED_BYTES:  # as nearly all: `_send_body` does the same in more steps
+            head, self._head = self._head, b""
+            self._left = 0
+            self._connection.write(head + body)
+            self._end()
+        else:
             self._send_body(body, more=False)
 
     def write_part(self, part: bytes) -> bool:
@@ -190,8 +209,11 @@ class RequestCycle:
         while not (self._gone or self.finished):
             if self._pieces or not (self.more_body or self._body_told):
                 self._body_read = True
-                self._body_told = not self.more_body
-                return {"type": "http.request", "body": self._take(), "more_body": self.more_body}
+                # The connection may read on when this is taken: more of the body comes, and its end.
+                body = self._take()
+                more = self.more_body or bool(self._pieces)
+                self._body_told = not more
+                return {"type": "http.request", "body": body, "more_body": more}
             self._waiter = waiter = self._connection.loop.create_future()
             await waiter
         return _DISCONNECT
@@ -200,9 +222,10 @@ class RequestCycle:
         pieces = self._pieces
         body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         pieces.clear()
-        if self._size > HELD_BYTES:
-            self._connection.resume_reading()
-        self._size = 0
+        size, self.size = self.size, 0
+        if size > UNCOUNTED_BYTES:
+            self.is_full = False
+            self._connection.read_on()
         return body
 
     async def send(self, message: Message) -> None:
@@ -221,13 +244,11 @@ class RequestCycle:
         if self.answered:
             raise RuntimeError("the answer has begun already")
         version, method = self.scope["http_version"], self.scope["method"]
-        length: int | None = None
-        closes = False
-        for name, value in headers:
-            if name == b"content-length":
-                length = int(value)
-            elif name == b"connection" and value == b"close":
-                closes = True
+        values = dict(headers)
+        length = int(values[b"content-length"]) if b"content-length" in values else None
+        closes = b"connection" in values and any(
+            name == b"connection" and value == b"close" for name, value in headers
+        )
         more: list[bytes] = []
         if method == "HEAD" or status in {204, 304}:
             self._left = _NO_BODY
@@ -269,7 +290,13 @@ class RequestCycle:
             else:
                 self._connection.write(head, body)
         if not more:
-            self.finished = True
-            if self._waiter is not None:
-                self._wake()
-            self._queue.ended(keep=self._keep)
+            self._end()
+
+    def _end(self) -> None:
+        self.finished = True
+        if self.size:  # what comes of the body is dropped
+            self._pieces.clear()
+            self.size, self.is_full = 0, False
+        if self._waiter is not None:
+            self._wake()
+        self._queue.ended(keep=self._keep)

@@ -1,19 +1,21 @@
-"""The data listener: HTTP/1.1 on one port, for the data plane alone."""
+"""The data listener: HTTP/1.1 on one port, over TLS or not, for the data plane alone."""
 
 import asyncio
-import contextlib
 import logging
 import socket
+import ssl
 from functools import partial
 
 from tollkeeper_server.dataplane.caller import App
 from tollkeeper_server.domain.listener import MAIN
+from tollkeeper_server.http1.server.acceptor import Acceptor, Arrivals, PlainArrivals
+from tollkeeper_server.http1.server.bounds import CallerBounds
 from tollkeeper_server.http1.server.connection import CallerConnection
+from tollkeeper_server.http1.server.handshake import Handshakes
 from tollkeeper_server.http1.server.limits import TimeLimits
+from tollkeeper_server.http1.server.plain import PlainConnection
 
 _log = logging.getLogger("tollkeeper.http")
-BACKLOG = 2048
-"""How many connections the kernel holds for a listener until it accepts them."""
 _LIMITS = TimeLimits()
 
 
@@ -28,13 +30,20 @@ class DataListener:
         drain_seconds: float,
         name: str = MAIN,
         limits: TimeLimits = _LIMITS,
+        bounds: CallerBounds | None = None,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
-        """`drain_seconds` is how long requests under way may take once the listener stops."""
+        """`drain_seconds` is how long requests under way may take once the listener stops.
+
+        `bounds` are those that it shares with other listeners.
+        """
         self.app = app
         self.name = name
         self.limits = limits
         self.loop: asyncio.AbstractEventLoop
         self.bound = bound
+        self.bounds = bounds or CallerBounds()
+        self.tls = tls
         self._drain_seconds = drain_seconds
         self._stopped = asyncio.Event()
         self._shared = False
@@ -47,19 +56,21 @@ class DataListener:
     async def serve(self) -> None:
         """Serve until told to stop, and until every connection has ended or the drain time has."""
         self.loop = asyncio.get_running_loop()
-        accept = partial(CallerConnection, self)
-        server = await self.loop.create_server(accept, sock=self.bound, backlog=BACKLOG)
+        arrivals = self._arrivals()
+        acceptor = Acceptor(self.bound, arrivals, self.bounds.has_enough)
+        acceptor.open()
         await self._stopped.wait()
         if not self._shared:
-            await self._accept_rest()
-        server.close()
+            acceptor.accept_rest()
+        acceptor.close()
         for connection in list(self._connections):
             connection.shut()
-        for _ in range(3):  # the loop makes connections of what it had accepted
-            await asyncio.sleep(0)
+        await arrivals.finish(min(self.limits.quiet, self._drain_seconds))
         try:
             async with asyncio.timeout(self._drain_seconds):
                 await self._empty.wait()
+                while self.tasks:  # those whose callers have left may go on, too
+                    await asyncio.wait(self.tasks)
         except TimeoutError:
             if self.tasks:
                 _log.warning("%d requests did not end in time and are cut off", len(self.tasks))
@@ -70,23 +81,22 @@ class DataListener:
         for connection in list(self._connections):  # a caller that does not read holds nothing up
             connection.abort()
         await self._empty.wait()
-        await server.wait_closed()
 
     def stop(self, *, shared: bool = False) -> None:
         """Accept nothing more. `shared`: another process accepts on the socket."""
         self._shared = shared
         self._stopped.set()
 
-    async def _accept_rest(self) -> None:
-        """Accept the callers that have connected: closing the socket would reset their connections."""
-        while True:
-            try:
-                connected, _ = self.bound.accept()
-            except OSError:
-                return
-            connected.setblocking(False)
-            with contextlib.suppress(OSError):
-                await self.loop.connect_accepted_socket(partial(CallerConnection, self), connected)
+    def _arrivals(self) -> Arrivals:
+        if self.tls is None:
+            return PlainArrivals(partial(CallerConnection, self))
+        return Handshakes(
+            self.tls,
+            secured=partial(CallerConnection, self),
+            plain=partial(PlainConnection, self),
+            seconds=lambda: self.limits.head,
+            failed=self.bounds.count_handshake,
+        )
 
     @property
     def connections(self) -> int:

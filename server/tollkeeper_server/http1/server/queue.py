@@ -1,13 +1,12 @@
-"""The requests of one connection: one is answered at a time, in the order in which they came."""
+"""The requests of one connection: one is read and answered at a time."""
 
 import asyncio
-from collections import deque
 from typing import Protocol
 
 from tollkeeper_server.dataplane.caller import App
 from tollkeeper_server.errors import TollkeeperError
 from tollkeeper_server.http1.server.cycle import Line, RequestCycle
-from tollkeeper_server.http1.server.parse import RequestHead
+from tollkeeper_server.http1.server.message import RequestHead
 from tollkeeper_server.http1.server.refusal import refusal
 
 _REQUEST = "request"  # asyncio would make a name for each task
@@ -27,6 +26,8 @@ class Connection(Line, Protocol):
 
     client: tuple[str, int] | None
 
+    @property
+    def has_waiting(self) -> bool: ...
     def rest(self) -> None: ...
     def close(self) -> None: ...
     def linger(self) -> None: ...
@@ -34,96 +35,67 @@ class Connection(Line, Protocol):
 
 
 class RequestQueue:
-    """Begins to answer a request once the one before is answered (RFC 9112, 9.3.2)."""
+    """Has the request answered that was read. The next one is not read before that (RFC 9112, 9.3.2)."""
 
-    __slots__ = (
-        "_connection", "_refusal", "_server", "_waiting", "current", "is_shut", "latest", "tasks"
-    )  # fmt: skip
+    __slots__ = ("_connection", "_server", "current", "is_shut", "latest", "tasks")
 
     def __init__(self, connection: Connection, server: Server) -> None:
         self._connection = connection
         self._server = server
         self.tasks = server.tasks
-        self._waiting: deque[RequestCycle] = deque()
-        self._refusal: TollkeeperError | None = None
         self.current: RequestCycle | None = None
         """The request that is being answered."""
         self.latest: RequestCycle | None = None
-        """The request that came last, whose body may still be coming."""
+        """The request that was read last, whose body may still be coming."""
         self.is_shut = False
         """Whether the connection closes with the answer to what has been asked."""
 
     def begin(self, head: RequestHead) -> RequestCycle:
-        """Take a request, and answer it if it is its turn."""
-        self.latest = cycle = RequestCycle(
+        """Take a request, and answer it."""
+        self.latest = self.current = cycle = RequestCycle(
             self._connection, self, head, self._connection.client, self._server.name
         )
-        if self.current is None:
-            self._start(cycle)
-        else:
-            self._waiting.append(cycle)
-            self._connection.pause_reading()
-        return cycle
-
-    def _start(self, cycle: RequestCycle) -> None:
-        self.current = cycle
         cycle.task = self._server.loop.create_task(cycle.run(self._server.app), name=_REQUEST)
         self.tasks.add(cycle.task)
+        return cycle
 
     def refuse(self, error: TollkeeperError) -> None:
-        """Answer with an error once everything before it is answered. No further request may begin."""
+        """Answer with an error what can't be read. No further request may begin."""
         broken, self.latest = self.latest, None
-        if broken is not None and broken.more_body:
-            if self._waiting:
-                self._waiting.pop()
-            elif broken.answered:
-                self._connection.close()
-                return
-            else:
-                self.current = None
-                self._answer_with(error)
-                broken.leave()
-                return
-        if self.current is None:
+        if broken is None or not broken.more_body:
             self._answer_with(error)
+        elif broken.answered:
+            self._connection.close()
         else:
-            self._refusal = error
-            self._connection.pause_reading()
+            self.current = None
+            self._answer_with(error)
+            broken.leave()
 
     def _answer_with(self, error: TollkeeperError) -> None:
         self._connection.write(*refusal(error))
         self._connection.linger()
 
-    def leave(self) -> None:
-        """Drop every request: the caller has left."""
+    def leave(self) -> RequestCycle | None:
+        """Drop the request that is being answered, as the caller has left, and return it."""
         cycle, self.current = self.current, None
-        self.latest = self._refusal = None
-        self._waiting.clear()
-        if cycle is not None:
-            cycle.leave()
+        self.latest = None
+        return cycle
 
     def is_last(self) -> bool:
         """Return whether the connection closes after the current answer."""
-        return self.is_shut and not self._waiting
+        return self.is_shut and not self._connection.has_waiting
 
     def ended(self, *, keep: bool) -> None:
         """Record that the current answer is whole. Unless `keep`, no other follows."""
         cycle, self.current = self.current, None
         if cycle is None:  # the caller has left
             return
-        if not keep:
-            if cycle.more_body:
-                self._connection.linger()
-            else:
-                self._connection.close()
-        elif self._waiting:
-            self._start(self._waiting.popleft())
-            if not self._waiting:
-                self._connection.resume_reading()  # its body may not all have come
-        elif self._refusal is not None:
-            self._answer_with(self._refusal)
-        else:
+        if keep:
             self._connection.rest()
+        elif cycle.more_body:
+            self._connection.linger()
+        else:
+            self._connection.close()
 
     def broke(self, *, reset: bool) -> None:
         """Record that the current answer will not become whole. With `reset` it has no other visible end."""

@@ -3,7 +3,7 @@
 import msgspec
 
 from tollkeeper_server.domain.ids import Prefix, new_id
-from tollkeeper_server.errors import Reason, TollkeeperError
+from tollkeeper_server.errors import SHORTLY_SECONDS, Reason, TollkeeperError
 from tollkeeper_server.http1.framing import encode_head
 from tollkeeper_server.providers.dialects import openai
 
@@ -12,13 +12,27 @@ MAX_REQUEST_HEAD_BYTES = 256 * 1024
 
 More than the data plane lets pass, whose refusal of a complete head is in the caller's own shape.
 """
+MAX_HEADERS = 500
+"""The most headers of a request: each costs time and memory, however short it is."""
 
-NOT_HTTP = TollkeeperError(
-    Reason.INVALID_ARGUMENT, "the request is not valid HTTP/1.1; check its first line, headers and framing"
+NOT_TLS = TollkeeperError(
+    Reason.INVALID_ARGUMENT, "this port speaks TLS, and the request is not encrypted; use https://"
 )
 ENDLESS_HEAD = TollkeeperError(
     Reason.HEADERS_TOO_LARGE,
     f"the request's head does not end within {MAX_REQUEST_HEAD_BYTES:,} bytes; send less",
+)
+MANY_HEADERS = TollkeeperError(
+    Reason.HEADERS_TOO_LARGE, f"the request has more than {MAX_HEADERS:,} headers; send fewer"
+)
+CROWDED = TollkeeperError(
+    Reason.OVERLOADED,
+    "there are too many connections, from this address or in all; use fewer, or try again shortly",
+    retry_after=SHORTLY_SECONDS,
+)
+CROWDED_HEAD = TollkeeperError(
+    Reason.HEADERS_TOO_LARGE,
+    "this address sends more at once than can be held; send smaller headers, over fewer connections",
 )
 
 
@@ -39,4 +53,9 @@ def refusal(error: TollkeeperError) -> tuple[bytes, bytes]:
         (b"x-request-id", request_id.encode()),
         (b"connection", b"close"),
     ]
+    should_retry = error.outcome.should_retry.value
+    if should_retry is not None:
+        headers.append((b"x-should-retry", should_retry.encode()))
+    if error.retry_after is not None:
+        headers.append((b"retry-after", b"%d" % error.retry_after))
     return encode_head(error.outcome.http, headers), body

@@ -3,14 +3,18 @@
 1. request id    the caller's own if it is well-formed, else a new one (`request_id`, when the call is made)
 2. error mapping everything that is not a `TollkeeperError` becomes INTERNAL with an error id
 3. log           one line a call: method, request id, outcome, duration; never contents
-4. deadline      the caller's, or ours if it set none
-5. authenticate  whose token is it
-6. validate      decode the request and hold it to the rules in the protos
+4. deadline      the caller's, or ours if it set none; a stream has the caller's alone
+5. authenticate  whose token is it, or who has signed in (`authentication.py`)
+6. validate      read and decode the request, and hold it to the rules in the protos
 7. authorise     does the caller have the role that the method asks for
-8. handler       the service's method
+8. streams       of a stream: is there room for one more; it ends when the process does (`streams.py`)
+9. handler       the service's method
 
-`interceptors.py` holds 2 to 7. A call is decoded only after 5: a stranger learns nothing
-about what would have been well-formed.
+`interceptors.py` holds 2 to 4, 6, 7 and 9. A request is read and decoded only after 5: a stranger's costs
+nothing, and teaches nothing about what would have been well-formed.
+
+A call has one answer, or is a stream: its messages are sent while the handler makes them, no faster than the
+caller takes them, and the call returns when the last is sent.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -19,6 +23,7 @@ from dataclasses import dataclass
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
 
+from tollkeeper_server.domain.author import Door
 from tollkeeper_server.domain.ids import Prefix, is_request_id, new_id
 
 REQUEST_ID = "x-request-id"
@@ -31,12 +36,25 @@ def request_id(offered: str | None) -> str:
     return new_id(Prefix.REQUEST)
 
 
+@dataclass(slots=True)
+class OfferedSession:
+    """The secret of a session that came with a call, at a door and in a way that lets it count.
+
+    `replacement` is the secret that the caller is to send from then on, None if it is to keep its own;
+    authentication sets it.
+    """
+
+    secret: str
+    replacement: str | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """A call as its door received it.
 
     `metadata` has lower-case names. `deadline` is in seconds of `time.monotonic`, None if there
-    is none.
+    is none. `peer` is the caller's address, or for a call of this process's own what it is made for, such as
+    a file.
     """
 
     method: MethodDescriptor
@@ -44,6 +62,25 @@ class Call:
     metadata: Mapping[str, str]
     deadline: float | None = None
     peer: str = ""
+    session: OfferedSession | None = None
+    door: Door = Door.UNKNOWN
+
+
+Read = Callable[[], Awaitable[Message]]
+"""Returns a call's request. Raises `TollkeeperError` for one that can't be read."""
+
+
+def in_hand(request: Message) -> Read:
+    """Return what reads a request that is there already."""
+
+    async def read() -> Message:
+        return request
+
+    return read
+
+
+Send = Callable[[Message], Awaitable[None]]
+"""Sends a message of a stream. Returns once the caller can be sent the next."""
 
 
 @dataclass(slots=True)
@@ -51,13 +88,21 @@ class Invocation:
     """A call on its way through the chain, and the findings of the interceptors."""
 
     call: Call
-    decode: Callable[[], Message]
+    read: Read
+    send: Send | None = None
+    """Sends the messages of a stream; None if the call is none."""
     request: Message | None = None
     roles: frozenset[int] = frozenset()
+    caller: str = ""
+    """By what the caller has shown who it is."""
+    sent: int = 0
+    """How many messages of a stream were sent."""
 
 
-Next = Callable[[Invocation], Awaitable[Message]]
-Interceptor = Callable[[Invocation, Next], Awaitable[Message]]
+Answer = Message | None
+"""The answer of a call, None of a stream."""
+Next = Callable[[Invocation], Awaitable[Answer]]
+Interceptor = Callable[[Invocation, Next], Awaitable[Answer]]
 
 
 class Chain:
@@ -69,13 +114,19 @@ class Chain:
         for interceptor in reversed(interceptors):
             self._enter = _link(interceptor, self._enter)
 
-    async def invoke(self, call: Call, decode: Callable[[], Message]) -> Message:
-        """Answer a call whose request `decode` returns. Raises `TollkeeperError` and nothing else."""
-        return await self._enter(Invocation(call, decode))
+    async def invoke(self, call: Call, read: Read) -> Message:
+        """Answer a call whose request `read` returns. Raises `TollkeeperError` and nothing else."""
+        answer = await self._enter(Invocation(call, read))
+        assert answer is not None, "the door makes streams by `stream`"
+        return answer
+
+    async def stream(self, call: Call, read: Read, send: Send) -> None:
+        """Send the messages of a stream until it ends. Raises `TollkeeperError`, and what `send` raises."""
+        await self._enter(Invocation(call, read, send))
 
 
 def _link(interceptor: Interceptor, proceed: Next) -> Next:
-    async def enter(invocation: Invocation) -> Message:
+    async def enter(invocation: Invocation) -> Answer:
         return await interceptor(invocation, proceed)
 
     return enter

@@ -14,6 +14,7 @@ from tollkeeper.v1 import (
     upstream_service_pb2,
 )
 
+from tollkeeper_server.domain.gateway import Gateway
 from tollkeeper_server.domain.listener import Listener
 from tollkeeper_server.domain.model import Model
 from tollkeeper_server.domain.project import Project
@@ -32,6 +33,7 @@ _DESCRIPTIONS: dict[type, type[Message]] = {
     Listener: listener_service_pb2.CreateListenerRequest,
     Project: configuration_service_pb2.ConfiguredProject,
     Token: configuration_service_pb2.ConfiguredToken,
+    Gateway: configuration_service_pb2.ConfiguredGateway,
 }
 
 

@@ -1,27 +1,32 @@
 """Differences between two descriptions of an entity."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 from google.protobuf.message import Message
 from tollkeeper.configuration import Value, as_values
 from tollkeeper.v1 import configuration_service_pb2 as pb
 
+from tollkeeper_server.domain.hidden_values import FIELDS, changed_unseen, hide
+
 
 def differences(
-    before: Message | None, after: Message | None, *, secrets: Sequence[str] = ()
+    before: Message | None, after: Message | None, *, secrets: Iterable[str] = ()
 ) -> list[pb.FieldChange]:
     """Return the fields that differ, by their paths; None describes an entity that is not there.
 
-    `secrets` are fields that differ although they look alike: only hints of secrets are shown.
+    `secrets` are fields that differ although they look alike: only hints of secrets are shown, and no
+    values of headers.
     """
     old = as_values(before) if before else {}
     new = as_values(after) if after else {}
-    found = list(_of_mappings("", old, new))
-    told = {field for field, _, _ in found}
-    found += [(name, old.get(name), new.get(name)) for name in secrets if name not in told]
+    # Of a list with entries that differ and look alike, all is told, as the history must.
+    unseen = [it for it in FIELDS if changed_unseen(it, old.get(it), new.get(it))]
+    secrets = dict.fromkeys((*secrets, *unseen))
+    found = [it for it in _of_mappings("", old, new) if it[0].partition("[")[0] not in secrets]
+    found += [(name, old.get(name), new.get(name)) for name in secrets]
     return [
-        pb.FieldChange(field=field, before=_json(one), after=_json(other))
+        pb.FieldChange(field=field, before=in_json(hide(field, one)), after=in_json(hide(field, other)))
         for field, one, other in found
         if field != "name"
     ]
@@ -60,5 +65,6 @@ def _of_lists(path: str, old: list[Value], new: list[Value]) -> Iterator[_Differ
         )
 
 
-def _json(value: Value | None) -> str:
+def in_json(value: object) -> str:
+    """Return a value as JSON, empty for none."""
     return "" if value is None else json.dumps(value, ensure_ascii=False, separators=(",", ":"))

@@ -3,43 +3,49 @@
 Problems are reported by path, such as `configuration.groups[2].members[0].upstream`.
 """
 
-from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Generic, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 import msgspec
 from tollkeeper.v1 import configuration_service_pb2 as pb
 
 from tollkeeper_server.domain.configuration import Batch, Configuration, Deletion, Entity, Kind
+from tollkeeper_server.domain.gateway import GATEWAY, Gateway
 from tollkeeper_server.domain.listener import Listener
 from tollkeeper_server.domain.model import Model
 from tollkeeper_server.domain.project import Project
 from tollkeeper_server.domain.traffic import Group
 from tollkeeper_server.domain.upstream import Upstream
 from tollkeeper_server.errors import TollkeeperError
-from tollkeeper_server.management import references
-from tollkeeper_server.management.addresses import overlap
+from tollkeeper_server.management import uses
 from tollkeeper_server.management.configuration.described import describe
 from tollkeeper_server.management.configuration.differences import differences
+from tollkeeper_server.management.configuration.fitting import check_references
+from tollkeeper_server.management.configuration.kinds import ROOT, OfKind, kinds_of
+from tollkeeper_server.management.configuration.listening import opening, securing
 from tollkeeper_server.management.configuration.pruning import users_of_models
 from tollkeeper_server.management.editors import ProjectEditor, with_activity
+from tollkeeper_server.management.gateway import changed
 from tollkeeper_server.management.groups import build_group
 from tollkeeper_server.management.listeners import build_listener
+from tollkeeper_server.management.messages import fields_of
 from tollkeeper_server.management.models import build_model
 from tollkeeper_server.management.refusals import Refusals
 from tollkeeper_server.management.upstream_builder import UpstreamBuilder
 
-ROOT = "configuration"
-_SECRETS = ("api_key", "proxy_url")
+_SECRETS = ("api_key", "proxy_url", "client_key")
 
 _E = TypeVar("_E", Upstream, Group, Model, Listener)
-_P = TypeVar("_P", Upstream, Group, Model, Listener, Project)
+_P = TypeVar("_P", Upstream, Group, Model, Listener, Project, Gateway)
 
 
 class _Described(Protocol):
     @property
     def name(self) -> str: ...
+    @property
+    def validate_only(self) -> bool: ...
 
 
 _R = TypeVar("_R", bound=_Described)
@@ -57,28 +63,16 @@ class Plan:
     """The changes to write, and the report of them.
 
     `projects` are the described projects as they will be, in their order. `opening` are the addresses that
-    will newly be listened on, by the paths of the listeners' descriptions. `kept` was not pruned, as it is
-    used.
+    will newly be listened on, by the paths of the listeners' descriptions. `securing` are the paths of `tls`
+    of listeners that will newly speak TLS. `kept` was not pruned, as it is used.
     """
 
     batch: Batch
     changes: list[pb.ConfigurationChange]
     projects: list[Project]
     opening: dict[str, str]
+    securing: list[str]
     kept: list[pb.KeptEntity]
-
-
-@dataclass(slots=True)
-class _Kept(Generic[_E]):
-    """The entities of a kind by name: as they are, and as they will be. `paths` are those of descriptions."""
-
-    kind: Kind
-    before: dict[str, _E]
-    after: dict[str, _E] = field(init=False)
-    paths: dict[str, str] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.after = dict(self.before)
 
 
 class Planner:
@@ -91,11 +85,9 @@ class Planner:
         self._now = now
         self._build_upstream = upstreams.build
         self._project_editor = projects
-        self._upstreams = _Kept(Kind.UPSTREAM, {it.name: it for it in current.upstreams})
-        self._groups = _Kept(Kind.GROUP, {it.name: it for it in current.groups})
-        self._models = _Kept(Kind.MODEL, {it.name: it for it in current.models})
-        self._listeners = _Kept(Kind.LISTENER, {it.name: it for it in current.listeners})
+        self._kinds = kinds_of(current)
         self._projects = current.projects
+        self._gateway = current.gateway
         self._refusals = Refusals()
         self._puts: dict[tuple[Kind, str], Entity] = {}
         self._changes: list[pb.ConfigurationChange] = []
@@ -109,27 +101,29 @@ class Planner:
 
         With `prune` what is not described goes, of the kinds that are described and of `prune_kinds`.
         """
-        self._describe(self._upstreams, wanted.upstreams, self._build_upstream)
+        self._describe(self._kinds.upstreams, wanted.upstreams, self._build_upstream)
         self._leave_one_default(wanted)
-        self._describe(self._groups, wanted.groups, build_group)
-        self._describe(self._models, wanted.models, build_model)
-        self._describe(self._listeners, wanted.listeners, build_listener)
+        self._describe(self._kinds.groups, wanted.groups, build_group)
+        self._describe(self._kinds.models, wanted.models, build_model)
+        self._describe(self._kinds.listeners, wanted.listeners, build_listener)
+        self._describe_gateway(wanted)
         projects = self._describe_projects(wanted)
         self._refusals.raise_any()
         if prune:
             self._prune(prune_kinds)
-        self._check_references()
+        check_references(self._kinds, self._refusals)
         return Plan(
             Batch(puts=tuple(self._puts.values()), deletions=tuple(self._deletions)),
             self._changes,
             projects,
-            self._opening(),
+            opening(self._kinds.listeners),
+            securing(self._kinds.listeners),
             self._kept,
         )
 
     def _describe(
         self,
-        kept: _Kept[_E],
+        kept: OfKind[_E],
         described: Sequence[_R],
         build: _Build[_R, _E],
     ) -> None:
@@ -139,6 +133,9 @@ class Planner:
                 self._refusals.add(f"{path}.name", f"{kept.paths[request.name]} has it, too; leave one out")
                 continue
             kept.paths[request.name] = path
+            if request.validate_only:
+                why = "belongs to the call that creates one; leave it out, and give dry_run to check all"
+                self._refusals.add(f"{path}.validate_only", why)
             before = kept.before.get(request.name)
             try:
                 after = build(request, now=self._now, previous=before)
@@ -147,7 +144,7 @@ class Planner:
             else:
                 self._keep(kept, after)
 
-    def _keep(self, kept: _Kept[_E], after: _E) -> None:
+    def _keep(self, kept: OfKind[_E], after: _E) -> None:
         before = kept.before.get(after.name)
         if after != before:
             kept.after[after.name] = self._put(kept.kind, after.name, before, after)
@@ -178,9 +175,9 @@ class Planner:
             self._refusals.add(f"{path}.is_default", f"{named[0]} is the default, and there is but one")
         if not named:
             return
-        for upstream in self._upstreams.before.values():
-            if upstream.is_default and upstream.name not in self._upstreams.paths:
-                self._keep(self._upstreams, msgspec.structs.replace(upstream, is_default=False))
+        for upstream in self._kinds.upstreams.before.values():
+            if upstream.is_default and upstream.name not in self._kinds.upstreams.paths:
+                self._keep(self._kinds.upstreams, msgspec.structs.replace(upstream, is_default=False))
 
     def _describe_projects(self, wanted: pb.Configuration) -> list[Project]:
         named: dict[str, list[Project]] = {}
@@ -197,50 +194,67 @@ class Planner:
                 why = f"{len(found)} projects have that name; rename them, so that each has one of its own"
                 self._refusals.add(f"{path}.name", why)
             else:
-                projects.append(self._describe_project(described, found[0] if found else None))
+                with self._refusals.collect(path):
+                    projects.append(self._describe_project(described, found[0] if found else None))
             paths[described.name] = path
         return projects
 
     def _describe_project(self, described: pb.ConfiguredProject, before: Project | None) -> Project:
-        """Return the project as it will be; fields that the description leaves out stay."""
+        """Return the project as it will be; its key and whether it is active stay if they are left out."""
         after = before or self._project_editor.new(described.name, self._now)
         if described.HasField("is_active"):
             after = with_activity(after, described.is_active, self._now)
+        after = msgspec.structs.replace(
+            after, **fields_of(Project, described, only=["description", "labels", "limits"])
+        )
         if described.api_key:
             after = self._project_editor.with_key(after, described.api_key)
         if after == before:
             return after
         return self._put(Kind.PROJECT, after.id, before, after)
 
+    def _describe_gateway(self, wanted: pb.Configuration) -> None:
+        if not wanted.HasField("gateway"):
+            return
+        before = self._gateway
+        with self._refusals.collect(f"{ROOT}.gateway"):
+            after = changed(before, self._now, **fields_of(Gateway, wanted.gateway))
+            if before.is_stored and after != before:
+                self._put(Kind.GATEWAY, GATEWAY, before, after)
+            elif after != before:
+                after = msgspec.structs.replace(after, updated_at=self._now, revision=1)
+                self._put(Kind.GATEWAY, GATEWAY, None, after)
+
     def _prune(self, kinds: Collection[str]) -> None:
         """Remove what is not described, of the kinds that are and of `kinds`, but for what is used."""
-        models, groups, listeners = self._models.after, self._groups.after, self._listeners.after
-        fallen_back_to = users_of_models(models, self._not_described(self._models, kinds))
+        own = self._kinds
+        models, groups, listeners = own.models.after, own.groups.after, own.listeners.after
+        fallen_back_to = users_of_models(models, self._not_described(own.models, kinds))
 
-        def users_of_model(name: str) -> references.Users:
+        def users_of_model(name: str) -> uses.Users:
             return {"models": fallen_back_to.get(name, [])}
 
-        def users_of_group(name: str) -> references.Users:
-            return references.users_of_group(name, models.values(), listeners.values())
+        def users_of_group(name: str) -> uses.Users:
+            return uses.by_kind(uses.of_group(name, models.values(), listeners.values()))
 
-        def users_of_upstream(name: str) -> references.Users:
-            return references.users_of_upstream(name, models.values(), groups.values())
+        def users_of_upstream(name: str) -> uses.Users:
+            return uses.by_kind(uses.of_upstream(name, models.values(), groups.values()))
 
         # The users first: what goes uses nothing.
-        self._remove(self._listeners, kinds, lambda _: {})
-        self._remove(self._models, kinds, users_of_model)
-        self._remove(self._groups, kinds, users_of_group)
-        self._remove(self._upstreams, kinds, users_of_upstream)
+        self._remove(own.listeners, kinds, lambda _: {})
+        self._remove(own.models, kinds, users_of_model)
+        self._remove(own.groups, kinds, users_of_group)
+        self._remove(own.upstreams, kinds, users_of_upstream)
 
     @staticmethod
-    def _not_described(kept: _Kept[_E], kinds: Collection[str]) -> set[str]:
+    def _not_described(kept: OfKind[_E], kinds: Collection[str]) -> set[str]:
         return kept.before.keys() - kept.paths.keys() if kept.paths or kept.kind in kinds else set()
 
     def _remove(
-        self, kept: _Kept[_E], kinds: Collection[str], users_of: Callable[[str], references.Users]
+        self, kept: OfKind[_E], kinds: Collection[str], users_of: Callable[[str], uses.Users]
     ) -> None:
         for name in sorted(self._not_described(kept, kinds)):
-            used_by = references.told(users_of(name))
+            used_by = uses.told(users_of(name))
             if used_by:
                 self._kept.append(pb.KeptEntity(kind=kept.kind, name=name, used_by=used_by))
                 continue
@@ -257,57 +271,6 @@ class Planner:
                     fields=differences(describe(kept.before[name]), None),
                 )
             )
-
-    def _check_references(self) -> None:
-        """Refuse what would not fit together, in the descriptions or because of them."""
-        found = list(references.problems(self._entities(after=True)))
-        paths = {
-            (kept.kind.value, name): path
-            for kept in (self._groups, self._models, self._listeners)
-            for name, path in kept.paths.items()
-        }
-        for problem in found:
-            path = paths.get((problem.kind.value, problem.name))
-            if path:
-                self._refusals.add(f"{path}.{problem.field}", problem.why, problem.reason)
-        if any(it.kind is Kind.MODEL for it in found):
-            self._check_circles()
-        self._refusals.raise_any()
-        known = set(references.problems(self._entities(after=False)))
-        for problem in found:
-            if problem not in known:
-                why = f"{problem.kind} {problem.name}, which stays, has in {problem.field}: {problem.why}"
-                self._refusals.add(ROOT, why, problem.reason)
-        self._refusals.raise_any()
-
-    def _check_circles(self) -> None:
-        """Refuse descriptions that lead into a circle, wherever that was seen first."""
-        names = references.Names(self._models.after.values())
-        for name, path in self._models.paths.items():
-            for problem in references.circle_from(self._models.after[name], names):
-                self._refusals.add(f"{path}.{problem.field}", problem.why)
-
-    def _entities(self, *, after: bool) -> references.Entities:
-        return references.Entities(
-            upstreams=(self._upstreams.after if after else self._upstreams.before).keys(),
-            groups=self._groups.after if after else self._groups.before,
-            models=self._models.after if after else self._models.before,
-            listeners=self._listeners.after if after else self._listeners.before,
-        )
-
-    def _opening(self) -> dict[str, str]:
-        """Return the addresses newly listened on, but for those that a listener gives up at the same time."""
-        before, after = _open(self._listeners.before.values()), _open(self._listeners.after.values())
-        given_up = [address for name, address in before.items() if after.get(name) != address]
-        return {
-            f"{self._listeners.paths[name]}.address": address
-            for name, address in after.items()
-            if before.get(name) != address and not any(overlap(address, other) for other in given_up)
-        }
-
-
-def _open(listeners: Iterable[Listener]) -> dict[str, str]:
-    return {it.name: it.address for it in listeners if it.is_active}
 
 
 def _secrets(before: Entity | None, after: Entity) -> list[str]:

@@ -17,14 +17,17 @@ from tollkeeper_server.domain.project import Project
 from tollkeeper_server.errors import SHORTLY_SECONDS, Reason, TollkeeperError
 from tollkeeper_server.management.configuration.described import export
 from tollkeeper_server.management.configuration.explaining import Explainer, explain_request
+from tollkeeper_server.management.configuration.history import diff_revisions, list_revisions
 from tollkeeper_server.management.configuration.planning import Plan, Planner
+from tollkeeper_server.management.configuration.referring import References
 from tollkeeper_server.management.configuration.tokens import ConfiguredTokens
 from tollkeeper_server.management.editors import ProjectEditor, TokenEditor
 from tollkeeper_server.management.listeners import PortCheck
 from tollkeeper_server.management.paging import every
 from tollkeeper_server.management.refusals import Refusals
 from tollkeeper_server.management.upstream_builder import UpstreamBuilder
-from tollkeeper_server.store.ports import ConfigurationStore, TokenStore
+from tollkeeper_server.management.usage_names import Directory
+from tollkeeper_server.store.ports import ConfigurationStore, RevisionStore, TokenStore
 
 _ATTEMPTS = 20
 _RACES = 3
@@ -41,23 +44,29 @@ class ConfigurationService:
         self,
         store: ConfigurationStore,
         stored_tokens: TokenStore,
+        revisions: RevisionStore,
         upstreams: UpstreamBuilder,
         projects: ProjectEditor,
         tokens: TokenEditor,
         changes: Changes,
         clock: Callable[[], datetime],
         port_check: PortCheck,
+        tls_problem: str | None,
         explain: Explainer,
     ) -> None:
         self._store = store
         self._upstreams = upstreams
         self._projects = projects
         self._stored_tokens = stored_tokens
+        self._revisions = revisions
         self._tokens = ConfiguredTokens(stored_tokens, tokens)
         self._changes = changes
         self._clock = clock
         self._port_check = port_check
+        self._tls_problem = tls_problem
         self._explain = explain
+        self._directory = Directory(store, stored_tokens)
+        self._references = References(store, stored_tokens)
         self._applying = asyncio.Lock()
 
     async def apply_configuration(
@@ -86,6 +95,7 @@ class ConfigurationService:
         current = await self._store.read()
         names = Counter(project.name for project in current.projects)
         projects = [await self._export_project(it) for it in current.projects if names[it.name] == 1]
+        described = export(current.gateway, pb.ConfiguredGateway())
         return pb.ExportConfigurationResponse(
             configuration=pb.Configuration(
                 upstreams=[export(it, CreateUpstreamRequest()) for it in current.upstreams],
@@ -93,13 +103,26 @@ class ConfigurationService:
                 models=[export(it, CreateModelRequest()) for it in current.models],
                 listeners=[export(it, CreateListenerRequest()) for it in current.listeners],
                 projects=projects,
+                gateway=described if described.limits else None,
             ),
             revision=current.revision,
         )
 
+    async def list_references(self, request: pb.ListReferencesRequest) -> pb.ListReferencesResponse:
+        """Read a page of what refers to an entity."""
+        return await self._references.page(request)
+
+    async def list_revisions(self, request: pb.ListRevisionsRequest) -> pb.ListRevisionsResponse:
+        """Read a page of the history."""
+        return await list_revisions(self._revisions, request)
+
+    async def diff_revisions(self, request: pb.DiffRevisionsRequest) -> pb.DiffRevisionsResponse:
+        """Return the differences between two revisions."""
+        return await diff_revisions(self._revisions, self._store, request)
+
     async def explain_request(self, request: pb.ExplainRequestRequest) -> pb.ExplainRequestResponse:
         """Return where a request would go."""
-        return await explain_request(self._explain, request)
+        return await explain_request(self._explain, self._directory, request)
 
     async def _apply(self, request: pb.ApplyConfigurationRequest) -> pb.ApplyConfigurationResponse | None:
         """Apply the described configuration; return None if another caller wrote meanwhile."""
@@ -130,6 +153,9 @@ class ConfigurationService:
             problem = await asyncio.to_thread(self._port_check, address)
             if problem is not None:
                 refusals.add(path, problem)
+        if self._tls_problem is not None:
+            for path in plan.securing:
+                refusals.add(path, self._tls_problem)
         refusals.raise_any()
 
     async def _export_project(self, project: Project) -> pb.ConfiguredProject:

@@ -9,16 +9,18 @@ import msgspec
 from tollkeeper.v1 import configuration_service_pb2 as pb
 
 from tollkeeper_server.domain.project import Project
-from tollkeeper_server.domain.token import Token, new_secret
-from tollkeeper_server.errors import Reason
+from tollkeeper_server.domain.token import Token
+from tollkeeper_server.errors import Reason, TollkeeperError
 from tollkeeper_server.management.configuration.described import describe
 from tollkeeper_server.management.configuration.differences import differences
-from tollkeeper_server.management.configuration.planning import ROOT
+from tollkeeper_server.management.configuration.kinds import ROOT
 from tollkeeper_server.management.editors import TokenEditor, with_activity
 from tollkeeper_server.management.messages import fields_of
 from tollkeeper_server.management.paging import every
 from tollkeeper_server.management.refusals import Refusals
 from tollkeeper_server.store.ports import TokenStore
+
+_FIELDS = ("max_requests", "allowed_models", "description", "labels", "limits")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,8 @@ class ConfiguredTokens:
     ) -> list[TokenEdit]:
         """Return the tokens to write, given the projects that the described ones become.
 
-        Raises ALREADY_EXISTS for a secret that another token has, INVALID_ARGUMENT for a name given twice.
+        Raises ALREADY_EXISTS for a secret that another token has, INVALID_ARGUMENT for a name given
+        twice, and for limits that can not be.
         """
         refusals, edits = Refusals(), []
         owners: dict[str, str] = {}  # who is to have a secret, by its digest
@@ -71,7 +74,11 @@ class ConfiguredTokens:
                     refusals.add(f"{path}.name", "another token of the project has it, too; leave one out")
                     continue
                 seen.add(it.name)
-                found = self._edit(it, project, present.get(it.name, []), now)
+                try:
+                    found = self._edit(it, project, present.get(it.name, []), now)
+                except TollkeeperError as error:
+                    refusals.add_error(path, error)
+                    continue
                 problem = await self._taken(found, owners, path)
                 if problem:
                     refusals.add(f"{path}.secret", problem, Reason.ALREADY_EXISTS)
@@ -96,6 +103,9 @@ class ConfiguredTokens:
                 deactivated_at=wanted.deactivated_at,
                 max_requests=wanted.max_requests,
                 allowed_models=wanted.allowed_models,
+                description=wanted.description,
+                labels=wanted.labels,
+                limits=wanted.limits,
             )
 
         await self._editor.edit(wanted.id, change, now=now)
@@ -112,16 +122,14 @@ class ConfiguredTokens:
     ) -> TokenEdit:
         digest = self._editor.digest(wanted.secret) if wanted.secret else ""
         before = min(present, key=lambda it: (it.digest != digest, not it.is_active, it.id), default=None)
-        made = "" if before or wanted.secret else new_secret()
+        made = "" if before or wanted.secret else self._editor.new_secret()
         secret = wanted.secret or made
         after = before or self._editor.new(project.id, wanted.name, secret, now)
         if secret:
             after = self._editor.with_secret(after, secret)
         if wanted.HasField("is_active"):
             after = with_activity(after, wanted.is_active, now)
-        after = msgspec.structs.replace(
-            after, **fields_of(Token, wanted, only=["max_requests", "allowed_models"])
-        )
+        after = msgspec.structs.replace(after, **fields_of(Token, wanted, only=_FIELDS))
         return TokenEdit(before, after, project.name, made)
 
     async def _taken(self, planned: TokenEdit, owners: dict[str, str], path: str) -> str:

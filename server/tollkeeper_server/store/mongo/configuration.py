@@ -3,10 +3,10 @@
 Without transactions a batch is made whole by writing it down first. `meta/configuration` holds the
 revision R and, while a batch is open, the batch as JSON text. Every write, of one entity or of many:
 
-1. reads R with no batch open, and decides what to write;
+1. reads R with no batch open, decides what to write, and writes down what that changes (`history.py`);
 2. opens the batch: an update of `meta/configuration` that takes effect only if the revision is still R
    and no batch is open. From here on the batch is certain to happen;
-3. makes the changes it consists of;
+3. makes the changes it consists of, and gives the history its number;
 4. closes it: the revision becomes R + 1 and the batch is gone, in one update.
 
 A reader or writer that finds a batch open does steps 3 and 4 as well, without waiting and whether or not
@@ -21,7 +21,7 @@ still R with no batch open: then no write was in between, and all of it belongs 
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
@@ -31,10 +31,29 @@ from pymongo import ReplaceOne
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from tollkeeper_server.domain.configuration import KINDS, Batch, Configuration, Entity, Kind, key_of
+from tollkeeper_server.domain.listing import EntityFilter, Page
+from tollkeeper_server.domain.revision import Bounds
 from tollkeeper_server.errors import Reason, StoreUnavailableError, TollkeeperError
-from tollkeeper_server.store.documents import Document, time_text, to_configuration
-from tollkeeper_server.store.mongo.connection import MongoConnection, MongoPart, completes, duplicates_in
-from tollkeeper_server.store.mongo.documents import from_stored, to_stored, with_key
+from tollkeeper_server.store.documents import Document, listed_texts, time_text, to_configuration
+from tollkeeper_server.store.history import PRUNED_EVERY, Written
+from tollkeeper_server.store.mongo.connection import (
+    LONGEST_READ_MS,
+    MongoConnection,
+    MongoPart,
+    completes,
+    duplicates_in,
+    ends,
+)
+from tollkeeper_server.store.mongo.documents import from_stored, plain, to_stored, with_key
+from tollkeeper_server.store.mongo.history import MongoHistory
+from tollkeeper_server.store.mongo.listing import (
+    UNLISTED,
+    behind,
+    every,
+    listed_fields,
+    searching,
+    sort_of,
+)
 from tollkeeper_server.store.refusals import key_taken
 
 _E = TypeVar("_E", bound=Entity)
@@ -50,6 +69,7 @@ _COLLECTIONS = {
     Kind.GROUP: "groups",
     Kind.MODEL: "models",
     Kind.LISTENER: "listeners",
+    Kind.GATEWAY: "gateways",
 }
 _META = "configuration"
 _CLOSED: Document = {"_id": _META, "batch": {"$exists": False}}
@@ -64,10 +84,13 @@ class _Change(msgspec.Struct, frozen=True):
 
 
 class MongoConfiguration(MongoPart):
-    """Implements `ports.ConfigurationStore` on five collections."""
+    """Implements `ports.ConfigurationStore` on a collection for each kind."""
 
-    def __init__(self, connection: MongoConnection) -> None:
+    def __init__(self, connection: MongoConnection, history: MongoHistory, bounds: Bounds) -> None:
+        """Take what writes the history of it, and the bounds of that."""
         super().__init__(connection)
+        self._bounds = bounds
+        self._history = history
         # The calls of one process take turns, rather than finding out that another was faster.
         self._turn = asyncio.Lock()
 
@@ -94,7 +117,7 @@ class MongoConfiguration(MongoPart):
                 revision = await self._settle()
                 # At once: the less time it takes, the less is written meanwhile.
                 lists = await asyncio.gather(
-                    *(self._list(kind, "", 0, {}) for kind in Kind), return_exceptions=True
+                    *(self._list(kind, "", 0) for kind in Kind), return_exceptions=True
                 )
                 documents = {}
                 for kind, listed in zip(Kind, lists, strict=True):
@@ -158,20 +181,52 @@ class MongoConfiguration(MongoPart):
         return await self._write(plan)
 
     @completes
-    async def list(
-        self, entity_type: type[_E], *, after: str = "", limit: int, active_only: bool = False
-    ) -> list[_E]:
+    async def find_many(self, entity_type: type[_E], keys: Collection[str]) -> dict[str, _E]:
         """As the port says."""
-        where: Document = {"is_active": {"$ne": False}} if active_only else {}
-        found = await self._list(KINDS[entity_type], after, limit, where)
+        condition = {"_id": {"$in": list(keys)}, **_PRESENT}
+        found = self._collection(_COLLECTIONS[KINDS[entity_type]]).find(condition)
+        return {str(document["_id"]): from_stored(document, entity_type) async for document in found}
+
+    @ends
+    async def page(self, entity_type: type[_E], where: EntityFilter, page: Page) -> list[_E]:
+        """As the port says."""
+        condition = every([*_conditions(where), *behind(page)])
+        collection = self._collection(_COLLECTIONS[KINDS[entity_type]])
+        found = collection.find(condition).sort(sort_of(page)).limit(page.limit)
+        return [from_stored(document, entity_type) async for document in found.max_time_ms(LONGEST_READ_MS)]
+
+    @ends
+    async def count(self, entity_type: type[Entity], where: EntityFilter, *, most: int) -> int:
+        """As the port says."""
+        collection = self._collection(_COLLECTIONS[KINDS[entity_type]])
+        return await collection.count_documents(
+            every(_conditions(where)), limit=most, maxTimeMS=LONGEST_READ_MS
+        )
+
+    @completes
+    async def fill_lists(self) -> None:
+        """Write what lists sort by and search of entities that a process of an older version wrote."""
+        for entity_type, kind in KINDS.items():
+            collection = self._collection(_COLLECTIONS[kind])
+            async for stored in collection.find({**UNLISTED, **_PRESENT}):
+                name, text = listed_texts(with_key(stored), entity_type)
+                await collection.update_one(
+                    {"_id": stored["_id"], "revision": stored["revision"], **UNLISTED},
+                    {"$set": {"sort_name": name, "searched": text}},
+                )
+
+    @completes
+    async def list(self, entity_type: type[_E], *, after: str = "", limit: int) -> list[_E]:
+        """As the port says."""
+        found = await self._list(KINDS[entity_type], after, limit)
         return [from_stored(document, entity_type) for document in found]
 
     async def _find(self, kind: Kind, key: str) -> Document | None:
         return await self._collection(_COLLECTIONS[kind]).find_one({"_id": key, **_PRESENT})
 
-    async def _list(self, kind: Kind, after: str, limit: int, where: Document) -> Sequence[Document]:
+    async def _list(self, kind: Kind, after: str, limit: int) -> Sequence[Document]:
         """Return up to `limit` documents, 0 for all, with ids greater than `after`."""
-        condition = {"_id": {"$gt": after}, **_PRESENT, **where}
+        condition = {"_id": {"$gt": after}, **_PRESENT}
         found = self._collection(_COLLECTIONS[kind]).find(condition).sort("_id", 1).limit(limit)
         return await found.to_list()
 
@@ -185,9 +240,15 @@ class MongoConfiguration(MongoPart):
                 changes = await plan(revision)
                 if changes is None:
                     return False
-                if await self._open(revision, changes):
-                    await self._complete(revision, changes)
+                text = msgspec.json.encode(changes).decode()
+                _check_size(text, changes)
+                record = await self._history.write_down(await self._written(changes))
+                if await self._open(revision, text, record):
+                    await self._complete(revision, changes, record)
+                    if (revision + 1) % PRUNED_EVERY == 0:
+                        await self._history.prune(self._bounds)
                     return True
+                await self._history.strike_out(record)
         raise StoreUnavailableError("the store")
 
     async def _settle(self) -> int:
@@ -204,25 +265,45 @@ class MongoConfiguration(MongoPart):
             revision = msgspec.convert(found["revision"], int)
             if "batch" not in found:
                 return revision
-            await self._complete(revision, msgspec.json.decode(str(found["batch"]), type=list[_Change]))
+            changes = msgspec.json.decode(str(found["batch"]), type=list[_Change])
+            await self._complete(revision, changes, _record(found, revision))
 
-    async def _open(self, revision: int, changes: Sequence[_Change]) -> bool:
-        text = msgspec.json.encode(changes).decode()
-        _check_size(text, changes)
+    async def _written(self, changes: Sequence[_Change]) -> Sequence[Written]:
+        """Return what the changes write, and what is there before."""
+        before: dict[tuple[Kind, object], Document] = {}
+        for kind, name in _COLLECTIONS.items():
+            keys = [change.document["_id"] for change in changes if change.kind is kind]
+            if keys:
+                found = self._collection(name).find({"_id": {"$in": keys}, **_PRESENT})
+                before |= {(kind, it["_id"]): plain(with_key(it)) async for it in found}
+        return [
+            Written(
+                it.kind,
+                str(it.document["_id"]),
+                before.get((it.kind, it.document["_id"])),
+                None if "deleted_at" in it.document else with_key(it.document),
+            )
+            for it in changes
+        ]
+
+    async def _open(self, revision: int, text: str, record: str) -> bool:
         done = await self._collection("meta").update_one(
-            {**_CLOSED, "revision": revision}, {"$set": {"batch": text}}
+            {**_CLOSED, "revision": revision},
+            {"$set": {"batch": text, "history": {"record": record, "revision": revision}}},
         )
         return done.matched_count == 1
 
-    async def _complete(self, revision: int, changes: Sequence[_Change]) -> None:
+    async def _complete(self, revision: int, changes: Sequence[_Change], record: str | None) -> None:
         number = revision + 1
+        if record is not None:
+            await self._history.number(record, number)
         for kind, name in _COLLECTIONS.items():
             documents = [{**change.document, "written": number} for change in changes if change.kind is kind]
             if documents:
                 await self._put(name, documents, number)
         await self._collection("meta").update_one(
             {"_id": _META, "revision": revision, "batch": {"$exists": True}},
-            {"$set": {"revision": number}, "$unset": {"batch": ""}},
+            {"$set": {"revision": number}, "$unset": {"batch": "", "history": ""}},
         )
 
     async def _put(self, name: str, documents: Sequence[Document], number: int) -> None:
@@ -240,8 +321,16 @@ class MongoConfiguration(MongoPart):
             duplicates_in(error)  # another process was first, here or by completing the batch
 
 
+def _record(meta: Document, revision: int) -> str | None:
+    """Return the id of an open batch's history; None if a process of an older version opened it."""
+    history = meta.get("history")
+    if isinstance(history, dict) and history.get("revision") == revision:
+        return str(history["record"])
+    return None
+
+
 def _put(entity: Entity) -> _Change:
-    return _Change(KINDS[type(entity)], to_stored(entity))
+    return _Change(KINDS[type(entity)], to_stored(entity) | listed_fields(entity))
 
 
 def _mark(kind: Kind, key: str) -> _Change:
@@ -257,3 +346,12 @@ def _check_size(text: str, changes: Sequence[_Change]) -> None:
             f"the changes take {max(sizes)} bytes, and MongoDB holds no more than {MAX_BATCH} at once; "
             "make them in parts",
         )
+
+
+def _conditions(where: EntityFilter) -> list[Document]:
+    found: list[Document] = [_PRESENT]
+    if where.keys:
+        found.append({"_id": {"$in": list(where.keys)}})
+    if where.is_active is not None:
+        found.append({"is_active": {"$ne": not where.is_active}})
+    return found + searching(where.search, where.labels)

@@ -34,6 +34,7 @@ _P = ParamSpec("_P")
 _Part = TypeVar("_Part", bound="MongoPart")
 _DEFAULT_DATABASE = "tollkeeper"
 _SILENT_SECONDS = 60.0
+_MOST_SAID = 500
 _DUPLICATE_KEY = 11000
 _REFUSED = {13, 18}  # Unauthorized, AuthenticationFailed
 
@@ -58,7 +59,8 @@ class MongoConnection:
         self._database: Database | None = None
         self._running: set[asyncio.Future[Any]] = set()
         self._reads: set[asyncio.Future[Any]] = set()
-        self._complaints = _Complaints()
+        # Who is asked, without user and password.
+        self._complaints = _Complaints(url.partition("://")[2].partition("/")[0].rpartition("@")[2])
 
     @property
     def database(self) -> Database:
@@ -85,6 +87,8 @@ class MongoConnection:
         except BaseException as error:
             if client:
                 await client.close()
+            if isinstance(error, ConfigurationError) and error.__cause__ is not None:
+                _check_srv(error.__cause__)
             if isinstance(error, ConfigurationError | ValueError | UserWarning):
                 raise StoreCorruptError(
                     "store: the MongoDB URL in TOLLKEEPER_STORE is malformed, or an option in it is "
@@ -150,6 +154,20 @@ class MongoPart:
         return self._connection.database[name]
 
 
+def _check_srv(cause: BaseException) -> None:
+    """Raise the error that says so if the servers of a `mongodb+srv` URL could not be looked up."""
+    import dns.resolver  # a large package, which PyMongo loads for such URLs alone
+
+    if isinstance(cause, dns.resolver.NXDOMAIN | dns.resolver.NoAnswer):
+        raise StoreCorruptError(
+            "store: the host in TOLLKEEPER_STORE has no SRV records; give mongodb+srv:// a host that has, or "
+            "name the servers with mongodb://"
+        ) from None
+    if isinstance(cause, dns.exception.DNSException):
+        _log.error("the SRV records of MongoDB can't be looked up: %s", type(cause).__name__)
+        raise StoreUnavailableError("the store") from cause
+
+
 def completes(
     method: Callable[Concatenate[_Part, _P], Coroutine[Any, Any, _T]],
 ) -> Callable[Concatenate[_Part, _P], Coroutine[Any, Any, _T]]:
@@ -188,7 +206,8 @@ def duplicates_in(error: BulkWriteError) -> list[int]:
 class _Complaints:
     """Logs failures; that the server does not answer, once a minute only."""
 
-    def __init__(self) -> None:
+    def __init__(self, hosts: str) -> None:
+        self._hosts = hosts
         self._said_at = -_SILENT_SECONDS
 
     def log(self, error: PyMongoError) -> None:
@@ -197,4 +216,10 @@ class _Complaints:
             _log.error("MongoDB failed: %s, code %s", type(error).__name__, getattr(error, "code", None))
         elif time.monotonic() - self._said_at >= _SILENT_SECONDS:
             self._said_at = time.monotonic()
-            _log.error("MongoDB does not answer: %s", type(error).__name__)
+            name = type(error).__name__
+            _log.error("MongoDB does not answer: %s: %s: %s", self._hosts, name, _why(error))
+
+
+def _why(error: ConnectionFailure) -> str:
+    """Return which servers failed, and why, as the driver says before it describes all of them."""
+    return str(error).partition(", Timeout: ")[0][:_MOST_SAID]

@@ -3,6 +3,7 @@
 from typing import TypeVar
 
 import msgspec
+from bson.int64 import Int64
 
 from tollkeeper_server.store.documents import Document, from_document, to_document
 
@@ -24,3 +25,16 @@ def with_key(stored: Document) -> Document:
 def from_stored(stored: Document, entity_type: type[_T]) -> _T:
     """Return the entity of a stored document. Raises `StoreUnavailableError` if the document is damaged."""
     return from_document(with_key(stored), entity_type)
+
+
+def plain(document: Document) -> Document:
+    """Return a document as JSON knows it: PyMongo reads large integers as a class of its own."""
+    return {name: _plain(part) for name, part in document.items()}
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, dict):
+        return {name: _plain(part) for name, part in value.items()}
+    if isinstance(value, list):
+        return [_plain(part) for part in value]
+    return int(value) if isinstance(value, Int64) else value

@@ -25,7 +25,78 @@ async def _second(database: Database) -> None:
     await database["placements"].create_index("used_at")
 
 
-MIGRATIONS: tuple[Callable[[Database], Awaitable[None]], ...] = (_first, _second)
+async def _third(database: Database) -> None:
+    await database["placements"].create_index([("project_id", 1), ("upstream", 1)])
+
+
+async def _fourth(database: Database) -> None:
+    tokens = database["tokens"]
+    for name in ("sort_name", "expiry", "last_used_at"):
+        await tokens.create_index([(name, 1), ("_id", 1)])
+    await tokens.create_index([("project_id", 1), ("last_used_at", 1)])
+    for collection in ("projects", "upstreams", "groups", "models", "listeners"):
+        for name in ("created_at", "updated_at"):
+            await database[collection].create_index([(name, 1), ("_id", 1)])
+    await database["projects"].create_index([("sort_name", 1), ("_id", 1)])
+
+
+async def _fifth(database: Database) -> None:
+    usage = database["usage"]
+    for name in ("stored", "amended"):
+        await usage.create_index([(name, 1), ("_id", 1)])
+
+
+async def _sixth(database: Database) -> None:
+    sessions = database["sessions"]
+    for name in ("digest", "next_digest"):
+        await sessions.create_index(name, unique=True)
+    for name in ("previous_digest", "last_used_at", "created_at"):
+        await sessions.create_index(name)
+    await sessions.create_index([("token_mark", 1), ("_id", -1)])
+
+
+async def _seventh(database: Database) -> None:
+    await database["tokens"].create_index([("allowed_models", 1), ("_id", 1)])
+
+
+async def _eighth(database: Database) -> None:
+    await database["revisions"].create_index("number")
+    changes = database["revision_changes"]
+    await changes.create_index("record")
+    await changes.create_index("created_at")
+    await changes.create_index([("kind", 1), ("key", 1)])
+
+
+async def _ninth(database: Database) -> None:
+    await database["tokens"].create_index([("is_active", 1), ("expiry", 1), ("_id", 1)])
+
+
+async def _tenth(database: Database) -> None:
+    spent = database["ledger_spent"]
+    await spent.create_index([("key", 1), ("period", 1)])
+    await spent.create_index([("calendar", 1), ("period", 1)])
+
+
+async def _eleventh(database: Database) -> None:
+    await database["tokens"].create_index("limits.measure")
+    notices = database["budget_notices"]
+    await notices.create_index([("key", 1), ("period", 1), ("limit.amount", 1), ("percent", 1)], unique=True)
+    await notices.create_index("noticed_at")
+
+
+MIGRATIONS: tuple[Callable[[Database], Awaitable[None]], ...] = (
+    _first,
+    _second,
+    _third,
+    _fourth,
+    _fifth,
+    _sixth,
+    _seventh,
+    _eighth,
+    _ninth,
+    _tenth,
+    _eleventh,
+)
 
 
 async def prepare(database: Database) -> None:

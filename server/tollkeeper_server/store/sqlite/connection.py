@@ -12,7 +12,8 @@ import sqlite3
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from functools import wraps
+from contextvars import copy_context
+from functools import partial, wraps
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -114,6 +115,7 @@ class SqliteConnection:
         """Return the result of `work`, run in a transaction of its own, all of it or nothing.
 
         `work` runs to its end even if the caller is cancelled, and handles `sqlite3.IntegrityError` itself.
+        It has the caller's context variables.
         Raises `StoreUnavailableError` if the file can't be written.
         """
 
@@ -134,7 +136,7 @@ class SqliteConnection:
 
         if self._writing is None:
             raise StoreUnavailableError("the store")
-        return await _finish(self._writing, run)
+        return await _finish(self._writing, partial(copy_context().run, run))
 
     def _open(self) -> None:
         connections: list[sqlite3.Connection] = []
@@ -158,7 +160,7 @@ class SqliteConnection:
             if isinstance(error, sqlite3.DatabaseError) and error.sqlite_errorcode & 0xFF not in _BUSY:
                 raise StoreCorruptError(
                     f"store {self._path}: it can't be used as a database ({error}); restore it from a "
-                    "backup, or move it away to begin anew"
+                    "backup, or move it away to start with an empty one"
                 ) from error
             raise
         self._writer = connections[0]

@@ -86,6 +86,192 @@ MIGRATIONS: Migrations = (
     ),
     ("ALTER TABLE placements ADD COLUMN pending TEXT",),
     ("ALTER TABLE usage ADD COLUMN admission TEXT NOT NULL DEFAULT ''",),
+    ("CREATE INDEX placements_by_project ON placements (project_id, upstream)",),
+    (
+        "ALTER TABLE usage ADD COLUMN attempts TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE usage ADD COLUMN listener TEXT NOT NULL DEFAULT ''",
+        """ALTER TABLE usage ADD COLUMN "group" TEXT NOT NULL DEFAULT ''""",
+        "ALTER TABLE usage ADD COLUMN rule TEXT NOT NULL DEFAULT ''",
+    ),
+    (
+        # Columns that a process of an older version, on the same file, needs not write. Those that are not
+        # generated are null in its rows until `fill_lists`.
+        "ALTER TABLE tokens ADD COLUMN sort_name TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE tokens ADD COLUMN searched TEXT",
+        "ALTER TABLE tokens ADD COLUMN expiry TEXT AS (coalesce(expires_at, '~')) VIRTUAL",
+        "ALTER TABLE tokens ADD COLUMN last_use TEXT AS (coalesce(last_used_at, '')) VIRTUAL",
+        "ALTER TABLE configuration ADD COLUMN sort_name TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE configuration ADD COLUMN searched TEXT",
+        """ALTER TABLE configuration
+            ADD COLUMN created_at TEXT AS (json_extract(document, '$.created_at')) VIRTUAL""",
+        """ALTER TABLE configuration
+            ADD COLUMN updated_at TEXT AS (json_extract(document, '$.updated_at')) VIRTUAL""",
+        "CREATE INDEX tokens_unlisted ON tokens (id) WHERE searched IS NULL",
+        "CREATE INDEX configuration_unlisted ON configuration (kind, key) WHERE searched IS NULL",
+        "CREATE INDEX tokens_by_name ON tokens (sort_name, id)",
+        "CREATE INDEX tokens_by_expiry ON tokens (expiry, id)",
+        "CREATE INDEX tokens_by_use ON tokens (last_use, id)",
+        "CREATE INDEX tokens_by_project_use ON tokens (project_id, last_use)",
+        """CREATE INDEX tokens_listed ON tokens
+            (project_id, id, is_active, expiry, max_requests, searched)""",
+        """CREATE INDEX tokens_used_up ON tokens (id)
+            WHERE max_requests > 0 AND request_count >= max_requests""",
+        "DROP INDEX tokens_by_project",  # tokens_listed begins with it
+        "CREATE INDEX configuration_by_name ON configuration (kind, sort_name, key)",
+        "CREATE INDEX configuration_by_creation ON configuration (kind, created_at, key)",
+        "CREATE INDEX configuration_by_change ON configuration (kind, updated_at, key)",
+        "CREATE INDEX configuration_listed ON configuration (kind, key, is_active, searched)",
+    ),
+    (
+        "CREATE TABLE usage_batch (number INTEGER NOT NULL)",
+        "INSERT INTO usage_batch VALUES (0)",
+        "ALTER TABLE usage ADD COLUMN stored INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE usage ADD COLUMN amended INTEGER NOT NULL DEFAULT 0",
+        "CREATE INDEX usage_by_storing ON usage (stored, id) WHERE stored > 0",
+        "CREATE INDEX usage_by_amending ON usage (amended, id) WHERE amended > 0",
+    ),
+    (
+        """CREATE TABLE sessions (
+            id TEXT PRIMARY KEY NOT NULL,
+            digest TEXT NOT NULL UNIQUE,
+            next_digest TEXT NOT NULL UNIQUE,
+            previous_digest TEXT NOT NULL,
+            previous_until TEXT,
+            rotated_at TEXT NOT NULL,
+            token_mark TEXT NOT NULL,
+            created_at TEXT NOT NULL,
+            last_used_at TEXT NOT NULL,
+            address TEXT NOT NULL,
+            user_agent TEXT NOT NULL
+        ) WITHOUT ROWID""",
+        "CREATE INDEX sessions_by_previous ON sessions (previous_digest)",
+        "CREATE INDEX sessions_by_mark ON sessions (token_mark, id)",
+        "CREATE INDEX sessions_by_use ON sessions (last_used_at)",
+        "CREATE INDEX sessions_by_creation ON sessions (created_at)",
+    ),
+    (
+        # Which tokens name a model in `allowed_models`. Triggers, as a process of an older version writes
+        # tokens, too.
+        """CREATE TABLE token_models (
+            model TEXT NOT NULL,
+            token_id TEXT NOT NULL,
+            PRIMARY KEY (model, token_id)
+        ) WITHOUT ROWID""",
+        """INSERT INTO token_models SELECT DISTINCT value, tokens.id
+            FROM tokens, json_each(document, '$.allowed_models')""",
+        """CREATE TRIGGER token_models_added AFTER INSERT ON tokens BEGIN
+            INSERT INTO token_models
+                SELECT DISTINCT value, new.id FROM json_each(new.document, '$.allowed_models');
+        END""",
+        """CREATE TRIGGER token_models_changed AFTER UPDATE OF document ON tokens
+        WHEN json_extract(old.document, '$.allowed_models')
+            IS NOT json_extract(new.document, '$.allowed_models')
+        BEGIN
+            DELETE FROM token_models WHERE token_id = old.id
+                AND model IN (SELECT value FROM json_each(old.document, '$.allowed_models'));
+            INSERT INTO token_models
+                SELECT DISTINCT value, new.id FROM json_each(new.document, '$.allowed_models');
+        END""",
+    ),
+    (
+        """CREATE TABLE revisions (
+            number INTEGER PRIMARY KEY NOT NULL,
+            created_at TEXT NOT NULL,
+            size INTEGER NOT NULL,
+            document TEXT NOT NULL
+        )""",
+        """CREATE TABLE revision_changes (
+            number INTEGER NOT NULL,
+            kind TEXT NOT NULL,
+            key TEXT NOT NULL,
+            change TEXT NOT NULL,
+            secrets TEXT NOT NULL,
+            before TEXT,
+            after TEXT,
+            is_detailed INTEGER NOT NULL
+        )""",
+        "CREATE INDEX revision_changes_by_number ON revision_changes (number, kind, key)",
+        "CREATE INDEX revision_changes_by_entity ON revision_changes (kind, key, number)",
+    ),
+    (
+        # These find the pages of tokens with filters. They name a token by the number of its row (rowid).
+        # VACUUM numbers rows anew where there are gaps. Tokens are never deleted, so there are none.
+        "DROP INDEX tokens_by_change",
+        "DROP INDEX tokens_by_name",
+        "DROP INDEX tokens_by_expiry",
+        "DROP INDEX tokens_by_use",
+        "DROP INDEX tokens_used_up",
+        "CREATE INDEX tokens_by_change ON tokens (updated_at, id, is_active, expiry)",
+        "CREATE INDEX tokens_by_name ON tokens (sort_name, id, is_active, expiry)",
+        "CREATE INDEX tokens_by_expiry ON tokens (expiry, id, is_active)",
+        "CREATE INDEX tokens_by_use ON tokens (last_use, id, is_active, expiry)",
+        """CREATE INDEX tokens_used_up ON tokens (id, is_active, expiry)
+            WHERE max_requests > 0 AND request_count >= max_requests""",
+        "CREATE INDEX tokens_revoked ON tokens (id) WHERE is_active = 0",
+        """CREATE TABLE token_labels (
+            name TEXT NOT NULL,
+            value TEXT NOT NULL,
+            number INTEGER NOT NULL,
+            PRIMARY KEY (name, value, number)
+        ) WITHOUT ROWID""",
+        """INSERT INTO token_labels
+            SELECT key, value, tokens.rowid FROM tokens, json_each(document, '$.labels')""",
+        # Triggers, as a process of an older version writes tokens, too, or one whose SQLite has no FTS5.
+        """CREATE TRIGGER token_labels_added AFTER INSERT ON tokens BEGIN
+            INSERT INTO token_labels SELECT key, value, new.rowid FROM json_each(new.document, '$.labels');
+        END""",
+        """CREATE TRIGGER token_labels_changed AFTER UPDATE OF document ON tokens
+        WHEN json_extract(old.document, '$.labels') IS NOT json_extract(new.document, '$.labels')
+        BEGIN
+            DELETE FROM token_labels WHERE number = old.rowid
+                AND (name, value) IN (SELECT key, value FROM json_each(old.document, '$.labels'));
+            INSERT INTO token_labels SELECT key, value, new.rowid FROM json_each(new.document, '$.labels');
+        END""",
+        # The rows that `token_texts` (texts.py) does not have as they are, and what it has of them.
+        "CREATE TABLE token_unsearched (number INTEGER PRIMARY KEY NOT NULL, former TEXT)",
+        """CREATE TRIGGER token_texts_added AFTER INSERT ON tokens BEGIN
+            INSERT INTO token_unsearched VALUES (new.rowid, NULL);
+        END""",
+        """CREATE TRIGGER token_texts_changed AFTER UPDATE OF searched ON tokens
+        WHEN old.searched IS NOT new.searched
+        BEGIN
+            INSERT OR IGNORE INTO token_unsearched VALUES (new.rowid, old.searched);
+        END""",
+    ),
+    (
+        # Processes of older versions write events without them.
+        "ALTER TABLE usage ADD COLUMN details TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE usage ADD COLUMN cost_nano_dollars INTEGER",
+    ),
+    (
+        "ALTER TABLE usage ADD COLUMN charges TEXT NOT NULL DEFAULT ''",
+        """CREATE TABLE ledger_spent (
+            key TEXT NOT NULL,
+            period INTEGER NOT NULL,
+            owner TEXT NOT NULL,
+            calendar TEXT NOT NULL,
+            amount INTEGER NOT NULL,
+            PRIMARY KEY (key, period, owner)
+        ) WITHOUT ROWID""",
+        "CREATE INDEX ledger_spent_by_period ON ledger_spent (calendar, period)",
+    ),
+    ("CREATE TABLE repricings (id TEXT PRIMARY KEY NOT NULL, document TEXT NOT NULL) WITHOUT ROWID",),
+    ("CREATE TABLE ledger_owners (owner TEXT PRIMARY KEY NOT NULL, seen_at INTEGER NOT NULL) WITHOUT ROWID",),
+    (
+        """CREATE INDEX tokens_limited ON tokens (last_use, id)
+            WHERE json_array_length(document, '$.limits') > 0""",
+        """CREATE TABLE budget_notices (
+            id TEXT PRIMARY KEY NOT NULL,
+            key TEXT NOT NULL,
+            period INTEGER NOT NULL,
+            amount INTEGER NOT NULL,
+            percent INTEGER NOT NULL,
+            noticed_at TEXT NOT NULL,
+            document TEXT NOT NULL,
+            UNIQUE (key, period, amount, percent)
+        ) WITHOUT ROWID""",
+        "CREATE INDEX budget_notices_by_time ON budget_notices (noticed_at)",
+    ),
 )
 
 
@@ -103,7 +289,7 @@ def prepare(
             plainly = " ".join(finding.split())
             raise StoreCorruptError(
                 f"store {path}: the database is damaged ({plainly}); restore it from a backup, "
-                "or move it away to begin anew"
+                "or move it away to start with an empty one"
             )
     # Checked before anything is changed, in one transaction: another process may be writing the schema.
     with _transaction(connection, "BEGIN"):

@@ -77,3 +77,14 @@ def test_programs_get_all_of_it(capsys: pytest.CaptureFixture[str]) -> None:
     show_changes(Output(as_json=True), AppliedConfiguration((change(ChangeAction.CREATE),), 2), dry_run=False)
 
     assert '"action": "create"' in capsys.readouterr().out
+
+
+def test_that_fields_are_not_known_is_told() -> None:
+    unknown = ConfigurationChange(
+        kind="model", name="m", action=ChangeAction.UPDATE, fields=(), secret="", without_fields=True
+    )
+
+    assert describe(unknown) == [
+        "~ model m",
+        "    the history does not have its fields: the revision changed very many entities",
+    ]

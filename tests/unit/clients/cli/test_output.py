@@ -14,16 +14,25 @@ from hypothesis import strategies as st
 from tollkeeper import (
     Breaker,
     Capability,
+    DatedPrice,
     Deployment,
     FallbackCause,
+    Limit,
+    LimitMeasure,
+    LimitPeriod,
     Model,
     Price,
+    PriceRates,
+    PriceTier,
     Provider,
     Retry,
+    ServicePrice,
     Strategy,
     Timeouts,
     TrafficPolicy,
     TrafficTimeouts,
+    UsageAttempt,
+    UsageDetails,
     UsageEvent,
 )
 from tollkeeper.cli.model import price
@@ -40,7 +49,27 @@ POLICIES = st.builds(
     timeouts=st.builds(TrafficTimeouts, connect=LENGTHS, request=LENGTHS, idle=LENGTHS),
     retry=st.none() | st.builds(Retry, initial=LENGTHS, max=LENGTHS, total=LENGTHS),
 )
-MODELS = st.builds(Model, created_at=MOMENTS, updated_at=MOMENTS, policy=st.none() | POLICIES)
+RATES = st.builds(PriceRates, input=st.none() | st.floats(0, 10_000), image=st.none() | st.floats(0, 1_000))
+TIERS = st.lists(st.builds(PriceTier, above=st.integers(), rates=RATES), max_size=1).map(tuple)
+SERVICES = st.builds(ServicePrice, tier=st.text(max_size=3), rates=RATES, tiers=TIERS)
+DATED = st.builds(
+    DatedPrice,
+    start_time=MOMENTS,
+    rates=RATES,
+    tiers=TIERS,
+    services=st.lists(SERVICES, max_size=1).map(tuple),
+)
+PRICES = st.lists(DATED, max_size=2).map(tuple)
+MODELS = st.builds(
+    Model,
+    created_at=MOMENTS,
+    updated_at=MOMENTS,
+    policy=st.none() | POLICIES,
+    prices=PRICES,
+    deployments=st.lists(st.builds(Deployment, upstream=st.text(max_size=3), prices=PRICES), max_size=2).map(
+        tuple
+    ),
+)
 
 
 def read_time(text: object) -> datetime | None:
@@ -51,6 +80,8 @@ def read_time(text: object) -> datetime | None:
 def test_an_event_survives_json(event: UsageEvent) -> None:
     read = json.loads(json.dumps(to_json(event)))
     read["started_at"] = read_time(read["started_at"])
+    read["attempts"] = tuple(UsageAttempt(**it) for it in read["attempts"])
+    read["details"] = UsageDetails(**read["details"]) if read["details"] else None
 
     assert UsageEvent(**read) == event
 
@@ -74,6 +105,23 @@ def read_policy(read: Any) -> TrafficPolicy:
     )
 
 
+def read_tiers(read: Any) -> tuple[PriceTier, ...]:
+    return tuple(PriceTier(above=it["above"], rates=PriceRates(**it["rates"])) for it in read)
+
+
+def read_dated(read: Any) -> DatedPrice:
+    return DatedPrice(
+        start_time=read_time(read["start_time"]),
+        hours=read["hours"],
+        rates=PriceRates(**read["rates"]),
+        tiers=read_tiers(read["tiers"]),
+        services=tuple(
+            ServicePrice(**it | {"rates": PriceRates(**it["rates"]), "tiers": read_tiers(it["tiers"])})
+            for it in read["services"]
+        ),
+    )
+
+
 @given(MODELS)
 def test_a_model_survives_json(model: Model) -> None:
     read = json.loads(json.dumps(to_json(model)))
@@ -82,7 +130,9 @@ def test_a_model_survives_json(model: Model) -> None:
         name=read["name"],
         aliases=tuple(read["aliases"]),
         capabilities=tuple(map(Capability, read["capabilities"])),
-        deployments=tuple(Deployment(**it) for it in read["deployments"]),
+        deployments=tuple(
+            Deployment(**it | {"prices": tuple(map(read_dated, it["prices"]))}) for it in read["deployments"]
+        ),
         is_active=read["is_active"],
         created_at=read_time(read["created_at"]),
         updated_at=read_time(read["updated_at"]),
@@ -92,6 +142,7 @@ def test_a_model_survives_json(model: Model) -> None:
         fallbacks=tuple(read["fallbacks"]),
         fallback_on=tuple(map(FallbackCause, read["fallback_on"])),
         price=Price(**read["price"]) if read["price"] else None,
+        prices=tuple(map(read_dated, read["prices"])),
     )
     assert again == model
 
@@ -197,7 +248,22 @@ def test_the_details_of_a_value_are_its_fields(capsys: pytest.CaptureFixture[str
         fallbacks=(),
         fallback_on=(),
         price=Price(prompt=150, cached=0),
+        prices=(
+            DatedPrice(rates=PriceRates(input=2.5, cached=0.0028)),
+            DatedPrice(
+                start_time=datetime(2027, 1, 1, tzinfo=UTC),
+                rates=PriceRates(input=2),
+                tiers=(PriceTier(above=200, rates=PriceRates(input=4)),),
+                services=(ServicePrice(tier="flex", rates=PriceRates(input=1)),),
+            ),
+        ),
+        limits=(
+            Limit(LimitMeasure.REQUESTS_PER_MINUTE, 60),
+            Limit(LimitMeasure.MONEY, 25_000_000_000, period=LimitPeriod.MONTH, zone="Europe/Berlin"),
+        ),
     )
+
+    later = "from 2027-01-01 00:00: input 2.00; above 200: input 4.00; flex: input 1.00"
 
     Output(as_json=False).item(model)
 
@@ -218,6 +284,8 @@ def test_the_details_of_a_value_are_its_fields(capsys: pytest.CaptureFixture[str
         ["fallbacks", "-"],
         ["fallback_on", "-"],
         ["price", "0.15/0.00/0.00 dollars for a million tokens"],
+        ["limits", "requests_per_minute=60,money=25/month@Europe/Berlin"],
+        ["prices", f"input 2.50, cached 0.0028,{later}"],
     ]
 
 

@@ -26,6 +26,7 @@ def test_these_fields_are_secrets() -> None:
     assert found == {
         "CreateUpstreamRequest.api_key",
         "CreateUpstreamRequest.proxy_url",
+        "CreateUpstreamRequest.client_key",
         "ConfiguredProject.api_key",
         "ConfiguredToken.secret",
     }

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from tollkeeper.configuration import ConfigurationError, write_document
+from tollkeeper.configuration import ConfigurationError, parse_document, write_document
 from tollkeeper.imports import Imported, import_llamaxing, settled, without_secrets
 from tollkeeper.v1 import model_service_pb2
 
@@ -76,11 +76,61 @@ def test_identities_become_projects_with_their_keys_as_tokens() -> None:
 
     assert project.name == "app@example.com"
     assert [(it.name, it.secret) for it in project.tokens] == [("llamaxing", "1234")]
-    assert {it.partition(":")[0] for it in found.notes} == {
-        "identities[0].info",
-        "identities[0].observability",
-    }
+    assert {it.partition(":")[0] for it in found.notes} == {"identities[0].observability"}
     assert "1234" not in write_document(without_secrets(found).configuration, resolved=False)
+
+
+def test_what_is_said_of_an_identity_becomes_description_and_labels() -> None:
+    found = read(IDENTITIES, "AUTH_METHOD=apikey\n")
+    (project,) = found.configuration.projects
+
+    assert (project.description, dict(project.labels)) == ("App", {"cost_centre": "7"})
+    written = write_document(without_secrets(found).configuration, resolved=False)
+    assert parse_document(written).projects[0].labels == {"cost_centre": "7"}
+
+
+def test_what_labels_can_not_hold_is_said() -> None:
+    info = {
+        "Cost Centre": "a\nb",
+        "cost_centre": "the same name",
+        "note": "x" * 200,
+        "team": "${TEAM}",
+        "tags": ["a"],
+        "owner": {"name": "b"},
+        "none": None,
+        "!": "c",
+        "is_internal": True,
+    }
+    identity = {"id": "app", "auth_key": "1234", "name": "app", "info": info}
+
+    found = read([identity], "AUTH_METHOD=apikey\n")
+
+    (project,) = found.configuration.projects
+    assert (project.description, dict(project.labels)) == (
+        "",
+        {"cost_centre": "a b", "note": "x" * 128, "team": "${TEAM}", "is_internal": "true"},
+    )
+    assert sorted({it.partition(":")[0] for it in found.notes}) == [
+        f"identities[0].info.{name}" for name in ("!", "Cost Centre", "cost_centre", "note", "owner", "tags")
+    ]
+    assert found.resolved({}).projects[0].labels["team"] == "${TEAM}"
+
+
+@pytest.mark.parametrize("info", ["a text", ["a"], 7, None])
+def test_info_of_another_form_is_left_out(info: object) -> None:
+    found = read([{"id": "app", "auth_key": "1234", "info": info}], "AUTH_METHOD=apikey\n")
+
+    assert not found.configuration.projects[0].labels
+    assert [it.partition(":")[0] for it in found.notes] == ["identities[0].info"] * (info is not None)
+
+
+def test_an_identity_has_as_many_labels_as_a_project_may_have() -> None:
+    info = {f"name-{number}": "x" for number in range(40)}
+
+    found = read([{"id": "app", "auth_key": "1234", "info": info}], "AUTH_METHOD=apikey\n")
+
+    assert len(found.configuration.projects[0].labels) == 32
+    assert len(found.notes) == 8
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from google.protobuf.timestamp_pb2 import Timestamp
 from hypothesis import strategies as st
-from tollkeeper.messages.fields import words_of
+from tollkeeper.messages.fields import is_map, words_of
 from tollkeeper.messages.lengths import NANOS
 from tollkeeper.messages.plans import UNSET, Part, plan_of
 
@@ -21,6 +21,7 @@ _SCALARS: dict[int, st.SearchStrategy[Any]] = {
     FieldDescriptor.CPPTYPE_INT64: st.integers(-(2**63), 2**63 - 1),
     FieldDescriptor.CPPTYPE_DOUBLE: st.floats(allow_nan=False, allow_infinity=False),
 }
+_PAIRS = st.dictionaries(*[_SCALARS[FieldDescriptor.CPPTYPE_STRING]] * 2, max_size=2)
 
 
 def whole(descriptor: Descriptor) -> st.SearchStrategy[Message]:
@@ -30,10 +31,19 @@ def whole(descriptor: Descriptor) -> st.SearchStrategy[Message]:
     if descriptor.full_name == Timestamp.DESCRIPTOR.full_name:
         return st.builds(Timestamp, seconds=st.integers(-62_135_596_800, 253_402_300_799), nanos=_MICROS)
     fields = {
-        field.name: st.lists(_whole(field), max_size=2) if field.is_repeated else _whole(field)
+        field.name: _PAIRS
+        if is_map(field)
+        else st.lists(_whole(field), max_size=_most(field))
+        if field.is_repeated
+        else _whole(field)
         for field in descriptor.fields
     }
     return st.fixed_dictionaries(fields).map(lambda content: GetMessageClass(descriptor)(**content))
+
+
+def _most(field: FieldDescriptor) -> int:
+    """Return how long a list is: prices are lists of lists of lists of many numbers."""
+    return 1 if field.message_type is not None and field.message_type.file.name.endswith("price.proto") else 2
 
 
 def _whole(field: FieldDescriptor) -> st.SearchStrategy[Any]:
@@ -56,9 +66,11 @@ def values_of(kind: Any, descriptor: Descriptor) -> st.SearchStrategy[Any]:
 
 
 def _held(part: Part) -> st.SearchStrategy[Any]:
+    if is_map(part.field):
+        return _PAIRS
     if part.field.is_repeated:
-        return st.lists(_value(part), max_size=2).map(tuple)
-    if part.default is UNSET:
+        return st.lists(_value(part), max_size=_most(part.field)).map(tuple)
+    if part.default is UNSET or getattr(part.default, "name", "") == "UNKNOWN":  # which can't be sent
         return _value(part)
     return st.just(part.default) | _value(part)
 

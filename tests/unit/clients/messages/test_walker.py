@@ -10,7 +10,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tollkeeper import explanation, traffic, values
+from tollkeeper import explanation, limits, price, revisions, status, traffic, upstream_testing, values
 from tollkeeper.messages import MessageError, Problem, clear_defaults, fill, read, read_fields, write
 from tollkeeper.messages.fields import changeable, descriptor_of, words_of
 from tollkeeper.messages.plans import plan_of
@@ -26,10 +26,17 @@ from tollkeeper.traffic import (
 )
 from tollkeeper.v1 import (
     configuration_service_pb2,
+    gateway_service_pb2,
     group_service_pb2,
+    limit_pb2,
+    limit_service_pb2,
     listener_service_pb2,
     model_service_pb2,
+    price_pb2,
+    price_service_pb2,
     project_service_pb2,
+    session_service_pb2,
+    status_service_pb2,
     token_service_pb2,
     traffic_pb2,
     upstream_service_pb2,
@@ -43,17 +50,44 @@ HELD: dict[type[Any], type[Message]] = {
     values.Project: project_service_pb2.Project,
     values.RevokedTokens: project_service_pb2.RevokeProjectTokensResponse,
     values.Token: token_service_pb2.Token,
+    values.RevokedBatch: token_service_pb2.BatchRevokeTokensResponse,
+    values.UnrevokedToken: token_service_pb2.UnrevokedToken,
     values.MintedToken: token_service_pb2.CreateTokenResponse,
     values.RotatedToken: token_service_pb2.RotateTokenResponse,
     values.Timeouts: upstream_service_pb2.Timeouts,
     values.Upstream: upstream_service_pb2.Upstream,
+    values.ConnectFailure: upstream_service_pb2.ConnectFailure,
+    upstream_testing.UpstreamTestResult: upstream_service_pb2.UpstreamTestResult,
+    upstream_testing.UpstreamTest: upstream_service_pb2.TestUpstreamResponse,
+    upstream_testing.UpstreamModel: upstream_service_pb2.UpstreamModel,
     values.Model: model_service_pb2.Model,
+    values.UsageAttempt: usage_service_pb2.UsageAttempt,
+    values.UsageDetails: usage_service_pb2.UsageDetails,
     values.UsageEvent: usage_service_pb2.UsageEvent,
+    values.RevokedSessions: session_service_pb2.RevokeAllSessionsResponse,
+    values.Session: session_service_pb2.Session,
+    values.UsagePercentiles: usage_service_pb2.UsagePercentiles,
+    values.UsageSums: usage_service_pb2.UsageSums,
     values.UsageRow: usage_service_pb2.UsageRow,
+    values.UsageNews: usage_service_pb2.WatchUsageEventsResponse,
+    values.UsageSummary: usage_service_pb2.SummarizeUsageResponse,
     values.FieldChange: configuration_service_pb2.FieldChange,
     values.ConfigurationChange: configuration_service_pb2.ConfigurationChange,
+    values.Reference: configuration_service_pb2.Reference,
     values.KeptEntity: configuration_service_pb2.KeptEntity,
+    revisions.Revision: configuration_service_pb2.Revision,
+    revisions.RevisionChange: configuration_service_pb2.RevisionChange,
     values.AppliedConfiguration: configuration_service_pb2.ApplyConfigurationResponse,
+    status.PartStatus: status_service_pb2.PartStatus,
+    status.JournalStatus: status_service_pb2.JournalStatus,
+    status.CertificateStatus: status_service_pb2.CertificateStatus,
+    status.ProcessStatus: status_service_pb2.ProcessStatus,
+    status.ProbeStatus: status_service_pb2.ProbeStatus,
+    status.UpstreamStatus: status_service_pb2.UpstreamStatus,
+    status.ListenerStatus: status_service_pb2.ListenerStatus,
+    status.Setting: status_service_pb2.Setting,
+    status.Attention: status_service_pb2.Attention,
+    status.StatusNews: status_service_pb2.WatchStatusResponse,
     traffic.HeaderOperation: upstream_service_pb2.HeaderOperation,
     traffic.Breaker: upstream_service_pb2.Breaker,
     traffic.Probe: upstream_service_pb2.Probe,
@@ -66,19 +100,38 @@ HELD: dict[type[Any], type[Message]] = {
     traffic.IpLimit: listener_service_pb2.IpLimit,
     traffic.Listener: listener_service_pb2.Listener,
     traffic.Price: model_service_pb2.Price,
+    price.PriceRates: price_pb2.PriceRates,
+    price.PriceTier: price_pb2.PriceTier,
+    price.ServicePrice: price_pb2.ServicePrice,
+    price.DatedPrice: price_pb2.DatedPrice,
+    price.ModelPrice: price_pb2.ModelPrice,
+    price.Repricing: price_service_pb2.Repricing,
     traffic.Deployment: model_service_pb2.Deployment,
+    limits.Limit: limit_pb2.Limit,
+    limits.LimitStanding: limit_service_pb2.LimitStanding,
+    limits.LimitStandings: limit_service_pb2.ListLimitStandingsResponse,
+    limits.BudgetNotice: limit_service_pb2.BudgetNotice,
+    limits.Gateway: gateway_service_pb2.Gateway,
     explanation.Verdict: configuration_service_pb2.Verdict,
     explanation.ExplainedMember: configuration_service_pb2.ExplainedMember,
+    explanation.ExplainedReservation: configuration_service_pb2.ExplainedReservation,
     explanation.Explanation: configuration_service_pb2.ExplainRequestResponse,
 }
 # A header is a pair of texts; a configuration stays a message, which files are read into.
-NOT_HELD = {"RequestHeader", "Configuration", "ConfiguredProject", "ConfiguredToken"}
+NOT_HELD = {"RequestHeader", "Configuration", "ConfiguredGateway", "ConfiguredProject", "ConfiguredToken"}
 FILES = (
     configuration_service_pb2,
+    gateway_service_pb2,
     group_service_pb2,
+    limit_pb2,
+    limit_service_pb2,
     listener_service_pb2,
     model_service_pb2,
+    price_pb2,
+    price_service_pb2,
     project_service_pb2,
+    session_service_pb2,
+    status_service_pb2,
     token_service_pb2,
     traffic_pb2,
     upstream_service_pb2,
@@ -109,7 +162,7 @@ def test_every_message_has_a_class_but_requests_and_what_only_wraps_an_answer() 
 
 
 def _only_wraps(message: Descriptor, held: set[str]) -> bool:
-    answers = [it for it in message.fields if it.name not in {"next_page_token", "revision"}]
+    answers = [it for it in message.fields if it.name not in {"next_page_token", "total_size", "revision"}]
     return message.name.endswith("Response") and (
         not answers
         or (
@@ -398,7 +451,10 @@ def test_defaults_need_not_be_said() -> None:
 def test_an_update_changes_all_but_what_names_it() -> None:
     fields = changeable(project_service_pb2.UpdateProjectRequest.DESCRIPTOR)
 
-    assert fields == ["name", "openai_api_key", "api_key", "is_active", "revoke_tokens"]
+    assert fields == [
+        "name", "openai_api_key", "api_key", "is_active", "revoke_tokens", "description", "labels",
+        "limits",
+    ]  # fmt: skip
 
 
 @each_pair

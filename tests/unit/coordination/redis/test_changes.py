@@ -146,3 +146,12 @@ async def test_a_push_completes_though_its_author_is_cancelled(redis_url: str) -
         await asyncio.sleep(0)
         author.cancel()
         assert change == await there.news.get()
+
+
+async def test_the_reset_of_a_breaker_is_told_and_is_no_change_of_the_configuration(redis_url: str) -> None:
+    async with Process(redis_url) as here, Process(redis_url) as there:
+        await here.changes.publish(Change(breaker="openai"))
+        assert await there.news.get() == Change(breaker="openai")
+        await here.changes.publish(Change())
+        assert await there.news.get() == Change()
+        assert there.told == [Change(breaker="openai"), Change()]

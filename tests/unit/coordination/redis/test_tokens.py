@@ -5,6 +5,7 @@ import asyncio
 import pytest
 from tollkeeper_server.coordination.ports import Unknown
 from tollkeeper_server.coordination.redis.link import RedisLink
+from tollkeeper_server.coordination.redis.primary import TAG
 from tollkeeper_server.coordination.redis.tokens import RedisSharedTokens
 
 from tests.unit.coordination.parts import LIFETIME, UNKNOWN_LIFETIME, digest_of, edited, make_token
@@ -17,7 +18,7 @@ async def test_an_entry_is_kept_by_the_full_digest(link: RedisLink, shared: Redi
     await shared.put({token.digest: token, digest_of(0): Unknown()})
     assert token == await shared.get(token.digest)
     assert Unknown() == await shared.get(digest_of(0))
-    assert await link.client.exists(f"tollkeeper:token:{token.digest}") == 1
+    assert await link.client.exists(f"{TAG}:token:{token.digest}") == 1
 
 
 async def test_every_key_has_a_bounded_life(link: RedisLink, shared: RedisSharedTokens) -> None:
@@ -26,16 +27,16 @@ async def test_every_key_has_a_bounded_life(link: RedisLink, shared: RedisShared
     await shared.put({token.digest: token, unknown: Unknown(), retired: Unknown(2)})
     await shared.lead(token.digest)
     bounds = {
-        f"tollkeeper:token:{token.digest}": LIFETIME,
-        f"tollkeeper:token:{retired}": LIFETIME,
-        f"tollkeeper:token:{unknown}": UNKNOWN_LIFETIME,
-        f"tollkeeper:lead:{token.digest}": 1.0,
+        f"{TAG}:token:{token.digest}": LIFETIME,
+        f"{TAG}:token:{retired}": LIFETIME,
+        f"{TAG}:token:{unknown}": UNKNOWN_LIFETIME,
+        f"{TAG}:lead:{token.digest}": 1.0,
     }
     for key, seconds in bounds.items():
         assert 0 < await link.client.pttl(key) <= seconds * 1000
     keys = {key.decode() async for key in link.client.scan_iter()}
     assert set(bounds) <= keys
-    assert keys - set(bounds) <= {"tollkeeper:probe"}
+    assert keys - set(bounds) <= {f"{TAG}:probe"}
 
 
 async def test_more_entries_than_a_batch_are_all_kept(shared: RedisSharedTokens) -> None:
@@ -61,7 +62,7 @@ async def test_an_entry_that_cannot_be_read_counts_as_none_and_is_replaced(
     link: RedisLink, shared: RedisSharedTokens, value: bytes
 ) -> None:
     token = make_token()
-    await link.client.set(f"tollkeeper:token:{token.digest}", value)
+    await link.client.set(f"{TAG}:token:{token.digest}", value)
     assert await shared.get(token.digest) is None
     await shared.put({token.digest: token})
     assert token == await shared.get(token.digest)

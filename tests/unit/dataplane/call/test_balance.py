@@ -460,7 +460,7 @@ def test_a_pool_of_one_is_that_one_unless_it_was_tried_or_is_open(scene: Scene) 
 
 def test_of_an_empty_pool_there_is_none(scene: Scene) -> None:
     assert scene.pick(pool()) == ""
-    assert scene.balancer.retry_after(pool()) == 1
+    assert "has no active deployment" in scene.balancer.refusal(pool(), has_model=True).message
 
 
 @given(st.lists(st.integers(0, 29 * 8), min_size=1, max_size=4), st.integers(0, 40 * 8))
@@ -472,8 +472,9 @@ def test_when_all_are_open_the_caller_is_told_when_to_come_again(tripped: list[i
     scene.clock.now = (max(tripped) + later) / 8
     assume(scene.pick(members) == "")
 
-    seconds = scene.balancer.retry_after(members)
+    seconds = scene.balancer.refusal(members, has_model=True).retry_after
 
+    assert seconds is not None
     assert 1 <= seconds <= 30
     scene.clock.now += seconds - 1
     assert seconds == 1 or scene.pick(members) == ""

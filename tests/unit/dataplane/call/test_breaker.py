@@ -338,3 +338,18 @@ class Machine(RuleBasedStateMachine):
 
 
 TestMachine = Machine.TestCase
+
+
+def test_another_process_can_open_and_close_it(watched: Watched) -> None:
+    under_way = watched.breaker.enter(0)
+    watched.breaker.move(0, is_open=True)
+    assert not watched.breaker.available(0)
+    assert watched.breaker.retry_at(0) == SETTINGS.cooldown_seconds
+
+    watched.breaker.move(10, is_open=True)
+    assert watched.breaker.retry_at(10) == SETTINGS.cooldown_seconds
+
+    watched.breaker.move(10, is_open=False)
+    watched.breaker.failed(under_way, 10)
+    assert watched.breaker.state(10) is CLOSED
+    assert watched.changes == [(CLOSED, OPEN), (OPEN, CLOSED)]

@@ -1,5 +1,6 @@
 """What is known of how upstreams do."""
 
+from datetime import UTC, datetime, timedelta
 from math import e, exp
 
 import pytest
@@ -14,6 +15,7 @@ from tollkeeper_server.dataplane.call.health import (
     Health,
     UpstreamCall,
 )
+from tollkeeper_server.domain.connect_failure import ConnectProblem, ConnectReason
 from tollkeeper_server.domain.upstream import Breaker
 
 from tests.unit.clock import Clock
@@ -95,7 +97,7 @@ def test_the_first_outcome_counts_and_later_ones_do_nothing(health: Health, firs
 def test_the_first_answer_is_all_that_is_known(health: Health) -> None:
     health.begin(target()).succeeded(0.25)
     seen = health.of(target()).view()
-    assert (seen.average_seconds, seen.success_share) == (0.25, 1.0)
+    assert (seen.average_seconds, seen.average_success) == (0.25, 1.0)
 
 
 def test_averages_move_toward_the_latest_call(health: Health) -> None:
@@ -104,12 +106,12 @@ def test_averages_move_toward_the_latest_call(health: Health) -> None:
         health.begin(upstream).succeeded(seconds)
     seen = health.of(target()).view()
     assert seen.average_seconds == pytest.approx(2.0 + ALPHA * -1.0)
-    assert seen.success_share == 1.0
+    assert seen.average_success == 1.0
 
     health.begin(upstream).failed(5.0)
     seen = health.of(target()).view()
     assert seen.average_seconds == pytest.approx(1.85 + ALPHA * (5.0 - 1.85))
-    assert seen.success_share == pytest.approx(1 - ALPHA)
+    assert seen.average_success == pytest.approx(1 - ALPHA)
 
 
 @given(st.floats(0, 60))
@@ -126,7 +128,7 @@ def test_an_answer_weighs_the_more_the_longer_there_was_none(seconds: float) -> 
 
     kept = (1 - ALPHA) * exp(-seconds / LEARNING_SECONDS)
     assert seen.average_seconds == pytest.approx(0.1 + kept * (before.average_seconds - 0.1))
-    assert 1 - seen.success_share == pytest.approx(kept * (1 - before.success_share))
+    assert 1 - seen.average_success == pytest.approx(kept * (1 - before.average_success))
 
 
 def test_the_score_is_duration_times_load_by_success(health: Health) -> None:
@@ -159,7 +161,7 @@ def test_what_tells_nothing_changes_no_average(health: Health) -> None:
     health.begin(target()).abandoned()
 
     seen = health.of(target()).view()
-    assert (seen.average_seconds, seen.success_share, seen.in_flight) == (2.0, 1.0, 0)
+    assert (seen.average_seconds, seen.average_success, seen.in_flight) == (2.0, 1.0, 0)
 
 
 def test_a_score_fades_while_nobody_calls_and_only_then(health: Health, clock: Clock) -> None:
@@ -241,7 +243,7 @@ def test_statistics_survive_a_new_snapshot_and_settings_are_taken_over(health: H
 
     seen = health.of(target()).view()
     assert (seen.breaker, seen.in_flight, seen.retry_after) == (BreakerState.OPEN, 1, 5)
-    assert seen.success_share == pytest.approx(0.85)
+    assert seen.average_success == pytest.approx(0.85)
     assert health.views().keys() == {"openai", "other"}
     under_way.succeeded(1.0)
     assert health.of(target()).view().in_flight == 0
@@ -267,3 +269,52 @@ def test_the_observer_is_told_which_breaker_changed(clock: Clock) -> None:
     health.views()
 
     assert told == [("one", "closed", "open"), ("one", "open", "half_open")]
+
+
+def test_a_breaker_that_is_reset_forgets_what_it_counted_and_calls_under_way(health: Health) -> None:
+    upstream = target(breaker=BRITTLE)
+    health.follow(snapshot_of(upstream))
+    under_way = health.begin(upstream)
+    health.begin(upstream).failed(1.0)
+    health.of(upstream).rest(30)
+
+    health.reset_breaker("openai")
+    health.reset_breaker("unknown")
+
+    assert health.views()["openai"].breaker is BreakerState.CLOSED
+    assert health.of(upstream).rest_until == 0
+    under_way.failed(1.0)
+    assert health.views()["openai"].breaker is BreakerState.CLOSED
+
+
+def test_who_subscribes_hears_of_breakers_and_connections(health: Health, clock: Clock) -> None:
+    heard: list[str] = []
+    health.subscribe(heard.append)
+    up = target("up", breaker=BRITTLE)
+    health.begin(up).failed(1.0)
+    assert heard == ["up"]
+    clock.now = 30
+    assert health.of(up).breaker.state(clock.now) is BreakerState.HALF_OPEN
+    assert heard == ["up"] * 2
+    health.begin(up).succeeded(1.0)
+    assert heard == ["up"] * 3
+    health.reset_breaker("up")
+    assert heard == ["up"] * 4
+    problem = ConnectProblem(reason=ConnectReason.REFUSED, at_proxy=False, detail="")
+    for _ in range(3):
+        health.unreached(up, problem)
+    assert heard == ["up"] * 5
+    for _ in range(3):
+        health.answered(up)
+    assert heard == ["up"] * 6
+
+
+def test_a_time_is_the_same_moment_until_the_calendar_is_set(clock: Clock) -> None:
+    now = datetime(2026, 3, 4, tzinfo=UTC)
+    health = Health(clock, now=lambda: now)
+    then = health.moment(5)
+    assert then == datetime(2026, 3, 4, 0, 0, 5, tzinfo=UTC)
+    clock.now, now = 1000.0, now + timedelta(seconds=1000.02)  # the clocks are not read at one moment
+    assert health.moment(5) == then
+    now += timedelta(hours=1)
+    assert health.moment(5) == then + timedelta(hours=1, seconds=0.02)

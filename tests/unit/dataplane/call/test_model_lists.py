@@ -3,10 +3,12 @@
 import asyncio
 import json
 import logging
+import socket
 from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
 import pytest
+from tollkeeper_server.dataplane.call.health import Health
 from tollkeeper_server.dataplane.call.model_lists import (
     FRESH_SECONDS,
     MAX_BYTES,
@@ -15,6 +17,7 @@ from tollkeeper_server.dataplane.call.model_lists import (
     ModelLists,
 )
 from tollkeeper_server.dataplane.request.peek import MAX_MODEL_LENGTH
+from tollkeeper_server.domain.connect_failure import ConnectReason
 from tollkeeper_server.domain.upstream import HeaderAction, Provider
 from tollkeeper_server.http1.client.transport import Http1Transport
 from tollkeeper_server.snapshot.model import ProjectView, Target
@@ -36,7 +39,8 @@ class Scene:
         self.transport = transport
         self.clock = Clock()
         self.metrics = Metrics()
-        self.lists = ModelLists(transport, self.metrics, self.clock, first_seconds=patience)
+        self.health = Health(self.clock)
+        self.lists = ModelLists(transport, self.metrics, self.health, self.clock, first_seconds=patience)
 
     def target(self, name: str = "open", **changes: Any) -> Target:
         """Return an upstream that lists its models."""
@@ -274,3 +278,32 @@ async def test_a_list_is_found_where_the_upstream_redirects_to_on_its_own_origin
     scene.upstream.answers[b"/v1/models"] = moved
 
     assert await scene.names() == ["a"]
+
+
+async def test_why_there_was_no_connection_is_kept_until_there_is_one(scene: Scene) -> None:
+    scene.serves(["a"])
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{nobody.getsockname()[1]}"
+        await scene.names(scene.target(base_url=url, models_url=f"{url}/models"))
+    failure = scene.health.connect_failure_of("open")
+    assert failure is not None
+    assert (failure.reason, failure.is_over) == (ConnectReason.REFUSED, False)
+
+    assert await scene.names() == ["a"]
+    failure = scene.health.connect_failure_of("open")
+    assert failure is not None
+    assert failure.is_over
+
+
+async def test_an_upstream_s_own_list_is_had_and_kept_whether_callers_see_it_or_not(scene: Scene) -> None:
+    scene.serves(["a", "b"])
+    hidden = scene.target(models_url="", list_url=f"{scene.upstream.url}/models")
+
+    assert [list((await scene.lists.of_own(hidden))[0]) for _ in range(2)] == [["a", "b"], ["a", "b"]]
+    assert scene.asked == 1
+
+    scene.clock.now = FRESH_SECONDS
+    scene.sends(b"", 500)
+    found, problem = await scene.lists.of_own(hidden)
+    assert (list(found), problem) == (["a", "b"], "status 500")

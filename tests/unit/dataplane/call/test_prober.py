@@ -10,7 +10,8 @@ import pytest
 from tollkeeper_server.dataplane.call.breaker import BreakerState
 from tollkeeper_server.dataplane.call.health import Health
 from tollkeeper_server.dataplane.call.prober import MAX_BYTES, Prober
-from tollkeeper_server.dataplane.transport import Outgoing
+from tollkeeper_server.dataplane.transport import LocalShortageError, Outgoing
+from tollkeeper_server.domain.shortage import Shortage
 from tollkeeper_server.domain.upstream import Breaker, HeaderAction, Probe, Provider
 from tollkeeper_server.http1.client.transport import Http1Transport
 from tollkeeper_server.snapshot.model import Dial, Target
@@ -62,6 +63,11 @@ class Scene:
         end.set()
         following = await self.pauses.next()
         self.pauses._begun.put_nowait(following)
+
+    @property
+    def last_error(self) -> str:
+        """The kind of the latest failure."""
+        return self.health.of(self.target()).last_error
 
     def state(self) -> BreakerState:
         """Where the breaker stands."""
@@ -121,6 +127,7 @@ async def test_below_500_is_a_success(scene: Scene, status: int, state: str) -> 
     await scene.probe()
 
     assert scene.state() == state
+    assert scene.last_error == (f"http_{status}" if state == "open" else "")
 
 
 @pytest.mark.parametrize(
@@ -133,6 +140,7 @@ async def test_no_whole_answer_in_time_is_a_failure(scene: Scene, answer: bytes)
     await scene.probe()
 
     assert scene.state() is BreakerState.OPEN
+    assert scene.last_error != ""
 
 
 async def test_nobody_there_is_a_failure(scene: Scene) -> None:
@@ -143,6 +151,7 @@ async def test_nobody_there_is_a_failure(scene: Scene) -> None:
     await scene.probe()
 
     assert scene.health.of(probed).view().breaker is BreakerState.OPEN
+    assert scene.health.of(probed).last_error == "connect"
 
 
 async def test_more_than_anybody_wants_to_read_is_given_up(scene: Scene) -> None:
@@ -207,7 +216,7 @@ async def test_it_is_no_measure_of_how_long_answers_take(scene: Scene) -> None:
     await scene.probe()
 
     seen = scene.health.of(scene.target()).view()
-    assert (seen.average_seconds, seen.success_share, seen.in_flight) == (2.0, 1.0, 0)
+    assert (seen.average_seconds, seen.average_success, seen.in_flight) == (2.0, 1.0, 0)
 
 
 async def test_pauses_differ_a_little(scene: Scene) -> None:
@@ -332,3 +341,17 @@ async def test_a_fault_of_ours_does_not_end_it_and_blames_nobody(
     assert broken.asked == 2
     assert scene.state() is BreakerState.CLOSED
     assert "could not be probed" in caplog.text
+
+
+async def test_what_this_machine_lacks_says_nothing_of_an_upstream(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def open_none(*_: object) -> NoReturn:
+        raise LocalShortageError(Shortage.DESCRIPTORS)
+
+    monkeypatch.setattr(Http1Transport, "open", open_none)
+    scene.prober.follow(snapshot_of(scene.target()))
+    await scene.probe()
+    assert scene.state() is BreakerState.CLOSED
+    assert scene.health.of(scene.target()).probe is None
+    assert not caplog.records

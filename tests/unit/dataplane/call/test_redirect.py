@@ -49,6 +49,7 @@ def _bench(*script: Answer | BaseException, base_url: str = BASE, **policy: Any)
     members = [member_on(one), member_on(other)] if policy.pop("both", False) else [member_on(one)]
     model = route("m", *members, policy=TrafficPolicy(strategy=Strategy.FAILOVER, **policy))
     bench = Bench(snapshot(model, default=one, targets={"up": one, "other": other}))
+    bench.placements.keep("file-123", "up")
     bench.transport.answers = {"up.test": list(script), "other.test": [_ok()]}
     return bench
 

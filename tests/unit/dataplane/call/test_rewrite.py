@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw
 from tollkeeper_server.dataplane.call import rewrite
-from tollkeeper_server.dataplane.call.rewrite import rewrite_json
+from tollkeeper_server.dataplane.call.rewrite import Maximum, _large_in_parts, rewrite_json
 from tollkeeper_server.errors import Reason, TollkeeperError
 
 
@@ -129,3 +129,27 @@ def test_all_other_members_keep_their_bytes_and_order(members: dict[str, str], m
     before.pop("model")
     assert before == after
     assert list(before) == list(after)
+
+
+CHAT = ("max_completion_tokens", "max_tokens")
+NUMBERS = st.sampled_from([b"null", b"5", b"700", b"-1", b"2.5", b'"x"', b"[1]"])
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from([*CHAT, "Max_Tokens", "model", "x"]), NUMBERS), max_size=6),
+    st.sampled_from(CHAT),
+)
+def test_no_reader_finds_a_greater_maximum(members: list[tuple[str, bytes]], usual: str) -> None:
+    """Not in the first of members given twice, nor spelt otherwise; in a long body as in a short one."""
+    body = b"{" + b",".join(b'"%s":%s' % (name.encode(), value) for name, value in members) + b"}"
+    maximum = Maximum(300, CHAT, usual)
+
+    changed = rewrite_json(body, maximum=maximum)
+    pairs: list[tuple[str, object]] = json.loads(changed, object_pairs_hook=list)
+    said = [(name, value) for name, value in pairs if name.casefold() in CHAT]
+
+    assert said
+    assert all(name in CHAT and value in (5, 300) for name, value in said)
+    assert len({name for name, _ in said}) == len(said)
+    assert b"".join(_large_in_parts(body, None, maximum, ask_usage=False)) != b""
+    assert json.loads(b"".join(_large_in_parts(body, None, maximum, ask_usage=False))) == json.loads(changed)

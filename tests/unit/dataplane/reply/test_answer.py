@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tollkeeper_server.dataplane.exchange import Exchange
-from tollkeeper_server.dataplane.reply.answer import pass_on, relay_body, send_whole
+from tollkeeper_server.dataplane.reply.answer import arrived, pass_on, relay_body, send_whole
 from tollkeeper_server.dataplane.reply.meter import BodyMeter
 from tollkeeper_server.dataplane.reply.sending import BrokenAnswerError
 from tollkeeper_server.dataplane.transport import CutError
@@ -42,8 +42,11 @@ async def _whole(steps: Sequence[Step], headers: list[Header], *, listener: bool
         caller.body_read = True
     meter = BodyMeter(openai.CHAT, b"identity")
     answer = Answer(steps)
-    if not send_whole(caller, answer, headers, meter):
+    whole = arrived(caller, answer)
+    if whole is None:
         await relay_body(caller, answer, headers, meter)
+    else:
+        send_whole(caller, answer.status, headers, whole)
     assert caller.response_bytes == len(reply.body)
     assert caller.finished
     assert caller.status == 200
@@ -170,3 +173,23 @@ async def test_what_is_large_is_counted_beside_the_loop_even_if_the_caller_leave
         await passing
 
     assert caller.tokens.prompt == 100_000
+
+
+@pytest.mark.parametrize("said", [None, b"yes"])
+@pytest.mark.parametrize(
+    ("head", "steps", "is_streamed"),
+    [
+        ([(b"content-type", b"text/event-stream")], [b"data: [DONE]\n\n"], True),
+        ([(b"content-type", b"text/event-stream"), (b"content-encoding", b"x")], [b"x"], True),
+        ([(b"content-type", b"audio/mpeg")], [b"a", b"b"], True),
+        ([(b"content-type", b"audio/mpeg"), (b"content-length", b"2")], [b"a", b"b"], False),
+    ],
+    ids=["events", "coded events", "sound", "known length"],
+)
+async def test_streams_are_not_buffered_in_front_unless_the_upstream_says_so(
+    head: list[Header], steps: list[Step], is_streamed: bool, said: bytes | None
+) -> None:
+    caller, reply = _exchange()
+    answer = Answer(steps, headers=head if said is None else [*head, (b"X-Accel-Buffering", said)])
+    await pass_on(caller, answer, b"{}", target("u"), asked_stream=False, hide_usage=False)
+    assert reply.headers.get(b"x-accel-buffering") == (said or (b"no" if is_streamed else None))

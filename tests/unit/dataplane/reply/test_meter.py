@@ -342,6 +342,25 @@ def test_any_stream_can_be_metered(pieces: list[bytes], dialect: Dialect) -> Non
     assert tokens.completion >= 0
 
 
+@given(
+    st.lists(st.sampled_from(chat_events()), max_size=60),
+    st.sampled_from(DIALECTS),
+    st.sets(st.integers(0, 59)),
+)
+def test_to_ask_a_stream_in_between_changes_nothing(
+    events: list[bytes], dialect: Dialect, asked: set[int]
+) -> None:
+    stream = StreamMeter(dialect)
+    for number, one in enumerate(events):
+        stream.feed(one)
+        if number in asked:
+            assert stream.text >= 0
+    unasked = _stream(dialect, events)
+
+    assert stream.tokens(ASKED) == unasked.tokens(ASKED)
+    assert (stream.text, stream.ended, stream.closed) == (unasked.text, unasked.ended, unasked.closed)
+
+
 @pytest.mark.parametrize("size", [1, meter.LAST_BYTES * 3])
 def test_an_end_is_seen_whatever_its_size_and_what_little_follows_it(size: int) -> None:
     stream = StreamMeter(openai.RESPONSES)

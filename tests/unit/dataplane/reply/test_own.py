@@ -10,10 +10,11 @@ from tollkeeper_server.snapshot.model import Header, ListenerView
 from tollkeeper_server.snapshot.rules import compile_rules
 
 from tests.unit.dataplane.caller import Caller, Reply
-from tests.unit.dataplane.configured import member_on, pool, snapshot, target
+from tests.unit.dataplane.configured import SECRET, member_on, pool, snapshot, target
 from tests.unit.dataplane.gateway import Bench
 
 METHODS = b"DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"
+OF_LISTS = b"GET, HEAD, OPTIONS, POST"
 PREFLIGHT: list[Header] = [
     (b"origin", b"https://elsewhere.test"),
     (b"access-control-request-method", b"POST"),
@@ -101,10 +102,13 @@ async def test_every_listener_has_the_pages_that_nothing_else_claims(
 @pytest.mark.parametrize(
     ("path", "allow"),
     [
-        ("/v1/chat/completions", METHODS),
+        ("/v1/chat/completions", OF_LISTS),
+        ("/v1/files", OF_LISTS),
+        ("/v1/files/file-1", METHODS),
+        ("/v1/embeddings", METHODS),
         ("/v1/models", METHODS),
         ("/v1/anything", METHODS),
-        ("/openai/deployments/gpt-4o/chat/completions", METHODS),
+        ("/openai/deployments/gpt-4o/chat/completions", OF_LISTS),
         ("/health", b"GET, HEAD, OPTIONS"),
         ("*", METHODS),
     ],
@@ -116,6 +120,17 @@ async def test_options_tells_the_methods_and_needs_no_token(path: str, allow: by
     assert (reply.status, reply.body, reply.headers[b"allow"]) == (204, b"", allow)
     assert not {b"content-length", b"content-type"} & reply.headers.keys()
     assert _nobody_asked(bench)
+
+
+@pytest.mark.parametrize("shares_kept", [False, True])
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/files", "/v1/embeddings", "/health"])
+async def test_every_405_tells_what_options_tells(path: str, shares_kept: bool) -> None:
+    bench = Bench(shares_kept=shares_kept)
+    allow = (await _ask(bench, "OPTIONS", path)).headers[b"allow"]
+    for method in ("TRACE", "DELETE", "PUT", "PATCH"):
+        reply = await Caller(method, path, body=b'{"model":"gpt-4o"}').call(bench.plane)
+        assert (reply.status == 405) == (method.encode() not in allow.split(b", "))
+        assert reply.status != 405 or reply.headers[b"allow"] == allow
 
 
 async def test_options_of_nothing_is_404() -> None:
@@ -139,12 +154,32 @@ async def test_options_with_an_origin_alone_is_no_preflight() -> None:
     assert (await _ask(Bench(), "OPTIONS", "/v1/models", PREFLIGHT[0])).status == 204
 
 
-@pytest.mark.parametrize("expected", [b"a-miracle", b"100-continue, a-miracle"])
-async def test_an_expectation_that_can_not_be_met_is_417(expected: bytes) -> None:
-    caller = Caller(body=b'{"model":"gpt-4o"}', headers=[(b"expect", expected)])
+@pytest.mark.parametrize(
+    "expected",
+    [
+        [b"a-miracle"],
+        [b"100-continue, a-miracle"],
+        [b"100-continue", b"a-miracle"],
+        [b"a-miracle", b"100-continue"],
+    ],
+)
+@pytest.mark.parametrize("secret", [SECRET, None])
+async def test_an_expectation_that_can_not_be_met_is_417(expected: list[bytes], secret: bytes | None) -> None:
+    headers = [(b"expect", value) for value in expected]
+    caller = Caller(body=b'{"model":"gpt-4o"}', headers=headers, secret=secret)
     bench = Bench()
     reply = await caller.call(bench.plane)
 
     assert (reply.status, reply.headers[b"connection"]) == (417, b"close")
     assert json.loads(reply.body)["error"]["code"] == "expectation_failed"
     assert _nobody_asked(bench)
+
+
+@pytest.mark.parametrize(
+    "expected",
+    [[b""], [b"100-Continue"], [b"100-continue, 100-continue"], [b"100-continue", b"100-continue"]],
+)
+async def test_an_expectation_that_is_said_twice_is_met(expected: list[bytes]) -> None:
+    headers = [(b"expect", value) for value in expected]
+    bench = Bench()
+    assert (await Caller(body=b'{"model":"gpt-4o"}', headers=headers).call(bench.plane)).status == 200

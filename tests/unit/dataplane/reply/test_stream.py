@@ -11,6 +11,7 @@ from tollkeeper_server.dataplane.exchange import Exchange
 from tollkeeper_server.dataplane.reply.events import take_whole
 from tollkeeper_server.dataplane.reply.meter import StreamMeter
 from tollkeeper_server.dataplane.reply.stream import relay_stream
+from tollkeeper_server.dataplane.request.room import BodyRoom
 from tollkeeper_server.dataplane.transport import CutError, TimeoutExpiredError
 from tollkeeper_server.domain.usage import Confidence, TokenCounts
 from tollkeeper_server.providers.dialect import Dialect
@@ -20,6 +21,7 @@ from tests.unit.dataplane.caller import Reply, Taker
 from tests.unit.dataplane.exchanges import exchange
 from tests.unit.dataplane.recordings import CHAT_USAGE_CHUNK, STREAMS, chat_events, event, unasked
 from tests.unit.dataplane.upstream import Answer, Step
+from tests.unit.one_loop import in_one_loop
 
 PATHS = {
     openai.CHAT: "/v1/chat/completions",
@@ -60,9 +62,9 @@ async def _relayed(
 def _stream(
     dialect: Dialect, steps: Sequence[Step], *, hide: bool = False
 ) -> tuple[Reply, TokenCounts, Exchange]:
-    reply, meter, caller = asyncio.run(_relayed(dialect, steps, hide=hide))
+    reply, meter, caller = in_one_loop(_relayed(dialect, steps, hide=hide))
     # As the data listener has it: chunks are pushed through.
-    pushed, its_meter, _ = asyncio.run(_relayed(dialect, steps, hide=hide, pushed=True))
+    pushed, its_meter, _ = in_one_loop(_relayed(dialect, steps, hide=hide, pushed=True))
     assert pushed.chunks == reply.chunks
     assert pushed.ended == reply.ended
     assert its_meter.tokens(b"{}") == meter.tokens(b"{}")
@@ -388,3 +390,18 @@ async def test_the_first_byte_is_the_head() -> None:
     assert caller.first_byte >= caller.began
     waiting.set()
     await relaying
+
+
+@pytest.mark.parametrize(("room", "is_whole"), [(200_000, True), (40_000, False)])
+async def test_an_event_that_is_held_counts_and_is_relayed_in_parts_without_room(
+    room: int, is_whole: bool
+) -> None:
+    long = b"data: " + b"x" * 50_000
+    caller, reply = _exchange(openai.CHAT)
+    caller.room = BodyRoom(room, 1)  # half of which is a token's
+    steps = [long[at : at + 10_000] for at in range(0, len(long), 10_000)]
+    answer = Answer([*steps, b"\n\n", *chat_events()])
+    await relay_stream(caller, answer, [], StreamMeter(openai.CHAT), hide_usage=False)
+    assert reply.body.startswith(long + b"\n\n")
+    assert (len(reply.chunks[0]) >= len(long)) is is_whole
+    assert 16 * 1024 < caller.held_bytes <= room // 2

@@ -97,7 +97,9 @@ def _caller(secret: bytes = SECRET, configuration: Snapshot | None = None) -> Ex
 
 
 async def _authenticate(tokens: KnownTokens, caller: Exchange, reload: _Reload | None = None) -> Identity:
-    return await Authenticator(tokens, DIGEST_KEY, reload or _Reload(EMPTY), lambda: NOW).authenticate(caller)
+    return await Authenticator(
+        tokens, DIGEST_KEY, tokens.by_id, reload or _Reload(EMPTY), lambda: NOW
+    ).authenticate(caller)
 
 
 async def _refused(tokens: KnownTokens, caller: Exchange, reload: _Reload | None = None) -> TollkeeperError:
@@ -202,7 +204,8 @@ async def test_a_project_that_can_not_be_looked_up_is_no_refusal(result: Snapsho
 
 
 async def test_another_digest_key_knows_no_token() -> None:
-    authenticator = Authenticator(KnownTokens(token()), b"o" * 32, _Reload(EMPTY), lambda: NOW)
+    tokens = KnownTokens(token())
+    authenticator = Authenticator(tokens, b"o" * 32, tokens.by_id, _Reload(EMPTY), lambda: NOW)
 
     with pytest.raises(TollkeeperError):
         await authenticator.authenticate(_caller())
@@ -211,7 +214,8 @@ async def test_another_digest_key_knows_no_token() -> None:
 async def test_the_clock_is_asked_each_time() -> None:
     times: list[datetime] = [NOW, NOW + timedelta(seconds=2)]
     expiring = msgspec.structs.replace(token(), expires_at=NOW + timedelta(seconds=1))
-    authenticator = Authenticator(KnownTokens(expiring), DIGEST_KEY, _Reload(EMPTY), lambda: times.pop(0))
+    tokens = KnownTokens(expiring)
+    authenticator = Authenticator(tokens, DIGEST_KEY, tokens.by_id, _Reload(EMPTY), lambda: times.pop(0))
 
     await authenticator.authenticate(_caller())
     with pytest.raises(TollkeeperError):

@@ -1,15 +1,21 @@
 """Reading, streaming and discarding a request's body, within bounds."""
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 import pytest
 from tollkeeper_server.dataplane.caller import Message
 from tollkeeper_server.dataplane.exchange import UNKNOWN_BYTES, ClientGoneError, Exchange
 from tollkeeper_server.dataplane.request.body import discard_body, read_body, stream_body
 from tollkeeper_server.dataplane.request.limits import Limits
+from tollkeeper_server.dataplane.request.room import BodyRoom
 from tollkeeper_server.errors import Reason, TollkeeperError
 from tollkeeper_server.snapshot.model import Header
 
 from tests.unit.dataplane.exchanges import exchange
 
+SLOW = Limits(stall_seconds=10, bytes_per_second=100)
 FOUR = Limits(max_body=4, max_upload=4, discard_bytes=5)
 CHUNKED: Header = (b"transfer-encoding", b"chunked")
 
@@ -140,3 +146,75 @@ def test_how_much_is_to_come_is_what_the_head_says(
     caller = exchange(method=method, headers=headers, http_version=version)
 
     assert (caller.declared_bytes, caller.body_read) == (declared, declared == 0)
+
+
+class _Trickle:
+    """Sends a piece of a body every so often, on a clock of its own."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, size: int, seconds: float) -> None:
+        self.now = 0.0
+        self.sent = 0
+        self._size, self._seconds = size, seconds
+        loop = asyncio.get_running_loop()
+        monkeypatch.setattr(loop, "time", lambda: self.now)
+        self._allowed = 0.0
+        monkeypatch.setattr(asyncio, "timeout", self._timeout)
+
+    @asynccontextmanager
+    async def _timeout(self, seconds: float) -> AsyncIterator[None]:
+        self._allowed = seconds
+        yield
+
+    async def receive(self) -> Message:
+        if self._seconds > self._allowed:
+            raise TimeoutError
+        self.now += self._seconds
+        self.sent += self._size
+        return {"type": "http.request", "body": b"x" * self._size, "more_body": self.sent < 100_000}
+
+
+@pytest.mark.parametrize(
+    ("size", "seconds", "comes"),
+    [
+        (1, 0.001, True),
+        (1000, 9.9, True),
+        (1, 9.9, False),
+        (98, 1.0, False),
+        (110, 1.0, True),
+        (1, 10.1, False),
+    ],
+)
+@pytest.mark.parametrize("streams", [True, False])
+async def test_a_body_may_be_slow_and_must_go_on(
+    monkeypatch: pytest.MonkeyPatch, size: int, seconds: float, comes: bool, streams: bool
+) -> None:
+    caller = exchange(headers=[CHUNKED], limits=SLOW)
+    trickle = _Trickle(monkeypatch, size, seconds)
+    caller.receive = trickle.receive
+
+    async def read() -> int:
+        if streams:
+            return sum([len(piece) async for piece in stream_body(caller, _nothing)])
+        return len(await read_body(caller))
+
+    if comes:
+        assert await read() == trickle.sent
+    else:
+        with pytest.raises(TollkeeperError) as caught:
+            await read()
+        assert caught.value.reason is Reason.REQUEST_TIMEOUT
+        assert trickle.now <= SLOW.stall_seconds + trickle.sent / SLOW.bytes_per_second + seconds
+
+
+@pytest.mark.parametrize("declared", [True, False])
+async def test_a_body_for_which_there_is_no_room_is_refused_and_what_came_is_counted(declared: bool) -> None:
+    piece = b"x" * 20_000
+    caller = exchange(headers=[(b"content-length", b"60000") if declared else CHUNKED])
+    caller.receive = _Sender(piece, piece, piece).receive
+    caller.room = room = BodyRoom(100_000, 1)
+    with pytest.raises(TollkeeperError) as caught:
+        await read_body(caller)
+    assert caught.value.reason is Reason.RATE_LIMIT_EXCEEDED
+    assert caller.held_bytes == (0 if declared else 40_000)
+    room.take("tok_1", 50_000 - caller.held_bytes)
+    room.take("tok_2", 50_000)

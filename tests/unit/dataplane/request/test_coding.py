@@ -1,6 +1,5 @@
 """Request bodies without their content coding, within bounds."""
 
-import asyncio
 import gzip
 import threading
 import tracemalloc
@@ -16,6 +15,7 @@ from tollkeeper_server.errors import Reason, TollkeeperError
 
 from tests.coded import CODINGS
 from tests.unit.dataplane.exchanges import exchange
+from tests.unit.one_loop import in_one_loop
 
 MIB = 1 << 20
 
@@ -24,7 +24,7 @@ def _decode(body: bytes, *codings: bytes, limit: int = MIB) -> bytes:
     caller = exchange(
         headers=[(b"content-encoding", coding) for coding in codings], limits=Limits(max_body=limit)
     )
-    return asyncio.run(decode_request(caller, body))
+    return in_one_loop(decode_request(caller, body))
 
 
 def _refused(body: bytes, *codings: bytes, limit: int = MIB) -> TollkeeperError:

@@ -3,7 +3,8 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tollkeeper_server.dataplane.request.endpoint import MAX_PATH, Body, check_query, match
+from tollkeeper_server.dataplane.request.endpoint import Body, match
+from tollkeeper_server.dataplane.request.path import MAX_PATH, check_query
 from tollkeeper_server.domain.model import Capability
 from tollkeeper_server.errors import Reason, TollkeeperError
 from tollkeeper_server.providers.dialect import Dialect
@@ -168,6 +169,8 @@ def test_a_response_that_is_streamed_again_has_its_end() -> None:
         b"/v1/%63hat/completions",
         b"/v1/chat%2Fcompletions",
         b"/v1/Chat/Completions",
+        b"/v1/chat/completions;a=b",
+        b"/v1/chat;a/completions/;b",
     ],
 )
 def test_no_spelling_of_a_path_gets_round_its_meter(spelling: bytes) -> None:
@@ -188,6 +191,25 @@ def test_no_spelling_of_a_path_gets_round_its_meter(spelling: bytes) -> None:
         b"/v1/../manage",
         b"/v1/./files",
         b"/v1/files/..",
+        b"/v1/..;/manage",
+        b"/v1/..;a=b/manage",
+        b"/v1/.;/files",
+        b"/..;/v1/files",
+        b"/v1/%2e%2e;a=b/",
+        b"/v1/..%3b/manage",
+        b"/v1/..%253Ba/manage",
+        b"/v1/..%20/manage",
+        b"/v1/files/..%00",
+        b"/v1/files/..%09/x",
+        b"/v1/files/..%00/x",
+        b"/v1/files/..%00a;b/x",
+        b"/v1/files/%1f..%7f/x",
+        b"/v1/files/a%0d%0ax:%20y",
+        b"/v1/files/a%250a",
+        b"/v1/files/a%5cb",
+        b"/v1/%c0%ae%c0%ae/manage",
+        b"/v1/%C0%AFmanage",
+        b"/v1/%u002e%u002e/manage",
         b"/v1/%2e%2e/manage",
         b"/v1/%2E./manage",
         b"/v1/%252e%252e/manage",
@@ -212,6 +234,9 @@ def test_what_no_upstream_should_see_is_refused(path: bytes) -> None:
 def test_names_with_dots_are_no_dot_segments() -> None:
     assert match(b"/v1/models/gpt-3.5-turbo", "GET").path == "/models/gpt-3.5-turbo"
     assert match(b"/v1/files/...", "GET").path == "/files/..."
+    assert match(b"/v1/files/.hidden;v=1", "GET").path == "/files/.hidden;v=1"
+    assert match(b"/v1/files/a%00b", "GET").path == "/files/a%00b"
+    assert match(b"/v1/files/a..b%20c%C3%A9", "GET").path == "/files/a..b%20c%C3%A9"
 
 
 @pytest.mark.parametrize(

@@ -62,7 +62,9 @@ class _ByPythonMultipart:
 
 
 def _by_werkzeug(body: bytes) -> list[bytes | None]:
-    fields, files = WerkzeugParser().parse(io.BytesIO(body), BOUNDARY, len(body))
+    # It is called by keywords alone, and would leave files open.
+    parser = WerkzeugParser(stream_factory=lambda **_: io.BytesIO())  # type: ignore[arg-type]
+    fields, files = parser.parse(io.BytesIO(body), BOUNDARY, len(body))
     return [it.encode() for it in fields.getlist("model")] + [None] * len(files.getlist("model"))
 
 

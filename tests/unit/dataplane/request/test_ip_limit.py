@@ -186,3 +186,34 @@ def test_a_changed_limit_counts_from_then_on() -> None:
     assert limiter.admit(small, B) == 0.0
     clock.now += 2.001
     assert _admitted(limiter, small, A, 5) == 2
+
+
+@given(STEPS, st.integers(1, 20), st.integers(1, 5))
+def test_what_another_process_has_admitted_is_taken_from_the_limit(
+    steps: list[tuple[float, int]], per_second: int, burst: int
+) -> None:
+    """Two that tell each other at once admit as many together as one."""
+    limit = IpLimit(per_second=per_second, burst=burst)
+    clock = Clock(1000.0)
+    one, pair = IpLimiter(clock), (IpLimiter(clock), IpLimiter(clock))
+    for limiter in pair:
+        limiter.admit(limit, B)
+    for number, (pause, who) in enumerate(steps):
+        clock.now += pause
+        ip = f"192.0.2.{10 + who}"
+        mine, other = pair[number % 2], pair[1 - number % 2]
+        is_admitted = mine.admit(limit, ip) == 0.0
+        assert is_admitted == (one.admit(limit, ip) == 0.0)
+        if is_admitted:
+            other.take(ip, 1)
+
+
+def test_what_was_too_much_is_made_up_for() -> None:
+    clock, limit = Clock(0.0), IpLimit(per_second=1, burst=5)
+    limiter = IpLimiter(clock)
+    assert _admitted(limiter, limit, A, 9) == 5
+    limiter.take(A, 10)
+    clock.now += 10
+    assert _admitted(limiter, limit, A, 9) == 0
+    clock.now += 1
+    assert _admitted(limiter, limit, A, 9) == 1

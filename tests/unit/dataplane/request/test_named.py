@@ -7,7 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tollkeeper_server.dataplane.request import named as module
-from tollkeeper_server.dataplane.request.named import MAX_MODELS, Named, find_named, rename_places
+from tollkeeper_server.dataplane.request.named import (
+    MAX_MODELS,
+    Named,
+    Place,
+    find_named,
+    named_in,
+    rename_places,
+    walk_named,
+)
+from tollkeeper_server.dataplane.turns import SIGNS
 from tollkeeper_server.errors import Reason, TollkeeperError
 
 
@@ -234,3 +243,12 @@ def test_all_models_and_no_others_are_found(body: dict[str, Any], spaced: bool) 
     assert sorted(names) == sorted(_expected(body))
     if found is not None:
         assert all(json.loads(written[place.start : place.end]) == place.name for place in found.places)
+
+
+def test_a_walk_pauses_often_and_finds_the_same() -> None:
+    body = b'{"messages":[%b[]],"models":["m"]}' % (b"[]," * 50_000)
+    places: list[Place] = []
+    pauses = sum(1 for _ in walk_named(body, places))
+    assert pauses >= 100_000 // SIGNS
+    assert named_in(places, has_model=False) == _find(body)
+    assert [place.name for place in places] == ["m"]

@@ -51,10 +51,12 @@ GAUGES = Gauges(
     journal_waiting=3,
     journal_skipped=1,
     drain_lag=2.5,
+    ledger_is_shared=True,
     breakers={"one": "open", "two": "half_open", "three": "closed"},
     calls={"one": 4},
     urls={"one": "https://one.test/v1"},
     connections={"data": 9},
+    refused={("data", "address"): 5, ("data", "stuck"): 1},
 )
 
 
@@ -93,6 +95,7 @@ async def test_everything_counted_is_shown(accept: str) -> None:
     assert _value(samples, "tollkeeper_http_request_errors_total", **failure) == 1
     assert _value(samples, "tollkeeper_requests_in_flight", listener="data") == 1
     assert _value(samples, "tollkeeper_open_connections", listener="data") == 9
+    assert _value(samples, "tollkeeper_connections_refused_total", port="data", reason="address") == 5
     assert _value(samples, "tollkeeper_ratelimit_total", listener="data") == 1
     assert _value(samples, "tollkeeper_route_matches_total", listener="data", group="all") == 1
     assert _value(samples, "tollkeeper_fallbacks_total", model="gpt-4o", to="gpt-4o-mini") == 1
@@ -119,6 +122,7 @@ async def test_everything_counted_is_shown(accept: str) -> None:
     assert _value(samples, "tollkeeper_snapshot_age_seconds") == 0.5
     assert _value(samples, "tollkeeper_usage_journal_waiting") == 3
     assert _value(samples, "tollkeeper_usage_journal_skipped") == 1
+    assert _value(samples, "tollkeeper_ledger_is_shared") == 1
     assert _value(samples, "tollkeeper_usage_drain_lag_seconds") == 2.5
     assert _value(samples, "tollkeeper_build_info", version="1.2.3") == 1
     assert not any(name.startswith("llmproxy") for name, _ in samples)

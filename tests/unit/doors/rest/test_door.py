@@ -134,6 +134,26 @@ async def test_pages_are_bare_arrays_that_a_header_links(http: httpx2.AsyncClien
     assert "x-next-page-token" not in second.headers
 
 
+async def test_lists_are_filtered_and_counted_in_a_header(http: httpx2.AsyncClient) -> None:
+    project_id = (await project_of(http, name="p", labels={"team": "a"}))["id"]
+    for number in range(3):
+        await token_of(http, project_id, name=f"t{number}", labels={"number": str(number)})
+
+    async def names(**asked: str) -> list[str]:
+        answer = await http.get("/manage/tokens", params=asked)
+        return [it["name"] for it in answer.json()]
+
+    assert await names(**{"labels[number]": "1"}) == ["t1"]
+    assert await names(states="active,expiring", order_by="name desc", search="T") == ["t2", "t1", "t0"]
+    counted = await http.get("/manage/tokens?page_size=1&with_total=true")
+    assert (counted.headers["x-total-size"], len(counted.json())) == ("3", 1)
+    assert "x-total-size" not in (await http.get("/manage/tokens")).headers
+    (project,) = (await http.get("/manage/projects", params={"labels[team]": "a", "ids": project_id})).json()
+    assert (project["labels"], project["last_used_at"]) == ({"team": "a"}, None)
+    revoked = await http.post("/manage/tokens:revoke", json={"ids": ["tok_" + "0" * 26]})
+    assert revoked.json()["failed"][0]["reason"] == "NOT_FOUND"
+
+
 async def test_the_members_of_a_patch_are_what_it_changes(http: httpx2.AsyncClient) -> None:
     project_id = (await project_of(http))["id"]
     minted = await token_of(http, project_id, duration_minutes=5, max_requests=7, allowed_models=["a"])

@@ -64,6 +64,13 @@ def test_an_enum_is_read_in_any_of_its_spellings(word: str | int) -> None:
     assert request.provider == upstream_service_pb2.PROVIDER_AZURE
 
 
+@pytest.mark.parametrize("word", ["azur", "", "\ud800", "PROVIDER_\ud800", True, 1.5, []])
+def test_what_is_no_word_of_an_enum_is_refused_with_its_words(word: Any) -> None:
+    with pytest.raises(TollkeeperError, match="must be one") as caught:
+        from_json({"provider": word}, upstream_service_pb2.CreateUpstreamRequest())
+    assert (caught.value.reason, caught.value.field) == (Reason.INVALID_ARGUMENT, "provider")
+
+
 @pytest.mark.parametrize("length", ["1.5s", "1s500ms", "1500ms", "0.025m"])
 def test_a_length_of_time_is_read_in_any_unit(length: str) -> None:
     timeouts = upstream_service_pb2.Timeouts()
@@ -150,6 +157,9 @@ CANARY = "canary-9f8e7d"
         ({"allowed_models": ["a", 5]}, "allowed_models[1]"),
         ({"update_mask": 5}, "update_mask"),
         ({"update_mask": ["name", 5]}, "update_mask"),
+        ({"update_mask": "\ud800canary-9f8e7d"}, "update_mask"),
+        ({"allowed_models": ["\ud800canary-9f8e7d"]}, "allowed_models[0]"),
+        ({"expires_at": "\ud800canary-9f8e7d"}, "expires_at"),
     ],
     ids=str,
 )

@@ -45,6 +45,15 @@ def test_a_repeated_field_is_given_repeatedly_or_with_commas() -> None:
     assert read("allowed_models=a,b", UPDATE) == {"allowed_models": ["a,b"]}
 
 
+def test_brackets_name_what_is_in_a_map() -> None:
+    query = urlencode({"labels[team]": "a,b", "labels[tier]": "", "labels[a.b[c]]": "x"})
+    assert read(query, LIST) == {"labels": {"team": "a,b", "tier": "", "a.b[c]": "x"}}
+    for name in ("labels", "labels.team", "labels[team", "name[x]", "labels[a]&labels[a]"):
+        with pytest.raises(TollkeeperError) as caught:
+            read("&".join(f"{it}=x" for it in name.split("&")), LIST)
+        assert caught.value.reason is Reason.INVALID_ARGUMENT
+
+
 def test_a_dot_leads_into_a_field() -> None:
     query = urlencode({"timeouts.idle": "30s", "timeouts.total": "60s", "name": "x"})
     assert read(query, UPSTREAM) == {"timeouts": {"idle": "30s", "total": "60s"}, "name": "x"}

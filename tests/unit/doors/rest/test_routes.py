@@ -102,7 +102,7 @@ def test_a_template_of_another_form_does_not_start(template: str) -> None:
 )
 def test_a_template_matches_what_it_was_filled_with(segments: list[str], data: st.DataObject) -> None:
     pattern, names = compile_template("/" + "/".join(segments))
-    route = HttpBinding("GET", "", pattern, next(methods()), "", "", names)
+    route = HttpBinding("GET", "", pattern, next(methods()), "", "", names, "x")
     wanted: dict[str, str] = {}
     path = ""
     for segment in segments:

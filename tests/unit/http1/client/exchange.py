@@ -9,6 +9,7 @@ from tollkeeper_server.dataplane.transport import Outgoing, TransportError
 from tollkeeper_server.domain.upstream import Timeouts
 from tollkeeper_server.http1.client.answer import Answer
 from tollkeeper_server.http1.client.connection import UpstreamConnection
+from tollkeeper_server.http1.pace import ReadPace
 from tollkeeper_server.snapshot.model import Header
 
 REQUEST = Outgoing("POST", "", [], b"", Timeouts())
@@ -67,7 +68,7 @@ class Case:
         self.owner = Owner()
         self.wire = Wire()
         loop = loop or asyncio.get_running_loop()
-        self.connection = UpstreamConnection(self.owner, loop)
+        self.connection = UpstreamConnection(self.owner, loop, ReadPace())
         self.connection.connection_made(self.wire)
         self.answer: Answer = self.connection.begin(request, b"", loop.time(), loop.time() + total)
 

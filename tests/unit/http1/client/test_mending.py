@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from tollkeeper_server.snapshot.model import Header
 
 from tests.unit.http1.client.exchange import Case, outcome, read, split
+from tests.unit.one_loop import in_one_loop
 
 OK = b"HTTP/1.1 200 OK\r\n"
 LENGTH = b"Content-Length: 5\r\n"
@@ -46,6 +47,7 @@ READ = {
     "HTTP/1.2": b"HTTP/1.2 200 OK\r\n" + LENGTH + b"\r\nhello",
     "an interim answer that closes": GO_ON + b"Connection: close\r\n\r\n" + OK + LENGTH + b"\r\nhello",
     "an interim answer in HTTP/1.0": b"HTTP/1.0 100 \r\n\r\nHTTP/1.0 200 OK\r\n" + LENGTH + b"\r\nhello",
+    "an empty line after what is mended": GO_ON + b"X: a\r\n b\r\n\r\n\r\n" + OK + LENGTH + b"\r\nhello",
     "interim answers before what is mended": BEFORE * 3 + OK + LENGTH + LENGTH + b"\r\nhello",
 }  # fmt: skip
 
@@ -56,7 +58,7 @@ def test_what_is_odd_is_read_as_the_rfc_says_and_costs_the_connection(name: str,
     data = READ[name]
     pieces = split(data, list(range(size, len(data), size)))
 
-    status, headers, body, problem, kept = asyncio.run(outcome(pieces))
+    status, headers, body, problem, kept = in_one_loop(outcome(pieces))
 
     assert (status, body, problem, kept) == (200, b"hello", "", 0)
     assert dict(headers).get(b"X", b"a") in {b"a", b"a b"}
@@ -82,7 +84,7 @@ USUAL = {
 
 @pytest.mark.parametrize("name", USUAL)
 def test_what_needs_no_mending_keeps_the_connection(name: str) -> None:
-    status, _, body, problem, kept = asyncio.run(outcome([USUAL[name]]))
+    status, _, body, problem, kept = in_one_loop(outcome([USUAL[name]]))
 
     assert (status, body, problem, kept) == (200, b"hello", "", 1)
 
@@ -138,7 +140,7 @@ def test_what_can_not_be_read_in_one_way_is_refused_at_once(before: bytes, rest:
 @pytest.mark.parametrize("framing", [LENGTH, LENGTH * 2, b"Upgrade: x\r\nConnection: upgrade\r\n"])
 def test_a_status_that_no_answer_may_have_is_refused(status: str, framing: bytes) -> None:
     data = b"HTTP/1.1 %b OK\r\n" % status.encode() + framing + b"\r\nhello"
-    got, _, body, problem, kept = asyncio.run(outcome([data]))
+    got, _, body, problem, kept = in_one_loop(outcome([data]))
 
     assert (got, body, kept) == (0, b"", 0)
     assert problem.startswith("GarbageError: ")
@@ -148,7 +150,7 @@ def test_a_status_that_no_answer_may_have_is_refused(status: str, framing: bytes
 def test_every_status_of_an_answer_is_one(status: int) -> None:
     data = b"HTTP/1.1 %d \r\nContent-Length: 0\r\n\r\n" % status
 
-    assert asyncio.run(outcome([data]))[0] == status
+    assert in_one_loop(outcome([data]))[0] == status
 
 
 @pytest.mark.parametrize(
@@ -163,7 +165,7 @@ def test_every_status_of_an_answer_is_one(status: int) -> None:
     ],
 )
 def test_what_has_no_body_ends_with_its_head(head: bytes, kept: int) -> None:
-    status, headers, body, problem, was_kept = asyncio.run(outcome([b"HTTP/1.1 " + head + b"\r\n"]))
+    status, headers, body, problem, was_kept = in_one_loop(outcome([b"HTTP/1.1 " + head + b"\r\n"]))
 
     assert (body, problem, was_kept) == (b"", "", kept)
     assert status == 304 or b"Content-Length" not in dict(headers)
@@ -245,7 +247,7 @@ def test_answers_are_read_as_others_read_them(
     before, version, status, lines = head
     final = b"\r\n".join([b"%b %b" % (version, status), *lines, b"", body])
 
-    got_status, headers, got, problem, kept = asyncio.run(outcome(split(before + final, cuts)))
+    got_status, headers, got, problem, kept = in_one_loop(outcome(split(before + final, cuts)))
 
     # A proxy removes these blanks (RFC 9112, 5.1), which neither of them is, and identity says nothing.
     plain = final.replace(b" :", b":").replace(b"Transfer-Encoding: identity\r\n", b"")

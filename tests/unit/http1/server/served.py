@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import socket
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -16,6 +17,14 @@ PATIENCE_SECONDS = 20.0
 GET = b"GET / HTTP/1.1\r\nhost: a\r\n\r\n"
 
 Header = tuple[bytes, bytes]
+
+
+@dataclass(frozen=True)
+class Secured:
+    """The two sides of TLS: what the listener has, and what trusts it."""
+
+    listening: ssl.SSLContext
+    trusting: ssl.SSLContext
 
 
 @dataclass
@@ -55,10 +64,14 @@ class Served:
     listener: DataListener
     serving: asyncio.Task[None]
     where: tuple[str, int]
+    trusting: ssl.SSLContext | None = None
     lines: list[Line] = field(default_factory=list)
 
-    async def connect(self, *, buffer: int | None = None) -> Line:
-        """Connect; `buffer` bounds the bytes that the kernel and the reader take without being asked."""
+    async def connect(self, *, buffer: int | None = None, plain: bool = False) -> Line:
+        """Connect; `buffer` bounds the bytes that the kernel and the reader take without being asked.
+
+        With `plain` it does so without TLS, also where that is spoken.
+        """
         connected = socket.socket()
         connected.setblocking(False)
         if buffer is not None:
@@ -68,7 +81,15 @@ class Served:
         except OSError:
             connected.close()
             raise
-        line = Line(*await asyncio.open_connection(sock=connected, limit=buffer or 1 << 20))
+        trusting = None if plain else self.trusting
+        line = Line(
+            *await asyncio.open_connection(
+                sock=connected,
+                limit=buffer or 1 << 20,
+                ssl=trusting,
+                server_hostname="localhost" if trusting else None,
+            )
+        )
         self.lines.append(line)
         return line
 
@@ -88,6 +109,7 @@ async def served(
     head_timeout: float = PATIENCE_SECONDS,
     quiet: float = 0.05,
     linger: float = PATIENCE_SECONDS,
+    tls: Secured | None = None,
 ) -> AsyncIterator[Served]:
     """A listener on a port of its own. Every wait within is bounded."""
     bound = bind("127.0.0.1:0", "test", "TEST")
@@ -97,9 +119,10 @@ async def served(
         name="test",
         drain_seconds=drain_seconds,
         limits=TimeLimits(head=head_timeout, keep_alive=keep_alive, quiet=quiet, linger=linger),
+        tls=tls.listening if tls else None,
     )
     serving = asyncio.create_task(listener.serve())
-    door = Served(listener, serving, bound.getsockname())
+    door = Served(listener, serving, bound.getsockname(), tls.trusting if tls else None)
     try:
         async with asyncio.timeout(PATIENCE_SECONDS):
             yield door

@@ -7,9 +7,20 @@ import pytest
 from tollkeeper_server.dataplane.caller import EXTENSION, MAX_HEADER_BYTES, Message, Receive, Send
 from tollkeeper_server.http1.server.refusal import MAX_REQUEST_HEAD_BYTES
 
-from tests.unit.http1.server.served import GET, Line, echo, part, post, read_body, served, start, whole
+from tests.unit.http1.server.served import (
+    GET,
+    Line,
+    caller_of,
+    echo,
+    part,
+    post,
+    read_body,
+    served,
+    start,
+    whole,
+)
 
-CHUNKED = b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n"
+CHUNKED = b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n"
 
 
 async def expect_refusal(line: Line, status: int, code: str) -> None:
@@ -71,11 +82,12 @@ async def test_the_scope_says_what_was_asked() -> None:
 
     async with served(app) as door:
         line = await door.connect()
-        line.send(b"GET /a%20b?c=%20d HTTP/1.1\r\nX-A: One\r\n\r\nGET http://h/p?q HTTP/1.1\r\n\r\n")
-        headers = [(b"x-a", b"One")]
+        line.send(b"GET /a%20b?c=%20d HTTP/1.1\r\nX-A: One\r\nhost: a\r\n\r\n")
+        line.send(b"GET http://h/p?q HTTP/1.1\r\nHost:h\r\n\r\n")
+        headers = [(b"x-a", b"One"), (b"host", b"a")]
         expected = ["GET", "/a b", b"/a%20b", b"c=%20d", "1.1", headers]
         assert await line.answer() == repr(expected).encode()
-        assert await line.answer() == repr(["GET", "/p", b"/p", b"q", "1.1", []]).encode()
+        assert await line.answer() == repr(["GET", "/p", b"/p", b"q", "1.1", [(b"host", b"h")]]).encode()
 
 
 UPGRADE = (
@@ -122,9 +134,9 @@ async def test_a_request_without_a_body_that_offers_another_protocol_is_served_t
     [
         b"\x16\x03\x01\x02\x00\x01\x00",
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
-        b"GET / HTTP/1.1\r\na b: c\r\n\r\n",
-        b"POST / HTTP/1.1\r\ncontent-length: 1\r\ntransfer-encoding: chunked\r\n\r\n",
-        b"POST / HTTP/1.1\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n",
+        b"GET / HTTP/1.1\r\nhost: a\r\na b: c\r\n\r\n",
+        b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 1\r\ntransfer-encoding: chunked\r\n\r\n",
+        b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n",
     ],
 )
 async def test_what_is_not_http_is_refused(garbage: bytes) -> None:
@@ -135,7 +147,7 @@ async def test_what_is_not_http_is_refused(garbage: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "garbage", [b"\0\0\0\0", b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n"]
+    "garbage", [b"\0\0\0\0", b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n"]
 )
 async def test_what_was_asked_before_is_answered_before_the_refusal(garbage: bytes) -> None:
     reached, may_answer = asyncio.Event(), asyncio.Event()
@@ -206,7 +218,7 @@ async def test_a_body_that_breaks_its_framing_after_the_answer_ends_the_connecti
 async def test_a_head_that_never_ends_is_refused_and_the_caller_reads_so() -> None:
     async with served(echo) as door:
         line = await door.connect()
-        line.send(b"GET / HTTP/1.1\r\na: " + b"x" * (MAX_REQUEST_HEAD_BYTES - 100))
+        line.send(b"GET / HTTP/1.1\r\nhost: a\r\na: " + b"x" * (MAX_REQUEST_HEAD_BYTES - 100))
         line.send(b"x" * 16 * MAX_REQUEST_HEAD_BYTES)  # an answer that came with a reset would be lost
         await line.writer.drain()
         await expect_refusal(line, 431, "headers_too_large")
@@ -284,3 +296,29 @@ async def test_a_caller_that_does_not_close_is_not_listened_to_for_ever() -> Non
         line.send(b"garbage\r\n\r\n")
         assert (await line.head()).startswith(b"HTTP/1.1 400 ")
         await door.listener._empty.wait()
+
+
+@pytest.mark.parametrize("size", [15_000, 20_000, 33_000, 70_000, 140_000, 300_000])
+@pytest.mark.parametrize("chunk", [100, 2_000, 1_000_000])
+async def test_a_body_in_chunks_is_whole_that_is_read_on_as_it_is_taken(size: int, chunk: int) -> None:
+    body = bytes(range(256)) * (size // 256)
+    sent = b"".join(
+        b"%x\r\n%b\r\n" % (len(body[at : at + chunk]), body[at : at + chunk])
+        for at in range(0, len(body), chunk)
+    )
+    lengths = []
+
+    async def app(scope: Message, receive: Receive, send: Send) -> None:
+        caller_of(scope).show()  # others wait for turns
+        taken = await read_body(receive)
+        lengths.append(len(taken))
+        assert taken == body
+        await whole(send, b"read")
+
+    async with served(app) as door:
+        line = await door.connect()
+        line.send(CHUNKED + sent + b"0\r\n\r\n")
+        assert await line.answer() == b"read"
+        line.send(CHUNKED + sent + b"0\r\n\r\n")
+        assert await line.answer() == b"read"
+    assert lengths == [len(body)] * 2

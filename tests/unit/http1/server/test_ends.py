@@ -22,6 +22,7 @@ from tests.unit.http1.server.served import (
     start,
     whole,
 )
+from tests.unit.http1.server.wire import Case
 
 
 async def test_a_caller_that_sends_nothing_is_not_waited_for() -> None:
@@ -85,10 +86,45 @@ async def test_a_connection_that_has_ended_is_not_left_to_the_garbage_collector(
         gc.enable()
 
 
+async def test_a_request_may_end_before_it_is_told_that_its_caller_has_left() -> None:
+    case = Case()
+    loop, ending = case.listener.loop, asyncio.Event()
+
+    async def broken(scope: Message, receive: Receive, send: Send) -> None:
+        await ending.wait()
+
+    case.listener.app = broken
+    case.ask("/a")
+    await asyncio.sleep(0)
+    (task,) = case.listener.tasks
+    for _ in range(100):  # as many leave at once
+        case.listener.bounds.leavers.join(None, lambda: None, loop)
+    ending.set()
+    case.end()
+    await task
+    assert not case.listener.tasks
+
+
+@pytest.mark.parametrize("sent", [b"1\r\nx\r\n", b"0\r\na: b\r\n"])
+async def test_a_body_that_nobody_wants_and_that_does_not_end_does_not_keep_a_connection(sent: bytes) -> None:
+    async def app(scope: Message, receive: Receive, send: Send) -> None:
+        await whole(send, b"hi")
+
+    async with served(app, keep_alive=0.05) as door:
+        line = await door.connect()
+        line.send(b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n" + sent)
+        assert await line.answer() == b"hi"
+        end = asyncio.ensure_future(line.rest())
+        while not end.done():
+            line.send(sent.removeprefix(b"0\r\n"))
+            await asyncio.wait({end}, timeout=0.001)
+        assert end.exception() is not None or end.result() == b""
+
+
 async def test_a_head_that_drips_does_not_keep_a_connection() -> None:
     async with served(echo, head_timeout=0.05) as door:
         line = await door.connect()
-        line.send(b"GET / HTTP/1.1\r\na: ")
+        line.send(b"GET / HTTP/1.1\r\nhost: a\r\na: ")
         end = asyncio.ensure_future(line.rest())
         while not end.done():
             line.send(b"x")
@@ -165,7 +201,7 @@ async def test_stopping_lets_a_request_under_way_end() -> None:
 
     async with served(app) as door:
         idle, line = await door.connect(), await door.connect()
-        line.send(b"GET /1 HTTP/1.1\r\n\r\nGET /2 HTTP/1.1\r\n\r\n")
+        line.send(b"GET /1 HTTP/1.1\r\nhost: a\r\n\r\nGET /2 HTTP/1.1\r\nhost: a\r\n\r\n")
         await reached.wait()
         door.listener.stop()
         assert await idle.rest() == b""

@@ -63,7 +63,7 @@ async def test_a_head_and_the_first_part_go_out_together(monkeypatch: pytest.Mon
 
     async with served(app) as door:
         line = await door.connect()
-        line.send(b"GET / HTTP/1.1\r\n\r\n")
+        line.send(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")
         assert await line.reader.read(1 << 16) == b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi"
         assert len(writes) == 1  # two would be read at once here as well, but not over a network
 
@@ -112,7 +112,7 @@ async def test_framing_keeps_the_connection(
         line.send(request_line.encode() + b"\r\nhost: a\r\n\r\n")
         expected = b"HTTP/1.1 %b\r\n\r\n%b" % (head, body)
         assert await line.reader.readexactly(len(expected)) == expected
-        line.send(b"GET /next HTTP/1.1\r\n\r\n")
+        line.send(b"GET /next HTTP/1.1\r\nhost: a\r\n\r\n")
         assert await line.answer() == b"next"
 
 

@@ -10,7 +10,7 @@ from tests.unit.http1.server.wire import Case
 REFUSED = {
     "": [],
     "no request": [b"garbage\r\n\r\n"],
-    "no body": [b"POST /broken HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n", b"garbage\r\n"],
+    "no body": [b"POST /broken HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n", b"garbage\r\n"],
 }
 
 
@@ -47,10 +47,42 @@ def test_a_caller_that_leaves_is_owed_no_answer() -> None:
         case = Case()
         case.ask("/1")
         case.ask("/2")
-        assert not case.wire.reads
         await asyncio.sleep(0)
         case.end()
         await case.idle()
         assert case.wire.said == []
+
+    asyncio.run(run())
+
+
+def test_what_waits_for_an_answer_is_not_read_and_soon_nothing_more_comes_in() -> None:
+    async def run() -> None:
+        case = Case()
+        asked = [f"/{number}" for number in range(500)]
+        for path in asked:
+            case.ask(path)
+        assert len(case.listener.tasks) == 1
+        reads = [case.wire.reads]
+        await case.idle()
+        assert case.wire.said == asked
+        assert [*reads, case.wire.reads] == [False, True]
+        case.end()
+
+    asyncio.run(run())
+
+
+def test_nothing_is_answered_while_the_caller_takes_no_answers() -> None:
+    async def run() -> None:
+        case = Case()
+        case.ask("/1")
+        case.connection.pause_writing()
+        for path in ("/2", "/3"):
+            case.ask(path)
+        await case.idle()
+        assert case.wire.said == ["/1"]
+        case.connection.resume_writing()
+        await case.idle()
+        assert case.wire.said == ["/1", "/2", "/3"]
+        case.end()
 
     asyncio.run(run())

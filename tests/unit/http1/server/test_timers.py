@@ -1,7 +1,9 @@
 """How long a caller may take for what (`LIMITS` in wire.py), on a clock of the test's own."""
 
+import pytest
+
 from tests.unit.http1.loop import FakeLoop
-from tests.unit.http1.server.wire import Case
+from tests.unit.http1.server.wire import LIMITS, Case
 
 
 class Timed(Case):
@@ -21,6 +23,7 @@ async def test_the_first_head_has_its_time_from_connecting() -> None:
     case = Timed()
     assert case.wait(9) == []
     case.feed(b"GET ")
+    await case.idle()
     assert case.wait(0.9) == []
     assert case.wait(0.2) == ["408", "eof"]
     case.end()
@@ -38,10 +41,11 @@ async def test_a_later_head_has_its_time_from_its_first_byte_and_no_more() -> No
     case.ask("/1")
     await case.idle()
     assert case.wait(74) == ["/1"]
-    case.feed(b"GET / HTTP/1.1\r\n")
+    case.feed(b"GET / HTTP/1.1\r\nhost: a\r\n")
     for _ in range(9):
         assert case.wait(1) == ["/1"]
         case.feed(b"a: b\r\n")
+        await case.idle()  # a turn gives no more time
     assert case.wait(1.1) == ["/1", "408", "eof"]
     case.end()
 
@@ -102,9 +106,51 @@ async def test_a_caller_that_was_refused_is_listened_to_for_a_while() -> None:
     case.end()
 
 
-async def test_a_connection_that_closes_takes_as_long_as_its_caller_reads() -> None:
+@pytest.mark.parametrize("path", ["/1", "/close"])
+async def test_a_caller_that_takes_nothing_of_its_answers_is_given_up(path: str) -> None:
     case = Timed()
-    case.ask("/close")
+    case.ask(path)
+    case.wire.unsent = 100_000
+    case.connection.pause_writing()
     await case.idle()
-    assert case.wait(10_000) == ["/close", "close"]
+    said = case.wait(LIMITS.unread / 2 - 1)
+    assert "abort" not in said
+    assert case.wait(LIMITS.unread / 2 + 2)[-1] == "abort"
+    case.end()
+
+
+@pytest.mark.parametrize("path", ["/1", "/close"])
+async def test_a_caller_that_takes_a_little_now_and_then_stays(path: str) -> None:
+    case = Timed()
+    case.ask(path)
+    case.wire.unsent = 100_000
+    case.connection.pause_writing()
+    await case.idle()
+    for _ in range(100):
+        assert "abort" not in case.wait(LIMITS.unread / 2 - 1)
+        case.wire.unsent -= 1
+    case.end()
+
+
+async def test_a_caller_that_has_taken_all_is_idle_again() -> None:
+    case = Timed()
+    case.ask("/1")
+    case.wire.unsent = 100_000
+    case.connection.pause_writing()
+    await case.idle()
+    case.wait(LIMITS.unread / 2)
+    case.wire.unsent = 0
+    case.connection.resume_writing()
+    assert case.wait(74.9) == ["/1"]
+    assert case.wait(0.2) == ["/1", "close"]
+    case.end()
+
+
+async def test_an_empty_line_after_a_request_begins_no_head() -> None:
+    case = Timed()
+    case.ask("/1")
+    await case.idle()
+    case.feed(b"\r\n")
+    assert case.wait(74.9) == ["/1"]
+    assert case.wait(0.2) == ["/1", "close"]
     case.end()

@@ -20,7 +20,15 @@ class Wire(asyncio.Transport):
         super().__init__()
         self.said: list[str] = []
         self.reads = True
+        self.unsent = 0
         self.socket, self.peer = socket.socketpair()
+
+    def get_write_buffer_size(self) -> int:
+        """Return how much the caller has not taken."""
+        return self.unsent
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        """Take it."""
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Note the answer: its body, or its status if it is a refusal."""
@@ -43,6 +51,10 @@ class Wire(asyncio.Transport):
         """Note it."""
         assert not self.reads
         self.reads = True
+
+    def can_write_eof(self) -> bool:
+        """Return that it can, as TCP."""
+        return True
 
     def write_eof(self) -> None:
         """Note it."""
@@ -87,16 +99,19 @@ class Case:
 
     def feed(self, data: bytes) -> None:
         """Let bytes come in."""
-        self.connection.data_received(data)
+        buffer = self.connection.get_buffer(-1)
+        buffer[: len(data)] = data
+        self.connection.buffer_updated(len(data))
 
     def ask(self, path: str) -> None:
         """Let a request come in."""
-        self.feed(b"GET %b HTTP/1.1\r\n\r\n" % path.encode())
+        self.feed(b"GET %b HTTP/1.1\r\nhost: a\r\n\r\n" % path.encode())
 
     async def idle(self) -> None:
-        """Return when every request that may be answered is."""
-        while self.listener.tasks:
+        """Return when every request that may be answered is, and every turn was taken."""
+        while self.listener.tasks or self.connection._waits:
             await asyncio.gather(*self.listener.tasks)
+            await asyncio.sleep(0)
 
     def end(self) -> None:
         """Let the caller leave."""

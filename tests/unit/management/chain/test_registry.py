@@ -19,8 +19,13 @@ def test_all_services_are_there() -> None:
         "GroupService",
         "ModelService",
         "ListenerService",
+        "GatewayService",
+        "LimitService",
         "UsageService",
+        "PriceService",
         "ConfigurationService",
+        "StatusService",
+        "SessionService",
     ]
 
 

@@ -8,7 +8,7 @@ from google.protobuf.descriptor import FileDescriptor
 from google.protobuf.message import Message
 from protovalidate import Validator
 from tollkeeper.services import SERVICES
-from tollkeeper.v1 import group_service_pb2, traffic_pb2, upstream_service_pb2
+from tollkeeper.v1 import group_service_pb2, limit_pb2, price_pb2, traffic_pb2, upstream_service_pb2
 from tollkeeper_server.management.chain.violations import WORDS, refusal
 
 LINES = "canary\r\nX-Evil: 1"
@@ -35,6 +35,11 @@ def _group(name: str = "g", user_agent: str = "", session_header: str = "") -> M
         (_upstream(name=LINES), "header_operations[0].name", "the name of a header"),
         (_group(user_agent=LINES), "policy.user_agent", "printable ASCII, without line breaks"),
         (_group(session_header=LINES), "policy.session_header", "the name of a header"),
+        (
+            limit_pb2.Limit(measure=limit_pb2.LIMIT_MEASURE_UNSPECIFIED, amount=1),
+            "measure",
+            "one of its values",
+        ),
         (_group(name=LINES), "name", "letters, digits, dots, dashes and underscores"),
     ],
 )
@@ -53,12 +58,13 @@ def patterns(file: FileDescriptor) -> Iterator[tuple[str, str]]:
     for message in file.message_types_by_name.values():
         for field in message.fields:
             rules = field.GetOptions().Extensions[validate_pb2.field]
-            for text in (rules.string, rules.repeated.items.string):
+            maps = rules.map
+            for text in (rules.string, rules.repeated.items.string, maps.keys.string, maps.values.string):
                 if text.pattern:
                     yield field.full_name, text.pattern
 
 
-FILES = [*(it.file for it in SERVICES), traffic_pb2.DESCRIPTOR]
+FILES = [*(it.file for it in SERVICES), limit_pb2.DESCRIPTOR, traffic_pb2.DESCRIPTOR, price_pb2.DESCRIPTOR]
 
 
 def test_every_pattern_is_said_in_words() -> None:

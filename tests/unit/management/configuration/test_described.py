@@ -6,7 +6,14 @@ from google.protobuf.duration_pb2 import Duration
 from hypothesis import given
 from hypothesis import strategies as st
 from tollkeeper.configuration import read_document, write_document
-from tollkeeper.v1 import group_service_pb2, listener_service_pb2, model_service_pb2, upstream_service_pb2
+from tollkeeper.v1 import (
+    group_service_pb2,
+    limit_pb2,
+    listener_service_pb2,
+    model_service_pb2,
+    price_pb2,
+    upstream_service_pb2,
+)
 from tollkeeper.v1 import traffic_pb2 as traffic
 from tollkeeper.v1.configuration_service_pb2 import Configuration
 from tollkeeper_server.management.configuration.described import export
@@ -16,7 +23,10 @@ from tollkeeper_server.management.models import build_model
 from tollkeeper_server.management.upstream_builder import UpstreamBuilder
 from tollkeeper_server.store.sealed import Sealer, new_key
 
+from tests.contract.issued import issue
+
 NOW = datetime(2026, 3, 4, tzinfo=UTC)
+CLIENT = issue("gateway")
 UPSTREAMS = UpstreamBuilder(Sealer(new_key()))
 MICROSECONDS = st.integers(1_000, 60_000_000)
 
@@ -38,6 +48,23 @@ def some(**fields: st.SearchStrategy[object]) -> st.SearchStrategy[dict[str, obj
 
 
 TEXTS = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), max_size=9)
+
+
+def in_order(prices: list[price_pb2.DatedPrice]) -> list[price_pb2.DatedPrice]:
+    """Return prices of which each begins later than the one before it."""
+    for number, price in enumerate(prices):
+        if number:
+            price.start_time.FromMicroseconds(number)
+    return prices
+
+
+RATES = st.integers(100, 10**9).map(lambda pico: price_pb2.PriceRates(input=pico / 1_000_000))
+TIERS = st.lists(RATES.map(lambda it: price_pb2.PriceTier(above=9, rates=it)), max_size=1)
+SERVICES = st.builds(price_pb2.ServicePrice, tier=st.just("flex"), rates=RATES, tiers=TIERS)
+PRICES = st.lists(
+    st.builds(price_pb2.DatedPrice, rates=RATES, tiers=TIERS, services=st.lists(SERVICES, max_size=2)),
+    max_size=2,
+).map(in_order)
 WEIGHTS = some(weight=st.integers(1, 65535))
 RETRIES = some(
     attempts=st.integers(0, 100),
@@ -50,6 +77,20 @@ RETRIES = some(
 TIMEOUTS = some(connect=lengths(), request=lengths(), idle=lengths()).map(
     lambda it: traffic.TrafficTimeouts(**it)  # type: ignore[arg-type]  # as drawn
 )
+LIMITS = [
+    limit_pb2.Limit(measure=limit_pb2.LIMIT_MEASURE_TOKENS_PER_MINUTE, amount=9, burst=1),
+    limit_pb2.Limit(
+        measure=limit_pb2.LIMIT_MEASURE_MONEY,
+        dollars="4503599.627370496",
+        period=limit_pb2.LIMIT_PERIOD_DAY,
+        zone="Asia/Tokyo",
+        clamp=True,
+        allow_unpriced=True,
+    ),
+    limit_pb2.Limit(
+        measure=limit_pb2.LIMIT_MEASURE_TOKENS, amount=1, period=limit_pb2.LIMIT_PERIOD_TOTAL, zone="UTC"
+    ),
+]
 POLICIES = some(
     strategy=st.integers(0, 5),
     user_agent=TEXTS,
@@ -82,11 +123,15 @@ def test_a_group_is_made_again(fields: dict[str, object], weight: dict[str, int]
         price=some(prompt=st.integers(0, 9), completion=st.integers(0, 9), cached=st.integers(0, 9)).map(
             lambda it: model_service_pb2.Price(**it)  # type: ignore[arg-type]  # as drawn
         ),
+        limits=st.lists(st.sampled_from(LIMITS), unique_by=lambda it: it.measure),
     ),
     WEIGHTS,
+    PRICES,
 )
-def test_a_model_is_made_again(fields: dict[str, object], weight: dict[str, int]) -> None:
-    deployments = [model_service_pb2.Deployment(upstream="a", upstream_model="b", **weight)]
+def test_a_model_is_made_again(
+    fields: dict[str, object], weight: dict[str, int], prices: list[price_pb2.DatedPrice]
+) -> None:
+    deployments = [model_service_pb2.Deployment(upstream="a", upstream_model="b", prices=prices, **weight)]
     model = build_model(
         model_service_pb2.CreateModelRequest(name="m", deployments=deployments, **fields),  # type: ignore[arg-type]
         now=NOW,
@@ -164,6 +209,7 @@ KINDS = st.sampled_from(
         timeouts=some(connect=lengths(), first_byte=lengths(), idle=lengths(), total=lengths()).map(
             lambda it: upstream_service_pb2.Timeouts(**it)  # type: ignore[arg-type]  # as drawn
         ),
+        drain=lengths(3600),
         breaker=some(
             threshold=st.floats(0.01, 1),
             cooldown=lengths(),
@@ -189,15 +235,19 @@ KINDS = st.sampled_from(
         passed_headers=st.lists(st.sampled_from(["Set-Cookie", "alt-svc", "x-a"]), unique=True),
         request_id_header=st.sampled_from(["X-Request-Id", "x-c"]),
     ),
+    st.sampled_from([{}, {"client_certificate": CLIENT.pem, "client_key": CLIENT.key_pem}]),
 )
-def test_an_upstream_is_made_again(kind: dict[str, str], fields: dict[str, object]) -> None:
+def test_an_upstream_is_made_again(
+    kind: dict[str, str], fields: dict[str, object], client: dict[str, str]
+) -> None:
     (described,) = read_document(f"upstreams: [{kind}]", {}).upstreams
-    described.MergeFrom(upstream_service_pb2.CreateUpstreamRequest(name="u", **fields))  # type: ignore[arg-type]
+    described.MergeFrom(upstream_service_pb2.CreateUpstreamRequest(name="u", **fields, **client))  # type: ignore[arg-type]
     upstream = UPSTREAMS.build(described, now=NOW)
 
     exported = export(upstream, upstream_service_pb2.CreateUpstreamRequest())
 
     assert not exported.api_key
     assert not exported.proxy_url
+    assert not exported.client_key
     assert UPSTREAMS.build(exported, now=NOW, previous=upstream) == upstream
     assert UPSTREAMS.build(described, now=NOW, previous=upstream) == upstream

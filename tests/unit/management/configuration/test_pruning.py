@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tollkeeper.v1 import configuration_service_pb2 as pb
 from tollkeeper_server.errors import Reason
-from tollkeeper_server.management import references
+from tollkeeper_server.management import references, uses
 from tollkeeper_server.store.sqlite.store import SqliteStore
 
 from tests.unit.management.described import WHOLE, apply, kept, request, told
@@ -225,13 +225,13 @@ async def test_what_is_left_fits_together_and_nothing_more_is_kept(
     )
     assert list(references.problems(entities)) == []
     users = {
-        "upstream": lambda name: references.users_of_upstream(name, current.models, current.groups),
-        "group": lambda name: references.users_of_group(name, current.models, ()),
-        "model": lambda name: references.users_of_model(name, current.models),
+        "upstream": lambda name: uses.by_kind(uses.of_upstream(name, current.models, current.groups)),
+        "group": lambda name: uses.by_kind(uses.of_group(name, current.models, ())),
+        "model": lambda name: uses.by_kind(uses.of_model(name, current.models)),
     }
     for it in answer.kept:
         assert it.used_by
-        assert references.told(users[it.kind](it.name)) == it.used_by
+        assert uses.told(users[it.kind](it.name)) == it.used_by
     assert (told(again), kept(again)) == ([], kept(answer))
 
 

@@ -14,7 +14,8 @@ from tollkeeper_server.domain.project import Project
 from tollkeeper_server.domain.token import digest_secret
 from tollkeeper_server.domain.traffic import Strategy
 from tollkeeper_server.domain.upstream import Upstream
-from tollkeeper_server.errors import Reason
+from tollkeeper_server.errors import Reason, TollkeeperError
+from tollkeeper_server.management.chain.chain import in_hand
 from tollkeeper_server.store.sealed import upstream_api_key
 from tollkeeper_server.store.sqlite.configuration import SqliteConfiguration
 from tollkeeper_server.store.sqlite.store import SqliteStore
@@ -29,6 +30,7 @@ CREATED = [
     "+model gpt-4o",
     "+model small",
     "+listener tenant",
+    "+gateway gateway",
     "+project Search",
     "+token Search/ci",
     "+token Search/app",
@@ -111,7 +113,7 @@ async def test_what_is_left_out_gets_its_default_and_secrets_stay(plane: Plane) 
         "timeouts.connect": ('"5s"', ""),
         "timeouts.total": ('"10m"', ""),
         "header_operations": (
-            '[{"action":"insert","name":"x-a","value":"1"},{"action":"remove","name":"x-b"}]',
+            '[{"action":"insert","name":"x-a","value":"****"},{"action":"remove","name":"x-b"}]',
             "",
         ),
     }
@@ -255,6 +257,16 @@ async def test_what_is_wrong_is_told_by_path_and_nothing_is_changed(
 
     assert await plane.store.configuration.read() == before
     assert await plane.store.tokens.list(limit=9) == tokens
+
+
+async def test_an_entity_of_a_description_is_not_checked_by_itself(plane: Plane) -> None:
+    wanted = described("upstreams: [{name: a, provider: openai, validate_only: true}]")
+
+    error = await plane.refuse(
+        request(wanted), Reason.INVALID_ARGUMENT, field="configuration.upstreams[0].validate_only"
+    )
+
+    assert error.message.endswith("leave it out, and give dry_run to check all")
 
 
 async def test_everything_that_is_wrong_is_told_at_once(plane: Plane) -> None:
@@ -428,7 +440,7 @@ async def test_who_never_comes_to_write_is_told_to_try_again(plane: Plane) -> No
 async def test_two_at_the_same_time_make_it_once(plane: Plane) -> None:
     chain = plane.chain()
     wanted = request(WHOLE)
-    answers = await asyncio.gather(*(chain.invoke(make_call(wanted), lambda: wanted) for _ in range(4)))
+    answers = await asyncio.gather(*(chain.invoke(make_call(wanted), in_hand(wanted)) for _ in range(4)))
 
     changed = [told(it) for it in answers if isinstance(it, pb.ApplyConfigurationResponse)]
     assert sorted(changed, key=len) == [[], [], [], CREATED]
@@ -448,3 +460,17 @@ async def test_durations_that_are_too_short_are_refused_by_path(plane: Plane) ->
     await plane.refuse(
         request(wanted), Reason.INVALID_ARGUMENT, field="configuration.groups[0].policy.keep_alive"
     )
+
+
+async def test_listeners_that_are_to_speak_tls_want_a_certificate(plane: Plane) -> None:
+    text = (
+        "listeners: [{name: a, address: '127.0.0.1:3001'}, {name: b, address: '127.0.0.1:3002', tls: true}]"
+    )
+    plane.tls_problem = "there is no certificate"
+    with pytest.raises(TollkeeperError, match="there is no certificate") as caught:
+        await apply(plane, text)
+    assert caught.value.field == "configuration.listeners[1].tls"
+    plane.tls_problem = None
+    await apply(plane, text)
+    plane.tls_problem = "there is no certificate"
+    await apply(plane, text)  # it is not what changes

@@ -9,13 +9,14 @@ import msgspec
 import pymongo
 import pytest
 from tollkeeper_server.domain.configuration import Batch, Configuration, Deletion, Kind
+from tollkeeper_server.domain.revision import RevisionFilter
 from tollkeeper_server.domain.traffic import Group
 from tollkeeper_server.domain.upstream import Upstream
 from tollkeeper_server.errors import Reason, StoreUnavailableError, TollkeeperError
 from tollkeeper_server.store.mongo.configuration import MARKS_KEPT
 from tollkeeper_server.store.mongo.store import MongoStore
 
-from tests.contract.entities import a_group, a_listener, a_model, an_upstream
+from tests.contract.entities import a_group, a_listener, a_model, an_upstream, entities_in, unsealed
 from tests.servers.mongo import with_database
 from tests.servers.mongo_wire import MongoWire, wire_to
 
@@ -70,6 +71,18 @@ def is_old(found: Configuration) -> bool:
     return False
 
 
+async def has_whole_history(store: MongoStore) -> None:
+    """Every revision is in the history once, and the differences are those that were written."""
+    present = await store.configuration.revision()
+    listed = await store.revisions.list(RevisionFilter(), before=None, limit=99)
+    assert [it.number for it in listed] == [*range(present, 0, -1)]
+    assert await store.revisions.oldest() == 0
+    found = await store.revisions.differences(after=0, until=present, limit=99)
+    assert found is not None
+    current = entities_in(await store.configuration.read())
+    assert {(it.kind, it.id): it.after for it in found} == {at: unsealed(it) for at, it in current.items()}
+
+
 @pytest.mark.parametrize("delivered", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize(
     "look",
@@ -97,6 +110,7 @@ async def test_a_writer_that_dies_at_any_command_leaves_all_or_nothing(
             found = await direct.configuration.read()
             assert is_old(msgspec.structs.replace(found, listeners=())) is not is_new
             assert found.revision == revision + is_new + len(found.listeners)
+            await has_whole_history(direct)
             assert await direct.configuration.write(OLD, expected=found.revision)
             outcomes.append(is_new)
     assert outcomes == sorted(outcomes)
@@ -127,6 +141,7 @@ async def test_a_writer_that_sleeps_at_any_command_overwrites_nothing(mongo_url:
 
             assert await write is completed[-1]
             assert await direct.configuration.read() == before
+            await has_whole_history(direct)
     assert completed == sorted(completed)
     assert set(completed) == {False, True}
 
@@ -148,6 +163,7 @@ async def test_a_single_write_that_sleeps_at_any_command_is_made_or_refused(mong
 
             assert await write is was_first
             assert not is_old(await direct.configuration.read())
+            await has_whole_history(direct)
             outcomes.add(was_first)
     assert outcomes == {False, True}
 

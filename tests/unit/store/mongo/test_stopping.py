@@ -18,7 +18,9 @@ pytestmark = pytest.mark.mongo
 
 DEADLINE = 20.0
 READS: dict[str, Callable[[MongoStore], Coroutine[Any, Any, object]]] = {
-    "aggregate": lambda store: store.usage.sum(UsageFilter(), group_by=[], limit=1),
+    "aggregate": lambda store: store.usage.sum(
+        UsageFilter(), group_by=[], time_length=0, take=lambda _: None
+    ),
     "find": lambda store: store.usage.list(UsageFilter(), limit=1),
 }
 
@@ -72,7 +74,9 @@ async def test_closing_stops_what_would_read_on(mongo_url: str) -> None:
         store = MongoStore(wire.url)
         await store.open()
         wire.hold_at(1)
-        asked = asyncio.ensure_future(store.usage.sum(UsageFilter(), group_by=[], limit=1))
+        asked = asyncio.ensure_future(
+            store.usage.sum(UsageFilter(), group_by=[], time_length=0, take=lambda _: None)
+        )
         assert await wire.comes_to_hold(asked)
         async with asyncio.timeout(DEADLINE):
             await store.close()

@@ -15,7 +15,7 @@ READERS = 4
 def without_end(path: Path) -> None:
     """Put a view of endless events into the place of those in a store's file."""
     columns = {*UsageEvent.__struct_fields__, *TOKEN_FIELDS} - {"tokens"}
-    values = ", ".join(f"1 AS {name}" for name in sorted(columns))
+    values = ", ".join(f'1 AS "{name}"' for name in sorted(columns))
     with sqlite3.connect(path) as database:
         database.execute("ALTER TABLE usage RENAME TO kept")
         numbers = "WITH RECURSIVE numbers (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM numbers)"

@@ -51,7 +51,7 @@ async def test_what_is_no_database_is_refused_and_left_alone(tmp_path: Path) -> 
     path = tmp_path / "store.db"
     path.write_text("to be or not to be\n" * 500)
     before = path.read_bytes()
-    assert "move it away to begin anew" in await refusal_of(path)
+    assert "move it away to start with an empty one" in await refusal_of(path)
     assert path.read_bytes() == before
 
 

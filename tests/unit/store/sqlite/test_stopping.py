@@ -26,7 +26,9 @@ async def test_a_summary_that_nobody_waits_for_is_stopped(
 ) -> None:
     """That is no fault, and not logged as one."""
     store = await opened(tmp_path / "store.db")
-    summary = asyncio.ensure_future(store.usage.sum(UsageFilter(), group_by=[], limit=1))
+    summary = asyncio.ensure_future(
+        store.usage.sum(UsageFilter(), group_by=[], time_length=0, take=lambda _: None)
+    )
     await until_busy(store, 1)
     summary.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -45,7 +47,7 @@ async def test_those_that_had_to_wait_are_not_begun(tmp_path: Path) -> None:
     token = a_token()
     await store.tokens.add(token)
     summaries = [
-        asyncio.ensure_future(store.usage.sum(UsageFilter(), group_by=[], limit=1))
+        asyncio.ensure_future(store.usage.sum(UsageFilter(), group_by=[], time_length=0, take=lambda _: None))
         for _ in range(3 * READERS)
     ]
     await until_busy(store, READERS)
@@ -79,7 +81,9 @@ async def test_the_end_of_one_read_ends_no_other(tmp_path: Path) -> None:
 
 async def test_closing_stops_what_would_read_on(tmp_path: Path) -> None:
     store = await opened(tmp_path / "store.db")
-    summary = asyncio.ensure_future(store.usage.sum(UsageFilter(), group_by=[], limit=1))
+    summary = asyncio.ensure_future(
+        store.usage.sum(UsageFilter(), group_by=[], time_length=0, take=lambda _: None)
+    )
     await until_busy(store, 1)
     async with asyncio.timeout(DEADLINE):
         await store.close()

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tollkeeper_server.domain.usage import TokenCounts, UsageEvent
+from tollkeeper_server.domain.usage import Place, StoredEvent, TokenCounts, UsageEvent, UsageFilter
 from tollkeeper_server.store.documents import time_text
 from tollkeeper_server.store.sqlite.connection import SqliteConnection
 from tollkeeper_server.store.sqlite.store import SqliteStore
@@ -62,7 +62,7 @@ def test_a_time_is_written_as_time_text_says(at: datetime, zone: timezone) -> No
     """In any zone, with whole seconds or not: filters compare with it."""
     for time in (at, at.replace(microsecond=0)):
         event = an_event(started_at=time.astimezone(zone))
-        assert _values([event])[-1] == time_text(time)
+        assert _values([event], 1)[-2] == time_text(time)
 
 
 @pytest.mark.parametrize("position", [0, 60, 99, 100, 299])
@@ -90,6 +90,17 @@ async def test_a_batch_fits_into_what_sqlite_takes(connection: SqliteConnection,
     assert await SqliteUsage(connection).add(events) == 333
     rows = await connection.read(lambda db: db.execute("SELECT id FROM usage").fetchall())
     assert {row[0] for row in rows} == {event.id for event in events}
+
+
+async def test_events_of_an_earlier_release_stand_before_all_others(connection: SqliteConnection) -> None:
+    """They have no order of their own: who goes on behind one is told what later releases have stored."""
+    usage, early, later = SqliteUsage(connection), [an_event(), an_event()], an_event()
+    await usage.add(early)
+    await connection.write(lambda db: db.execute("UPDATE usage SET stored = 0"))
+    await usage.add([later])
+    assert [await usage.number_of(event.id) for event in (*early, later)] == [0, 0, 2]
+    for place in (Place(0), Place(0, early[0].id), Place(0, early[1].id)):
+        assert await usage.stored(UsageFilter(), after=place, until=2, limit=9) == [StoredEvent(2, later)]
 
 
 async def test_only_what_was_added_is_counted(connection: SqliteConnection) -> None:

@@ -1,0 +1,1 @@
+"""Prices: what models cost, and what a request did. No I/O but the reading of the shipped table."""

@@ -1,0 +1,202 @@
+"""What requests cost: by the model's own price, or by the prices of the upstream that has answered."""
+
+import asyncio
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from tollkeeper_server.dataplane.transport import CutError
+from tollkeeper_server.domain.model import Price
+from tollkeeper_server.domain.price import DatedPrice, PriceRates
+from tollkeeper_server.domain.usage import Confidence, UsageEvent
+from tollkeeper_server.snapshot.model import OwnPrice
+from tollkeeper_server.snapshot.prices import dated_price, max_output, price_of_served, short_price
+
+from tests.unit.dataplane.caller import Caller
+from tests.unit.dataplane.configured import member_on, route, snapshot, target
+from tests.unit.dataplane.gateway import Bench
+from tests.unit.dataplane.recordings import BODIES, chat_events
+from tests.unit.dataplane.upstream import Answer, Step
+
+NOW = datetime(2026, 12, 1, tzinfo=UTC)
+OPENAI, OWN = target("openai", prices="openai"), target("own")
+CONFIGURED = snapshot(
+    route("gpt-4o", member_on(OPENAI, "gpt-4o")),
+    route("cheap", member_on(OPENAI, "gpt-4o-mini")),
+    route("own", member_on(OWN, "gpt-4o")),
+    route(
+        "mine",
+        member_on(OPENAI, "gpt-4o"),
+        own_price=OwnPrice(short_price(Price(prompt=1, completion=2, cached=0))),
+    ),
+    route(
+        "dated",
+        member_on(OPENAI, "gpt-4o"),
+        own_price=dated_price(
+            [DatedPrice(start_time=datetime(2100, 1, 1, tzinfo=UTC), rates=PriceRates(input=1, output=1))]
+        ),
+    ),
+    route(
+        "deployed",
+        member_on(OPENAI, "gpt-4o"),
+        own_price=OwnPrice(short_price(Price(prompt=1, completion=2, cached=0))),
+        deployment_prices={
+            ("openai", "gpt-4o"): dated_price([DatedPrice(rates=PriceRates(input=0.0001, output=0))])
+        },
+    ),
+    route("gpt-4o-*", member_on(OPENAI)),
+    route("tts-1", member_on(OPENAI, "tts-1")),
+    default=OPENAI,
+    targets={"openai": OPENAI, "own": OWN},
+)
+
+
+async def _event(
+    model: str, body: bytes, *, path: str = "/v1/chat/completions", status: int = 200
+) -> UsageEvent:
+    bench = Bench(CONFIGURED)
+    bench.transport.answer = Answer([body], status, [(b"content-type", b"application/json")])
+    asked = {"model": model, "messages": [{"role": "user", "content": "12345678"}]}
+    await Caller("POST", path, body=json.dumps(asked).encode()).call(bench.plane)
+    return bench.journal.only
+
+
+def _answer(**more: object) -> bytes:
+    return json.dumps(json.loads(BODIES["chat"].body) | more).encode()
+
+
+@pytest.mark.parametrize(
+    ("model", "cost"),
+    [
+        # 15 tokens, 4 cached ones and 10 of the answer, at $2.50, $1.25 and $10 for a million; at $0.15,
+        # $0.075 and $0.60; at 1, 0 and 2 nano-dollars.
+        ("gpt-4o", 142_500),
+        ("cheap", 8_550),
+        ("mine", 35),
+        # Its own price begins in 2100; that of its deployment goes before its own, at 100 pico-dollars.
+        ("dated", 142_500),
+        ("deployed", 2),
+        ("gpt-4o-mini", 8_550),
+        ("gpt-4o-invented", None),
+        ("own", None),
+    ],
+)
+async def test_a_request_costs_what_its_price_says(model: str, cost: int | None) -> None:
+    event = await _event(model, BODIES["chat"].body)
+    assert event.tokens == BODIES["chat"].tokens
+    assert event.cost_nano_dollars == cost
+
+
+async def test_the_answer_says_the_kind_of_service() -> None:
+    """Flex has no price of its own for this model, priority has."""
+    assert (await _event("gpt-4o", _answer(service_tier="default"))).cost_nano_dollars == 142_500
+    priority = await _event("gpt-4o", _answer(service_tier="priority"))
+    assert priority.tokens.details is not None
+    assert priority.tokens.details.service_tier == "priority"
+    assert priority.cost_nano_dollars == 242_250
+
+
+async def test_a_stream_costs_the_same() -> None:
+    bench = Bench(CONFIGURED)
+    bench.streams(*chat_events())
+    await Caller(body=b'{"model":"gpt-4o","stream":true,"messages":[]}').call(bench.plane)
+    assert bench.journal.only.cost_nano_dollars == 142_500
+
+
+async def test_what_uses_nothing_is_free() -> None:
+    assert (await _event("gpt-4o", b"{}", status=500)).cost_nano_dollars == 0
+    bench = Bench(CONFIGURED)
+    await Caller(body=b"no JSON").call(bench.plane)
+    assert (bench.journal.only.upstream, bench.journal.only.cost_nano_dollars) == ("", 0)
+
+
+async def test_what_is_not_counted_has_no_known_cost() -> None:
+    sound = Bench(CONFIGURED)
+    sound.transport.answer = Answer([b"\xff\xfb"], 200, [(b"content-type", b"audio/mpeg")])
+    await Caller("POST", "/v1/audio/speech", body=b'{"model":"tts-1","input":"x","voice":"y"}').call(
+        sound.plane
+    )
+    assert sound.journal.only.cost_nano_dollars is None
+
+
+def test_an_events_own_names_find_the_price() -> None:
+    """So is a response billed whose end is read later."""
+    prices = [
+        price_of_served(CONFIGURED, model, "openai", NOW)
+        for model in ("gpt-4o", "cheap", "gpt-4o-mini", "nobody's")
+    ]
+    assert prices[0] is not None
+    assert prices[1] is prices[2] is not None
+    assert prices[3] is None
+    assert price_of_served(CONFIGURED, "own", "own", NOW) is None
+    assert price_of_served(CONFIGURED, "gpt-4o", "gone", NOW) is None
+
+
+def test_the_longest_answer_is_known_by_the_upstream_and_the_name_there() -> None:
+    assert max_output(OPENAI, "gpt-4o") == 16_384
+    assert max_output(OPENAI, "gpt-4o-2024-08-06") == 16_384
+    assert max_output(OPENAI, "invented") is None
+    assert max_output(OWN, "gpt-4o") is None
+
+
+async def _told(model: str, *steps: Step, tells_cost: bool = True, **more: Any) -> tuple[bytes | None, Bench]:
+    bench = Bench(CONFIGURED, tells_cost=tells_cost)
+    kind = (b"content-type", b"application/json")
+    told = (b"x-tollkeeper-cost", b"1000")  # by an upstream that is such a gateway
+    length = more.pop("length", None)
+    said = [] if length is None else [(b"content-length", b"%d" % length)]
+    bench.transport.answer = Answer([*steps], more.pop("status", 200), [kind, told, *said])
+    body = json.dumps({"model": model, "messages": []}).encode()
+    reply = await Caller("POST", "/v1/chat/completions", body=body, on_listener=True).call(bench.plane)
+    return reply.headers.get(b"x-tollkeeper-cost"), bench
+
+
+async def test_a_whole_answer_says_what_it_costs() -> None:
+    body = BODIES["chat"].body
+    told, bench = await _told("gpt-4o", body)
+    assert (told, bench.journal.only.cost_nano_dollars) == (b"0.0001425", 142_500)
+    assert bench.journal.only.tokens == BODIES["chat"].tokens
+
+
+@pytest.mark.parametrize("model", ["own", "gpt-4o-invented"])
+async def test_an_answer_whose_cost_is_not_known_says_none(model: str) -> None:
+    told, bench = await _told(model, BODIES["chat"].body)
+    assert (told, bench.journal.only.cost_nano_dollars) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("length", "expected"),
+    [
+        # It is small, and waited for.
+        (len(BODIES["chat"].body), b"0.0001425"),
+        # Nobody knows how long it is, or it is long: it passes as it comes.
+        (None, None),
+        (16 * 1024 + 1, None),
+    ],
+)
+async def test_an_answer_that_comes_in_parts_says_its_cost_if_it_is_small(
+    length: int | None, expected: bytes | None
+) -> None:
+    body, between = BODIES["chat"].body, asyncio.Event()
+    between.set()
+    told, bench = await _told("gpt-4o", body[:20], between, body[20:], length=length)
+    assert (told, bench.journal.only.cost_nano_dollars) == (expected, 142_500)
+
+
+async def test_a_small_answer_that_breaks_off_breaks_off_for_the_caller() -> None:
+    body, between = BODIES["chat"].body, asyncio.Event()
+    between.set()
+    told, bench = await _told("gpt-4o", body[:20], between, CutError("cut"), length=len(body))
+    assert (told, bench.journal.only.error_code) == (None, "upstream_stream_cut")
+    assert bench.journal.only.tokens.confidence is Confidence.ESTIMATED
+
+
+async def test_the_header_can_be_switched_off() -> None:
+    told, bench = await _told("gpt-4o", BODIES["chat"].body, tells_cost=False)
+    assert (told, bench.journal.only.cost_nano_dollars) == (None, 142_500)
+
+
+async def test_an_error_says_no_cost() -> None:
+    told, bench = await _told("gpt-4o", b"{}", status=400)
+    assert (told, bench.journal.only.cost_nano_dollars) == (None, 0)
