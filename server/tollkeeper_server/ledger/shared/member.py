@@ -279,10 +279,9 @@ class Member:
                 self.flush(now)
 
     def _bump(self, seen: int, now: int) -> None:
-        # Who is not waited for comes late and ends the epoch again: all that are known of are expected.
-        names = self._seeding.names
-        members = len({*names, self.name}) if names else self._known.live or self._expected
-        self._ask(_Step.BUMP, [Verb.BUMP, seen, members], now)
+        # Who is not waited for comes late and ends the epoch again: the table adds those that it knows of.
+        expected = 1 if self._seeding.names else self._known.live or self._expected
+        self._ask(_Step.BUMP, [Verb.BUMP, self.name, seen, expected], now)
 
     def _join(self, epoch: int, now: int) -> None:
         # What this process has spent and holds says it all: what it had to tell the last epoch is in it.

@@ -5,7 +5,7 @@ A request is `[Verb, ...]`, a reply `[Code, ...]`:
 | request | reply if it is OK |
 |---|---|
 | HELLO | epoch, whether it began in this run of the table, its members |
-| BUMP, epoch seen, members expected | epoch |
+| BUMP, name, epoch seen, members expected | epoch |
 | JOIN, name, epoch, holdings | tick, now, members |
 | BATCH, name, epoch, number, keys, operations | tick, now, members, a result for each operation |
 
@@ -22,6 +22,7 @@ An operation is `[Op, numbers]`, where a meter is meant by its place in the keys
     TAKE     first the key of a process that died; key, period, spent with what it held, held by it alone
     LEAVE    nothing
 
+The epoch that BUMP begins expects its sender and all members of the one before, if those are more.
 A holding is key, kind, period, spent, held, thresholds told. Ticks are the minutes that the table has seen.
 The mark of a rate is that of `domain/rate.py`.
 """

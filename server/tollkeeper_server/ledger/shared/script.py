@@ -4,7 +4,7 @@ All keys begin with one prefix, whose hash tag all keys of Tollkeeper have: a cl
 Numbers are floating point there, exact up to 2^53; the bounds in `domain/` keep within that.
 
     PREFIX epoch     the epoch: number, members expected, heard in this tick, since, tick, minute,
-                     heard in the last one; run and names
+                     heard in the last one and not yet in this; run and names
     PREFIX q:NAME    the latest batch of a member: epoch, number, tick, and the reply
     PREFIX m:KEY     a budget or slots: epoch, period, spent, generation, held, before, seeded, told
                      a rate: epoch, at, parts, amount, given

@@ -4,17 +4,17 @@ local pack, unpack_numbers, fmod, floor = struct.pack, struct.unpack, math.fmod,
 local verb = tonumber(ARGV[1])
 local asked = cmsgpack.unpack(ARGV[2])
 local HEAD = '<ddddddd'
-local epoch, expected, heard, since, tick, minute, heard_before, tail = 0, 0, 0, 0, 0, 0, 0, nil
+local epoch, expected, heard, since, tick, minute, unheard, tail = 0, 0, 0, 0, 0, 0, 0, nil
 
 local stored = redis.call('GET', KEYS[1])
 if stored then
-  epoch, expected, heard, since, tick, minute, heard_before = unpack_numbers(HEAD, stored)
+  epoch, expected, heard, since, tick, minute, unheard = unpack_numbers(HEAD, stored)
   tail = string.sub(stored, 57)
 else
   tail = cmsgpack.pack({'', {}})
 end
 local function write_epoch()
-  redis.call('SET', KEYS[1], pack(HEAD, epoch, expected, heard, since, tick, minute, heard_before) .. tail)
+  redis.call('SET', KEYS[1], pack(HEAD, epoch, expected, heard, since, tick, minute, unheard) .. tail)
 end
 -- however far the clock steps, in either way, a minute or none has passed
 local function advance()
@@ -22,12 +22,12 @@ local function advance()
   local moved = present ~= minute
   if present > minute then
     tick = tick + 1
-    heard, heard_before = 0, heard
+    heard, unheard = 0, heard
   end
   minute = present
   return moved
 end
-local function live() return math.max(heard, heard_before) end
+local function live() return heard + unheard end
 local function gathers() return live() < expected and now - since >= 0 and now - since < GATHERING end
 
 -- a server that was started again, or another one, may have lost something
@@ -38,9 +38,15 @@ if verb == 0 then
   return cmsgpack.pack({0, epoch, known[1] == this_run(), known[2]})
 end
 if verb == 1 then
-  if epoch <= asked[1] then
-    epoch, expected, heard, since, tick = asked[1] + 1, asked[2], 0, now, floor(now / TICK)
-    heard_before = 0
+  if epoch <= asked[2] then
+    local names = cmsgpack.unpack(tail)[2]
+    local others = #names
+    for _, name in ipairs(names) do
+      if name == asked[1] then others = others - 1 end
+    end
+    expected = math.max(asked[3], others + 1)
+    epoch, heard, since, tick = asked[2] + 1, 0, now, floor(now / TICK)
+    unheard = 0
     minute = tick
     tail = cmsgpack.pack({this_run(), {}})
     write_epoch()
@@ -334,6 +340,7 @@ if member_number == number then return string.sub(record, 25) end
 
 local rewrite = advance()
 if member_tick ~= tick then
+  if member_tick == tick - 1 then unheard = unheard - 1 end
   heard = heard + 1
   rewrite = true
 end
@@ -351,7 +358,6 @@ for _, operation in ipairs(asked[3]) do
   elseif op == 3 then result = look(m)
   elseif op == 4 then
     heard = heard - 1
-    heard_before = math.max(heard_before - 1, 0)
     expected = expected - 1
     rewrite = true
   else

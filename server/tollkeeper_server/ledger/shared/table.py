@@ -33,15 +33,15 @@ class Table:
     expected: int = 0
     minute: int = 0
     heard: int = 0
-    heard_before: int = 0
+    unheard: int = 0  # in this tick; heard in the last one
     names: list[str] = field(default_factory=list)
     members: dict[str, _Member] = field(default_factory=dict)
     counts: Counts = field(default_factory=Counts)
 
     @property
     def live(self) -> int:
-        """How many members are alive: those heard in the present tick, or the last one."""
-        return max(self.heard, self.heard_before)
+        """How many members are alive: those heard in the present tick, or in the last one."""
+        return self.heard + self.unheard
 
     @property
     def epoch(self) -> int:
@@ -60,12 +60,13 @@ class Table:
             return self._join(now, *rest)
         return self._batch(now, *rest)
 
-    def _bump(self, now: int, seen: int, expected: int) -> Message:
+    def _bump(self, now: int, name: str, seen: int, expected: int) -> Message:
         if self.epoch <= seen:
+            expected = max(expected, len({*self.names, name}))
             self.counts.epoch, self.counts.since = seen + 1, now
             self.counts.tick = self.minute = now // TICK
             self.epoch_run, self.expected = self.run, expected
-            self.heard = self.heard_before = 0
+            self.heard = self.unheard = 0
             self.names = []
         return [Code.OK, self.epoch]
 
@@ -102,8 +103,9 @@ class Table:
             return member.reply
         self._advance(now)
         if member.tick != self.counts.tick:
-            member.tick = self.counts.tick
+            self.unheard -= member.tick == self.counts.tick - 1
             self.heard += 1
+            member.tick = self.counts.tick
         gathers = self._gathers(now)
         results = [self._result(op, keys, numbers, now, gathers=gathers) for op, numbers in operations]
         member.number = number
@@ -120,7 +122,7 @@ class Table:
         if op == Op.LOOK:
             return self.counts.look(keys, numbers, now)
         if op == Op.LEAVE:
-            self._leave(is_heard=True)
+            self._leave(self.counts.tick)
         elif op == Op.SEED and numbers[0] == len(self.names):
             self.counts.seed(keys, numbers[1:])
         elif op == Op.TAKE:
@@ -132,12 +134,12 @@ class Table:
         """Count a member no more that has died."""
         member = self._member(MEMBER_KEY + name)
         if member is not None:
-            self._leave(is_heard=member.tick == self.counts.tick)
+            self._leave(member.tick)
 
-    def _leave(self, *, is_heard: bool) -> None:
-        """Count one member less, which was heard in the present tick or not."""
-        self.heard -= is_heard
-        self.heard_before = max(self.heard_before - 1, 0)
+    def _leave(self, tick: int) -> None:
+        """Count one member less, which was heard last in `tick`."""
+        self.heard -= tick == self.counts.tick
+        self.unheard -= tick == self.counts.tick - 1
         self.expected -= 1
 
     def _member(self, key: str) -> _Member | None:
@@ -153,5 +155,5 @@ class Table:
         minute = now // TICK
         if minute > self.minute:
             self.counts.tick += 1
-            self.heard, self.heard_before = 0, self.heard
+            self.heard, self.unheard = 0, self.heard
         self.minute = minute

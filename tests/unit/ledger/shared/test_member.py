@@ -5,7 +5,7 @@ import copy
 import pytest
 from tollkeeper_server.ledger.reservation import Cause, Pending, Refused
 from tollkeeper_server.ledger.shared.member import PATIENCE
-from tollkeeper_server.ledger.shared.messages import GATHERING, TICK
+from tollkeeper_server.ledger.shared.messages import GATHERING, TICK, Verb
 from tollkeeper_server.ledger.shared.table import Table
 
 from tests.simulation.chances import KINDS
@@ -168,3 +168,36 @@ def test_a_member_that_was_killed_takes_no_share_after_two_minutes() -> None:
     living[0].member.leave()
     living[0].line.carry(now)
     assert table.live == 1
+
+
+def test_all_members_are_known_when_some_joined_before_a_new_minute_and_some_in_it() -> None:
+    table = Table(run="run")
+    before = [Direct(table.answer, f"before {number}") for number in range(3)]
+    late = Direct(table.answer, "late")
+    for member in before:
+        member.reserve("r", (METERS[0],), (0,), START)
+    assert table.live == 3
+    late.reserve("r", (METERS[0],), (0,), START + TICK)
+    assert table.live == 4
+    for member in before:
+        member.line.step(START + TICK + 1)
+        assert table.live == 4
+    late.member.leave()
+    late.line.carry(START + TICK + 2)
+    assert table.live == 3
+    before[0].line.step(START + 2 * TICK)
+    table.bury("before 1")
+    assert table.live == 2
+
+
+def test_a_new_epoch_waits_for_those_who_joined_while_its_first_member_asked_who_is_there() -> None:
+    table = Table(run="run")
+    for name in ("p1", "p2", "p3"):
+        Direct(table.answer, name).reserve("r", (METERS[0],), (1,), START)
+    # A member that knows of nobody, and one of those three.
+    table.answer([Verb.BUMP, "p4", table.epoch, 1], START)
+    assert table.expected == 4
+    for name in ("p1", "p2", "p3"):
+        table.answer([Verb.JOIN, name, table.epoch, []], START)
+    table.answer([Verb.BUMP, "p1", table.epoch, 1], START)
+    assert table.expected == 3

@@ -54,7 +54,7 @@ def random_requests(chance: random.Random, now: int, known: list[int]) -> Messag
     if kind < 0.02:
         return [Verb.HELLO]
     if kind < 0.03:
-        return [Verb.BUMP, known[0] - chance.randrange(2), chance.randrange(1, 5)]
+        return [Verb.BUMP, f"p{name}", known[0] - chance.randrange(2), chance.randrange(1, 5)]
     if kind < 0.1:
         holdings = [
             [f"m:{meter.key}", meter.kind, period_of(chance, meter, now), chance.randrange(900), 5, 1]
