@@ -115,7 +115,6 @@ class Coordination:
             await self._link.open()
         await self._changes.open()
         await self.poller.open()
-        self.placements.open()
 
     async def close(self) -> None:
         """End everything under way."""

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import random
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Coroutine, Iterable
 from datetime import UTC, datetime, timedelta
@@ -35,8 +34,8 @@ class PlacementCache:
 
     An id is never given to something else, so a placement that was found stays valid for ever. Beyond
     `capacity`, the placement that was not asked for longest is forgotten here. A placement that was not used
-    for 400 days is removed from the store, which is done every `tidy_seconds`, `tidy_batch` at a time; using
-    a placement writes it again if the last time was over a week ago.
+    for 400 days is removed from the store by `delete_unused`, `batch` at a time; using a placement writes it
+    again if the last time was over a week ago.
 
     That an id is not known is never remembered: another process may make the thing at any moment, and its
     owner may come here with it. Nor is a failure. A look-up may take `seconds`.
@@ -51,8 +50,7 @@ class PlacementCache:
         *,
         capacity: int = 25_000,
         now: Callable[[], datetime] = _utc_now,
-        tidy_seconds: float = 3600.0,
-        tidy_batch: int = 1000,
+        batch: int = 1000,
         retry_seconds: float = 1.0,
         seconds: float = LOOK_UP_SECONDS,
     ) -> None:
@@ -62,19 +60,13 @@ class PlacementCache:
         self._capacity = capacity
         self._now = now
         self._known: OrderedDict[str, Placement] = OrderedDict()
-        self._tidy_seconds = tidy_seconds
-        self._tidy_batch = tidy_batch
+        self._batch = batch
         self._flights: Flights[Placement | None] = Flights(
             "placement", self._look_up, self._peek, seconds=seconds
         )
         self._seconds = seconds
         self._writes: set[asyncio.Task[Any]] = set()
-        self._tidying: asyncio.Task[None] | None = None
         self._unwritten = UnwrittenPlacements(self._write, retry_seconds)
-
-    def open(self) -> None:
-        """Begin to remove placements that are not used any more. Needs a running event loop."""
-        self._tidying = asyncio.create_task(self._tidy())
 
     async def close(self) -> None:
         """End the look-ups under way; callers that wait get `StoreUnavailableError`.
@@ -82,10 +74,7 @@ class PlacementCache:
         What the store did not take is offered to it once more.
         """
         await self._flights.close()
-        tidying = [self._tidying] if self._tidying is not None else []
-        for task in tidying:
-            task.cancel()
-        await asyncio.gather(*tidying, *self._writes, return_exceptions=True)
+        await asyncio.gather(*self._writes, return_exceptions=True)
         await self._unwritten.close()
 
     async def find_many(self, placement_ids: Collection[str]) -> dict[str, Placement]:
@@ -106,6 +95,11 @@ class PlacementCache:
         unwritten = self._unwritten.upstreams_of(project_id)
         stored = await in_time(self._store.keeping(project_id, upstreams), self._seconds)
         return stored | unwritten.intersection(upstreams)
+
+    async def delete_unused(self) -> None:
+        """Remove placements that are not used any more from the store."""
+        while await self._store.delete_before(self._now() - KEPT, limit=self._batch):
+            pass
 
     async def _find(self, placement_id: str) -> Placement | None:
         joins = placement_id in self._flights
@@ -261,14 +255,3 @@ class PlacementCache:
         self._known.move_to_end(placement.id)
         if len(self._known) > self._capacity:
             self._known.popitem(last=False)
-
-    async def _tidy(self) -> None:
-        while True:
-            try:
-                while await self._store.delete_before(self._now() - KEPT, limit=self._tidy_batch):
-                    pass
-            except StoreUnavailableError:
-                pass  # the poller says so
-            except Exception:
-                logger.exception("removing placements that are not used any more failed")
-            await asyncio.sleep(self._tidy_seconds * random.uniform(0.8, 1.2))  # noqa: S311 - spreads the load

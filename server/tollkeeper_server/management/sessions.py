@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import random
 import time
 from collections.abc import Callable
 from contextvars import ContextVar
@@ -30,7 +29,7 @@ from tollkeeper_server.store.ports import SessionStore
 from tollkeeper_server.telemetry.once_a_minute import OnceAMinute
 
 logger = logging.getLogger("tollkeeper.management")
-_TIDY_BATCH = 1000
+_ENDED_BATCH = 1000
 _SIGN_IN = "sign-in"
 
 calling_session: ContextVar[Session | None] = ContextVar("calling_session", default=None)
@@ -72,16 +71,14 @@ class Sessions:
         clock: Callable[[], datetime],
         *,
         monotonic: Callable[[], float] = time.monotonic,
-        tidy_seconds: float = 3600.0,
         look_seconds: float = 5.0,
         most: int = MOST,
         counted: Callable[[SignIn], None] = lambda _: None,
     ) -> None:
         """Take clocks: of aware UTC datetimes, and of seconds.
 
-        Ended ones are removed every `tidy_seconds`. Streams and calls of the playground look every
-        `look_seconds` whether another process has ended their session. `counted` is called for each attempt
-        to sign in.
+        Streams and calls of the playground look every `look_seconds` whether another process has ended their
+        session. `counted` is called for each attempt to sign in.
         """
         self._look_seconds = look_seconds
         self._most = most
@@ -96,18 +93,6 @@ class Sessions:
         self._attempts = SignInAttempts(monotonic)
         self._telling = OnceAMinute(monotonic)
         self._failed = 0
-        self._tidy_seconds = tidy_seconds
-        self._tidying: asyncio.Task[None] | None = None
-
-    def open(self) -> None:
-        """Begin to remove sessions that have ended. Needs a running event loop."""
-        self._tidying = asyncio.create_task(self._tidy())
-
-    async def close(self) -> None:
-        """Stop that."""
-        if self._tidying is not None:
-            self._tidying.cancel()
-            await asyncio.gather(self._tidying, return_exceptions=True)
 
     def check_attempts(self, address: str) -> None:
         """Raise RATE_LIMIT_EXCEEDED if too many attempts to sign in failed, of this address or in all."""
@@ -260,25 +245,16 @@ class Sessions:
         )
         return await self._counting(self._secrets.digest_of(secret), now)
 
+    async def delete_ended(self) -> None:
+        """Remove sessions that have ended from the store, a batch at a time."""
+        now = self._clock()
+        while await self._store.delete_ended(
+            used_before=now - IDLE, created_before=now - LONGEST, limit=_ENDED_BATCH
+        ):
+            pass
+
     def _is_good(self, session: Session, now: datetime) -> bool:
         return session.token_mark == self._mark and now < session.idle_expires_at
-
-    async def _tidy(self) -> None:
-        while True:
-            try:
-                while await self._delete_ended():
-                    pass
-            except StoreUnavailableError:
-                pass  # the poller says so
-            except Exception:
-                logger.exception("removing sessions that have ended failed")
-            await asyncio.sleep(self._tidy_seconds * random.uniform(0.8, 1.2))  # noqa: S311 - spreads the load
-
-    async def _delete_ended(self) -> int:
-        now = self._clock()
-        return await self._store.delete_ended(
-            used_before=now - IDLE, created_before=now - LONGEST, limit=_TIDY_BATCH
-        )
 
 
 def session_ended() -> TollkeeperError:

@@ -28,6 +28,7 @@ from tollkeeper_server.process.configure import ConfigurationFile, Configurator
 from tollkeeper_server.process.core import ALONE, build_core, open_store, start_renewal
 from tollkeeper_server.process.demo import set_up_demo
 from tollkeeper_server.process.descriptors import shares
+from tollkeeper_server.process.hourly import do_hourly
 from tollkeeper_server.process.keys import make_data_dir
 from tollkeeper_server.process.observer import ProcessObserver
 from tollkeeper_server.process.ports import bind_port, inherit_sockets, open_ports
@@ -194,8 +195,7 @@ def start_sessions(
 ) -> Sessions:
     """Return who has signed in. Sessions that have ended are removed from the store."""
     sessions = Sessions(store, digest_key, management_token, _now, counted=metrics.signed_in)
-    sessions.open()
-    stack.push_async_callback(sessions.close)
+    do_hourly(stack, "removing sessions that have ended", sessions.delete_ended)
     return sessions
 
 

@@ -23,6 +23,7 @@ from tollkeeper_server.http1.server.connection_limit import ConnectionLimit
 from tollkeeper_server.process.certificate import load_certificate
 from tollkeeper_server.process.dataplane import DataPlaneParts, build_data_plane
 from tollkeeper_server.process.descriptors import Share
+from tollkeeper_server.process.hourly import do_hourly
 from tollkeeper_server.process.keys import load_digest_key, make_sealer
 from tollkeeper_server.process.ledger import Accounting, start_accounting
 from tollkeeper_server.process.notices import BudgetNotices
@@ -223,6 +224,7 @@ async def _open_coordination(
         ) from None
     await coordination.open()
     stack.push_async_callback(coordination.close)
+    do_hourly(stack, "removing placements that nobody uses", coordination.placements.delete_unused)
     return coordination
 
 

@@ -1,7 +1,6 @@
 """The placements one process knows, on a real store."""
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 
@@ -31,8 +30,7 @@ class World:
             None,
             capacity=capacity,
             now=lambda: self.time,
-            tidy_seconds=0.01,
-            tidy_batch=2,
+            batch=2,
             retry_seconds=0.01,
         )
 
@@ -295,35 +293,9 @@ async def test_what_nobody_used_is_removed(world: World) -> None:
         await world.place(f"old-{number}", used_at=NOW - KEPT - timedelta(seconds=1))
     await world.place("young", used_at=NOW - KEPT)
 
-    async def left() -> set[str]:
-        ids = [*(f"old-{number}" for number in range(5)), "young", "later"]
-        return {one for one in ids if await find_placement(world.store, one)}
-
-    async def only_young() -> bool:
-        return await left() == {"young"}
-
-    world.cache.open()
-    await eventually(only_young)
-    await world.place("later", used_at=NOW - KEPT - timedelta(seconds=1))
-    await eventually(only_young)
-
-
-async def test_a_store_that_is_away_does_not_end_the_tidying(
-    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    real, tried = world.store.placements.delete_before, asyncio.Event()
-    failures: list[Exception] = [StoreUnavailableError("the store"), ZeroDivisionError()]
-
-    async def fail(at: datetime, *, limit: int) -> int:
-        if failures:
-            raise failures.pop(0)
-        tried.set()
-        return await real(at, limit=limit)
-
-    monkeypatch.setattr(world.store.placements, "delete_before", fail)
-    world.cache.open()
-    await tried.wait()
-    assert [record.levelno for record in caplog.records] == [logging.ERROR]
+    await world.cache.delete_unused()
+    ids = [*(f"old-{number}" for number in range(5)), "young"]
+    assert {one for one in ids if await find_placement(world.store, one)} == {"young"}
 
 
 async def test_an_unforeseen_failure_reaches_the_asker_and_is_logged(

@@ -1,6 +1,15 @@
 import { ActionIcon, type ActionIconProps, Menu } from "@mantine/core";
-import { Fragment } from "react";
-import type { MenuAction } from "./RowMenu";
+import { Fragment, type ReactNode } from "react";
+
+/** Something that can be done, as an item of a menu. */
+export interface MenuAction {
+  label: string;
+  icon?: ReactNode;
+  onClick: () => void;
+  disabled?: boolean;
+  /** Whether it takes something away: it stands last, behind a line. */
+  danger?: boolean;
+}
 
 /** A menu that opens as soon as it is there. */
 export function OpenMenu({ button, actions }: { button: ActionIconProps; actions: readonly MenuAction[] }) {

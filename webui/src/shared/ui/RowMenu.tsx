@@ -1,16 +1,7 @@
 import { ActionIcon } from "@mantine/core";
 import { IconDots } from "@tabler/icons-react";
-import { lazy, type ReactNode, Suspense, useState } from "react";
-
-/** Something that can be done, as an item of a menu. */
-export interface MenuAction {
-  label: string;
-  icon?: ReactNode;
-  onClick: () => void;
-  disabled?: boolean;
-  /** Whether it takes something away: it stands last, behind a line. */
-  danger?: boolean;
-}
+import { lazy, Suspense, useState } from "react";
+import type { MenuAction } from "./OpenMenu";
 
 const OpenMenu = lazy(() => import("./OpenMenu").then((it) => ({ default: it.OpenMenu })));
 
