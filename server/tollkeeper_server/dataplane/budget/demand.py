@@ -29,6 +29,7 @@ from tollkeeper_server.domain.rate import MOST_A_MINUTE
 from tollkeeper_server.errors import Reason, TollkeeperError
 from tollkeeper_server.ledger.reservation import Cause, Refused
 from tollkeeper_server.prices.most import Most
+from tollkeeper_server.providers.spoken import spoken_characters
 
 OUTPUT_TOKENS = 16_384
 """The tokens of an answer whose maximum nobody knows or can set. A stream that goes beyond holds more."""
@@ -218,6 +219,8 @@ def read(body: bytes, endpoint: Endpoint, *, is_json: bool) -> Asked:
     """Return what a request's body asks for. Of a large one not for the event loop."""
     if not is_json:
         return Asked(prompt=len(body), is_json=False)
+    if endpoint.is_speech:
+        return Asked(prompt=len(body), characters=spoken_characters(body))
     name = endpoint.name
     maxima, each = MAXIMA.get(name, ()), name == "completions"
     return read_asked(body, maxima, is_large=len(body) > LARGE, each_prompt=each)
@@ -237,7 +240,12 @@ def _most(endpoint: Endpoint, asked: Asked, size: int, max_output: int) -> Most:
             milliseconds=size,
         )
     if endpoint.is_speech:
-        return Most(prompt=size, completion=size * _SPOKEN_TOKENS_A_BYTE, is_media=True, characters=size)
+        return Most(
+            prompt=size,
+            completion=size * _SPOKEN_TOKENS_A_BYTE,
+            is_media=True,
+            characters=max(asked.characters, 1),  # the upstream refuses an empty text, which has a price, too
+        )
     output = 0
     if dialect.completes:
         output = (asked.output or max_output or OUTPUT_TOKENS) * asked.answers
