@@ -112,6 +112,25 @@ async def test_what_uses_nothing_is_free() -> None:
     assert (bench.journal.only.upstream, bench.journal.only.cost_nano_dollars) == ("", 0)
 
 
+@pytest.mark.parametrize(
+    ("path", "cost"),
+    [
+        ("/v1/messages/count_tokens", 0),
+        ("/v1/responses/input_tokens", 0),
+        ("/v1/conversations", 0),
+        ("/v1/files", 0),
+        ("/v1/batches/batch_1/cancel", 0),
+        ("/v1/moderations", None),
+        ("/v1/containers", None),
+        ("/v1/rerank", None),
+        ("/v1/rerank/cancel", None),
+    ],
+)
+async def test_what_nobody_bills_is_free(path: str, cost: int | None) -> None:
+    """A container is billed by its time, and what the gateway does not know may be, too."""
+    assert (await _event("gpt-4o", b'{"input_tokens": 5}', path=path)).cost_nano_dollars == cost
+
+
 async def _spoken(model: str, *, status: int = 200, **more: Any) -> tuple[UsageEvent, bytes | None]:
     bench = Bench(CONFIGURED, tells_cost=True)
     bench.transport.answer = Answer([b"\xff\xfb"], status, [(b"content-type", b"audio/mpeg")])

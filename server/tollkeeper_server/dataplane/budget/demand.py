@@ -22,7 +22,7 @@ from tollkeeper_server.dataplane.budget.legs import Leg
 from tollkeeper_server.dataplane.budget.meter_set import MeterSet
 from tollkeeper_server.dataplane.budget.refusal import limit_words
 from tollkeeper_server.dataplane.exchange import Exchange
-from tollkeeper_server.dataplane.request.endpoint import COUNT_TOKENS, Body, Endpoint
+from tollkeeper_server.dataplane.request.endpoint import Body, Endpoint
 from tollkeeper_server.domain.limit import MOST, Measure
 from tollkeeper_server.domain.model import Capability
 from tollkeeper_server.domain.rate import MOST_A_MINUTE
@@ -210,7 +210,7 @@ def _costs_tokens(method: str, endpoint: Endpoint) -> bool:
     return (
         method == "POST"
         and endpoint.runs_models
-        and endpoint is not COUNT_TOKENS
+        and not endpoint.is_free
         and endpoint.body is not Body.STREAM
     )
 

@@ -169,6 +169,17 @@ async def test_speech_holds_and_is_charged_what_its_characters_cost() -> None:
     assert used(bench) == {TOKENS: 0, MONEY: 8 * 15_000, REQUESTS: 1} == _charged(bench)
 
 
+@pytest.mark.parametrize("path", ["/v1/messages/count_tokens", "/v1/responses/input_tokens"])
+async def test_counting_tokens_is_a_request_and_no_more(path: str) -> None:
+    bench = Bench(configured(*EVERY))
+    bench.answers(b'{"input_tokens": 5}')
+
+    await Caller("POST", path, b'{"model":"m","input":"12345678","messages":[]}').call(bench.plane)
+
+    assert bench.journal.only.cost_nano_dollars == 0
+    assert used(bench) == {REQUESTS: 1} == _charged(bench)
+
+
 async def test_the_upstream_is_not_reached_and_another_model_serves() -> None:
     bench = Bench(configured(*EVERY, model=EVERY))
     bench.transport.answers["upstream.test"] = [ConnectError("refused")]
