@@ -318,6 +318,7 @@ def an_event(token: Token | None = None, *, started_at: datetime = NOON, request
             reasoning=2,
             audio_milliseconds=1500,
             images=1,
+            characters=12,
             confidence=Confidence.ESTIMATED,
             details=TokenDetails(cache_written=5, cache_written_hour=2, web_searches=1, service_tier="flex"),
         ),

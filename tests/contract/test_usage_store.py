@@ -335,6 +335,7 @@ usage_events = st.builds(
         reasoning=counts,
         audio_milliseconds=counts,
         images=counts,
+        characters=counts,
         confidence=st.sampled_from(Confidence),
     ),
     cost_nano_dollars=st.none() | counts,
@@ -433,6 +434,7 @@ def slow_sums(
                 reasoning_tokens=sum(event.tokens.reasoning for event in members),
                 audio_milliseconds=sum(event.tokens.audio_milliseconds for event in members),
                 images=sum(event.tokens.images for event in members),
+                characters=sum(event.tokens.characters for event in members),
                 cost_nano_dollars=sum(event.cost_nano_dollars or 0 for event in members),
                 priced_requests=len([event for event in members if event.cost_nano_dollars is not None]),
             )

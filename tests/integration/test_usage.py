@@ -30,6 +30,7 @@ SOUND = {"file": bytes(64_000)}
 SECONDS = 2
 PICTURE = 272
 PICTURE_READ = 194
+SPOKEN = len("one two three")
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ class Used:
     reasoning: int = 0
     audio_milliseconds: int = 0
     images: int = 0
+    characters: int = 0
     confidence: Confidence = EXACT
 
 
@@ -59,6 +61,7 @@ def used(event: UsageEvent) -> Used:
         event.reasoning_tokens,
         event.audio_milliseconds,
         event.images,
+        event.characters,
         event.confidence,
     )
 
@@ -143,8 +146,11 @@ SAID: dict[str, tuple[Case, Used]] = {
         NOTHING,
     ),
     "translation": (Case("audio/translations", transcription("whisper-1")), NOTHING),
-    "speech": (Case("audio/speech", SPEECH), NOTHING),
-    "speech, streamed as events": (Case("audio/speech", SPEECH | {"stream_format": "sse"}), Used(3, 80)),
+    "speech": (Case("audio/speech", SPEECH), Used(characters=SPOKEN, confidence=NONE)),
+    "speech, streamed as events": (
+        Case("audio/speech", SPEECH | {"stream_format": "sse"}),
+        Used(3, 80, characters=SPOKEN),
+    ),
     "moderations": (Case("moderations", {"input": "one"}), NOTHING),
     "messages": (Case("messages", MESSAGE, CACHED), Used(PROMPT, 5, 2)),
     "messages, streamed": (
@@ -247,6 +253,7 @@ def sums(events: Sequence[UsageEvent]) -> tuple[int, ...]:
         sum(event.reasoning_tokens for event in events),
         sum(event.audio_milliseconds for event in events),
         sum(event.images for event in events),
+        sum(event.characters for event in events),
     )
 
 
@@ -255,7 +262,8 @@ def spent(gateway: Gateway) -> list[UsageEvent]:
     """The events of a project that used a bit of everything."""
     secret = gateway.mint().token
     cases = [
-        SAID[it][0] for it in ("chat", "chat, streamed", "messages", "images", "transcription by duration")
+        SAID[it][0]
+        for it in ("chat", "chat, streamed", "messages", "images", "transcription by duration", "speech")
     ]
     cases += [UNSAID["chat"], REFUSED[f"{CHATS} 500"][0]]
     answers = [send(gateway, secret, case) for case in cases]
@@ -300,6 +308,7 @@ def row_sums(row: UsageRow) -> tuple[int, ...]:
         row.reasoning_tokens,
         row.audio_milliseconds,
         row.images,
+        row.characters,
     )
 
 

@@ -17,10 +17,11 @@ class PriceSource(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PriceRates:
-    """What units cost, in dollars with up to six decimals: of tokens a million. None is not given.
+    """What units cost, in dollars with up to six decimals; None is not given.
 
-    A unit without a rate costs what the next broader one does: what is cached, written to a cache, or sound
-    or images, as `input` or `output`, and `cache_write_hour` as `cache_write`.
+    Rates of tokens and characters are those of a million. A unitwithout a rate costs what the next broader
+    one does: what is cached, written to a cache, or sound or images, as `input` or `output`, and
+    `cache_write_hour` as `cache_write`.
     """
 
     input: float | None = None
@@ -36,6 +37,7 @@ class PriceRates:
     image: float | None = None
     request: float | None = None
     web_search: float | None = None
+    character: float | None = None
 
     def given(self) -> dict[str, float]:
         """Return the rates that are given, by name."""

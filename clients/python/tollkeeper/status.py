@@ -179,7 +179,8 @@ class Attention:
     """One thing that needs attention. `subject` is an upstream, listener or model, empty for the process.
 
     `since` is None if that is not known; of a certificate it is the time at which that expires. Of a budget,
-    `scope` and `subject` are what it stands on; without one `scope` is empty.
+    `scope` and `subject` are what it stands on, and `scope_name` is the name of a project or token; without
+    one `scope` is empty.
     """
 
     kind: AttentionKind
@@ -190,6 +191,7 @@ class Attention:
     since: datetime | None
     process: str
     scope: str
+    scope_name: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

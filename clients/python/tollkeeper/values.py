@@ -447,6 +447,7 @@ class UsageEvent:
     token_name: str = ""
     details: UsageDetails | None = None
     cost_nano_dollars: int | None = None
+    characters: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -464,6 +465,7 @@ class UsageSums:
     images: int
     cost_nano_dollars: int = 0
     priced_requests: int = 0
+    characters: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -525,6 +527,7 @@ class UsageRow:
     first_byte: UsagePercentiles | None = None
     cost_nano_dollars: int = 0
     priced_requests: int = 0
+    characters: int = 0
 
 
 @dataclass(frozen=True, slots=True)

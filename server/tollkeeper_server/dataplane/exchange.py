@@ -194,10 +194,10 @@ class Exchange(Struct, eq=False):
     def find_cost(self) -> int | None:
         """Return what the request cost in nano-dollars, None if that is not known."""
         tokens = self.tokens
-        if tokens.confidence is Confidence.NONE and not tokens.images and not tokens.audio_milliseconds:
+        if tokens.confidence is Confidence.NONE and not tokens.has_measures:
             # What no upstream was asked for is free, and so are its errors, and what is only looked at.
-            is_free = not self.upstream or self.status >= 400 or self.method in _READING
-            return 0 if is_free else None
+            is_free = self.endpoint.is_free or self.method in _READING
+            return 0 if is_free or not self.upstream or self.status >= 400 else None
         if tokens.confidence is Confidence.PENDING:
             return None
         price = price_of(

@@ -5,8 +5,8 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-TOKENS = 1_000_000
-"""Of how many tokens a rate of tokens is."""
+MILLION = 1_000_000
+"""Of how many tokens or characters a rate of these is."""
 NANO_IN_DOLLAR = 1_000_000_000
 """Amounts of money are nano-dollars."""
 
@@ -21,9 +21,10 @@ class PriceSource(StrEnum):
 
 
 class PriceRates(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What units cost, in dollars with up to six decimals: of tokens a million; None is not given.
+    """What units cost, in dollars with up to six decimals; None is not given.
 
-    A unit without a rate costs what the next broader one does (`prices/rates.py`).
+    Rates of tokens and characters are those of a million. A unitwithout a rate costs what the next broader
+    one does (`prices/rates.py`).
     """
 
     input: float | None = None
@@ -39,6 +40,7 @@ class PriceRates(Struct, frozen=True, kw_only=True, omit_defaults=True):
     image: float | None = None
     request: float | None = None
     web_search: float | None = None
+    character: float | None = None
 
     def given(self) -> dict[str, float]:
         """Return the rates that are given, by name."""
@@ -46,8 +48,8 @@ class PriceRates(Struct, frozen=True, kw_only=True, omit_defaults=True):
         return {name: rate for name, rate in rates.items() if rate is not None}
 
 
-OF_TOKENS = frozenset(PriceRates.__struct_fields__) - {"audio_minute", "image", "request", "web_search"}
-"""The rates that are of a million tokens; each other is of one unit."""
+OF_MILLIONS = frozenset(PriceRates.__struct_fields__) - {"audio_minute", "image", "request", "web_search"}
+"""The rates that are of a million tokens or characters; each other is of one unit."""
 
 
 class PriceTier(Struct, frozen=True, kw_only=True):

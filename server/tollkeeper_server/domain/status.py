@@ -169,7 +169,8 @@ class Severity(StrEnum):
 class Attention(Struct, frozen=True, kw_only=True):
     """One thing that needs attention. `since` is when it began, or when a certificate expires.
 
-    Of a budget, it is when the period began; `scope` and `subject` say whose it is.
+    Of a budget, it is when the period began; `scope` and `subject` say whose it is, and `scope_name` how a
+    project or token is called.
     """
 
     kind: AttentionKind
@@ -180,3 +181,4 @@ class Attention(Struct, frozen=True, kw_only=True):
     since: datetime | None
     process: str
     scope: str = ""
+    scope_name: str = ""

@@ -73,7 +73,11 @@ class TokenDetails(Struct, frozen=True, kw_only=True, gc=False, omit_defaults=Tr
 
 
 class TokenCounts(Struct, frozen=True, kw_only=True, gc=False):
-    """The consumption of a request. `prompt` includes `cached`, `completion` includes `reasoning`."""
+    """The consumption of a request. `prompt` includes `cached`, `completion` includes `reasoning`.
+
+    `characters` are those of a text that is spoken. `confidence` is that of the tokens; the other counts are
+    exact.
+    """
 
     prompt: int = 0
     completion: int = 0
@@ -83,6 +87,12 @@ class TokenCounts(Struct, frozen=True, kw_only=True, gc=False):
     images: int = 0
     confidence: Confidence = Confidence.NONE
     details: TokenDetails | None = None
+    characters: int = 0
+
+    @property
+    def has_measures(self) -> bool:
+        """Whether something is counted that is no token."""
+        return bool(self.audio_milliseconds or self.images or self.characters)
 
 
 class UsageAttempt(Struct, frozen=True, gc=False, array_like=True):

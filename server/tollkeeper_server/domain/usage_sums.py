@@ -44,6 +44,7 @@ class UsageSums(Struct, frozen=True):
     images: int = 0
     cost_nano_dollars: int = 0
     priced_requests: int = 0
+    characters: int = 0
 
 
 class UsagePercentiles(Struct, frozen=True):

@@ -13,7 +13,7 @@ from tollkeeper_server.ledger.meter import Meter
 from tollkeeper_server.ledger.reservation import Outcome, Standing
 
 Crossed = Callable[[Meter, int], None]
-"""Is told once a period that a budget has reached a threshold, by the number of `THRESHOLDS` reached."""
+"""Is told once a period and amount that a budget has reached a threshold, by the number of those reached."""
 
 
 class Ledger(Protocol):

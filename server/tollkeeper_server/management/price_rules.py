@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from tollkeeper_server.domain.price import OF_TOKENS, TOKENS, DatedPrice, PriceRates, PriceTier
+from tollkeeper_server.domain.price import MILLION, OF_MILLIONS, DatedPrice, PriceRates, PriceTier
 from tollkeeper_server.management.refusals import Refusals
 
-# No model is as cheap for a million tokens, and none as dear for one.
+# No model is as cheap for a million tokens or characters, and none as dear for one.
 _LEAST = 0.0001
 _DECIMALS = 6
 _ALWAYS = datetime.min.replace(tzinfo=UTC)
@@ -62,11 +62,12 @@ def _check_rates(rates: PriceRates, tiers: Sequence[PriceTier], path: str, refus
 def _check_dollars(given: dict[str, float], path: str, refusals: Refusals) -> None:
     for name, dollars in given.items():
         exact = Decimal(repr(dollars))
-        if name in OF_TOKENS and 0 < dollars < _LEAST:
+        unit = "character" if name == "character" else "token"
+        if name in OF_MILLIONS and 0 < dollars < _LEAST:
             refusals.add(
                 f"{path}.{name}",
-                "is less than 0.0001 dollars for a million tokens, as the price of a single token is; for a "
-                f"million that would be {(exact * TOKENS).normalize():f}",
+                f"is less than 0.0001 dollars for a million {unit}s, as the price of a single {unit} is; "
+                f"for a million that would be {(exact * MILLION).normalize():f}",
             )
         elif exact != round(exact, _DECIMALS):
             refusals.add(f"{path}.{name}", "has more than six decimals; round it")

@@ -19,7 +19,7 @@ def consumption_of(tokens: TokenCounts) -> Consumption:
     cached = min(tokens.cached, tokens.prompt)
     reasoning = min(tokens.reasoning, tokens.completion)
     plain, output = tokens.prompt - cached, tokens.completion - reasoning
-    if details is None and not tokens.audio_milliseconds and not tokens.images:
+    if details is None and not tokens.has_measures:
         return Consumption(input=plain, cached=cached, output=output, reasoning=reasoning)
     details = details or _NO_DETAILS
     written = min(details.cache_written, plain)
@@ -32,6 +32,7 @@ def consumption_of(tokens: TokenCounts) -> Consumption:
         (Unit.IMAGE_INPUT, image),
         (Unit.AUDIO_OUTPUT, spoken),
         (Unit.AUDIO, tokens.audio_milliseconds),
+        (Unit.CHARACTER, tokens.characters),
         (Unit.WEB_SEARCH, details.web_searches),
     )
     return Consumption(
@@ -60,8 +61,7 @@ def cost_of(price: Price, tokens: TokenCounts, started_at: datetime) -> int | No
     if (
         rates is not None
         and tokens.details is None
-        and not tokens.audio_milliseconds
-        and not tokens.images
+        and not tokens.has_measures
         and (prompt := tokens.prompt) >= (cached := tokens.cached)
         and (completion := tokens.completion) >= (reasoning := tokens.reasoning)
     ):

@@ -6,8 +6,8 @@ from decimal import Decimal
 from types import MappingProxyType
 
 from tollkeeper_server.domain.price import (
-    OF_TOKENS,
-    TOKENS,
+    MILLION,
+    OF_MILLIONS,
     DatedPrice,
     PriceRates,
     PriceTier,
@@ -20,7 +20,7 @@ from tollkeeper_server.prices.tariff import DAY, Period
 _PICO = 10**12
 _UNITS = {"audio_minute": Unit.AUDIO}
 # Of how many units a rate is: sound is counted in seconds.
-_PER = {**dict.fromkeys(OF_TOKENS, TOKENS), "audio_minute": 60}
+_PER = {**dict.fromkeys(OF_MILLIONS, MILLION), "audio_minute": 60}
 _DECIMALS = Decimal("0.000001")
 _HOUR, _MINUTE = 3600, 60
 

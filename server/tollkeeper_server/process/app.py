@@ -60,7 +60,8 @@ async def build(
     console_socket = bind_port(stack, inherited, Use.CONSOLE, settings.console_address, "console")
     grpc_socket = bind_port(stack, inherited, Use.GRPC, settings.grpc_address, "gRPC listener")
     store = await open_store(stack, settings)
-    usage_feed = UsageFeed(store.usage, Directory(store.configuration, store.tokens))
+    directory = Directory(store.configuration, store.tokens)
+    usage_feed = UsageFeed(store.usage, directory)
     core = await build_core(
         stack,
         settings,
@@ -101,7 +102,8 @@ async def build(
         standings=standings,
     )
     version = distribution_version("tollkeeper")
-    observer = ProcessObserver(status, version, console_socket, control.crew if control is not None else None)
+    crew = control.crew if control is not None else None
+    observer = ProcessObserver(status, version, console_socket, directory, crew)
     sessions = start_sessions(stack, store.sessions, digest_key, management_token, metrics)
     status_feed = StatusFeed(observer)
     data_plane.health.subscribe(status_feed.look)

@@ -9,9 +9,10 @@ from tollkeeper_server.dataplane.call.breaker import BreakerState
 from tollkeeper_server.dataplane.call.expiry import WARNED_BEFORE
 from tollkeeper_server.dataplane.call.health import Health
 from tollkeeper_server.domain.connect_failure import ConnectFailure
-from tollkeeper_server.domain.limit import THRESHOLDS, Scope
+from tollkeeper_server.domain.limit import THRESHOLDS, Scope, ScopeKind
 from tollkeeper_server.domain.standing import LimitStanding
 from tollkeeper_server.domain.status import Attention, AttentionKind, PartState, ProcessStatus, Severity
+from tollkeeper_server.management.usage_names import NO_NAMES, Names
 from tollkeeper_server.snapshot.model import Snapshot, Target
 from tollkeeper_server.snapshot.prices import is_unpriced
 
@@ -62,17 +63,19 @@ async def attention_of(
     not_open: Mapping[str, str],
     *,
     standings: Sequence[LimitStanding] = (),
+    names: Names = NO_NAMES,
     file_problem: str | None = None,
     limit: int,
     now: datetime,
 ) -> list[Attention]:
     """Return up to `limit` things that need attention, the most severe first.
 
-    `not_open` says why the ports of listeners are not open, by name; `standings` how limits stand;
-    `file_problem` why the configuration may not be as the configuration file describes it.
+    `not_open` says why the ports of listeners are not open, by name; `standings` how limits stand, `names`
+    how the projects and tokens that they stand on are called; `file_problem` why the configuration may not be
+    as the configuration file describes it.
     """
     finder = _Finder(process, now)
-    found = [*finder.in_process(), *finder.in_listeners(not_open), *finder.in_budgets(standings)]
+    found = [*finder.in_process(), *finder.in_listeners(not_open), *finder.in_budgets(standings, names)]
     if file_problem is not None:
         found.append(finder.in_file(file_problem))
     if not snapshot.targets:
@@ -85,6 +88,11 @@ async def attention_of(
     found += [finder.unpriced(name) for name in unpriced]
     found.sort(key=lambda it: (_SEVEREST_FIRST.index(it.severity), _KINDS.index(it.kind), it.subject))
     return found[:limit]
+
+
+def low_budgets(standings: Sequence[LimitStanding]) -> list[LimitStanding]:
+    """Return those of budgets that are used up, or will be soon."""
+    return [it for it in standings if THRESHOLDS[-1] in it.thresholds]
 
 
 class _Finder:
@@ -126,13 +134,13 @@ class _Finder:
                 "free its address, or give the listener another; it is tried again by itself",
             )
 
-    def in_budgets(self, standings: Sequence[LimitStanding]) -> Iterator[Attention]:
+    def in_budgets(self, standings: Sequence[LimitStanding], names: Names) -> Iterator[Attention]:
         """Find the budgets that are used up, or will be soon."""
-        for it in standings:
-            if THRESHOLDS[-1] not in it.thresholds:
-                continue
+        for it in low_budgets(standings):
             limit, is_used_up = it.limit, it.used >= it.limit.amount
-            words = Scope(it.scope, it.scope_id).words
+            named = {ScopeKind.PROJECT: names.projects, ScopeKind.TOKEN: names.tokens}.get(it.scope, {})
+            name = named.get(it.scope_id, "")
+            words = Scope(it.scope, name or it.scope_id).words
             used = "used up" if is_used_up else f"used up to {it.used * 100 // limit.amount} %"
             again = f", and starts again on {it.resets_at:%Y-%m-%d %H:%M} UTC" if it.resets_at else ""
             target = f"{it.scope} update {it.scope_id}".strip()
@@ -146,6 +154,7 @@ class _Finder:
                 else f"raise the limit: tollkeeper {target} --limit",
                 it.period_start,
                 it.scope,
+                name,
             )
 
     def in_file(self, problem: str) -> Attention:
@@ -236,6 +245,7 @@ class _Finder:
         remedy: str,
         since: datetime | None = None,
         scope: str = "",
+        scope_name: str = "",
     ) -> Attention:
         return Attention(
             kind=kind,
@@ -246,6 +256,7 @@ class _Finder:
             since=since,
             process=self._process.process,
             scope=scope,
+            scope_name=scope_name,
         )
 
 

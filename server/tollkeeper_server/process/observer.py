@@ -24,7 +24,9 @@ from tollkeeper_server.domain.status import (
 from tollkeeper_server.doors.ops import ABSENT, is_blocking, is_ready
 from tollkeeper_server.doors.sockets import name_of
 from tollkeeper_server.errors import StoreUnavailableError
-from tollkeeper_server.process.attention import attention_of
+from tollkeeper_server.management.limit_standings import names_of
+from tollkeeper_server.management.usage_names import NO_NAMES, Directory
+from tollkeeper_server.process.attention import attention_of, low_budgets
 from tollkeeper_server.process.configure import ConfigurationFile
 from tollkeeper_server.process.core import Core, process_name
 from tollkeeper_server.process.options import described_settings
@@ -42,9 +44,15 @@ class ProcessObserver:
     """Looks at the parts of a running server when it is asked."""
 
     def __init__(
-        self, status: ServerStatus, version: str, console: socket.socket, crew: Crew | None = None
+        self,
+        status: ServerStatus,
+        version: str,
+        console: socket.socket,
+        directory: Directory,
+        crew: Crew | None = None,
     ) -> None:
         """Take the socket of the console's port, too, and the workers, if there are any."""
+        self._directory = directory
         self._crew = crew
         self._status = status
         self._version = version
@@ -144,15 +152,17 @@ class ProcessObserver:
         """Return up to `limit` things that need attention in a process that is so, the most severe first."""
         status = self._status
         try:
-            budgets: Sequence[LimitStanding] = (await status.standings.all()).standings
+            budgets: Sequence[LimitStanding] = low_budgets((await status.standings.all()).standings)
+            names = await names_of(self._directory, budgets)
         except StoreUnavailableError:  # that is told as the store's own problem
-            budgets = ()
+            budgets, names = (), NO_NAMES
         return await attention_of(
             process,
             status.core.watch.current,
             status.core.data_plane.health,
             status.core.listeners.problems,
             standings=budgets,
+            names=names,
             file_problem=None if self.configuration_file is None else await self.configuration_file.problem(),
             limit=limit,
             now=datetime.now(UTC),

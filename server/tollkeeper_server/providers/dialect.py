@@ -64,6 +64,7 @@ class Dialect:
     - `text_bytes` counts the bytes of generated text in whole events; None generates no text. It may return
       the complement (`~size`) for events that certainly do not end the answer.
     - `end` finds the last event of a stream, in events after a line feed; None if there is no such event.
+    - `speaks`: the text of a request is spoken, and its characters count.
     - `image` finds each image that a stream brings, and `data` of a whole answer lists them; None has none.
     """
 
@@ -77,6 +78,7 @@ class Dialect:
     text_bytes: Callable[[bytes], int] | None = None
     end: re.Pattern[bytes] | None = None
     image: re.Pattern[bytes] | None = None
+    speaks: bool = False
 
     def unmetered(self) -> "Dialect":
         """Return the dialect of the same API's endpoints without usage, or with usage metered elsewhere."""

@@ -102,7 +102,7 @@ def cost_of_event(snapshot: Snapshot, event: UsageEvent) -> int | None:
     tokens = event.tokens
     if tokens.confidence is Confidence.PENDING:
         return None
-    if tokens.confidence is Confidence.NONE and not tokens.images and not tokens.audio_milliseconds:
+    if tokens.confidence is Confidence.NONE and not tokens.has_measures:
         return event.cost_nano_dollars
     price = price_of_served(snapshot, event.model_served, event.upstream, event.started_at)
     return None if price is None else cost_of(price, tokens, event.started_at)

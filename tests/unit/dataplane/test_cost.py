@@ -9,7 +9,7 @@ import pytest
 from tollkeeper_server.dataplane.transport import CutError
 from tollkeeper_server.domain.model import Price
 from tollkeeper_server.domain.price import DatedPrice, PriceRates
-from tollkeeper_server.domain.usage import Confidence, UsageEvent
+from tollkeeper_server.domain.usage import Confidence, TokenCounts, UsageEvent
 from tollkeeper_server.snapshot.model import OwnPrice
 from tollkeeper_server.snapshot.prices import dated_price, max_output, price_of_served, short_price
 
@@ -47,6 +47,7 @@ CONFIGURED = snapshot(
     ),
     route("gpt-4o-*", member_on(OPENAI)),
     route("tts-1", member_on(OPENAI, "tts-1")),
+    route("gpt-4o-mini-tts", member_on(OPENAI, "gpt-4o-mini-tts")),
     default=OPENAI,
     targets={"openai": OPENAI, "own": OWN},
 )
@@ -111,13 +112,74 @@ async def test_what_uses_nothing_is_free() -> None:
     assert (bench.journal.only.upstream, bench.journal.only.cost_nano_dollars) == ("", 0)
 
 
+@pytest.mark.parametrize(
+    ("path", "cost"),
+    [
+        ("/v1/messages/count_tokens", 0),
+        ("/v1/responses/input_tokens", 0),
+        ("/v1/conversations", 0),
+        ("/v1/files", 0),
+        ("/v1/batches/batch_1/cancel", 0),
+        ("/v1/moderations", None),
+        ("/v1/containers", None),
+        ("/v1/rerank", None),
+        ("/v1/rerank/cancel", None),
+    ],
+)
+async def test_what_nobody_bills_is_free(path: str, cost: int | None) -> None:
+    """A container is billed by its time, and what the gateway does not know may be, too."""
+    assert (await _event("gpt-4o", b'{"input_tokens": 5}', path=path)).cost_nano_dollars == cost
+
+
+async def _spoken(model: str, *, status: int = 200, **more: Any) -> tuple[UsageEvent, bytes | None]:
+    bench = Bench(CONFIGURED, tells_cost=True)
+    bench.transport.answer = Answer([b"\xff\xfb"], status, [(b"content-type", b"audio/mpeg")])
+    body = json.dumps({"model": model, "input": "größer 🎈", "voice": "y", **more}).encode()
+    reply = await Caller("POST", "/v1/audio/speech", body=body, on_listener=True).call(bench.plane)
+    return bench.journal.only, reply.headers.get(b"x-tollkeeper-cost")
+
+
+async def test_speech_costs_what_its_characters_do() -> None:
+    """At $15 for a million; the answer says so, for it does not depend on the sound."""
+    event, told = await _spoken("tts-1")
+    assert event.tokens == TokenCounts(characters=8)
+    assert (event.cost_nano_dollars, told) == (8 * 15_000, b"0.00012")
+
+
+async def test_speech_that_was_refused_is_free() -> None:
+    event, _ = await _spoken("tts-1", status=400)
+    assert (event.tokens, event.cost_nano_dollars) == (TokenCounts(), 0)
+
+
+async def test_a_caller_that_does_not_wait_for_speech_costs_its_characters() -> None:
+    bench = Bench(CONFIGURED)
+    answer = bench.answers(asyncio.Event(), kind=b"audio/mpeg")
+    caller = Caller("POST", "/v1/audio/speech", body=b'{"model":"tts-1","input":"1234","voice":"y"}')
+    calling = asyncio.create_task(caller.call(bench.plane))
+    await answer.reached.wait()
+
+    caller.left.set()
+    await calling
+
+    assert (bench.journal.only.status, bench.journal.only.cost_nano_dollars) == (499, 4 * 15_000)
+
+
 async def test_what_is_not_counted_has_no_known_cost() -> None:
-    sound = Bench(CONFIGURED)
-    sound.transport.answer = Answer([b"\xff\xfb"], 200, [(b"content-type", b"audio/mpeg")])
-    await Caller("POST", "/v1/audio/speech", body=b'{"model":"tts-1","input":"x","voice":"y"}').call(
-        sound.plane
-    )
-    assert sound.journal.only.cost_nano_dollars is None
+    """This model is billed by tokens, which no sound says."""
+    event, told = await _spoken("gpt-4o-mini-tts")
+    assert event.tokens == TokenCounts(characters=8)
+    assert (event.cost_nano_dollars, told) == (None, None)
+
+
+async def test_speech_as_events_is_billed_by_the_tokens_that_it_says() -> None:
+    bench = Bench(CONFIGURED)
+    done = {"type": "speech.audio.done", "usage": {"input_tokens": 14, "output_tokens": 100}}
+    bench.streams(b"data: %b\n\n" % json.dumps(done).encode())
+    body = b'{"model":"gpt-4o-mini-tts","input":"1234","voice":"y","stream_format":"sse"}'
+    await Caller("POST", "/v1/audio/speech", body=body).call(bench.plane)
+    counts = TokenCounts(prompt=14, completion=100, characters=4, confidence=Confidence.EXACT)
+    assert bench.journal.only.tokens == counts
+    assert bench.journal.only.cost_nano_dollars == 14 * 600 + 100 * 12_000
 
 
 def test_an_events_own_names_find_the_price() -> None:

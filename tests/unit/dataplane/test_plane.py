@@ -757,7 +757,7 @@ async def test_speech_is_not_kept_to_be_looked_into() -> None:
     reply = await Caller(path="/v1/audio/speech", body=b'{"model":"tts-1","input":"hi"}').call(bench.plane)
 
     assert reply.body == b"\xff\xfb\x90"
-    assert bench.journal.only.tokens == TokenCounts()
+    assert bench.journal.only.tokens == TokenCounts(characters=2)
 
 
 async def test_a_websocket_is_refused_and_reaches_nobody() -> None:

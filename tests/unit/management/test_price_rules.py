@@ -36,6 +36,12 @@ def test_the_price_of_a_token_is_not_that_of_a_million(dollars: float) -> None:
     assert f"would be {dollars * 1_000_000:g}" in found["prices[0].rates.input"]
 
 
+def test_the_price_of_a_character_is_not_that_of_a_million() -> None:
+    found = refused(one(PriceRates(character=0.000015)))
+    assert "a million characters" in found["prices[0].rates.character"]
+    assert "would be 15" in found["prices[0].rates.character"]
+
+
 @pytest.mark.parametrize("rate", ["request", "image", "audio_minute", "web_search"])
 def test_a_unit_that_is_no_token_may_be_cheap(rate: str) -> None:
     assert refused(one(PriceRates(**{rate: 0.00005}))) == {}

@@ -50,6 +50,7 @@ COUNTS = st.integers(0, 100)
             ),
         ),
         (TokenCounts(audio_milliseconds=9_500), Consumption(more=((Unit.AUDIO, 9_500),))),
+        (TokenCounts(characters=11), Consumption(more=((Unit.CHARACTER, 11),))),
         (TokenCounts(images=2), Consumption(images=((ImageSize(), 2),))),
         (TokenCounts(), Consumption()),
     ],
@@ -82,7 +83,9 @@ def test_the_parts_add_up_whatever_was_said(tokens: TokenCounts) -> None:
 @given(
     st.builds(
         TokenCounts,
-        **dict.fromkeys(("prompt", "completion", "cached", "reasoning", "images"), st.integers(0, 9)),
+        **dict.fromkeys(
+            ("prompt", "completion", "cached", "reasoning", "images", "characters"), st.integers(0, 9)
+        ),
     ),
     st.sampled_from(
         [("openai", "gpt-4o"), ("openai", "text-embedding-3-small"), ("google", "gemini-2.5-pro")]

@@ -44,11 +44,12 @@ def test_dollars_are_billed_to_the_pico_dollar(
 
 
 def test_what_is_no_token_is_billed_by_its_own_unit() -> None:
-    rates = PriceRates(audio_minute=0.006, image=0.04, request=0.001, web_search=0.01)
+    rates = PriceRates(audio_minute=0.006, image=0.04, request=0.001, web_search=0.01, character=15)
     price = to_price([DatedPrice(rates=rates)])
     assert price.cost(Consumption(more=((Unit.AUDIO, 90_000),)), 0) == 9_000_000 + 1_000_000
     assert price.cost(Consumption(images=((ImageSize(), 2),)), 0) == 81_000_000
     assert price.cost(Consumption(more=((Unit.WEB_SEARCH, 3),)), 0) == 31_000_000
+    assert price.cost(Consumption(more=((Unit.CHARACTER, 11),)), 0) == 1_165_000
 
 
 def test_people_read_back_what_they_gave() -> None:

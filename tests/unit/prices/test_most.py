@@ -84,10 +84,18 @@ KINDS = (
 )
 MORE = dict.fromkeys(KINDS, SOME)
 RATES = st.builds(
-    PriceRates, input=RATE, output=RATE, image=SOME, audio_minute=SOME, request=SOME, web_search=SOME, **MORE
+    PriceRates,
+    input=RATE,
+    output=RATE,
+    image=SOME,
+    audio_minute=SOME,
+    request=SOME,
+    web_search=SOME,
+    character=SOME,
+    **MORE,
 )
 OVERRIDES = st.builds(
-    PriceRates, input=SOME, output=SOME, request=SOME, image=SOME, audio_minute=SOME, **MORE
+    PriceRates, input=SOME, output=SOME, request=SOME, image=SOME, audio_minute=SOME, character=SOME, **MORE
 )
 STEPS = st.sampled_from([0, 2, 100])
 
@@ -129,6 +137,7 @@ DATED = st.builds(
     st.lists(st.integers(0, 2000), min_size=6, max_size=6),
     st.integers(0, 3),
     st.integers(0, 90_000),
+    st.integers(0, 5_000),
     st.booleans(),
     st.booleans(),
 )
@@ -140,11 +149,12 @@ def test_no_honest_answer_costs_more_at_prices_that_somebody_gave(
     counts: list[int],
     images: int,
     milliseconds: int,
+    characters: int,
     has_tier: bool,
     has_speed: bool,
 ) -> None:
     prompt, completion, cached, written, heard, reasoning = counts
-    images, milliseconds = (images, milliseconds) if is_media else (0, 0)
+    images, milliseconds, characters = (images, milliseconds, characters) if is_media else (0, 0, 0)
     tier = "priority" if asked is None and has_tier else (asked or "") if has_tier else ""
     price = to_price(dated)
     tokens = TokenCounts(
@@ -154,6 +164,7 @@ def test_no_honest_answer_costs_more_at_prices_that_somebody_gave(
         reasoning=min(reasoning, completion),
         images=images,
         audio_milliseconds=milliseconds,
+        characters=characters,
         confidence=Confidence.EXACT,
         details=TokenDetails(
             cache_written=written,
@@ -170,6 +181,7 @@ def test_no_honest_answer_costs_more_at_prices_that_somebody_gave(
         is_media=is_media,
         images=images,
         milliseconds=milliseconds,
+        characters=characters,
         tier=asked,
         is_fast=asks_for_speed,
     )

@@ -17,6 +17,7 @@ from tollkeeper_server.domain.status import (
     ProcessStatus,
 )
 from tollkeeper_server.domain.upstream import Breaker
+from tollkeeper_server.management.usage_names import Names
 from tollkeeper_server.process.attention import attention_of
 from tollkeeper_server.snapshot.model import OwnPrice, Snapshot
 from tollkeeper_server.snapshot.prices import short_price
@@ -169,6 +170,18 @@ async def test_budgets_that_are_used_up_or_nearly() -> None:
     assert {it.scope for it in found} == {"project"}
     assert found[1].detail.startswith("the budget of project prj_1, $0.10 a day, is used up to 96 %, and")
     assert "tollkeeper project update prj_1 --limit" in found[1].remedy
+    assert {it.scope_name for it in found} == {""}
+
+
+async def test_a_budget_is_that_of_a_project_by_its_name() -> None:
+    up, standings = snapshot_of(UP), [_standing(100_000_000, 80, 95)]
+    names = Names({"prj_1": "Toll house"}, {})
+    (found,) = await attention_of(
+        WELL, up, health_of(up), {}, standings=standings, names=names, limit=9, now=NOON
+    )
+    assert (found.subject, found.scope_name) == ("prj_1", "Toll house")
+    assert found.detail.startswith("the budget of project Toll house, $0.10 a day, is used up")
+    assert "tollkeeper project update prj_1 --limit" in found.remedy
 
 
 async def test_a_configuration_file_that_is_not_in_force() -> None:

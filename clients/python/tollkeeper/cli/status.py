@@ -137,7 +137,7 @@ def _attention(output: Output, found: Iterable[Attention]) -> None:
         output.items(things, {}, none="nothing needs attention")
         return
     for it in things:
-        subject = f" {plain(it.subject)}" if it.subject else ""
+        subject = f" {plain(it.scope_name or it.subject)}" if it.subject else ""
         since = f" ({_moment(it.since)})" if it.since else ""
         click.echo(f"{it.severity.upper():<7} {it.kind}{subject}: {plain(it.detail)}{since}")
         click.echo(f"        {plain(it.remedy)}")

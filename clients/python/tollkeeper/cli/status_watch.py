@@ -97,7 +97,7 @@ def _of_upstream(upstream: UpstreamStatus) -> _Line:
 def _of_attention(things: Iterable[Attention], shown: dict[tuple[str, str], str]) -> Iterator[_Line]:
     present = {}
     for it in things:
-        subject = f" {plain(it.subject)}" if it.subject else ""
+        subject = f" {plain(it.scope_name or it.subject)}" if it.subject else ""
         present[f"{it.kind}{subject}: {plain(it.detail)}"] = f"{it.severity.upper()}; {plain(it.remedy)}"
     for kind, name in [key for key in shown if key[0] == "attention" and key[1] not in present]:
         del shown[kind, name]

@@ -32,6 +32,7 @@ NUMBERS: dict[str, Callable[[UsageRow], object]] = {
     "REASONING": lambda it: it.reasoning_tokens,
     "AUDIO S": lambda it: f"{it.audio_milliseconds / 1000:g}",
     "IMAGES": lambda it: it.images,
+    "CHARACTERS": lambda it: it.characters,
     "COST $": lambda it: cost(it.cost_nano_dollars),
     "PRICED": lambda it: it.priced_requests,
 }

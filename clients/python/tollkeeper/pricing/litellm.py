@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from tollkeeper.price import DatedPrice, PriceRates, PriceTier, ServicePrice
 
-_TOKENS = 1_000_000
+_MILLION = 1_000_000
 _RATES = {
     "input_cost_per_token": "input",
     "cache_read_input_token_cost": "cached",
@@ -17,6 +17,7 @@ _RATES = {
     "input_cost_per_audio_token": "audio_input",
     "output_cost_per_audio_token": "audio_output",
     "input_cost_per_image_token": "image_input",
+    "input_cost_per_character": "character",
 }
 _OTHERS = {
     "input_cost_per_second": ("audio_minute", 60),
@@ -69,7 +70,7 @@ def read_entry(entry: Mapping[str, object]) -> tuple[DatedPrice, ...]:
 
 def _rate(name: str, cost: float) -> tuple[str, float] | None:
     if name in _RATES:
-        return _RATES[name], _times(cost, _TOKENS)
+        return _RATES[name], _times(cost, _MILLION)
     if name in _OTHERS:
         rate, per = _OTHERS[name]
         return rate, _times(cost, per)

@@ -52,7 +52,7 @@ Global___PriceSource: _TypeAlias = PriceSource  # noqa: Y015
 
 @_typing.final
 class PriceRates(_message.Message):
-    """PriceRates are what units cost, in dollars with up to six decimals. A rate of tokens is that of a million. A unit without
+    """PriceRates are what units cost, in dollars with up to six decimals. A rate of tokens or characters is that of a million. A unit without
     a rate costs what the next broader one does, as its field says; without that, requests that use it have no known cost.
     """
 
@@ -71,6 +71,7 @@ class PriceRates(_message.Message):
     IMAGE_FIELD_NUMBER: _builtins.int
     REQUEST_FIELD_NUMBER: _builtins.int
     WEB_SEARCH_FIELD_NUMBER: _builtins.int
+    CHARACTER_FIELD_NUMBER: _builtins.int
     input: _builtins.float
     """input is the price of a million prompt tokens of no other kind."""
     cached: _builtins.float
@@ -99,6 +100,8 @@ class PriceRates(_message.Message):
     """request is the price of each request, beside all else."""
     web_search: _builtins.float
     """web_search is the price of a search of the web."""
+    character: _builtins.float
+    """character is the price of a million characters of text that is spoken."""
     def __init__(
         self,
         *,
@@ -115,10 +118,11 @@ class PriceRates(_message.Message):
         image: _builtins.float | None = ...,
         request: _builtins.float | None = ...,
         web_search: _builtins.float | None = ...,
+        character: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_audio_input", b"_audio_input", "_audio_minute", b"_audio_minute", "_audio_output", b"_audio_output", "_cache_write", b"_cache_write", "_cache_write_hour", b"_cache_write_hour", "_cached", b"_cached", "_image", b"_image", "_image_input", b"_image_input", "_input", b"_input", "_output", b"_output", "_reasoning", b"_reasoning", "_request", b"_request", "_web_search", b"_web_search", "audio_input", b"audio_input", "audio_minute", b"audio_minute", "audio_output", b"audio_output", "cache_write", b"cache_write", "cache_write_hour", b"cache_write_hour", "cached", b"cached", "image", b"image", "image_input", b"image_input", "input", b"input", "output", b"output", "reasoning", b"reasoning", "request", b"request", "web_search", b"web_search"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_audio_input", b"_audio_input", "_audio_minute", b"_audio_minute", "_audio_output", b"_audio_output", "_cache_write", b"_cache_write", "_cache_write_hour", b"_cache_write_hour", "_cached", b"_cached", "_character", b"_character", "_image", b"_image", "_image_input", b"_image_input", "_input", b"_input", "_output", b"_output", "_reasoning", b"_reasoning", "_request", b"_request", "_web_search", b"_web_search", "audio_input", b"audio_input", "audio_minute", b"audio_minute", "audio_output", b"audio_output", "cache_write", b"cache_write", "cache_write_hour", b"cache_write_hour", "cached", b"cached", "character", b"character", "image", b"image", "image_input", b"image_input", "input", b"input", "output", b"output", "reasoning", b"reasoning", "request", b"request", "web_search", b"web_search"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_audio_input", b"_audio_input", "_audio_minute", b"_audio_minute", "_audio_output", b"_audio_output", "_cache_write", b"_cache_write", "_cache_write_hour", b"_cache_write_hour", "_cached", b"_cached", "_image", b"_image", "_image_input", b"_image_input", "_input", b"_input", "_output", b"_output", "_reasoning", b"_reasoning", "_request", b"_request", "_web_search", b"_web_search", "audio_input", b"audio_input", "audio_minute", b"audio_minute", "audio_output", b"audio_output", "cache_write", b"cache_write", "cache_write_hour", b"cache_write_hour", "cached", b"cached", "image", b"image", "image_input", b"image_input", "input", b"input", "output", b"output", "reasoning", b"reasoning", "request", b"request", "web_search", b"web_search"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_audio_input", b"_audio_input", "_audio_minute", b"_audio_minute", "_audio_output", b"_audio_output", "_cache_write", b"_cache_write", "_cache_write_hour", b"_cache_write_hour", "_cached", b"_cached", "_character", b"_character", "_image", b"_image", "_image_input", b"_image_input", "_input", b"_input", "_output", b"_output", "_reasoning", b"_reasoning", "_request", b"_request", "_web_search", b"_web_search", "audio_input", b"audio_input", "audio_minute", b"audio_minute", "audio_output", b"audio_output", "cache_write", b"cache_write", "cache_write_hour", b"cache_write_hour", "cached", b"cached", "character", b"character", "image", b"image", "image_input", b"image_input", "input", b"input", "output", b"output", "reasoning", b"reasoning", "request", b"request", "web_search", b"web_search"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__audio_input: _TypeAlias = _typing.Literal["audio_input"]  # noqa: Y015
     _WhichOneofArgType__audio_input: _TypeAlias = _typing.Literal["_audio_input", b"_audio_input"]  # noqa: Y015
@@ -132,6 +136,8 @@ class PriceRates(_message.Message):
     _WhichOneofArgType__cache_write_hour: _TypeAlias = _typing.Literal["_cache_write_hour", b"_cache_write_hour"]  # noqa: Y015
     _WhichOneofReturnType__cached: _TypeAlias = _typing.Literal["cached"]  # noqa: Y015
     _WhichOneofArgType__cached: _TypeAlias = _typing.Literal["_cached", b"_cached"]  # noqa: Y015
+    _WhichOneofReturnType__character: _TypeAlias = _typing.Literal["character"]  # noqa: Y015
+    _WhichOneofArgType__character: _TypeAlias = _typing.Literal["_character", b"_character"]  # noqa: Y015
     _WhichOneofReturnType__image: _TypeAlias = _typing.Literal["image"]  # noqa: Y015
     _WhichOneofArgType__image: _TypeAlias = _typing.Literal["_image", b"_image"]  # noqa: Y015
     _WhichOneofReturnType__image_input: _TypeAlias = _typing.Literal["image_input"]  # noqa: Y015
@@ -158,6 +164,8 @@ class PriceRates(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__cache_write_hour) -> _WhichOneofReturnType__cache_write_hour | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__cached) -> _WhichOneofReturnType__cached | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__character) -> _WhichOneofReturnType__character | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__image) -> _WhichOneofReturnType__image | None: ...
     @_typing.overload

@@ -785,6 +785,7 @@ class Attention(_message.Message):
     SINCE_FIELD_NUMBER: _builtins.int
     PROCESS_FIELD_NUMBER: _builtins.int
     SCOPE_FIELD_NUMBER: _builtins.int
+    SCOPE_NAME_FIELD_NUMBER: _builtins.int
     kind: Global___AttentionKind.ValueType
     """kind is the kind of thing."""
     severity: Global___Severity.ValueType
@@ -802,6 +803,10 @@ class Attention(_message.Message):
     """process is the process that sees it so."""
     scope: _builtins.str
     """scope is what a budget stands on: gateway, listener, project, model or token. It is empty if it is about no budget."""
+    scope_name: _builtins.str
+    """scope_name is the present name of the project or token that a budget stands on; it is empty for anything else, and
+    where there is none.
+    """
     @_builtins.property
     def since(self) -> _timestamp_pb2.Timestamp:
         """since is the time since when it is so; it is unset if that is not known. Of a certificate it is the time at which the
@@ -819,10 +824,11 @@ class Attention(_message.Message):
         since: _timestamp_pb2.Timestamp | None = ...,
         process: _builtins.str = ...,
         scope: _builtins.str = ...,
+        scope_name: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["since", b"since"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["detail", b"detail", "kind", b"kind", "process", b"process", "remedy", b"remedy", "scope", b"scope", "severity", b"severity", "since", b"since", "subject", b"subject"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["detail", b"detail", "kind", b"kind", "process", b"process", "remedy", b"remedy", "scope", b"scope", "scope_name", b"scope_name", "severity", b"severity", "since", b"since", "subject", b"subject"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

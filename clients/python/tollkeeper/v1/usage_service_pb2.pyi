@@ -195,6 +195,7 @@ class UsageEvent(_message.Message):
     TOKEN_NAME_FIELD_NUMBER: _builtins.int
     DETAILS_FIELD_NUMBER: _builtins.int
     COST_NANO_DOLLARS_FIELD_NUMBER: _builtins.int
+    CHARACTERS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """id is assigned by the gateway: "req_" and 26 letters and digits that sort by time."""
     request_id: _builtins.str
@@ -259,6 +260,8 @@ class UsageEvent(_message.Message):
     """cost_nano_dollars is what the request cost, in billionths of a dollar, rounded up, by the prices of its time; it
     is unset if that is not known.
     """
+    characters: _builtins.int
+    """characters is the length of the text that was spoken, in characters of Unicode; it is exact."""
     @_builtins.property
     def started_at(self) -> _timestamp_pb2.Timestamp:
         """started_at is the time when the request arrived."""
@@ -305,10 +308,11 @@ class UsageEvent(_message.Message):
         token_name: _builtins.str = ...,
         details: Global___UsageDetails | None = ...,
         cost_nano_dollars: _builtins.int | None = ...,
+        characters: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_cost_nano_dollars", b"_cost_nano_dollars", "cost_nano_dollars", b"cost_nano_dollars", "details", b"details", "started_at", b"started_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cost_nano_dollars", b"_cost_nano_dollars", "attempts", b"attempts", "audio_milliseconds", b"audio_milliseconds", "cached_tokens", b"cached_tokens", "completion_tokens", b"completion_tokens", "confidence", b"confidence", "cost_nano_dollars", b"cost_nano_dollars", "details", b"details", "duration_microseconds", b"duration_microseconds", "endpoint", b"endpoint", "error_code", b"error_code", "first_byte_microseconds", b"first_byte_microseconds", "group", b"group", "id", b"id", "images", b"images", "listener", b"listener", "model_asked", b"model_asked", "model_served", b"model_served", "project_id", b"project_id", "project_name", b"project_name", "prompt_tokens", b"prompt_tokens", "reasoning_tokens", b"reasoning_tokens", "request_bytes", b"request_bytes", "request_id", b"request_id", "response_bytes", b"response_bytes", "rule", b"rule", "started_at", b"started_at", "status", b"status", "streamed", b"streamed", "token_id", b"token_id", "token_name", b"token_name", "upstream", b"upstream"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cost_nano_dollars", b"_cost_nano_dollars", "attempts", b"attempts", "audio_milliseconds", b"audio_milliseconds", "cached_tokens", b"cached_tokens", "characters", b"characters", "completion_tokens", b"completion_tokens", "confidence", b"confidence", "cost_nano_dollars", b"cost_nano_dollars", "details", b"details", "duration_microseconds", b"duration_microseconds", "endpoint", b"endpoint", "error_code", b"error_code", "first_byte_microseconds", b"first_byte_microseconds", "group", b"group", "id", b"id", "images", b"images", "listener", b"listener", "model_asked", b"model_asked", "model_served", b"model_served", "project_id", b"project_id", "project_name", b"project_name", "prompt_tokens", b"prompt_tokens", "reasoning_tokens", b"reasoning_tokens", "request_bytes", b"request_bytes", "request_id", b"request_id", "response_bytes", b"response_bytes", "rule", b"rule", "started_at", b"started_at", "status", b"status", "streamed", b"streamed", "token_id", b"token_id", "token_name", b"token_name", "upstream", b"upstream"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__cost_nano_dollars: _TypeAlias = _typing.Literal["cost_nano_dollars"]  # noqa: Y015
     _WhichOneofArgType__cost_nano_dollars: _TypeAlias = _typing.Literal["_cost_nano_dollars", b"_cost_nano_dollars"]  # noqa: Y015
@@ -884,6 +888,7 @@ class UsageRow(_message.Message):
     FIRST_BYTE_FIELD_NUMBER: _builtins.int
     COST_NANO_DOLLARS_FIELD_NUMBER: _builtins.int
     PRICED_REQUESTS_FIELD_NUMBER: _builtins.int
+    CHARACTERS_FIELD_NUMBER: _builtins.int
     project_id: _builtins.str
     """project_id is the project of the group."""
     token_id: _builtins.str
@@ -926,6 +931,8 @@ class UsageRow(_message.Message):
     """cost_nano_dollars is what priced_requests cost, in billionths of a dollar."""
     priced_requests: _builtins.int
     """priced_requests is the number of these events whose cost is known."""
+    characters: _builtins.int
+    """characters is the length of the texts that were spoken, in characters of Unicode."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
         """start_time is the beginning of the group's minute, hour, day, week or month, the shortest of those grouped by."""
@@ -970,10 +977,11 @@ class UsageRow(_message.Message):
         first_byte: Global___UsagePercentiles | None = ...,
         cost_nano_dollars: _builtins.int = ...,
         priced_requests: _builtins.int = ...,
+        characters: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["duration", b"duration", "first_byte", b"first_byte", "previous", b"previous", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["audio_milliseconds", b"audio_milliseconds", "cached_tokens", b"cached_tokens", "completion_tokens", b"completion_tokens", "cost_nano_dollars", b"cost_nano_dollars", "duration", b"duration", "endpoint", b"endpoint", "error_code", b"error_code", "estimated_requests", b"estimated_requests", "failed_requests", b"failed_requests", "first_byte", b"first_byte", "images", b"images", "is_rest", b"is_rest", "model", b"model", "previous", b"previous", "priced_requests", b"priced_requests", "project_id", b"project_id", "project_name", b"project_name", "prompt_tokens", b"prompt_tokens", "reasoning_tokens", b"reasoning_tokens", "requests", b"requests", "start_time", b"start_time", "status_class", b"status_class", "token_id", b"token_id", "token_name", b"token_name", "upstream", b"upstream"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audio_milliseconds", b"audio_milliseconds", "cached_tokens", b"cached_tokens", "characters", b"characters", "completion_tokens", b"completion_tokens", "cost_nano_dollars", b"cost_nano_dollars", "duration", b"duration", "endpoint", b"endpoint", "error_code", b"error_code", "estimated_requests", b"estimated_requests", "failed_requests", b"failed_requests", "first_byte", b"first_byte", "images", b"images", "is_rest", b"is_rest", "model", b"model", "previous", b"previous", "priced_requests", b"priced_requests", "project_id", b"project_id", "project_name", b"project_name", "prompt_tokens", b"prompt_tokens", "reasoning_tokens", b"reasoning_tokens", "requests", b"requests", "start_time", b"start_time", "status_class", b"status_class", "token_id", b"token_id", "token_name", b"token_name", "upstream", b"upstream"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -996,6 +1004,7 @@ class UsageSums(_message.Message):
     IMAGES_FIELD_NUMBER: _builtins.int
     COST_NANO_DOLLARS_FIELD_NUMBER: _builtins.int
     PRICED_REQUESTS_FIELD_NUMBER: _builtins.int
+    CHARACTERS_FIELD_NUMBER: _builtins.int
     requests: _builtins.int
     """requests is the number of events."""
     failed_requests: _builtins.int
@@ -1018,6 +1027,8 @@ class UsageSums(_message.Message):
     """cost_nano_dollars is what priced_requests cost, in billionths of a dollar."""
     priced_requests: _builtins.int
     """priced_requests is the number of these events whose cost is known."""
+    characters: _builtins.int
+    """characters is the length of the texts that were spoken, in characters of Unicode."""
     def __init__(
         self,
         *,
@@ -1032,10 +1043,11 @@ class UsageSums(_message.Message):
         images: _builtins.int = ...,
         cost_nano_dollars: _builtins.int = ...,
         priced_requests: _builtins.int = ...,
+        characters: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["audio_milliseconds", b"audio_milliseconds", "cached_tokens", b"cached_tokens", "completion_tokens", b"completion_tokens", "cost_nano_dollars", b"cost_nano_dollars", "estimated_requests", b"estimated_requests", "failed_requests", b"failed_requests", "images", b"images", "priced_requests", b"priced_requests", "prompt_tokens", b"prompt_tokens", "reasoning_tokens", b"reasoning_tokens", "requests", b"requests"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audio_milliseconds", b"audio_milliseconds", "cached_tokens", b"cached_tokens", "characters", b"characters", "completion_tokens", b"completion_tokens", "cost_nano_dollars", b"cost_nano_dollars", "estimated_requests", b"estimated_requests", "failed_requests", b"failed_requests", "images", b"images", "priced_requests", b"priced_requests", "prompt_tokens", b"prompt_tokens", "reasoning_tokens", b"reasoning_tokens", "requests", b"requests"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

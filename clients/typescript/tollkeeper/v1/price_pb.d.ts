@@ -12,7 +12,7 @@ import type { Timestamp } from "@bufbuild/protobuf/wkt";
 export declare const file_tollkeeper_v1_price: GenFile;
 
 /**
- * PriceRates are what units cost, in dollars with up to six decimals. A rate of tokens is that of a million. A unit without
+ * PriceRates are what units cost, in dollars with up to six decimals. A rate of tokens or characters is that of a million. A unit without
  * a rate costs what the next broader one does, as its field says; without that, requests that use it have no known cost.
  *
  * @generated from message tollkeeper.v1.PriceRates
@@ -109,6 +109,13 @@ export declare type PriceRates = Message<"tollkeeper.v1.PriceRates"> & {
    * @generated from field: optional double web_search = 13;
    */
   webSearch?: number | undefined;
+
+  /**
+   * character is the price of a million characters of text that is spoken.
+   *
+   * @generated from field: optional double character = 14;
+   */
+  character?: number | undefined;
 };
 
 /**

@@ -696,6 +696,14 @@ export declare type Attention = Message<"tollkeeper.v1.Attention"> & {
    * @generated from field: string scope = 8;
    */
   scope: string;
+
+  /**
+   * scope_name is the present name of the project or token that a budget stands on; it is empty for anything else, and
+   * where there is none.
+   *
+   * @generated from field: string scope_name = 9;
+   */
+  scopeName: string;
 };
 
 /**

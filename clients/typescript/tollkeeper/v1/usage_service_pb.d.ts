@@ -237,6 +237,13 @@ export declare type UsageEvent = Message<"tollkeeper.v1.UsageEvent"> & {
    * @generated from field: optional int64 cost_nano_dollars = 31;
    */
   costNanoDollars?: bigint | undefined;
+
+  /**
+   * characters is the length of the text that was spoken, in characters of Unicode; it is exact.
+   *
+   * @generated from field: int64 characters = 32;
+   */
+  characters: bigint;
 };
 
 /**
@@ -1056,6 +1063,13 @@ export declare type UsageRow = Message<"tollkeeper.v1.UsageRow"> & {
    * @generated from field: int64 priced_requests = 25;
    */
   pricedRequests: bigint;
+
+  /**
+   * characters is the length of the texts that were spoken, in characters of Unicode.
+   *
+   * @generated from field: int64 characters = 26;
+   */
+  characters: bigint;
 };
 
 /**
@@ -1146,6 +1160,13 @@ export declare type UsageSums = Message<"tollkeeper.v1.UsageSums"> & {
    * @generated from field: int64 priced_requests = 11;
    */
   pricedRequests: bigint;
+
+  /**
+   * characters is the length of the texts that were spoken, in characters of Unicode.
+   *
+   * @generated from field: int64 characters = 12;
+   */
+  characters: bigint;
 };
 
 /**

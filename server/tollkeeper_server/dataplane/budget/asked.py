@@ -49,8 +49,8 @@ class Asked(Struct, frozen=True, gc=False):
 
     `output` is the most tokens that it allows for an answer, 0 if it does not say; `answers` how many it
     wants. `tier` is the kind of service, None if the provider is to choose. With `is_media` it has images,
-    sound or files, or wants them; `searches` says that it lets the model search. What is no JSON is
-    all prompt.
+    sound or files, or wants them; `searches` says that it lets the model search. `characters` are those of a
+    text that is to be spoken. What is no JSON is all prompt.
     """
 
     prompt: int = 0
@@ -61,6 +61,7 @@ class Asked(Struct, frozen=True, gc=False):
     is_fast: bool = False
     is_media: bool = False
     searches: bool = False
+    characters: int = 0
     is_json: bool = True
 
 

@@ -22,13 +22,14 @@ from tollkeeper_server.dataplane.budget.legs import Leg
 from tollkeeper_server.dataplane.budget.meter_set import MeterSet
 from tollkeeper_server.dataplane.budget.refusal import limit_words
 from tollkeeper_server.dataplane.exchange import Exchange
-from tollkeeper_server.dataplane.request.endpoint import COUNT_TOKENS, Body, Endpoint
+from tollkeeper_server.dataplane.request.endpoint import Body, Endpoint
 from tollkeeper_server.domain.limit import MOST, Measure
 from tollkeeper_server.domain.model import Capability
 from tollkeeper_server.domain.rate import MOST_A_MINUTE
 from tollkeeper_server.errors import Reason, TollkeeperError
 from tollkeeper_server.ledger.reservation import Cause, Refused
 from tollkeeper_server.prices.most import Most
+from tollkeeper_server.providers.spoken import spoken_characters
 
 OUTPUT_TOKENS = 16_384
 """The tokens of an answer whose maximum nobody knows or can set. A stream that goes beyond holds more."""
@@ -209,7 +210,7 @@ def _costs_tokens(method: str, endpoint: Endpoint) -> bool:
     return (
         method == "POST"
         and endpoint.runs_models
-        and endpoint is not COUNT_TOKENS
+        and not endpoint.is_free
         and endpoint.body is not Body.STREAM
     )
 
@@ -218,6 +219,8 @@ def read(body: bytes, endpoint: Endpoint, *, is_json: bool) -> Asked:
     """Return what a request's body asks for. Of a large one not for the event loop."""
     if not is_json:
         return Asked(prompt=len(body), is_json=False)
+    if endpoint.is_speech:
+        return Asked(prompt=len(body), characters=spoken_characters(body))
     name = endpoint.name
     maxima, each = MAXIMA.get(name, ()), name == "completions"
     return read_asked(body, maxima, is_large=len(body) > LARGE, each_prompt=each)
@@ -237,7 +240,12 @@ def _most(endpoint: Endpoint, asked: Asked, size: int, max_output: int) -> Most:
             milliseconds=size,
         )
     if endpoint.is_speech:
-        return Most(prompt=size, completion=size * _SPOKEN_TOKENS_A_BYTE, is_media=True, characters=size)
+        return Most(
+            prompt=size,
+            completion=size * _SPOKEN_TOKENS_A_BYTE,
+            is_media=True,
+            characters=max(asked.characters, 1),  # the upstream refuses an empty text, which has a price, too
+        )
     output = 0
     if dialect.completes:
         output = (asked.output or max_output or OUTPUT_TOKENS) * asked.answers

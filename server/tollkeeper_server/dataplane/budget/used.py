@@ -48,6 +48,8 @@ def _is_unknown(event: UsageEvent) -> bool:
         return True
     if tokens.confidence is not Confidence.NONE or tokens.images or tokens.audio_milliseconds:
         return False
+    if tokens.characters and event.cost_nano_dollars is not None:
+        return False  # it is billed by these, not by tokens that nobody has counted
     if event.status < 400:
         return True
     if event.status != STATUS_CLIENT_GONE and event.error_code != INTERRUPTED:

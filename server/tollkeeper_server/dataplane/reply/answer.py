@@ -14,7 +14,7 @@ from tollkeeper_server.dataplane.headers import COST_HEADER, content_coding, low
 from tollkeeper_server.dataplane.reply.beginning import read_beginning
 from tollkeeper_server.dataplane.reply.decoding import decode_stream
 from tollkeeper_server.dataplane.reply.events import begins_stream, tells_stream
-from tollkeeper_server.dataplane.reply.meter import BodyMeter, StreamMeter, may_be_usual
+from tollkeeper_server.dataplane.reply.meter import BodyMeter, StreamMeter, abandoned, may_be_usual
 from tollkeeper_server.dataplane.reply.readahead import ReadAhead
 from tollkeeper_server.dataplane.reply.sending import BrokenAnswerError, finish_answer, start_answer
 from tollkeeper_server.dataplane.reply.served import NamingMeter, read_model
@@ -91,9 +91,12 @@ async def pass_on(
         finally:
             if isinstance(stream, NamingMeter):
                 exchange.model_served = stream.model
-            size = 0 if stream.is_told else len(body)
+            size = 0 if stream.is_told and not dialect.speaks else len(body)
             await record_tokens(exchange, size, lambda: stream.tokens(body))
         return
+    if good and dialect.speaks:
+        await record_tokens(exchange, len(body), lambda: abandoned(dialect, body))
+        _tell_cost(exchange, headers, exchange.tokens)
     is_counted = good and dialect.whole_is_json
     whole = arrived(exchange, incoming)
     if (

@@ -12,6 +12,7 @@ from tollkeeper_server.domain.usage import Confidence, TokenCounts, estimated_to
 from tollkeeper_server.providers.dialect import Dialect
 from tollkeeper_server.providers.estimate import prompt_tokens, text_bytes
 from tollkeeper_server.providers.members import is_whole
+from tollkeeper_server.providers.spoken import spoken_characters
 from tollkeeper_server.providers.token_counts import to_tokens
 from tollkeeper_server.providers.usage import (
     SIGN,
@@ -291,6 +292,9 @@ class StreamMeter:
             return _estimate(self._dialect, request_body, self._text, self._images)
 
         tokens = _tokens(self._dialect, self._counts, self._images, estimate)
+        if self._dialect.speaks:
+            characters = spoken_characters(request_body)
+            tokens = msgspec.structs.replace(tokens, characters=characters)
         if self.ended or not self._counts:
             return tokens
         completion = max(tokens.completion, estimated_tokens(self._text))
@@ -311,7 +315,9 @@ def begun(dialect: Dialect, request_body: bytes, beginning: bytes, coding: bytes
 
 
 def abandoned(dialect: Dialect, request_body: bytes) -> TokenCounts:
-    """Return the estimate for a request that was sent and whose answer never began."""
+    """Return the estimate for a request that was sent and whose answer never began, or says no usage."""
+    if dialect.speaks:
+        return TokenCounts(characters=spoken_characters(request_body))
     return _estimate(dialect, request_body, 0, 0)
 
 

@@ -54,6 +54,8 @@ class Endpoint:
     """Whether the gateway answers there by itself, without a token."""
     is_anthropics: bool = False
     """Whether it is of Anthropic's API."""
+    is_free: bool = False
+    """Whether no provider bills a request there by itself: no model runs, and what is kept is not counted."""
 
     @property
     def is_speech(self) -> bool:
@@ -83,6 +85,7 @@ _KEEPING = frozenset(
     }
 )  # fmt: skip
 _MAY_KEEP = frozenset({"audio", "chat", "other", "realtime"})
+_FREE = frozenset({"conversations", "files", "uploads"})
 _RUNNING_NO_MODELS = frozenset({"containers", "conversations", "files", "uploads", "vector_stores"})
 _NAMING_DEEPER = frozenset({"evals", "fine_tuning", "messages_batches", "other", "realtime"})
 
@@ -110,6 +113,7 @@ def _family(name: str, body: Body = Body.ANY) -> Endpoint:
         may_keep=name in _KEEPING | _MAY_KEEP,
         runs_models=name not in _RUNNING_NO_MODELS,
         names_deeper=name in _NAMING_DEEPER,
+        is_free=name in _FREE,
     )
 
 
@@ -146,8 +150,14 @@ _MODERATIONS = Endpoint("moderations", Body.ANY, openai.OTHER, _C.MODERATIONS, r
 MESSAGES = Endpoint(
     "messages", Body.JSON, anthropic.MESSAGES, _C.MESSAGES, needs_model=True, is_anthropics=True
 )
-COUNT_TOKENS = Endpoint(
-    "messages_count_tokens", Body.JSON, anthropic.UNMETERED, _C.MESSAGES, needs_model=True, is_anthropics=True
+_COUNT_TOKENS = Endpoint(
+    "messages_count_tokens",
+    Body.JSON,
+    anthropic.UNMETERED,
+    _C.MESSAGES,
+    needs_model=True,
+    is_anthropics=True,
+    is_free=True,
 )
 
 _EXACT: dict[str, Endpoint] = {
@@ -155,6 +165,7 @@ _EXACT: dict[str, Endpoint] = {
     "/completions": _COMPLETIONS,
     "/embeddings": _EMBEDDINGS,
     "/responses": RESPONSES,
+    "/responses/input_tokens": replace(_family("responses"), is_free=True),
     "/images/generations": _IMAGES,
     "/images/edits": _IMAGES_EDITS,
     "/images/variations": _IMAGES_VARIATIONS,
@@ -163,7 +174,7 @@ _EXACT: dict[str, Endpoint] = {
     "/audio/speech": _SPEECH,
     "/moderations": _MODERATIONS,
     "/messages": MESSAGES,
-    "/messages/count_tokens": COUNT_TOKENS,
+    "/messages/count_tokens": _COUNT_TOKENS,
 }
 
 # Further endpoints that are known without /v1 before them, by their first segments. The body of uploads is
@@ -227,7 +238,9 @@ _AGAIN = {
     if endpoint.dialect.is_metered
 }
 _CHANGED = {
-    endpoint: replace(_AGAIN.get(endpoint, endpoint), runs_models=endpoint is _OTHER)
+    endpoint: replace(
+        _AGAIN.get(endpoint, endpoint), runs_models=endpoint is _OTHER, is_free=endpoint is not _OTHER
+    )
     for endpoint in (*_EXACT.values(), *_FAMILIES.values(), _OTHER)
 }
 # What is posted to something that was made before, and is answered with it: no model runs for it, as far as

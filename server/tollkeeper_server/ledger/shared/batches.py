@@ -62,10 +62,10 @@ class Batches:
             elif isinstance(entry, Look):
                 entry.done(self._known.standings(entry, result, now))
 
-    def _reached(self, entry: Post | Renew, result: Message) -> None:
+    def _reached(self, entry: Reserve | Post | Renew, result: Message) -> None:
         for at in range(0, len(result), 2):
             meter, period = entry.at(result[at])
-            is_new = self._requests.holdings.tell(meter.key, period, result[at + 1])
+            is_new = self._requests.holdings.tell(meter.key, period, meter.amount, result[at + 1])
             if is_new and self._crossed is not None:
                 self._crossed(meter, result[at + 1])
 
@@ -76,8 +76,9 @@ class Batches:
             part.at = self._known.held_since
             self._requests.make(entry)
             return
-        place, why, number, wait = result[1:]
-        meter, period = part.meters[place], part.periods[place]
+        place, why, number, wait = result[1:5]
+        meter, period = entry.at(place)
+        self._reached(entry, result[5:])
         if why <= Why.PACE:
             self._known.refused(meter, period, number)
             refused = Refused(meter, Cause(why), number, wait if why == Why.PACE else None)

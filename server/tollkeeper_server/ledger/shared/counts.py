@@ -18,7 +18,10 @@ _BUDGET, _RATE, _SLOTS = MeterKind.BUDGET, MeterKind.RATE, MeterKind.SLOTS
 
 @dataclass(slots=True)
 class Count:
-    """A budget, or slots. `generation` is that of `held`; `before` is what the one before it holds."""
+    """A budget, or slots. `generation` is that of `held`; `before` is what the one before it holds.
+
+    `told` is how many thresholds of the `amount` were told.
+    """
 
     epoch: int
     period: int
@@ -28,6 +31,26 @@ class Count:
     before: int
     seeded: bool
     told: int
+    amount: int
+
+    def reached(self, amount: int, used: int = 0) -> int:
+        """Return how many thresholds are reached, were not told, and were not before so much was used; or 0.
+
+        Of another amount than before others may be reached, or none yet.
+        """
+        reached = thresholds_reached(self.spent, amount)
+        if reached and self.amount != amount:
+            self.amount = amount
+            self.told = min(self.told, thresholds_reached(self.spent - used, amount))
+        if reached <= self.told:
+            return 0
+        self.told = reached
+        return reached
+
+    @property
+    def taken(self) -> int:
+        """What is spent or held."""
+        return self.spent + self.held + self.before
 
     def turn(self, generation: int, kind: int) -> None:
         """Have what is held grow older. What was held before is spent, or a slot free."""
@@ -55,15 +78,19 @@ class Counts:
 
     def join(self, holding: Message) -> None:
         """Add what a member brings into the epoch."""
-        key, kind, period, spent, held, told = holding
+        key, kind, period, spent, held, told, amount = holding
         count = self._ensure(key, kind, period)
         if count.period == period:
             count.spent += spent
             count.held += held
-            count.told = max(count.told, told)
+            if told > count.told:
+                count.told, count.amount = told, amount
 
     def reserve(self, keys: Sequence[str], numbers: Sequence[int], now: int) -> Message:
-        """Hold what is needed of all meters, or of none."""
+        """Hold what is needed of all meters, or of none.
+
+        A budget without room may have thresholds that its limit was lowered to.
+        """
         left: list[int] = [1]
         found: Message = []
         for place, (at, kind, need, amount, bound) in enumerate(reserved(numbers)):
@@ -78,7 +105,7 @@ class Counts:
                 wait = 0
                 count, why, number = self._open(keys[at], kind, bound, now)
                 if count is not None:
-                    room = amount - count.spent - count.held - count.before
+                    room = amount - count.taken
                     left.append(room - need)
                     if need > room:
                         why, number = (Why.BUSY if kind == _SLOTS else Why.SPENT), max(room, 0)
@@ -87,6 +114,11 @@ class Counts:
             if why and (not found or why < found[2] or (why == found[2] == Why.PACE and wait > found[4])):
                 found = [0, place, why, number, wait]
         if found:
+            for place, (at, kind, need, amount, _) in enumerate(reserved(numbers)):
+                count = self.counts.get(keys[at])
+                if kind == _BUDGET and count is not None and need > amount - count.taken:
+                    reached = count.reached(amount)
+                    found += [place, reached] if reached else []
             return found
         for at, kind, need, amount, _ in reserved(numbers):
             if kind == _RATE:
@@ -115,10 +147,8 @@ class Counts:
                 count.spent -= need
             if kind == _BUDGET:
                 count.spent += used
-                reached = thresholds_reached(count.spent, amount)
-                if reached > count.told:
-                    count.told = reached
-                    told += [place, reached]
+                reached = count.reached(amount, used)
+                told += [place, reached] if reached else []
         return told
 
     def look(self, keys: Sequence[str], numbers: Sequence[int], now: int) -> Message:
@@ -189,7 +219,7 @@ class Counts:
         count = self._count(key)
         if count is None or period > count.period:
             seeded = kind == _SLOTS or period * _SECOND >= self.since
-            count = Count(self.epoch, period, 0, self._generation(kind), 0, 0, seeded, 0)
+            count = Count(self.epoch, period, 0, self._generation(kind), 0, 0, seeded, 0, 0)
             self.counts[key] = count
         else:
             count.turn(self._generation(kind), kind)

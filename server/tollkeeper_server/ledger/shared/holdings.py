@@ -12,22 +12,23 @@ class Holdings:
 
     def __init__(self) -> None:
         self.pending: dict[str, Pending] = {}
-        self._spent: dict[str, tuple[int, int, int]] = {}  # key -> period, amount, thresholds told
+        # key -> period, spent, thresholds told and of which amount
+        self._spent: dict[str, tuple[int, int, int, int]] = {}
 
     def spend(self, key: str, period: int, amount: int) -> None:
         """Count what was spent of a budget in a period, unless a later one has begun."""
         known = self._spent.get(key)
         if known is None or period > known[0]:
-            self._spent[key] = (period, amount, 0)
+            self._spent[key] = (period, amount, 0, 0)
         elif period == known[0]:
-            self._spent[key] = (period, known[1] + amount, known[2])
+            self._spent[key] = (period, known[1] + amount, *known[2:])
 
-    def tell(self, key: str, period: int, reached: int) -> bool:
-        """Note that a budget has reached thresholds; return whether that was not known."""
-        known = self._spent.get(key, (period, 0, 0))
-        if period != known[0] or reached <= known[2]:
+    def tell(self, key: str, period: int, amount: int, reached: int) -> bool:
+        """Note that a budget of an amount has reached thresholds; return whether that was not known."""
+        known = self._spent.get(key, (period, 0, 0, 0))
+        if period != known[0] or (amount == known[3] and reached <= known[2]):
             return False
-        self._spent[key] = (period, known[1], reached)
+        self._spent[key] = (period, known[1], reached, amount)
         return True
 
     def parts(self) -> list[Pending]:
@@ -37,17 +38,17 @@ class Holdings:
     def listed(self, now: int) -> Message:
         """Return the holdings as the table takes them, and forget those of periods that are over at `now`."""
         found: dict[str, list[int]] = {}
-        for key, (period, spent, told) in list(self._spent.items()):
+        for key, (period, spent, told, amount) in list(self._spent.items()):
             if is_over(key, period, now):
                 del self._spent[key]
             elif spent or told:
-                found[key] = [MeterKind.BUDGET, period, spent, 0, told]
+                found[key] = [MeterKind.BUDGET, period, spent, 0, told, amount]
         for key, kind, period, need in _held(self.parts()):
             if kind == MeterKind.BUDGET and is_over(key, period, now):
                 continue
             known = found.get(key)
             if known is None or period > known[1]:
-                found[key] = [kind, period, 0, need, 0]
+                found[key] = [kind, period, 0, need, 0, 0]
             elif period == known[1]:
                 known[3] += need
         return [[METER_KEY + key, *numbers] for key, numbers in found.items()]

@@ -45,8 +45,8 @@ SpentByOthers = Callable[[str, int, Sequence[str]], Awaitable[int]]
 class SharedLedger:
     """`Ledger` of several processes. It answers when the table does, or at once while that is away.
 
-    `now` of its methods is not looked at: the table's clock counts. A threshold is told once a period, by the
-    process whose request reached it.
+    `now` of its methods is not looked at: the table's clock counts. A threshold is told once a period and
+    amount, by the process whose request reached it.
     """
 
     def __init__(

@@ -13,7 +13,8 @@ An operation is `[Op, numbers]`, where a meter is meant by its place in the keys
 
     RESERVE  key, kind, need, amount, period or burst
              -> 1, and of each meter what is left; of a rate also the microseconds until all is, and the mark
-             -> 0, place of the meter, `Why`, what is left or the period, microseconds to wait
+             -> 0, place of the meter, `Why`, what is left or the period, microseconds to wait;
+                of each threshold that the limit was lowered to: place of the meter, number
     POST     key, kind, held, used, period or mark, tick, amount
              -> of each threshold that is reached for the first time: place of the meter, number
     SEED     first how many members were known; key, period, spent by those who are not members
@@ -23,7 +24,8 @@ An operation is `[Op, numbers]`, where a meter is meant by its place in the keys
     LEAVE    nothing
 
 The epoch that BUMP begins expects its sender and all members of the one before, if those are more.
-A holding is key, kind, period, spent, held, thresholds told. Ticks are the minutes that the table has seen.
+A holding is key, kind, period, spent, held, thresholds told and of which amount. Ticks are the minutes that
+the table has seen.
 The mark of a rate is that of `domain/rate.py`.
 """
 

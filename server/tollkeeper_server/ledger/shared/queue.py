@@ -61,6 +61,10 @@ class Reserve:
         part.periods = periods
         return [_RESERVE, numbers]
 
+    def at(self, place: int) -> tuple[Meter, int]:
+        """Return the meter at a place of the operation, and its period."""
+        return self.part.meters[place], self.part.periods[place]
+
     def tell(self, answer: Outcome | None) -> None:
         """Tell whoever waits."""
         told, self.done = self.done, []

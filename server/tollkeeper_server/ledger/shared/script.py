@@ -6,7 +6,8 @@ Numbers are floating point there, exact up to 2^53; the bounds in `domain/` keep
     PREFIX epoch     the epoch: number, members expected, heard in this tick, since, tick, minute,
                      heard in the last one and not yet in this; run and names
     PREFIX q:NAME    the latest batch of a member: epoch, number, tick, and the reply
-    PREFIX m:KEY     a budget or slots: epoch, period, spent, generation, held, before, seeded, told
+    PREFIX m:KEY     a budget or slots: epoch, period, spent, generation, held, before, seeded, told,
+                     of which amount
                      a rate: epoch, at, parts, amount, given
 """
 

@@ -65,7 +65,7 @@ local function count_at(i)
   if count == nil then
     count = false
     if raw[i] then
-      count = {unpack_numbers('<dddddddd', raw[i])}
+      count = {unpack_numbers('<ddddddddd', raw[i])}
       if count[1] ~= epoch then count = false end
     end
     counts[i] = count
@@ -90,7 +90,7 @@ local function ensure(i, kind, period)
   local count = count_at(i)
   if not count or period > count[2] then
     local seeded = (kind == 2 or period * 1000000 >= since) and 1 or 0
-    count = {epoch, period, 0, generation(kind), 0, 0, seeded, 0}
+    count = {epoch, period, 0, generation(kind), 0, 0, seeded, 0, 0}
     counts[i] = count
     changed[i] = true
   else
@@ -142,6 +142,21 @@ local function rate_left(at, parts, amount, burst)
   local left = free < 0 and 0 or (free - fmod(free, MINUTE)) / MINUTE
   return left, at - now + (parts > 0 and 1 or 0)
 end
+local function thresholds_reached(spent, amount)
+  if spent >= amount - floor(amount / 20) then return 2 end
+  if spent >= amount - floor(amount / 5) then return 1 end
+  return 0
+end
+local function reached_by(count, amount, used)
+  local reached = thresholds_reached(count[3], amount)
+  if reached > 0 and count[9] ~= amount then
+    count[9] = amount
+    count[8] = math.min(count[8], thresholds_reached(count[3] - used, amount))
+  end
+  if reached <= count[8] then return 0 end
+  count[8] = reached
+  return reached
+end
 local function reserve(m)
   local left, found = {1}, nil
   local place = 0
@@ -185,7 +200,23 @@ local function reserve(m)
     end
     place = place + 1
   end
-  if found then return found end
+  if found then
+    place = 0
+    for x = 1, #m, 5 do
+      local i, kind, need, amount = m[x] + 1, m[x + 1], m[x + 2], m[x + 3]
+      local count = counts[i]
+      if kind == 0 and need > amount - count[3] - count[5] - count[6] then
+        local reached = reached_by(count, amount, 0)
+        if reached > 0 then
+          found[#found + 1] = place
+          found[#found + 1] = reached
+        end
+        changed[i] = true
+      end
+      place = place + 1
+    end
+    return found
+  end
   for x = 1, #m, 5 do
     local i, kind, need, amount = m[x] + 1, m[x + 1], m[x + 2], m[x + 3]
     if kind == 1 then
@@ -233,11 +264,8 @@ local function post(m)
         elseif kind == 0 then count[3] = count[3] - need end
         if kind == 0 then
           count[3] = count[3] + used
-          local reached = 0
-          if count[3] >= amount - floor(amount / 5) then reached = 1 end
-          if count[3] >= amount - floor(amount / 20) then reached = 2 end
-          if reached > count[8] then
-            count[8] = reached
+          local reached = reached_by(count, amount, used)
+          if reached > 0 then
             told[#told + 1] = place
             told[#told + 1] = reached
           end
@@ -298,7 +326,7 @@ local function take(m, is_member)
 end
 local function value_of(i)
   if rates[i] then return pack('<ddddd', unpack(rates[i])) end
-  return pack('<dddddddd', unpack(counts[i]))
+  return pack('<ddddddddd', unpack(counts[i]))
 end
 
 local record = redis.call('GET', KEYS[2])
@@ -317,7 +345,7 @@ if verb == 2 then
     if count[2] == it[2] then
       count[3] = count[3] + it[3]
       count[5] = count[5] + it[4]
-      if it[5] > count[8] then count[8] = it[5] end
+      if it[5] > count[8] then count[8], count[9] = it[5], it[6] end
     end
     redis.call('SET', KEYS[i + 2], value_of(i))
   end

@@ -272,6 +272,8 @@ MIGRATIONS: Migrations = (
         ) WITHOUT ROWID""",
         "CREATE INDEX budget_notices_by_time ON budget_notices (noticed_at)",
     ),
+    # Processes of older versions write events without them.
+    ("ALTER TABLE usage ADD COLUMN characters INTEGER NOT NULL DEFAULT 0",),
 )
 
 

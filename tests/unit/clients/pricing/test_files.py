@@ -60,10 +60,11 @@ def test_a_providers_own_price_goes_before_that_of_the_name() -> None:
     assert price.rates.input == 2.75
 
 
-def test_sound_and_images_have_their_own_units() -> None:
+def test_sound_images_and_spoken_characters_have_their_own_units() -> None:
     entry = {"litellm_provider": "openai", "input_cost_per_second": 0.0001, "output_cost_per_image": 0.04}
+    entry["input_cost_per_character"] = 0.000015
     (price,) = read_prices_file(json.dumps({"m": entry})).of_listed(served("m", "m"))
-    assert price == DatedPrice(rates=PriceRates(audio_minute=0.006, image=0.04))
+    assert price == DatedPrice(rates=PriceRates(audio_minute=0.006, image=0.04, character=15))
 
 
 def test_the_gateways_form_is_that_of_a_configuration_file() -> None:

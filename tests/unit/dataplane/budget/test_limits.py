@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 from tollkeeper_server.dataplane.transport import ConnectError, CutError, LocalShortageError
 from tollkeeper_server.domain.limit import Charge, Limit, Measure, Scope, ScopeKind
 from tollkeeper_server.domain.period import Period
+from tollkeeper_server.domain.price import DatedPrice, PriceRates
 from tollkeeper_server.domain.shortage import Shortage
 from tollkeeper_server.errors import Reason
 from tollkeeper_server.snapshot.meters import meters_of
+from tollkeeper_server.snapshot.prices import dated_price
 
 from tests.unit.dataplane.budget.limited import (
     EVERY,
@@ -150,6 +152,32 @@ async def test_what_nobody_has_counted_is_charged_as_it_was_held() -> None:
     held = {hold.key: hold.amount for hold in bench.journal.begun[0].holds}
     assert used(bench) == held == _charged(bench)
     assert held[TOKENS] == 3 * len(body)
+
+
+async def test_speech_holds_and_is_charged_what_its_characters_cost() -> None:
+    """It has used no tokens: it is not billed by them."""
+    price = dated_price([DatedPrice(rates=PriceRates(character=15))])
+    made = configured(*EVERY)
+    bench = Bench(replace(made, routes={**made.routes, "m": replace(made.routes["m"], own_price=price)}))
+    bench.answers(b"\xff\xfb", kind=b"audio/mpeg")
+    body = json.dumps({"model": "m", "input": "größer 🎈", "voice": "y"}).encode()
+
+    await Caller("POST", "/v1/audio/speech", body).call(bench.plane)
+
+    held = {hold.key: hold.amount for hold in bench.journal.begun[0].holds}
+    assert held[MONEY] == 8 * 15_000
+    assert used(bench) == {TOKENS: 0, MONEY: 8 * 15_000, REQUESTS: 1} == _charged(bench)
+
+
+@pytest.mark.parametrize("path", ["/v1/messages/count_tokens", "/v1/responses/input_tokens"])
+async def test_counting_tokens_is_a_request_and_no_more(path: str) -> None:
+    bench = Bench(configured(*EVERY))
+    bench.answers(b'{"input_tokens": 5}')
+
+    await Caller("POST", path, b'{"model":"m","input":"12345678","messages":[]}').call(bench.plane)
+
+    assert bench.journal.only.cost_nano_dollars == 0
+    assert used(bench) == {REQUESTS: 1} == _charged(bench)
 
 
 async def test_the_upstream_is_not_reached_and_another_model_serves() -> None:

@@ -107,6 +107,65 @@ async def test_all_members_are_known_when_they_are_asked_for(
         assert set(members) == {it.member.name for it in (*ledgers, late)}
 
 
+def budget_of(amount: int) -> Meter:
+    return meter_of(TOKEN, Limit(measure=Measure.MONEY, amount=amount, period=Period.TOTAL))
+
+
+@on_every_table
+async def test_thresholds_are_those_of_the_present_amount(table: Table) -> None:
+    """As in one process, whichever of the members it is that reaches one."""
+    told: list[tuple[int, int]] = []
+
+    def crossed(meter: Meter, reached: int) -> None:
+        told.append((meter.amount, reached))
+
+    made = [
+        SharedLedger(name, table.connect, nothing_before, expected=1, crossed=crossed) for name in ("a", "b")
+    ]
+    for ledger in made:
+        await ledger.open(10)
+
+    async def use(amount: int, of: int, by: SharedLedger) -> None:
+        id_ = secrets.token_hex(4)
+        if isinstance(await reserve(by, id_, (budget_of(of),), (amount,)), Pending):
+            by.settle(id_, (amount,), 0)
+        await by.told()
+
+    one, other = made
+    await use(96, 100, one)
+    assert told == [(100, 2)]
+    await use(600, 1000, one)  # raised
+    assert told == [(100, 2)]
+    await use(110, 1000, one)
+    await use(150, 1000, other)
+    assert told[1:] == [(1000, 1), (1000, 2)]
+    await use(1, 900, other)  # lowered to less than is used, whose thresholds are told
+    await use(1, 900, one)
+    assert told[3:] == []
+    await use(1, 3000, other)
+    await use(1500, 3000, other)  # raised again
+    await use(1, 2500, one)  # lowered to what is used: the first refusal or use tells
+    await use(500, 2500, other)
+    assert told[3:] == [(3000, 1), (2500, 2)]
+    for ledger in made:
+        await ledger.close(10)
+
+
+@on_every_table
+async def test_a_limit_that_is_lowered_to_what_is_used_is_told_by_the_first_refusal(table: Table) -> None:
+    told: list[tuple[int, int]] = []
+    ledger = SharedLedger(
+        "a", table.connect, nothing_before, expected=1, crossed=lambda *it: told.append((it[0].amount, it[1]))
+    )
+    await ledger.open(10)
+    await reserve(ledger, "r", (budget_of(1000),), (90,))
+    ledger.settle("r", (90,), 0)
+    for number in range(3):
+        assert isinstance(await reserve(ledger, f"n{number}", (budget_of(80),), (1,)), Refused)
+    assert told == [(80, 2)]
+    await ledger.close(10)
+
+
 @on_every_table
 @pytest.mark.parametrize("skewed", [False, True])
 async def test_two_hundred_against_a_budget_for_fifty(ledgers: list[SharedLedger], skewed: bool) -> None:

@@ -57,7 +57,15 @@ def random_requests(chance: random.Random, now: int, known: list[int]) -> Messag
         return [Verb.BUMP, f"p{name}", known[0] - chance.randrange(2), chance.randrange(1, 5)]
     if kind < 0.1:
         holdings = [
-            [f"m:{meter.key}", meter.kind, period_of(chance, meter, now), chance.randrange(900), 5, 1]
+            [
+                f"m:{meter.key}",
+                meter.kind,
+                period_of(chance, meter, now),
+                chance.randrange(900),
+                5,
+                1,
+                meter.amount * chance.choice([1, 19]),
+            ]
             for meter in chance.sample(METERS, chance.randrange(3))
             if meter.kind != MeterKind.RATE
         ]

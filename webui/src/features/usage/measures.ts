@@ -43,6 +43,7 @@ export const MEASURES = {
   reasoning: counted("Reasoning tokens", (it) => it.reasoningTokens, UsageOrder.COMPLETION_TOKENS),
   audio: { ...counted("Audio", (it) => it.audioMilliseconds), format: asTime, tick: asTime },
   images: counted("Images", (it) => it.images),
+  characters: counted("Characters spoken", (it) => it.characters),
   cost: { ...counted("Cost", (it) => it.costNanoDollars, UsageOrder.COST), format: formatDollars, tick: formatDollars },
   duration_p50: timed("Duration, p50", (it) => it.duration, "p50"),
   duration_p95: timed("Duration, p95", (it) => it.duration, "p95"),

@@ -24,6 +24,7 @@ function sumsOf(totals: UsageRow | undefined, whole: boolean): Sum[] {
     ["Reasoning tokens", totals?.reasoningTokens],
     ["Audio", totals?.audioMilliseconds, (it) => formatMicroseconds(it * 1000n)],
     ["Images", totals?.images],
+    ["Characters spoken", totals?.characters],
   ];
   return [
     { name: "Requests", value: totals && formatCount(totals.requests), note: before && changeText(totals.requests, before.requests) },

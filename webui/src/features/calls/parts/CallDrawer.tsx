@@ -127,6 +127,7 @@ function consumption(event: UsageEvent): Fact[] {
     { name: "of them reasoning", value: event.reasoningTokens },
     { name: "of them written to the cache", value: details?.cacheWritten ?? 0n },
     { name: "Images", value: event.images },
+    { name: "Characters spoken", value: event.characters },
     { name: "Web searches", value: details?.webSearches ?? 0n },
   ];
   const audio = event.audioMilliseconds > 0n ? [{ name: "Audio", value: formatMicroseconds(event.audioMilliseconds * 1000n) }] : [];

@@ -62,10 +62,10 @@ function Remedy({ first: { kind, remedy, scope }, subjects: [subject, ...others]
   return <AnchorLink size="sm" underline="always" to="/models/$name" params={{ name: subject }} search={{ act: "edit" }}>give it a price</AnchorLink>;
 }
 
-function Subject({ first: { kind, scope }, subject }: { first: MatterOf["first"]; subject: string }) {
+function Subject({ first: { kind, scope, scopeName }, subject }: { first: MatterOf["first"]; subject: string }) {
   switch (kind) {
     case AttentionKind.BUDGET:
-      return <ScopeLink scope={scopeOf(scope)} scopeId={subject}>{subject}</ScopeLink>;
+      return <ScopeLink scope={scopeOf(scope)} scopeId={subject}>{scopeName || subject}</ScopeLink>;
     case AttentionKind.BREAKER:
     case AttentionKind.CONNECT:
     case AttentionKind.PROBE:
