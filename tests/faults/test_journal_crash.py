@@ -78,7 +78,7 @@ async def test_kill_9_loses_and_doubles_nothing(tmp_path: Path, seed: int) -> No
         for what, names in killed.items():
             said[what] += names
 
-    journal, ledger = Journal(root), LocalLedger()
+    journal, ledger = Journal(root), LocalLedger(lambda: 1)
     books = LocalBooks(ledger, store.ledger, lambda: 1)
     drain = Drain(journal, store.usage, interval=0.01, books=books)
     drain.start()

@@ -118,7 +118,7 @@ async def spend(process: Process, name: str) -> bool:
     """Use one of the budget; return whether it was granted."""
     made = process.ledger.reserve(name, (BUDGET,), (1,), 0)
     answer = made if isinstance(made, Outcome) else await made
-    return isinstance(answer, Pending) and process.ledger.settle(name, (1,), 0)
+    return isinstance(answer, Pending) and process.ledger.settle(name, (1,))
 
 
 async def spend_all(processes: Sequence[Process], name: str, times: int) -> int:

@@ -13,6 +13,7 @@ from tollkeeper_server.dataplane.request.endpoint import UNKNOWN, Endpoint
 from tollkeeper_server.dataplane.request.limits import Limits
 from tollkeeper_server.dataplane.request.room import COUNTED_BYTES, BodyRoom
 from tollkeeper_server.domain.ids import Prefix, is_request_id, new_id
+from tollkeeper_server.domain.limit import Charge
 from tollkeeper_server.domain.listener import CONSOLE, Rule
 from tollkeeper_server.domain.usage import (
     MOST_ATTEMPTS,
@@ -185,14 +186,15 @@ class Exchange(Struct, eq=False):
             admission=self.admission,
             listener=self.listener,
             group=self.group,
-            rule=self.rule.words if self.rule is not None else "",
+            holds=self.holding.holds() if self.holding is not None else (),
         )
         # Python makes a call of more than 15 names by way of a dict.
-        holds = self.holding.holds() if self.holding is not None else ()
-        return structs.replace(intent, holds=holds) if holds else intent
+        return intent if self.rule is None else structs.replace(intent, rule=self.rule.words)
 
     def find_cost(self) -> int | None:
         """Return what the request cost in nano-dollars, None if that is not known."""
+        if self.cost is not UNSET:
+            return self.cost
         tokens = self.tokens
         if tokens.confidence is Confidence.NONE and not tokens.has_measures:
             # What no upstream was asked for is free, and so are its errors, and what is only looked at.
@@ -209,8 +211,8 @@ class Exchange(Struct, eq=False):
         )
         return None if price is None else cost_of(price, tokens, self.started_at)
 
-    def event(self) -> UsageEvent:
-        """Return the record as it stands."""
+    def event(self, charges: tuple[Charge, ...] = ()) -> UsageEvent:
+        """Return the record as it stands, with what is charged to budgets."""
         event = UsageEvent(
             id=self.event_id,
             request_id=self.request_id,
@@ -223,7 +225,7 @@ class Exchange(Struct, eq=False):
             status=self.status,
             error_code=self.error_code,
             tokens=self.tokens,
-            cost_nano_dollars=self.find_cost() if self.cost is UNSET else self.cost,
+            cost_nano_dollars=self.find_cost(),
             started_at=self.started_at,
             request_bytes=self.request_bytes,
             response_bytes=self.response_bytes,
@@ -238,6 +240,7 @@ class Exchange(Struct, eq=False):
             listener=self.listener,
             group=self.group,
             rule=self.rule.words if self.rule is not None else "",
+            charges=charges,
         )
 
 

@@ -125,10 +125,9 @@ class DataPlane:
         finally:
             if exchange.held_bytes:
                 self._room.give(exchange.token_id, exchange.held_bytes)
-            event = exchange.event()
             holding = exchange.holding
-            if holding is not None:
-                event = self._reservations.charged(exchange, holding, event)
+            charges = self._reservations.charges(exchange, holding) if holding is not None else ()
+            event = exchange.event(charges)
             if event.token_id:
                 self._turns.under_way -= 1
                 if not _asks_for_page(exchange):

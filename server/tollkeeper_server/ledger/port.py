@@ -3,7 +3,8 @@
 Of every budget: what is spent and what is held come to no more than the amount, if no request uses more
 than it has reserved. One that does is charged in full, and nobody is admitted until there is room again.
 
-`now` is microseconds since 1970. Ledgers that processes share go by the clock of whoever keeps them.
+`now` is microseconds since 1970. Ledgers that processes share go by the clock of whoever keeps them. What is
+settled goes by the ledger's own.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -20,7 +21,7 @@ class Ledger(Protocol):
     """Counts what requests use. No method raises for what a caller did; a repeated call changes nothing."""
 
     def reserve(
-        self, reservation_id: str, /, meters: Sequence[Meter], needs: Sequence[int], now: int
+        self, reservation_id: str, /, meters: tuple[Meter, ...], needs: Sequence[int], now: int
     ) -> Outcome | Awaitable[Outcome]:
         """Hold what a request needs of each meter, of all or of none.
 
@@ -36,13 +37,13 @@ class Ledger(Protocol):
         Whoever stops waiting may hold more until the reservation is settled, which settles that, too.
         """
 
-    def settle(self, reservation_id: str, /, actual: Sequence[int], now: int) -> bool:
+    def settle(self, reservation_id: str, /, actual: Sequence[int]) -> bool:
         """Charge what the request used in place of what it held; return whether it was pending or timed out.
 
         A need may turn out higher than what was held. Slots are given back, whatever `actual` says of them.
         """
 
-    def give_back(self, reservation_id: str, /, now: int) -> bool:
+    def give_back(self, reservation_id: str, /) -> bool:
         """Charge nothing: the request was not sent. Return whether it was pending or timed out."""
 
     def standing(self, meter: Meter, /, now: int) -> Standing | None:

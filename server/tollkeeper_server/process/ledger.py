@@ -80,7 +80,7 @@ async def start_accounting(
     ledger: LocalLedger | SharedLedger
     books: LocalBooks | SharedBooks
     if redis is None and table is None:
-        ledger = LocalLedger(crossed=thresholds.crossed)
+        ledger = LocalLedger(clock, crossed=thresholds.crossed)
         running = running_journals(path, {journal.name, *(it.path.name for it in journal.orphans)})
         if running:
             books = FollowingBooks(

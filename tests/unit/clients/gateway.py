@@ -57,7 +57,9 @@ async def run(store_file: Path, management_token: str) -> None:
         caller=Called(lists={"openai": {"gpt-4o": None}}),
         observer=observed,
         pricer=SnapshotPricer(lambda: EMPTY, lambda: datetime.now(UTC)),
-        standings=LedgerStandings(LocalLedger(), lambda: time.time_ns() // 1000, lambda: EMPTY, store.tokens),
+        standings=LedgerStandings(
+            LocalLedger(lambda: 0), lambda: time.time_ns() // 1000, lambda: EMPTY, store.tokens
+        ),
         status_feed=StatusFeed(observed, interval=0.02),
         usage_feed=UsageFeed(store.usage, Directory(store.configuration, store.tokens), interval=0.02),
         streams=Streams(),

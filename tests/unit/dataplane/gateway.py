@@ -201,7 +201,7 @@ class Bench:
             self.crossed.append((meter, reached))
             thresholds.crossed(meter, reached)
 
-        self.ledger = LocalLedger(crossed=crossed)
+        self.ledger = LocalLedger(lambda: self.ledger_now, crossed=crossed)
 
         def begin(caller: Exchange) -> bool:
             self.journal.begin(caller.intent())

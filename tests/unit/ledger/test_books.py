@@ -61,7 +61,7 @@ class Process:
     """A process: its ledger, its journal, and a store whose answers may be lost."""
 
     def __init__(self, store: SqliteStore, root: Path, *, adopt_interval: float = 60.0) -> None:
-        self.ledger = LocalLedger()
+        self.ledger = LocalLedger(lambda: START)
         self.books = LocalBooks(self.ledger, store.ledger, lambda: START)
         self.journal = Journal(root)
         self.usage = Losing(store._connection)
@@ -88,7 +88,7 @@ class Process:
         meters, needs = (HOURLY, TOTAL), [charge.amount for charge in event.charges]
         self.ledger.reserve(event.id, meters, needs, START)
         self.journal.settle(event)
-        self.ledger.settle(event.id, needs, START)
+        self.ledger.settle(event.id, needs)
 
     async def stored(self) -> None:
         """Wait until all is stored that is settled."""

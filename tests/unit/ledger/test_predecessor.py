@@ -24,7 +24,7 @@ class Successor(Process):
 
     def __init__(self, store: SqliteStore, root: Path) -> None:
         super().__init__(store, root)
-        self.ledger = LocalLedger()
+        self.ledger = LocalLedger(lambda: START)
         self.books = self.following = FollowingBooks(
             self.ledger,
             store.ledger,

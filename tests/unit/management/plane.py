@@ -81,7 +81,7 @@ class Plane:
     usage_feed: UsageFeed | None = None
     streams: Streams = field(default_factory=Streams)
     snapshot: Snapshot = EMPTY
-    ledger: LocalLedger = field(default_factory=LocalLedger)
+    ledger: LocalLedger = field(default_factory=lambda: LocalLedger(lambda: 0))
     _sessions: Sessions | None = None
 
     @property

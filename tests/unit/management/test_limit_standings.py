@@ -37,8 +37,8 @@ def use(plane: Plane, scope: Scope, limit: Limit, *, spent: int, held: int = 0) 
     (meter,) = meters_of(scope, [limit])
     for number, amount in enumerate((spent, held)):
         if amount:
-            plane.ledger.reserve(f"{meter.key} {number}", [meter], [amount], plane.now())
-    plane.ledger.settle(f"{meter.key} 0", [spent], plane.now())
+            plane.ledger.reserve(f"{meter.key} {number}", (meter,), [amount], plane.now())
+    plane.ledger.settle(f"{meter.key} 0", [spent])
 
 
 async def limited_project(plane: Plane) -> str:

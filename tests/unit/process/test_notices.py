@@ -40,8 +40,8 @@ def _noted(notices: BudgetNotices) -> list[int]:
 
 
 def _use(ledger: LocalLedger, amount: int, now: int) -> None:
-    ledger.reserve(f"{amount} {now}", [_meter()], [amount], now)
-    ledger.settle(f"{amount} {now}", [amount], now)
+    ledger.reserve(f"{amount} {now}", (_meter(),), [amount], now)
+    ledger.settle(f"{amount} {now}", [amount])
 
 
 async def test_each_threshold_is_told_once_a_period(store: SqliteStore) -> None:
@@ -49,7 +49,7 @@ async def test_each_threshold_is_told_once_a_period(store: SqliteStore) -> None:
     notices = BudgetNotices(store.notices, lambda: now[0], "host-1")
     told = _noted(notices)
     notices.open()
-    ledger = LocalLedger(crossed=notices.crossed)
+    ledger = LocalLedger(lambda: NOW, crossed=notices.crossed)
     for amount in (79, 1, 2, 13, 4):
         _use(ledger, amount, now[0])
     now[0] += HOUR
@@ -70,7 +70,7 @@ async def test_a_process_that_starts_again_does_not_tell_it_again(store: SqliteS
         notices = BudgetNotices(store.notices, lambda: NOW, name)
         told.append(_noted(notices))
         notices.open()
-        _use(LocalLedger(crossed=notices.crossed), 80, NOW)
+        _use(LocalLedger(lambda: NOW, crossed=notices.crossed), 80, NOW)
         await notices.close()
     assert told == [[80], []]
 

@@ -66,13 +66,15 @@ class Holding(Struct, Generic[E]):
         """Return what is held of budgets: what is charged if nobody settles it."""
         charges: list[Charge] = []
         for held in self.held:
-            if held.meters.budgets:
-                for part in held.pending.parts:
-                    charges += charges_of(held.meters, part, part.needs)
+            pending = held.pending
+            add_charges(charges, held.meters, pending, pending.needs)
+            for part in pending.more:
+                add_charges(charges, held.meters, part, part.needs)
         return tuple(charges)
 
 
-def charges_of(meters: MeterSet, part: Pending, amounts: Sequence[int]) -> list[Charge]:
-    """Return what a reservation charges to budgets, of an amount for each of its meters."""
-    keys, periods = meters.meters, part.periods
-    return [Charge(keys[at].key, periods[at], amounts[at]) for at in meters.budgets]
+def add_charges(charges: list[Charge], meters: MeterSet, part: Pending, amounts: Sequence[int]) -> None:
+    """Add what a reservation charges to budgets, of an amount for each of its meters."""
+    periods = part.periods
+    for at, key in meters.budgets:
+        charges.append(Charge(key, periods[at], amounts[at]))

@@ -40,7 +40,8 @@ class RateSet:
 
 
 class MeterSet:
-    """Meters. `needs` are the kinds of what a request needs of each. `budgets` are the places of budgets.
+    """Meters. `needs` are the kinds of what a request needs of each. `budgets` are the places of budgets, and
+    their keys.
 
     `counted` has those that count requests alone: itself, if all do. `is_bounded` says that some are budgets
     of tokens or money, `has_money` that some are of money, `asks_prices` that one of these refuses what has
@@ -63,7 +64,7 @@ class MeterSet:
     def __init__(self, meters: Meters) -> None:
         self.meters = meters
         self.needs = tuple(_NEEDS.get(meter.limit.measure, COUNTED) for meter in meters)
-        self.budgets = tuple(at for at, meter in enumerate(meters) if meter.kind is MeterKind.BUDGET)
+        self.budgets = tuple((at, it.key) for at, it in enumerate(meters) if it.kind is MeterKind.BUDGET)
         self.rates = tuple(
             RateSet(measure, found)
             for measure in _SUFFIXES

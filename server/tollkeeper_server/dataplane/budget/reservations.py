@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
-from msgspec import Struct, structs
+from msgspec import Struct
 
 from tollkeeper_server.dataplane.aside import LARGE, aside
 from tollkeeper_server.dataplane.budget.asked import Asked
@@ -16,7 +16,7 @@ from tollkeeper_server.dataplane.budget.demand import (
     read,
 )
 from tollkeeper_server.dataplane.budget.granted import AS_ASKED, Granted
-from tollkeeper_server.dataplane.budget.holding import Held, Holding, charges_of
+from tollkeeper_server.dataplane.budget.holding import Held, Holding, add_charges
 from tollkeeper_server.dataplane.budget.legs import Leg, Legs, without
 from tollkeeper_server.dataplane.budget.meter_set import MAX_OUTPUT, MeterSet, MeterSets
 from tollkeeper_server.dataplane.budget.refusal import refusal
@@ -28,7 +28,6 @@ from tollkeeper_server.dataplane.request.authenticate import Identity
 from tollkeeper_server.dataplane.route import Destination, may_use
 from tollkeeper_server.domain.headers import Header
 from tollkeeper_server.domain.limit import Charge
-from tollkeeper_server.domain.usage import UsageEvent
 from tollkeeper_server.errors import NO_ROOM, TollkeeperError, shortage_error
 from tollkeeper_server.ledger.meter import Meter, MeterKind
 from tollkeeper_server.ledger.port import Ledger
@@ -152,39 +151,37 @@ class Reservations:
                 meters += route.meters
         return await standings(self._ledger, meters, self._clock())
 
-    def charged(self, exchange: Exchange, holding: Holding[Exchange], event: UsageEvent) -> UsageEvent:
-        """Return the event of a request with what it is charged, and note what has been used of what it held.
+    def charges(self, exchange: Exchange, holding: Holding[Exchange]) -> tuple[Charge, ...]:
+        """Return what a request that has ended is charged, and note what has been used of what it held.
 
         What is not known is taken to be all that was reserved. What was sent to no upstream is charged
         nothing.
         """
         if not exchange.was_sent:
-            return event
+            return ()
         charges: list[Charge] = []
         for held in holding.held:
-            held.used = used = used_of(event, held, exchange.route_name)
-            if not held.meters.budgets:
-                continue
-            if held.pending.more:
-                for part, amounts in shared_out(held.pending, used):
-                    charges += charges_of(held.meters, part, amounts)
+            pending = held.pending
+            held.used = used = used_of(exchange, held)
+            if pending.more:
+                for part, amounts in shared_out(pending, used):
+                    add_charges(charges, held.meters, part, amounts)
             else:
-                charges += charges_of(held.meters, held.pending, used)
-        return structs.replace(event, charges=tuple(charges)) if charges else event
+                add_charges(charges, held.meters, pending, used)
+        return tuple(charges)
 
     def settle(self, exchange: Exchange, holding: Holding[Exchange]) -> None:
         """Settle the reservations of a request, whose event is in the journal, and is charged as much."""
-        now = self._clock()
         for one in holding.held:
             meters, pending, used = one.meters, one.pending, one.used
             self._under_way.pop(pending.id, None)
             if not exchange.was_sent:
-                self._ledger.give_back(pending.id, now)
+                self._ledger.give_back(pending.id)
                 continue
-            self._ledger.settle(pending.id, used, now)
+            self._ledger.settle(pending.id, used)
             if meters.is_bounded:
                 held = pending.held if pending.more else pending.needs
-                for at in meters.budgets:
+                for at, _ in meters.budgets:
                     if used[at] > held[at]:
                         meter = meters.meters[at]
                         self._metrics.overdrawn(meter.scope.kind, meter.limit.measure, used[at] - held[at])
@@ -281,7 +278,7 @@ class Reservations:
         *others, last = holding.held
         holding.held = tuple(others)
         self._under_way.pop(last.pending.id, None)
-        self._ledger.give_back(last.pending.id, self._clock())
+        self._ledger.give_back(last.pending.id)
 
     async def _extend(self, exchange: Exchange, text: int) -> bool:
         # A rate that has no more just now ends no answer: it is charged when the request is settled.

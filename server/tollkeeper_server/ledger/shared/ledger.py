@@ -114,14 +114,12 @@ class SharedLedger:
         self.member.top_up(reservation_id, needs, _now(), lambda answer: _set(future, answer))
         return future.result() if future.done() else future
 
-    def settle(self, reservation_id: str, /, actual: Sequence[int], now: int) -> bool:
+    def settle(self, reservation_id: str, /, actual: Sequence[int]) -> bool:
         """As the port says."""
-        del now
         return self.member.settle(reservation_id, actual)
 
-    def give_back(self, reservation_id: str, /, now: int) -> bool:
+    def give_back(self, reservation_id: str, /) -> bool:
         """As the port says."""
-        del now
         return self.member.give_back(reservation_id)
 
     def standing(self, meter: Meter, /, now: int) -> Standing | None:

@@ -43,7 +43,7 @@ def test_a_duration_is_never_too_short(microseconds: int) -> None:
 
 
 def test_headers_are_those_of_the_scope_nearest_its_limit() -> None:
-    ledger = LocalLedger()
+    ledger = LocalLedger(lambda: 60 * SECOND)
     wide = meter_of(Scope(ScopeKind.GATEWAY), Limit(measure=Measure.REQUEST_RATE, amount=1000))
     near = meter_of(Scope(ScopeKind.TOKEN, "t"), Limit(measure=Measure.REQUEST_RATE, amount=60))
     tokens = meter_of(Scope(ScopeKind.TOKEN, "t"), Limit(measure=Measure.TOKEN_RATE, amount=6000))

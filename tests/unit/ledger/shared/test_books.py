@@ -70,7 +70,7 @@ class Process:
         assert not isinstance(made, (Pending, Refused))
         assert isinstance(await made, Pending)
         self.journal.settle(event)
-        self.ledger.settle(event.id, needs, 0)
+        self.ledger.settle(event.id, needs)
 
     async def spent(self) -> int:
         """Return what is spent or held, once all is stored and told."""

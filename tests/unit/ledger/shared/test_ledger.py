@@ -83,7 +83,7 @@ on_redis = pytest.mark.parametrize("table", ["redis"], indirect=True)
 
 
 async def reserve(
-    ledger: SharedLedger, id_: str, meters: Sequence[Meter] = METERS, needs: Sequence[int] = NEEDS
+    ledger: SharedLedger, id_: str, meters: tuple[Meter, ...] = METERS, needs: Sequence[int] = NEEDS
 ) -> Outcome:
     made = of_the_port(ledger).reserve(id_, meters, needs, 0)
     return made if isinstance(made, (Pending, Refused)) else await made
@@ -176,8 +176,8 @@ async def test_two_hundred_against_a_budget_for_fifty(ledgers: list[SharedLedger
             assert made.cause is Cause.SPENT
             return False
         await asyncio.sleep(0)
-        assert ledger.settle(f"r{number}", (1000, 0, 1), 0)
-        assert not ledger.settle(f"r{number}", (1000, 0, 1), 0)
+        assert ledger.settle(f"r{number}", (1000, 0, 1))
+        assert not ledger.settle(f"r{number}", (1000, 0, 1))
         return True
 
     admitted = await asyncio.gather(*(client(number) for number in range(200)))
@@ -196,9 +196,9 @@ async def test_whoever_stops_waiting_holds_nothing(ledgers: list[SharedLedger]) 
         waiting.cancel()
         await asyncio.wait({waiting})
         if not waiting.cancelled():
-            ledgers[0].give_back(f"r{turns}", 0)
+            ledgers[0].give_back(f"r{turns}")
     assert isinstance(await reserve(ledgers[1], "other"), Pending)
-    assert ledgers[1].give_back("other", 0)
+    assert ledgers[1].give_back("other")
     await ledgers[1].told()
     assert await spent_and_held(ledgers[0]) == [(0, 0), (0, 0)]
 
@@ -211,7 +211,7 @@ async def test_a_stream_holds_more_and_settles_at_what_it_used(ledgers: list[Sha
     assert not isinstance(more, (Pending, Refused))
     assert isinstance(await more, Pending)
     assert await spent_and_held(ledgers[0]) == [(0, 4000), (0, 1)]
-    ledgers[0].settle("stream", (3500, 0, 1), 0)
+    ledgers[0].settle("stream", (3500, 0, 1))
     assert await spent_and_held(ledgers[0]) == [(3500, 0), (0, 0)]
     standing = ledgers[0].standing(SLOTS, 0)
     assert standing is not None
@@ -229,7 +229,7 @@ async def test_lost_connections_lose_and_double_nothing(ledgers: list[SharedLedg
             assert isinstance(made, Pending)
             if number % 4 == 0:
                 ledger.drop()
-            ledger.settle(f"{name}-{number}", (70, 0, 1), 0)
+            ledger.settle(f"{name}-{number}", (70, 0, 1))
             spent += 70
 
     await asyncio.gather(*(client(ledger, f"c{place}") for place, ledger in enumerate(ledgers)))
@@ -242,7 +242,7 @@ async def test_lost_connections_lose_and_double_nothing(ledgers: list[SharedLedg
 async def test_a_redis_that_lost_all_is_told_again(ledgers: list[SharedLedger], table: Table) -> None:
     await reserve(ledgers[0], "before")
     await reserve(ledgers[1], "through")
-    ledgers[0].settle("before", (900, 0, 1), 0)
+    ledgers[0].settle("before", (900, 0, 1))
     await ledgers[0].told()
     epoch = ledgers[0].member.epoch
     table.stop()
@@ -252,8 +252,8 @@ async def test_a_redis_that_lost_all_is_told_again(ledgers: list[SharedLedger], 
     await reserve(ledgers[2], "after")
     assert ledgers[2].member.epoch > epoch
     assert await spent_and_held(ledgers[3]) == [(900, 2000), (0, 2)]
-    ledgers[1].settle("through", (100, 0, 1), 0)
-    ledgers[2].settle("after", (0, 0, 1), 0)
+    ledgers[1].settle("through", (100, 0, 1))
+    ledgers[2].settle("after", (0, 0, 1))
     for ledger in ledgers:
         await ledger.told()
     assert await spent_and_held(ledgers[3]) == [(1000, 0), (0, 0)]

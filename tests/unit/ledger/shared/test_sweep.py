@@ -83,7 +83,7 @@ async def use(ledger: SharedLedger, name: str, meters: Sequence[Meter] = METERS)
     made = ledger.reserve(name, meters, (5,) * len(meters), 0)
     assert not isinstance(made, (Pending, Refused))
     assert isinstance(await made, Pending)
-    ledger.settle(name, (5,) * len(meters), 0)
+    ledger.settle(name, (5,) * len(meters))
     await ledger.told()
 
 

@@ -69,7 +69,7 @@ async def ask(ledger: SharedLedger, number: int) -> bool:
     """Ask for one; return whether it was granted."""
     made = ledger.reserve(str(number), [BUDGET], [1], 0)
     answer = made if isinstance(made, (Pending, Refused)) else await made
-    return isinstance(answer, Pending) and ledger.settle(str(number), [1], 0)
+    return isinstance(answer, Pending) and ledger.settle(str(number), [1])
 
 
 @pytest.mark.parametrize(
