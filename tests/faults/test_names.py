@@ -218,7 +218,12 @@ def test_a_mongodb_whose_name_leads_nowhere_at_start_is_said_and_found_by_the_ne
 def test_servers_of_mongodb_that_are_not_found_are_said(tmp_path: Path, says: Says, reason: str) -> None:
     with DnsServer(tmp_path) as dns:
         dns.mood = says
-        store = {"TOLLKEEPER_STORE": "mongodb+srv://cluster.db.test/x", "MANAGEMENT_TOKEN": MANAGEMENT_TOKEN}
-        command = CommandProcess(["serve"], clean_environment(**dns.environment(), **store), tmp_path)
+        environment = clean_environment(
+            TOLLKEEPER_STORE="mongodb+srv://cluster.db.test/x",
+            MANAGEMENT_TOKEN=MANAGEMENT_TOKEN,
+            **{f"TOLLKEEPER_{listener}_ADDRESS": "127.0.0.1:0" for listener in ("DATA", "CONSOLE", "GRPC")},
+            **dns.environment(),
+        )
+        command = CommandProcess(["serve"], environment, tmp_path)
         assert command.wait() == 1
         assert reason in command.said()

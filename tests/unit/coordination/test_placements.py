@@ -32,6 +32,7 @@ class World:
             now=lambda: self.time,
             batch=2,
             retry_seconds=0.01,
+            seconds=60.0,
         )
 
     async def place(self, placement_id: str = "file-1", *, used_at: datetime = NOW) -> None:
