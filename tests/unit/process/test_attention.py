@@ -120,7 +120,8 @@ async def test_an_upstream_that_fails_is_told_once() -> None:
     (opened,) = await found(WELL, snapshot_of(UP), health)
     assert kinds([opened]) == [("breaker", "warning", "up")]
     assert opened.detail == (
-        "the breaker is open: too many calls have failed; the latest failure: the upstream refused the connection"
+        "the breaker is open: too many calls have failed; "
+        "the latest failure: the upstream refused the connection"
     )
     health.unreached(UP, ConnectProblem(reason=ConnectReason.NAME, at_proxy=True, detail="no such name"))
     health.begin(UP).failed(0.1, "http_503")
