@@ -38,7 +38,7 @@ async def answer(
     read: Callable[[Page], Awaitable[list[E]]],
     count: Callable[[int], Awaitable[int]],
 ) -> Listed[E]:
-    """Return the page that is asked for. `count` counts the list up to a number; a page that is all of it does.
+    """Return the page that is asked for. `count` counts a list up to a number; one of one page needs none.
 
     Raises INVALID_ARGUMENT for an unknown order, and for a page token of another list, order or filter.
     """
