@@ -69,7 +69,7 @@ export function TimeChart({ label, series, bucket, zone, format, tick, form = "s
     withLegend: series.names.length > 1,
     legendProps: { verticalAlign: "bottom" as const },
     valueFormatter: format,
-    yAxisProps: { tickFormatter: tick, width: Math.max(LEAST_WIDTH, longest * LETTER_WIDTH), allowDecimals: false },
+    yAxisProps: { tickFormatter: tick, width: Math.max(LEAST_WIDTH, longest * LETTER_WIDTH), allowDecimals: false, interval: 0 },
     xAxisProps: { minTickGap: 24 },
   };
   const filled = series.rows.filter(({ values }) => series.names.some((it) => values[it]));

@@ -13,19 +13,19 @@ interface Tile {
   to: "usage" | "costs" | "failures";
 }
 
-type Tokens = Pick<UsageSums, "promptTokens" | "completionTokens">;
-const tokensOf = ({ promptTokens, completionTokens }: Tokens): bigint => promptTokens + completionTokens;
+const tokensOf = ({ promptTokens, completionTokens }: Pick<UsageSums, "promptTokens" | "completionTokens">): bigint => promptTokens + completionTokens;
+const shareOf = ({ failedRequests, requests }: Pick<UsageSums, "failedRequests" | "requests">): number =>
+  requests === 0n ? 0 : Number(failedRequests) / Number(requests);
 
 function tilesOf({ totals }: SummarizeUsageResponse): Tile[] {
   if (!totals) return [];
   const { previous: before } = totals;
-  const share = (failed: bigint, all: bigint) => (all === 0n ? 0 : Number(failed) / Number(all));
   return [
     { name: "Requests", value: formatCount(totals.requests), change: before && changeText(totals.requests, before.requests), to: "usage" },
     {
       name: "Failed",
-      value: formatShare(share(totals.failedRequests, totals.requests)),
-      change: before && changeText(totals.failedRequests, before.failedRequests),
+      value: formatShare(shareOf(totals)),
+      change: before && before.requests > 0n ? `${formatShare(shareOf(before))} before` : undefined,
       to: "failures",
     },
     { name: "Tokens", value: formatShort(tokensOf(totals)), change: before && changeText(tokensOf(totals), tokensOf(before)), to: "usage" },
