@@ -78,6 +78,14 @@ CALLS = (
     ("llama-3.3-70b", "vllm-paris", "chat_completions", 12, 1_100, 260),
     ("text-embedding-3-large", "openai", "embeddings", 10, 420, 0),
 )
+# Nano-dollars for a token of the prompt and of the answer, as company.yaml has them.
+PRICES = {
+    "gpt-4o": (2_500, 10_000),
+    "gpt-4o-mini": (150, 600),
+    "claude-sonnet-4": (3_000, 15_000),
+    "llama-3.3-70b": (0, 0),
+    "text-embedding-3-large": (130, 0),
+}
 
 
 def found(gateway: Gateway, simulator: Simulator, *, crowd: bool) -> None:
@@ -218,6 +226,7 @@ def _event(token: Token, at: datetime, now: datetime, dice: random.Random) -> Us
         cached=round(prompt * 0.3) if dice.random() < 0.4 else 0,
         confidence=Confidence.EXACT,
     )
+    of_prompt, of_answer = PRICES[model]
     return UsageEvent(
         id=_id_at(Prefix.REQUEST, at, dice),
         request_id=_id_at(Prefix.REQUEST, at, dice),
@@ -231,6 +240,7 @@ def _event(token: Token, at: datetime, now: datetime, dice: random.Random) -> Us
         error_code=error,
         streamed=endpoint != "embeddings" and dice.random() < 0.7,
         tokens=counts if spent else TokenCounts(),
+        cost_nano_dollars=counts.prompt * of_prompt + counts.completion * of_answer if spent else 0,
         started_at=at,
         first_byte_us=first,
         duration_us=first + round(counts.completion * 9_000 * dice.uniform(0.8, 1.4)),

@@ -298,13 +298,15 @@ def _count_no_address(_listener: str, _limit: IpLimit, _ip: str) -> None:
 def _shown_headers(exchange: Exchange, plan: Plan, member: PoolMember) -> tuple[tuple[str, str], ...]:
     plain = exchange.endpoint.dialect.is_metered
     sent = outgoing(exchange, plan, member, b"", plain=plain).headers
-    secret = {name for name, _ in member.target.credential} | {b"authorization"}
+    # What operations write may be credentials, too: only the configuration itself shows it.
+    written = {name.lower() for _, name, value in member.target.operations if value}
+    secret = {name for name, _ in member.target.credential} | {b"authorization"} | written
     return tuple(_shown(header, secret) for header in sent)
 
 
 def _shown(header: Header, secret: set[bytes]) -> tuple[str, str]:
     name, value = header
-    return name.decode("latin-1"), _MASK if name in secret else value.decode("latin-1")
+    return name.decode("latin-1"), _MASK if name.lower() in secret else value.decode("latin-1")
 
 
 async def _no_answer(_message: Message) -> NoReturn:

@@ -52,6 +52,44 @@ class ConnectReason(StrEnum):
     SETTINGS = "settings"
     """The upstream's settings can't be used."""
 
+    def words(self, *, at_proxy: bool) -> str:
+        """Return it for people: what the peer did."""
+        return _WORDS[self].format(peer="the outbound proxy" if at_proxy else "the upstream")
+
+
+# There are neither addresses nor names in it, for callers are told it.
+_WORDS = {
+    ConnectReason.NAME: "{peer}'s host name does not resolve",
+    ConnectReason.REFUSED: "{peer} refused the connection",
+    ConnectReason.UNREACHABLE: "{peer} is unreachable",
+    ConnectReason.TIMED_OUT: "the connection to {peer} was not established in time",
+    ConnectReason.CLOSED: "{peer} closed the connection while it was being established",
+    ConnectReason.NO_TLS: "{peer} does not speak TLS on its port",
+    ConnectReason.TLS_VERSION: "{peer} speaks no version of TLS that is accepted here",
+    ConnectReason.TLS_REFUSED: "{peer} refused the TLS handshake",
+    ConnectReason.TLS_FAILED: "the TLS handshake with {peer} failed",
+    ConnectReason.CERTIFICATE_EXPIRED: "{peer}'s TLS certificate has expired",
+    ConnectReason.CERTIFICATE_NOT_YET_VALID: "{peer}'s TLS certificate is not valid yet",
+    ConnectReason.CERTIFICATE_WRONG_HOST: "{peer}'s TLS certificate is for another host",
+    ConnectReason.CERTIFICATE_UNKNOWN_AUTHORITY: (
+        "{peer}'s TLS certificate is signed by itself or by an unknown authority"
+    ),
+    ConnectReason.CERTIFICATE_MISSING_INTERMEDIATE: (
+        "{peer}'s TLS certificate came without its issuer's, which is unknown here: an intermediate "
+        "certificate is missing, or its authority is not trusted"
+    ),
+    ConnectReason.CERTIFICATE_INVALID: "{peer}'s TLS certificate can't be accepted",
+    ConnectReason.CLIENT_CERTIFICATE_WANTED: "{peer} wants a TLS client certificate",
+    ConnectReason.CLIENT_CERTIFICATE_REFUSED: "{peer} did not accept the TLS client certificate",
+    ConnectReason.PROXY_CREDENTIALS: (
+        "the outbound proxy wants credentials, or did not accept those that are configured for it"
+    ),
+    ConnectReason.PROXY_DENIED: "the outbound proxy does not let the connection pass",
+    ConnectReason.PROXY_FAILED: "the outbound proxy could not connect to the upstream",
+    ConnectReason.PROXY_INVALID: "what the outbound proxy sent is not a valid HTTP response",
+    ConnectReason.SETTINGS: "the upstream's settings can't be used",
+}
+
 
 class ConnectStage(StrEnum):
     """What connecting to a peer waits for; the value is for operators, of an attempt that took too long."""

@@ -38,7 +38,7 @@ async def answer(
     read: Callable[[Page], Awaitable[list[E]]],
     count: Callable[[int], Awaitable[int]],
 ) -> Listed[E]:
-    """Return the page that is asked for. `count` counts the list up to a number.
+    """Return the page that is asked for. `count` counts a list up to a number; one of one page needs none.
 
     Raises INVALID_ARGUMENT for an unknown order, and for a page token of another list, order or filter.
     """
@@ -48,7 +48,10 @@ async def answer(
     page = Page(order=order, descending=descending, after=_place(key, order) if key else None, limit=size + 1)
     found = await read(page)
     entries, following = next_page(request, found, size, lambda it: _key(place_of(it, order)))
-    total = await count(COUNTED) if request.with_total else None  # type: ignore[attr-defined]
+    total = None
+    if request.with_total:  # type: ignore[attr-defined]
+        is_whole = page.after is None and not following
+        total = len(entries) if is_whole else await count(COUNTED)
     return Listed(entries, following, total)
 
 

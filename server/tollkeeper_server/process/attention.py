@@ -20,6 +20,14 @@ from tollkeeper_server.snapshot.prices import is_unpriced
 _AT_ONCE = 500
 _SEVEREST_FIRST = list(reversed(Severity))
 _KINDS = list(AttentionKind)
+# The kinds of a call's or probe's failure, for people.
+_ERRORS = {
+    "connect": "the upstream can't be connected to",
+    "timeout": "the upstream did not answer in time",
+    "cut": "the upstream broke off its answer",
+    "garbage": "the upstream answered with what is not HTTP",
+    "redirect": "the upstream redirected to where the gateway does not follow",
+}
 _HAS_PROBLEM = {PartState.DEGRADED, PartState.FAILED}
 # Of each part that is not told in another way: the kind, the severity and the remedy of its problem.
 _PARTS = {
@@ -197,13 +205,12 @@ class _Finder:
         failure = seen.connect_failure
         if opened is not None:
             is_open = seen.breaker.state(clock) is BreakerState.OPEN
-            latest = f"; the latest failure was {seen.last_error}" if seen.last_error else ""
+            latest = _latest(seen.last_error, None if failure is None or failure.is_over else failure)
             yield self._make(
                 AttentionKind.BREAKER,
                 Severity.WARNING,
                 target.name,
-                f"the breaker is {'open' if is_open else 'half open'}: too many calls have failed{latest}"
-                + (f" ({_told(failure)})" if failure is not None and not failure.is_over else ""),
+                f"the breaker is {'open' if is_open else 'half open'}: too many calls have failed{latest}",
                 "see what the upstream answers; after the cooldown one call at a time tries it again",
                 health.moment(opened),
             )
@@ -212,7 +219,7 @@ class _Finder:
                 AttentionKind.CONNECT,
                 Severity.WARNING,
                 target.name,
-                f"it can't be connected to: {_told(failure)}",
+                _told(failure),
                 "see that it runs, and that its URL, proxy and certificates are right",
                 failure.failed_at,
             )
@@ -260,6 +267,21 @@ class _Finder:
         )
 
 
+def _latest(error: str, failure: ConnectFailure | None) -> str:
+    """Say what failed last: the `error` of a call or probe, and a connection that still fails."""
+    said = [] if error == "connect" and failure is not None else [_words(error)]
+    if failure is not None:
+        said.append(_told(failure))
+    found = ", and ".join(filter(None, said))
+    return f"; the latest failure: {found}" if found else ""
+
+
+def _words(error: str) -> str:
+    if error.startswith("http_"):
+        return f"the upstream answered with status {error.removeprefix('http_')}"
+    return _ERRORS.get(error, error)
+
+
 def _told(failure: ConnectFailure) -> str:
-    where = " at its outbound proxy" if failure.at_proxy else ""
-    return f"{failure.reason}{where}" + (f", {failure.detail}" if failure.detail else "")
+    words = failure.reason.words(at_proxy=failure.at_proxy)
+    return f"{words} ({failure.detail})" if failure.detail else words

@@ -131,7 +131,7 @@ async def test_a_request_that_would_be_sent_is_explained_to_its_last_header() ->
     assert chosen.url == "http://upstream.test/v1/chat/completions"
     assert (other.upstream, other.upstream_model, other.is_chosen) == ("azure", "mine", False)
     headers = dict(told.headers)
-    assert (headers["x-team"], headers["user-agent"], headers["authorization"]) == ("search", "me", "***")
+    assert (headers["x-team"], headers["user-agent"], headers["authorization"]) == ("***", "me", "***")
 
 
 async def test_what_an_upstreams_settings_do_to_headers_is_told() -> None:

@@ -115,13 +115,21 @@ async def test_an_upstream_that_fails_is_told_once() -> None:
     health.unreached(UP, ConnectProblem(reason=ConnectReason.REFUSED))
     (unconnected,) = await found(WELL, snapshot_of(UP), health)
     assert kinds([unconnected]) == [("connect", "warning", "up")]
-    assert (unconnected.detail, unconnected.since) == ("it can't be connected to: refused", NOON)
+    assert (unconnected.detail, unconnected.since) == ("the upstream refused the connection", NOON)
 
     health.begin(UP).failed(0.1, "connect")
     (opened,) = await found(WELL, snapshot_of(UP), health)
     assert kinds([opened]) == [("breaker", "warning", "up")]
     assert opened.detail == (
-        "the breaker is open: too many calls have failed; the latest failure was connect (refused)"
+        "the breaker is open: too many calls have failed; "
+        "the latest failure: the upstream refused the connection"
+    )
+    health.unreached(UP, ConnectProblem(reason=ConnectReason.NAME, at_proxy=True, detail="no such name"))
+    health.begin(UP).failed(0.1, "http_503")
+    (failing,) = await found(WELL, snapshot_of(UP), health)
+    assert failing.detail.partition("; ")[2] == (
+        "the latest failure: the upstream answered with status 503, and the outbound proxy's host name does "
+        "not resolve (no such name)"
     )
 
     health.of(UP).breaker.reset()

@@ -17,6 +17,9 @@ const Notifications = lazy(() => import("@mantine/notifications").then((it) => (
 const queries = createQueryClient();
 const transport = createTransport(() => session.lost());
 
+/** As in index.html, which shows it until the application is there. */
+const BOOT = <p className="tk-boot" role="status">Loading the console…</p>;
+
 export function App() {
   const state = useSession();
   useEffect(() => void session.ask(), []);
@@ -45,9 +48,10 @@ export function App() {
         <QueryClientProvider client={queries}>
           <Suspense><Notifications position="bottom-right" /></Suspense>
           <Broken>
-            {(state === "signed in" || state === "lost") && <Suspense><Console /></Suspense>}
+            {state === "unknown" && BOOT}
+            {(state === "signed in" || state === "lost") && <Suspense fallback={BOOT}><Console /></Suspense>}
             {state === "lost" && <Suspense><SignInAgain /></Suspense>}
-            {state === "signed out" && <Suspense><SignIn /></Suspense>}
+            {state === "signed out" && <Suspense fallback={BOOT}><SignIn /></Suspense>}
           </Broken>
         </QueryClientProvider>
       </TransportProvider>

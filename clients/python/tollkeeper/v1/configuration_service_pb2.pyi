@@ -1201,7 +1201,9 @@ class ExplainRequestResponse(_message.Message):
 
     @_builtins.property
     def headers(self) -> _containers.RepeatedCompositeFieldContainer[Global___RequestHeader]:
-        """headers are the headers that the chosen member would get; credentials are masked."""
+        """headers are the headers that the chosen member would get; credentials are masked, and so is what the
+        upstream's header operations write.
+        """
 
     @_builtins.property
     def price(self) -> _model_service_pb2.Price:

@@ -1219,7 +1219,8 @@ export declare type ExplainRequestResponse = Message<"tollkeeper.v1.ExplainReque
   members: ExplainedMember[];
 
   /**
-   * headers are the headers that the chosen member would get; credentials are masked.
+   * headers are the headers that the chosen member would get; credentials are masked, and so is what the
+   * upstream's header operations write.
    *
    * @generated from field: repeated tollkeeper.v1.RequestHeader headers = 10;
    */

@@ -1,5 +1,6 @@
 """Why a connection failed: exceptions of sockets and TLS as reasons, with words for callers and operators."""
 
+import os
 import re
 import socket
 import ssl
@@ -11,37 +12,6 @@ from tollkeeper_server.http1.client.certificates import Presented, describe
 
 _R = ConnectReason
 
-# What callers are told. There are neither addresses nor names in it.
-_WORDS = {
-    _R.NAME: "{peer}'s host name does not resolve",
-    _R.REFUSED: "{peer} refused the connection",
-    _R.UNREACHABLE: "{peer} is unreachable",
-    _R.TIMED_OUT: "the connection to {peer} was not established in time",
-    _R.CLOSED: "{peer} closed the connection while it was being established",
-    _R.NO_TLS: "{peer} does not speak TLS on its port",
-    _R.TLS_VERSION: "{peer} speaks no version of TLS that is accepted here",
-    _R.TLS_REFUSED: "{peer} refused the TLS handshake",
-    _R.TLS_FAILED: "the TLS handshake with {peer} failed",
-    _R.CERTIFICATE_EXPIRED: "{peer}'s TLS certificate has expired",
-    _R.CERTIFICATE_NOT_YET_VALID: "{peer}'s TLS certificate is not valid yet",
-    _R.CERTIFICATE_WRONG_HOST: "{peer}'s TLS certificate is for another host",
-    _R.CERTIFICATE_UNKNOWN_AUTHORITY: (
-        "{peer}'s TLS certificate is signed by itself or by an unknown authority"
-    ),
-    _R.CERTIFICATE_MISSING_INTERMEDIATE: (
-        "{peer}'s TLS certificate came without its issuer's, which is unknown here: an intermediate "
-        "certificate is missing, or its authority is not trusted"
-    ),
-    _R.CERTIFICATE_INVALID: "{peer}'s TLS certificate can't be accepted",
-    _R.CLIENT_CERTIFICATE_WANTED: "{peer} wants a TLS client certificate",
-    _R.CLIENT_CERTIFICATE_REFUSED: "{peer} did not accept the TLS client certificate",
-    _R.PROXY_CREDENTIALS: (
-        "the outbound proxy wants credentials, or did not accept those that are configured for it"
-    ),
-    _R.PROXY_DENIED: "the outbound proxy does not let the connection pass",
-    _R.PROXY_FAILED: "the outbound proxy could not connect to the upstream",
-    _R.PROXY_INVALID: "what the outbound proxy sent is not a valid HTTP response",
-}
 # What OpenSSL's verification found (x509_vfy.h). 18 to 21 also depend on what was sent.
 _VERIFIED = {
     9: _R.CERTIFICATE_NOT_YET_VALID,
@@ -76,6 +46,8 @@ _VERSIONS = frozenset(
 _OF_CERTIFICATE = re.compile(
     r"_ALERT_(NO_CERTIFICATE|(BAD|UNSUPPORTED)_CERTIFICATE|CERTIFICATE_[A-Z]+|UNKNOWN_CA|ACCESS_DENIED)$"
 )
+# How event loops say that an address did not take a connection; of several, each with its number.
+_TRIED = re.compile(r"(?:\[Errno (\d+)\] )?Connect call failed \('([^']*)', (\d+)[^)]*\)")
 _MAX_DETAIL = 1000
 
 
@@ -92,7 +64,7 @@ def connect_error(
     reason: ConnectReason, *, at_proxy: bool = False, detail: str = "", words: str = ""
 ) -> ConnectError:
     """Return the error for a reason. `words` are for callers, in the place of the usual ones."""
-    message = words or _WORDS[reason].format(peer="the outbound proxy" if at_proxy else "the upstream")
+    message = words or reason.words(at_proxy=at_proxy)
     return ConnectError(message, ConnectProblem(reason=reason, at_proxy=at_proxy, detail=_clean(detail)))
 
 
@@ -107,7 +79,7 @@ def classify(error: Exception, *, at_proxy: bool, has_certificate: bool) -> Conn
     elif isinstance(error, TimeoutError):
         reason = _R.TIMED_OUT
     elif isinstance(error, OSError):
-        reason, detail = _of_socket(error), error.strerror or str(error)
+        reason, detail = _of_socket(error), _addresses(error)
     else:
         reason, detail = _R.TLS_FAILED, str(error)
     return connect_error(reason, at_proxy=at_proxy, detail=detail)
@@ -122,6 +94,17 @@ def _of_socket(error: OSError) -> ConnectReason:
         return _R.CLOSED
     # Several addresses failed in several ways, or there is no way to any.
     return _R.UNREACHABLE
+
+
+def _addresses(error: OSError) -> str:
+    """Return what an event loop says of the addresses that it tried: each with what the system says of it."""
+
+    def plain(found: re.Match[str]) -> str:
+        number, host, port = found.groups()
+        shown = f"[{host}]" if ":" in host else host
+        return f"{os.strerror(int(number or error.errno or 0))}: {shown}:{port}"
+
+    return _TRIED.sub(plain, (error.strerror or str(error)).removeprefix("Multiple exceptions: "))
 
 
 def _of_tls(error: ssl.SSLError, *, has_certificate: bool) -> tuple[ConnectReason, str]:

@@ -41,6 +41,27 @@ def test_each_exception_has_its_reason(
     assert ("the outbound proxy" in str(made)) == at_proxy
 
 
-@pytest.mark.parametrize("reason", [it for it in R if it is not R.SETTINGS])
+@pytest.mark.parametrize("reason", list(R))
 def test_every_reason_has_words_for_callers(reason: ConnectReason) -> None:
     assert len(str(connect_error(reason))) > 20
+
+
+@pytest.mark.parametrize(
+    ("error", "detail"),
+    [
+        (ConnectionRefusedError(errno.ECONNREFUSED, "Connect call failed ('127.0.0.1', 9)"), "127.0.0.1:9"),
+        (OSError(errno.ECONNREFUSED, "Connect call failed ('::1', 9, 0, 0)"), "[::1]:9"),
+        (
+            OSError(
+                "Multiple exceptions: [Errno 111] Connect call failed ('::1', 9, 0, 0), "
+                "[Errno 111] Connect call failed ('127.0.0.1', 9)"
+            ),
+            "[::1]:9, Connection refused: 127.0.0.1:9",
+        ),
+    ],
+)
+@pytest.mark.skipif(errno.ECONNREFUSED != 111, reason="the numbers are those of Linux")
+def test_operators_read_which_addresses_were_tried(error: OSError, detail: str) -> None:
+    made = classify(error, at_proxy=False, has_certificate=False)
+    assert made.problem is not None
+    assert made.problem.detail == f"Connection refused: {detail}"

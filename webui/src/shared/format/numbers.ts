@@ -36,12 +36,14 @@ export function formatMicroseconds(value: bigint | number): string {
   return `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s`;
 }
 
-/** An amount in billionths of a dollar, to the cent; smaller ones to three digits. */
+const cents = new Intl.NumberFormat("en", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
+const digits = new Intl.NumberFormat("en", { maximumSignificantDigits: 3, maximumFractionDigits: 9 });
+
+/** An amount in billionths of a dollar, to the cent; smaller ones to three digits, and to the cent at least. */
 export const formatDollars = (nanoDollars: bigint | number): string => {
   const dollars = Number(nanoDollars) / 1e9;
-  return dollars !== 0 && Math.abs(dollars) < 1
-    ? `$${dollars.toLocaleString("en", { maximumSignificantDigits: 3, maximumFractionDigits: 9 })}`
-    : `$${dollars.toLocaleString("en", { minimumFractionDigits: 2, maximumFractionDigits: 2 })}`;
+  const [short, long] = [cents.format(dollars), digits.format(dollars)];
+  return `$${Math.abs(dollars) < 1 && long.length > short.length ? long : short}`;
 };
 
 /** A price in billionths of a dollar a token, as dollars a million tokens. */

@@ -18,7 +18,7 @@ export function EmptyState({ title, children, action }: { title: string; childre
 export function NoMatch({ clear }: { clear: () => void }) {
   return (
     <EmptyState title="Nothing matches" action={<Button variant="default" onClick={clear}>Clear filters</Button>}>
-      There is something here, but not with these filters.
+      Nothing here meets all of these filters.
     </EmptyState>
   );
 }

@@ -10,6 +10,8 @@ import { type Column, PageTable } from "../ui/PageTable";
 import { Section } from "../ui/Section";
 import { CallAttempts, CallModels, CallStatus } from "./CallParts";
 
+/** A call is of the upstream that was asked last, which others may have failed before. */
+const ANSWERED_NONE = "No call ended here yet. One that went on to another upstream is among the calls of that one.";
 const SHOWN = 10;
 const REFRESH_MS = 5_000;
 
@@ -58,7 +60,7 @@ export function RecentCalls({ of }: Props) {
           rows={data?.events}
           columns={columns}
           rowKey={(it) => it.id}
-          empty={<Text size="sm" c="dimmed">No call yet. Each request to the gateway appears here a moment after it ended.</Text>}
+          empty={<Text size="sm" c="dimmed">{"upstream" in of ? ANSWERED_NONE : "No call yet. Each request to the gateway appears here a moment after it ended."}</Text>}
         />
       )}
     </Section>

@@ -39,7 +39,7 @@ function sumsOf(totals: UsageRow | undefined, whole: boolean): Sum[] {
       value: totals && formatShort(totals.completionTokens),
       note: before && changeText(totals.completionTokens, before.completionTokens),
     },
-    { name: "Cost", value: totals && formatDollars(totals.costNanoDollars), note: costNote(totals, before) },
+    { name: "Cost", value: totals && costText(totals), note: totals && costNote(totals) },
     { name: "Duration, p95", value: totals && p95Of(totals.duration), note: whole ? timesOf(totals?.duration) : undefined },
     ...(whole ? [{ name: "First byte, p95", value: totals && p95Of(totals.firstByte), note: timesOf(totals?.firstByte) }] : []),
     // What nobody used needs no room.
@@ -50,12 +50,17 @@ function sumsOf(totals: UsageRow | undefined, whole: boolean): Sum[] {
   ];
 }
 
+/** What requests cost together; none where no request has a cost that is known. */
+export const costText = ({ requests, pricedRequests, costNanoDollars }: Costs): string =>
+  requests > 0n && pricedRequests === 0n ? "–" : formatDollars(costNanoDollars);
+
+type Costs = Pick<UsageRow, "requests" | "pricedRequests" | "costNanoDollars">;
+
 /** What a sum of costs leaves out, or else how it has changed. */
-function costNote(totals: UsageRow | undefined, before: UsageRow["previous"]): string | undefined {
-  if (!totals) return undefined;
-  const unknown = totals.requests - totals.pricedRequests;
-  if (unknown > 0n) return `without ${formatCount(unknown)} requests whose cost is not known`;
-  return before && changeText(totals.costNanoDollars, before.costNanoDollars);
+export function costNote({ requests, pricedRequests, costNanoDollars, previous }: UsageRow): string | undefined {
+  const unknown = requests - pricedRequests;
+  if (unknown > 0n) return `without ${formatCount(unknown)} ${unknown === 1n ? "request" : "requests"} whose cost is not known`;
+  return previous && changeText(costNanoDollars, previous.costNanoDollars);
 }
 
 /** A change from the time before, in words; undefined where nothing was before. */

@@ -11,6 +11,9 @@ const COLORS = ["indigo.6", "teal.6", "orange.6", "grape.6", "cyan.6", "pink.6",
 const OWN_COLORS = new Map([["failed", "red.6"], ["the rest", "gray.5"], ["the time before", "gray.5"]]);
 const HEIGHT = 260;
 const DAY_MS = 86_400_000;
+/** The room of the axis that has the values, in pixels. */
+const LEAST_WIDTH = 48;
+const LETTER_WIDTH = 9;
 
 interface Props {
   label: string;
@@ -49,6 +52,8 @@ export function TimeChart({ label, series, bucket, zone, format, tick, form = "s
   const long = first !== undefined && last !== undefined && last.getTime() - first.getTime() > DAY_MS;
   // A name may be any text; the chart takes dots in it for a path. A line has no point where nothing was.
   const none = form === "lines" ? null : 0;
+  const highest = Math.max(0, ...series.rows.map(({ values }) => series.names.reduce((sum, it) => sum + (values[it] ?? 0), 0)));
+  const longest = Math.max(...[1, 2, 4].map((part) => tick(highest / part).length));
   const shared = {
     h: height,
     data: series.rows.map(({ time, values }) => ({
@@ -64,7 +69,7 @@ export function TimeChart({ label, series, bucket, zone, format, tick, form = "s
     withLegend: series.names.length > 1,
     legendProps: { verticalAlign: "bottom" as const },
     valueFormatter: format,
-    yAxisProps: { tickFormatter: tick, width: form === "lines" ? 72 : 48, allowDecimals: false },
+    yAxisProps: { tickFormatter: tick, width: Math.max(LEAST_WIDTH, longest * LETTER_WIDTH), allowDecimals: false, interval: 0 },
     xAxisProps: { minTickGap: 24 },
   };
   const filled = series.rows.filter(({ values }) => series.names.some((it) => values[it]));

@@ -45,6 +45,8 @@ export const byKind: Parts = (row) => [
   ["completion", row.completionTokens],
 ];
 
+export const byCost: Parts = (row) => [["cost", row.costNanoDollars]];
+
 /** Return the parts of rows that are grouped by time alone, as series. */
 export const partsOf = (rows: readonly UsageRow[], times: readonly Date[], parts: Parts): Series =>
   seriesOf(

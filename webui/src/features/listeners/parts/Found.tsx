@@ -26,7 +26,7 @@ export function Found({ told }: { told: ExplainRequestResponse }) {
     <Section title="Found">
       <Facts facts={facts} />
       {told.headers.length > 0 && (
-        <Fold title="Headers to the upstream" hint="secrets are masked">
+        <Fold title="Headers to the upstream" hint="secrets, and what header operations write, are masked">
           <Table.Scroll label="Headers to the upstream, table">
             <Table aria-label="Headers to the upstream">
               <Table.Thead><Table.Tr><Table.Th>Name</Table.Th><Table.Th>Value</Table.Th></Table.Tr></Table.Thead>

@@ -43,7 +43,7 @@ export function Dashboard({ range, search }: Props) {
       {(!found.error || usage) && <Tiles usage={usage} search={search} />}
       <Attention />
       <Suspense><Budgets /></Suspense>
-      <Suspense fallback={<Skeleton h={340} />}><Traffic range={range} search={search} /></Suspense>
+      <Suspense fallback={<Skeleton h={300} />}><Traffic range={range} search={search} /></Suspense>
       <Tops range={range} search={search} />
     </>
   );

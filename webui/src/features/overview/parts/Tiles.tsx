@@ -1,42 +1,35 @@
 import { Paper, SimpleGrid, Skeleton, Text } from "@mantine/core";
 import { Link } from "@tanstack/react-router";
-import type { SummarizeUsageResponse } from "@tollkeeper/client/v1/usage_service";
+import type { SummarizeUsageResponse, UsageSums } from "@tollkeeper/client/v1/usage_service";
 import { formatCount, formatShare, formatShort } from "../../../shared/format/numbers";
 import type { RangeSearch } from "../../../shared/url/range";
-import { changeText, p95Of } from "../../../shared/usage/Sums";
+import { changeText, costNote, costText, p95Of } from "../../../shared/usage/Sums";
 
 interface Tile {
   name: string;
   value: string;
   /** The change from the time before, in words. */
   change?: string | undefined;
-  to: "usage" | "failures";
+  to: "usage" | "costs" | "failures";
 }
+
+const tokensOf = ({ promptTokens, completionTokens }: Pick<UsageSums, "promptTokens" | "completionTokens">): bigint => promptTokens + completionTokens;
+const shareOf = ({ failedRequests, requests }: Pick<UsageSums, "failedRequests" | "requests">): number =>
+  requests === 0n ? 0 : Number(failedRequests) / Number(requests);
 
 function tilesOf({ totals }: SummarizeUsageResponse): Tile[] {
   if (!totals) return [];
   const { previous: before } = totals;
-  const share = (failed: bigint, all: bigint) => (all === 0n ? 0 : Number(failed) / Number(all));
   return [
     { name: "Requests", value: formatCount(totals.requests), change: before && changeText(totals.requests, before.requests), to: "usage" },
     {
       name: "Failed",
-      value: formatShare(share(totals.failedRequests, totals.requests)),
-      change: before && changeText(totals.failedRequests, before.failedRequests),
+      value: formatShare(shareOf(totals)),
+      change: before && before.requests > 0n ? `${formatShare(shareOf(before))} before` : undefined,
       to: "failures",
     },
-    {
-      name: "Prompt tokens",
-      value: formatShort(totals.promptTokens),
-      change: before && changeText(totals.promptTokens, before.promptTokens),
-      to: "usage",
-    },
-    {
-      name: "Completion tokens",
-      value: formatShort(totals.completionTokens),
-      change: before && changeText(totals.completionTokens, before.completionTokens),
-      to: "usage",
-    },
+    { name: "Tokens", value: formatShort(tokensOf(totals)), change: before && changeText(tokensOf(totals), tokensOf(before)), to: "usage" },
+    { name: "Cost", value: costText(totals), change: costNote(totals), to: "costs" },
     { name: "First byte, p95", value: p95Of(totals.firstByte), to: "usage" },
     { name: "Duration, p95", value: p95Of(totals.duration), to: "usage" },
   ];
@@ -60,10 +53,10 @@ export function Tiles({ usage, search }: { usage: SummarizeUsageResponse | undef
           td="none"
           className="tk-figures"
           renderRoot={(props) =>
-            tile.to === "usage" ? (
-              <Link {...props} to="/usage" search={search} />
-            ) : (
+            tile.to === "failures" ? (
               <Link {...props} to="/calls" search={{ ...search, status: ["4xx", "5xx"] }} />
+            ) : (
+              <Link {...props} to="/usage" search={tile.to === "costs" ? { ...search, measure: "cost" } : search} />
             )
           }
         >

@@ -8,7 +8,7 @@ import { type Project, ProjectService } from "@tollkeeper/client/v1/project_serv
 import { UsageGroup, UsageService } from "@tollkeeper/client/v1/usage_service";
 import { lazy, Suspense, useState } from "react";
 import { useCursor } from "../../../shared/api/useCursor";
-import { formatShort } from "../../../shared/format/numbers";
+import { formatDollars, formatShort } from "../../../shared/format/numbers";
 import { Time } from "../../../shared/format/Time";
 import { EmptyState, NoMatch } from "../../../shared/ui/EmptyState";
 import { ErrorState } from "../../../shared/ui/ErrorState";
@@ -20,6 +20,7 @@ import { Select } from "../../../shared/ui/inputs";
 import { StateBadge } from "../../../shared/ui/StateBadge";
 import { rangeOf } from "../../../shared/url/range";
 import { changed } from "../../../shared/url/search";
+import { costText } from "../../../shared/usage/Sums";
 import { ProjectMenu } from "../parts/ProjectMenu";
 import { RevokeAll } from "../parts/RevokeAll";
 import { TokenCount } from "../parts/TokenCount";
@@ -64,7 +65,7 @@ export function ProjectsPage() {
     { key: "state", title: "State", render: (it) => <StateBadge tone={it.isActive ? "good" : "neutral"}>{it.isActive ? "Active" : "Inactive"}</StateBadge> },
     { key: "tokens", title: "Tokens", align: "right", render: (it) => <TokenCount projectId={it.id} name={it.name} /> },
     { key: "requests", title: "Requests, 7 days", align: "right", render: (it) => used(it.id)?.requests ?? "–" },
-    { key: "used", title: "Model tokens, 7 days", align: "right", wide: true, render: (it) => used(it.id)?.tokens ?? "–" },
+    { key: "cost", title: "Cost, 7 days", align: "right", render: (it) => used(it.id)?.cost ?? "–" },
     { key: "last", title: "Last used", render: (it) => <Time time={it.lastUsedAt} ago /> },
     { key: "created", title: "Created", order: "created_at", wide: true, render: (it) => <Time time={it.createdAt} ago /> },
   ];
@@ -132,7 +133,7 @@ export function ProjectsPage() {
 }
 
 /** What the projects of a page used in seven days, by their ids. */
-function useUsage(projects: readonly Project[] | undefined): (id: string) => { requests: string; tokens: string } | undefined {
+function useUsage(projects: readonly Project[] | undefined): (id: string) => { requests: string; cost: string } | undefined {
   const { start, end } = rangeOf({}, "7d");
   const { data } = useQuery(
     UsageService.method.summarizeUsage,
@@ -147,6 +148,6 @@ function useUsage(projects: readonly Project[] | undefined): (id: string) => { r
   return (id) => {
     if (data === undefined) return undefined;
     const row = data.rows.find((it) => it.projectId === id);
-    return { requests: formatShort(row?.requests ?? 0n), tokens: formatShort((row?.promptTokens ?? 0n) + (row?.completionTokens ?? 0n)) };
+    return { requests: formatShort(row?.requests ?? 0n), cost: row ? costText(row) : formatDollars(0n) };
   };
 }

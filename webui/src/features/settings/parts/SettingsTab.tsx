@@ -11,6 +11,9 @@ import { SOURCES } from "../words";
 
 const written = (value: string) => (value === "" ? <Text span size="sm" c="dimmed">not set</Text> : <Code style={{ overflowWrap: "anywhere" }}>{value}</Code>);
 
+/** A description, with what stands between backticks as code. */
+const described = (text: string) => text.split("`").map((part, index) => (index % 2 === 1 ? <Code key={index} fz="inherit">{part}</Code> : part));
+
 const columns: Column<Setting>[] = [
   {
     key: "name",
@@ -18,7 +21,7 @@ const columns: Column<Setting>[] = [
     render: (it) => (
       <Box maw={380}>
         <Text size="sm" fw={600} style={{ overflowWrap: "anywhere" }}>{it.name}</Text>
-        <Text size="xs" c="dimmed" fw={400}>{it.description}</Text>
+        <Text size="xs" c="dimmed" fw={400}>{described(it.description)}</Text>
       </Box>
     ),
   },

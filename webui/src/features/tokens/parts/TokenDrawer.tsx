@@ -1,5 +1,6 @@
 import { useQuery } from "@connectrpc/connect-query";
 import { Drawer, Skeleton, Stack } from "@mantine/core";
+import { ProjectService } from "@tollkeeper/client/v1/project_service";
 import { TokenService } from "@tollkeeper/client/v1/token_service";
 import { isNoSuch } from "../../../shared/api/errors";
 import { ErrorState } from "../../../shared/ui/ErrorState";
@@ -17,10 +18,19 @@ interface Props {
 /** The drawer in which a token is made or edited. */
 export function TokenDrawer({ id, projectId, onDone, onClose }: Props) {
   return id === undefined ? (
-    <TokenForm token={undefined} projectId={projectId} onDone={onDone} onClose={onClose} />
+    <New projectId={projectId} onDone={onDone} onClose={onClose} />
   ) : (
     <Stored id={id} onDone={onDone} onClose={onClose} />
   );
+}
+
+/** A new token is of the page's project, or of the only one that there is. The form waits for the first answer, good or bad. */
+function New({ projectId, onDone, onClose }: Omit<Props, "id">) {
+  const asked = { isActive: true, pageSize: 2 };
+  const { data, isPending, failureCount } = useQuery(ProjectService.method.listProjects, asked, { enabled: projectId === undefined });
+  if (projectId === undefined && isPending && failureCount === 0) return null;
+  const [only, ...others] = data?.projects ?? [];
+  return <TokenForm token={undefined} projectId={projectId ?? (others.length === 0 ? only?.id : undefined)} onDone={onDone} onClose={onClose} />;
 }
 
 function Stored({ id, onDone, onClose }: { id: string } & Pick<Props, "onDone" | "onClose">) {

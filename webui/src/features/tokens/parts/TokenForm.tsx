@@ -30,7 +30,7 @@ export interface Minted {
 interface Props {
   /** The token that is edited; undefined makes a new one. */
   token: Token | undefined;
-  /** The project of a new token, where the page has one. */
+  /** The project of a new token, where one is known; another can be chosen. */
   projectId?: string | undefined;
   onDone: (minted?: Minted) => void;
   onClose: () => void;
