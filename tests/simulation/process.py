@@ -36,7 +36,8 @@ class Process:
         self.held_at_death: Counter[Place] = Counter()
         self.contributed: Counter[Place] = Counter()
         self.adopting: list[Process] = []
-        self.member = Member(name, self, crossed=world.crossed, expected=MANY)
+        self.left_untold = False
+        self.member = Member(name, self, crossed=world.crossed, untold=self.untold, expected=MANY)
         world.later(0, self.connect)
         world.of(self, world.chance.randrange(50_000), self.tick)
         world.of(self, world.chance.randrange(SECOND), self.drain)
@@ -91,6 +92,10 @@ class Process:
 
         world.later(world.latency(), read)
 
+    def untold(self, is_there: bool) -> None:
+        """Have it on file whether the table lacks something that this process alone knows."""
+        self.left_untold = is_there
+
     # -- its life
 
     def connect(self) -> None:
@@ -137,6 +142,8 @@ class Process:
             taken = [(*place, amount) for place, amount in dead.journal.items()]
             self.member.take_over(dead.name, taken, dead.held_at_death)
             self.adopting.append(dead)
+            if dead.left_untold:
+                self.member.begin_again()
 
     def kill(self) -> None:
         """End without a word. What is on file stays: what was settled, and what was reserved."""
