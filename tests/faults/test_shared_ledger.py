@@ -293,6 +293,26 @@ def test_without_redis_each_goes_on_with_its_share(shared: Shared) -> None:
     until(lambda: shared.used(minted) == {used})
 
 
+def test_what_one_has_granted_alone_counts_though_it_died_before_redis_was_told(shared: Shared) -> None:
+    minted = shared.minted(REQUESTS, TOKENS)
+    before = passed(asyncio.run(crowd(shared.gateways, minted, 3)))
+    dead, *others = shared.gateways
+    shared.redis.freeze()
+    try:
+        until(partial(says, dead, "share"))
+        alone = passed(asyncio.run(crowd([dead], minted, 8)), alone=True)
+        until(lambda: shared.charged(minted) == before + alone)
+        dead.command.kill()
+    finally:
+        shared.redis.thaw()
+    assert alone > 0
+    for gateway in others:
+        until(partial(says, gateway, "ok"), 30)
+    dead.start()
+    until(lambda: shared.used(minted) == {before + alone})
+    assert passed(asyncio.run(crowd(shared.gateways, minted))) == AMOUNT - before - alone
+
+
 def knows(gateway: Gateway, minted: MintedToken, count: int) -> bool:
     """Return whether a gateway knows of so many limits."""
     return len(standing(gateway, minted)) == count

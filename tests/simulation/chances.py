@@ -11,6 +11,7 @@ class Chances:
     seconds: int = 4
     breaks: float = 0.0
     kills: float = 0.0
+    ends: float = 0.0
     pauses: float = 0.0
     flushes: float = 0.0
     restarts: float = 0.0
@@ -31,6 +32,9 @@ KINDS = {
     "outages": Chances(outages=0.4, stops=0.2, breaks=0.2),
     "pauses": Chances(pauses=0.5, flushes=0.2),
     "steps": Chances(steps=0.5, breaks=0.5),
+    "lost words": Chances(
+        outages=0.5, kills=0.4, ends=0.4, breaks=0.2, pauses=0.1, store_away=0.2, seconds=6
+    ),
     "kills": Chances(kills=0.3, breaks=0.3, leaps=0.1),
     "all": Chances(
         processes=4,

@@ -27,6 +27,7 @@ class Process:
         self.world = world
         self.name = name
         self.alive = True
+        self.ending = False
         self.paused_until = 0
         self.connection = 0
         self.connected = False
@@ -36,7 +37,8 @@ class Process:
         self.held_at_death: Counter[Place] = Counter()
         self.contributed: Counter[Place] = Counter()
         self.adopting: list[Process] = []
-        self.member = Member(name, self, crossed=world.crossed, expected=MANY)
+        self.left_untold = False
+        self.member = Member(name, self, crossed=world.crossed, untold=self.untold, expected=MANY)
         world.later(0, self.connect)
         world.of(self, world.chance.randrange(50_000), self.tick)
         world.of(self, world.chance.randrange(SECOND), self.drain)
@@ -91,6 +93,10 @@ class Process:
 
         world.later(world.latency(), read)
 
+    def untold(self, is_there: bool) -> None:
+        """Have it on file whether the table lacks something that this process alone knows."""
+        self.left_untold = is_there
+
     # -- its life
 
     def connect(self) -> None:
@@ -137,6 +143,38 @@ class Process:
             taken = [(*place, amount) for place, amount in dead.journal.items()]
             self.member.take_over(dead.name, taken, dead.held_at_death)
             self.adopting.append(dead)
+            if dead.left_untold:
+                self.member.begin_again()
+
+    def end(self) -> None:
+        """Admit nothing more, end what is under way, and go, telling the table if it answers in time."""
+        if self.ending:
+            return
+        self.ending = True
+        for id_ in list(self.open):
+            self.settle(id_)
+        world = self.world
+        world.of(self, SECOND // 100, self.member.leave)
+        world.of(self, SECOND, self.go)
+
+    def go(self) -> None:
+        """Be gone. Whoever adopts the journal has what the store and the table were not told."""
+        world = self.world
+        for id_ in list(self.open):
+            self.settle(id_)  # was answered late
+        self.alive = False
+        if self.connected:
+            self.connected = False
+            self.connection += 1
+        if not (self.adopting or world.store_away):
+            for place, amount in self.journal.items():
+                world.rows[self.name, place] += amount
+            self.journal.clear()
+        world.processes.remove(self)
+        if self.journal or self.left_untold or self.adopting:
+            world.orphans += [self, *self.adopting]
+            self.adopting = []
+        self.note_unheard()
 
     def kill(self) -> None:
         """End without a word. What is on file stays: what was settled, and what was reserved."""
@@ -153,6 +191,17 @@ class Process:
                         self.held_at_death[meter.key, period] += need
                     elif meter.kind is MeterKind.SLOTS:
                         self.contributed[meter.key, period] -= need
+        for dead in self.adopting:
+            for (key, _), amount in dead.journal.items():
+                truth.unheard[key] += amount
+        self.note_unheard()
+        world.processes.remove(self)
+        world.orphans += [self, *self.adopting]
+        self.adopting = []
+
+    def note_unheard(self) -> None:
+        """Note what the table may hold for this process that nobody gives back."""
+        truth = self.world.truth
         for entry in (
             *self.member._requests.flight,
             *self.member._requests.queue,
@@ -164,19 +213,13 @@ class Process:
             elif isinstance(entry, Post):
                 for meter, need, used in zip(entry.part.meters, entry.part.needs, entry.used, strict=True):
                     truth.unheard[meter.key] += max(need - used, 0)
-        for dead in self.adopting:
-            for (key, _), amount in dead.journal.items():
-                truth.unheard[key] += amount
-        world.processes.remove(self)
-        world.orphans += [self, *self.adopting]
-        self.adopting = []
 
     # -- its callers
 
     def ask_for_something(self) -> None:
         """Have a caller come, and another one later."""
         world = self.world
-        if world.ending:
+        if world.ending or self.ending:
             return
         pause = max(world.leaping_until - world.now, 0) + world.chance.randrange(1, 150_000)
         world.of(self, pause, self.ask_for_something)
@@ -225,8 +268,10 @@ class Process:
             )
 
     def settle(self, id_: str) -> None:
-        """End a request."""
-        pending, chance, truth = self.open.pop(id_), self.world.chance, self.world.truth
+        """End a request, unless that is done."""
+        pending, chance, truth = self.open.pop(id_, None), self.world.chance, self.world.truth
+        if pending is None:
+            return
         unused = chance.random()
         actual = [0 if unused < 0.1 else chance.randrange(need + 1) for need in pending.held]
         for part, used in shared_out(pending, actual):

@@ -149,6 +149,11 @@ class World:
             self._note(f"kill {process.name}")
             process.kill()
             self.start_process()
+        if happens(chances.ends):
+            process = chance.choice(self.processes)
+            self._note(f"end {process.name}")
+            process.end()
+            self.start_process()
         if happens(chances.pauses):
             process = chance.choice(self.processes)
             process.paused_until = self.now + chance.choice([SECOND // 10, SECOND, 4 * SECOND])

@@ -4,6 +4,7 @@
     root/rejected.jsonl     events that the store refused (see drain.py)
     root/<instance>/lock    held as long as the process lives
     root/<instance>/*.jsonl its segments
+    root/<instance>/untold  there while the shared ledger lacks what this process knows
 
 The locks are flock's. They work on a local disk; a root shared over a network is not supported.
 """
@@ -17,6 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 _LOCK = "lock"
+_UNTOLD = "untold"
 
 
 class Claim:
@@ -25,6 +27,18 @@ class Claim:
     def __init__(self, path: Path, lock: int) -> None:
         self.path = path
         self._lock = lock
+
+    @property
+    def has_untold(self) -> bool:
+        """Whether the shared ledger lacks what its process knew at the end."""
+        return (self.path / _UNTOLD).exists()
+
+    def mark_untold(self, *, is_there: bool) -> None:
+        """Have it on file whether it does. Raises OSError."""
+        if is_there:
+            (self.path / _UNTOLD).touch(mode=0o600)
+        else:
+            (self.path / _UNTOLD).unlink(missing_ok=True)
 
     def release(self) -> None:
         """Let another process claim the directory; do nothing if it is not held any more."""

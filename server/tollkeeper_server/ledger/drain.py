@@ -67,14 +67,14 @@ class Drain:
         adopt_interval: float = 60.0,
         stored: Callable[[], None] = lambda: None,
         books: Books | None = None,
-        buried: Callable[[str], None] = lambda _: None,
+        buried: Callable[[Orphan], None] = lambda _: None,
     ) -> None:
         """Take up to `batch` events at a time from each source, and rest for `interval` seconds after.
 
         Every `adopt_interval` seconds it looks for journals of processes that died, such as one that was
         replaced before it had stored everything. `stored` is called whenever some events were stored. `books`
         are loaded as soon as no journal of a dead process has anything left that budgets are charged with.
-        `buried` is told the name of each process that is found to have died.
+        `buried` is told of each process that is found to have died since this one began.
         """
         self._tell_stored = stored
         self._buried = buried
@@ -185,7 +185,7 @@ class Drain:
             adopted = await self._in_thread(self._journal.adopt)
             self._orphans += adopted
             for orphan in adopted:
-                self._buried(orphan.path.name)
+                self._buried(orphan)
         except OSError as error:
             _log.error("the journals of other processes can't be looked at: %s", error)
 

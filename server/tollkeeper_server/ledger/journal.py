@@ -192,6 +192,13 @@ class Journal:
         self._kept += range(max(before, 1), self._reader.position.segment)
         self._kept = [number for number in self._kept if not self._retire(number)]
 
+    def mark_untold(self, is_there: bool) -> None:
+        """Have whoever adopts this journal know whether the shared ledger lacks what this process knows."""
+        try:
+            self._claim.mark_untold(is_there=is_there)
+        except OSError as error:
+            self._complain(str(error))
+
     def adopt(self) -> list[Orphan]:
         """Adopt the journals of processes that died since, and return them. Waits for the disk.
 
@@ -203,7 +210,7 @@ class Journal:
         return adopted
 
     def close(self) -> None:
-        """Put everything on the disk and release the directory; delete it if all events are stored.
+        """Put everything on the disk and release the directory; delete it if all events are stored and told.
 
         Otherwise another process adopts it. Waits for the disk.
         """
@@ -212,7 +219,8 @@ class Journal:
         self._writer.close()
         for orphan in self.orphans:
             orphan.release()
-        if self._reader.position >= self._writer.end and not self._open and not self.waiting:
+        is_stored = self._reader.position >= self._writer.end and not self._open and not self.waiting
+        if is_stored and not self._claim.has_untold:
             self._claim.remove()
         self._claim.release()
 

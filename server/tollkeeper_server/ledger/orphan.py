@@ -109,6 +109,11 @@ class Orphan:
         """
         return tell_of_budgets(self.path)
 
+    @property
+    def has_untold(self) -> bool:
+        """Whether the shared ledger lacks what its process knew: all must tell it anew."""
+        return self._claim.has_untold
+
     def release(self) -> None:
         """Leave the events that are not stored yet to another process."""
         self._claim.release()

@@ -15,7 +15,7 @@ from tollkeeper_server.ledger.clock import SteadyClock
 from tollkeeper_server.ledger.drain import Drain
 from tollkeeper_server.ledger.journal import Journal
 from tollkeeper_server.ledger.local import LocalLedger
-from tollkeeper_server.ledger.orphan import CostOf
+from tollkeeper_server.ledger.orphan import CostOf, Orphan
 from tollkeeper_server.ledger.predecessor import FollowingBooks, running_journals
 from tollkeeper_server.ledger.shared.messages import MANY
 from tollkeeper_server.ledger.sweeping import Sweeping
@@ -93,8 +93,19 @@ async def start_accounting(
         if redis is not None:
             table, expected = _redis_table(stack, redis), MANY
         assert table is not None
-        ledger, books = await _share(stack, table, expected, store, journal.name, thresholds)
-    drain = Drain(journal, store.usage, stored=stored, books=books, buried=buried)
+        ledger, books = await _share(stack, table, expected, store, journal, thresholds)
+
+    def take_note(orphan: Orphan) -> None:
+        if orphan.has_untold and not isinstance(ledger, LocalLedger):
+            ledger.begin_again()
+
+    def bury(orphan: Orphan) -> None:
+        buried(orphan.path.name)
+        take_note(orphan)
+
+    for orphan in journal.orphans:
+        take_note(orphan)
+    drain = Drain(journal, store.usage, stored=stored, books=books, buried=bury)
     drain.start()
     stack.push_async_callback(drain.close)
     stack.push_async_callback(drain.flush, _FLUSH_SECONDS)
@@ -129,22 +140,28 @@ def _redis_table(stack: AsyncExitStack, redis: "RedisLink") -> "Connect":
 
 
 async def _share(
-    stack: AsyncExitStack, connect: "Connect", expected: int, store: Store, name: str, thresholds: Thresholds
+    stack: AsyncExitStack,
+    connect: "Connect",
+    expected: int,
+    store: Store,
+    journal: Journal,
+    thresholds: Thresholds,
 ) -> "tuple[SharedLedger, SharedBooks]":
     from tollkeeper_server.ledger.shared.books import SharedBooks
     from tollkeeper_server.ledger.shared.ledger import SharedLedger
 
     ledger = SharedLedger(
-        name,
+        journal.name,
         connect,
         store.ledger.spent_by_others,
         crossed=thresholds.crossed,
         beyond=thresholds.beyond.add,
+        untold=journal.mark_untold,
         expected=expected,
     )
     stack.push_async_callback(ledger.close)
     await ledger.open()
-    return ledger, SharedBooks(ledger, store.ledger, store.usage, name)
+    return ledger, SharedBooks(ledger, store.ledger, store.usage, journal.name)
 
 
 async def _loaded(books: "LocalBooks | SharedBooks") -> None:

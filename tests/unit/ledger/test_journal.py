@@ -48,6 +48,25 @@ async def test_an_open_intent_is_nobodys_event_while_its_process_lives(tmp_path:
     journal.close()
 
 
+def test_who_adopts_a_journal_knows_whether_the_shared_ledger_lacks_anything(tmp_path: Path) -> None:
+    """A process that was killed may have left it so, and one that has ended while the ledger was away."""
+    for end in (crash, Journal.close):
+        lacking = Journal(tmp_path)
+        lacking.mark_untold(True)
+        end(lacking)
+        adopting = Journal(tmp_path)
+        (orphan,) = adopting.orphans
+        assert orphan.has_untold
+        assert orphan.read(1) == []
+        orphan.commit()
+        adopting.close()
+    told = Journal(tmp_path)
+    told.mark_untold(True)
+    told.mark_untold(False)
+    told.close()
+    assert directories(tmp_path) == []
+
+
 async def test_an_interrupted_upload_or_batch_costs_no_tokens(tmp_path: Path) -> None:
     dead = Journal(tmp_path)
     dead.begin(intent("upload", has_prompt=False))

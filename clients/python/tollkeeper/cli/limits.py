@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import click
 
 from tollkeeper.limits import UTC_ZONE, Limit, LimitMeasure, LimitPeriod
-from tollkeeper.money import NANO_IN_DOLLAR
+from tollkeeper.money import NANO_IN_DOLLAR, dollars
 
 _W = TypeVar("_W", LimitMeasure, LimitPeriod)
 
@@ -30,6 +30,9 @@ _LIMIT = re.compile(
     re.ASCII,
 )
 _FLAGS = ("clamp", "allow_unpriced")
+_BEGINNING = re.compile(r"(?P<measure>[a-z_]+)=(?P<amount>[^/:@\s]+)")
+_AMOUNT = re.compile(r"[0-9]{1,16}(\.[0-9]{1,9})?", re.ASCII)
+_MOST = 4_503_599_627_370_496
 _BUDGETS = frozenset({LimitMeasure.REQUESTS, LimitMeasure.TOKENS, LimitMeasure.MONEY})
 NO_LIMITS = ("limits", ())
 """The field that `--no-limits` empties."""
@@ -42,11 +45,22 @@ def limit(text: str) -> Limit:
     """
     found = _LIMIT.fullmatch(text)
     if not found:
+        begun = _BEGINNING.match(text)
+        if begun and begun["measure"] in set(LimitMeasure) and not _AMOUNT.fullmatch(begun["amount"]):
+            raise ValueError(
+                f"{text!r} is not a limit: the amount must be a number of up to 16 digits, of money dollars "
+                "with up to nine decimals"
+            )
         raise ValueError(f"{text!r} is not a limit; {_EXPECTED}")
     measure = _word(text, found["measure"], LimitMeasure)
     amount = Decimal(found["amount"]) * (NANO_IN_DOLLAR if measure is LimitMeasure.MONEY else 1)
     if amount % 1:
         raise ValueError(f"{text!r} is not a limit: of {measure} the amount must be a whole number")
+    if amount > _MOST:
+        most = f"{dollars(_MOST)} dollars" if measure is LimitMeasure.MONEY else f"{_MOST}"
+        raise ValueError(f"{text!r} is not a limit: of {measure} the amount is at most {most}")
+    if found["burst"] and not int(found["burst"]):
+        raise ValueError(f"{text!r} is not a limit: a burst is at least 1; without one it is the amount")
     if measure in _BUDGETS and not found["period"]:
         periods = ", ".join(it for it in LimitPeriod if it is not LimitPeriod.UNKNOWN)
         raise ValueError(f"{text!r} is not a limit: {measure} is a budget of a period; add one of /{periods}")

@@ -42,6 +42,16 @@ MAXIMA: dict[str, tuple[str, ...]] = {
     "responses": ("max_output_tokens",),
 }
 """The members that say the maximum of an answer, by endpoint. Others have none."""
+_COUNTED = dict.fromkeys(
+    ("images_generations", "images_edits", "images_variations"), "n, the number of images"
+)
+
+
+def lowered_by(endpoint: str) -> str:
+    """Return what callers lower for a request to an endpoint to need less; empty if there is nothing."""
+    if endpoint in MAXIMA:
+        return f"{MAXIMA[endpoint][0]}, the answer's maximum"
+    return _COUNTED.get(endpoint, "")
 
 
 class Asked(Struct, frozen=True, gc=False):

@@ -67,7 +67,7 @@ class Forecast:
         )
         if fitting < self._calls:
             assert refused is not None
-            raise refusal(*refused)
+            raise refusal(*refused, exchange.endpoint.name)
         return granted(meters, sent, is_observed=True)
 
     def _shorter(
@@ -94,7 +94,7 @@ class Forecast:
         found: tuple[Refused, int] | None = None
         for meter, need, standing, earlier in zip(meters.meters, needs, known, before, strict=True):
             refused = self._refused(meter, need, standing, earlier)
-            if refused is not None and (found is None or refused.cause < found[0].cause):
+            if refused is not None and (found is None or _comes_first(refused, found[0])):
                 found = refused, need
         return found
 
@@ -115,7 +115,7 @@ class Forecast:
             case MeterKind.RATE if need > meter.rate.burst:
                 return Refused(meter, Cause.NEVER, remaining)
             case MeterKind.RATE:
-                return Refused(meter, Cause.PACE, remaining, _wait(meter, need, remaining))
+                return Refused(meter, Cause.PACE, remaining, _wait(meter, before + need, standing))
             case MeterKind.SLOTS:
                 return Refused(meter, Cause.BUSY, remaining)
             case MeterKind.BUDGET:
@@ -146,7 +146,7 @@ def _explained(
     passes_at = None
     if admitted < calls and standing is not None:
         if meter.kind is MeterKind.RATE and need <= meter.rate.burst:
-            passes_at = time_of(now + _wait(meter, need, standing.remaining - admitted * need))
+            passes_at = time_of(now + _wait(meter, (admitted + 1) * need, standing))
         elif meter.kind is MeterKind.BUDGET and need <= meter.amount:
             passes_at = limit_standing(meter, standing, now).resets_at
     left = None if standing is None else standing.remaining
@@ -162,6 +162,18 @@ def _explained(
     )
 
 
-def _wait(meter: Meter, need: int, remaining: int) -> int:
-    """Return about how many microseconds it takes until a rate has earned what lacks."""
-    return -(-(need - remaining) * MINUTE // meter.amount)
+def _comes_first(refused: Refused, other: Refused) -> bool:
+    """Return whether the ledger tells of this refusal: the gravest, of rates that with the longest wait."""
+    if refused.cause is other.cause is Cause.PACE:
+        return (refused.wait or 0) > (other.wait or 0)
+    return refused.cause < other.cause
+
+
+def _wait(meter: Meter, need: int, standing: Standing) -> int:
+    """Return how many microseconds it takes until a rate has so much, more than which it has not.
+
+    What is left is whole units; what it has earned of the next one is in the time until it is whole.
+    """
+    lacking, burst = need - standing.remaining, meter.rate.burst
+    whole = (standing.reset or 0) - (burst - need) * MINUTE // meter.amount
+    return min(max(whole, (lacking - 1) * MINUTE // meter.amount), -(-lacking * MINUTE // meter.amount))

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from tollkeeper_server.dataplane.budget.asked import lowered_by
 from tollkeeper_server.domain.headers import Header
 from tollkeeper_server.domain.limit import Limit, Measure
 from tollkeeper_server.domain.period import Period
@@ -44,36 +45,34 @@ class LimitError(TollkeeperError):
         self.headers = headers
 
 
-def refusal(refused: Refused, need: int, headers: Sequence[Header] = ()) -> LimitError:
-    """Return the error for a request that needs so much of the meter that refuses it."""
+def refusal(refused: Refused, need: int, endpoint: str, headers: Sequence[Header] = ()) -> LimitError:
+    """Return the error for a request to an endpoint that needs so much of the meter that refuses it."""
     meter = refused.meter
     return LimitError(
         _REASONS[refused.cause],
-        _words(refused, need),
+        _words(refused, need, lowered_by(endpoint)),
         meter,
         retry_after=refused.retry_after,
         headers=headers,
     )
 
 
-def _words(refused: Refused, need: int) -> str:
+def _words(refused: Refused, need: int, lowered: str) -> str:
     meter = refused.meter
     limit = meter.limit
     is_asked = limit.measure in _OF_ANSWER
     scope, words = meter.scope.words, limit_words(limit)
+    less = f"send less, or lower {lowered}" if lowered else "send less"
     match refused.cause:
         case Cause.NEVER:
             return (
                 f"the request may use {_amount(limit, need)}, and the limit of {scope}, {words}, lets "
-                f"{_amount(limit, meter.rate.burst)} pass at once; send less, or lower the answer's maximum"
+                f"{_amount(limit, meter.rate.burst)} pass at once; {less}"
             )
         case Cause.SPENT:
             left = f"{_amount(limit, refused.left)} are left of the {words} of {scope}"
             if refused.left and is_asked:
-                return (
-                    f"{left}, and the request may use {_amount(limit, need)}; send less, or lower the "
-                    "answer's maximum, such as max_completion_tokens"
-                )
+                return f"{left}, and the request may use {_amount(limit, need)}; {less}"
             remedy = "" if limit.period is Period.TOTAL else ", or wait for the next period"
             return f"{left}; have an administrator raise the limit{remedy}"
         case Cause.BUSY:

@@ -211,7 +211,7 @@ class Reservations:
                 return self._held(exchange, meters, demand, outcome, now)
             if not isinstance(outcome, Refused):
                 return self._wait(exchange, one, meters, demand, outcome, needs, now)
-            demand = self._shorter(meters, demand, outcome, needs, now)
+            demand = self._shorter(exchange, meters, demand, outcome, needs, now)
 
     async def _wait(
         self,
@@ -225,13 +225,19 @@ class Reservations:
     ) -> Demand:
         outcome = await waiting
         if isinstance(outcome, Refused):
-            shorter = self._shorter(meters, demand, outcome, needs, now)
+            shorter = self._shorter(exchange, meters, demand, outcome, needs, now)
             held = self._hold(exchange, one, meters, shorter)
             return held if isinstance(held, Demand) else await held
         return self._held(exchange, meters, demand, outcome, now)
 
     def _shorter(
-        self, meters: MeterSet, demand: Demand, refused: Refused, needs: Sequence[int], now: int
+        self,
+        exchange: Exchange,
+        meters: MeterSet,
+        demand: Demand,
+        refused: Refused,
+        needs: Sequence[int],
+        now: int,
     ) -> Demand:
         """Return the demand with an answer for which a limit has enough left. Raises `LimitError`."""
         meter = refused.meter
@@ -242,7 +248,7 @@ class Reservations:
             headers = rate_headers(self._ledger, meters.rates, now)
             if self._beyond:
                 headers += budget_header(self._ledger, meters.meters, self._beyond, now)
-            raise refusal(refused, need, headers)
+            raise refusal(refused, need, exchange.endpoint.name, headers)
         self._metrics.clamped(meter.scope.kind, meter.limit.measure)
         return shorter
 

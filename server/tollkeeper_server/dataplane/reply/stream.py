@@ -3,6 +3,7 @@
 import asyncio
 from time import perf_counter
 
+from tollkeeper_server.dataplane.budget.asked import MAXIMA
 from tollkeeper_server.dataplane.exchange import Exchange
 from tollkeeper_server.dataplane.reply.events import take_whole, without_usage
 from tollkeeper_server.dataplane.reply.meter import StreamMeter
@@ -102,10 +103,11 @@ async def relay_stream(
 
 def _spent(exchange: Exchange, ending: TollkeeperError | None) -> bytes:
     """Return the event that ends a stream for which no more is held, and record the error."""
+    maximum = MAXIMA.get(exchange.endpoint.name, ("",))[0]
     error = ending or TollkeeperError(
         Reason.INSUFFICIENT_QUOTA,
         "the answer ends here: it has no maximum, so each byte of its text may be a token, and a budget of "
-        "its limits has too little left for more; name a maximum, such as max_completion_tokens. GET "
+        f"its limits has too little left for more{f'; name a maximum in {maximum}' if maximum else ''}. GET "
         "/v1/tollkeeper/limits says which budget, and an administrator may raise it",
     )
     exchange.error_code = str(error.reason)

@@ -57,10 +57,11 @@ class SharedLedger:
         *,
         crossed: Crossed | None = None,
         beyond: Callable[[str], object] | None = None,
+        untold: Callable[[bool], object] | None = None,
         expected: int = MANY,
     ) -> None:
-        """Take a name that no other process ever has; see `Member` for `beyond` and `expected`."""
-        self.member = Member(name, self, crossed=crossed, beyond=beyond, expected=expected)
+        """Take a name that no other process ever has; see `Member` for `beyond`, `untold` and `expected`."""
+        self.member = Member(name, self, crossed=crossed, beyond=beyond, untold=untold, expected=expected)
         self._connect = connect
         self._spent_by_others = spent_by_others
         self._connection: Connection | None = None
@@ -169,6 +170,10 @@ class SharedLedger:
     def charge(self, charges: Sequence[Charge]) -> None:
         """Count what this process has spent past it; negative amounts are given back."""
         self.member.charge(_numbers(charges))
+
+    def begin_again(self) -> None:
+        """Have all tell the table anew: it lacks what a process knew that has died."""
+        self.member.begin_again()
 
     async def members(self) -> Sequence[str] | None:
         """Return all that have joined the present epoch; None if the table does not answer."""

@@ -19,6 +19,7 @@ from tollkeeper_server.ledger.shared.batches import Batches
 from tollkeeper_server.ledger.shared.known import Known, reset_of
 from tollkeeper_server.ledger.shared.line import Line
 from tollkeeper_server.ledger.shared.messages import MANY, Code, Message, Verb
+from tollkeeper_server.ledger.shared.news import News
 from tollkeeper_server.ledger.shared.queue import Done, Entry, Leave, Look, Post, Reserve, Seed, Take
 from tollkeeper_server.ledger.shared.requests import Requests
 from tollkeeper_server.ledger.shared.seeding import Seeding
@@ -58,13 +59,15 @@ class Member:
         *,
         crossed: Crossed | None = None,
         beyond: Callable[[str], object] | None = None,
+        untold: Callable[[bool], object] | None = None,
         expected: int = MANY,
     ) -> None:
         """Begin without a connection.
 
         `beyond` is told the key of each budget that is found beyond its first threshold, whoever has used it,
-        with what is held. `expected` is how many members an epoch waits for that this one begins before it
-        knows of others.
+        with what is held. `untold` is told whether the epoch would lack something if this member were never
+        heard again: it must `begin_again` then. `expected` is how many members an epoch waits for that this
+        one begins before it knows of others.
         """
         self.name = name
         self.epoch = 0
@@ -72,6 +75,7 @@ class Member:
         self._expected = expected
         self._requests = Requests()
         self._known = Known(beyond)
+        self._news = News(untold)
         self._seeding = Seeding(line.ask)
         self._batches = Batches(name, self._requests, self._known, self._seeding, crossed)
         self._step = _Step.AWAY
@@ -127,6 +131,8 @@ class Member:
         if self._share is not None:
             for part, used in parts:
                 self._share.give(part, used)
+        if not self.ready:
+            self._news.gather()
         self._line.wake()
         return True
 
@@ -178,11 +184,20 @@ class Member:
             self._requests.holdings.spend(key, period, amount)
         for first in range(0, len(spent), _TAKEN):
             self._requests.queue.append(Take(owner, spent[first : first + _TAKEN], held))
+        if not self.ready:
+            self._news.gather()
         self._line.wake()
 
     def charge(self, spent: Sequence[tuple[str, int, int]]) -> None:
         """Count what this process has spent past the ledger, by key and period, or gives back."""
         self.take_over(_NOBODY, spent)
+
+    def begin_again(self) -> None:
+        """Have a new epoch begin: the present one lacks what a process knew that is gone."""
+        self._lost = True
+        self._news.gather()
+        self.hear_names()
+        self._line.wake()
 
     def leave(self) -> None:
         """Tell the table that this process ends, once all is settled."""
@@ -213,6 +228,8 @@ class Member:
         self._step = _Step.AWAY
         if self._lost_at is None:
             self._lost_at = now
+        if self._requests.has_news:
+            self._news.gather()
 
     def received(self, reply: Message, now: int) -> None:
         """Take the reply to the request that is under way."""
@@ -318,6 +335,9 @@ class Member:
 
     def _return(self) -> None:
         self._lost_at = self._share = None
+        told = self._news.telling()
+        if told is not None:
+            self.look((), told)
 
     # -- batches
 
@@ -357,6 +377,7 @@ class Member:
             self._requests.end(entry, refusal)
             return
         share.take(part, time)
+        self._news.gather()
         self._requests.queue.append(Post(part, (0,) * len(part.meters), forced=True))
         self._requests.make(entry)
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from tollkeeper_server.ledger.meter import Meter, MeterKind
 from tollkeeper_server.ledger.reservation import Outcome, Pending, shared_out
 from tollkeeper_server.ledger.shared.holdings import Holdings
-from tollkeeper_server.ledger.shared.queue import Done, Entry, Leave, Look, Post, Renew, Reserve
+from tollkeeper_server.ledger.shared.queue import Done, Entry, Leave, Look, Post, Renew, Reserve, Take
 
 _BUDGET = MeterKind.BUDGET
 
@@ -84,6 +84,11 @@ class Requests:
         if not entry.parent and self._waiting.get(entry.part.id) is entry:
             del self._waiting[entry.part.id]
         entry.tell(answer)
+
+    @property
+    def has_news(self) -> bool:
+        """Whether the table is still to be told what was used, or what was taken over."""
+        return any(isinstance(it, (Post, Take)) for it in (*self.flight, *self.queue))
 
     def renew(self, tick: int, at: int) -> None:
         """Have what holds slots since before `at` live on in the table's tick."""

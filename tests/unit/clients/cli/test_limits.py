@@ -62,10 +62,9 @@ def test_a_limit_reads_as_people_say_it(text: str, read: Limit) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "", "=", "requests_per_minute", "requests_per_minute=", "=60", "requests_per_minute=-1",
-        "requests_per_minute=60/", "money=1e3/day", "money=25/month@", "money=25@Europe/Berlin", "money=25/",
-        "money=25/month/day", "tokens=\u0661/day", "money=0.0000000001/day", "money=25 /day",
-        "money=25/day:", "money=25/day:clamp:", "money=25/day clamp",
+        "", "=", "requests_per_minute", "requests_per_minute=", "=60",
+        "requests_per_minute=60/", "money=25/month@", "money=25@Europe/Berlin", "money=25/",
+        "money=25/month/day", "money=25 /day", "money=25/day:", "money=25/day:clamp:", "money=25/day clamp",
     ],
 )  # fmt: skip
 def test_what_is_no_limit_is_refused(text: str) -> None:
@@ -84,6 +83,14 @@ def test_what_is_no_limit_is_refused(text: str) -> None:
         ("tokens=5/5", "tokens is a budget of a period"),
         ("tokens=5/day:lower", "lower is none of clamp, allow_unpriced"),
         ("tokens=1.5/day", "of tokens the amount must be a whole number"),
+        ("requests_per_minute=-1", "the amount must be a number of up to 16 digits"),
+        ("requests_per_minute=12345678901234567", "the amount must be a number of up to 16 digits"),
+        ("money=1e3/day", "the amount must be a number"),
+        ("tokens=\u0661/day", "the amount must be a number"),
+        ("money=0.0000000001/day", "the amount .*, of money dollars with up to nine decimals"),
+        ("money=4503599.627370497/total", "of money the amount is at most 4503599.627370496 dollars"),
+        ("tokens=4503599627370497/total", "of tokens the amount is at most 4503599627370496"),
+        ("requests_per_minute=60/0", "a burst is at least 1; without one it is the amount"),
     ],
 )
 def test_a_refusal_says_what_is_missing(text: str, why: str) -> None:

@@ -5,7 +5,7 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tollkeeper_server.dataplane.explain import Explainer
 from tollkeeper_server.domain.explanation import Explanation, Query
@@ -77,6 +77,7 @@ async def _at_once(bench: Bench, calls: int) -> list[Reply]:
 
 @settings(max_examples=100)
 @given(LIMITS)
+@example([Limit(measure=Measure.TOKEN_RATE, amount=393), Limit(measure=Measure.REQUEST_RATE, amount=4)])
 def test_as_many_are_admitted_as_it_says(limits: list[Limit]) -> None:
     async def both() -> tuple[Explanation, list[Reply]]:
         bench = Bench(configured(*limits))
@@ -92,6 +93,20 @@ def test_as_many_are_admitted_as_it_says(limits: list[Limit]) -> None:
     if len(passed) < CALLS:
         refused = next(reply for reply in replies if reply.status != 200)
         assert told.verdicts[-1].detail == json.loads(refused.body)["error"]["message"]
+
+
+@pytest.mark.parametrize("seconds", [0, 1, 29, 54, 59])
+async def test_a_rate_that_has_earned_a_part_of_a_request_says_when_it_has_the_rest(seconds: int) -> None:
+    bench = Bench(configured(Limit(measure=Measure.REQUEST_RATE, amount=1)))
+    bench.answers(answered())
+    await Caller("POST", "/v1/chat/completions", json.dumps(BODY).encode()).call(bench.plane)
+    bench.ledger_now += seconds * 1_000_000
+    told = await _check(bench, body=json.dumps(BODY))
+    refused = await Caller("POST", "/v1/chat/completions", json.dumps(BODY).encode()).call(bench.plane)
+    assert told.verdicts[-1].detail == json.loads(refused.body)["error"]["message"]
+    assert told.verdicts[-1].detail.endswith(f"try again in {60 - seconds} s")
+    (one,) = told.reservations
+    assert one.passes_at == datetime.fromtimestamp(bench.ledger_now / 1_000_000 + 60 - seconds, UTC)
 
 
 async def test_a_made_body_counts_as_one_that_is_given() -> None:
