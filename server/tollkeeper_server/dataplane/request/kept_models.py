@@ -57,8 +57,8 @@ class LookUp(Struct, frozen=True, gc=False):
     paths: tuple[str, ...]
     field: str
     is_batch: bool = False
-    is_all: bool = False
     is_beside: bool = False
+    is_all: bool = False
 
 
 def find_look_up(matched: Matched, peek: Peek, body: bytes, *, limited: bool) -> LookUp | None:
