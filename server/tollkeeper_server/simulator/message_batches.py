@@ -120,11 +120,12 @@ def _ended(call: ApiCall, stored: StoredMessageBatch) -> StoredMessageBatch:
         result = _result(call, stored, params)
         counts[str(result["type"])] += 1
         lines.append(msgspec.json.encode({"custom_id": custom_id, "result": result}) + b"\n")
+    host = call.request.header(b"host")
     about = stored.about | {
         "processing_status": "ended",
         "request_counts": counts,
         "ended_at": datetime.now(UTC).isoformat(),
-        "results_url": f"http://localhost/v1/messages/batches/{stored.about['id']}/results",
+        "results_url": f"http://{host}/v1/messages/batches/{stored.about['id']}/results",
     }
     return replace(stored, about=about, results=b"".join(lines))
 
