@@ -86,8 +86,8 @@ def test_one_that_is_under_way_when_all_dies_is_charged_what_it_held(
 
     assert until(caller.used)["tokens"] == reserved
     (event,) = until(lambda: [it for it in mortal.usage(token_id=minted.id) if it.endpoint != "limits"])
-    assert event.error_code == "gateway_interrupted"
-    # A worker whose supervisor is killed ends by itself, and says that nobody has read the end.
+    # A worker outlives its supervisor for a moment, and sees that nobody waits for the answer.
+    assert event.error_code in {"gateway_interrupted", "client_closed_request"}
     assert event.confidence in {Confidence.ESTIMATED, Confidence.PENDING}
 
 

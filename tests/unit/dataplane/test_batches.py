@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
 
@@ -94,11 +95,13 @@ class Site:
         batch = {"id": "batch_1", "object": "batch", "status": status, **members}
         return await self.read("batches/batch_1", json.dumps(batch).encode())
 
-    @property
-    def amended(self) -> UsageEvent | None:
-        """The event that has amended that of the batch, None without one."""
-        found = [event for event in self.bench.journal.settled if event.amends]
-        return found[-1] if found else None
+    def amending(self) -> list[UsageEvent]:
+        """Return the events that amend."""
+        return [event for event in self.bench.journal.settled if event.amends]
+
+    def amended(self) -> UsageEvent:
+        """Return the last of them."""
+        return self.amending()[-1]
 
 
 def _line(model: str = "there", url: str = "/v1/chat/completions", **members: Any) -> dict[str, Any]:
@@ -139,11 +142,10 @@ async def test_its_own_sums_settle_it() -> None:
     await site.make(_line(), _line())
     for going in ("validating", "in_progress", "finalizing", "cancelling"):
         await site.end(going, usage=USED)
-        assert site.amended is None
+        assert site.amending() == []
     await site.end(usage=USED, output_file_id="file-out")
 
-    amended = site.amended
-    assert amended is not None
+    amended = site.amended()
     expected = TokenCounts(prompt=30, completion=7, confidence=Confidence.EXACT, details=IN_BATCH)
     assert (amended.tokens, amended.cost_nano_dollars) == (expected, 30 + 7 * 2)
     assert _amounts(amended.charges) == {"tokens": 37, "money": 44}
@@ -159,15 +161,14 @@ async def test_where_its_sums_have_no_single_price_its_output_file_settles_it(st
     site = Site(*MUCH, rates=LONG)
     _, event = await site.make(_line(), _line())
     await site.end(status, usage=USED, output_file_id="file-out")
-    assert site.amended is None
+    assert site.amending() == []
     assert [*site.bench.placements.waiting] == ["file-out"]
 
     lines = _output(9, 2) + _output(21, 5)
     reply = await site.read("files/file-out/content", lines[:30], lines[30:])
 
     assert reply.body == lines
-    amended = site.amended
-    assert amended is not None
+    amended = site.amended()
     assert (amended.id, amended.tokens.prompt, amended.tokens.completion) == (event.id, 30, 7)
     assert amended.cost_nano_dollars == 9 + 2 * 2 + 21 * 4 + 5 * 8
     assert site.bench.placements.waiting == {}
@@ -189,8 +190,7 @@ async def test_an_output_that_does_not_say_all_leaves_it_charged(steps: list[Ste
     await site.end(output_file_id="file-out")
     await site.read("files/file-out/content", *steps)
 
-    amended = site.amended
-    assert amended is not None
+    amended = site.amended()
     assert (amended.tokens.confidence, amended.charges) == (Confidence.ESTIMATED, event.charges)
 
 
@@ -199,10 +199,9 @@ async def test_an_output_that_breaks_off_is_read_again() -> None:
     await site.make(_line())
     await site.end(output_file_id="file-out")
     broken = await site.read("files/file-out/content", _output(9, 2), CutError("cut"))
-    assert (broken.ended, site.amended) == (False, None)
+    assert (broken.ended, site.amending()) == (False, [])
     await site.read("files/file-out/content", _output(9, 2))
-    assert site.amended is not None
-    assert site.amended.tokens.prompt == 9
+    assert site.amended().tokens.prompt == 9
 
 
 async def test_requests_that_failed_cost_nothing() -> None:
@@ -213,8 +212,7 @@ async def test_requests_that_failed_cost_nothing() -> None:
         b'{"response":{"status_code":400,"body":{}},"error":null}\n{"response":null,"error":{"code":"x"}}'
     )
     await site.read("files/file-out/content", _output(9, 2), refused)
-    assert site.amended is not None
-    assert (site.amended.tokens.prompt, site.amended.tokens.confidence) == (9, Confidence.EXACT)
+    assert (site.amended().tokens.prompt, site.amended().tokens.confidence) == (9, Confidence.EXACT)
 
 
 @pytest.mark.parametrize(
@@ -230,8 +228,7 @@ async def test_one_without_an_answer_has_used_nothing(status: str, members: dict
     site = Site(*MUCH)
     await site.make(_line())
     await site.end(status, **members)
-    amended = site.amended
-    assert amended is not None
+    amended = site.amended()
     assert (amended.tokens, amended.cost_nano_dollars) == (TokenCounts(confidence=Confidence.EXACT), 0)
     assert _amounts(amended.charges) == {"tokens": 0, "money": 0}
 
@@ -241,9 +238,9 @@ async def test_what_tells_no_end_leaves_it_charged(document: bytes) -> None:
     site = Site(*MUCH)
     await site.make(_line())
     assert (await site.read("batches/batch_1", document)).body == document
-    assert site.amended is None
+    assert site.amending() == []
     await site.end()  # completed, and neither sums nor a file
-    assert site.amended is None
+    assert site.amending() == []
     assert [*site.bench.placements.waiting] == ["batch_1"]
 
 
@@ -251,7 +248,7 @@ async def test_what_tells_no_end_leaves_it_charged(document: bytes) -> None:
 async def test_one_whose_answer_tells_no_id_stays_charged(failure: CutError | None) -> None:
     site = Site(*MUCH)
     line = _line()
-    ending: list[Step] = [b'{"object":'] + ([failure] if failure else [])
+    ending: list[Step] = [b'{"object":', *([failure] if failure else [])]
     site.answer(Answer([json.dumps(line).encode()]), Answer(ending))
     reply, event = await site.post()
     assert reply.status == (HTTPStatus.BAD_GATEWAY if failure else HTTPStatus.OK)
@@ -295,8 +292,7 @@ async def test_its_lines_are_read_for_a_budget_where_all_is_shared() -> None:
     _, event = await site.make(_line())
     assert _amounts(event.charges)["tokens"] == _size(_line())
     await site.end(usage=USED)
-    assert site.amended is not None
-    assert site.amended.tokens.prompt == 30
+    assert site.amended().tokens.prompt == 30
 
 
 async def test_a_models_own_budget_holds_for_its_lines() -> None:
@@ -314,8 +310,7 @@ async def test_of_several_models_each_line_has_its_own_price() -> None:
     assert event.model_served == ""
     await site.end(output_file_id="file-out")
     await site.read("files/file-out/content", _output(9, 2), _output(1, 1, model="other"))
-    assert site.amended is not None
-    assert site.amended.cost_nano_dollars == 9 + 2 * 2 + 1 + 2
+    assert site.amended().cost_nano_dollars == 9 + 2 * 2 + 1 + 2
 
 
 async def test_a_line_of_an_unknown_price_takes_no_budget_of_money() -> None:
@@ -357,14 +352,41 @@ async def test_a_batch_of_messages_is_settled_by_its_results() -> None:
 
     ended = {"id": "batch_1", "processing_status": "ended", "request_counts": {"succeeded": 1, "errored": 1}}
     await site.read("messages/batches/batch_1", json.dumps(ended).encode())
-    assert site.amended is None
+    assert site.amending() == []
     usage = {"input_tokens": 3, "output_tokens": 2, "cache_read_input_tokens": 4, "service_tier": "batch"}
     lines = _result(message={"model": "there", "usage": usage}) + _result("errored", error={})
     await site.read("messages/batches/batch_1/results", lines)
 
-    assert site.amended is not None
-    assert (site.amended.tokens.prompt, site.amended.tokens.cached) == (7, 4)
-    assert _amounts(site.amended.charges) == {"tokens": 9, "money": 7 + 2 * 2}
+    assert (site.amended().tokens.prompt, site.amended().tokens.cached) == (7, 4)
+    assert _amounts(site.amended().charges) == {"tokens": 9, "money": 7 + 2 * 2}
+
+
+async def test_a_models_own_budget_holds_for_batches_of_messages() -> None:
+    site = Messages(model=[budget(Measure.TOKENS, 10**6)])
+    reply, event = await site.create(_messages(_params()))
+    assert (reply.status, [*_amounts(event.charges)]) == (HTTPStatus.OK, ["tokens"])
+    for models in (("m", "other"), ("other", "m")):
+        reply, _ = await site.create(_messages(*map(_params, models)))
+        assert reply.status == HTTPStatus.BAD_REQUEST
+        assert "make a batch for each model" in json.loads(reply.body)["error"]["message"]
+
+
+async def test_of_messages_of_several_models_each_is_reserved_and_charged_at_its_own_price() -> None:
+    site = Messages(*MUCH)
+    dear = site.bench.snapshot.routes["other"]
+    price = OwnPrice(_price((((-1, 200_000),), ((-1, 400_000),))))
+    routes = {**site.bench.snapshot.routes, "other": replace(dear, own_price=price)}
+    site.bench.snapshot = replace(site.bench.snapshot, routes=routes)
+    sent = _params(), _params("other")
+    _, event = await site.create(_messages(*sent))
+    size = len(json.dumps(sent[0]))
+    assert _amounts(event.charges)["money"] == size + 5 * 2 + (len(json.dumps(sent[1])) + 5 * 2) * 100
+    lines = [
+        _result(message={"model": name, "usage": {"input_tokens": 3, "output_tokens": 2}})
+        for name in ("there", "other")
+    ]
+    await site.read("messages/batches/batch_1/results", *lines)
+    assert _amounts(site.amended().charges) == {"tokens": 10, "money": 7 + 700}
 
 
 async def test_a_batch_of_messages_of_which_none_succeeded_has_used_nothing() -> None:
@@ -372,17 +394,15 @@ async def test_a_batch_of_messages_of_which_none_succeeded_has_used_nothing() ->
     await site.create(_messages(_params()))
     ended = {"id": "batch_1", "processing_status": "ended", "request_counts": {"succeeded": 0, "expired": 1}}
     await site.read("messages/batches/batch_1", json.dumps(ended).encode())
-    assert site.amended is not None
-    assert _amounts(site.amended.charges) == {"tokens": 0, "money": 0}
+    assert _amounts(site.amended().charges) == {"tokens": 0, "money": 0}
 
 
 async def test_a_batch_of_messages_that_is_deleted_first_stays_charged() -> None:
     site = Messages(*MUCH)
     _, event = await site.create(_messages(_params()))
     await site.read("messages/batches/batch_1", b'{"id":"batch_1"}', method="DELETE")
-    assert site.amended is not None
-    assert site.amended.tokens.confidence is Confidence.ESTIMATED
-    assert site.amended.charges == event.charges
+    assert site.amended().tokens.confidence is Confidence.ESTIMATED
+    assert site.amended().charges == event.charges
 
 
 @pytest.mark.parametrize(

@@ -162,14 +162,14 @@ def check_unread(snapshot: Snapshot, meters: MeterSet) -> None:
         )
 
 
-def several_models(models: Collection[str]) -> TollkeeperError:
-    """Return the error for a batch that runs several models of which one has budgets of its own."""
-    names = ", ".join(map(repr, sorted(models)))
-    return invalid_argument(
-        "input_file_id",
-        f"the lines of the file run the models {names}, and one of them has a budget of its own; make a "
-        "batch for each model",
-    )
+def check_models(snapshot: Snapshot, models: Collection[str], field: str) -> None:
+    """Raise INVALID_ARGUMENT for a batch that runs several models of which one has budgets of its own."""
+    routes = [snapshot.resolve(model) for model in models]
+    if len(routes) > 1 and any(route is not None and bounded(route.meters) for route in routes):
+        names = ", ".join(map(repr, sorted(models)))
+        raise invalid_argument(
+            field, f"the models {names} run, and one has a budget of its own; make a batch for each model"
+        )
 
 
 class _Requests(Struct):

@@ -8,11 +8,12 @@ from msgspec import Struct, structs
 from tollkeeper_server.dataplane.aside import LARGE, aside
 from tollkeeper_server.dataplane.budget.asked import Asked
 from tollkeeper_server.dataplane.budget.batch import (
+    BATCHES,
     BatchNeed,
     bounded,
+    check_models,
     check_unread,
     legs_of_messages,
-    several_models,
 )
 from tollkeeper_server.dataplane.budget.demand import (
     NO_TOKENS,
@@ -163,12 +164,10 @@ class Reservations:
         snapshot = exchange.snapshot
         view, of_token = snapshot.listeners.get(exchange.listener), self._token_meters.of(identity.token)
         meters = meters_for(snapshot, view, identity.project, None, of_token)
+        check_models(snapshot, models, "input_file_id")
         routes = [snapshot.resolve(model) for model in models]
         for route in routes:
-            own = route.meters if route is not None else ()
-            if len(models) > 1 and bounded(own):
-                raise several_models(models)
-            meters += own
+            meters += route.meters if route is not None else ()
         exchange.route_name = exchange.model_served = ""
         if len(models) == 1:
             (exchange.model_served,) = models
@@ -370,14 +369,14 @@ class Reservations:
         self, exchange: Exchange, meters: MeterSet, asking: Asking, written: int | None = None
     ) -> Demanded | Awaitable[Demanded]:
         name = exchange.endpoint.name
-        if name == "batches" and costs_tokens(exchange.method, exchange.endpoint):
+        if name in BATCHES and costs_tokens(exchange.method, exchange.endpoint):
+            if name == "messages_batches":
+                return self._demand_of_messages(exchange, meters, asking)
             if not asking.reads_lines:
                 check_unread(exchange.snapshot, meters)
             return meters.counted, NO_TOKENS  # and then what its lines need
         if meters.counted is meters or not needs_tokens(exchange, meters):
             return meters.counted, NO_TOKENS
-        if name == "messages_batches":
-            return self._demand_of_messages(exchange, meters, asking)
         body = asking.body
         if len(body) > LARGE:
             return self._read_aside(exchange, meters, asking, written)
@@ -385,6 +384,7 @@ class Reservations:
         return meters, self._demand_of(exchange, meters, asking, asked, written)
 
     async def _demand_of_messages(self, exchange: Exchange, meters: MeterSet, asking: Asking) -> Demanded:
+        check_models(exchange.snapshot, asking.destination.named or (), "requests")
         if not meters.is_bounded:
             return meters.counted, NO_TOKENS
         find = legs_of_messages(exchange, asking.destination, asking.identity.token, self._legs)
