@@ -13,6 +13,7 @@ from msgspec import Struct
 from tollkeeper_server.coordination.ports import Placements
 from tollkeeper_server.dataplane.aside import aside
 from tollkeeper_server.dataplane.background import Awaited
+from tollkeeper_server.dataplane.budget.batch import BATCHES
 from tollkeeper_server.dataplane.exchange import Exchange
 from tollkeeper_server.dataplane.request.endpoint import Endpoint, Matched
 from tollkeeper_server.dataplane.request.form_references import (
@@ -42,6 +43,9 @@ from tollkeeper_server.errors import Reason, TollkeeperError
 from tollkeeper_server.providers.dialects.openai import RESPONSES_AGAIN
 
 _MAX_SHOWN = 100
+_ENDING_BATCHES = frozenset({"batches", "files", "messages_batches"})
+"""The names of the endpoints where the end of a batch may be read."""
+_READING_BATCHES = frozenset({("GET", "content"), ("GET", "results"), ("POST", "cancel")})
 # So many bytes are looked through for a word on the event loop, in half a millisecond.
 _QUICK = 1024 * 1024
 
@@ -102,7 +106,8 @@ class Affinity:
         STORE_UNAVAILABLE if the store can't be asked.
         """
         again = exchange.endpoint.dialect is RESPONSES_AGAIN
-        if self._shared and not again and len(exchange.snapshot.targets) <= 1:
+        may_end = again or exchange.endpoint.name in _ENDING_BATCHES
+        if self._shared and not may_end and len(exchange.snapshot.targets) <= 1:
             return None  # it has everything
         references = await self._references(exchange, matched, peek, body)
         if not references:
@@ -124,8 +129,10 @@ class Affinity:
         if placement is None:
             return None
         awaited = None
-        if again and placement.pending is not None and _reads_end(exchange.method, matched, placement):
-            awaited = Awaited(placement.id, placement.pending)
+        if may_end and placement.pending is not None:
+            ending = Awaited(placement.id, placement.pending)
+            reads = _reads_batch if ending.is_batch else _reads_end
+            awaited = ending if reads(exchange.method, matched, placement) else None
         return Kept(placement, awaited)
 
     async def _known(self, references: Sequence[Reference]) -> dict[str, Placement]:
@@ -208,6 +215,16 @@ def _is_chosen(exchange: Exchange, reference: Reference) -> bool:
 
 def _placements(reference: Reference, known: dict[str, Placement]) -> list[Placement]:
     return [known[one] for one in (reference.id, *reference.also) if one in known]
+
+
+def _reads_batch(method: str, matched: Matched, placement: Placement) -> bool:
+    """Return whether a request reads a batch, what its requests were answered with, or has it cancelled."""
+    *_, before, last = ("", *segments_of(matched))
+    if last == placement.id:
+        return method in {"GET", "DELETE"} and matched.endpoint.name in BATCHES
+    if before != placement.id:
+        return False
+    return (method, last) in _READING_BATCHES
 
 
 def _reads_end(method: str, matched: Matched, placement: Placement) -> bool:

@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from tollkeeper_server.coordination.ports import Placements
+from tollkeeper_server.dataplane.budget.batch import BATCHES
 from tollkeeper_server.dataplane.budget.later import charged_later
 from tollkeeper_server.dataplane.exchange import Exchange
 from tollkeeper_server.dataplane.headers import content_coding
@@ -34,10 +35,15 @@ _MAX_BYTES = 1024 * 1024
 
 
 class Awaited(Struct, frozen=True):
-    """A response whose end a request may read, and the usage event that waits for it."""
+    """A response or a batch whose end a request may read, and the usage event that waits for it."""
 
     id: str
     event: UsageEvent
+
+    @property
+    def is_batch(self) -> bool:
+        """Whether it is a batch, or its output file."""
+        return self.event.endpoint in BATCHES
 
 
 class Journal(Protocol):
@@ -103,14 +109,21 @@ class Background:
     def _record(self, exchange: Exchange, awaited: Awaited, tokens: TokenCounts) -> None:
         event = awaited.event
         price = price_of_served(exchange.snapshot, event.model_served, event.upstream, event.started_at)
-        cost = None if price is None else cost_of(price, tokens, event.started_at)
+        self.record(
+            exchange, awaited, tokens, None if price is None else cost_of(price, tokens, event.started_at)
+        )
+
+    def record(self, exchange: Exchange, awaited: Awaited, tokens: TokenCounts, cost: int | None) -> None:
+        """Record what was used until an end that was read, and that it cost so many nano-dollars.
+
+        A batch of which that is not exact stays charged as it was made.
+        """
+        event, charges = awaited.event, awaited.event.charges
+        if not awaited.is_batch or tokens.confidence is Confidence.EXACT:
+            charges = charged_later(charges, tokens, cost)
         self._journal.settle(
             msgspec.structs.replace(
-                event,
-                tokens=tokens,
-                cost_nano_dollars=cost,
-                charges=charged_later(event.charges, tokens, cost),
-                amends=True,
+                event, tokens=tokens, cost_nano_dollars=cost, charges=charges, amends=True
             )
         )
         self._journal.write_settled()

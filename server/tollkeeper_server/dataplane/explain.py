@@ -41,6 +41,7 @@ from tollkeeper_server.snapshot.model import Header, PoolMember, Route, Snapshot
 from tollkeeper_server.snapshot.prices import model_price
 
 _CHAT = "/v1/chat/completions"
+_MESSAGE_BATCHES = "/messages/batches"
 _TOKEN_ID = "tok_"  # noqa: S105 - how ids begin
 _MASK = "***"
 _LETTER = "x"
@@ -279,7 +280,9 @@ def _body(query: Query) -> bytes:
     members: dict[str, object] = {"model": query.model} if query.model else {}
     if query.streamed:
         members["stream"] = True
-    kind = (query.path or _CHAT).partition("?")[0].rpartition("/")[2]
+    path = (query.path or _CHAT).partition("?")[0]
+    in_batch = path.endswith(_MESSAGE_BATCHES)
+    kind = "messages" if in_batch else path.rpartition("/")[2]
     if query.prompt_bytes:
         text = _LETTER * query.prompt_bytes
         if kind in _PROMPTS:
@@ -288,7 +291,7 @@ def _body(query: Query) -> bytes:
             members["messages"] = [{"role": "user", "content": text}]
     if query.max_output_tokens:
         members[_OUTPUTS.get(kind, "max_completion_tokens")] = query.max_output_tokens
-    return msgspec.json.encode(members)
+    return msgspec.json.encode({"requests": [{"params": members}]} if in_batch else members)
 
 
 def _count_no_address(_listener: str, _limit: IpLimit, _ip: str) -> None:

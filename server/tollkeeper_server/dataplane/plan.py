@@ -236,7 +236,9 @@ class Planner:
         default_group = view.default_group if view is not None else ""
         routed, look_up = matched, None
         if method == "POST" and endpoint.name in RUNNING_BY_THINGS:
-            look_up = await self._look_up(matched, token, peek, body)
+            look_up = await self._look_up(
+                matched, token, peek, body, has_meters=exchange.snapshot.has_meters or bool(token.limits)
+            )
             if look_up is not None and not look_up.is_beside:  # all that it runs is looked at before
                 routed = structs.replace(matched, endpoint=replace(endpoint, runs_models=False))
         named = None
@@ -261,7 +263,7 @@ class Planner:
             if len(exchange.snapshot.targets) > 1 or destination.pool is NOWHERE:
                 destination = _pinned(exchange, destination, referred.placement.upstream)
             awaited = referred.awaited
-            if awaited is not None:
+            if awaited is not None and not awaited.is_batch:
                 exchange.endpoint = RESPONSES_END
         if destination.pool is NOWHERE and not lists:
             raise no_default()
@@ -271,7 +273,8 @@ class Planner:
 
         granted = AS_ASKED
         if exchange.snapshot.has_meters or token.limits:
-            asking = Asking(view, identity, destination, body, peek.is_json, observe is not None)
+            reads_lines = look_up is not None and look_up.is_batch and look_up.is_all
+            asking = Asking(view, identity, destination, body, peek.is_json, observe is not None, reads_lines)
             granted = await self._budget.reserve(exchange, asking)
             if granted is not AS_ASKED:
                 destination = granted.changed(destination, exchange.model_served)
@@ -299,13 +302,15 @@ class Planner:
             remembers = _remembers(exchange, matched, body, shared=self._affinity.shared)
         return Plan(matched, identity, peek, body, destination, remembers, coded, awaited, lists, look_up)
 
-    async def _look_up(self, matched: Matched, token: Token, peek: Peek, body: bytes) -> LookUp | None:
+    async def _look_up(
+        self, matched: Matched, token: Token, peek: Peek, body: bytes, *, has_meters: bool
+    ) -> LookUp | None:
         limited, shared = bool(token.allowed_models), self._affinity.shared
 
         def look(body: bytes) -> LookUp | None:
             if not shared:
                 check_sources(matched, body)
-            elif not limited:
+            elif not limited and not (has_meters and matched.endpoint.name == "batches"):
                 return None
             return find_look_up(matched, peek, body, limited=limited)
 

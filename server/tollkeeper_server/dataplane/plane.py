@@ -10,6 +10,7 @@ from typing import Protocol
 from tollkeeper_server.coordination.ports import Placements
 from tollkeeper_server.dataplane.aside import record_tokens
 from tollkeeper_server.dataplane.background import Background
+from tollkeeper_server.dataplane.batches import BatchEnds, makes_batch
 from tollkeeper_server.dataplane.budget.reservations import Reservations
 from tollkeeper_server.dataplane.budget.used import STATUS_CLIENT_GONE
 from tollkeeper_server.dataplane.call.attempt import Attempt, broken_off, kind_of
@@ -33,7 +34,7 @@ from tollkeeper_server.dataplane.request.limits import Limits
 from tollkeeper_server.dataplane.request.room import BodyRoom
 from tollkeeper_server.dataplane.transport import TransportError
 from tollkeeper_server.domain.shortage import shortage_in
-from tollkeeper_server.domain.usage import UsageEvent
+from tollkeeper_server.domain.usage import Confidence, TokenCounts, UsageEvent
 from tollkeeper_server.errors import Reason, TollkeeperError, shortage_error
 from tollkeeper_server.ledger.orphan import INTERRUPTED
 from tollkeeper_server.snapshot.model import Snapshot
@@ -88,6 +89,7 @@ class DataPlane:
         self._tells_cost = tells_cost
         self._turns = FairTurns()
         self._background = Background(placements, journal, metrics)
+        self._batch_ends = BatchEnds(placements, self._background)
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Serve one request, as ASGI 3 says."""
@@ -211,7 +213,11 @@ class DataPlane:
             if exchange.not_own is not None and attempt.incoming.status == HTTPStatus.NOT_FOUND:
                 attempt.end()
                 raise exchange.not_own
-            if awaited is not None:
+            if awaited is not None and awaited.is_batch:
+                attempt.incoming = await self._batch_ends.look(
+                    exchange, awaited, plan.matched, attempt.incoming
+                )
+            elif awaited is not None:
                 attempt.incoming, recorded = await self._background.look(
                     exchange, awaited, attempt.incoming, asked_stream=asked_stream
                 )
@@ -234,8 +240,10 @@ class DataPlane:
             attempt.end(kind_of(error))
             raise broken_off(error, attempt.member) from error
         finally:
-            if awaited is not None:
+            if awaited is not None and not awaited.is_batch:
                 self._background.passed(exchange, awaited, recorded=recorded)
+            elif makes_batch(exchange, plan.matched) and attempt.incoming.status < 300:
+                exchange.tokens = TokenCounts(confidence=Confidence.PENDING)
             elif exchange.made_in_background:
                 self._background.made(exchange)
             attempt.incoming.close()
@@ -247,6 +255,9 @@ class DataPlane:
 
 async def _record_abandoned(exchange: Exchange, plan: Plan) -> None:
     """Record the tokens of a request that was sent, and whose answer nobody waits for any more."""
+    if makes_batch(exchange, plan.matched):
+        exchange.tokens = TokenCounts(confidence=Confidence.PENDING)
+        return
     dialect = exchange.endpoint.dialect
     await record_tokens(exchange, len(plan.body), lambda: abandoned(dialect, plan.body))
 

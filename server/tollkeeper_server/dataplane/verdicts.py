@@ -107,7 +107,8 @@ def _kept_words(known: Kept | None, look_up: LookUp | None) -> str:
     if look_up is None:
         return words
     things = ", ".join(look_up.paths)
-    return f"{words}; {things} is read there first, and what the token may not use or reach is refused"
+    words += f"; {things} is read there first, and what the token may not use or reach is refused"
+    return f"{words}; what its lines may use is reserved then" if look_up.is_batch else words
 
 
 def _route_words(destination: Destination) -> str:

@@ -9,7 +9,8 @@ from tollkeeper_server.prices.price import USUAL, Price, Service
 from tollkeeper_server.prices.rates import PICO_IN_NANO
 
 _NO_DETAILS = TokenDetails()
-_BATCH = "batch"
+BATCH_TIER = "batch"
+"""The kind of service by which counts say that they are those of a batch."""
 _ANY_IMAGE = ImageSize()
 
 
@@ -52,7 +53,7 @@ def service_of(details: TokenDetails | None) -> Service:
     if details is None or not (details.service_tier or details.speed):
         return USUAL
     tier = details.service_tier
-    return Service("" if tier == _BATCH else tier, is_batch=tier == _BATCH, speed=details.speed)
+    return Service("" if tier == BATCH_TIER else tier, is_batch=tier == BATCH_TIER, speed=details.speed)
 
 
 def cost_of(price: Price, tokens: TokenCounts, started_at: datetime) -> int | None:

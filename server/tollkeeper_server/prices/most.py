@@ -16,7 +16,8 @@ class Most(Struct, frozen=True, kw_only=True, gc=False):
 
     With `is_media` they may be those of sound and images. `images` are whole ones that are made,
     `milliseconds` of sound that is heard, `characters` of text that is spoken; `searches` are calls of tools.
-    `tier` is the kind of service that is asked for, None if the provider chooses; `is_fast` asks for speed.
+    `tier` is the kind of service that is asked for, None if the provider chooses; `is_fast` asks for speed;
+    with `is_batch` it is a request of a batch.
     """
 
     prompt: int = 0
@@ -28,6 +29,7 @@ class Most(Struct, frozen=True, kw_only=True, gc=False):
     searches: int = 0
     tier: str | None = None
     is_fast: bool = False
+    is_batch: bool = False
 
 
 def bound_of(price: Price, most: Most, at: float) -> int | None:
@@ -39,7 +41,12 @@ def bound_of(price: Price, most: Most, at: float) -> int | None:
     """
     if most.milliseconds < price.least_audio and most.milliseconds:
         most = structs.replace(most, milliseconds=price.least_audio)
-    tariffs = price.tariffs(most.tier, is_fast=most.is_fast) if price.has_services else (price.tariff(),)
+    if not price.has_services:
+        tariffs: tuple[Tariff, ...] = (price.tariff(),)
+    elif most.is_batch:
+        tariffs = price.batch_tariffs(is_fast=most.is_fast)
+    else:
+        tariffs = price.tariffs(most.tier, is_fast=most.is_fast)
     dearest: int | None = None
     for tariff in tariffs:
         found = _bound(tariff, most, at)

@@ -145,6 +145,16 @@ class Price:
             found = self._chosen[asked] = tuple({id(it): it for it in every}.values())
         return found
 
+    def batch_tariffs(self, *, is_fast: bool) -> tuple[Tariff, ...]:
+        """Return the rates that a request of a batch may be billed at: its kind of service is the batch."""
+        speeds = dict.fromkeys(["", *(it.speed for it in self.services() if is_fast)])
+        return tuple(self.tariff(Service(is_batch=True, speed=speed)) for speed in speeds)
+
+    def adds_up(self, at: float, service: Service = USUAL) -> bool:
+        """Return whether requests cost together what the sums of their units cost, at a time."""
+        tiers = self.tariff(service).tiers(at)
+        return len(tiers) == 1 and not tiers[0].request and not self.least_audio
+
     def _make(self, variants: tuple[Variant, ...]) -> Tariff:
         found = []
         for number, period in reversed(list(enumerate(self.periods))):

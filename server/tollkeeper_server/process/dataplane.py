@@ -141,7 +141,7 @@ def build_data_plane(
         planner=planner,
         reservations=reservations,
         dispatcher=dispatcher,
-        kept_models=KeptModels(dispatcher, affinity.check_bodies),
+        kept_models=KeptModels(dispatcher, affinity.check_bodies, reservations.hold_lines),
         placements=coordination.placements,
         journal=journal,
         metrics=metrics,

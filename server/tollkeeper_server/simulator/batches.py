@@ -156,7 +156,9 @@ def _completed(call: ApiCall, batch: Json) -> Json:
         "output_file_id": _output_file(call, batch, done, "output"),
         "error_file_id": _output_file(call, batch, failed, "error"),
         "request_counts": {"total": len(lines), "completed": len(done), "failed": len(failed)},
-        "usage": {
+        "usage": None
+        if call.faults.no_usage
+        else {
             "input_tokens": prompt,
             "input_tokens_details": {"cached_tokens": 0},
             "output_tokens": completion,

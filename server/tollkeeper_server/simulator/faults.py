@@ -14,7 +14,8 @@ An unknown or malformed directive is refused with 400, so that a typing error in
     header=NAME:VALUE   add this header to the answer; may be repeated
     error-event=N       send an error event after N events, and nothing after it
 
-    no-usage            leave the usage out, even if a stream is asked for it (llama-cpp-python's server)
+    no-usage            leave the usage out, even if a stream is asked for it (llama-cpp-python's server);
+                        of a batch that this request ends, too
     usage=beside        end a stream with its usage beside a choice that says nothing (LiteLLM's proxy)
     usage=merged        say a stream's usage in the event with the finish reason
     usage=zeros         say a usage of zeros in every event of a stream, asked for or not (LiteLLM's proxy)

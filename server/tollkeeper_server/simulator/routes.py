@@ -12,6 +12,7 @@ from tollkeeper_server.simulator import (
     embeddings,
     files,
     images,
+    message_batches,
     models,
     moderations,
     responses,
@@ -54,6 +55,10 @@ _ROUTES: Mapping[str, Mapping[str, Handler]] = {
     "vector_stores/{}/files": {"POST": vector_stores.attach},
     "messages": {"POST": anthropic.create},
     "messages/count_tokens": {"POST": anthropic.count_tokens},
+    "messages/batches": {"POST": message_batches.create, "GET": message_batches.list_all},
+    "messages/batches/{}": {"GET": message_batches.retrieve, "DELETE": message_batches.delete},
+    "messages/batches/{}/cancel": {"POST": message_batches.cancel},
+    "messages/batches/{}/results": {"GET": message_batches.results},
 }
 
 
@@ -108,6 +113,7 @@ def find(request: Request, path: EndpointPath) -> tuple[Handler, tuple[str, ...]
 
 def _match(segments: tuple[str, ...]) -> tuple[Mapping[str, Handler] | None, tuple[str, ...]]:
     methods = _ROUTES.get("/".join(segments))
-    if methods is not None or len(segments) < 2 or not segments[1]:
+    at = 2 if segments[:2] == ("messages", "batches") else 1
+    if methods is not None or len(segments) <= at or not segments[at]:
         return methods, ()
-    return _ROUTES.get("/".join((segments[0], "{}", *segments[2:]))), (segments[1],)
+    return _ROUTES.get("/".join((*segments[:at], "{}", *segments[at + 1 :]))), (segments[at],)

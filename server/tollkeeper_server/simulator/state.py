@@ -60,6 +60,15 @@ class StoredResponse:
     background: bool
 
 
+@dataclass(frozen=True, slots=True)
+class StoredMessageBatch:
+    """A batch of messages: the object that describes it, its requests, and how they ended, if they have."""
+
+    about: Json
+    requests: list[tuple[str, bytes]]
+    results: bytes
+
+
 class Allowance:
     """The rate limit: `limit` requests within any 60 seconds; 0 is unlimited."""
 
@@ -97,6 +106,7 @@ class State:
         self.allowance = Allowance(config.rate_limit_per_minute, clock)
         self.files: RecentObjects[StoredFile] = RecentObjects()
         self.batches: RecentObjects[Json] = RecentObjects()
+        self.message_batches: RecentObjects[StoredMessageBatch] = RecentObjects()
         self.responses: RecentObjects[StoredResponse] = RecentObjects()
         self.vector_stores: RecentObjects[Json] = RecentObjects()
 

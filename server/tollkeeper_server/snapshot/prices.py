@@ -10,7 +10,7 @@ from tollkeeper_server.domain.model import Model
 from tollkeeper_server.domain.model import Price as ShortPrice
 from tollkeeper_server.domain.price import DatedPrice, ModelPrice, PriceSource
 from tollkeeper_server.domain.usage import Confidence, UsageEvent
-from tollkeeper_server.prices.bill import cost_of
+from tollkeeper_server.prices.bill import cost_of, service_of
 from tollkeeper_server.prices.book import Listed, shipped_book
 from tollkeeper_server.prices.consumption import Unit
 from tollkeeper_server.prices.given import begins_at, from_price, to_price
@@ -97,7 +97,8 @@ def price_of_served(snapshot: Snapshot, model: str, upstream: str, at: datetime)
 def cost_of_event(snapshot: Snapshot, event: UsageEvent) -> int | None:
     """Return what a request costs in nano-dollars by the prices of a snapshot; None if that is not known.
 
-    What has no counts costs what it did: nobody knows better.
+    What has no counts costs what it did, nobody knows better. So does a batch whose requests cost by their
+    length, which its sums do not say.
     """
     tokens = event.tokens
     if tokens.confidence is Confidence.PENDING:
@@ -105,7 +106,26 @@ def cost_of_event(snapshot: Snapshot, event: UsageEvent) -> int | None:
     if tokens.confidence is Confidence.NONE and not tokens.has_measures:
         return event.cost_nano_dollars
     price = price_of_served(snapshot, event.model_served, event.upstream, event.started_at)
-    return None if price is None else cost_of(price, tokens, event.started_at)
+    if price is None:
+        return None
+    service = service_of(tokens.details)
+    if service.is_batch and not price.adds_up(event.started_at.timestamp(), service):
+        return event.cost_nano_dollars
+    return cost_of(price, tokens, event.started_at)
+
+
+def model_there(snapshot: Snapshot, upstream: str, there: str) -> str:
+    """Return the name here of a model that an upstream has by the name `there`; that one, if it has no other.
+
+    Of several names the one counts that is the same.
+    """
+    names = [
+        route.name
+        for route in snapshot.routes.values()
+        for member in route.pool.members
+        if member.target.name == upstream and (member.upstream_model or route.name) == there
+    ]
+    return there if there in names or not names else names[0]
 
 
 def find_price(route: Route | None, target: Target, upstream_model: str, at: datetime) -> FoundPrice:

@@ -237,7 +237,7 @@ class Bench:
             ),
             reservations=self.reservations,
             dispatcher=dispatcher,
-            kept_models=KeptModels(dispatcher, self.affinity.check_bodies),
+            kept_models=KeptModels(dispatcher, self.affinity.check_bodies, self.reservations.hold_lines),
             placements=remembered,
             journal=self.journal,
             metrics=self.metrics,

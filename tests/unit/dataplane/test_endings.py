@@ -74,7 +74,7 @@ class Kind:
     """A kind of answer: of what request, in which halves it comes, and how far the caller gets at an end.
 
     `begins` says that the caller has the head of an answer before all of it has come, `streams` that it
-    comes as events, `costs` that it costs tokens.
+    comes as events, `costs` that it costs tokens, `is_batch` that it is known only later how many.
     """
 
     path: str
@@ -84,6 +84,7 @@ class Kind:
     streams: bool = False
     coded: bool = False
     costs: bool = True
+    is_batch: bool = False
 
 
 KINDS = {
@@ -92,7 +93,7 @@ KINDS = {
     "kept": Kind(*RESPONSE, begins=False),
     "kept, streamed": Kind(*RESPONSE_STREAM, begins=True, streams=True),
     "kept, an upload": Kind(*FILE, begins=False, costs=False),
-    "kept, a batch": Kind(*BATCH, begins=False, costs=False),
+    "kept, a batch": Kind(*BATCH, begins=False, costs=False, is_batch=True),
     "plain, compressed": Kind(*CHAT, begins=True, coded=True),
     "streamed, compressed": Kind(*CHAT_STREAM, begins=True, streams=True, coded=True),
     "kept, compressed": Kind(*RESPONSE, begins=False, coded=True),
@@ -139,7 +140,8 @@ def _calls(bench: Bench) -> tuple[dict[str | int, int], dict[str | int, int]]:
 
 def _check_tokens(kind: Kind, event: UsageEvent) -> None:
     if not kind.costs:
-        assert event.tokens == TokenCounts()
+        confidence = Confidence.PENDING if kind.is_batch else Confidence.NONE
+        assert event.tokens == TokenCounts(confidence=confidence)
         return
     assert event.tokens.confidence is Confidence.ESTIMATED
     assert event.tokens.prompt == 2
@@ -158,7 +160,7 @@ async def test_a_whole_one_is_a_success(name: str) -> None:
     shown = gzip.decompress(reply.body) if b"content-encoding" in reply.headers else reply.body
     assert shown == b"".join(kind.halves)
     assert (bench.journal.only.status, bench.journal.only.error_code) == (200, "")
-    assert (bench.journal.only.tokens != TokenCounts()) is kind.costs
+    assert (bench.journal.only.tokens != TokenCounts()) is (kind.costs or kind.is_batch)
     assert _calls(bench) == ({"success": 1}, {})
     assert (len(bench.placements.upstreams) > 1) is name.startswith("kept")
 
@@ -241,7 +243,7 @@ async def test_the_caller_may_leave_while_it_is_remembered(name: str) -> None:
 
     event = bench.journal.only
     assert (event.status, event.error_code) == (499, "client_closed_request")
-    assert (event.tokens.confidence is not Confidence.NONE) is kind.costs
+    assert (event.tokens.confidence is not Confidence.NONE) is (kind.costs or kind.is_batch)
     assert _calls(bench) == ({}, {})
 
 
@@ -328,4 +330,4 @@ async def test_one_that_waits_for_its_turn_is_estimated_if_the_caller_leaves(nam
     event = bench.journal.only
     assert event.status == 499
     expected = TokenCounts(prompt=2, confidence=Confidence.ESTIMATED) if kind.costs else TokenCounts()
-    assert event.tokens == expected
+    assert event.tokens == (TokenCounts(confidence=Confidence.PENDING) if kind.is_batch else expected)

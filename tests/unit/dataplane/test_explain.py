@@ -106,6 +106,26 @@ async def test_what_is_read_first_is_explained() -> None:
     )
 
 
+async def test_that_a_batch_is_held_to_its_lines_is_explained() -> None:
+    bench, explainer = _bench()
+    bench.placements.keep("file-1", "fallback")
+    body = '{"input_file_id":"file-1","endpoint":"/v1/chat/completions"}'
+    told = await explainer.explain(Query(token="tok_1", path="/v1/batches", body=body))
+    assert told.admitted
+    (detail,) = [it.detail for it in told.verdicts if it.step is Step.AFFINITY]
+    assert detail.endswith("is refused; what its lines may use is reserved then")
+
+
+async def test_what_a_batch_of_messages_reserves_is_explained() -> None:
+    limits = (Limit(measure=Measure.TOKENS, amount=10**6, period=Period.TOTAL),)
+    asked = {"model": "gpt-4o", "prompt_bytes": 1000, "max_output_tokens": 500}
+    one = await _explain(token(limits=limits), path="/v1/messages/batches", **asked)
+    (reserved,) = one.reservations
+    assert 1500 < reserved.need < 1700
+    many = await _explain(token(limits=limits), path="/v1/messages/batches", calls=1000, **asked)
+    assert many.admitted_calls == 10**6 // reserved.need
+
+
 async def test_a_request_that_would_be_sent_is_explained_to_its_last_header() -> None:
     told = await _explain(model="gpt-4o", headers=(("User-Agent", "me"),))
 

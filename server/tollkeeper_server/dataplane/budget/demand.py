@@ -47,18 +47,16 @@ _SEARCHES = 10
 _BYTES_A_HEARD_TOKEN = 100
 _BYTES_A_WRITTEN_TOKEN = 50
 _SPOKEN_TOKENS_A_BYTE = 2
-_SEND_LINES = "send what it asks as requests of their own"
-# What is used there is used after the request, and no answer to it says how much. What to do instead.
+# What is used there is used after the request, and nothing bounds it before. What to do instead.
 _USED_LATER = {
-    "batches": _SEND_LINES,
-    "messages_batches": _SEND_LINES,
     "evals": "run its questions as requests of their own",
     "fine_tunes": "",
     "fine_tuning": "",
     "realtime": "use chat completions or responses",
     "videos": "",
 }
-_BOUNDED = frozenset({Measure.TOKENS, Measure.MONEY})
+BOUNDED = frozenset({Measure.TOKENS, Measure.MONEY})
+"""What is measured of budgets that hold all that a request may use."""
 _IMAGE_KINDS = frozenset({Capability.IMAGES_GENERATIONS, Capability.IMAGES_EDITS})
 
 
@@ -107,7 +105,7 @@ def needs_tokens(exchange: Exchange, meters: MeterSet) -> bool:
     Raises PRICE_UNKNOWN if a budget can't hold, as nobody says what is used.
     """
     endpoint = exchange.endpoint
-    if not _costs_tokens(exchange.method, endpoint):
+    if not costs_tokens(exchange.method, endpoint):
         return False
     if endpoint.name in _USED_LATER:
         if meters.is_bounded:
@@ -171,7 +169,7 @@ def _demand(basis: _Basis, meters: MeterSet) -> Demand:
     """Return what a request needs. Raises PRICE_UNKNOWN."""
     asked, found, endpoint = basis.asked, basis.legs, basis.endpoint
     longest = max([leg.max_output for leg in found]) if found else 0
-    most = _most(endpoint, asked, basis.size, longest)
+    most = most_of(endpoint, asked, basis.size, longest)
     dialect = endpoint.dialect
     is_bounded = dialect.text_bytes is None or asked.output > 0 or 0 not in [leg.max_output for leg in found]
     money = slice_money = 0
@@ -179,7 +177,7 @@ def _demand(basis: _Basis, meters: MeterSet) -> Demand:
     if meters.has_money:
         unpriced: list[Leg] = []
         for leg in found:
-            own = most if leg.max_output == longest else _most(endpoint, asked, basis.size, leg.max_output)
+            own = most if leg.max_output == longest else most_of(endpoint, asked, basis.size, leg.max_output)
             cost = leg.cost(own, basis.at)
             if cost is None:
                 unpriced.append(leg)
@@ -190,7 +188,7 @@ def _demand(basis: _Basis, meters: MeterSet) -> Demand:
                 slice_money = max(slice_money, leg.cost(text, basis.at) or 0)
         if unpriced and meters.asks_prices:
             if len(unpriced) == len(found):
-                raise _no_price(unpriced[0])
+                raise no_price(unpriced[0])
             passed_over = frozenset(leg.call for leg in unpriced)
     output = most.completion
     paced = basis.said * asked.answers or PACED_OUTPUT_TOKENS
@@ -205,7 +203,7 @@ def _demand(basis: _Basis, meters: MeterSet) -> Demand:
     )
 
 
-def _costs_tokens(method: str, endpoint: Endpoint) -> bool:
+def costs_tokens(method: str, endpoint: Endpoint) -> bool:
     """Return whether a model may run for a request; looking at things, and keeping them, costs nothing."""
     return (
         method == "POST"
@@ -226,7 +224,7 @@ def read(body: bytes, endpoint: Endpoint, *, is_json: bool) -> Asked:
     return read_asked(body, maxima, is_large=len(body) > LARGE, each_prompt=each)
 
 
-def _most(endpoint: Endpoint, asked: Asked, size: int, max_output: int) -> Most:
+def most_of(endpoint: Endpoint, asked: Asked, size: int, max_output: int) -> Most:
     """Return what a request may use at most of a model with answers of up to so many tokens, 0 if unknown."""
     dialect, prompt = endpoint.dialect, asked.prompt
     if endpoint.capability in _IMAGE_KINDS:
@@ -259,7 +257,8 @@ def _most(endpoint: Endpoint, asked: Asked, size: int, max_output: int) -> Most:
     )
 
 
-def _no_price(leg: Leg) -> TollkeeperError:
+def no_price(leg: Leg) -> TollkeeperError:
+    """Return the error for a call whose price a budget of money must know."""
     if not leg.call.model:
         return TollkeeperError(
             Reason.PRICE_UNKNOWN,
@@ -277,7 +276,7 @@ def _no_price(leg: Leg) -> TollkeeperError:
 
 
 def _used_later(endpoint: Endpoint, meters: MeterSet) -> TollkeeperError:
-    meter = next(it for it in meters.meters if it.limit.measure in _BOUNDED)
+    meter = next(it for it in meters.meters if it.limit.measure in BOUNDED)
     instead = _USED_LATER[endpoint.name]
     return TollkeeperError(
         Reason.PRICE_UNKNOWN,

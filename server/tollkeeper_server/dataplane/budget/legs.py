@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import datetime
 
 from msgspec import Struct, structs
 
@@ -103,11 +104,15 @@ def _members(exchange: Exchange, destination: Destination, route_name: str, serv
     snapshot, at = exchange.snapshot, exchange.started_at
     for member in destination.pool.members:
         upstream, name = member.target.name, member.upstream_model or served
-        price = price_of(snapshot, route_name, upstream, name, at)
-        rates = None
-        if price is not None and price.plain is not None and not price.has_services:
-            plain = price.plain
-            dearest = max(plain.input, plain.cached, plain.cache_write, plain.cache_write_hour)
-            rates = dearest, max(plain.output, plain.reasoning), plain.request
-        call = Call(route_name, served, upstream, name)
-        yield Leg(call, price, max_output_of(snapshot, upstream, name), rates)
+        yield leg_of(snapshot, Call(route_name, served, upstream, name), at)
+
+
+def leg_of(snapshot: Snapshot, call: Call, at: datetime) -> Leg:
+    """Return a call with its price at a time."""
+    price = price_of(snapshot, call.route, call.upstream, call.upstream_model, at)
+    rates = None
+    if price is not None and price.plain is not None and not price.has_services:
+        plain = price.plain
+        dearest = max(plain.input, plain.cached, plain.cache_write, plain.cache_write_hour)
+        rates = dearest, max(plain.output, plain.reasoning), plain.request
+    return Leg(call, price, max_output_of(snapshot, call.upstream, call.upstream_model), rates)

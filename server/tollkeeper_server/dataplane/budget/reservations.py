@@ -1,15 +1,24 @@
 """The reservations of requests: held before an upstream is called, settled whichever way the request ends."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from functools import partial
 
 from msgspec import Struct
 
 from tollkeeper_server.dataplane.aside import LARGE, aside
 from tollkeeper_server.dataplane.budget.asked import Asked
+from tollkeeper_server.dataplane.budget.batch import (
+    BATCHES,
+    BatchNeed,
+    bounded,
+    check_models,
+    check_unread,
+    legs_of_messages,
+)
 from tollkeeper_server.dataplane.budget.demand import (
     NO_TOKENS,
     Demand,
+    costs_tokens,
     demand_of,
     lowered,
     needs_tokens,
@@ -43,7 +52,8 @@ _BOUNDED_TEXT_BYTES = 32
 class Asking(Struct, frozen=True, gc=False):
     """A request whose plan is known but for its limits: where it goes, and with what body.
 
-    `is_observed` says that somebody wants to know what it needs.
+    `is_observed` says that somebody wants to know what it needs, `reads_lines` that it makes a batch all
+    lines of which are read before it is sent.
     """
 
     view: ListenerView | None
@@ -52,6 +62,7 @@ class Asking(Struct, frozen=True, gc=False):
     body: bytes
     is_json: bool
     is_observed: bool = False
+    reads_lines: bool = False
 
 
 Demanded = tuple[MeterSet, Demand]
@@ -140,6 +151,36 @@ class Reservations:
             self._let_go(exchange)
             return False
         return True
+
+    async def hold_lines(
+        self, exchange: Exchange, identity: Identity, need: BatchNeed, models: Collection[str]
+    ) -> None:
+        """Hold what the lines of a batch's files need, that run models of these names.
+
+        Record the model if there is one. Raises `LimitError`, PRICE_UNKNOWN, SHORTAGE, and INVALID_ARGUMENT
+        if one of several models has budgets of its own.
+        """
+        snapshot = exchange.snapshot
+        view, of_token = snapshot.listeners.get(exchange.listener), self._token_meters.of(identity.token)
+        meters = meters_for(snapshot, view, identity.project, None, of_token)
+        check_models(snapshot, models, "input_file_id")
+        routes = [snapshot.resolve(model) for model in models]
+        for route in routes:
+            meters += route.meters if route is not None else ()
+        exchange.route_name = exchange.model_served = ""
+        if len(models) == 1:
+            (exchange.model_served,) = models
+            exchange.route_name = routes[0].name if routes[0] is not None else ""
+        lines = self._sets.of(bounded(meters))
+        if not lines.meters:
+            return
+        demand = need.demand(lines, may_pass_over=False)
+        number = len(exchange.holding.held) if exchange.holding is not None else 0
+        held = self._hold(exchange, f"{exchange.event_id}/{number}", lines, demand)
+        if not isinstance(held, Demand):
+            await held
+        if not self._begin(exchange):
+            raise shortage_error(NO_ROOM)
 
     async def document(self, exchange: Exchange, view: ListenerView | None, identity: Identity) -> bytes:
         """Return how all meters stand that a caller's requests may have, as JSON."""
@@ -330,6 +371,13 @@ class Reservations:
     def _demand(
         self, exchange: Exchange, meters: MeterSet, asking: Asking, written: int | None = None
     ) -> Demanded | Awaitable[Demanded]:
+        name = exchange.endpoint.name
+        if name in BATCHES and costs_tokens(exchange.method, exchange.endpoint):
+            if name == "messages_batches":
+                return self._demand_of_messages(exchange, meters, asking)
+            if not asking.reads_lines:
+                check_unread(exchange.snapshot, meters)
+            return meters.counted, NO_TOKENS  # and then what its lines need
         if meters.counted is meters or not needs_tokens(exchange, meters):
             return meters.counted, NO_TOKENS
         body = asking.body
@@ -337,6 +385,15 @@ class Reservations:
             return self._read_aside(exchange, meters, asking, written)
         asked = read(body, exchange.endpoint, is_json=asking.is_json)
         return meters, self._demand_of(exchange, meters, asking, asked, written)
+
+    async def _demand_of_messages(self, exchange: Exchange, meters: MeterSet, asking: Asking) -> Demanded:
+        check_models(exchange.snapshot, asking.destination.named or (), "requests")
+        if not meters.is_bounded:
+            return meters.counted, NO_TOKENS
+        find = legs_of_messages(exchange, asking.destination, asking.identity.token, self._legs)
+        need = BatchNeed(find.of, exchange.started_at.timestamp())
+        await need.add_messages(asking.body)
+        return meters, need.demand(meters, may_pass_over=find.is_one)
 
     async def _read_aside(
         self, exchange: Exchange, meters: MeterSet, asking: Asking, written: int | None

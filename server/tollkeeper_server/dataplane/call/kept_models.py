@@ -3,11 +3,13 @@
 The thing is read at its upstream before the request is sent there, and so are the lines of a batch.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from itertools import product
 
 from msgspec import structs
 
-from tollkeeper_server.dataplane.aside import aside
+from tollkeeper_server.dataplane.aside import FEW, LARGE, aside
+from tollkeeper_server.dataplane.budget.batch import BatchNeed, legs_of_lines
 from tollkeeper_server.dataplane.call.attempt import Attempt
 from tollkeeper_server.dataplane.call.dispatch import Dispatcher
 from tollkeeper_server.dataplane.call.gates import ProjectGates
@@ -15,6 +17,7 @@ from tollkeeper_server.dataplane.call.kept_walk import MAX_PAGE_BYTES, no_list, 
 from tollkeeper_server.dataplane.exchange import Exchange
 from tollkeeper_server.dataplane.plan import Plan
 from tollkeeper_server.dataplane.reply.decoding import decode_stream
+from tollkeeper_server.dataplane.request.authenticate import Identity
 from tollkeeper_server.dataplane.request.batch_lines import Line, Lines, line_not_allowed
 from tollkeeper_server.dataplane.request.endpoint import Matched, match
 from tollkeeper_server.dataplane.request.kept_models import models_in
@@ -22,6 +25,7 @@ from tollkeeper_server.dataplane.request.kept_path import before_family
 from tollkeeper_server.dataplane.route import may_use, pin, served_name
 from tollkeeper_server.errors import Reason, TollkeeperError, invalid_argument
 from tollkeeper_server.snapshot.model import Snapshot, Target
+from tollkeeper_server.snapshot.prices import model_there
 
 MAX_FILE_BYTES = 512 << 20
 """The largest input file of a batch: OpenAI takes 200 MB."""
@@ -29,6 +33,8 @@ MAX_LINE_BYTES = 16 << 20
 AT_ONCE = 1
 """How many files of a project are read at the same time; further ones wait."""
 
+HoldLines = Callable[[Exchange, Identity, BatchNeed, Collection[str]], Awaitable[None]]
+"""Holds what a batch needs whose lines run models of these names."""
 CheckBodies = Callable[[Exchange, Sequence[bytes]], Awaitable[None]]
 """Raises NOT_FOUND if JSON bodies refer to things that are not the caller's."""
 
@@ -36,16 +42,17 @@ CheckBodies = Callable[[Exchange, Sequence[bytes]], Awaitable[None]]
 class KeptModels:
     """Reads what requests are about."""
 
-    def __init__(self, dispatcher: Dispatcher, check_bodies: CheckBodies) -> None:
+    def __init__(self, dispatcher: Dispatcher, check_bodies: CheckBodies, hold_lines: HoldLines) -> None:
         self._dispatcher = dispatcher
         self._check_bodies = check_bodies
+        self._hold_lines = hold_lines
         self._gates = ProjectGates(AT_ONCE)
 
     async def check(self, exchange: Exchange, plan: Plan) -> Plan | Attempt:
         """Return the plan, limited to the upstream that was asked, or that upstream's refusal to answer.
 
-        Raises MODEL_NOT_ALLOWED, INVALID_ARGUMENT for a batch that can't be read, NOT_FOUND for one that is
-        about others' things, and as the dispatcher does.
+        What a batch needs is held. Raises MODEL_NOT_ALLOWED, INVALID_ARGUMENT for a batch that can't be read,
+        NOT_FOUND for one that is about others' things, and as the dispatcher and `HoldLines` do.
         """
         look_up, members = plan.look_up, plan.destination.pool.members
         if look_up is None or not members:
@@ -54,6 +61,7 @@ class KeptModels:
         if len(members) > 1:
             plan = structs.replace(plan, destination=pin(plan.destination, target))
         models: list[str] = []
+        batch = _Batch(exchange, target) if exchange.endpoint.name == "batches" else None
         async with self._gates.of(exchange.project_id):
             for path in look_up.paths:
                 matched = _beside(plan.matched, path)
@@ -61,9 +69,11 @@ class KeptModels:
                 if attempt.incoming.status >= 300:
                     return attempt
                 if look_up.is_batch:
-                    await self._check_batch(exchange, plan, attempt, target)
+                    await self._check_batch(exchange, plan, attempt, target, batch)
                 else:
                     models += _models_of(await read_whole(attempt, MAX_PAGE_BYTES), target)
+        if batch is not None:
+            await self._hold_lines(exchange, plan.identity, batch.need, batch.models)
         if look_up.is_batch:
             return plan
         if not models and not look_up.is_beside:
@@ -78,7 +88,9 @@ class KeptModels:
                 )
         return plan
 
-    async def _check_batch(self, exchange: Exchange, plan: Plan, attempt: Attempt, target: Target) -> None:
+    async def _check_batch(
+        self, exchange: Exchange, plan: Plan, attempt: Attempt, target: Target, batch: "_Batch | None"
+    ) -> None:
         lines = Lines(min(MAX_LINE_BYTES, exchange.limits.max_body))
         incoming = decode_stream(attempt.incoming, asked_stream=True)
         size = 0
@@ -90,17 +102,45 @@ class KeptModels:
                         "input_file_id", f"the file is larger than {MAX_FILE_BYTES:,} bytes; make several"
                     )
                 if whole := lines.feed(piece):
-                    await self._check_lines(exchange, plan, target, lines, whole)
+                    await self._check_lines(exchange, plan, target, lines, whole, batch)
         if rest := lines.rest():
-            await self._check_lines(exchange, plan, target, lines, rest + b"\n")
+            await self._check_lines(exchange, plan, target, lines, rest + b"\n", batch)
 
     async def _check_lines(
-        self, exchange: Exchange, plan: Plan, target: Target, lines: Lines, whole: bytes
+        self,
+        exchange: Exchange,
+        plan: Plan,
+        target: Target,
+        lines: Lines,
+        whole: bytes,
+        batch: "_Batch | None",
     ) -> None:
         read = await aside(len(whole), lines.read, whole)
+        if batch is not None:
+            await aside(max(len(whole), LARGE + 1) if len(whole) > FEW else 0, batch.add, read)
         if plan.identity.token.allowed_models:
             _check_models(exchange.snapshot, plan, target, read)
         await self._check_bodies(exchange, [body for line in read for body in line.bodies])
+
+
+class _Batch:
+    """What the lines of a batch need together, and the names here of the models that they run."""
+
+    def __init__(self, exchange: Exchange, target: Target) -> None:
+        self._snapshot = exchange.snapshot
+        self._upstream = target.name
+        self._there: set[str] = set()
+        self.need = BatchNeed(legs_of_lines(exchange, target.name), exchange.started_at.timestamp())
+
+    def add(self, lines: Iterable[Line]) -> None:
+        for line in lines:
+            self._there.update(line.models)
+            for endpoint, body in product(line.endpoints, line.bodies):
+                self.need.add(endpoint, line.models, body)
+
+    @property
+    def models(self) -> set[str]:
+        return {model_there(self._snapshot, self._upstream, there) for there in self._there}
 
 
 def _check_models(snapshot: Snapshot, plan: Plan, target: Target, read: Iterable[Line]) -> None:

@@ -12,6 +12,7 @@ import msgspec
 
 from tollkeeper_server.coordination.ports import Placements
 from tollkeeper_server.dataplane.aside import aside, record_tokens
+from tollkeeper_server.dataplane.batches import makes_batch
 from tollkeeper_server.dataplane.exchange import Exchange
 from tollkeeper_server.dataplane.headers import content_coding, lowered
 from tollkeeper_server.dataplane.plan import Plan
@@ -28,7 +29,7 @@ from tollkeeper_server.dataplane.request.endpoint import CHAT, MESSAGES, RESPONS
 from tollkeeper_server.dataplane.request.kept_path import is_below_kept, segments_of, words_of
 from tollkeeper_server.dataplane.transport import Incoming
 from tollkeeper_server.dataplane.turns import Turns
-from tollkeeper_server.domain.usage import TokenCounts
+from tollkeeper_server.domain.usage import Confidence, TokenCounts
 from tollkeeper_server.errors import StoreUnavailableError
 from tollkeeper_server.providers.usage import is_in_background, is_pending, read_carrier, read_event
 
@@ -88,18 +89,26 @@ class KeptAnswers:
 
     async def _remember_made(self, exchange: Exchange, plan: Plan, incoming: Incoming) -> Incoming:
         body = plan.body
+        is_batch = makes_batch(exchange, plan.matched)
+        if is_batch:
+            exchange.tokens = TokenCounts(confidence=Confidence.PENDING)
+            named = plan.peek.named
+            if exchange.endpoint.is_anthropics and named is not None and len(named.deciding) > 1:
+                exchange.model_served = ""  # several serve it
         answer = await read_beginning(exchange, incoming, body, _MAX_BYTES, _tells_id)
         held = decode_body(answer.held, content_coding(answer.headers), _MAX_BYTES)
         made = await self._made(held)
         stays = plan.peek.store is not False if exchange.endpoint is not CHAT else plan.peek.store is True
         pending = None
-        if made and exchange.endpoint is RESPONSES and _goes_on(held):
-            dialect = exchange.endpoint.dialect
-            await record_tokens(exchange, len(body), lambda: abandoned(dialect, body))
+        if made and (is_batch or (exchange.endpoint is RESPONSES and _goes_on(held))):
+            if not is_batch:
+                dialect = exchange.endpoint.dialect
+                await record_tokens(exchange, len(body), lambda: abandoned(dialect, body))
             holds = exchange.holding.holds() if exchange.holding is not None else ()
             pending = msgspec.structs.replace(exchange.event(), status=answer.status, charges=holds)
-            exchange.tokens = TokenCounts()
-            exchange.made_in_background = made
+            if not is_batch:
+                exchange.tokens = TokenCounts()
+                exchange.made_in_background = made
             stays = True
         places = KEPT if stays else BESIDE
         streams = begins_stream(held)

@@ -6,7 +6,7 @@ from functools import lru_cache
 import msgspec
 from msgspec import Raw, Struct
 
-from tollkeeper_server.dataplane.request.endpoint import Matched, match
+from tollkeeper_server.dataplane.request.endpoint import CHAT, Endpoint, Matched, match
 from tollkeeper_server.dataplane.request.kept_models import ESCAPED, models_in, values_of
 from tollkeeper_server.errors import Reason, TollkeeperError, invalid_argument
 
@@ -14,12 +14,16 @@ _BOM = b"\xef\xbb\xbf"
 
 
 class Line(Struct, frozen=True, gc=False):
-    """A request of a batch. `number` is the line's, from 1 on; `runs_unnamed`: it may run a model unnamed."""
+    """A request of a batch. `number` is the line's, from 1 on; `runs_unnamed`: it may run a model unnamed.
+
+    `endpoints` are those that it may be for, CHAT if it names none.
+    """
 
     number: int
     models: Sequence[str]
     bodies: Sequence[bytes]
     runs_unnamed: bool
+    endpoints: Sequence[Endpoint]
 
 
 class _Parts(Struct):
@@ -78,14 +82,16 @@ def _read_line(number: int, line: bytes) -> Line:
     except TollkeeperError as error:
         raise _unreadable(number, f"refused: {error.message}") from error
     runs_unnamed = not urls
+    endpoints: list[Endpoint] = []
     for url in urls:
         matched = _matched(url)
         if matched is None:
             raise _unreadable(number, f"for no endpoint that is known: {url[:100]!r}")
         runs_unnamed = runs_unnamed or matched.endpoint.runs_models
+        endpoints.append(matched.endpoint)
         if matched.path_model:
             models.append(matched.path_model)
-    return Line(number, models, bodies, runs_unnamed)
+    return Line(number, models, bodies, runs_unnamed, endpoints or [CHAT])
 
 
 def _parts(line: bytes) -> tuple[list[str], list[bytes]]:

@@ -50,14 +50,15 @@ class LookUp(Struct, frozen=True, gc=False):
     """A kept thing whose models a request runs.
 
     `paths` are where the things are, below `/v1`; `field` is where the request names them. `is_batch`: they
-    are files with a request in each line. `is_beside`: the request must name a model itself, and the thing,
-    or the line, need not.
+    are files with a request in each line; `is_all`: nothing else that the body says can be its input.
+    `is_beside`: the request must name a model itself, and the thing, or the line, need not.
     """
 
     paths: tuple[str, ...]
     field: str
     is_batch: bool = False
     is_beside: bool = False
+    is_all: bool = False
 
 
 def find_look_up(matched: Matched, peek: Peek, body: bytes, *, limited: bool) -> LookUp | None:
@@ -77,8 +78,10 @@ def _find(segments: list[str], peek: Peek, body: bytes, *, limited: bool) -> Loo
     look_up = None
     match segments:
         case ["batches"]:
-            if not limited or (peek.is_json and _members(body) <= _OF_BATCHES):
+            is_all = peek.is_json and _members(body) <= _OF_BATCHES
+            if not limited or is_all:
                 look_up = _by_body(peek, body, "input_file_id", "/files/{}/content", is_batch=True)
+                look_up = look_up and msgspec.structs.replace(look_up, is_all=is_all)
         case ["batch", "jobs"]:
             if not limited or (peek.is_json and peek.model and _members(body) <= _OF_JOBS):
                 look_up = _by_body(peek, body, _SEVERAL, "/files/{}/content", is_batch=True)

@@ -377,8 +377,6 @@ async def test_a_model_without_a_price_takes_no_budget_of_money() -> None:
 @pytest.mark.parametrize(
     ("path", "remedy"),
     [
-        ("batches", "send what it asks as requests of their own, or have"),
-        ("messages/batches", "send what it asks as requests of their own, or have"),
         ("evals", "run its questions as requests of their own, or have"),
         ("realtime/sessions", "use chat completions or responses, or have"),
         ("fine_tuning/jobs", "holds for it; have an administrator make a token"),

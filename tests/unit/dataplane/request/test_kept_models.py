@@ -12,6 +12,11 @@ from tollkeeper_server.dataplane.request.peek import NO_PEEK, peek_json
 from tollkeeper_server.errors import Reason, TollkeeperError
 
 
+def _input(file: str) -> LookUp:
+    """Return the look-up of a batch's only input."""
+    return LookUp((f"/files/{file}/content",), "input_file_id", is_batch=True, is_all=True)
+
+
 def _look_up(path: str, body: object = None, *, limited: bool = True) -> LookUp | None:
     written = body if isinstance(body, bytes) else json.dumps(body).encode()
     peek = NO_PEEK if body is None else peek_json(written)
@@ -21,12 +26,12 @@ def _look_up(path: str, body: object = None, *, limited: bool = True) -> LookUp 
 @pytest.mark.parametrize(
     ("path", "body", "found"),
     [
-        ("/v1/batches", {"input_file_id": "f-1"}, LookUp(("/files/f-1/content",), "input_file_id", True)),
+        ("/v1/batches", {"input_file_id": "f-1"}, _input("f-1")),
         ("/batches", {"input_file_id": "a/b", "model": "m"},
-         LookUp(("/files/a%2Fb/content",), "input_file_id", True)),
-        ("/v1//Batches/", {"input_file_id": "f"}, LookUp(("/files/f/content",), "input_file_id", True)),
-        ("/openai/batches", {"input_file_id": "f"}, LookUp(("/files/f/content",), "input_file_id", True)),
-        ("/batches", b'{"input_file\\u005fid": "f"}', LookUp(("/files/f/content",), "input_file_id", True)),
+         _input("a%2Fb")),
+        ("/v1//Batches/", {"input_file_id": "f"}, _input("f")),
+        ("/openai/batches", {"input_file_id": "f"}, _input("f")),
+        ("/batches", b'{"input_file\\u005fid": "f"}', _input("f")),
         ("/v1/threads/runs", {"assistant_id": "asst_1"}, LookUp(("/assistants/asst_1",), "assistant_id")),
         ("/v1/threads/t_1/runs", {"assistant_id": "asst_1"}, LookUp(("/assistants/asst_1",), "assistant_id")),
         ("/v1/threads/t_1/runs", {"assistant_id": "asst_1", "model": "m"}, None),
@@ -37,9 +42,9 @@ def _look_up(path: str, body: object = None, *, limited: bool = True) -> LookUp 
         ("/v1/fine_tuning/jobs/ftjob-1/resume", None, LookUp(("/fine_tuning/jobs/ftjob-1",), "path")),
         ("/v1/responses", {"model": "m", "previous_response_id": "resp_1"}, None),
         ("/v1/batches/batch_1/cancel", None, None),
-        ("/v1/batches;x=y", {"input_file_id": "f"}, LookUp(("/files/f/content",), "input_file_id", True)),
-        ("/v1/batches%2F", {"input_file_id": "f"}, LookUp(("/files/f/content",), "input_file_id", True)),
-        ("/v1/openai/batches", {"input_file_id": "f"}, LookUp(("/files/f/content",), "input_file_id", True)),
+        ("/v1/batches;x=y", {"input_file_id": "f"}, _input("f")),
+        ("/v1/batches%2F", {"input_file_id": "f"}, _input("f")),
+        ("/v1/openai/batches", {"input_file_id": "f"}, _input("f")),
         ("/v1/videos;x/video_1/remix;y", {"model": "m"}, LookUp(("/videos/video_1",), "path")),
         ("/v1/openai/v1/videos/video_1/remix", {"model": "m"}, LookUp(("/videos/video_1",), "path")),
         ("/v1/batch/jobs", {"model": "m", "input_files": ["f", "g"]},
@@ -84,6 +89,11 @@ def test_what_cant_be_told_is_refused_to_limited_tokens(path: str, body: object)
         _look_up(path, body)
     assert refused.value.reason is Reason.MODEL_NOT_ALLOWED
     assert _look_up(path, body, limited=False) is None or "/batch" in path
+
+
+def test_a_batch_that_may_have_another_input_is_read_as_far_as_it_can_be() -> None:
+    found = _look_up("/v1/batches", {"input_file_id": "f", "input_blob": "https://x"}, limited=False)
+    assert found == LookUp(("/files/f/content",), "input_file_id", is_batch=True)
 
 
 @pytest.mark.parametrize(
