@@ -128,7 +128,7 @@ async def test_thresholds_are_those_of_the_present_amount(table: Table) -> None:
     async def use(amount: int, of: int, by: SharedLedger) -> None:
         id_ = secrets.token_hex(4)
         if isinstance(await reserve(by, id_, (budget_of(of),), (amount,)), Pending):
-            by.settle(id_, (amount,), 0)
+            by.settle(id_, (amount,))
         await by.told()
 
     one, other = made
@@ -159,7 +159,7 @@ async def test_a_limit_that_is_lowered_to_what_is_used_is_told_by_the_first_refu
     )
     await ledger.open(10)
     await reserve(ledger, "r", (budget_of(1000),), (90,))
-    ledger.settle("r", (90,), 0)
+    ledger.settle("r", (90,))
     for number in range(3):
         assert isinstance(await reserve(ledger, f"n{number}", (budget_of(80),), (1,)), Refused)
     assert told == [(80, 2)]
