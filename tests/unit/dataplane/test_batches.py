@@ -4,12 +4,13 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from http import HTTPStatus
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from tollkeeper_server.dataplane.transport import CutError
 from tollkeeper_server.domain.limit import Charge, Limit, Measure, Scope, ScopeKind
 from tollkeeper_server.domain.usage import Confidence, TokenCounts, TokenDetails, UsageEvent
+from tollkeeper_server.errors import StoreUnavailableError
 from tollkeeper_server.prices.consumption import Unit
 from tollkeeper_server.prices.price import GivenPeriod, GivenRates, Price, Service, Variant
 from tollkeeper_server.snapshot.meters import meters_of
@@ -291,6 +292,21 @@ async def test_its_lines_are_read_for_a_budget_where_all_is_shared() -> None:
     site = Site(*MUCH, shares=True)
     _, event = await site.make(_line())
     assert _amounts(event.charges)["tokens"] == _size(_line())
+    await site.end(usage=USED)
+    assert site.amended().tokens.prompt == 30
+
+
+async def test_where_all_is_shared_it_is_read_without_the_store_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    site = Site(*MUCH, shares=True)
+    await site.make(_line())
+
+    async def is_away(_ids: object) -> NoReturn:
+        raise StoreUnavailableError("the store")
+
+    with monkeypatch.context() as away:
+        away.setattr(site.bench.placements, "find_many", is_away)
+        assert (await site.end(usage=USED)).status == HTTPStatus.OK
+    assert site.amending() == []
     await site.end(usage=USED)
     assert site.amended().tokens.prompt == 30
 
