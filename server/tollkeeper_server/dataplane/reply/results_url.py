@@ -1,4 +1,4 @@
-"""Where the results of Anthropic's batches are: at a URL of the upstream, which no token of the gateway opens.
+"""Where the results of Anthropic's batches are: at a URL of the upstream, which no token of ours opens.
 
 Clients take it from the batch, and would present their token there. So it is made relative: they then ask
 where they have asked for the batch, and what that has used is known here.
