@@ -387,6 +387,14 @@ async def test_a_models_own_budget_holds_for_batches_of_messages() -> None:
         assert "make a batch for each model" in json.loads(reply.body)["error"]["message"]
 
 
+async def test_two_names_of_a_model_are_one_to_its_budget() -> None:
+    site = Messages(model=[budget(Measure.TOKENS, 10**6)])
+    routes = site.bench.snapshot.routes
+    site.bench.snapshot = replace(site.bench.snapshot, routes={**routes, "alias": routes["m"]})
+    reply, event = await site.create(_messages(_params(), _params("alias")))
+    assert (reply.status, [*_amounts(event.charges)]) == (HTTPStatus.OK, ["tokens"])
+
+
 async def test_of_messages_of_several_models_each_is_reserved_and_charged_at_its_own_price() -> None:
     site = Messages(*MUCH)
     dear = site.bench.snapshot.routes["other"]
