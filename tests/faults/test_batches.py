@@ -14,6 +14,7 @@ from tests.integration.process import Gateway, Simulator, until
 
 LIMITS = [Limit(LimitMeasure.TOKENS, 10**9, period=LimitPeriod.TOTAL)]
 AT_ONCE = 12
+WORTH = 5
 
 
 @pytest.fixture(params=["sqlite", pytest.param("mongo", marks=pytest.mark.mongo), "workers"])
@@ -89,6 +90,41 @@ def test_one_that_is_under_way_when_all_dies_is_charged_what_it_held(
     # A worker outlives its supervisor for a moment, and sees that nobody waits for the answer.
     assert event.error_code in {"gateway_interrupted", "client_closed_request"}
     assert event.confidence in {Confidence.ESTIMATED, Confidence.PENDING}
+
+
+def _make_many(gateways: list[Gateway], kind: Kind, minted: MintedToken) -> list[int]:
+    """Have batches made at once by all gateways; return the statuses."""
+    callers = [Caller(gateway, minted.token) for gateway in gateways]
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return [*pool.map(lambda at: callers[at % len(callers)].make(kind).status_code, range(2 * AT_ONCE))]
+
+
+def _check_no_overspend(gateways: list[Gateway], kind: Kind) -> None:
+    one = Caller(gateways[0], gateways[0].new_token(limits=LIMITS))
+    assert one.make(kind).status_code == 200
+    need = one.used()["tokens"]
+    amount = WORTH * need + need // 2
+    minted = gateways[0].mint(limits=[Limit(LimitMeasure.TOKENS, amount, period=LimitPeriod.TOTAL)])
+
+    statuses = _make_many(gateways, kind, minted)
+
+    assert set(statuses) == {200, 429}
+    assert statuses.count(200) == WORTH
+    for gateway in gateways:
+        assert Caller(gateway, minted.token).used()["tokens"] == WORTH * need
+
+
+@pytest.mark.mongo
+@pytest.mark.parametrize("kind", [*KINDS.values()][1:], ids=[*KINDS][1:])
+def test_two_processes_overspend_no_budget(pair: Pair, kind: Kind) -> None:
+    _check_no_overspend([pair.first, pair.second], kind)
+
+
+@pytest.mark.parametrize("kind", [*KINDS.values()][1:], ids=[*KINDS][1:])
+def test_workers_overspend_no_budget(tmp_path: Path, simulator: Simulator, kind: Kind) -> None:
+    with Gateway(tmp_path, workers="2") as gateway:
+        gateway.serve_models(simulator)
+        _check_no_overspend([gateway], kind)
 
 
 @pytest.mark.mongo

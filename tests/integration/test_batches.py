@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
+from anthropic import Anthropic
 from tollkeeper import (
     Confidence,
     DatedPrice,
@@ -111,6 +112,24 @@ def test_one_that_is_cancelled_costs_nothing(site: Gateway) -> None:
     event = counted(site, made.headers["x-request-id"], Confidence.EXACT)
     assert (event.prompt_tokens, event.cost_nano_dollars) == (0, 0)
     until(lambda: set(caller.used().values()) == {0})
+
+
+def test_anthropics_client_reads_the_results_through_the_gateway(site: Gateway) -> None:
+    """It goes by the URL that the batch tells, and shows its token there."""
+    token = site.new_token(limits=MUCH)
+    kind = KINDS["Anthropic's, by its results"]
+    made = Caller(site, token).make(kind)
+    with Anthropic(base_url=site.data, auth_token=token, max_retries=0) as client:
+        batches = client.messages.batches
+        told = batches.retrieve(made.json()["id"]).results_url
+        assert told == f"/v1/messages/batches/{made.json()['id']}/results"
+        assert [it.results_url for it in batches.list()] == [told]
+        results = [it.result for it in batches.results(made.json()["id"])]
+
+    assert [it.type for it in results] == ["succeeded"] * REQUESTS
+    used = sum(it.message.usage.input_tokens for it in results if it.type == "succeeded")
+    event = counted(site, made.headers["x-request-id"], Confidence.EXACT)
+    assert event.prompt_tokens == used > 0
 
 
 def test_one_of_openais_that_is_cancelled_costs_nothing(site: Gateway) -> None:

@@ -39,7 +39,7 @@ from tollkeeper_server.dataplane.request.references import (
 )
 from tollkeeper_server.dataplane.turns import Turns
 from tollkeeper_server.domain.placement import Placement
-from tollkeeper_server.errors import Reason, TollkeeperError
+from tollkeeper_server.errors import Reason, StoreUnavailableError, TollkeeperError
 from tollkeeper_server.providers.dialects.openai import RESPONSES_AGAIN
 
 _MAX_SHOWN = 100
@@ -107,12 +107,18 @@ class Affinity:
         """
         again = exchange.endpoint.dialect is RESPONSES_AGAIN
         may_end = again or exchange.endpoint.name in _ENDING_BATCHES
-        if self._shared and not may_end and len(exchange.snapshot.targets) <= 1:
-            return None  # it has everything
+        has_all = self._shared and len(exchange.snapshot.targets) <= 1  # the only upstream
+        if has_all and not may_end:
+            return None
         references = await self._references(exchange, matched, peek, body)
         if not references:
             return None
-        known = await self._known(references)
+        try:
+            known = await self._known(references)
+        except StoreUnavailableError:
+            if has_all and not again:  # a batch's end can be read again
+                return None
+            raise
         if not self._shared:
             exchange.unknown_ids = frozenset(
                 one

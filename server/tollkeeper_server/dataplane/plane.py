@@ -26,13 +26,15 @@ from tollkeeper_server.dataplane.reply.kept import KeptAnswers
 from tollkeeper_server.dataplane.reply.meter import abandoned
 from tollkeeper_server.dataplane.reply.own import OwnAnswer
 from tollkeeper_server.dataplane.reply.respond import send_error, send_json
+from tollkeeper_server.dataplane.reply.results_url import relative, with_own_results
 from tollkeeper_server.dataplane.reply.sending import BrokenAnswerError
 from tollkeeper_server.dataplane.request.body import stream_body
 from tollkeeper_server.dataplane.request.disconnect import DisconnectWatch
 from tollkeeper_server.dataplane.request.endpoint import MODELS, Body
+from tollkeeper_server.dataplane.request.kept_path import segments_of
 from tollkeeper_server.dataplane.request.limits import Limits
 from tollkeeper_server.dataplane.request.room import BodyRoom
-from tollkeeper_server.dataplane.transport import TransportError
+from tollkeeper_server.dataplane.transport import Incoming, TransportError
 from tollkeeper_server.domain.shortage import shortage_in
 from tollkeeper_server.domain.usage import Confidence, TokenCounts, UsageEvent
 from tollkeeper_server.errors import Reason, TollkeeperError, shortage_error
@@ -174,6 +176,8 @@ class DataPlane:
                 await self._answer_with(exchange, plan, found)
                 return None
         if isinstance(found, bytes):
+            if exchange.endpoint.name == "messages_batches":
+                found = relative(found)
             await send_json(exchange, HTTPStatus.OK, found)
             return None
         return found
@@ -225,6 +229,8 @@ class DataPlane:
                 attempt.incoming = await self._kept.remember(
                     exchange, plan, attempt.incoming, asked_stream=asked_stream
                 )
+            if exchange.endpoint.name == "messages_batches" and _tells_batches(plan, attempt.incoming):
+                attempt.incoming = await with_own_results(attempt.incoming)
             await pass_on(
                 exchange,
                 attempt.incoming,
@@ -260,6 +266,11 @@ async def _record_abandoned(exchange: Exchange, plan: Plan) -> None:
         return
     dialect = exchange.endpoint.dialect
     await record_tokens(exchange, len(plan.body), lambda: abandoned(dialect, plan.body))
+
+
+def _tells_batches(plan: Plan, incoming: Incoming) -> bool:
+    """Return whether a request for batches of messages is answered with some, and not with their results."""
+    return incoming.status < 300 and segments_of(plan.matched)[-1:] != ["results"]
 
 
 def _fault(exchange: Exchange, error: Exception) -> TollkeeperError:

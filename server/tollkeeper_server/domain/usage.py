@@ -20,8 +20,8 @@ def estimated_tokens(size: int) -> int:
 class Confidence(StrEnum):
     """Whether token counts are the upstream's own, estimated from the bytes that passed, or absent.
 
-    `PENDING`: a response is made in the background, and its end was not read yet. The counts are what had
-    passed by then.
+    `PENDING`: a response is made in the background, or a batch, and its end was not read yet. The counts are
+    what had passed by then.
     """
 
     EXACT = "exact"

@@ -4,12 +4,13 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from http import HTTPStatus
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from tollkeeper_server.dataplane.transport import CutError
 from tollkeeper_server.domain.limit import Charge, Limit, Measure, Scope, ScopeKind
 from tollkeeper_server.domain.usage import Confidence, TokenCounts, TokenDetails, UsageEvent
+from tollkeeper_server.errors import StoreUnavailableError
 from tollkeeper_server.prices.consumption import Unit
 from tollkeeper_server.prices.price import GivenPeriod, GivenRates, Price, Service, Variant
 from tollkeeper_server.snapshot.meters import meters_of
@@ -295,6 +296,21 @@ async def test_its_lines_are_read_for_a_budget_where_all_is_shared() -> None:
     assert site.amended().tokens.prompt == 30
 
 
+async def test_where_all_is_shared_it_is_read_without_the_store_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    site = Site(*MUCH, shares=True)
+    await site.make(_line())
+
+    async def is_away(_ids: object) -> NoReturn:
+        raise StoreUnavailableError("the store")
+
+    with monkeypatch.context() as away:
+        away.setattr(site.bench.placements, "find_many", is_away)
+        assert (await site.end(usage=USED)).status == HTTPStatus.OK
+    assert site.amending() == []
+    await site.end(usage=USED)
+    assert site.amended().tokens.prompt == 30
+
+
 async def test_a_models_own_budget_holds_for_its_lines() -> None:
     site = Site(model=[budget(Measure.TOKENS, 10**6)])
     reply, event = await site.make(_line())
@@ -369,6 +385,14 @@ async def test_a_models_own_budget_holds_for_batches_of_messages() -> None:
         reply, _ = await site.create(_messages(*map(_params, models)))
         assert reply.status == HTTPStatus.BAD_REQUEST
         assert "make a batch for each model" in json.loads(reply.body)["error"]["message"]
+
+
+async def test_two_names_of_a_model_are_one_to_its_budget() -> None:
+    site = Messages(model=[budget(Measure.TOKENS, 10**6)])
+    routes = site.bench.snapshot.routes
+    site.bench.snapshot = replace(site.bench.snapshot, routes={**routes, "alias": routes["m"]})
+    reply, event = await site.create(_messages(_params(), _params("alias")))
+    assert (reply.status, [*_amounts(event.charges)]) == (HTTPStatus.OK, ["tokens"])
 
 
 async def test_of_messages_of_several_models_each_is_reserved_and_charged_at_its_own_price() -> None:

@@ -34,7 +34,7 @@ class _ConfidenceEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Confidence
     CONFIDENCE_NONE: _Confidence.ValueType  # 3
     """CONFIDENCE_NONE: nothing was consumed, or the endpoint does not count tokens."""
     CONFIDENCE_PENDING: _Confidence.ValueType  # 4
-    """CONFIDENCE_PENDING: a response is made in the background and its end was not read yet. The counts are what
+    """CONFIDENCE_PENDING: a response is made in the background, or a batch, and its end was not read yet. The counts are what
     had passed by then, and change once.
     """
 
@@ -49,7 +49,7 @@ CONFIDENCE_ESTIMATED: Confidence.ValueType  # 2
 CONFIDENCE_NONE: Confidence.ValueType  # 3
 """CONFIDENCE_NONE: nothing was consumed, or the endpoint does not count tokens."""
 CONFIDENCE_PENDING: Confidence.ValueType  # 4
-"""CONFIDENCE_PENDING: a response is made in the background and its end was not read yet. The counts are what
+"""CONFIDENCE_PENDING: a response is made in the background, or a batch, and its end was not read yet. The counts are what
 had passed by then, and change once.
 """
 Global___Confidence: _TypeAlias = Confidence  # noqa: Y015

@@ -164,9 +164,9 @@ def check_unread(snapshot: Snapshot, meters: MeterSet) -> None:
 
 def check_models(snapshot: Snapshot, models: Collection[str], field: str) -> None:
     """Raise INVALID_ARGUMENT for a batch that runs several models of which one has budgets of its own."""
-    routes = [snapshot.resolve(model) for model in models]
-    if len(routes) > 1 and any(route is not None and bounded(route.meters) for route in routes):
-        names = ", ".join(map(repr, sorted(models)))
+    routes = {model if (route := snapshot.resolve(model)) is None else route.name: route for model in models}
+    if len(routes) > 1 and any(route is not None and bounded(route.meters) for route in routes.values()):
+        names = ", ".join(map(repr, sorted(routes)))
         raise invalid_argument(
             field, f"the models {names} run, and one has a budget of its own; make a batch for each model"
         )

@@ -61,7 +61,10 @@ class KeptModels:
         if len(members) > 1:
             plan = structs.replace(plan, destination=pin(plan.destination, target))
         models: list[str] = []
-        batch = _Batch(exchange, target) if exchange.endpoint.name == "batches" else None
+        batch = None
+        if exchange.endpoint.name == "batches":
+            is_limited = exchange.snapshot.has_meters or bool(plan.identity.token.limits)
+            batch = _Batch(exchange, target, is_limited=is_limited)
         async with self._gates.of(exchange.project_id):
             for path in look_up.paths:
                 matched = _beside(plan.matched, path)
@@ -126,15 +129,18 @@ class KeptModels:
 class _Batch:
     """What the lines of a batch need together, and the names here of the models that they run."""
 
-    def __init__(self, exchange: Exchange, target: Target) -> None:
+    def __init__(self, exchange: Exchange, target: Target, *, is_limited: bool) -> None:
         self._snapshot = exchange.snapshot
         self._upstream = target.name
+        self._is_limited = is_limited
         self._there: set[str] = set()
         self.need = BatchNeed(legs_of_lines(exchange, target.name), exchange.started_at.timestamp())
 
     def add(self, lines: Iterable[Line]) -> None:
         for line in lines:
             self._there.update(line.models)
+            if not self._is_limited:
+                continue
             for endpoint, body in product(line.endpoints, line.bodies):
                 self.need.add(endpoint, line.models, body)
 

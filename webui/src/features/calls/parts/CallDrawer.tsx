@@ -21,7 +21,7 @@ const CONFIDENCE: Record<Confidence, string> = {
   [Confidence.EXACT]: "exact: the upstream's own counts",
   [Confidence.ESTIMATED]: "estimated from the bytes that passed: the upstream sent none",
   [Confidence.NONE]: "none: nothing was consumed, or nothing is counted here",
-  [Confidence.PENDING]: "pending: the response is made in the background, and its end was not read yet",
+  [Confidence.PENDING]: "pending: the response or batch is made in the background, and its end was not read yet",
 };
 const PENDING_MS = 5_000;
 
