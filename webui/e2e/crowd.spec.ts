@@ -55,10 +55,21 @@ test("the landing page and the palette read no collection from end to end", asyn
     await expect(page.getByRole("heading", { name: "Needs attention" })).toBeVisible();
     await expect(page.getByRole("heading", { name: "Top projects" })).toBeVisible();
     await expect(page.getByRole("img", { name: /^Tokens over time/ })).toBeVisible();
+    await expect(page.getByRole("img", { name: /^Cost over time/ })).toBeVisible();
+    await expect(page.getByRole("link", { name: /^Cost ?\$/ })).toHaveAttribute("href", /\/usage\?.*measure=cost/);
   });
   expect(calls).toBe(0);
   await page.keyboard.press("Control+k");
   await page.getByRole("textbox", { name: "Go to" }).fill("device-04242");
   await expect(page.getByText("device-042420")).toBeVisible();
   await page.keyboard.press("Escape");
+});
+
+test("in a window of 1280 pixels every list shows all its columns, and what can be done with a row", async ({ page }) => {
+  await page.setViewportSize({ width: 1280, height: 800 });
+  await signIn(page, "/projects");
+  for (const list of ["projects", "tokens", "upstreams", "groups", "models", "listeners"]) {
+    await page.goto(`/admin/${list}`);
+    await expect(page.getByRole("button", { name: /^Actions of/ }).first(), list).toBeInViewport({ ratio: 1 });
+  }
 });

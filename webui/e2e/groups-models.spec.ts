@@ -74,6 +74,15 @@ test("a model is made with fallbacks and a price, and moved to a group", async (
   await edit.getByRole("button", { name: "Save" }).click();
   await expect(edit).toBeHidden();
   expect(await management.get("models/larger")).toMatchObject({ group: "for-models", deployments: [], fallbacks: ["smaller"] });
+
+  await page.getByRole("button", { name: "Actions of larger" }).click();
+  await page.getByRole("menuitem", { name: "Test its route" }).click();
+  await expect(page.locator("form").getByLabel("Model")).toHaveValue("larger");
+  await expect(page.getByRole("heading", { name: "Steps" })).toBeVisible();
+  await page.goBack();
+  await page.getByRole("button", { name: "Actions of larger" }).click();
+  await page.getByRole("menuitem", { name: "Try it in the playground" }).click();
+  await expect(page.getByRole("combobox", { name: "Model" })).toHaveValue("larger");
 });
 
 test("the pages fit a phone", async ({ page, request }) => {

@@ -15,6 +15,9 @@ export const CAPABILITIES: readonly { value: Capability; label: string }[] = [
 
 export const capabilityName = (value: Capability): string => CAPABILITIES.find((it) => it.value === value)?.label ?? "unknown";
 
+/** The path of a request that a model with these capabilities serves; without any it serves all. */
+export const samplePath = ([first = Capability.CHAT_COMPLETIONS]: readonly Capability[]): string => `/v1/${capabilityName(first).split(",", 1)[0]}`;
+
 export const CAUSES: readonly { value: FallbackCause; label: string; meaning: string }[] = [
   { value: FallbackCause.CONTEXT_LENGTH, label: "Too long", meaning: "the request is too long for the model" },
   { value: FallbackCause.CONTENT, label: "Content filter", meaning: "a content filter refused the request" },

@@ -1,5 +1,7 @@
+import { create } from "@bufbuild/protobuf";
+import { UsageRowSchema } from "@tollkeeper/client/v1/usage_service";
 import { expect, it } from "vitest";
-import { seriesOf } from "./series";
+import { byKind, partsOf, seriesOf } from "./series";
 
 const at = (hour: number) => new Date(Date.UTC(2026, 10, 28, hour));
 
@@ -18,4 +20,11 @@ it("gives each time a value of each series, and the largest first", () => {
       { time: at(2), values: { large: 10, small: 0, rest: 100 } },
     ],
   });
+});
+
+it("has the parts of rows in one order, whichever is larger", () => {
+  const row = (promptTokens: bigint, completionTokens: bigint) => create(UsageRowSchema, { promptTokens, completionTokens });
+  expect(partsOf([row(1n, 9n)], [], byKind).names).toEqual(["prompt", "completion"]);
+  expect(partsOf([row(9n, 1n)], [], byKind).names).toEqual(["prompt", "completion"]);
+  expect(partsOf([], [], byKind).names).toEqual([]);
 });

@@ -47,9 +47,8 @@ export const byKind: Parts = (row) => [
 
 export const byCost: Parts = (row) => [["cost", row.costNanoDollars]];
 
-/** Return the parts of rows that are grouped by time alone, as series. */
-export const partsOf = (rows: readonly UsageRow[], times: readonly Date[], parts: Parts): Series =>
-  seriesOf(
-    rows.flatMap((row) => parts(row).map(([series, value]) => ({ time: timeOf(row.startTime), series, value: Number(value) }))),
-    times,
-  );
+/** Return the parts of rows that are grouped by time alone, as series in the order of the parts, whatever their sums. */
+export function partsOf(rows: readonly UsageRow[], times: readonly Date[], parts: Parts): Series {
+  const points = rows.flatMap((row) => parts(row).map(([series, value]) => ({ time: timeOf(row.startTime), series, value: Number(value) })));
+  return { ...seriesOf(points, times), names: rows.slice(0, 1).flatMap((row) => parts(row).map(([name]) => name)) };
+}

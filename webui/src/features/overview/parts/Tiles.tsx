@@ -61,7 +61,7 @@ export function Tiles({ usage, search }: { usage: SummarizeUsageResponse | undef
           }
         >
           <Text size="xs" c="dimmed">{tile.name}</Text>
-          <Text fz="xl" fw={600}>{tile.value}</Text>
+          <Text fz="xl" fw={600} style={{ overflowWrap: "anywhere" }}>{tile.value}</Text>
           <Text size="xs" c="dimmed">{tile.change ?? "\u00a0"}</Text>
         </Paper>
       ))}
