@@ -16,7 +16,7 @@ from tollkeeper_server.dataplane.budget.demand import (
     read,
 )
 from tollkeeper_server.dataplane.budget.granted import AS_ASKED, Granted
-from tollkeeper_server.dataplane.budget.holding import Held, Holding, add_charges
+from tollkeeper_server.dataplane.budget.holding import Held, Holding, charges_of
 from tollkeeper_server.dataplane.budget.legs import Leg, Legs, without
 from tollkeeper_server.dataplane.budget.meter_set import MAX_OUTPUT, MeterSet, MeterSets
 from tollkeeper_server.dataplane.budget.refusal import refusal
@@ -32,7 +32,7 @@ from tollkeeper_server.errors import NO_ROOM, TollkeeperError, shortage_error
 from tollkeeper_server.ledger.meter import Meter, MeterKind
 from tollkeeper_server.ledger.port import Ledger
 from tollkeeper_server.ledger.reservation import Outcome, Pending, Refused, shared_out
-from tollkeeper_server.snapshot.meters import TokenMeters, meters_for
+from tollkeeper_server.snapshot.meters import meters_for
 from tollkeeper_server.snapshot.model import ListenerView
 from tollkeeper_server.telemetry.metrics import Metrics
 
@@ -82,7 +82,6 @@ class Reservations:
         self._begin = begin
         self._default_output = default_output
         self._sets = MeterSets()
-        self._token_meters = TokenMeters()
         self._legs = Legs()
         self._under_way: dict[str, int] = {}  # reservations by id, those made or renewed longest ago first
 
@@ -93,16 +92,19 @@ class Reservations:
         if meters.meters:
             held = self._hold(exchange, exchange.event_id, meters, demand)
             demand = held if isinstance(held, Demand) else await held
+        if demand is NO_TOKENS and not asking.is_observed:
+            return AS_ASKED
         return granted(meters, demand, is_observed=asking.is_observed)
 
     def demand(self, exchange: Exchange, asking: Asking) -> Demanded | Awaitable[Demanded]:
         """Return the meters that a request needs something of, and what it needs. Raises PRICE_UNKNOWN."""
-        identity = asking.identity
-        of_token = self._token_meters.of(identity.token)
-        meters = meters_for(
-            exchange.snapshot, asking.view, identity.project, asking.destination.route, of_token
+        identity, route = asking.identity, asking.destination.route
+        meters = self._sets.of_request(
+            exchange.snapshot, asking.view, identity.project, route, identity.token
         )
-        return self._demand(exchange, self._sets.of(meters), asking)
+        if meters.counted is meters:
+            return meters, NO_TOKENS
+        return self._demand(exchange, meters, asking)
 
     async def fall_back(self, exchange: Exchange, asking: Asking) -> Destination | None:
         """Hold what a request needs of the model that it falls back to.
@@ -144,7 +146,7 @@ class Reservations:
     async def document(self, exchange: Exchange, view: ListenerView | None, identity: Identity) -> bytes:
         """Return how all meters stand that a caller's requests may have, as JSON."""
         snapshot, token = exchange.snapshot, identity.token
-        meters = meters_for(snapshot, view, identity.project, None, self._token_meters.of(token))
+        meters = meters_for(snapshot, view, identity.project, None, self._sets.of_tokens.of(token))
         routes = {route.name: route for route in (*snapshot.routes.values(), *snapshot.patterns)}
         for route in routes.values():
             if route.meters and may_use(token, route.name, route.name):
@@ -159,16 +161,18 @@ class Reservations:
         """
         if not exchange.was_sent:
             return ()
-        charges: list[Charge] = []
+        charges: tuple[Charge, ...] = ()
         for held in holding.held:
             pending = held.pending
             held.used = used = used_of(exchange, held)
-            if pending.more:
+            if used is pending.needs:
+                charges += held.charges
+            elif pending.more:
                 for part, amounts in shared_out(pending, used):
-                    add_charges(charges, held.meters, part, amounts)
+                    charges += charges_of(held.meters, part, amounts)
             else:
-                add_charges(charges, held.meters, pending, used)
-        return tuple(charges)
+                charges += charges_of(held.meters, pending, used)
+        return charges
 
     def settle(self, exchange: Exchange, holding: Holding[Exchange]) -> None:
         """Settle the reservations of a request, whose event is in the journal, and is charged as much."""
@@ -205,7 +209,7 @@ class Reservations:
         """Hold what a request needs; return it, with a shorter answer if that is what a limit has left."""
         while True:
             now = self._clock()
-            needs = needs_of(meters, demand)
+            needs = meters.ones if demand is NO_TOKENS else needs_of(meters, demand)
             outcome = self._ledger.reserve(one, meters.meters, needs, now)
             if isinstance(outcome, Pending):
                 return self._held(exchange, meters, demand, outcome, now)
@@ -248,7 +252,8 @@ class Reservations:
 
     def _held(self, exchange: Exchange, meters: MeterSet, demand: Demand, made: Pending, now: int) -> Demand:
         self._under_way[made.id] = now
-        held = Held(exchange.route_name, meters, made)
+        charges = charges_of(meters, made, made.needs) if meters.budgets else ()
+        held = Held(exchange.route_name, meters, made, charges)
         holding = exchange.holding
         if holding is not None:
             if demand is not NO_TOKENS:
@@ -309,10 +314,8 @@ class Reservations:
         holding = exchange.holding
         assert holding is not None
         rates = holding.held[0].meters.rates
-        if not (rates or self._beyond or holding.max_output):
-            return []
         now = self._clock()
-        headers = rate_headers(self._ledger, rates, now)
+        headers = rate_headers(self._ledger, rates, now) if rates else []
         if holding.max_output:
             clamped = b";clamped" if holding.is_clamped else b""
             headers.append((MAX_OUTPUT, b"%d%s" % (holding.max_output, clamped)))
