@@ -92,10 +92,10 @@ class MeterSets:
     """The sets of the meters that requests have, made once each."""
 
     def __init__(self) -> None:
-        self.of_tokens = TokenMeters()
+        self._of_tokens = TokenMeters()
         self._made: dict[Meters, MeterSet] = {}
         self._snapshot: Snapshot | None = None
-        # Of the snapshot: by token, listener and model, with the limits of the token.
+        # Of the snapshot: by token (which has one project), listener and model, with the limits of the token.
         self._found: dict[tuple[str, str, str], tuple[tuple[Limit, ...], MeterSet]] = {}
 
     def of_request(
@@ -114,7 +114,7 @@ class MeterSets:
         found = self._found.get(of)
         if found is not None and found[0] is token.limits:
             return found[1]
-        meters = self.of(meters_for(snapshot, view, project, route, self.of_tokens.of(token)))
+        meters = self.of(meters_for(snapshot, view, project, route, self._of_tokens.of(token)))
         self._found[of] = (token.limits, meters)
         return meters
 

@@ -1,24 +1,17 @@
 """The reservations of requests: held before an upstream is called, settled whichever way the request ends."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from functools import partial
 
-from msgspec import Struct
-
-from tollkeeper_server.dataplane.aside import LARGE, aside
-from tollkeeper_server.dataplane.budget.asked import Asked
 from tollkeeper_server.dataplane.budget.demand import (
     NO_TOKENS,
     Demand,
-    demand_of,
     lowered,
-    needs_tokens,
-    read,
 )
+from tollkeeper_server.dataplane.budget.demanding import Asking, Demands, needs_of
 from tollkeeper_server.dataplane.budget.granted import AS_ASKED, Granted
 from tollkeeper_server.dataplane.budget.holding import Held, Holding, charges_of
-from tollkeeper_server.dataplane.budget.legs import Leg, Legs, without
-from tollkeeper_server.dataplane.budget.meter_set import MAX_OUTPUT, MeterSet, MeterSets
+from tollkeeper_server.dataplane.budget.legs import without
+from tollkeeper_server.dataplane.budget.meter_set import MAX_OUTPUT, MeterSet
 from tollkeeper_server.dataplane.budget.refusal import refusal
 from tollkeeper_server.dataplane.budget.standings import budget_header, rate_headers, standings
 from tollkeeper_server.dataplane.budget.thresholds import Thresholds
@@ -32,30 +25,11 @@ from tollkeeper_server.errors import NO_ROOM, TollkeeperError, shortage_error
 from tollkeeper_server.ledger.meter import Meter, MeterKind
 from tollkeeper_server.ledger.port import Ledger
 from tollkeeper_server.ledger.reservation import Outcome, Pending, Refused, shared_out
-from tollkeeper_server.snapshot.meters import meters_for
 from tollkeeper_server.snapshot.model import ListenerView
 from tollkeeper_server.telemetry.metrics import Metrics
 
 _BOUNDED_TEXT_BYTES = 32
 """No text has so few tokens. An upstream that keeps to the maximum is never taken to be beyond it."""
-
-
-class Asking(Struct, frozen=True, gc=False):
-    """A request whose plan is known but for its limits: where it goes, and with what body.
-
-    `is_observed` says that somebody wants to know what it needs.
-    """
-
-    view: ListenerView | None
-    identity: Identity
-    destination: Destination
-    body: bytes
-    is_json: bool
-    is_observed: bool = False
-
-
-Demanded = tuple[MeterSet, Demand]
-"""The meters that a request needs something of, and what it needs."""
 
 
 class Reservations:
@@ -80,14 +54,12 @@ class Reservations:
         self._metrics = metrics
         self._beyond = thresholds.beyond
         self._begin = begin
-        self._default_output = default_output
-        self._sets = MeterSets()
-        self._legs = Legs()
+        self.demands = Demands(default_output)
         self._under_way: dict[str, int] = {}  # reservations by id, those made or renewed longest ago first
 
     async def reserve(self, exchange: Exchange, asking: Asking) -> Granted:
         """Hold what a request needs, and return what it may do. Raises `LimitError`, or PRICE_UNKNOWN."""
-        found = self.demand(exchange, asking)
+        found = self.demands.of(exchange, asking)
         meters, demand = found if isinstance(found, tuple) else await found
         if meters.meters:
             held = self._hold(exchange, exchange.event_id, meters, demand)
@@ -95,16 +67,6 @@ class Reservations:
         if demand is NO_TOKENS and not asking.is_observed:
             return AS_ASKED
         return granted(meters, demand, is_observed=asking.is_observed)
-
-    def demand(self, exchange: Exchange, asking: Asking) -> Demanded | Awaitable[Demanded]:
-        """Return the meters that a request needs something of, and what it needs. Raises PRICE_UNKNOWN."""
-        identity, route = asking.identity, asking.destination.route
-        meters = self._sets.of_request(
-            exchange.snapshot, asking.view, identity.project, route, identity.token
-        )
-        if meters.counted is meters:
-            return meters, NO_TOKENS
-        return self._demand(exchange, meters, asking)
 
     async def fall_back(self, exchange: Exchange, asking: Asking) -> Destination | None:
         """Hold what a request needs of the model that it falls back to.
@@ -129,7 +91,7 @@ class Reservations:
             return True
         try:
             written = exchange.holding.max_output if exchange.holding is not None else 0
-            found = self._demand(exchange, self._sets.of(route.meters), asking, written)
+            found = self.demands.of_model(exchange, asking, route.meters, written)
             meters, demand = found if isinstance(found, tuple) else await found
             if not meters.meters:
                 return True
@@ -146,7 +108,7 @@ class Reservations:
     async def document(self, exchange: Exchange, view: ListenerView | None, identity: Identity) -> bytes:
         """Return how all meters stand that a caller's requests may have, as JSON."""
         snapshot, token = exchange.snapshot, identity.token
-        meters = meters_for(snapshot, view, identity.project, None, self._sets.of_tokens.of(token))
+        meters = self.demands.meters(exchange, view, identity)
         routes = {route.name: route for route in (*snapshot.routes.values(), *snapshot.patterns)}
         for route in routes.values():
             if route.meters and may_use(token, route.name, route.name):
@@ -324,41 +286,6 @@ class Reservations:
             headers += budget_header(self._ledger, meters, self._beyond, now)
         return headers
 
-    def _demand(
-        self, exchange: Exchange, meters: MeterSet, asking: Asking, written: int | None = None
-    ) -> Demanded | Awaitable[Demanded]:
-        if meters.counted is meters or not needs_tokens(exchange, meters):
-            return meters.counted, NO_TOKENS
-        body = asking.body
-        if len(body) > LARGE:
-            return self._read_aside(exchange, meters, asking, written)
-        asked = read(body, exchange.endpoint, is_json=asking.is_json)
-        return meters, self._demand_of(exchange, meters, asking, asked, written)
-
-    async def _read_aside(
-        self, exchange: Exchange, meters: MeterSet, asking: Asking, written: int | None
-    ) -> Demanded:
-        body = asking.body
-        look = partial(read, endpoint=exchange.endpoint, is_json=asking.is_json)
-        asked = await aside(len(body), look, body)
-        return meters, self._demand_of(exchange, meters, asking, asked, written)
-
-    def _demand_of(
-        self, exchange: Exchange, meters: MeterSet, asking: Asking, asked: Asked, written: int | None
-    ) -> Demand:
-        found: Sequence[Leg] = ()
-        if meters.is_bounded:
-            found = self._legs.of(exchange, asking.destination, asking.identity.token)
-        return demand_of(
-            exchange,
-            meters,
-            found,
-            asked,
-            len(asking.body),
-            default_output=self._default_output,
-            written=written,
-        )
-
     def _refused(self, meter: Meter) -> None:
         self._metrics.limited(meter.scope.kind, meter.limit.measure)
 
@@ -384,11 +311,3 @@ def granted(meters: MeterSet, demand: Demand, *, is_observed: bool) -> Granted:
         is_clamped=demand.is_clamped,
         passed_over=demand.passed_over,
     )
-
-
-def needs_of(meters: MeterSet, demand: Demand) -> Sequence[int]:
-    """Return what a request needs of each meter."""
-    if demand is NO_TOKENS:
-        return meters.ones
-    amounts = demand.amounts
-    return [amounts[kind] for kind in meters.needs]
