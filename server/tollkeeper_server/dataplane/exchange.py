@@ -193,8 +193,6 @@ class Exchange(Struct, eq=False):
 
     def find_cost(self) -> int | None:
         """Return what the request cost in nano-dollars, None if that is not known."""
-        if self.cost is not UNSET:
-            return self.cost
         tokens = self.tokens
         if tokens.confidence is Confidence.NONE and not tokens.has_measures:
             # What no upstream was asked for is free, and so are its errors, and what is only looked at.
@@ -225,7 +223,7 @@ class Exchange(Struct, eq=False):
             status=self.status,
             error_code=self.error_code,
             tokens=self.tokens,
-            cost_nano_dollars=self.find_cost(),
+            cost_nano_dollars=self.find_cost() if self.cost is UNSET else self.cost,
             started_at=self.started_at,
             request_bytes=self.request_bytes,
             response_bytes=self.response_bytes,

@@ -14,8 +14,8 @@ from msgspec import Struct, structs
 from tollkeeper_server.dataplane.affinity import Affinity, concerns
 from tollkeeper_server.dataplane.aside import LARGE, aside
 from tollkeeper_server.dataplane.background import Awaited
+from tollkeeper_server.dataplane.budget.demanding import Asking
 from tollkeeper_server.dataplane.budget.granted import AS_ASKED, Granted
-from tollkeeper_server.dataplane.budget.reservations import Asking
 from tollkeeper_server.dataplane.exchange import Exchange
 from tollkeeper_server.dataplane.headers import (
     check_expectation,

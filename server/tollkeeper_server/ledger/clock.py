@@ -30,12 +30,13 @@ class SteadyClock:
         self._seen = monotonic() // 1000
         self._offset = wall() // 1000 - self._seen
         self._ahead_since: int | None = None
+        self._followed_from = _PASSING  # a difference of so many microseconds
 
     def __call__(self) -> int:
         """Return the time."""
         passed = self._monotonic() // 1000
         difference = self._wall() // 1000 - passed - self._offset
-        if not -_PASSING < difference < _PASSING or self._ahead_since is not None:
+        if abs(difference) >= self._followed_from:
             self._follow(passed, difference)
         self._seen = passed
         return passed + self._offset
@@ -49,3 +50,4 @@ class SteadyClock:
         elif passed - self._ahead_since >= TRUSTED_AFTER:
             self._ahead_since = None
             self._offset += difference
+        self._followed_from = _PASSING if self._ahead_since is None else 0

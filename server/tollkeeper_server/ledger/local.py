@@ -67,7 +67,11 @@ class LocalLedger:
         pending = self._pending.pop(reservation_id, None)
         if pending is None:
             return self._settle_lapsed(reservation_id, actual)
-        self._post_all(pending, actual)
+        if pending.more:
+            for part, used in shared_out(pending, actual):
+                self._post(pending.group, part, used)
+        else:
+            self._post(pending.group, pending, actual)
         return True
 
     def give_back(self, reservation_id: str, /) -> bool:
@@ -91,7 +95,8 @@ class LocalLedger:
             expired.append(pending)
         for pending in expired:
             del self._pending[pending.id]
-            self._post_all(pending, pending.held)
+            for part in pending.parts:
+                self._post(pending.group, part, part.needs)
             self._lapsed[pending.id] = pending
             if len(self._lapsed) > _LAPSED:
                 del self._lapsed[next(iter(self._lapsed))]
@@ -199,13 +204,6 @@ class LocalLedger:
                 found = Refused(meter, cause, standing.remaining, wait)
         assert found is not None
         return found
-
-    def _post_all(self, pending: Made, actual: Sequence[int]) -> None:
-        if pending.more:
-            for part, used in shared_out(pending, actual):
-                self._post(pending.group, part, used)
-        else:
-            self._post(pending.group, pending, actual)
 
     def _post(self, group: Group, part: Pending, actual: Sequence[int]) -> None:
         needs, periods = part.needs, part.periods

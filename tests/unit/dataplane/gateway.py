@@ -8,8 +8,9 @@ from typing import Any
 
 from tollkeeper_server.coordination.ports import Placements, Unknown
 from tollkeeper_server.dataplane.affinity import Affinity
+from tollkeeper_server.dataplane.budget.demanding import Asking
 from tollkeeper_server.dataplane.budget.forecast import Forecast
-from tollkeeper_server.dataplane.budget.reservations import Asking, Reservations
+from tollkeeper_server.dataplane.budget.reservations import Reservations
 from tollkeeper_server.dataplane.budget.thresholds import Thresholds
 from tollkeeper_server.dataplane.call.balance import Balancer
 from tollkeeper_server.dataplane.call.dispatch import Dispatcher

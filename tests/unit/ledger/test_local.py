@@ -163,3 +163,29 @@ def test_one_reservation_counts_no_meter_twice() -> None:
     check_meters(METERS)
     with pytest.raises(ValueError, match="one key"):
         check_meters((budget(1), budget(2)))
+
+
+def test_a_rate_goes_on_under_another_amount_and_under_the_old_one_again() -> None:
+    old, new = (
+        meter_of(TOKEN, Limit(measure=Measure.TOKEN_RATE, amount=amount)) for amount in (6_000, 12_000)
+    )
+    ledger = LocalLedger(lambda: START)
+    for number, (meter, need, left) in enumerate(
+        ((old, 3_000, 3_000), (new, 2_000, 4_000), (old, 1_000, 1_000), (new, 2_000, 0))
+    ):
+        assert isinstance(ledger.reserve(f"r{number}", (meter,), (need,), START), Pending)
+        assert ledger.standing(meter, START).remaining == left
+    assert isinstance(ledger.reserve("late", (old,), (1,), START), Refused)
+    assert ledger.give_back("r0")
+    assert ledger.standing(new, START).remaining == 6_000
+
+
+def test_meters_that_were_forgotten_are_counted_when_they_are_reserved_again() -> None:
+    ledger, meters = LocalLedger(lambda: START), (budget(100), slots(2))
+    later = START + HOUR
+    for id_, now in (("before", START), ("after", later)):
+        ledger.reserve(id_, meters, (60, 1), now)
+        assert [ledger.standing(meter, now).held for meter in meters] == [60, 1]
+        ledger.settle(id_, (60, 0))
+        assert ledger.standing(meters[0], now).spent == 60
+        assert len(ledger.sweep(now + HOUR)) == len(meters)

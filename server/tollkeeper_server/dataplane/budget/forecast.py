@@ -4,10 +4,11 @@ from collections.abc import Callable, Sequence
 from operator import add
 
 from tollkeeper_server.dataplane.budget.demand import Demand, lowered
+from tollkeeper_server.dataplane.budget.demanding import Asking, needs_of
 from tollkeeper_server.dataplane.budget.granted import Granted
 from tollkeeper_server.dataplane.budget.meter_set import MeterSet
 from tollkeeper_server.dataplane.budget.refusal import refusal
-from tollkeeper_server.dataplane.budget.reservations import Asking, Reservations, granted, needs_of
+from tollkeeper_server.dataplane.budget.reservations import Reservations, granted
 from tollkeeper_server.dataplane.exchange import Exchange
 from tollkeeper_server.dataplane.request.authenticate import Identity
 from tollkeeper_server.domain.explanation import ExplainedReservation
@@ -41,7 +42,7 @@ class Forecast:
 
     async def reserve(self, exchange: Exchange, asking: Asking) -> Granted:
         """Return what a request may do, and would hold. Raises as `Reservations.reserve` does."""
-        found_demand = self._reservations.demand(exchange, asking)
+        found_demand = self._reservations.demands.of(exchange, asking)
         meters, demand = found_demand if isinstance(found_demand, tuple) else await found_demand
         now = self._clock()
         known = await look(self._ledger, meters.meters, now)

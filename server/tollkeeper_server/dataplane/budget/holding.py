@@ -17,11 +17,15 @@ E = TypeVar("E")
 
 
 class Held(Struct, gc=False):
-    """A reservation that was made for a model. `used` is what was used of each meter, once that is known."""
+    """A reservation that was made for a model. `used` is what was used of each meter, once that is known.
+
+    `charges` is what it charges to budgets if all that it was made with is used.
+    """
 
     route_name: str
     meters: MeterSet
     pending: Pending
+    charges: tuple[Charge, ...]
     used: Sequence[int] = ()
 
 
@@ -64,17 +68,17 @@ class Holding(Struct, Generic[E]):
 
     def holds(self) -> tuple[Charge, ...]:
         """Return what is held of budgets: what is charged if nobody settles it."""
-        charges: list[Charge] = []
+        charges: tuple[Charge, ...] = ()
         for held in self.held:
-            pending = held.pending
-            add_charges(charges, held.meters, pending, pending.needs)
-            for part in pending.more:
-                add_charges(charges, held.meters, part, part.needs)
-        return tuple(charges)
+            charges += held.charges
+            for part in held.pending.more:
+                charges += charges_of(held.meters, part, part.needs)
+        return charges
 
 
-def add_charges(charges: list[Charge], meters: MeterSet, part: Pending, amounts: Sequence[int]) -> None:
-    """Add what a reservation charges to budgets, of an amount for each of its meters."""
-    periods = part.periods
+def charges_of(meters: MeterSet, part: Pending, amounts: Sequence[int]) -> tuple[Charge, ...]:
+    """Return what a reservation charges to budgets, of an amount for each of its meters."""
+    charges: tuple[Charge, ...] = ()
     for at, key in meters.budgets:
-        charges.append(Charge(key, periods[at], amounts[at]))
+        charges += (Charge(key, part.periods[at], amounts[at]),)
+    return charges

@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 
 from tollkeeper_server.domain.headers import Header
-from tollkeeper_server.domain.limit import Measure
+from tollkeeper_server.domain.limit import Limit, Measure
+from tollkeeper_server.domain.token import Token
 from tollkeeper_server.ledger.meter import Meter, MeterKind
-from tollkeeper_server.snapshot.model import Meters
+from tollkeeper_server.snapshot.meters import TokenMeters, meters_for
+from tollkeeper_server.snapshot.model import ListenerView, Meters, ProjectView, Route, Snapshot
 
 COUNTED, PACED, TOKENS, MONEY = range(4)
 """The kinds of needs: of one request; of tokens a minute, tokens in all, and nano-dollars."""
@@ -26,7 +28,7 @@ STANDING_HEADERS = frozenset(
 class RateSet:
     """The rates of a measure, and the names of the headers that tell how one of them stands."""
 
-    __slots__ = ("limits", "meters", "remaining", "reset")
+    __slots__ = ("limits", "meters", "remaining", "reset", "whole")
 
     def __init__(self, measure: Measure, meters: Sequence[Meter]) -> None:
         suffix = _SUFFIXES[measure]
@@ -37,6 +39,12 @@ class RateSet:
         """The header of each meter that says its amount."""
         self.remaining = b"x-ratelimit-remaining-" + suffix
         self.reset = b"x-ratelimit-reset-" + suffix
+        self.whole: tuple[Header, ...] = (
+            self.limits[0],
+            (self.remaining, b"%d" % meters[0].rate.burst),
+            (self.reset, b"0s"),
+        )
+        """The headers of the first meter if nothing of it is used."""
 
 
 class MeterSet:
@@ -84,7 +92,31 @@ class MeterSets:
     """The sets of the meters that requests have, made once each."""
 
     def __init__(self) -> None:
+        self._of_tokens = TokenMeters()
         self._made: dict[Meters, MeterSet] = {}
+        self._snapshot: Snapshot | None = None
+        # Of the snapshot: by token (which has one project), listener and model, with the limits of the token.
+        self._found: dict[tuple[str, str, str], tuple[tuple[Limit, ...], MeterSet]] = {}
+
+    def of_request(
+        self,
+        snapshot: Snapshot,
+        view: ListenerView | None,
+        project: ProjectView,
+        route: Route | None,
+        token: Token,
+    ) -> MeterSet:
+        """Return the set of all meters of a request."""
+        if snapshot is not self._snapshot or len(self._found) >= _REMEMBERED:
+            self._found.clear()
+            self._snapshot = snapshot
+        of = (token.id, "" if view is None else view.name, "" if route is None else route.name)
+        found = self._found.get(of)
+        if found is not None and found[0] is token.limits:
+            return found[1]
+        meters = self.of(meters_for(snapshot, view, project, route, self._of_tokens.of(token)))
+        self._found[of] = (token.limits, meters)
+        return meters
 
     def of(self, meters: Meters) -> MeterSet:
         """Return the set of these meters."""

@@ -1,33 +1,18 @@
 """The reservations of requests: held before an upstream is called, settled whichever way the request ends."""
 
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from functools import partial
 
-from msgspec import Struct
-
-from tollkeeper_server.dataplane.aside import LARGE, aside
-from tollkeeper_server.dataplane.budget.asked import Asked
-from tollkeeper_server.dataplane.budget.batch import (
-    BATCHES,
-    BatchNeed,
-    bounded,
-    check_models,
-    check_unread,
-    legs_of_messages,
-)
+from tollkeeper_server.dataplane.budget.batch import BatchNeed
 from tollkeeper_server.dataplane.budget.demand import (
     NO_TOKENS,
     Demand,
-    costs_tokens,
-    demand_of,
     lowered,
-    needs_tokens,
-    read,
 )
+from tollkeeper_server.dataplane.budget.demanding import Asking, Demands, needs_of
 from tollkeeper_server.dataplane.budget.granted import AS_ASKED, Granted
-from tollkeeper_server.dataplane.budget.holding import Held, Holding, add_charges
-from tollkeeper_server.dataplane.budget.legs import Leg, Legs, without
-from tollkeeper_server.dataplane.budget.meter_set import MAX_OUTPUT, MeterSet, MeterSets
+from tollkeeper_server.dataplane.budget.holding import Held, Holding, charges_of
+from tollkeeper_server.dataplane.budget.legs import without
+from tollkeeper_server.dataplane.budget.meter_set import MAX_OUTPUT, MeterSet
 from tollkeeper_server.dataplane.budget.refusal import refusal
 from tollkeeper_server.dataplane.budget.standings import budget_header, rate_headers, standings
 from tollkeeper_server.dataplane.budget.thresholds import Thresholds
@@ -41,32 +26,11 @@ from tollkeeper_server.errors import NO_ROOM, TollkeeperError, shortage_error
 from tollkeeper_server.ledger.meter import Meter, MeterKind
 from tollkeeper_server.ledger.port import Ledger
 from tollkeeper_server.ledger.reservation import Outcome, Pending, Refused, shared_out
-from tollkeeper_server.snapshot.meters import TokenMeters, meters_for
 from tollkeeper_server.snapshot.model import ListenerView
 from tollkeeper_server.telemetry.metrics import Metrics
 
 _BOUNDED_TEXT_BYTES = 32
 """No text has so few tokens. An upstream that keeps to the maximum is never taken to be beyond it."""
-
-
-class Asking(Struct, frozen=True, gc=False):
-    """A request whose plan is known but for its limits: where it goes, and with what body.
-
-    `is_observed` says that somebody wants to know what it needs, `reads_lines` that it makes a batch all
-    lines of which are read before it is sent.
-    """
-
-    view: ListenerView | None
-    identity: Identity
-    destination: Destination
-    body: bytes
-    is_json: bool
-    is_observed: bool = False
-    reads_lines: bool = False
-
-
-Demanded = tuple[MeterSet, Demand]
-"""The meters that a request needs something of, and what it needs."""
 
 
 class Reservations:
@@ -91,29 +55,19 @@ class Reservations:
         self._metrics = metrics
         self._beyond = thresholds.beyond
         self._begin = begin
-        self._default_output = default_output
-        self._sets = MeterSets()
-        self._token_meters = TokenMeters()
-        self._legs = Legs()
+        self.demands = Demands(default_output)
         self._under_way: dict[str, int] = {}  # reservations by id, those made or renewed longest ago first
 
     async def reserve(self, exchange: Exchange, asking: Asking) -> Granted:
         """Hold what a request needs, and return what it may do. Raises `LimitError`, or PRICE_UNKNOWN."""
-        found = self.demand(exchange, asking)
+        found = self.demands.of(exchange, asking)
         meters, demand = found if isinstance(found, tuple) else await found
         if meters.meters:
             held = self._hold(exchange, exchange.event_id, meters, demand)
             demand = held if isinstance(held, Demand) else await held
+        if demand is NO_TOKENS and not asking.is_observed:
+            return AS_ASKED
         return granted(meters, demand, is_observed=asking.is_observed)
-
-    def demand(self, exchange: Exchange, asking: Asking) -> Demanded | Awaitable[Demanded]:
-        """Return the meters that a request needs something of, and what it needs. Raises PRICE_UNKNOWN."""
-        identity = asking.identity
-        of_token = self._token_meters.of(identity.token)
-        meters = meters_for(
-            exchange.snapshot, asking.view, identity.project, asking.destination.route, of_token
-        )
-        return self._demand(exchange, self._sets.of(meters), asking)
 
     async def fall_back(self, exchange: Exchange, asking: Asking) -> Destination | None:
         """Hold what a request needs of the model that it falls back to.
@@ -138,7 +92,7 @@ class Reservations:
             return True
         try:
             written = exchange.holding.max_output if exchange.holding is not None else 0
-            found = self._demand(exchange, self._sets.of(route.meters), asking, written)
+            found = self.demands.of_model(exchange, asking, route.meters, written)
             meters, demand = found if isinstance(found, tuple) else await found
             if not meters.meters:
                 return True
@@ -160,21 +114,9 @@ class Reservations:
         Record the model if there is one. Raises `LimitError`, PRICE_UNKNOWN, SHORTAGE, and INVALID_ARGUMENT
         if one of several models has budgets of its own.
         """
-        snapshot = exchange.snapshot
-        view, of_token = snapshot.listeners.get(exchange.listener), self._token_meters.of(identity.token)
-        meters = meters_for(snapshot, view, identity.project, None, of_token)
-        check_models(snapshot, models, "input_file_id")
-        routes = [snapshot.resolve(model) for model in models]
-        for route in routes:
-            meters += route.meters if route is not None else ()
-        exchange.route_name = exchange.model_served = ""
-        if len(models) == 1:
-            (exchange.model_served,) = models
-            exchange.route_name = routes[0].name if routes[0] is not None else ""
-        lines = self._sets.of(bounded(meters))
+        lines, demand = self.demands.of_lines(exchange, identity, need, models)
         if not lines.meters:
             return
-        demand = need.demand(lines, may_pass_over=False)
         number = len(exchange.holding.held) if exchange.holding is not None else 0
         held = self._hold(exchange, f"{exchange.event_id}/{number}", lines, demand)
         if not isinstance(held, Demand):
@@ -185,7 +127,7 @@ class Reservations:
     async def document(self, exchange: Exchange, view: ListenerView | None, identity: Identity) -> bytes:
         """Return how all meters stand that a caller's requests may have, as JSON."""
         snapshot, token = exchange.snapshot, identity.token
-        meters = meters_for(snapshot, view, identity.project, None, self._token_meters.of(token))
+        meters = self.demands.meters(exchange, view, identity)
         routes = {route.name: route for route in (*snapshot.routes.values(), *snapshot.patterns)}
         for route in routes.values():
             if route.meters and may_use(token, route.name, route.name):
@@ -200,16 +142,18 @@ class Reservations:
         """
         if not exchange.was_sent:
             return ()
-        charges: list[Charge] = []
+        charges: tuple[Charge, ...] = ()
         for held in holding.held:
             pending = held.pending
             held.used = used = used_of(exchange, held)
-            if pending.more:
+            if used is pending.needs:
+                charges += held.charges
+            elif pending.more:
                 for part, amounts in shared_out(pending, used):
-                    add_charges(charges, held.meters, part, amounts)
+                    charges += charges_of(held.meters, part, amounts)
             else:
-                add_charges(charges, held.meters, pending, used)
-        return tuple(charges)
+                charges += charges_of(held.meters, pending, used)
+        return charges
 
     def settle(self, exchange: Exchange, holding: Holding[Exchange]) -> None:
         """Settle the reservations of a request, whose event is in the journal, and is charged as much."""
@@ -246,7 +190,7 @@ class Reservations:
         """Hold what a request needs; return it, with a shorter answer if that is what a limit has left."""
         while True:
             now = self._clock()
-            needs = needs_of(meters, demand)
+            needs = meters.ones if demand is NO_TOKENS else needs_of(meters, demand)
             outcome = self._ledger.reserve(one, meters.meters, needs, now)
             if isinstance(outcome, Pending):
                 return self._held(exchange, meters, demand, outcome, now)
@@ -295,7 +239,8 @@ class Reservations:
 
     def _held(self, exchange: Exchange, meters: MeterSet, demand: Demand, made: Pending, now: int) -> Demand:
         self._under_way[made.id] = now
-        held = Held(exchange.route_name, meters, made)
+        charges = charges_of(meters, made, made.needs) if meters.budgets else ()
+        held = Held(exchange.route_name, meters, made, charges)
         holding = exchange.holding
         if holding is not None:
             if demand is not NO_TOKENS:
@@ -356,10 +301,8 @@ class Reservations:
         holding = exchange.holding
         assert holding is not None
         rates = holding.held[0].meters.rates
-        if not (rates or self._beyond or holding.max_output):
-            return []
         now = self._clock()
-        headers = rate_headers(self._ledger, rates, now)
+        headers = rate_headers(self._ledger, rates, now) if rates else []
         if holding.max_output:
             clamped = b";clamped" if holding.is_clamped else b""
             headers.append((MAX_OUTPUT, b"%d%s" % (holding.max_output, clamped)))
@@ -367,57 +310,6 @@ class Reservations:
             meters = [meter for held in holding.held for meter in held.meters.meters]
             headers += budget_header(self._ledger, meters, self._beyond, now)
         return headers
-
-    def _demand(
-        self, exchange: Exchange, meters: MeterSet, asking: Asking, written: int | None = None
-    ) -> Demanded | Awaitable[Demanded]:
-        name = exchange.endpoint.name
-        if name in BATCHES and costs_tokens(exchange.method, exchange.endpoint):
-            if name == "messages_batches":
-                return self._demand_of_messages(exchange, meters, asking)
-            if not asking.reads_lines:
-                check_unread(exchange.snapshot, meters)
-            return meters.counted, NO_TOKENS  # and then what its lines need
-        if meters.counted is meters or not needs_tokens(exchange, meters):
-            return meters.counted, NO_TOKENS
-        body = asking.body
-        if len(body) > LARGE:
-            return self._read_aside(exchange, meters, asking, written)
-        asked = read(body, exchange.endpoint, is_json=asking.is_json)
-        return meters, self._demand_of(exchange, meters, asking, asked, written)
-
-    async def _demand_of_messages(self, exchange: Exchange, meters: MeterSet, asking: Asking) -> Demanded:
-        check_models(exchange.snapshot, asking.destination.named or (), "requests")
-        if not meters.is_bounded:
-            return meters.counted, NO_TOKENS
-        find = legs_of_messages(exchange, asking.destination, asking.identity.token, self._legs)
-        need = BatchNeed(find.of, exchange.started_at.timestamp())
-        await need.add_messages(asking.body)
-        return meters, need.demand(meters, may_pass_over=find.is_one)
-
-    async def _read_aside(
-        self, exchange: Exchange, meters: MeterSet, asking: Asking, written: int | None
-    ) -> Demanded:
-        body = asking.body
-        look = partial(read, endpoint=exchange.endpoint, is_json=asking.is_json)
-        asked = await aside(len(body), look, body)
-        return meters, self._demand_of(exchange, meters, asking, asked, written)
-
-    def _demand_of(
-        self, exchange: Exchange, meters: MeterSet, asking: Asking, asked: Asked, written: int | None
-    ) -> Demand:
-        found: Sequence[Leg] = ()
-        if meters.is_bounded:
-            found = self._legs.of(exchange, asking.destination, asking.identity.token)
-        return demand_of(
-            exchange,
-            meters,
-            found,
-            asked,
-            len(asking.body),
-            default_output=self._default_output,
-            written=written,
-        )
 
     def _refused(self, meter: Meter) -> None:
         self._metrics.limited(meter.scope.kind, meter.limit.measure)
@@ -444,11 +336,3 @@ def granted(meters: MeterSet, demand: Demand, *, is_observed: bool) -> Granted:
         is_clamped=demand.is_clamped,
         passed_over=demand.passed_over,
     )
-
-
-def needs_of(meters: MeterSet, demand: Demand) -> Sequence[int]:
-    """Return what a request needs of each meter."""
-    if demand is NO_TOKENS:
-        return meters.ones
-    amounts = demand.amounts
-    return [amounts[kind] for kind in meters.needs]

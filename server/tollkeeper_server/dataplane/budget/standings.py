@@ -43,8 +43,12 @@ def rate_headers(ledger: Ledger, rates: Iterable[RateSet], now: int) -> list[Hea
     """Return the headers in OpenAI's form: of requests and tokens apart, of what is nearest its limit."""
     headers: list[Header] = []
     for rate in rates:
-        nearest, limit = ledger.standing(rate.meters[0], now), rate.limits[0]
-        if len(rate.meters) > 1:
+        if len(rate.limits) == 1:
+            nearest, limit = ledger.standing(rate.meters[0], now), rate.limits[0]
+            if nearest is not None and nearest.reset == 0:
+                headers += rate.whole
+                continue
+        else:
             nearest, limit = _nearest(ledger, rate, now)
         if nearest is not None:
             headers += (

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from msgspec import UNSET
+
 from tollkeeper_server.dataplane.budget.holding import Held
 from tollkeeper_server.dataplane.budget.meter_set import COUNTED
 from tollkeeper_server.dataplane.exchange import Exchange
@@ -22,7 +24,9 @@ def used_of(exchange: Exchange, held: Held) -> Sequence[int]:
     if meters.counted is meters:
         return all_held
     tokens = exchange.tokens
-    cost = exchange.cost = exchange.find_cost()
+    if exchange.cost is UNSET:
+        exchange.cost = exchange.find_cost()
+    cost = exchange.cost
     if _is_unknown(exchange):
         used = list(all_held)
     else:
