@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 from tollkeeper import Breaker, Deployment, MintedToken, Provider
-from tollkeeper.status import BreakerState
+from tollkeeper.values.status import BreakerState
 
 from tests.faults.processes import POLL, Pair, own_redis, pair_of
 from tests.faults.traffic import ask, code_of, models_of

@@ -23,7 +23,7 @@ from tollkeeper import (
     MintedToken,
     Provider,
 )
-from tollkeeper.status import BreakerState, UpstreamStatus
+from tollkeeper.values.status import BreakerState, UpstreamStatus
 
 from tests.faults.crew import CONTROL, all_gone, crew, kill, replaced
 from tests.faults.test_gateway_ends import begun, unstored

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 from tollkeeper import Breaker, Client, Deployment, Price, Provider, TollkeeperError
-from tollkeeper.status import AttentionKind, BreakerState, PartState, SettingSource
+from tollkeeper.values.status import AttentionKind, BreakerState, PartState, SettingSource
 
 from tests.integration.process import MANAGEMENT_TOKEN, Gateway, Simulator
 from tests.integration.wire import ask, bearer

@@ -27,7 +27,17 @@ from tollkeeper.errors import (
     Unauthenticated,
     Unavailable,
 )
-from tollkeeper.limits import (
+from tollkeeper.messages import MessageError
+from tollkeeper.values.configuration import (
+    AppliedConfiguration,
+    ChangeAction,
+    ConfigurationChange,
+    EntityKind,
+    FieldChange,
+    KeptEntity,
+    Reference,
+)
+from tollkeeper.values.limits import (
     BudgetNotice,
     Gateway,
     Limit,
@@ -37,8 +47,8 @@ from tollkeeper.limits import (
     LimitStanding,
     LimitStandings,
 )
-from tollkeeper.messages import MessageError
-from tollkeeper.price import (
+from tollkeeper.values.model import Capability, Model
+from tollkeeper.values.price import (
     DatedPrice,
     ModelPrice,
     PriceRates,
@@ -47,7 +57,19 @@ from tollkeeper.price import (
     Repricing,
     ServicePrice,
 )
-from tollkeeper.traffic import (
+from tollkeeper.values.project import Project
+from tollkeeper.values.session import RevokedSessions, Session
+from tollkeeper.values.token import (
+    Expiry,
+    MintedToken,
+    RevokedBatch,
+    RevokedTokens,
+    RotatedToken,
+    Token,
+    TokenState,
+    UnrevokedToken,
+)
+from tollkeeper.values.traffic import (
     Breaker,
     Deployment,
     FallbackCause,
@@ -66,34 +88,9 @@ from tollkeeper.traffic import (
     TrafficPolicy,
     TrafficTimeouts,
 )
-from tollkeeper.values import (
-    AppliedConfiguration,
-    AuthScheme,
-    Capability,
-    ChangeAction,
+from tollkeeper.values.upstream import AuthScheme, ConnectFailure, ConnectReason, Provider, Timeouts, Upstream
+from tollkeeper.values.usage import (
     Confidence,
-    ConfigurationChange,
-    ConnectFailure,
-    ConnectReason,
-    EntityKind,
-    Expiry,
-    FieldChange,
-    KeptEntity,
-    MintedToken,
-    Model,
-    Project,
-    Provider,
-    Reference,
-    RevokedBatch,
-    RevokedSessions,
-    RevokedTokens,
-    RotatedToken,
-    Session,
-    Timeouts,
-    Token,
-    TokenState,
-    UnrevokedToken,
-    Upstream,
     UsageAttempt,
     UsageDetails,
     UsageEvent,

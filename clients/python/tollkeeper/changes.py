@@ -8,9 +8,11 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TypedDict
 
-from tollkeeper.limits import Limit
-from tollkeeper.price import DatedPrice
-from tollkeeper.traffic import (
+from tollkeeper.values.limits import Limit
+from tollkeeper.values.model import Capability
+from tollkeeper.values.price import DatedPrice
+from tollkeeper.values.token import Expiry
+from tollkeeper.values.traffic import (
     Breaker,
     Deployment,
     FallbackCause,
@@ -23,7 +25,7 @@ from tollkeeper.traffic import (
     Rule,
     TrafficPolicy,
 )
-from tollkeeper.values import AuthScheme, Capability, Expiry, Provider, Timeouts
+from tollkeeper.values.upstream import AuthScheme, Provider, Timeouts
 
 
 class ProjectChanges(TypedDict, total=False):

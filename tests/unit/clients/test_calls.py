@@ -6,16 +6,6 @@ import pytest
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.field_mask_pb2 import FieldMask
 from tollkeeper.calls import listeners, models, projects, tokens, upstreams, usage
-from tollkeeper.traffic import (
-    Breaker,
-    Deployment,
-    FallbackCause,
-    HeaderAction,
-    HeaderOperation,
-    Probe,
-    Removal,
-    TrafficPolicy,
-)
 from tollkeeper.v1 import (
     listener_service_pb2,
     model_service_pb2,
@@ -25,7 +15,20 @@ from tollkeeper.v1 import (
     upstream_service_pb2,
     usage_service_pb2,
 )
-from tollkeeper.values import AuthScheme, Capability, Expiry, Provider, Timeouts, TokenState, UsageGroup
+from tollkeeper.values.model import Capability
+from tollkeeper.values.token import Expiry, TokenState
+from tollkeeper.values.traffic import (
+    Breaker,
+    Deployment,
+    FallbackCause,
+    HeaderAction,
+    HeaderOperation,
+    Probe,
+    Removal,
+    TrafficPolicy,
+)
+from tollkeeper.values.upstream import AuthScheme, Provider, Timeouts
+from tollkeeper.values.usage import UsageGroup
 
 
 def mask(**fields: object) -> FieldMask:

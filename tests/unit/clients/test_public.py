@@ -7,7 +7,7 @@ from typing import get_args, get_origin
 
 import pytest
 import tollkeeper
-from tollkeeper import changes, client, errors, limits, price, traffic, values
+from tollkeeper import changes, client, errors
 from tollkeeper.calls import (
     configuration,
     gateway,
@@ -27,6 +27,11 @@ from tollkeeper.calls.rpc import Pages, Rpc, Stream
 from tollkeeper.connection import NOT_REPEATABLE
 from tollkeeper.methods import AsyncItems, Items
 from tollkeeper.services import SERVICES
+from tollkeeper.values import (
+    configuration as configuration_values,
+)
+from tollkeeper.values import limits, model, price, project, session, token, traffic, upstream
+from tollkeeper.values import usage as usage_values
 
 PAIRS = [
     (client.PriceMethods, client.AsyncPriceMethods),
@@ -71,10 +76,24 @@ def public(kind: type) -> dict[str, object]:
     return {name: value for name, value in vars(kind).items() if not name.startswith("_")}
 
 
+VALUES = (
+    configuration_values,
+    limits,
+    model,
+    price,
+    project,
+    session,
+    token,
+    traffic,
+    upstream,
+    usage_values,
+)
+
+
 def test_all_is_sorted_and_holds_every_value_and_every_error() -> None:
     defined = [
         name
-        for module in (values, price, traffic, limits, changes, errors)
+        for module in (*VALUES, changes, errors)
         for name, value in vars(module).items()
         if inspect.isclass(value) and value.__module__ == module.__name__
     ]
@@ -162,7 +181,8 @@ def test_signatures_and_docstrings_are_shown() -> None:
     shown = inspect.signature(tollkeeper.Client(management_token="").tokens.rotate)
 
     assert str(shown) == (
-        "(token_id: str, /, *, etag: str = '', validate_only: bool = False) -> tollkeeper.values.RotatedToken"
+        "(token_id: str, /, *, etag: str = '', validate_only: bool = False) "
+        "-> tollkeeper.values.token.RotatedToken"
     )
     assert (inspect.getdoc(client.TokenMethods.rotate) or "").startswith("Replace a token's secret")
     assert all(value.__doc__ for value in BUILDERS.values())
@@ -196,10 +216,12 @@ def test_the_methods_that_are_not_repeated_are_those_that_would_do_it_twice() ->
 
 
 def test_secrets_stay_out_of_the_repr() -> None:
-    change = values.ConfigurationChange(
-        kind="token", name="p/t", action=values.ChangeAction.CREATE, fields=(), secret="sk-tk-canary"
+    change = tollkeeper.ConfigurationChange(
+        kind="token", name="p/t", action=tollkeeper.ChangeAction.CREATE, fields=(), secret="sk-tk-canary"
     )
-    assert "canary" not in repr(values.AppliedConfiguration((change,), 1))
-    rotated = values.RotatedToken(id="tok_1", token="sk-tk-canary", expires_at=None, max_requests=0, etag="1")
+    assert "canary" not in repr(tollkeeper.AppliedConfiguration((change,), 1))
+    rotated = tollkeeper.RotatedToken(
+        id="tok_1", token="sk-tk-canary", expires_at=None, max_requests=0, etag="1"
+    )
 
     assert "canary" not in repr(rotated)

@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 
 from tollkeeper.calls.rpc import Pages, Rpc, pages, rpc, rpc_with
-from tollkeeper.explanation import Explanation
 from tollkeeper.messages import fill
-from tollkeeper.revisions import Revision
 from tollkeeper.v1 import configuration_service_pb2 as pb
-from tollkeeper.values import AppliedConfiguration, ConfigurationChange, EntityKind, Reference
+from tollkeeper.values.configuration import AppliedConfiguration, ConfigurationChange, EntityKind, Reference
+from tollkeeper.values.explanation import Explanation
+from tollkeeper.values.revisions import Revision
 
 
 def apply_configuration(

@@ -4,9 +4,9 @@ from typing import Unpack
 
 from tollkeeper.calls.rpc import Rpc, change, rpc
 from tollkeeper.changes import GatewayChanges
-from tollkeeper.limits import Gateway
 from tollkeeper.messages import fill
 from tollkeeper.v1 import gateway_service_pb2 as pb
+from tollkeeper.values.limits import Gateway
 
 
 def get_gateway() -> Rpc[Gateway]:

@@ -6,8 +6,8 @@ from typing import Unpack
 from tollkeeper.calls.rpc import Pages, Rpc, change, pages, rpc, rpc_without_answer
 from tollkeeper.changes import GroupChanges
 from tollkeeper.messages import fill
-from tollkeeper.traffic import Group, Member, TrafficPolicy
 from tollkeeper.v1 import group_service_pb2 as pb
+from tollkeeper.values.traffic import Group, Member, TrafficPolicy
 
 
 def create_group(

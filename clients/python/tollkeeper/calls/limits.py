@@ -1,9 +1,9 @@
 """The calls of LimitService."""
 
 from tollkeeper.calls.rpc import Pages, Rpc, pages, rpc
-from tollkeeper.limits import BudgetNotice, LimitScope, LimitStandings
 from tollkeeper.messages import fill
 from tollkeeper.v1 import limit_service_pb2 as pb
+from tollkeeper.values.limits import BudgetNotice, LimitScope, LimitStandings
 
 
 def list_limit_standings(

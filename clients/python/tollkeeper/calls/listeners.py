@@ -5,8 +5,8 @@ from typing import Unpack
 from tollkeeper.calls.rpc import Pages, Rpc, change, pages, rpc, rpc_without_answer, settle
 from tollkeeper.changes import ListenerChanges, ListenerSettings
 from tollkeeper.messages import fill
-from tollkeeper.traffic import Listener
 from tollkeeper.v1 import listener_service_pb2 as pb
+from tollkeeper.values.traffic import Listener
 
 
 def create_listener(

@@ -6,7 +6,7 @@ from tollkeeper.calls.rpc import Pages, Rpc, change, pages, rpc, rpc_without_ans
 from tollkeeper.changes import ModelChanges
 from tollkeeper.messages import fill
 from tollkeeper.v1 import model_service_pb2 as pb
-from tollkeeper.values import Model
+from tollkeeper.values.model import Model
 
 
 def create_model(*, name: str, validate_only: bool = False, **settings: Unpack[ModelChanges]) -> Rpc[Model]:

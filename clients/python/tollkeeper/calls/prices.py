@@ -4,8 +4,8 @@ from datetime import datetime
 
 from tollkeeper.calls.rpc import Pages, pages
 from tollkeeper.messages import fill
-from tollkeeper.price import ModelPrice, Repricing
 from tollkeeper.v1 import price_service_pb2 as pb
+from tollkeeper.values.price import ModelPrice, Repricing
 
 
 def list_prices(*, model: str = "", page_size: int = 0) -> Pages[ModelPrice]:

@@ -5,10 +5,11 @@ from typing import Unpack
 
 from tollkeeper.calls.rpc import Pages, Rpc, change, pages, rpc
 from tollkeeper.changes import ProjectChanges
-from tollkeeper.limits import Limit
 from tollkeeper.messages import fill
 from tollkeeper.v1 import project_service_pb2 as pb
-from tollkeeper.values import Project, RevokedTokens
+from tollkeeper.values.limits import Limit
+from tollkeeper.values.project import Project
+from tollkeeper.values.token import RevokedTokens
 
 
 def create_project(

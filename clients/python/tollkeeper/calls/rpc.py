@@ -10,8 +10,8 @@ from google.protobuf.message_factory import GetMessageClass
 from tollkeeper.messages import fill, read
 from tollkeeper.messages.fields import changeable, descriptor_of
 from tollkeeper.services import SERVICES
-from tollkeeper.traffic import Removal
-from tollkeeper.values import Expiry
+from tollkeeper.values.token import Expiry
+from tollkeeper.values.traffic import Removal
 
 T = TypeVar("T")
 M = TypeVar("M", bound=Message)

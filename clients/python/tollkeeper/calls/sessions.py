@@ -3,7 +3,7 @@
 from tollkeeper.calls.rpc import Pages, Rpc, pages, rpc_with, rpc_without_answer
 from tollkeeper.messages import fill, read
 from tollkeeper.v1 import session_service_pb2 as pb
-from tollkeeper.values import RevokedSessions, Session
+from tollkeeper.values.session import RevokedSessions, Session
 
 
 def list_sessions(*, page_size: int = 0) -> Pages[Session]:

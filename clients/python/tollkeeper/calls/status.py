@@ -2,8 +2,15 @@
 
 from tollkeeper.calls.rpc import Pages, Rpc, Stream, pages, rpc, rpc_of_list, stream_anew
 from tollkeeper.messages import fill
-from tollkeeper.status import Attention, ListenerStatus, ProcessStatus, Setting, StatusNews, UpstreamStatus
 from tollkeeper.v1 import status_service_pb2 as pb
+from tollkeeper.values.status import (
+    Attention,
+    ListenerStatus,
+    ProcessStatus,
+    Setting,
+    StatusNews,
+    UpstreamStatus,
+)
 
 
 def get_status() -> Rpc[ProcessStatus]:

@@ -7,7 +7,7 @@ from tollkeeper.calls.rpc import Pages, Rpc, change, pages, rpc, rpc_without_ans
 from tollkeeper.changes import TokenChanges, TokenSettings
 from tollkeeper.messages import fill
 from tollkeeper.v1 import token_service_pb2 as pb
-from tollkeeper.values import MintedToken, RevokedBatch, RotatedToken, Token, TokenState
+from tollkeeper.values.token import MintedToken, RevokedBatch, RotatedToken, Token, TokenState
 
 
 def create_token(

@@ -5,9 +5,9 @@ from typing import Unpack
 from tollkeeper.calls.rpc import Pages, Rpc, change, pages, rpc, rpc_of_list, rpc_without_answer, settle
 from tollkeeper.changes import UpstreamChanges, UpstreamSettings
 from tollkeeper.messages import fill
-from tollkeeper.upstream_testing import UpstreamModel, UpstreamTest
 from tollkeeper.v1 import upstream_service_pb2 as pb
-from tollkeeper.values import Provider, Upstream
+from tollkeeper.values.upstream import Provider, Upstream
+from tollkeeper.values.upstream_testing import UpstreamModel, UpstreamTest
 
 
 def create_upstream(

@@ -6,7 +6,7 @@ from datetime import datetime
 from tollkeeper.calls.rpc import Pages, Rpc, Stream, pages, rpc, stream
 from tollkeeper.messages import fill
 from tollkeeper.v1 import usage_service_pb2 as pb
-from tollkeeper.values import UsageEvent, UsageGroup, UsageNews, UsageOrder, UsageSummary
+from tollkeeper.values.usage import UsageEvent, UsageGroup, UsageNews, UsageOrder, UsageSummary
 
 
 def list_usage_events(

@@ -10,10 +10,10 @@ from tollkeeper.cli.files import FILE, read_file
 from tollkeeper.cli.output import Output
 from tollkeeper.cli.session import manages
 from tollkeeper.client import Client
-from tollkeeper.explanation import ExplainedReservation, Explanation
-from tollkeeper.limits import BudgetNotice, Limit, LimitMeasure, LimitScope
 from tollkeeper.messages.problems import plain
 from tollkeeper.money import CENT_DIGITS, dollars
+from tollkeeper.values.explanation import ExplainedReservation, Explanation
+from tollkeeper.values.limits import BudgetNotice, Limit, LimitMeasure, LimitScope
 
 _BYTES_A_TOKEN = 4
 _SCOPES = (LimitScope.TOKEN, LimitScope.PROJECT, LimitScope.MODEL, LimitScope.LISTENER)

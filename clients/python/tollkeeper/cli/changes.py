@@ -2,7 +2,7 @@
 
 from tollkeeper.cli.output import Output
 from tollkeeper.messages.problems import plain
-from tollkeeper.values import AppliedConfiguration, ChangeAction, ConfigurationChange
+from tollkeeper.values.configuration import AppliedConfiguration, ChangeAction, ConfigurationChange
 
 SIGNS = {ChangeAction.CREATE: "+", ChangeAction.UPDATE: "~", ChangeAction.DELETE: "-"}
 _LONGEST = 200

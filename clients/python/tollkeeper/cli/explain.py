@@ -6,9 +6,9 @@ from tollkeeper.cli.output import Output
 from tollkeeper.cli.prices import source_of
 from tollkeeper.cli.session import manages
 from tollkeeper.client import Client
-from tollkeeper.explanation import Explanation
 from tollkeeper.messages.problems import plain
-from tollkeeper.values import ConnectFailure
+from tollkeeper.values.explanation import Explanation
+from tollkeeper.values.upstream import ConnectFailure
 
 
 def _header(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:

@@ -11,7 +11,7 @@ from tollkeeper.cli.output import Output
 from tollkeeper.cli.policy import NO_RETRY, policy_options
 from tollkeeper.cli.session import manages
 from tollkeeper.client import Client
-from tollkeeper.traffic import Member
+from tollkeeper.values.traffic import Member
 
 
 def split_weight(text: str) -> tuple[str, int]:

@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 
 import click
 
-from tollkeeper.limits import UTC_ZONE, Limit, LimitMeasure, LimitPeriod
 from tollkeeper.money import NANO_IN_DOLLAR, dollars
+from tollkeeper.values.limits import UTC_ZONE, Limit, LimitMeasure, LimitPeriod
 
 _W = TypeVar("_W", LimitMeasure, LimitPeriod)
 

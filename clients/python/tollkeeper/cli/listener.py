@@ -12,7 +12,7 @@ from tollkeeper.cli.options import settings_of, to_update, validate_option
 from tollkeeper.cli.output import Output
 from tollkeeper.cli.session import manages
 from tollkeeper.client import Client
-from tollkeeper.traffic import IpLimit, Removal, Rule
+from tollkeeper.values.traffic import IpLimit, Removal, Rule
 
 _RULE = re.compile(
     r"""(?!=)

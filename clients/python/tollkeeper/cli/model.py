@@ -15,8 +15,8 @@ from tollkeeper.cli.policy import NO_RETRY, policy_options
 from tollkeeper.cli.price_options import keeping_prices, price_options, priced, take_prices
 from tollkeeper.cli.session import manages
 from tollkeeper.client import Client
-from tollkeeper.traffic import Deployment, FallbackCause, Price, Removal
-from tollkeeper.values import Capability
+from tollkeeper.values.model import Capability
+from tollkeeper.values.traffic import Deployment, FallbackCause, Price, Removal
 
 CAUSES = Words(FallbackCause)
 CAPABILITIES = Words(Capability)

@@ -10,8 +10,8 @@ from typing import Any, ParamSpec, Protocol
 
 import click
 
-from tollkeeper.traffic import Breaker, Probe, Retry, TrafficPolicy
-from tollkeeper.values import Timeouts
+from tollkeeper.values.traffic import Breaker, Probe, Retry, TrafficPolicy
+from tollkeeper.values.upstream import Timeouts
 
 P = ParamSpec("P")
 Decorator = Callable[[Callable[P, None]], Callable[P, None]]

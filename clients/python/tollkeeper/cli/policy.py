@@ -6,7 +6,7 @@ import click
 
 from tollkeeper.cli.lengths import parse_length
 from tollkeeper.cli.options import Words, options
-from tollkeeper.traffic import Strategy
+from tollkeeper.values.traffic import Strategy
 
 NO_RETRY = ("policy__retry", None)
 """The field that `--no-retry` removes."""

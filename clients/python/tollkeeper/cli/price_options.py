@@ -11,8 +11,8 @@ from tollkeeper.cli.configuration import refused
 from tollkeeper.cli.files import FILE, read_file
 from tollkeeper.cli.options import options
 from tollkeeper.configuration import ConfigurationError, read_prices
-from tollkeeper.price import DatedPrice, PriceRates
-from tollkeeper.traffic import Deployment
+from tollkeeper.values.price import DatedPrice, PriceRates
+from tollkeeper.values.traffic import Deployment
 
 _NAMES = tuple(it.name for it in fields(PriceRates))
 

@@ -19,9 +19,9 @@ from tollkeeper.cli.usage import cost
 from tollkeeper.client import Client
 from tollkeeper.configuration import ConfigurationError
 from tollkeeper.errors import TollkeeperError
-from tollkeeper.price import DatedPrice, ModelPrice, PriceSource, Repricing, dollars
 from tollkeeper.pricing import PricesFile, compare, read_prices_file
-from tollkeeper.values import Model
+from tollkeeper.values.model import Model
+from tollkeeper.values.price import DatedPrice, ModelPrice, PriceSource, Repricing, dollars
 
 
 @click.group(no_args_is_help=True)

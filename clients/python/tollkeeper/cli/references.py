@@ -6,7 +6,7 @@ from tollkeeper.cli.options import Words
 from tollkeeper.cli.output import Output
 from tollkeeper.cli.session import manages
 from tollkeeper.client import Client
-from tollkeeper.values import EntityKind
+from tollkeeper.values.configuration import EntityKind
 
 _PAGE = 1000
 

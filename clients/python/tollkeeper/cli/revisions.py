@@ -10,7 +10,7 @@ from tollkeeper.cli.output import Output
 from tollkeeper.cli.session import manages
 from tollkeeper.client import Client
 from tollkeeper.messages.lengths import rfc3339
-from tollkeeper.revisions import Revision
+from tollkeeper.values.revisions import Revision
 
 _KINDS = ("project", "upstream", "group", "model", "listener", "gateway")
 _PAGE = 1000

@@ -9,7 +9,7 @@ from tollkeeper.cli.session import manages
 from tollkeeper.cli.status_watch import watch
 from tollkeeper.client import Client
 from tollkeeper.messages.problems import plain
-from tollkeeper.status import Attention, ListenerStatus, ProcessStatus, Setting, UpstreamStatus
+from tollkeeper.values.status import Attention, ListenerStatus, ProcessStatus, Setting, UpstreamStatus
 
 _SECTIONS = ("upstreams", "listeners", "settings", "attention")
 

@@ -12,7 +12,14 @@ from tollkeeper.cli.output import Output, to_json
 from tollkeeper.client import Client
 from tollkeeper.messages.lengths import seconds
 from tollkeeper.messages.problems import plain
-from tollkeeper.status import Attention, ListenerStatus, PartState, ProcessStatus, StatusNews, UpstreamStatus
+from tollkeeper.values.status import (
+    Attention,
+    ListenerStatus,
+    PartState,
+    ProcessStatus,
+    StatusNews,
+    UpstreamStatus,
+)
 
 _NO_NEWS = StatusNews()
 _Line = tuple[str, str, str]

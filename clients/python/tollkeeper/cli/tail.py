@@ -11,7 +11,7 @@ from tollkeeper.cli.session import manages
 from tollkeeper.cli.usage import NARROW, Filters, filters
 from tollkeeper.client import Client
 from tollkeeper.messages.problems import plain
-from tollkeeper.values import UsageEvent
+from tollkeeper.values.usage import UsageEvent
 
 # The columns with their widths, those of numbers aligned to the right.
 _WIDTHS = {"STARTED": 14, "ENDPOINT": 16, "MODEL": 24, "UPSTREAM": 14}

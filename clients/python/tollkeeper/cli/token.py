@@ -13,7 +13,7 @@ from tollkeeper.cli.output import Output
 from tollkeeper.cli.session import Failure, manages, read_secret
 from tollkeeper.client import Client
 from tollkeeper.messages.lengths import rfc3339
-from tollkeeper.values import Expiry, MintedToken, RevokedBatch, RotatedToken, Token, TokenState
+from tollkeeper.values.token import Expiry, MintedToken, RevokedBatch, RotatedToken, Token, TokenState
 
 MAX_REQUESTS = 2**53 - 1
 _BATCH = 1000

@@ -12,8 +12,8 @@ from tollkeeper.cli.session import manages, read_secret
 from tollkeeper.cli.upstream_traffic import REMOVALS, removal_options, traffic_options
 from tollkeeper.client import Client
 from tollkeeper.messages.problems import plain
-from tollkeeper.upstream_testing import UpstreamTestOutcome
-from tollkeeper.values import AuthScheme, Provider
+from tollkeeper.values.upstream import AuthScheme, Provider
+from tollkeeper.values.upstream_testing import UpstreamTestOutcome
 
 # Longer than a test may take.
 _TEST_SECONDS = 30.0

@@ -6,7 +6,7 @@ import click
 
 from tollkeeper.cli.lengths import parse_length
 from tollkeeper.cli.options import options
-from tollkeeper.traffic import HeaderAction, HeaderOperation, Removal
+from tollkeeper.values.traffic import HeaderAction, HeaderOperation, Removal
 
 _ACTIONS = {it.value: it for it in HeaderAction if it is not HeaderAction.UNKNOWN}
 

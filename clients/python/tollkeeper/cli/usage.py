@@ -17,7 +17,7 @@ from tollkeeper.client import Client
 from tollkeeper.messages.lengths import rfc3339
 from tollkeeper.money import CENT_DIGITS, dollars
 from tollkeeper.v1 import usage_service_pb2 as pb
-from tollkeeper.values import Confidence, UsageEvent, UsageGroup, UsageOrder, UsageRow
+from tollkeeper.values.usage import Confidence, UsageEvent, UsageGroup, UsageOrder, UsageRow
 
 _Command = TypeVar("_Command", bound=Callable[..., None])
 

@@ -22,10 +22,10 @@ from tollkeeper.messages.fields import is_map, is_secret, numbers_of
 from tollkeeper.messages.lengths import write_duration
 from tollkeeper.messages.problems import MessageError
 from tollkeeper.messages.walker import read_fields
-from tollkeeper.price import DatedPrice
-from tollkeeper.traffic import Deployment
 from tollkeeper.v1.configuration_service_pb2 import Configuration
 from tollkeeper.v1.model_service_pb2 import CreateModelRequest
+from tollkeeper.values.price import DatedPrice
+from tollkeeper.values.traffic import Deployment
 
 Value = str | int | float | bool | list["Value"] | dict[str, "Value"]
 _Text = Callable[[FieldDescriptor, str], str]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
 
-from tollkeeper.price import DatedPrice, ModelPrice, PriceSource, dollars
+from tollkeeper.values.price import DatedPrice, ModelPrice, PriceSource, dollars
 
 _OVERRIDES = (PriceSource.MODEL, PriceSource.DEPLOYMENT)
 

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from tollkeeper.configuration import ConfigurationError, read_prices
-from tollkeeper.price import DatedPrice, ModelPrice
 from tollkeeper.pricing.litellm import is_litellm, read_entry
-from tollkeeper.traffic import Deployment
+from tollkeeper.values.price import DatedPrice, ModelPrice
+from tollkeeper.values.traffic import Deployment
 
 _MODELS = "models"
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from decimal import Decimal
 
-from tollkeeper.price import DatedPrice, PriceRates, PriceTier, ServicePrice
+from tollkeeper.values.price import DatedPrice, PriceRates, PriceTier, ServicePrice
 
 _MILLION = 1_000_000
 _RATES = {

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 from tollkeeper import Breaker, Probe, Removal, Retry, Strategy, TrafficPolicy, TrafficTimeouts
 from tollkeeper.cli.options import Words, settings_of, to_update, whole
-from tollkeeper.traffic import Group, Member
+from tollkeeper.values.traffic import Group, Member
 
 SECOND = timedelta(seconds=1)
 GROUP = Group(

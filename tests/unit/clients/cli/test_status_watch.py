@@ -9,7 +9,7 @@ import pytest
 from tollkeeper import Client
 from tollkeeper.cli.output import Output
 from tollkeeper.cli.status_watch import watch
-from tollkeeper.status import (
+from tollkeeper.values.status import (
     Attention,
     AttentionKind,
     BreakerState,

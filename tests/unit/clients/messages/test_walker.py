@@ -5,25 +5,15 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
+import tollkeeper
 from google.protobuf.descriptor import Descriptor
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tollkeeper import explanation, limits, price, revisions, status, traffic, upstream_testing, values
 from tollkeeper.messages import MessageError, Problem, clear_defaults, fill, read, read_fields, write
 from tollkeeper.messages.fields import changeable, descriptor_of, words_of
 from tollkeeper.messages.plans import plan_of
-from tollkeeper.traffic import (
-    Breaker,
-    HeaderAction,
-    HeaderOperation,
-    Member,
-    Retry,
-    Strategy,
-    TrafficPolicy,
-    TrafficTimeouts,
-)
 from tollkeeper.v1 import (
     configuration_service_pb2,
     gateway_service_pb2,
@@ -42,42 +32,54 @@ from tollkeeper.v1 import (
     upstream_service_pb2,
     usage_service_pb2,
 )
-from tollkeeper.values import Provider, UsageGroup
+from tollkeeper.values import explanation, limits, price, revisions, status, traffic, upstream_testing
+from tollkeeper.values.traffic import (
+    Breaker,
+    HeaderAction,
+    HeaderOperation,
+    Member,
+    Retry,
+    Strategy,
+    TrafficPolicy,
+    TrafficTimeouts,
+)
+from tollkeeper.values.upstream import Provider
+from tollkeeper.values.usage import UsageGroup
 
 from tests.unit.clients.messages.drawn import values_of, whole
 
 HELD: dict[type[Any], type[Message]] = {
-    values.Project: project_service_pb2.Project,
-    values.RevokedTokens: project_service_pb2.RevokeProjectTokensResponse,
-    values.Token: token_service_pb2.Token,
-    values.RevokedBatch: token_service_pb2.BatchRevokeTokensResponse,
-    values.UnrevokedToken: token_service_pb2.UnrevokedToken,
-    values.MintedToken: token_service_pb2.CreateTokenResponse,
-    values.RotatedToken: token_service_pb2.RotateTokenResponse,
-    values.Timeouts: upstream_service_pb2.Timeouts,
-    values.Upstream: upstream_service_pb2.Upstream,
-    values.ConnectFailure: upstream_service_pb2.ConnectFailure,
+    tollkeeper.Project: project_service_pb2.Project,
+    tollkeeper.RevokedTokens: project_service_pb2.RevokeProjectTokensResponse,
+    tollkeeper.Token: token_service_pb2.Token,
+    tollkeeper.RevokedBatch: token_service_pb2.BatchRevokeTokensResponse,
+    tollkeeper.UnrevokedToken: token_service_pb2.UnrevokedToken,
+    tollkeeper.MintedToken: token_service_pb2.CreateTokenResponse,
+    tollkeeper.RotatedToken: token_service_pb2.RotateTokenResponse,
+    tollkeeper.Timeouts: upstream_service_pb2.Timeouts,
+    tollkeeper.Upstream: upstream_service_pb2.Upstream,
+    tollkeeper.ConnectFailure: upstream_service_pb2.ConnectFailure,
     upstream_testing.UpstreamTestResult: upstream_service_pb2.UpstreamTestResult,
     upstream_testing.UpstreamTest: upstream_service_pb2.TestUpstreamResponse,
     upstream_testing.UpstreamModel: upstream_service_pb2.UpstreamModel,
-    values.Model: model_service_pb2.Model,
-    values.UsageAttempt: usage_service_pb2.UsageAttempt,
-    values.UsageDetails: usage_service_pb2.UsageDetails,
-    values.UsageEvent: usage_service_pb2.UsageEvent,
-    values.RevokedSessions: session_service_pb2.RevokeAllSessionsResponse,
-    values.Session: session_service_pb2.Session,
-    values.UsagePercentiles: usage_service_pb2.UsagePercentiles,
-    values.UsageSums: usage_service_pb2.UsageSums,
-    values.UsageRow: usage_service_pb2.UsageRow,
-    values.UsageNews: usage_service_pb2.WatchUsageEventsResponse,
-    values.UsageSummary: usage_service_pb2.SummarizeUsageResponse,
-    values.FieldChange: configuration_service_pb2.FieldChange,
-    values.ConfigurationChange: configuration_service_pb2.ConfigurationChange,
-    values.Reference: configuration_service_pb2.Reference,
-    values.KeptEntity: configuration_service_pb2.KeptEntity,
+    tollkeeper.Model: model_service_pb2.Model,
+    tollkeeper.UsageAttempt: usage_service_pb2.UsageAttempt,
+    tollkeeper.UsageDetails: usage_service_pb2.UsageDetails,
+    tollkeeper.UsageEvent: usage_service_pb2.UsageEvent,
+    tollkeeper.RevokedSessions: session_service_pb2.RevokeAllSessionsResponse,
+    tollkeeper.Session: session_service_pb2.Session,
+    tollkeeper.UsagePercentiles: usage_service_pb2.UsagePercentiles,
+    tollkeeper.UsageSums: usage_service_pb2.UsageSums,
+    tollkeeper.UsageRow: usage_service_pb2.UsageRow,
+    tollkeeper.UsageNews: usage_service_pb2.WatchUsageEventsResponse,
+    tollkeeper.UsageSummary: usage_service_pb2.SummarizeUsageResponse,
+    tollkeeper.FieldChange: configuration_service_pb2.FieldChange,
+    tollkeeper.ConfigurationChange: configuration_service_pb2.ConfigurationChange,
+    tollkeeper.Reference: configuration_service_pb2.Reference,
+    tollkeeper.KeptEntity: configuration_service_pb2.KeptEntity,
     revisions.Revision: configuration_service_pb2.Revision,
     revisions.RevisionChange: configuration_service_pb2.RevisionChange,
-    values.AppliedConfiguration: configuration_service_pb2.ApplyConfigurationResponse,
+    tollkeeper.AppliedConfiguration: configuration_service_pb2.ApplyConfigurationResponse,
     status.PartStatus: status_service_pb2.PartStatus,
     status.JournalStatus: status_service_pb2.JournalStatus,
     status.CertificateStatus: status_service_pb2.CertificateStatus,
@@ -213,7 +215,7 @@ TIMES = st.datetimes(min_value=datetime(2, 1, 1), max_value=datetime(9998, 1, 1)
 
 @given(TIMES)
 def test_times_keep_their_moment(given: datetime) -> None:
-    token = read(values.Token, fill(token_service_pb2.Token(), expires_at=given))
+    token = read(tollkeeper.Token, fill(token_service_pb2.Token(), expires_at=given))
 
     assert token.expires_at == given
     assert token.expires_at.tzinfo is UTC
@@ -227,15 +229,15 @@ def test_lengths_of_time_are_exact(length: timedelta) -> None:
 def test_what_is_unset_is_the_default() -> None:
     assert read(Member, group_service_pb2.Member(upstream="a")) == Member("a")
     assert read(Breaker, upstream_service_pb2.Breaker()) == Breaker()
-    upstream = read(values.Upstream, upstream_service_pb2.Upstream())
-    assert (upstream.provider, upstream.timeouts) == (Provider.UNKNOWN, values.Timeouts())
+    upstream = read(tollkeeper.Upstream, upstream_service_pb2.Upstream())
+    assert (upstream.provider, upstream.timeouts) == (Provider.UNKNOWN, tollkeeper.Timeouts())
     assert (upstream.probe, upstream.created_at, upstream.header_operations) == (None, None, ())
 
 
 def test_a_word_that_is_newer_is_unknown() -> None:
     newer = model_service_pb2.Model.FromString(b"\x1a\x01\x63")  # capabilities: [99]
 
-    assert read(values.Model, newer).capabilities == (values.Capability.UNKNOWN,)
+    assert read(tollkeeper.Model, newer).capabilities == (tollkeeper.Capability.UNKNOWN,)
 
 
 def test_everything_that_can_not_be_sent_is_told_at_once_by_path() -> None:
@@ -347,7 +349,7 @@ def test_everything_that_can_not_be_read_is_told_at_once_by_path() -> None:
     token.expires_at.seconds = token.created_at.seconds = 10**15
 
     with pytest.raises(MessageError) as refused:
-        read(values.Token, token)
+        read(tollkeeper.Token, token)
 
     assert [it.path for it in refused.value.problems] == ["expires_at", "created_at"]
     assert str(refused.value).startswith("expires_at: not a time between the years 1 and 9999; ")

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from tollkeeper.limits import Limit, LimitScope
-from tollkeeper.price import ModelPrice
-from tollkeeper.traffic import Price
-from tollkeeper.values import ConnectFailure
+from tollkeeper.values.limits import Limit, LimitScope
+from tollkeeper.values.price import ModelPrice
+from tollkeeper.values.traffic import Price
+from tollkeeper.values.upstream import ConnectFailure
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

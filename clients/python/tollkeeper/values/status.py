@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from tollkeeper.values import ConnectFailure
+from tollkeeper.values.upstream import ConnectFailure
 
 
 class PartState(StrEnum):

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from tollkeeper.values import ChangeAction
+from tollkeeper.values.configuration import ChangeAction
 
 
 class RevisionDoor(StrEnum):

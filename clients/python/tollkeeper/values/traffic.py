@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum, StrEnum
 
-from tollkeeper.limits import Limit
-from tollkeeper.price import DatedPrice
+from tollkeeper.values.limits import Limit
+from tollkeeper.values.price import DatedPrice
 
 
 class Strategy(StrEnum):
