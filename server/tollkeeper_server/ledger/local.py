@@ -118,17 +118,23 @@ class LocalLedger:
 
     def standing(self, meter: Meter, /, now: int) -> Standing:
         """As the port says. It is exact, and nothing has been used of a meter that was not seen yet."""
-        count, amount = self._counts.get(meter.key), meter.amount
-        if count is None or count.amount != amount:
-            count = self._count(meter)
+        amount = meter.amount
         if meter.kind is _RATE:
-            left, whole_in = meter.rate.left(count.earned_at, now)
+            left, whole_in = self.left(meter, now)
             return Standing(amount, 0, 0, left, whole_in)
+        count = self._counts.get(meter.key) or self._count(meter)
         if now >= count.ends:
             self._turn(count, meter, now)
         remaining = max(amount - count.spent - count.held, 0)
         reset = count.ends - now if count.ends < _ENDLESS else None
         return Standing(amount, count.spent, count.held, remaining, reset)
+
+    def left(self, rate: Meter, /, now: int) -> tuple[int, int]:
+        """As the port says."""
+        count = self._counts.get(rate.key)
+        if count is None or count.amount != rate.amount:
+            count = self._count(rate)
+        return rate.rate.left(count.earned_at, now)
 
     def look(self, meters: Sequence[Meter], /, now: int) -> list[Standing]:
         """As the port says."""

@@ -49,6 +49,12 @@ class Ledger(Protocol):
     def standing(self, meter: Meter, /, now: int) -> Standing | None:
         """Return how a meter stands, as far as this process knows; None if it knows nothing of it."""
 
+    def left(self, rate: Meter, /, now: int) -> tuple[int, int] | None:
+        """Return how much of a rate may be reserved, and the microseconds until its whole burst may be again.
+
+        As far as this process knows; None if it knows nothing of it.
+        """
+
     def look(
         self, meters: Sequence[Meter], /, now: int
     ) -> Sequence[Standing | None] | Awaitable[Sequence[Standing | None]]:

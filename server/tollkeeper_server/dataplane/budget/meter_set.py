@@ -28,7 +28,7 @@ STANDING_HEADERS = frozenset(
 class RateSet:
     """The rates of a measure, and the names of the headers that tell how one of them stands."""
 
-    __slots__ = ("limits", "meters", "remaining", "reset", "whole")
+    __slots__ = ("burst", "limits", "meters", "remaining", "reset", "whole")
 
     def __init__(self, measure: Measure, meters: Sequence[Meter]) -> None:
         suffix = _SUFFIXES[measure]
@@ -39,12 +39,13 @@ class RateSet:
         """The header of each meter that says its amount."""
         self.remaining = b"x-ratelimit-remaining-" + suffix
         self.reset = b"x-ratelimit-reset-" + suffix
+        self.burst = meters[0].rate.burst
         self.whole: tuple[Header, ...] = (
             self.limits[0],
-            (self.remaining, b"%d" % meters[0].rate.burst),
+            (self.remaining, b"%d" % self.burst),
             (self.reset, b"0s"),
         )
-        """The headers of the first meter if nothing of it is used."""
+        """The headers of the first meter, which has `burst`, if all of that may be used."""
 
 
 class MeterSet:

@@ -44,29 +44,29 @@ def rate_headers(ledger: Ledger, rates: Iterable[RateSet], now: int) -> list[Hea
     headers: list[Header] = []
     for rate in rates:
         if len(rate.limits) == 1:
-            nearest, limit = ledger.standing(rate.meters[0], now), rate.limits[0]
-            if nearest is not None and nearest.reset == 0:
-                headers += rate.whole
-                continue
+            left, limit = ledger.left(rate.meters[0], now), rate.limits[0]
         else:
-            nearest, limit = _nearest(ledger, rate, now)
-        if nearest is not None:
+            left, limit = _nearest(ledger, rate, now)
+        if left is None:
+            continue
+        remaining, reset = left
+        if remaining == rate.burst and limit is rate.limits[0]:
+            headers += rate.whole
+        else:
             headers += (
                 limit,
-                (rate.remaining, b"%d" % nearest.remaining),
-                (rate.reset, duration(nearest.reset or 0).encode()),
+                (rate.remaining, b"%d" % remaining),
+                (rate.reset, duration(reset).encode()),
             )
     return headers
 
 
-def _nearest(ledger: Ledger, rate: RateSet, now: int) -> tuple[Standing | None, Header]:
-    nearest, limit = None, rate.limits[0]
+def _nearest(ledger: Ledger, rate: RateSet, now: int) -> tuple[tuple[int, int] | None, Header]:
+    nearest, limit, amount = None, rate.limits[0], 1
     for meter, header in zip(rate.meters, rate.limits, strict=True):
-        standing = ledger.standing(meter, now)
-        if standing is not None and (
-            nearest is None or standing.remaining * nearest.amount < nearest.remaining * standing.amount
-        ):
-            nearest, limit = standing, header
+        left = ledger.left(meter, now)
+        if left is not None and (nearest is None or left[0] * amount < nearest[0] * meter.amount):
+            nearest, limit, amount = left, header, meter.amount
     return nearest, limit
 
 

@@ -128,6 +128,11 @@ class SharedLedger:
         del now
         return self.member.standing(meter, _now())
 
+    def left(self, rate: Meter, /, now: int) -> tuple[int, int] | None:
+        """As the port says."""
+        standing = self.standing(rate, now)
+        return None if standing is None else (standing.remaining, standing.reset or 0)
+
     def sweep(self, now: int) -> set[str]:
         """Forget meters that stand as if they were new, and return their keys."""
         del now

@@ -57,3 +57,14 @@ def test_headers_are_those_of_the_scope_nearest_its_limit() -> None:
         (b"x-ratelimit-remaining-tokens", b"3000"),
         (b"x-ratelimit-reset-tokens", b"30s"),
     ]
+
+
+def test_headers_of_a_rate_of_which_nothing_is_used_say_its_burst() -> None:
+    ledger = LocalLedger(lambda: 60 * SECOND)
+    limit = Limit(measure=Measure.REQUEST_RATE, amount=60, burst=70)
+    rates = MeterSet((meter_of(Scope(ScopeKind.TOKEN, "t"), limit),)).rates
+    assert rate_headers(ledger, rates, 60 * SECOND) == [
+        (b"x-ratelimit-limit-requests", b"60"),
+        (b"x-ratelimit-remaining-requests", b"70"),
+        (b"x-ratelimit-reset-requests", b"0s"),
+    ]
