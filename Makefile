@@ -56,8 +56,8 @@ fuzz: .venv/.installed-dev ## Try all that others send with new cases; make fuzz
 floods: .venv/.installed-dev ## Flood a gateway in all known ways, and hold exact bounds on memory and others' waits
 	$(BIN)/python -m pytest --quiet --floods tests/faults $(ARGS)
 
-faults: .venv/.installed-dev ## Have ROUNDS of chaos, by SEED, happen to gateways, Redis, store and disk, and balance the books
-	$(BIN)/python -m tests.chaos --rounds=$(ROUNDS) --seed=$(or $(SEED),1) $(ARGS)
+faults: .venv/.installed-dev ## Have ROUNDS of chaos, by SEED, happen to gateways, Redis, disk and STORE (sqlite, mongo), and balance the books
+	$(BIN)/python -m tests.chaos --rounds=$(ROUNDS) --seed=$(or $(SEED),1) --store=$(or $(STORE),sqlite) $(ARGS)
 
 simulate: .venv/.installed-dev ## Run new worlds of the shared ledger for SECONDS; SEED=17 runs the one of a seed again
 	$(BIN)/python -m tests.simulation --seconds=$(SECONDS) $(if $(SEED),--seed=$(SEED)) $(ARGS)

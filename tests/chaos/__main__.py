@@ -4,6 +4,7 @@ import argparse
 import sys
 import tempfile
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 from tests.chaos.books import COLUMNS, Books, BrokenError
@@ -18,18 +19,21 @@ def main() -> int:
     options.add_argument("--seed", type=int, default=1)
     options.add_argument("--first", type=int, default=0, help="the round to begin with")
     options.add_argument("--gateways", type=int, default=3)
+    options.add_argument("--store", choices=["sqlite", "mongo"], default="sqlite")
     chosen = options.parse_args()
+    chaos_in = partial(town, count=chosen.gateways, on_mongo=chosen.store == "mongo")
     done: list[Books] = []
     happened = Counter[str]()
     sys.stdout.write("  ".join(COLUMNS) + "  mishaps\n")
-    with tempfile.TemporaryDirectory() as directory, town(Path(directory), chosen.gateways) as made:
+    with tempfile.TemporaryDirectory() as directory, chaos_in(Path(directory)) as made:
         for number in range(chosen.first, chosen.first + chosen.rounds):
             names = [mishap.__name__ for mishap in mishaps_of(chosen.seed, number)]
             try:
                 books = run_round(made, chosen.seed, number)
             except BrokenError as error:
                 sys.stderr.write(f"round {number} ({', '.join(names)}): {error}\n")
-                sys.stderr.write(f"again: make faults SEED={chosen.seed} ARGS='--first {number}' ROUNDS=1\n")
+                again = f"STORE={chosen.store} SEED={chosen.seed} ARGS='--first {number}' ROUNDS=1"
+                sys.stderr.write(f"again: make faults {again}\n")
                 return 1
             done.append(books)
             happened.update(names)

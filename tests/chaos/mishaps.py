@@ -62,7 +62,14 @@ def redis_stopped(town: Town, chance: Random) -> None:
 
 
 def store_held(town: Town, chance: Random) -> None:
-    """Nobody can write to the store for a while."""
+    """Nobody can write to the store for a while. A server of it may die, and start again."""
+    mongo = town.mongo
+    if mongo is not None:
+        is_killed = chance.random() < 0.5
+        (mongo.stop if is_killed else mongo.freeze)()
+        time.sleep(chance.choice([_BRIEF, _LONG]))
+        (mongo.start if is_killed else mongo.thaw)()
+        return
     with closing(sqlite3.connect(town.store, timeout=30, isolation_level=None)) as store:
         store.execute("BEGIN IMMEDIATE")
         time.sleep(chance.choice([_BRIEF, _LONG]))

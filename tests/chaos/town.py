@@ -3,7 +3,7 @@
 import asyncio
 import resource
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,10 +13,11 @@ from tollkeeper import Limit, LimitMeasure, LimitPeriod, MintedToken
 from tollkeeper_server.domain.usage import UsageEvent, UsageFilter
 from tollkeeper_server.store.open import make_store
 
-from tests.faults.processes import POLL, gateways, own_redis
+from tests.faults.processes import POLL, gateways, own_mongo, own_redis
 from tests.faults.test_budgets import standing
 from tests.faults.traffic import MODEL, callers, models_of, send
 from tests.integration.process import Gateway, Simulator, until
+from tests.servers.mongo import MongoServer
 from tests.servers.redis import RedisServer
 
 _WARM = 40
@@ -26,12 +27,17 @@ _PATIENCE = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Town:
-    """Gateways that share a store and a Redis, which keeps its file from one start to the next."""
+    """Gateways that share a store and a Redis, which keeps its file from one start to the next.
+
+    The store is the SQLite file at `store`, unless there is a `mongo`.
+    """
 
     gateways: list[Gateway]
     redis: RedisServer
     redis_url: str
     store: Path
+    mongo: MongoServer | None
+    store_url: str
     simulator: Simulator
 
     @property
@@ -65,7 +71,7 @@ class Town:
 
     async def stored(self) -> tuple[list[UsageEvent], dict[str, int]]:
         """Return all events, and what is spent by key."""
-        store = make_store(f"sqlite:///{self.store}", self.store.parent)
+        store = make_store(self.store_url, self.store.parent)
         await store.open()
         try:
             events = await store.usage.list(UsageFilter(), limit=1_000_000)
@@ -80,19 +86,23 @@ class Town:
 
 
 @contextmanager
-def town(directory: Path, count: int) -> Iterator[Town]:
+def town(directory: Path, count: int, *, on_mongo: bool = False) -> Iterator[Town]:
     """Run a town with so many gateways, whose journals must take what a crash may not lose."""
     store = directory / "shared.db"
-    with own_redis(directory / "redis") as server, Simulator(_made(directory / "simulator")) as simulator:
+    with ExitStack() as stack:
+        server = stack.enter_context(own_redis(directory / "redis"))
+        simulator = stack.enter_context(Simulator(_made(directory / "simulator")))
+        mongo = stack.enter_context(own_mongo(directory / "mongo")) if on_mongo else None
         url = server.new_url()
-        settings = {"store": f"sqlite:///{store}", "redis": url, "disk_full": "refuse", **POLL}
-        with gateways(directory, *[settings] * count) as running:
-            running[0].serve_models(simulator)
-            made = Town(running, server, url, store, simulator)
-            warm = made.mint(count * _WARM)
-            asyncio.run(_warm(made, warm.token))
-            yield made
-            assert [gateway.command.stop() for gateway in running] == [0] * count
+        store_url = f"sqlite:///{store}" if mongo is None else mongo.new_url()
+        settings = {"store": store_url, "redis": url, "disk_full": "refuse", **POLL}
+        running = stack.enter_context(gateways(directory, *[settings] * count))
+        running[0].serve_models(simulator)
+        made = Town(running, server, url, store, mongo, store_url, simulator)
+        warm = made.mint(count * _WARM)
+        asyncio.run(_warm(made, warm.token))
+        yield made
+        assert [gateway.command.stop() for gateway in running] == [0] * count
 
 
 async def _warm(made: Town, secret: str) -> None:
