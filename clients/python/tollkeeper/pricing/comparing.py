@@ -48,8 +48,8 @@ def compare(price: ModelPrice, now: datetime, factor: float) -> Iterator[Finding
     for name, lacking in (("input", "output"), ("output", "input")):
         if name in own and lacking not in own and (lacking in shipped or not listed):
             yield found(
-                f"has a rate of {name} and none of {lacking}: what requests cost that have both is not known, "
-                "and a budget of money refuses them",
+                f"has a rate of {name} and none of {lacking}: what requests cost that have both is not "
+                "known, and a budget of money refuses them",
                 is_grave=lacking in shipped,
             )
     for name in (it for it in own if it in shipped):
