@@ -209,7 +209,7 @@ def changes_of(model: Model, at: list[ModelPrice], read: PricesFile) -> ModelCha
 )
 @manages
 def check(client: Client, output: Output, factor: float) -> None:
-    """Warn of models without a price, of prices far from the shipped ones, and of prices that are over.
+    """Warn of models without a price, of prices that lack a rate or are far from the shipped ones or over.
 
     It ends with 1 if money goes wrong: not for prices that are over.
     """

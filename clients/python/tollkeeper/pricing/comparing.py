@@ -21,8 +21,8 @@ class Finding:
 
 
 def compare(price: ModelPrice, now: datetime, factor: float) -> Iterator[Finding]:
-    """Yield what is to be looked at: no price, rates that differ from the shipped ones by more than a factor,
-    and dated prices that are over.
+    """Yield what is to be looked at: no price, one that lacks the rate of prompts or of answers, rates that
+    differ from the shipped ones by more than a factor, and dated prices that are over.
     """
 
     def found(detail: str, *, is_grave: bool = True) -> Finding:
@@ -41,9 +41,17 @@ def compare(price: ModelPrice, now: datetime, factor: float) -> Iterator[Finding
                 "that are priced again, and can go when there are none",
                 is_grave=False,
             )
-    if not over or not (listed := _begun(price.listed_prices, now)):
+    if not over:
         return
-    own, shipped = over[-1].rates.given(), listed[-1].rates.given()
+    listed = _begun(price.listed_prices, now)
+    own, shipped = over[-1].rates.given(), listed[-1].rates.given() if listed else {}
+    for name, lacking in (("input", "output"), ("output", "input")):
+        if name in own and lacking not in own and (lacking in shipped or not listed):
+            yield found(
+                f"has a rate of {name} and none of {lacking}: what requests cost that have both is not "
+                "known, and a budget of money refuses them",
+                is_grave=lacking in shipped,
+            )
     for name in (it for it in own if it in shipped):
         one, other = own[name], shipped[name]
         if one != other and (0 in (one, other) or max(one / other, other / one) > factor):

@@ -266,11 +266,15 @@ def no_price(leg: Leg) -> TollkeeperError:
             "known; name a model",
             field="model",
         )
+    model = repr(leg.call.model)
+    lacking, remedy = f"the price of the model {model} is not known", "set the model's price"
+    if leg.price is not None:
+        lacking = f"the price of the model {model} lacks a rate of something that the request may use"
+        remedy = "complete that price"
     return TollkeeperError(
         Reason.PRICE_UNKNOWN,
-        f"the price of the model {leg.call.model!r} is not known, and a budget of money holds for the "
-        "request; use another model, or have an administrator set the model's price, or the limit's "
-        "allow_unpriced",
+        f"{lacking}, and a budget of money holds for the request; use another model, or have an "
+        f"administrator {remedy}, or set the limit's allow_unpriced",
         field="model",
     )
 

@@ -37,16 +37,32 @@ def told(price: ModelPrice) -> list[tuple[bool, str]]:
     [
         (PriceRates(input=2.5, output=10), []),
         (PriceRates(input=5, output=5), []),
-        (PriceRates(input=1.25, image=3), []),
-        (PriceRates(input=2500), [(True, "input is 2500.00 dollars")]),
-        (PriceRates(input=1.2), [(True, "input is 1.20 dollars")]),
-        (PriceRates(output=0), [(True, "output is 0.00 dollars")]),
+        (PriceRates(input=1.25, output=10, image=3), []),
+        (PriceRates(image=3), []),
+        (PriceRates(input=2500, output=10), [(True, "input is 2500.00 dollars")]),
+        (PriceRates(input=1.2, output=10), [(True, "input is 1.20 dollars")]),
+        (PriceRates(input=0, output=10), [(True, "input is 0.00 dollars")]),
     ],
 )
 def test_a_rate_is_told_that_is_far_from_the_shipped_one(
     own: PriceRates, expected: list[tuple[bool, str]]
 ) -> None:
     assert told(a_price(DatedPrice(rates=own))) == expected
+
+
+def test_a_price_that_lacks_the_rate_of_answers_or_prompts_is_told() -> None:
+    """It is graver where the shipped price has that rate: then the model has both."""
+
+    def rates(**own: float) -> DatedPrice:
+        return DatedPrice(rates=PriceRates(**own))
+
+    embeddings = (rates(input=2.5),)
+    assert told(a_price(rates(input=2.5), listed_prices=embeddings)) == []
+    for listed, is_grave in ((), False), ((rates(input=2.5, output=10),), True):
+        for name, other, own in (("input", "output", 2.5), ("output", "input", 10)):
+            ((grave, detail),) = told(a_price(rates(**{name: own}), listed_prices=listed))
+            assert grave is is_grave
+            assert detail.startswith(f"has a rate of {name} and none of {other}: ")
 
 
 def test_a_model_without_a_price_is_told_unless_its_names_are_asked_for() -> None:
@@ -58,7 +74,7 @@ def test_a_model_without_a_price_is_told_unless_its_names_are_asked_for() -> Non
 
 
 def test_a_price_is_told_that_is_over_and_one_that_has_not_begun_is_not() -> None:
-    old, new = DatedPrice(rates=PriceRates(input=99)), DatedPrice(rates=PriceRates(input=2.5))
+    old, new = (DatedPrice(rates=PriceRates(input=rate, output=10)) for rate in (99, 2.5))
     begun = DatedPrice(start_time=datetime(2026, 6, 1, tzinfo=UTC), rates=new.rates)
     later = DatedPrice(start_time=datetime(2027, 6, 1, tzinfo=UTC), rates=old.rates)
     assert told(a_price(old, begun, later)) == [
