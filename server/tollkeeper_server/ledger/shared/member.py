@@ -317,6 +317,8 @@ class Member:
         self.flush(now)
 
     def _return(self) -> None:
+        if self._share is not None:
+            self._known.left.update(self._share.rest())
         self._lost_at = self._share = None
 
     # -- batches
