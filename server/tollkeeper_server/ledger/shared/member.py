@@ -334,6 +334,8 @@ class Member:
         self.flush(now)
 
     def _return(self) -> None:
+        if self._share is not None:
+            self._known.left.update(self._share.rest())
         self._lost_at = self._share = None
         told = self._news.telling()
         if told is not None:

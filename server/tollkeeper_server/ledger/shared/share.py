@@ -77,6 +77,13 @@ class Share:
                 kept = 0 if meter.kind is MeterKind.SLOTS else amount
                 self._left[meter.key, period] += need - kept
 
+    def rest(self) -> dict[str, tuple[int, int]]:
+        """Return the period and what is left of meters by key, as if each member had taken as much.
+
+        It is what is known until the table tells again: the next outage has no more than the rest of a share.
+        """
+        return {key: (period, left * self._members) for (key, period), left in self._left.items()}
+
     def _rate(self, meter: Meter) -> Rate:
         rate = meter.rate
         return Rate(max(rate.amount // self._members, 1), max(rate.burst // self._members, 1))

@@ -53,6 +53,23 @@ def test_the_first_to_reach_a_table_that_was_put_back_waits_for_the_others() -> 
     assert answer.left == METERS[0].amount - 4001
 
 
+def test_a_share_is_had_once_however_often_the_table_goes_away() -> None:
+    """Between outages so short that nobody asked for anything, nobody has heard what is left."""
+    table, budget, now = Table(run="run"), (METERS[0],), START
+    other, one = (Direct(table.answer, name) for name in ("p1", "p2"))
+    for member in (other, one):
+        assert isinstance(member.reserve("r", budget, (1,), now), Pending)
+    told: list[object] = []
+    for outage in range(3):
+        one.member.disconnected(now)
+        now += PATIENCE
+        for number in range(METERS[0].amount // 200):
+            one.member.reserve(f"r{outage}-{number}", budget, (100,), now, told.append)
+        one.member.connected(now)
+        one.line.carry(now)
+    assert sum(isinstance(it, Pending) for it in told) == (METERS[0].amount - 2) // 2 // 100
+
+
 def test_members_that_do_not_come_are_waited_for_so_long() -> None:
     table = Table(run="run")
     for name in ("p1", "p2"):
