@@ -24,7 +24,7 @@ from tollkeeper_server.dataplane.budget.batch import BATCHES
 from tollkeeper_server.dataplane.budget.demand import costs_tokens
 from tollkeeper_server.dataplane.exchange import Exchange
 from tollkeeper_server.dataplane.headers import content_coding
-from tollkeeper_server.dataplane.reply.batch_usage import CountedLines, LineUsage, batch_tokens
+from tollkeeper_server.dataplane.reply.batch_usage import LineUsage, batch_tokens, counted_lines
 from tollkeeper_server.dataplane.reply.decoding import decode_body, decode_stream
 from tollkeeper_server.dataplane.reply.readahead import read_ahead
 from tollkeeper_server.dataplane.request.endpoint import Matched
@@ -84,7 +84,7 @@ class BatchEnds:
         if segments_of(matched)[-1] in _BY_LINES:
             lines = decode_stream(incoming, asked_stream=True)
             usage = LineUsage(partial(_price, exchange, awaited), awaited.event.started_at)
-            return CountedLines(lines, usage, partial(self._counted, exchange, awaited))
+            return counted_lines(lines, usage, partial(self._counted, exchange, awaited))
         if exchange.method == "DELETE":  # now nobody will read what it has used
             self._background.record(exchange, awaited, TokenCounts(confidence=Confidence.ESTIMATED), None)
             return incoming

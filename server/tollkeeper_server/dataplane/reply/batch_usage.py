@@ -13,13 +13,13 @@ import msgspec
 from msgspec import Raw, Struct, structs
 
 from tollkeeper_server.dataplane.aside import FEW, LARGE, aside
+from tollkeeper_server.dataplane.reply.remade import Remade
 from tollkeeper_server.dataplane.transport import Incoming
 from tollkeeper_server.domain.usage import Confidence, TokenCounts, TokenDetails
 from tollkeeper_server.prices.bill import BATCH_TIER, cost_of
 from tollkeeper_server.prices.price import Price
 from tollkeeper_server.providers.token_counts import to_tokens
 from tollkeeper_server.providers.usage import Counts, read_carrier, read_event
-from tollkeeper_server.snapshot.model import Header
 
 MAX_LINE_BYTES = 64 << 20
 """The longest line that is looked into."""
@@ -112,78 +112,59 @@ class LineUsage:
             self.cost = None if cost is None else self.cost + cost
 
 
-class CountedLines:
-    """An `Incoming` of lines that are counted as they pass.
+def counted_lines(incoming: Incoming, usage: LineUsage, counted: Callable[[LineUsage], None]) -> Incoming:
+    """Return an answer whose lines are counted as they pass.
 
     `counted` is called once all have come, before the end is passed on.
     """
+    return Remade(incoming, _count(incoming, usage, counted))
 
-    __slots__ = ("_counted", "_held", "_incoming", "_parts", "_usage", "headers", "status")
 
-    def __init__(self, incoming: Incoming, usage: LineUsage, counted: Callable[[LineUsage], None]) -> None:
-        self.status: int = incoming.status
-        self.headers: list[Header] = incoming.headers
-        self._incoming = incoming
-        self._usage = usage
-        self._counted = counted
-        self._held = bytearray()
-        self._parts = self._count()
-
-    def whole_body(self) -> bytes | None:
-        """Return None: it is counted as it is read."""
-        return None
-
-    def chunks(self) -> AsyncIterator[bytes]:
-        """Yield what arrives. Raises `TransportError`."""
-        return self._parts
-
-    def rest(self) -> None:
-        self._incoming.rest()
-
-    def go_on(self) -> None:
-        self._incoming.go_on()
-
-    async def pour(self, take: Callable[[bytes], bool]) -> bool:
-        """Hand over what arrives."""
-        async for part in self._parts:
-            if not take(part):
-                return False
-        return True
-
-    def close(self) -> None:
-        """Give the answer up."""
-        self._incoming.close()
-
-    async def _count(self) -> AsyncIterator[bytes]:
-        before = b""
-        async for chunk in self._incoming.chunks():
-            if before:  # what comes last waits: whoever has it may ask for nothing more
-                yield before
-            before = chunk
-            await self._look(self._whole(chunk))
-        await self._look(bytes(self._held))
-        self._counted(self._usage)
-        if before:
+async def _count(
+    incoming: Incoming, usage: LineUsage, counted: Callable[[LineUsage], None]
+) -> AsyncIterator[bytes]:
+    lines = _WholeLines()
+    before = b""
+    async for chunk in incoming.chunks():
+        if before:  # what comes last waits: whoever has it may ask for nothing more
             yield before
+        before = chunk
+        whole = lines.take(chunk)
+        if whole is None:
+            usage.is_whole = False
+        else:
+            await _look(usage, whole)
+    await _look(usage, bytes(lines.held))
+    counted(usage)
+    if before:
+        yield before
 
-    def _whole(self, chunk: bytes) -> bytes:
+
+class _WholeLines:
+    """Puts pieces together to whole lines; `held` is the beginning of one."""
+
+    def __init__(self) -> None:
+        self.held = bytearray()
+
+    def take(self, chunk: bytes) -> bytes | None:
+        """Return the lines that are whole with a piece; None if one is too long, which is forgotten."""
         end = chunk.rfind(b"\n") + 1
-        if not end:
-            if len(self._held) + len(chunk) > MAX_LINE_BYTES:
-                self._usage.is_whole = False
-                self._held.clear()
-            else:
-                self._held += chunk
-            return b""
-        whole = bytes(self._held) + chunk[:end]
-        self._held[:] = chunk[end:]
-        return whole
+        if end:
+            whole = bytes(self.held) + chunk[:end]
+            self.held[:] = chunk[end:]
+            return whole
+        if len(self.held) + len(chunk) > MAX_LINE_BYTES:
+            self.held.clear()
+            return None
+        self.held += chunk
+        return b""
 
-    async def _look(self, whole: bytes) -> None:
-        if whole:
-            # Many short lines take long for their bytes.
-            size = len(whole)
-            await aside(max(size, LARGE + 1) if size > FEW else size, self._usage.add, whole)
+
+async def _look(usage: LineUsage, whole: bytes) -> None:
+    if whole:
+        # Many short lines take long for their bytes.
+        size = len(whole)
+        await aside(max(size, LARGE + 1) if size > FEW else size, usage.add, whole)
 
 
 def _answer(line: _Line) -> bytes | None:

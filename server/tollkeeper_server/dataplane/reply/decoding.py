@@ -3,13 +3,13 @@
 Identity is what upstreams are asked for; some code their answers all the same.
 """
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 
-from tollkeeper_server.dataplane.codings import decode_parts, is_coding, make_decoder
+from tollkeeper_server.dataplane.codings import Decoder, decode_parts, is_coding, make_decoder
 from tollkeeper_server.dataplane.headers import content_coding
+from tollkeeper_server.dataplane.reply.remade import Remade
 from tollkeeper_server.dataplane.request.peek import media_type
 from tollkeeper_server.dataplane.transport import GarbageError, Incoming
-from tollkeeper_server.snapshot.model import Header
 
 # Nobody needs more than one.
 _MAX_CODINGS = 4
@@ -68,61 +68,32 @@ def decode_stream(incoming: Incoming, *, asked_stream: bool) -> Incoming:
         if not kinds or media_type(kinds[0]) != b"text/event-stream":
             return incoming
     for coding in reversed(codings):
-        incoming = Decoded(incoming, coding)
+        incoming = decoded(incoming, coding)
     return incoming
 
 
-class Decoded:
-    """An answer without its content coding: an `Incoming` that decodes as it is read."""
+def decoded(incoming: Incoming, coding: bytes) -> Incoming:
+    """Return an answer without its content coding, which is decoded as it is read.
 
-    __slots__ = ("_coding", "_decoder", "_incoming", "_parts", "headers", "status")
+    Where it can't be decoded, reading raises `GarbageError`.
+    """
+    headers = [
+        header
+        for header in incoming.headers
+        if header[0].lower() not in {b"content-encoding", b"content-length"}
+    ]
+    return Remade(incoming, _decode(incoming, coding, make_decoder(coding)), headers)
 
-    def __init__(self, incoming: Incoming, coding: bytes) -> None:
-        self.status: int = incoming.status
-        self.headers: list[Header] = [
-            header
-            for header in incoming.headers
-            if header[0].lower() not in {b"content-encoding", b"content-length"}
-        ]
-        self._incoming = incoming
-        self._coding = coding
-        self._decoder = make_decoder(coding)
-        self._parts = self._decode()
 
-    def whole_body(self) -> bytes | None:
-        """Return None: it is decoded as it is read."""
-        return None
-
-    def chunks(self) -> AsyncIterator[bytes]:
-        """Yield what arrives, decoded. Raises `TransportError`, also where it can't be decoded."""
-        return self._parts
-
-    def rest(self) -> None:
-        self._incoming.rest()
-
-    def go_on(self) -> None:
-        self._incoming.go_on()
-
-    async def pour(self, take: Callable[[bytes], bool]) -> bool:
-        """Hand over what arrives, decoded."""
-        async for part in self._parts:
-            if not take(part):
-                return False
-        return True
-
-    def close(self) -> None:
-        """Give the answer up."""
-        self._incoming.close()
-
-    async def _decode(self) -> AsyncIterator[bytes]:
-        empty = True
-        try:
-            async for chunk in self._incoming.chunks():
-                empty = empty and not chunk
-                for part in self._decoder.decode(chunk):
-                    if part:
-                        yield part
-        except ValueError as error:
-            raise GarbageError(f"the answer is not {self._coding.decode()}, which it claims to be") from error
-        if not empty and not self._decoder.ended():
-            raise GarbageError(f"the answer's {self._coding.decode()} coding has no end")
+async def _decode(incoming: Incoming, coding: bytes, decoder: Decoder) -> AsyncIterator[bytes]:
+    empty = True
+    try:
+        async for chunk in incoming.chunks():
+            empty = empty and not chunk
+            for part in decoder.decode(chunk):
+                if part:
+                    yield part
+    except ValueError as error:
+        raise GarbageError(f"the answer is not {coding.decode()}, which it claims to be") from error
+    if not empty and not decoder.ended():
+        raise GarbageError(f"the answer's {coding.decode()} coding has no end")

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tollkeeper_server.dataplane.reply import batch_usage
-from tollkeeper_server.dataplane.reply.batch_usage import CountedLines, LineUsage
+from tollkeeper_server.dataplane.reply.batch_usage import LineUsage, counted_lines
 from tollkeeper_server.domain.usage import Confidence
 
 from tests.unit.dataplane.budget.limited import PRICE
@@ -36,7 +36,7 @@ def _pass(pieces: Sequence[bytes]) -> tuple[list[bytes], list[LineUsage], list[i
         before.append(len(b"".join(passed)))
 
     async def read() -> None:
-        lines = CountedLines(Answer(pieces), LineUsage(lambda _: PRICE, AT), count)
+        lines = counted_lines(Answer(pieces), LineUsage(lambda _: PRICE, AT), count)
         async for piece in lines.chunks():
             passed.append(piece)  # noqa: PERF401 - what has passed is looked at meanwhile
 

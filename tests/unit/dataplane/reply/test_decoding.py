@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tollkeeper_server.dataplane.headers import content_coding
-from tollkeeper_server.dataplane.reply.decoding import Decoded, decode_body, decode_stream
+from tollkeeper_server.dataplane.reply.decoding import decode_body, decode_stream, decoded
 from tollkeeper_server.dataplane.transport import GarbageError
 
 from tests.coded import CODINGS
@@ -20,8 +20,8 @@ async def _read(coding: bytes, pieces: list[bytes]) -> bytes:
         read.extend(part)
         return False
 
-    decoded = Decoded(Answer(pieces), coding)
-    while not await decoded.pour(take):
+    answer = decoded(Answer(pieces), coding)
+    while not await answer.pour(take):
         pass
     return bytes(read)
 
@@ -63,7 +63,7 @@ def test_what_unpacks_without_end_is_bounded(name: str) -> None:
 def test_the_headers_say_what_is_left() -> None:
     answer = Answer([], headers=[(b"Content-Encoding", b"gzip"), (b"content-length", b"9"), (b"a", b"b")])
 
-    assert Decoded(answer, b"gzip").headers == [(b"a", b"b")]
+    assert decoded(answer, b"gzip").headers == [(b"a", b"b")]
 
 
 @pytest.mark.parametrize("headers", [[b"gzip, br"], [b"gzip", b"BR"], [b"identity", b"gzip,, br"]])
