@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Raw
 
 from tollkeeper_server.domain.usage import estimated_tokens
+from tollkeeper_server.providers.escapes import STEP, iterate_escapes
 from tollkeeper_server.providers.members import CLOSING, NAME, OPENING, iterate_members, tokens
 
 # Whatever the endpoint: OpenRouter, for one, takes `prompt` in a chat.
@@ -20,7 +21,6 @@ _NO_TEXT = frozenset(
     b'"%b"' % name
     for name in (b"role", b"type", b"image_url", b"input_audio", b"file", b"source", b"file_data")
 )
-_ESCAPE = re.compile(rb"\\(?:u([0-9a-fA-F]{4})|.)", re.DOTALL)
 # The inside of a JSON string, written so that each run of plain characters is one step.
 _STRING = rb'[^"\\]*+(?:\\.[^"\\]*+)*+'
 # What carries text in each kind of answer and event, as it stands in JSON.
@@ -39,8 +39,6 @@ _PLAIN_TEXT = re.compile(rb'"text":\s*+"([^"\\]*+)"(?:,\s*+"index":\s*+\d++)?' +
 _LARGE = 64 * 1024
 # Of what is longer, no step goes through all: it would hold up other threads.
 _LONG = 1024 * 1024
-_STEP = 64 * 1024
-_ESCAPE_BYTES = 6
 _OBJECT = re.compile(rb"[ \t\r\n]*+\{")
 MAX_MARKS = 1_000_000
 """A prompt with more brackets, quotes and escapes is no conversation: all but its punctuation counts."""
@@ -105,8 +103,8 @@ def prompt_tokens(body: bytes) -> int:
         except (msgspec.DecodeError, RecursionError):
             return estimated_tokens(len(body))
     if len(body) > _LARGE and _has_many_marks(body):
-        steps = range(0, len(body), _STEP)
-        return estimated_tokens(sum(len(body[at : at + _STEP].translate(None, _STRUCTURE)) for at in steps))
+        steps = range(0, len(body), STEP)
+        return estimated_tokens(sum(len(body[at : at + STEP].translate(None, _STRUCTURE)) for at in steps))
     sizes = {
         name: _written_size(body, start, end)
         for name, _, start, end in iterate_members(body)
@@ -117,8 +115,8 @@ def prompt_tokens(body: bytes) -> int:
 
 def _has_many_marks(body: bytes) -> bool:
     marks = 0
-    for at in range(0, len(body), _STEP):
-        marks += sum(body.count(mark, at, at + _STEP) for mark in _MARKS)
+    for at in range(0, len(body), STEP):
+        marks += sum(body.count(mark, at, at + STEP) for mark in _MARKS)
         if marks > MAX_MARKS:
             return True
     return False
@@ -152,21 +150,10 @@ def _written_size(body: bytes, start: int, end: int) -> int:
 def _string_size(body: bytes, at: int, end: int) -> int:
     """Return how many bytes of UTF-8 a string has that stands between two places, with its quotes."""
     size = end - at - 2
-    while at < end:
-        stop = min(at + _STEP, end)
-        if body.find(b"\\", at, stop) < 0:
-            at = stop
-            continue
-        for escape in _ESCAPE.finditer(body, at, min(stop + _ESCAPE_BYTES, end)):
-            if escape.start() >= stop:
-                break
-            at = escape.end()
-            digits = escape[1]
-            if digits is None:
-                size -= 1
-            else:
-                code = int(digits, 16)
-                # Half of a character beyond the first 65,536, which has four bytes, or one of 1 to 3.
-                size -= 6 - (2 if code < 0x800 or 0xD800 <= code < 0xE000 else 3) + (code < 0x80)
-        at = max(at, stop)
+    for _, unit in iterate_escapes(body, at, end):
+        if unit is None:
+            size -= 1
+        else:
+            # Half of a character beyond the first 65,536, which has four bytes, or one of 1 to 3.
+            size -= 6 - (2 if unit < 0x800 or 0xD800 <= unit < 0xE000 else 3) + (unit < 0x80)
     return size

@@ -3,18 +3,14 @@
 A character is a code point of Unicode. The time is linear in the text, and no step goes through all of it.
 """
 
-import re
-
 import msgspec
 
+from tollkeeper_server.providers.escapes import STEP, iterate_escapes
 from tollkeeper_server.providers.members import iterate_members, read_name
 
 _INPUT = b'"input"'
-_ESCAPE = re.compile(rb"\\(?:u([0-9a-fA-F]{4})|.)", re.DOTALL)
-_ESCAPE_BYTES = 6
 # The bytes of a character in UTF-8 after its first one.
 _FURTHER = bytes(range(0x80, 0xC0))
-_STEP = 64 * 1024
 
 
 def spoken_characters(body: bytes) -> int:
@@ -46,19 +42,9 @@ def _is_input(name: bytes) -> bool:
 def _characters(body: bytes, at: int, end: int) -> int:
     """Return how many characters the inside of a JSON string has that stands between two places."""
     count = 0
-    for start in range(at, end, _STEP):
-        count += len(body[start : min(start + _STEP, end)].translate(None, _FURTHER))
-    while at < end:
-        stop = min(at + _STEP, end)
-        if body.find(b"\\", at, stop) < 0:
-            at = stop
-            continue
-        for escape in _ESCAPE.finditer(body, at, min(stop + _ESCAPE_BYTES, end)):
-            if escape.start() >= stop:
-                break
-            at = escape.end()
-            digits = escape[1]
-            is_second_half = digits is not None and 0xDC00 <= int(digits, 16) < 0xE000
-            count -= len(escape[0].translate(None, _FURTHER)) - (not is_second_half)
-        at = max(at, stop)
+    for start in range(at, end, STEP):
+        count += len(body[start : min(start + STEP, end)].translate(None, _FURTHER))
+    for escape, unit in iterate_escapes(body, at, end):
+        is_second_half = unit is not None and 0xDC00 <= unit < 0xE000
+        count -= len(escape.translate(None, _FURTHER)) - (not is_second_half)
     return count

@@ -5,7 +5,7 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tollkeeper_server.providers import spoken
+from tollkeeper_server.providers import escapes, spoken
 from tollkeeper_server.providers.spoken import spoken_characters
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]) | st.sampled_from('"\\/\n🎈ß\x00'), max_size=60)
@@ -16,7 +16,8 @@ def test_a_text_has_as_many_characters_however_it_is_written(text: str, escaped:
     """Whatever is looked at in one step."""
     body = json.dumps({"model": "m", "input": text, "voice": "y"}, ensure_ascii=escaped).encode()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(spoken, "_STEP", step)
+        for module in (escapes, spoken):
+            patch.setattr(module, "STEP", step)
         assert spoken_characters(body) == len(text)
 
 
