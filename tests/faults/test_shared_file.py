@@ -3,15 +3,17 @@
 import asyncio
 import os
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
+from tollkeeper_server.domain.placement import Placement
 from tollkeeper_server.domain.project import Project
 from tollkeeper_server.domain.upstream import Upstream
 from tollkeeper_server.domain.usage import UsageFilter
 from tollkeeper_server.store.sqlite.schema import MIGRATIONS
 from tollkeeper_server.store.sqlite.store import SqliteStore
 
-from tests.contract.entities import a_project, an_event
+from tests.contract.entities import a_project
 from tests.faults.file_process import COUNTER
 
 HERE = Path(__file__).parent
@@ -65,18 +67,22 @@ async def test_processes_that_write_and_die_beside_each_other_lose_nothing(tmp_p
 async def test_the_schema_may_change_under_a_server_that_runs(tmp_path: Path) -> None:
     """The old one goes on writing and reading while and after the new one brings the file up to date."""
     file = tmp_path / "store.db"
-    # What the old one asks for here wants none of the latest change: the history of the configuration.
+    # What the old one asks for here wants none of the latest change.
     old, new = SqliteStore(file, migrations=MIGRATIONS[:-1]), SqliteStore(file)
     await old.open()
     stop = asyncio.Event()
     written = 0
 
+    def placed(number: int) -> Placement:
+        return Placement(id=f"file-{number}", upstream="a", project_id="prj_1", used_at=datetime.now(UTC))
+
     async def go_on() -> None:
         nonlocal written
         while not stop.is_set():
-            await old.usage.add([an_event()])
+            added = placed(written)
+            await old.placements.add([added])
+            assert await old.placements.find_many([added.id]) == {added.id: added}
             written += 1
-            assert len(await old.usage.list(UsageFilter(), limit=ENDLESS)) == written
 
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(go_on())
@@ -89,6 +95,6 @@ async def test_the_schema_may_change_under_a_server_that_runs(tmp_path: Path) ->
         while written < before + 5:
             assert await new.configuration.get(Project, project.id) == project
         stop.set()
-    assert len(await new.usage.list(UsageFilter(), limit=ENDLESS)) == written
+    assert len(await new.placements.find_many([placed(it).id for it in range(written)])) == written
     await old.close()
     await new.close()

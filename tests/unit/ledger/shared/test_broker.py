@@ -81,6 +81,25 @@ def test_slots_of_a_dead_member_are_free_and_no_others(steps: list[tuple[bool, b
     assert followed.table.live == live - 1
 
 
+def test_slots_that_a_dead_member_brought_into_an_epoch_are_free_and_no_others() -> None:
+    followed = Followed()
+    members = [Direct(followed.answer, name) for name in ("alive", "dead")]
+    for member in members:
+        reserve(member, f"{member.member.name} holds", (SLOTS, TOTAL), NOON)
+        reserve(member, f"{member.member.name} has used", (TOTAL,), NOON)
+        member.settle(f"{member.member.name} has used", (1,), NOON)
+    followed.table = Table(run="another")
+    for member in members:
+        member.member.disconnected(NOON)
+        member.member.connected(NOON)
+        member.line.carry(NOON)
+    members[0].standing(TOTAL, NOON)  # the other one came late, which has begun one more epoch
+    assert followed.held(SLOTS) == followed.held(TOTAL) == 2
+    followed.slots.give_back("dead", followed.table)
+    assert followed.held(SLOTS) == 1
+    assert followed.held(TOTAL) == 2
+
+
 def test_what_counts_no_more_is_forgotten() -> None:
     table = Table(run="run")
     member = Direct(table.answer)
