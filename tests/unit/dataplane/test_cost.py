@@ -9,7 +9,7 @@ import pytest
 from tollkeeper_server.dataplane.transport import CutError
 from tollkeeper_server.domain.model import Price
 from tollkeeper_server.domain.price import DatedPrice, PriceRates
-from tollkeeper_server.domain.usage import Confidence, TokenCounts, UsageEvent
+from tollkeeper_server.domain.usage import Confidence, TokenCounts, TokenDetails, UsageEvent
 from tollkeeper_server.snapshot.model import OwnPrice
 from tollkeeper_server.snapshot.prices import dated_price, max_output, price_of_served, short_price
 
@@ -103,6 +103,70 @@ async def test_a_stream_costs_the_same() -> None:
     bench.streams(*chat_events())
     await Caller(body=b'{"model":"gpt-4o","stream":true,"messages":[]}').call(bench.plane)
     assert bench.journal.only.cost_nano_dollars == 142_500
+
+
+SEARCH = {"type": "web_search_call", "status": "completed", "action": {"type": "search", "query": "x"}}
+OPENED = SEARCH | {"action": {"type": "open_page", "url": "http://x"}}
+OF_FILES = {"type": "file_search_call", "status": "completed", "queries": ["x"]}
+OUTPUT = [SEARCH, OPENED, SEARCH, OF_FILES]
+RESPONSE = {
+    "id": "resp_1",
+    "model": "gpt-4o",
+    "status": "completed",
+    "output": OUTPUT,
+    "usage": {"input_tokens": 1000, "output_tokens": 100},
+}
+# At $2.50 and $10 for a million tokens, $10 for a thousand searches of the web, $2.50 for those of files.
+SEARCHED = 2_500_000 + 1_000_000 + 2 * 10_000_000 + 2_500_000
+
+
+def _responses_event(kind: str, **members: object) -> bytes:
+    return b"data: " + json.dumps({"type": kind, **members}).encode() + b"\n\n"
+
+
+async def test_a_response_costs_its_searches_too() -> None:
+    event = await _event("gpt-4o", json.dumps(RESPONSE).encode(), path="/v1/responses")
+    assert event.tokens.details == TokenDetails(web_searches=2, file_searches=1)
+    assert event.cost_nano_dollars == SEARCHED
+
+
+async def test_a_long_response_costs_its_searches_too() -> None:
+    long = {"type": "message", "content": [{"type": "output_text", "text": "ä\n" * 300_000}]}
+    response = RESPONSE | {"output": [*OUTPUT, long]}
+    event = await _event("gpt-4o", json.dumps(response, ensure_ascii=False).encode(), path="/v1/responses")
+    assert event.cost_nano_dollars == SEARCHED
+
+
+async def _streamed(*events: Step) -> UsageEvent:
+    bench = Bench(CONFIGURED)
+    bench.streams(*events)
+    body = b'{"model":"gpt-4o","stream":true,"input":"12345678"}'
+    await Caller("POST", "/v1/responses", body=body).call(bench.plane)
+    return bench.journal.only
+
+
+async def test_a_streamed_response_costs_its_searches_once() -> None:
+    done = [_responses_event("response.output_item.done", item=item) for item in OUTPUT]
+    event = await _streamed(*done, _responses_event("response.completed", response=RESPONSE))
+    assert event.tokens.details == TokenDetails(web_searches=2, file_searches=1)
+    assert event.cost_nano_dollars == SEARCHED
+
+
+async def test_a_stream_that_breaks_off_costs_the_searches_that_were_done() -> None:
+    added = [_responses_event("response.output_item.added", item=item) for item in OUTPUT]
+    done = [_responses_event("response.output_item.done", item=item) for item in OUTPUT[:2]]
+    text = _responses_event("response.output_text.delta", delta="abcdefgh")
+    event = await _streamed(*added, *done, text, CutError("cut"))
+    details = TokenDetails(web_searches=1)
+    counts = TokenCounts(prompt=2, completion=2, confidence=Confidence.ESTIMATED, details=details)
+    assert event.tokens == counts
+    assert event.cost_nano_dollars == 2 * 2_500 + 2 * 10_000 + 10_000_000
+
+
+async def test_searches_without_a_rate_have_no_known_cost() -> None:
+    event = await _event("mine", json.dumps(RESPONSE).encode(), path="/v1/responses")
+    assert event.tokens.details == TokenDetails(web_searches=2, file_searches=1)
+    assert event.cost_nano_dollars is None
 
 
 async def test_what_uses_nothing_is_free() -> None:

@@ -38,6 +38,7 @@ class PriceRates:
     request: float | None = None
     web_search: float | None = None
     character: float | None = None
+    file_search: float | None = None
 
     def given(self) -> dict[str, float]:
         """Return the rates that are given, by name."""
