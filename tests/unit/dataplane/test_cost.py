@@ -46,6 +46,7 @@ CONFIGURED = snapshot(
         },
     ),
     route("gpt-4o-*", member_on(OPENAI)),
+    route("whisper-1", member_on(OPENAI, "whisper-1")),
     route("tts-1", member_on(OPENAI, "tts-1")),
     route("gpt-4o-mini-tts", member_on(OPENAI, "gpt-4o-mini-tts")),
     default=OPENAI,
@@ -233,6 +234,30 @@ async def test_what_is_not_counted_has_no_known_cost() -> None:
     event, told = await _spoken("gpt-4o-mini-tts")
     assert event.tokens == TokenCounts(characters=8)
     assert (event.cost_nano_dollars, told) == (None, None)
+
+
+@pytest.mark.parametrize("endpoint", ["transcriptions", "translations"])
+@pytest.mark.parametrize(
+    ("said", "milliseconds", "cost"),
+    [
+        ({"usage": {"type": "duration", "seconds": 10}, "duration": 9.47}, 10_000, 1_000_000),
+        ({"duration": 9.47, "segments": [{"id": 0, "text": "x"}]}, 9_470, 947_000),
+        ({"duration": "9.47"}, 0, None),
+        ({}, 0, None),
+    ],
+)
+async def test_a_transcription_costs_what_its_seconds_do(
+    endpoint: str, said: dict[str, object], milliseconds: int, cost: int | None
+) -> None:
+    """At $0.006 a minute, by usage, else by the duration of the answer; else nobody knows."""
+    bench = Bench(CONFIGURED)
+    bench.answers(json.dumps({"text": "x", **said}).encode())
+    part = b'--b\r\ncontent-disposition: form-data; name="%b"\r\n\r\n%b\r\n'
+    form = part % (b"model", b"whisper-1") + part % (b'file"; filename="a.mp3', b"\xff\xfb") + b"--b--"
+    kind = [(b"content-type", b"multipart/form-data; boundary=b")]
+    await Caller("POST", f"/v1/audio/{endpoint}", body=form, headers=kind).call(bench.plane)
+    assert bench.journal.only.tokens.audio_milliseconds == milliseconds
+    assert bench.journal.only.cost_nano_dollars == cost
 
 
 async def test_speech_as_events_is_billed_by_the_tokens_that_it_says() -> None:

@@ -255,6 +255,12 @@ SHAPES: dict[str, Shape] = {
     "OpenAI transcription by duration": Shape(
         TRANSCRIPTION, 0, 0, {"text": "x", "usage": {"type": "duration", "seconds": 9.5}}, audio=9500
     ),
+    "a transcription with its duration": Shape(
+        TRANSCRIPTION, 0, 0, {"task": "transcribe", "duration": 9.5, "text": "x", "segments": []}, audio=9500
+    ),
+    "a transcription with its duration, and usage": Shape(
+        TRANSCRIPTION, 0, 0, {"duration": 9.47, "text": "x", "usage": {"seconds": 10}}, audio=10_000
+    ),
     "OpenAI speech, streamed": Shape(
         SPEECH,
         14,

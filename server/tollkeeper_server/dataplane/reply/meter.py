@@ -11,6 +11,7 @@ from tollkeeper_server.dataplane.request.room import COUNTED_BYTES
 from tollkeeper_server.domain.usage import Confidence, TokenCounts, estimated_tokens
 from tollkeeper_server.providers.dialect import Dialect
 from tollkeeper_server.providers.estimate import prompt_tokens, text_bytes
+from tollkeeper_server.providers.heard import read_heard
 from tollkeeper_server.providers.members import is_whole
 from tollkeeper_server.providers.searches import SEARCH_SIGN, count_done
 from tollkeeper_server.providers.spoken import spoken_characters
@@ -148,6 +149,8 @@ class BodyMeter:
             if counts is None and is_pending(carrier):
                 return TokenCounts()
             images = len(list_items(carrier.data)) if dialect.image is not None else 0
+        if dialect.hears and not counts:
+            counts = read_heard(body)
 
         def estimate() -> TokenCounts:
             return _estimate(dialect, request_body, text_bytes(body) + left_out, images)

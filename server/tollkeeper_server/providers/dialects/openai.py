@@ -68,7 +68,7 @@ RESPONSES = Dialect(
 )
 EMBEDDINGS = Dialect(SURFACE, _error_event, has_prompt=True, completes=False)
 IMAGES = Dialect(SURFACE, _error_event, image=_IMAGE_COMPLETED, end=_IMAGE_ENDS)
-TRANSCRIPTION = Dialect(SURFACE, _error_event, end=_TRANSCRIPT_ENDS)
+TRANSCRIPTION = Dialect(SURFACE, _error_event, end=_TRANSCRIPT_ENDS, hears=True)
 SPEECH = Dialect(SURFACE, _error_event, whole_is_json=False, end=_SPEECH_ENDS, speaks=True)
 """A whole answer is sound."""
 UNMETERED = CHAT.unmetered()
