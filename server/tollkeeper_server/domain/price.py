@@ -23,7 +23,7 @@ class PriceSource(StrEnum):
 class PriceRates(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What units cost, in dollars with up to six decimals; None is not given.
 
-    Rates of tokens and characters are those of a million. A unitwithout a rate costs what the next broader
+    Rates of tokens and characters are those of a million. A unit without a rate costs what the next broader
     one does (`prices/rates.py`).
     """
 

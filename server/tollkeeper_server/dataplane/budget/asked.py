@@ -15,6 +15,7 @@ from msgspec import Raw, Struct
 
 from tollkeeper_server.dataplane.aside import LARGE
 from tollkeeper_server.dataplane.budget.media import (
+    MAX_USES,
     MODALITIES,
     SEARCHES,
     SEEN,
@@ -29,7 +30,7 @@ from tollkeeper_server.providers.members import CLOSING, OPENING, iterate_member
 MEDIA_TOKENS = 50_000
 """The most tokens of an image, sound or file in a prompt. OpenAI bills up to 48,169 for an image."""
 USUAL_SEARCHES = 10
-"""The searches that a request holds which says no maximum of them."""
+"""The searches that a request holds at least which says no maximum of all of them."""
 _LONGEST = 64
 _MOST = 10**15
 _UNSAID = Raw()
@@ -143,7 +144,9 @@ def read_asked(
         size -= sum(image_bytes(bytes(it)) for it in (members.messages, members.input) if it is not _UNSAID)
     searches = 0
     if any(SEARCHES.search(part) is not None for part in parts):
-        searches = (bounds_calls and read_maximum(bytes(members.max_tool_calls))) or USUAL_SEARCHES
+        uses = sum(read_maximum(found[1]) for part in parts for found in MAX_USES.finditer(part))
+        most = read_maximum(bytes(members.max_tool_calls)) if bounds_calls else 0
+        searches = most or max(USUAL_SEARCHES, uses)
     return Asked(
         size + media * MEDIA_TOKENS,
         estimated_tokens(size),

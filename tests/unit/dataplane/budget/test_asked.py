@@ -184,6 +184,22 @@ def test_a_response_searches_no_more_than_it_may_call_tools(
     assert read_asked(body, ("max_tokens",), is_large=is_large).searches == (searches and USUAL_SEARCHES)
 
 
+@pytest.mark.parametrize("is_large", [False, True])
+@pytest.mark.parametrize(
+    ("uses", "searches"),
+    [([], USUAL_SEARCHES), ([None], USUAL_SEARCHES), ([3], USUAL_SEARCHES), ([25], 25), ([8, 8], 16)],
+)
+def test_a_message_searches_as_often_as_its_tools_may_be_used(
+    uses: list[int | None], searches: int, is_large: bool
+) -> None:
+    tools = [{"type": "web_search_20250305", "max_uses": it} for it in uses] or [
+        {"type": "web_search_20250305"}
+    ]
+    body = json.dumps({"model": "m", "max_tokens": 5, "messages": [], "tools": tools}).encode()
+    for one in (body, escaped(body)):
+        assert read_asked(one, ("max_tokens",), is_large=is_large).searches == searches
+
+
 @given(
     st.lists(st.sampled_from(["\\", "\\u0061", "a", "\\\\", "\\n", "\\u00e9", "\\u005f", "x" * 7])),
     st.integers(8, 40),
