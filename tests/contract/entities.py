@@ -320,7 +320,9 @@ def an_event(token: Token | None = None, *, started_at: datetime = NOON, request
             images=1,
             characters=12,
             confidence=Confidence.ESTIMATED,
-            details=TokenDetails(cache_written=5, cache_written_hour=2, web_searches=1, service_tier="flex"),
+            details=TokenDetails(
+                cache_written=5, cache_written_hour=2, web_searches=1, file_searches=3, service_tier="flex"
+            ),
         ),
         cost_nano_dollars=2**53,
         started_at=started_at,

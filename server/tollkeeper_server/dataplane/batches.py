@@ -7,9 +7,11 @@ counts recorded under that event's id, and the difference given back:
 | what is read | says what was used |
 |---|---|
 | OpenAI's batch, once it has ended | by its `usage`; nothing, if no request was completed |
-| its output file | by its lines, where the batch says no usage, or a sum that has no single price |
+| its output file | by its lines, where the batch says no usage, or a sum that leaves something open |
 | Anthropic's batch, once it has ended | nothing, if no request has succeeded |
 | its results | by their lines |
+
+A sum leaves open how long each prompt was, where the price depends on that, and how often responses searched.
 """
 
 import contextlib
@@ -40,6 +42,7 @@ from tollkeeper_server.snapshot.prices import model_there, price_of, price_of_se
 _MAX_BYTES = 1024 * 1024
 _ENDED = frozenset({"completed", "failed", "expired", "cancelled"})
 _NOTHING = TokenCounts(confidence=Confidence.EXACT)
+_RESPONSES = "/responses"
 _BY_LINES = frozenset({"content", "results"})
 
 
@@ -52,6 +55,7 @@ class _Batch(Struct):
     request_counts: object = None
     output_file_id: object = None
     model: object = None
+    endpoint: object = None
     usage: Raw = Raw()
 
 
@@ -106,8 +110,10 @@ class BatchEnds:
             return
         if batch.status not in _ENDED:
             return
+        file = batch.output_file_id if isinstance(batch.output_file_id, str) else ""
         used = read_usage(batch.usage)
-        if used is not None and any(used.values()):
+        by_lines = file and isinstance(batch.endpoint, str) and batch.endpoint.endswith(_RESPONSES)
+        if used is not None and any(used.values()) and not by_lines:
             tokens, at = batch_tokens(used), awaited.event.started_at
             price = _price(exchange, awaited, batch.model if isinstance(batch.model, str) else "")
             if price is None and awaited.event.model_served:
@@ -116,8 +122,7 @@ class BatchEnds:
             if price is not None and price.adds_up(at.timestamp(), service_of(tokens.details)):
                 self._background.record(exchange, awaited, tokens, cost_of(price, tokens, at))
                 return
-        file = batch.output_file_id
-        if isinstance(file, str) and file:
+        if file:
             await self._await_file(awaited, file)
         elif counts.get("completed") == 0 or (batch.status == "failed" and not counts):
             self._background.record(exchange, awaited, _NOTHING, 0)

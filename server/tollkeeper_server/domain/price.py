@@ -23,7 +23,7 @@ class PriceSource(StrEnum):
 class PriceRates(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What units cost, in dollars with up to six decimals; None is not given.
 
-    Rates of tokens and characters are those of a million. A unitwithout a rate costs what the next broader
+    Rates of tokens and characters are those of a million. A unit without a rate costs what the next broader
     one does (`prices/rates.py`).
     """
 
@@ -41,6 +41,7 @@ class PriceRates(Struct, frozen=True, kw_only=True, omit_defaults=True):
     request: float | None = None
     web_search: float | None = None
     character: float | None = None
+    file_search: float | None = None
 
     def given(self) -> dict[str, float]:
         """Return the rates that are given, by name."""
@@ -48,7 +49,13 @@ class PriceRates(Struct, frozen=True, kw_only=True, omit_defaults=True):
         return {name: rate for name, rate in rates.items() if rate is not None}
 
 
-OF_MILLIONS = frozenset(PriceRates.__struct_fields__) - {"audio_minute", "image", "request", "web_search"}
+OF_MILLIONS = frozenset(PriceRates.__struct_fields__) - {
+    "audio_minute",
+    "image",
+    "request",
+    "web_search",
+    "file_search",
+}
 """The rates that are of a million tokens or characters; each other is of one unit."""
 
 

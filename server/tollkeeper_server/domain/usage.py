@@ -68,6 +68,7 @@ class TokenDetails(Struct, frozen=True, kw_only=True, gc=False, omit_defaults=Tr
     audio_completion: int = 0
     image_prompt: int = 0
     web_searches: int = 0
+    file_searches: int = 0
     service_tier: str = ""
     speed: str = ""
 

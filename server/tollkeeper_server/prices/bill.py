@@ -35,6 +35,7 @@ def consumption_of(tokens: TokenCounts) -> Consumption:
         (Unit.AUDIO, tokens.audio_milliseconds),
         (Unit.CHARACTER, tokens.characters),
         (Unit.WEB_SEARCH, details.web_searches),
+        (Unit.FILE_SEARCH, details.file_searches),
     )
     return Consumption(
         input=plain - written - audio - image,

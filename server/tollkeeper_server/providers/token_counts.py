@@ -38,7 +38,17 @@ def to_tokens(
 
 
 _IN_DETAILS = frozenset(
-    {"written", "wrote", "audio_prompt", "audio_completion", "image_prompt", "searches", "tier", "speed"}
+    {
+        "written",
+        "wrote",
+        "audio_prompt",
+        "audio_completion",
+        "image_prompt",
+        "searches",
+        "file_searches",
+        "tier",
+        "speed",
+    }
 )
 
 
@@ -55,6 +65,7 @@ def _details(counts: Counts, cached: int, prompt: int, completion: int) -> Token
         audio_completion=min(get("audio_completion", 0), completion),
         image_prompt=min(get("image_prompt", 0), prompt),
         web_searches=get("searches", 0),
+        file_searches=get("file_searches", 0),
         service_tier=SERVICE_TIERS[get("tier", 0)],
         speed=SPEEDS[get("speed", 0)],
     )

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from tollkeeper_server.providers.members import read_object, scan_members
+from tollkeeper_server.providers.searches import SEARCH_SIGN, count_searches
 
 MAX_COUNT = 1 << 40
 """A larger number is no count. Stores can sum up millions of such."""
@@ -84,12 +85,15 @@ _NAMES = frozenset(
     | {_ITERATIONS, _CREATION, *_CREATED, _TIER, _SPEED}
 )
 
+_UNSAID = Raw(b"")
+
 
 class Carrier(Struct):
     """The members of a response, a chunk or an event that matter here, as they are written.
 
     `response` and `message` are what the events of responses and messages are about. Others are Groq's
-    `x_groq`, Cohere's `delta` and `meta`, and the choices, where Moonshot's streams have their usage.
+    `x_groq`, Cohere's `delta` and `meta`, and the choices, where Moonshot's streams have their usage. The
+    items of a response are its `output`.
     """
 
     usage: Raw = Raw(b"")
@@ -101,6 +105,7 @@ class Carrier(Struct):
     choices: Raw = Raw(b"")
     data: Raw = Raw(b"")
     status: Raw = Raw(b"")
+    output: Raw = _UNSAID
     service_tier: Raw = Raw(b"")
 
 
@@ -214,11 +219,10 @@ def merge(counts: Counts, more: Counts) -> Counts:
 
 def read_event(carrier: Carrier) -> Counts | None:
     """Return the counts of an answer or an event, wherever its usage object stands; None if it says none."""
-    counts = _with_tier(carrier, read_usage(carrier.usage) or {})
+    counts = _of_response(carrier)
     for written in (carrier.response, carrier.delta, carrier.x_groq):
         if SIGN in bytes(written):
-            inner = read_carrier(written)
-            counts = merge(counts, _with_tier(inner, read_usage(inner.usage) or {}))
+            counts = merge(counts, _of_response(read_carrier(written)))
     if SIGN in bytes(carrier.message):
         counts = merge(counts, _begun(read_usage(read_carrier(carrier.message).usage) or {}))
     if BILLED_SIGN in bytes(carrier.meta):
@@ -227,6 +231,15 @@ def read_event(carrier: Carrier) -> Counts | None:
         for choice in list_items(carrier.choices)[:1]:
             counts = read_usage(read_carrier(choice).usage) or {}
     return counts or None
+
+
+def _of_response(carrier: Carrier) -> Counts:
+    counts = _with_tier(carrier, read_usage(carrier.usage) or {})
+    # What is still made will say so again.
+    output = carrier.output
+    if output is not _UNSAID and SEARCH_SIGN in bytes(output) and (counts or has_ended(carrier)):
+        counts = merge(counts, count_searches(bytes(output)))
+    return counts
 
 
 def _with_tier(carrier: Carrier, counts: Counts) -> Counts:

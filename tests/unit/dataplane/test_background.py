@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import msgspec
 import pytest
 from tollkeeper_server.dataplane.transport import CutError
-from tollkeeper_server.domain.usage import Confidence, TokenCounts, UsageEvent, merge
+from tollkeeper_server.domain.usage import Confidence, TokenCounts, TokenDetails, UsageEvent, merge
 
 from tests.unit.dataplane.caller import Caller, Reply
 from tests.unit.dataplane.configured import member_on, route, snapshot, target
@@ -274,6 +274,27 @@ async def test_a_response_that_is_not_made_in_the_background_is_metered_when_it_
     assert site.bench.placements.waiting == {}
     await site.poll(whole)
     assert site.amending == []
+
+
+async def test_its_searches_are_counted_when_its_end_is_read() -> None:
+    """Not before: those that are done by then are among them."""
+    site = Site()
+    made = await site.make()
+    search = {"type": "web_search_call", "status": "completed"}
+    await site.poll(_document("in_progress", output=[search]))
+    assert site.known_of(made).tokens == PENDING
+
+    await site.poll(_document("completed", output=[search, search], usage=USAGE))
+    details = TokenDetails(web_searches=2)
+    assert site.known_of(made).tokens == msgspec.structs.replace(USED, details=details)
+
+
+async def test_one_that_was_cancelled_has_searched_all_the_same() -> None:
+    site = Site()
+    made = await site.make()
+    await site.poll(_document("cancelled", output=[{"type": "file_search_call", "status": "completed"}]))
+    tokens = site.known_of(made).tokens
+    assert (tokens.confidence, tokens.details) == (Confidence.ESTIMATED, TokenDetails(file_searches=1))
 
 
 async def test_one_that_streams_to_its_end_is_metered_at_once() -> None:

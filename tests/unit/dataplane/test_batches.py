@@ -42,7 +42,8 @@ def _price(rates: Any = SHORT) -> Price:
     prompt, answer = rates
     halves = [tuple((above, rate // 2) for above, rate in steps) for steps in rates]
     variant = Variant(Service(is_batch=True), GivenRates({Unit.INPUT: halves[0], Unit.OUTPUT: halves[1]}))
-    return Price((GivenPeriod(GivenRates({Unit.INPUT: prompt, Unit.OUTPUT: answer})),), (variant,))
+    usual = {Unit.INPUT: prompt, Unit.OUTPUT: answer, Unit.WEB_SEARCH: ((-1, 500_000),)}
+    return Price((GivenPeriod(GivenRates(usual)),), (variant,))
 
 
 class Site:
@@ -154,6 +155,33 @@ async def test_its_own_sums_settle_it() -> None:
     assert cost_of_event(site.bench.snapshot, amended) == 44
     served = site.bench.metrics.served["m", "one"]
     assert (served.prompt, served.completion, served.cost) == (30, 7, 44)
+
+
+async def test_of_responses_the_output_file_says_how_often_they_searched() -> None:
+    """Its own sums do not."""
+    site = Site(*MUCH)
+    searching = _line(url="/v1/responses", tools=[{"type": "web_search"}], max_tool_calls=2)
+    _, event = await site.make(searching, endpoint="/v1/responses")
+    assert _amounts(event.charges)["money"] > 2 * 500
+    await site.end(usage=USED, output_file_id="file-out", endpoint="/v1/responses")
+    assert site.amending() == []
+
+    searches = [{"type": "web_search_call", "status": "completed"}]
+    usage = {"input_tokens": 9, "output_tokens": 2}
+    await site.read("files/file-out/content", _output(0, 0, usage=usage, output=searches) * 2)
+
+    amended = site.amended()
+    assert amended.tokens.details == TokenDetails(web_searches=2, service_tier="batch")
+    assert amended.cost_nano_dollars == 2 * (9 + 2 * 2 + 500)
+    assert _amounts(amended.charges)["money"] == amended.cost_nano_dollars
+    assert cost_of_event(site.bench.snapshot, amended) == amended.cost_nano_dollars
+
+
+async def test_of_responses_without_an_output_file_its_own_sums_settle_it() -> None:
+    site = Site(*MUCH)
+    await site.make(_line(url="/v1/responses"), endpoint="/v1/responses")
+    await site.end("cancelled", usage=USED, endpoint="/v1/responses")
+    assert site.amended().cost_nano_dollars == 44
 
 
 @pytest.mark.parametrize("status", ["completed", "expired", "cancelled"])

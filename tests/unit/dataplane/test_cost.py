@@ -9,7 +9,7 @@ import pytest
 from tollkeeper_server.dataplane.transport import CutError
 from tollkeeper_server.domain.model import Price
 from tollkeeper_server.domain.price import DatedPrice, PriceRates
-from tollkeeper_server.domain.usage import Confidence, TokenCounts, UsageEvent
+from tollkeeper_server.domain.usage import Confidence, TokenCounts, TokenDetails, UsageEvent
 from tollkeeper_server.snapshot.model import OwnPrice
 from tollkeeper_server.snapshot.prices import dated_price, max_output, price_of_served, short_price
 
@@ -46,6 +46,7 @@ CONFIGURED = snapshot(
         },
     ),
     route("gpt-4o-*", member_on(OPENAI)),
+    route("whisper-1", member_on(OPENAI, "whisper-1")),
     route("tts-1", member_on(OPENAI, "tts-1")),
     route("gpt-4o-mini-tts", member_on(OPENAI, "gpt-4o-mini-tts")),
     default=OPENAI,
@@ -103,6 +104,70 @@ async def test_a_stream_costs_the_same() -> None:
     bench.streams(*chat_events())
     await Caller(body=b'{"model":"gpt-4o","stream":true,"messages":[]}').call(bench.plane)
     assert bench.journal.only.cost_nano_dollars == 142_500
+
+
+SEARCH = {"type": "web_search_call", "status": "completed", "action": {"type": "search", "query": "x"}}
+OPENED = SEARCH | {"action": {"type": "open_page", "url": "http://x"}}
+OF_FILES = {"type": "file_search_call", "status": "completed", "queries": ["x"]}
+OUTPUT = [SEARCH, OPENED, SEARCH, OF_FILES]
+RESPONSE = {
+    "id": "resp_1",
+    "model": "gpt-4o",
+    "status": "completed",
+    "output": OUTPUT,
+    "usage": {"input_tokens": 1000, "output_tokens": 100},
+}
+# At $2.50 and $10 for a million tokens, $10 for a thousand searches of the web, $2.50 for those of files.
+SEARCHED = 2_500_000 + 1_000_000 + 2 * 10_000_000 + 2_500_000
+
+
+def _responses_event(kind: str, **members: object) -> bytes:
+    return b"data: " + json.dumps({"type": kind, **members}).encode() + b"\n\n"
+
+
+async def test_a_response_costs_its_searches_too() -> None:
+    event = await _event("gpt-4o", json.dumps(RESPONSE).encode(), path="/v1/responses")
+    assert event.tokens.details == TokenDetails(web_searches=2, file_searches=1)
+    assert event.cost_nano_dollars == SEARCHED
+
+
+async def test_a_long_response_costs_its_searches_too() -> None:
+    long = {"type": "message", "content": [{"type": "output_text", "text": "ä\n" * 300_000}]}
+    response = RESPONSE | {"output": [*OUTPUT, long]}
+    event = await _event("gpt-4o", json.dumps(response, ensure_ascii=False).encode(), path="/v1/responses")
+    assert event.cost_nano_dollars == SEARCHED
+
+
+async def _streamed(*events: Step) -> UsageEvent:
+    bench = Bench(CONFIGURED)
+    bench.streams(*events)
+    body = b'{"model":"gpt-4o","stream":true,"input":"12345678"}'
+    await Caller("POST", "/v1/responses", body=body).call(bench.plane)
+    return bench.journal.only
+
+
+async def test_a_streamed_response_costs_its_searches_once() -> None:
+    done = [_responses_event("response.output_item.done", item=item) for item in OUTPUT]
+    event = await _streamed(*done, _responses_event("response.completed", response=RESPONSE))
+    assert event.tokens.details == TokenDetails(web_searches=2, file_searches=1)
+    assert event.cost_nano_dollars == SEARCHED
+
+
+async def test_a_stream_that_breaks_off_costs_the_searches_that_were_done() -> None:
+    added = [_responses_event("response.output_item.added", item=item) for item in OUTPUT]
+    done = [_responses_event("response.output_item.done", item=item) for item in OUTPUT[:2]]
+    text = _responses_event("response.output_text.delta", delta="abcdefgh")
+    event = await _streamed(*added, *done, text, CutError("cut"))
+    details = TokenDetails(web_searches=1)
+    counts = TokenCounts(prompt=2, completion=2, confidence=Confidence.ESTIMATED, details=details)
+    assert event.tokens == counts
+    assert event.cost_nano_dollars == 2 * 2_500 + 2 * 10_000 + 10_000_000
+
+
+async def test_searches_without_a_rate_have_no_known_cost() -> None:
+    event = await _event("mine", json.dumps(RESPONSE).encode(), path="/v1/responses")
+    assert event.tokens.details == TokenDetails(web_searches=2, file_searches=1)
+    assert event.cost_nano_dollars is None
 
 
 async def test_what_uses_nothing_is_free() -> None:
@@ -169,6 +234,30 @@ async def test_what_is_not_counted_has_no_known_cost() -> None:
     event, told = await _spoken("gpt-4o-mini-tts")
     assert event.tokens == TokenCounts(characters=8)
     assert (event.cost_nano_dollars, told) == (None, None)
+
+
+@pytest.mark.parametrize("endpoint", ["transcriptions", "translations"])
+@pytest.mark.parametrize(
+    ("said", "milliseconds", "cost"),
+    [
+        ({"usage": {"type": "duration", "seconds": 10}, "duration": 9.47}, 10_000, 1_000_000),
+        ({"duration": 9.47, "segments": [{"id": 0, "text": "x"}]}, 9_470, 947_000),
+        ({"duration": "9.47"}, 0, None),
+        ({}, 0, None),
+    ],
+)
+async def test_a_transcription_costs_what_its_seconds_do(
+    endpoint: str, said: dict[str, object], milliseconds: int, cost: int | None
+) -> None:
+    """At $0.006 a minute, by usage, else by the duration of the answer; else nobody knows."""
+    bench = Bench(CONFIGURED)
+    bench.answers(json.dumps({"text": "x", **said}).encode())
+    part = b'--b\r\ncontent-disposition: form-data; name="%b"\r\n\r\n%b\r\n'
+    form = part % (b"model", b"whisper-1") + part % (b'file"; filename="a.mp3', b"\xff\xfb") + b"--b--"
+    kind = [(b"content-type", b"multipart/form-data; boundary=b")]
+    await Caller("POST", f"/v1/audio/{endpoint}", body=form, headers=kind).call(bench.plane)
+    assert bench.journal.only.tokens.audio_milliseconds == milliseconds
+    assert bench.journal.only.cost_nano_dollars == cost
 
 
 async def test_speech_as_events_is_billed_by_the_tokens_that_it_says() -> None:

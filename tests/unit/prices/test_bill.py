@@ -33,6 +33,7 @@ COUNTS = st.integers(0, 100)
                     image_prompt=3,
                     audio_completion=8,
                     web_searches=2,
+                    file_searches=4,
                 ),
             ),
             Consumption(
@@ -46,6 +47,7 @@ COUNTS = st.integers(0, 100)
                     (Unit.IMAGE_INPUT, 3),
                     (Unit.AUDIO_OUTPUT, 8),
                     (Unit.WEB_SEARCH, 2),
+                    (Unit.FILE_SEARCH, 4),
                 ),
             ),
         ),

@@ -83,6 +83,7 @@ KINDS = (
     "audio_output",
 )
 MORE = dict.fromkeys(KINDS, SOME)
+SEARCHES = dict.fromkeys(("web_search", "file_search"), SOME)
 RATES = st.builds(
     PriceRates,
     input=RATE,
@@ -90,12 +91,20 @@ RATES = st.builds(
     image=SOME,
     audio_minute=SOME,
     request=SOME,
-    web_search=SOME,
     character=SOME,
     **MORE,
+    **SEARCHES,
 )
 OVERRIDES = st.builds(
-    PriceRates, input=SOME, output=SOME, request=SOME, image=SOME, audio_minute=SOME, character=SOME, **MORE
+    PriceRates,
+    input=SOME,
+    output=SOME,
+    request=SOME,
+    image=SOME,
+    audio_minute=SOME,
+    character=SOME,
+    **MORE,
+    **SEARCHES,
 )
 STEPS = st.sampled_from([0, 2, 100])
 
@@ -138,6 +147,7 @@ DATED = st.builds(
     st.integers(0, 3),
     st.integers(0, 90_000),
     st.integers(0, 5_000),
+    st.tuples(st.integers(0, 5), st.integers(0, 5)),
     st.booleans(),
     st.booleans(),
 )
@@ -150,6 +160,7 @@ def test_no_honest_answer_costs_more_at_prices_that_somebody_gave(
     images: int,
     milliseconds: int,
     characters: int,
+    searches: tuple[int, int],
     has_tier: bool,
     has_speed: bool,
 ) -> None:
@@ -171,6 +182,8 @@ def test_no_honest_answer_costs_more_at_prices_that_somebody_gave(
             cache_written_hour=written // 2,
             audio_prompt=heard if is_media else 0,
             audio_completion=heard if is_media else 0,
+            web_searches=searches[0],
+            file_searches=searches[1],
             service_tier=tier,
             speed="fast" if asks_for_speed and has_speed else "",
         ),
@@ -182,6 +195,7 @@ def test_no_honest_answer_costs_more_at_prices_that_somebody_gave(
         images=images,
         milliseconds=milliseconds,
         characters=characters,
+        searches=sum(searches),
         tier=asked,
         is_fast=asks_for_speed,
     )

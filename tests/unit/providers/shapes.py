@@ -132,6 +132,16 @@ _ANTHROPIC = {
     "server_tool_use": {"web_search_requests": 2},
     "service_tier": "standard",
 }
+_SEARCHED = [
+    {"type": "reasoning", "summary": []},
+    {"type": "web_search_call", "status": "completed", "action": {"type": "search", "query": "x"}},
+    {"type": "web_search_call", "status": "completed", "action": {"type": "open_page", "url": "http://x"}},
+    {"type": "web_search_call", "status": "failed", "action": {"type": "search", "query": "x"}},
+    {"type": "web_search_call", "status": "completed"},
+    {"type": "file_search_call", "status": "completed", "queries": ["x"], "results": None},
+    {"type": "message", "content": [{"type": "output_text", "text": '{"type":"web_search_call"}'}]},
+]
+_SEARCHES = TokenDetails(web_searches=2, file_searches=1)
 _FIFTY = TokenDetails(cache_written=50)
 _HEARD = TokenDetails(audio_prompt=2)
 _WRITTEN = TokenDetails(cache_written=100, cache_written_hour=40, web_searches=2)
@@ -153,6 +163,47 @@ SHAPES: dict[str, Shape] = {
     ),
     "OpenAI responses": Shape(
         RESPONSES, 36, 87, {"id": "r", "status": "completed", "usage": _RESPONSES}, cached=8, reasoning=64
+    ),
+    "OpenAI responses that search": Shape(
+        RESPONSES,
+        36,
+        87,
+        {"id": "r", "status": "completed", "output": _SEARCHED, "usage": _RESPONSES},
+        cached=8,
+        reasoning=64,
+        details=_SEARCHES,
+    ),
+    "OpenAI responses that search, streamed": Shape(
+        RESPONSES,
+        36,
+        87,
+        events=[
+            {
+                "type": "response.output_item.added",
+                "item": {"type": "web_search_call", "status": "in_progress"},
+            },
+            {"type": "response.web_search_call.completed", "output_index": 1},
+            *({"type": "response.output_item.done", "output_index": 1, "item": it} for it in _SEARCHED),
+            {
+                "type": "response.completed",
+                "response": {"id": "r", "status": "completed", "output": _SEARCHED, "usage": _RESPONSES},
+            },
+        ],
+        cached=8,
+        reasoning=64,
+        details=_SEARCHES,
+    ),
+    "OpenAI responses that search, streamed by a server whose end lists nothing": Shape(
+        RESPONSES,
+        36,
+        87,
+        events=[
+            *({"type": "response.output_item.done", "output_index": 1, "item": it} for it in _SEARCHED),
+            {"type": "response.completed", "response": {"id": "r", "output": [], "usage": _RESPONSES}},
+        ],
+        cached=8,
+        reasoning=64,
+        details=_SEARCHES,
     ),
     "OpenAI responses, streamed": Shape(
         RESPONSES,
@@ -203,6 +254,12 @@ SHAPES: dict[str, Shape] = {
     ),
     "OpenAI transcription by duration": Shape(
         TRANSCRIPTION, 0, 0, {"text": "x", "usage": {"type": "duration", "seconds": 9.5}}, audio=9500
+    ),
+    "a transcription with its duration": Shape(
+        TRANSCRIPTION, 0, 0, {"task": "transcribe", "duration": 9.5, "text": "x", "segments": []}, audio=9500
+    ),
+    "a transcription with its duration, and usage": Shape(
+        TRANSCRIPTION, 0, 0, {"duration": 9.47, "text": "x", "usage": {"seconds": 10}}, audio=10_000
     ),
     "OpenAI speech, streamed": Shape(
         SPEECH,

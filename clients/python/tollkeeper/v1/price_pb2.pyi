@@ -72,6 +72,7 @@ class PriceRates(_message.Message):
     REQUEST_FIELD_NUMBER: _builtins.int
     WEB_SEARCH_FIELD_NUMBER: _builtins.int
     CHARACTER_FIELD_NUMBER: _builtins.int
+    FILE_SEARCH_FIELD_NUMBER: _builtins.int
     input: _builtins.float
     """input is the price of a million prompt tokens of no other kind."""
     cached: _builtins.float
@@ -102,6 +103,8 @@ class PriceRates(_message.Message):
     """web_search is the price of a search of the web."""
     character: _builtins.float
     """character is the price of a million characters of text that is spoken."""
+    file_search: _builtins.float
+    """file_search is the price of a search of files that the provider keeps."""
     def __init__(
         self,
         *,
@@ -119,10 +122,11 @@ class PriceRates(_message.Message):
         request: _builtins.float | None = ...,
         web_search: _builtins.float | None = ...,
         character: _builtins.float | None = ...,
+        file_search: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_audio_input", b"_audio_input", "_audio_minute", b"_audio_minute", "_audio_output", b"_audio_output", "_cache_write", b"_cache_write", "_cache_write_hour", b"_cache_write_hour", "_cached", b"_cached", "_character", b"_character", "_image", b"_image", "_image_input", b"_image_input", "_input", b"_input", "_output", b"_output", "_reasoning", b"_reasoning", "_request", b"_request", "_web_search", b"_web_search", "audio_input", b"audio_input", "audio_minute", b"audio_minute", "audio_output", b"audio_output", "cache_write", b"cache_write", "cache_write_hour", b"cache_write_hour", "cached", b"cached", "character", b"character", "image", b"image", "image_input", b"image_input", "input", b"input", "output", b"output", "reasoning", b"reasoning", "request", b"request", "web_search", b"web_search"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_audio_input", b"_audio_input", "_audio_minute", b"_audio_minute", "_audio_output", b"_audio_output", "_cache_write", b"_cache_write", "_cache_write_hour", b"_cache_write_hour", "_cached", b"_cached", "_character", b"_character", "_file_search", b"_file_search", "_image", b"_image", "_image_input", b"_image_input", "_input", b"_input", "_output", b"_output", "_reasoning", b"_reasoning", "_request", b"_request", "_web_search", b"_web_search", "audio_input", b"audio_input", "audio_minute", b"audio_minute", "audio_output", b"audio_output", "cache_write", b"cache_write", "cache_write_hour", b"cache_write_hour", "cached", b"cached", "character", b"character", "file_search", b"file_search", "image", b"image", "image_input", b"image_input", "input", b"input", "output", b"output", "reasoning", b"reasoning", "request", b"request", "web_search", b"web_search"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_audio_input", b"_audio_input", "_audio_minute", b"_audio_minute", "_audio_output", b"_audio_output", "_cache_write", b"_cache_write", "_cache_write_hour", b"_cache_write_hour", "_cached", b"_cached", "_character", b"_character", "_image", b"_image", "_image_input", b"_image_input", "_input", b"_input", "_output", b"_output", "_reasoning", b"_reasoning", "_request", b"_request", "_web_search", b"_web_search", "audio_input", b"audio_input", "audio_minute", b"audio_minute", "audio_output", b"audio_output", "cache_write", b"cache_write", "cache_write_hour", b"cache_write_hour", "cached", b"cached", "character", b"character", "image", b"image", "image_input", b"image_input", "input", b"input", "output", b"output", "reasoning", b"reasoning", "request", b"request", "web_search", b"web_search"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_audio_input", b"_audio_input", "_audio_minute", b"_audio_minute", "_audio_output", b"_audio_output", "_cache_write", b"_cache_write", "_cache_write_hour", b"_cache_write_hour", "_cached", b"_cached", "_character", b"_character", "_file_search", b"_file_search", "_image", b"_image", "_image_input", b"_image_input", "_input", b"_input", "_output", b"_output", "_reasoning", b"_reasoning", "_request", b"_request", "_web_search", b"_web_search", "audio_input", b"audio_input", "audio_minute", b"audio_minute", "audio_output", b"audio_output", "cache_write", b"cache_write", "cache_write_hour", b"cache_write_hour", "cached", b"cached", "character", b"character", "file_search", b"file_search", "image", b"image", "image_input", b"image_input", "input", b"input", "output", b"output", "reasoning", b"reasoning", "request", b"request", "web_search", b"web_search"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__audio_input: _TypeAlias = _typing.Literal["audio_input"]  # noqa: Y015
     _WhichOneofArgType__audio_input: _TypeAlias = _typing.Literal["_audio_input", b"_audio_input"]  # noqa: Y015
@@ -138,6 +142,8 @@ class PriceRates(_message.Message):
     _WhichOneofArgType__cached: _TypeAlias = _typing.Literal["_cached", b"_cached"]  # noqa: Y015
     _WhichOneofReturnType__character: _TypeAlias = _typing.Literal["character"]  # noqa: Y015
     _WhichOneofArgType__character: _TypeAlias = _typing.Literal["_character", b"_character"]  # noqa: Y015
+    _WhichOneofReturnType__file_search: _TypeAlias = _typing.Literal["file_search"]  # noqa: Y015
+    _WhichOneofArgType__file_search: _TypeAlias = _typing.Literal["_file_search", b"_file_search"]  # noqa: Y015
     _WhichOneofReturnType__image: _TypeAlias = _typing.Literal["image"]  # noqa: Y015
     _WhichOneofArgType__image: _TypeAlias = _typing.Literal["_image", b"_image"]  # noqa: Y015
     _WhichOneofReturnType__image_input: _TypeAlias = _typing.Literal["image_input"]  # noqa: Y015
@@ -166,6 +172,8 @@ class PriceRates(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__cached) -> _WhichOneofReturnType__cached | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__character) -> _WhichOneofReturnType__character | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__file_search) -> _WhichOneofReturnType__file_search | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__image) -> _WhichOneofReturnType__image | None: ...
     @_typing.overload

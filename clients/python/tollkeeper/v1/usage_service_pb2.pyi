@@ -334,6 +334,7 @@ class UsageDetails(_message.Message):
     WEB_SEARCHES_FIELD_NUMBER: _builtins.int
     SERVICE_TIER_FIELD_NUMBER: _builtins.int
     SPEED_FIELD_NUMBER: _builtins.int
+    FILE_SEARCHES_FIELD_NUMBER: _builtins.int
     cache_written: _builtins.int
     """cache_written were written to the provider's prompt cache; prompt_tokens include them."""
     cache_written_hour: _builtins.int
@@ -350,6 +351,8 @@ class UsageDetails(_message.Message):
     """service_tier is the kind of service that the answer names, such as flex; it is empty for the usual one."""
     speed: _builtins.str
     """speed is the speed that the answer names, such as fast; it is empty for the usual one."""
+    file_searches: _builtins.int
+    """file_searches is how often the provider searched files that it keeps."""
     def __init__(
         self,
         *,
@@ -361,10 +364,11 @@ class UsageDetails(_message.Message):
         web_searches: _builtins.int = ...,
         service_tier: _builtins.str = ...,
         speed: _builtins.str = ...,
+        file_searches: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["audio_completion", b"audio_completion", "audio_prompt", b"audio_prompt", "cache_written", b"cache_written", "cache_written_hour", b"cache_written_hour", "image_prompt", b"image_prompt", "service_tier", b"service_tier", "speed", b"speed", "web_searches", b"web_searches"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audio_completion", b"audio_completion", "audio_prompt", b"audio_prompt", "cache_written", b"cache_written", "cache_written_hour", b"cache_written_hour", "file_searches", b"file_searches", "image_prompt", b"image_prompt", "service_tier", b"service_tier", "speed", b"speed", "web_searches", b"web_searches"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -19,7 +19,7 @@ class PriceSource(StrEnum):
 class PriceRates:
     """What units cost, in dollars with up to six decimals; None is not given.
 
-    Rates of tokens and characters are those of a million. A unitwithout a rate costs what the next broader
+    Rates of tokens and characters are those of a million. A unit without a rate costs what the next broader
     one does: what is cached, written to a cache, or sound or images, as `input` or `output`, and
     `cache_write_hour` as `cache_write`.
     """
@@ -38,6 +38,7 @@ class PriceRates:
     request: float | None = None
     web_search: float | None = None
     character: float | None = None
+    file_search: float | None = None
 
     def given(self) -> dict[str, float]:
         """Return the rates that are given, by name."""

@@ -79,6 +79,7 @@ class UsageDetails:
     web_searches: int
     service_tier: str
     speed: str
+    file_searches: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -116,6 +116,13 @@ export declare type PriceRates = Message<"tollkeeper.v1.PriceRates"> & {
    * @generated from field: optional double character = 14;
    */
   character?: number | undefined;
+
+  /**
+   * file_search is the price of a search of files that the provider keeps.
+   *
+   * @generated from field: optional double file_search = 15;
+   */
+  fileSearch?: number | undefined;
 };
 
 /**

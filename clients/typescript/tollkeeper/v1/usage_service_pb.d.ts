@@ -313,6 +313,13 @@ export declare type UsageDetails = Message<"tollkeeper.v1.UsageDetails"> & {
    * @generated from field: string speed = 8;
    */
   speed: string;
+
+  /**
+   * file_searches is how often the provider searched files that it keeps.
+   *
+   * @generated from field: int64 file_searches = 9;
+   */
+  fileSearches: bigint;
 };
 
 /**
@@ -1292,7 +1299,7 @@ export enum Confidence {
   NONE = 3,
 
   /**
-   * CONFIDENCE_PENDING: a response is made in the background and its end was not read yet. The counts are what
+   * CONFIDENCE_PENDING: a response is made in the background, or a batch, and its end was not read yet. The counts are what
    * had passed by then, and change once.
    *
    * @generated from enum value: CONFIDENCE_PENDING = 4;

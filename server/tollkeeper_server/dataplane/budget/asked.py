@@ -15,6 +15,7 @@ from msgspec import Raw, Struct
 
 from tollkeeper_server.dataplane.aside import LARGE
 from tollkeeper_server.dataplane.budget.media import (
+    MAX_USES,
     MODALITIES,
     SEARCHES,
     SEEN,
@@ -28,6 +29,8 @@ from tollkeeper_server.providers.members import CLOSING, OPENING, iterate_member
 
 MEDIA_TOKENS = 50_000
 """The most tokens of an image, sound or file in a prompt. OpenAI bills up to 48,169 for an image."""
+USUAL_SEARCHES = 10
+"""The searches that a request holds at least which says no maximum of all of them."""
 _LONGEST = 64
 _MOST = 10**15
 _UNSAID = Raw()
@@ -59,8 +62,8 @@ class Asked(Struct, frozen=True, gc=False):
 
     `output` is the most tokens that it allows for an answer, 0 if it does not say; `answers` how many it
     wants. `tier` is the kind of service, None if the provider is to choose. With `is_media` it has images,
-    sound or files, or wants them; `searches` says that it lets the model search. `characters` are those of a
-    text that is to be spoken. What is no JSON is all prompt.
+    sound or files, or wants them; `searches` is how often it lets the model search, as far as anybody knows.
+    `characters` are those of a text that is to be spoken. What is no JSON is all prompt.
     """
 
     prompt: int = 0
@@ -70,7 +73,7 @@ class Asked(Struct, frozen=True, gc=False):
     tier: str | None = None
     is_fast: bool = False
     is_media: bool = False
-    searches: bool = False
+    searches: int = 0
     characters: int = 0
     is_json: bool = True
 
@@ -79,6 +82,7 @@ class _Members(Struct):
     max_completion_tokens: Raw = _UNSAID
     max_tokens: Raw = _UNSAID
     max_output_tokens: Raw = _UNSAID
+    max_tool_calls: Raw = _UNSAID
     n: Raw = _UNSAID
     best_of: Raw = _UNSAID
     service_tier: Raw = _UNSAID
@@ -100,12 +104,18 @@ _USUAL_TIERS = {"default", "standard_only", "standard"}
 
 
 def read_asked(
-    body: bytes, maxima: Sequence[str], *, is_large: bool = False, each_prompt: bool = False
+    body: bytes,
+    maxima: Sequence[str],
+    *,
+    is_large: bool = False,
+    each_prompt: bool = False,
+    bounds_calls: bool = False,
 ) -> Asked:
     """Return what a JSON body asks for. Where it is no JSON, all of it is prompt.
 
     `maxima` are the members that say the maximum of its answer, of `MAXIMA`. `is_large`: it is looked through
     in steps, as none may go through all of it. `each_prompt`: of several prompts each has answers.
+    `bounds_calls`: it searches no more often than `max_tool_calls` says.
     """
     size = len(body)
     if is_large or _ESCAPES in body:
@@ -132,6 +142,11 @@ def read_asked(
     media = count_media(parts)
     if media:
         size -= sum(image_bytes(bytes(it)) for it in (members.messages, members.input) if it is not _UNSAID)
+    searches = 0
+    if any(SEARCHES.search(part) is not None for part in parts):
+        uses = sum(read_maximum(found[1]) for part in parts for found in MAX_USES.finditer(part))
+        most = read_maximum(bytes(members.max_tool_calls)) if bounds_calls else 0
+        searches = most or max(USUAL_SEARCHES, uses)
     return Asked(
         size + media * MEDIA_TOKENS,
         estimated_tokens(size),
@@ -140,7 +155,7 @@ def read_asked(
         tier,
         is_fast=members.speed is not _UNSAID and bytes(members.speed) not in _USUAL_SPEEDS,
         is_media=bool(media) or any(MODALITIES in part for part in parts),
-        searches=any(SEARCHES.search(part) is not None for part in parts),
+        searches=searches,
     )
 
 

@@ -42,7 +42,6 @@ PACED_OUTPUT_TOKENS = 1024
 IMAGE_OUTPUT_TOKENS = 10_000
 """The most tokens of an image that is made."""
 _IMAGES = 10
-_SEARCHES = 10
 # A second of sound has 1,000 bytes or more, and 10 tokens as it is heard; 20 and less as it is written.
 _BYTES_A_HEARD_TOKEN = 100
 _BYTES_A_WRITTEN_TOKEN = 50
@@ -221,7 +220,9 @@ def read(body: bytes, endpoint: Endpoint, *, is_json: bool) -> Asked:
         return Asked(prompt=len(body), characters=spoken_characters(body))
     name = endpoint.name
     maxima, each = MAXIMA.get(name, ()), name == "completions"
-    return read_asked(body, maxima, is_large=len(body) > LARGE, each_prompt=each)
+    return read_asked(
+        body, maxima, is_large=len(body) > LARGE, each_prompt=each, bounds_calls=name == "responses"
+    )
 
 
 def most_of(endpoint: Endpoint, asked: Asked, size: int, max_output: int) -> Most:
@@ -251,7 +252,7 @@ def most_of(endpoint: Endpoint, asked: Asked, size: int, max_output: int) -> Mos
         prompt=prompt,
         completion=output,
         is_media=asked.is_media,
-        searches=_SEARCHES if asked.searches else 0,
+        searches=asked.searches,
         tier=asked.tier,
         is_fast=asked.is_fast,
     )

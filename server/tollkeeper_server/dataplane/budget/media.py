@@ -16,6 +16,8 @@ _TYPED = re.compile(rb'"type"\s*+:\s*+"(?:' + _TYPES + rb')"')
 # A part may do without its type: some servers go by the member.
 _NAMED = re.compile(rb'"(?:' + _MEMBERS + rb')"\s*+:')
 SEARCHES = re.compile(rb'"(?:web|file)_search')
+MAX_USES = re.compile(rb'"max_uses"\s*+:\s*+([^,}\]]{1,64}+)')
+"""How often a tool may be used, as Anthropic's tools say it."""
 MODALITIES = b'"modalities"'
 SEEN = re.compile(
     rb'"(?:type"\s*+:\s*+"(?:image|input_|audio_url|video_url|file|document|computer_s)|modalities"|web_search|'

@@ -11,7 +11,9 @@ from tollkeeper_server.dataplane.request.room import COUNTED_BYTES
 from tollkeeper_server.domain.usage import Confidence, TokenCounts, estimated_tokens
 from tollkeeper_server.providers.dialect import Dialect
 from tollkeeper_server.providers.estimate import prompt_tokens, text_bytes
+from tollkeeper_server.providers.heard import read_heard
 from tollkeeper_server.providers.members import is_whole
+from tollkeeper_server.providers.searches import SEARCH_SIGN, count_done
 from tollkeeper_server.providers.spoken import spoken_characters
 from tollkeeper_server.providers.token_counts import to_tokens
 from tollkeeper_server.providers.usage import (
@@ -147,6 +149,8 @@ class BodyMeter:
             if counts is None and is_pending(carrier):
                 return TokenCounts()
             images = len(list_items(carrier.data)) if dialect.image is not None else 0
+        if dialect.hears and not counts:
+            counts = read_heard(body)
 
         def estimate() -> TokenCounts:
             return _estimate(dialect, request_body, text_bytes(body) + left_out, images)
@@ -165,6 +169,8 @@ class StreamMeter:
         self._dialect = dialect
         self._text_bytes = dialect.text_bytes
         self._image = dialect.image
+        self._searches = dialect.searches
+        self._done: Counts = {}
         self._unread: list[bytes] = []
         self._unread_size = 0
         self._counts: Counts = {}
@@ -224,6 +230,8 @@ class StreamMeter:
         self._unread_size = 0
         if says_usage(piece):
             self._take(piece)
+        if self._searches and SEARCH_SIGN in piece:
+            self._count_searches(piece)
         if self._text_bytes is not None:
             size = self._text_bytes(piece)
             if size < 0:
@@ -278,6 +286,13 @@ class StreamMeter:
                 if counts is not None:
                     self._counts = merge(self._counts, counts)
 
+    def _count_searches(self, piece: bytes) -> None:
+        """Count the searches that are done. The end of the stream tells of all, if it comes."""
+        for event in single_events(piece):
+            if SEARCH_SIGN in event:
+                for count, number in count_done(event_data(event)).items():
+                    self._done[count] = self._done.get(count, 0) + number
+
     def tokens(self, request_body: bytes) -> TokenCounts:
         """Return what the stream said, or an estimate.
 
@@ -291,7 +306,8 @@ class StreamMeter:
         def estimate() -> TokenCounts:
             return _estimate(self._dialect, request_body, self._text, self._images)
 
-        tokens = _tokens(self._dialect, self._counts, self._images, estimate)
+        counts = merge(self._counts, self._done) if self._done else self._counts
+        tokens = _tokens(self._dialect, counts, self._images, estimate)
         if self._dialect.speaks:
             characters = spoken_characters(request_body)
             tokens = msgspec.structs.replace(tokens, characters=characters)

@@ -59,11 +59,16 @@ COMPLETIONS = Dialect(
     SURFACE, _error_event, usage_if_asked=True, has_prompt=True, text_bytes=completion_text_bytes, end=_DONE
 )
 RESPONSES = Dialect(
-    SURFACE, _responses_error_event, has_prompt=True, text_bytes=delta_bytes, end=_RESPONSE_ENDS
+    SURFACE,
+    _responses_error_event,
+    has_prompt=True,
+    text_bytes=delta_bytes,
+    end=_RESPONSE_ENDS,
+    searches=True,
 )
 EMBEDDINGS = Dialect(SURFACE, _error_event, has_prompt=True, completes=False)
 IMAGES = Dialect(SURFACE, _error_event, image=_IMAGE_COMPLETED, end=_IMAGE_ENDS)
-TRANSCRIPTION = Dialect(SURFACE, _error_event, end=_TRANSCRIPT_ENDS)
+TRANSCRIPTION = Dialect(SURFACE, _error_event, end=_TRANSCRIPT_ENDS, hears=True)
 SPEECH = Dialect(SURFACE, _error_event, whole_is_json=False, end=_SPEECH_ENDS, speaks=True)
 """A whole answer is sound."""
 UNMETERED = CHAT.unmetered()
@@ -75,5 +80,7 @@ RESPONSES_AGAIN = Dialect(
     SURFACE, _responses_error_event, is_metered=False, whole_is_json=False, end=_RESPONSE_ENDS
 )
 """A response that is read again."""
-RESPONSES_END = Dialect(SURFACE, _responses_error_event, text_bytes=delta_bytes, end=_RESPONSE_ENDS)
+RESPONSES_END = Dialect(
+    SURFACE, _responses_error_event, text_bytes=delta_bytes, end=_RESPONSE_ENDS, searches=True
+)
 """A response that is made in the background, when its end is read."""

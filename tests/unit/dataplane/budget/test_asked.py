@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tollkeeper_server.dataplane.budget import media
-from tollkeeper_server.dataplane.budget.asked import MEDIA_TOKENS, Asked, read_asked
+from tollkeeper_server.dataplane.budget.asked import MEDIA_TOKENS, USUAL_SEARCHES, Asked, read_asked
 
 IMAGE = base64.b64encode(b"\x89PNG" * 2000).decode()
 EVERY_MAXIMUM = ("max_completion_tokens", "max_tokens", "max_output_tokens")
@@ -160,6 +160,44 @@ def test_what_is_escaped_counts_as_what_is_not(part: dict[str, object], is_large
     assert hidden.prompt >= plainly.prompt
     for name in ("output", "answers", "tier", "is_fast", "is_media", "searches"):
         assert getattr(hidden, name) == getattr(plainly, name)
+
+
+@pytest.mark.parametrize("is_large", [False, True])
+@pytest.mark.parametrize(
+    ("members", "searches"),
+    [
+        ({"tools": [{"type": "web_search"}]}, USUAL_SEARCHES),
+        ({"tools": [{"type": "web_search_preview"}], "max_tool_calls": None}, USUAL_SEARCHES),
+        ({"tools": [{"type": "file_search"}], "max_tool_calls": 3}, 3),
+        ({"tools": [{"type": "web_search"}], "max_tool_calls": 70}, 70),
+        ({"tools": [{"type": "function"}], "max_tool_calls": 3}, 0),
+    ],
+)
+def test_a_response_searches_no_more_than_it_may_call_tools(
+    members: dict[str, object], searches: int, is_large: bool
+) -> None:
+    body = json.dumps({"model": "m", "input": "x", **members}).encode()
+    for one in (body, escaped(body)):
+        asked = read_asked(one, ("max_output_tokens",), is_large=is_large, bounds_calls=True)
+        assert asked.searches == searches
+    # Elsewhere nothing holds to that maximum.
+    assert read_asked(body, ("max_tokens",), is_large=is_large).searches == (searches and USUAL_SEARCHES)
+
+
+@pytest.mark.parametrize("is_large", [False, True])
+@pytest.mark.parametrize(
+    ("uses", "searches"),
+    [([], USUAL_SEARCHES), ([None], USUAL_SEARCHES), ([3], USUAL_SEARCHES), ([25], 25), ([8, 8], 16)],
+)
+def test_a_message_searches_as_often_as_its_tools_may_be_used(
+    uses: list[int | None], searches: int, is_large: bool
+) -> None:
+    tools = [{"type": "web_search_20250305", "max_uses": it} for it in uses] or [
+        {"type": "web_search_20250305"}
+    ]
+    body = json.dumps({"model": "m", "max_tokens": 5, "messages": [], "tools": tools}).encode()
+    for one in (body, escaped(body)):
+        assert read_asked(one, ("max_tokens",), is_large=is_large).searches == searches
 
 
 @given(

@@ -180,6 +180,39 @@ async def test_counting_tokens_is_a_request_and_no_more(path: str) -> None:
     assert used(bench) == {REQUESTS: 1} == _charged(bench)
 
 
+@pytest.mark.parametrize(
+    ("members", "held"),
+    [
+        ({"max_tool_calls": 3}, 3),
+        ({}, 10),
+    ],
+)
+async def test_a_response_holds_its_searches_and_is_charged_those_that_it_made(
+    members: dict[str, object], held: int
+) -> None:
+    """At the dearer rate, as nobody knows yet which of both it makes."""
+    rates = PriceRates(input=0, output=0, web_search=0.01, file_search=0.0025)
+    made = configured(*EVERY)
+    price = dated_price([DatedPrice(rates=rates)])
+    bench = Bench(
+        replace(made, routes={**made.routes, "m": replace(made.routes["m"], own_price=price, fallbacks=())})
+    )
+    calls = [{"type": kind, "status": "completed"} for kind in ("web_search_call", "file_search_call")]
+    usage = {"input_tokens": 5, "output_tokens": 7}
+    bench.answers(json.dumps({"status": "completed", "output": calls, "usage": usage}).encode())
+    asked = {
+        "model": "m",
+        "input": "12345678",
+        "tools": [{"type": "web_search"}, {"type": "file_search"}],
+        **members,
+    }
+
+    await Caller("POST", "/v1/responses", json.dumps(asked).encode()).call(bench.plane)
+
+    assert {hold.key: hold.amount for hold in bench.journal.begun[0].holds}[MONEY] == held * 10_000_000
+    assert used(bench) == {TOKENS: 12, MONEY: 12_500_000, REQUESTS: 1} == _charged(bench)
+
+
 async def test_the_upstream_is_not_reached_and_another_model_serves() -> None:
     bench = Bench(configured(*EVERY, model=EVERY))
     bench.transport.answers["upstream.test"] = [ConnectError("refused")]

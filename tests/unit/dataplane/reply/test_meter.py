@@ -145,6 +145,19 @@ def test_strange_durations_stay_in_bounds(seconds: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("duration", "milliseconds"),
+    [("9.5", 9500), ("0", 0), ("-1", 0), ("1e308", 0), ("null", 0), ("NaN", 0), ("{}", 0), ('"}', 0)],
+)
+@pytest.mark.parametrize("segment", ["{}", '{"avg_logprob":NaN,"duration":7}'])
+def test_a_transcription_without_usage_says_how_long_it_was(
+    duration: str, milliseconds: int, segment: str
+) -> None:
+    tokens = _body(openai.TRANSCRIPTION, f'{{"duration":{duration},"segments":[{segment}]}}'.encode())
+
+    assert tokens.audio_milliseconds == milliseconds
+
+
+@pytest.mark.parametrize(
     "usage",
     [
         '"canary"',

@@ -129,6 +129,7 @@ function consumption(event: UsageEvent): Fact[] {
     { name: "Images", value: event.images },
     { name: "Characters spoken", value: event.characters },
     { name: "Web searches", value: details?.webSearches ?? 0n },
+    { name: "File searches", value: details?.fileSearches ?? 0n },
   ];
   const audio = event.audioMilliseconds > 0n ? [{ name: "Audio", value: formatMicroseconds(event.audioMilliseconds * 1000n) }] : [];
   return [...tokens.filter((it) => it.always || it.value > 0n).map(({ name, value }) => ({ name, value: formatCount(value) })), ...audio, ...tier, cost];
