@@ -26,7 +26,8 @@ class SlotsHeld:
             return
         if request[0] == Verb.JOIN:
             _, name, epoch, holdings = request
-            self._held[name] = Counter({key: held for key, kind, _, _, held, *_ in holdings if kind == _SLOTS})
+            brought = {key: held for key, kind, _, _, held, *_ in holdings if kind == _SLOTS}
+            self._held[name] = Counter(brought)
             self._numbers[name] = (epoch, 0)
         elif request[0] == Verb.BATCH:
             _, name, epoch, number, keys, operations = request
