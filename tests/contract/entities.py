@@ -319,9 +319,15 @@ def an_event(token: Token | None = None, *, started_at: datetime = NOON, request
             audio_milliseconds=1500,
             images=1,
             characters=12,
+            pages=4,
             confidence=Confidence.ESTIMATED,
             details=TokenDetails(
-                cache_written=5, cache_written_hour=2, web_searches=1, file_searches=3, service_tier="flex"
+                cache_written=5,
+                cache_written_hour=2,
+                web_searches=1,
+                file_searches=3,
+                annotated_pages=2,
+                service_tier="flex",
             ),
         ),
         cost_nano_dollars=2**53,

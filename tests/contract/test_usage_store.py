@@ -336,6 +336,7 @@ usage_events = st.builds(
         audio_milliseconds=counts,
         images=counts,
         characters=counts,
+        pages=counts,
         confidence=st.sampled_from(Confidence),
     ),
     cost_nano_dollars=st.none() | counts,
@@ -435,6 +436,7 @@ def slow_sums(
                 audio_milliseconds=sum(event.tokens.audio_milliseconds for event in members),
                 images=sum(event.tokens.images for event in members),
                 characters=sum(event.tokens.characters for event in members),
+                pages=sum(event.tokens.pages for event in members),
                 cost_nano_dollars=sum(event.cost_nano_dollars or 0 for event in members),
                 priced_requests=len([event for event in members if event.cost_nano_dollars is not None]),
             )

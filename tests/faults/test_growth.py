@@ -29,6 +29,7 @@ from tollkeeper_server.management.chain.registry import methods, new_request
 from tollkeeper_server.management.chain.violations import check_lists, refusal
 from tollkeeper_server.providers.dialects.openai import CHAT
 from tollkeeper_server.providers.members import read_object, scan_members, without_member
+from tollkeeper_server.providers.pages import asked_pages
 from tollkeeper_server.providers.searches import count_searches
 
 SMALL, TIMES = 16 * 1024, 16
@@ -171,6 +172,7 @@ CASES: dict[str, Callable[[int], Callable[[], object]]] = {
     "NaN within objects": lambda n: partial(
         read_object, b'{"usage":' * 4 + b'{"a":NaN,' * (n // 9) + b"1", {"usage"}
     ),
+    "pages that are named often": lambda n: partial(asked_pages, b"{" + many('"pages":[1]', n) + b"}"),
     "searches that are no JSON": lambda n: partial(
         count_searches, b"[" + b'{"type":"web_search_call","a":NaN},' * (n // 35) + b"1]"
     ),

@@ -42,6 +42,8 @@ class PriceRates(Struct, frozen=True, kw_only=True, omit_defaults=True):
     web_search: float | None = None
     character: float | None = None
     file_search: float | None = None
+    page: float | None = None
+    annotated_page: float | None = None
 
     def given(self) -> dict[str, float]:
         """Return the rates that are given, by name."""
@@ -55,6 +57,8 @@ OF_MILLIONS = frozenset(PriceRates.__struct_fields__) - {
     "request",
     "web_search",
     "file_search",
+    "page",
+    "annotated_page",
 }
 """The rates that are of a million tokens or characters; each other is of one unit."""
 

@@ -69,6 +69,7 @@ class TokenDetails(Struct, frozen=True, kw_only=True, gc=False, omit_defaults=Tr
     image_prompt: int = 0
     web_searches: int = 0
     file_searches: int = 0
+    annotated_pages: int = 0
     service_tier: str = ""
     speed: str = ""
 
@@ -76,8 +77,8 @@ class TokenDetails(Struct, frozen=True, kw_only=True, gc=False, omit_defaults=Tr
 class TokenCounts(Struct, frozen=True, kw_only=True, gc=False):
     """The consumption of a request. `prompt` includes `cached`, `completion` includes `reasoning`.
 
-    `characters` are those of a text that is spoken. `confidence` is that of the tokens; the other counts are
-    exact.
+    `characters` are those of a text that is spoken, `pages` those of a document that is read. `confidence` is
+    that of the tokens; the other counts are exact.
     """
 
     prompt: int = 0
@@ -89,11 +90,12 @@ class TokenCounts(Struct, frozen=True, kw_only=True, gc=False):
     confidence: Confidence = Confidence.NONE
     details: TokenDetails | None = None
     characters: int = 0
+    pages: int = 0
 
     @property
     def has_measures(self) -> bool:
         """Whether something is counted that is no token."""
-        return bool(self.audio_milliseconds or self.images or self.characters)
+        return bool(self.audio_milliseconds or self.images or self.characters or self.pages)
 
 
 class UsageAttempt(Struct, frozen=True, gc=False, array_like=True):

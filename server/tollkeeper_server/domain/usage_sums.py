@@ -45,6 +45,7 @@ class UsageSums(Struct, frozen=True):
     cost_nano_dollars: int = 0
     priced_requests: int = 0
     characters: int = 0
+    pages: int = 0
 
 
 class UsagePercentiles(Struct, frozen=True):

@@ -118,6 +118,7 @@ def event_message(event: UsageEvent, names: Names) -> usage_service_pb2.UsageEve
         audio_milliseconds=tokens.audio_milliseconds,
         images=tokens.images,
         characters=tokens.characters,
+        pages=tokens.pages,
         confidence=tokens.confidence,
         details=tokens.details,
         first_byte_microseconds=event.first_byte_us,

@@ -28,12 +28,15 @@ def consumption_of(tokens: TokenCounts) -> Consumption:
     audio = min(details.audio_prompt, plain - written)
     image = min(details.image_prompt, plain - written - audio)
     spoken = min(details.audio_completion, output)
+    annotated = min(details.annotated_pages, tokens.pages)
     more = (
         (Unit.AUDIO_INPUT, audio),
         (Unit.IMAGE_INPUT, image),
         (Unit.AUDIO_OUTPUT, spoken),
         (Unit.AUDIO, tokens.audio_milliseconds),
         (Unit.CHARACTER, tokens.characters),
+        (Unit.PAGE, tokens.pages - annotated),
+        (Unit.ANNOTATED_PAGE, annotated),
         (Unit.WEB_SEARCH, details.web_searches),
         (Unit.FILE_SEARCH, details.file_searches),
     )

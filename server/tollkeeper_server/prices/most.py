@@ -15,9 +15,9 @@ class Most(Struct, frozen=True, kw_only=True, gc=False):
     """What a request may use at most. `prompt` and `completion` are tokens of any kind.
 
     With `is_media` they may be those of sound and images. `images` are whole ones that are made,
-    `milliseconds` of sound that is heard, `characters` of text that is spoken; `searches` are calls of tools.
-    `tier` is the kind of service that is asked for, None if the provider chooses; `is_fast` asks for speed;
-    with `is_batch` it is a request of a batch.
+    `milliseconds` of sound that is heard, `characters` of text that is spoken, `pages` that are read;
+    `searches` are calls of tools. `tier` is the kind of service that is asked for, None if the provider
+    chooses; `is_fast` asks for speed; with `is_batch` it is a request of a batch.
     """
 
     prompt: int = 0
@@ -26,10 +26,16 @@ class Most(Struct, frozen=True, kw_only=True, gc=False):
     images: int = 0
     milliseconds: int = 0
     characters: int = 0
+    pages: int = 0
     searches: int = 0
     tier: str | None = None
     is_fast: bool = False
     is_batch: bool = False
+
+    @property
+    def has_measures(self) -> bool:
+        """Whether something may be used that is no token, other than calls."""
+        return bool(self.images or self.milliseconds or self.characters or self.pages)
 
 
 def bound_of(price: Price, most: Most, at: float) -> int | None:
@@ -57,7 +63,7 @@ def bound_of(price: Price, most: Most, at: float) -> int | None:
 
 
 def _bound(tariff: Tariff, most: Most, at: float) -> int | None:
-    if not (most.is_media or most.images or most.milliseconds or most.characters or most.searches):
+    if not (most.is_media or most.has_measures or most.searches):
         return tariff.bound(most.prompt, most.completion, at)
     dearest: int | None = None
     for rates in tariff.tiers(at):
@@ -82,6 +88,7 @@ def _pico(rates: Rates, most: Most) -> int | None:
         most.images * max([more.get(Unit.IMAGE, 0), *rates.images.values()])
         + most.milliseconds * more.get(Unit.AUDIO, 0) // _MILLISECONDS
         + most.characters * more.get(Unit.CHARACTER, 0)
+        + most.pages * max(more.get(Unit.PAGE, 0), more.get(Unit.ANNOTATED_PAGE, 0))
     )
     if not by_length and ((most.prompt and not has_prompt) or (most.completion and not has_completion)):
         return None

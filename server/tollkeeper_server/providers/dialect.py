@@ -66,6 +66,7 @@ class Dialect:
     - `end` finds the last event of a stream, in events after a line feed; None if there is no such event.
     - `speaks`: the text of a request is spoken, and its characters count.
     - `hears`: an answer without usage may say how long the sound was that it was made of.
+    - `pages`: answers say how many pages of a document were read.
     - `searches`: what a response has put out may tell of searches.
     - `image` finds each image that a stream brings, and `data` of a whole answer lists them; None has none.
     """
@@ -83,6 +84,7 @@ class Dialect:
     speaks: bool = False
     searches: bool = False
     hears: bool = False
+    pages: bool = False
 
     def unmetered(self) -> "Dialect":
         """Return the dialect of the same API's endpoints without usage, or with usage metered elsewhere."""

@@ -21,6 +21,7 @@ from tests.unit.dataplane.upstream import Answer, Step
 
 NOW = datetime(2026, 12, 1, tzinfo=UTC)
 OPENAI, OWN = target("openai", prices="openai"), target("own")
+MISTRAL = target("mistral", prices="mistral")
 CONFIGURED = snapshot(
     route("gpt-4o", member_on(OPENAI, "gpt-4o")),
     route("cheap", member_on(OPENAI, "gpt-4o-mini")),
@@ -47,10 +48,11 @@ CONFIGURED = snapshot(
     ),
     route("gpt-4o-*", member_on(OPENAI)),
     route("whisper-1", member_on(OPENAI, "whisper-1")),
+    route("ocr", member_on(MISTRAL, "mistral-ocr-2512")),
     route("tts-1", member_on(OPENAI, "tts-1")),
     route("gpt-4o-mini-tts", member_on(OPENAI, "gpt-4o-mini-tts")),
     default=OPENAI,
-    targets={"openai": OPENAI, "own": OWN},
+    targets={"openai": OPENAI, "own": OWN, "mistral": MISTRAL},
 )
 
 
@@ -258,6 +260,43 @@ async def test_a_transcription_costs_what_its_seconds_do(
     await Caller("POST", f"/v1/audio/{endpoint}", body=form, headers=kind).call(bench.plane)
     assert bench.journal.only.tokens.audio_milliseconds == milliseconds
     assert bench.journal.only.cost_nano_dollars == cost
+
+
+@pytest.mark.parametrize(
+    ("members", "annotated", "cost"),
+    [
+        ({}, 0, 3 * 2_000_000),
+        ({"bbox_annotation_format": None}, 0, 3 * 2_000_000),
+        ({"document_annotation_format": {"type": "json_schema"}}, 3, 3 * 3_000_000),
+    ],
+)
+async def test_a_document_costs_what_its_pages_do(
+    members: dict[str, object], annotated: int, cost: int
+) -> None:
+    """At $2 for a thousand, and $3 if they are annotated; the answer says so."""
+    bench = Bench(CONFIGURED, tells_cost=True)
+    answer = {
+        "pages": [],
+        "model": "mistral-ocr-2512",
+        "usage_info": {"pages_processed": 3, "doc_size_bytes": 9},
+    }
+    bench.answers(json.dumps(answer).encode())
+    body = json.dumps({"model": "ocr", "document": {"document_url": "http://x"}, **members}).encode()
+    reply = await Caller("POST", "/v1/ocr", body=body, on_listener=True).call(bench.plane)
+    tokens = bench.journal.only.tokens
+    assert (bench.journal.only.endpoint, tokens.pages, tokens.confidence) == ("ocr", 3, Confidence.NONE)
+    assert (tokens.details.annotated_pages if tokens.details else 0) == annotated
+    assert bench.journal.only.cost_nano_dollars == cost
+    assert reply.headers[b"x-tollkeeper-cost"] == b"0.00%d" % (cost // 1_000_000)
+
+
+@pytest.mark.parametrize("info", ["null", "{}", '{"pages_processed":-1}', '{"pages_processed":true}', "[3]"])
+async def test_a_document_whose_pages_nobody_says_has_no_known_cost(info: str) -> None:
+    bench = Bench(CONFIGURED)
+    bench.answers(f'{{"pages":[],"usage_info":{info}}}'.encode())
+    await Caller("POST", "/v1/ocr", body=b'{"model":"ocr"}').call(bench.plane)
+    assert bench.journal.only.tokens == TokenCounts()
+    assert bench.journal.only.cost_nano_dollars is None
 
 
 async def test_speech_as_events_is_billed_by_the_tokens_that_it_says() -> None:

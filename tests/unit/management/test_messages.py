@@ -135,7 +135,7 @@ ANSWERS: dict[tuple[type[Any], type[Message]], set[str]] = {
     (status.Attention, status_service_pb2.Attention): set(),
     (usage.UsageEvent, usage_service_pb2.UsageEvent): {
         "prompt_tokens", "completion_tokens", "cached_tokens", "reasoning_tokens", "audio_milliseconds",
-        "images", "characters", "confidence", "first_byte_microseconds", "duration_microseconds",
+        "images", "characters", "pages", "confidence", "first_byte_microseconds", "duration_microseconds",
         "project_name", "token_name", "details",
     },
     (usage_sums.UsageRow, usage_service_pb2.UsageRow): {"model", "start_time", "project_name", "token_name"},

@@ -42,7 +42,7 @@ def test_the_price_of_a_character_is_not_that_of_a_million() -> None:
     assert "would be 15" in found["prices[0].rates.character"]
 
 
-@pytest.mark.parametrize("rate", ["request", "image", "audio_minute", "web_search", "file_search"])
+@pytest.mark.parametrize("rate", ["request", "image", "audio_minute", "web_search", "file_search", "page"])
 def test_a_unit_that_is_no_token_may_be_cheap(rate: str) -> None:
     assert refused(one(PriceRates(**{rate: 0.00005}))) == {}
 

@@ -53,6 +53,11 @@ COUNTS = st.integers(0, 100)
         ),
         (TokenCounts(audio_milliseconds=9_500), Consumption(more=((Unit.AUDIO, 9_500),))),
         (TokenCounts(characters=11), Consumption(more=((Unit.CHARACTER, 11),))),
+        (TokenCounts(pages=3), Consumption(more=((Unit.PAGE, 3),))),
+        (
+            TokenCounts(pages=3, details=TokenDetails(annotated_pages=2)),
+            Consumption(more=((Unit.PAGE, 1), (Unit.ANNOTATED_PAGE, 2))),
+        ),
         (TokenCounts(images=2), Consumption(images=((ImageSize(), 2),))),
         (TokenCounts(), Consumption()),
     ],
@@ -86,7 +91,8 @@ def test_the_parts_add_up_whatever_was_said(tokens: TokenCounts) -> None:
     st.builds(
         TokenCounts,
         **dict.fromkeys(
-            ("prompt", "completion", "cached", "reasoning", "images", "characters"), st.integers(0, 9)
+            ("prompt", "completion", "cached", "reasoning", "images", "characters", "pages"),
+            st.integers(0, 9),
         ),
     ),
     st.sampled_from(

@@ -45,13 +45,21 @@ def test_dollars_are_billed_to_the_pico_dollar(
 
 def test_what_is_no_token_is_billed_by_its_own_unit() -> None:
     rates = PriceRates(
-        audio_minute=0.006, image=0.04, request=0.001, web_search=0.01, character=15, file_search=0.0025
+        audio_minute=0.006,
+        image=0.04,
+        request=0.001,
+        web_search=0.01,
+        character=15,
+        file_search=0.0025,
+        page=0.002,
     )
     price = to_price([DatedPrice(rates=rates)])
     assert price.cost(Consumption(more=((Unit.AUDIO, 90_000),)), 0) == 9_000_000 + 1_000_000
     assert price.cost(Consumption(images=((ImageSize(), 2),)), 0) == 81_000_000
     assert price.cost(Consumption(more=((Unit.WEB_SEARCH, 3),)), 0) == 31_000_000
     assert price.cost(Consumption(more=((Unit.FILE_SEARCH, 3),)), 0) == 8_500_000
+    # An annotated page is one.
+    assert price.cost(Consumption(more=((Unit.PAGE, 2), (Unit.ANNOTATED_PAGE, 1))), 0) == 7_000_000
     assert price.cost(Consumption(more=((Unit.CHARACTER, 11),)), 0) == 1_165_000
 
 

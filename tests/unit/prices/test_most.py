@@ -92,6 +92,8 @@ RATES = st.builds(
     audio_minute=SOME,
     request=SOME,
     character=SOME,
+    page=SOME,
+    annotated_page=SOME,
     **MORE,
     **SEARCHES,
 )
@@ -148,6 +150,7 @@ DATED = st.builds(
     st.integers(0, 90_000),
     st.integers(0, 5_000),
     st.tuples(st.integers(0, 5), st.integers(0, 5)),
+    st.tuples(st.integers(0, 9), st.booleans()),
     st.booleans(),
     st.booleans(),
 )
@@ -161,6 +164,7 @@ def test_no_honest_answer_costs_more_at_prices_that_somebody_gave(
     milliseconds: int,
     characters: int,
     searches: tuple[int, int],
+    pages: tuple[int, bool],
     has_tier: bool,
     has_speed: bool,
 ) -> None:
@@ -176,6 +180,7 @@ def test_no_honest_answer_costs_more_at_prices_that_somebody_gave(
         images=images,
         audio_milliseconds=milliseconds,
         characters=characters,
+        pages=pages[0],
         confidence=Confidence.EXACT,
         details=TokenDetails(
             cache_written=written,
@@ -184,6 +189,7 @@ def test_no_honest_answer_costs_more_at_prices_that_somebody_gave(
             audio_completion=heard if is_media else 0,
             web_searches=searches[0],
             file_searches=searches[1],
+            annotated_pages=pages[0] if pages[1] else 0,
             service_tier=tier,
             speed="fast" if asks_for_speed and has_speed else "",
         ),
@@ -196,6 +202,7 @@ def test_no_honest_answer_costs_more_at_prices_that_somebody_gave(
         milliseconds=milliseconds,
         characters=characters,
         searches=sum(searches),
+        pages=pages[0],
         tier=asked,
         is_fast=asks_for_speed,
     )

@@ -33,6 +33,7 @@ NUMBERS: dict[str, Callable[[UsageRow], object]] = {
     "AUDIO S": lambda it: f"{it.audio_milliseconds / 1000:g}",
     "IMAGES": lambda it: it.images,
     "CHARACTERS": lambda it: it.characters,
+    "PAGES": lambda it: it.pages,
     "COST $": lambda it: cost(it.cost_nano_dollars),
     "PRICED": lambda it: it.priced_requests,
 }

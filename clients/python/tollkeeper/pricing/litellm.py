@@ -22,6 +22,8 @@ _RATES = {
 _OTHERS = {
     "input_cost_per_second": ("audio_minute", 60),
     "output_cost_per_image": ("image", 1),
+    "ocr_cost_per_page": ("page", 1),
+    "annotation_cost_per_page": ("annotated_page", 1),
     "input_cost_per_request": ("request", 1),
 }
 _SERVICES = {"flex": ("flex", False), "priority": ("priority", False), "batches": ("", True)}

@@ -73,6 +73,8 @@ class PriceRates(_message.Message):
     WEB_SEARCH_FIELD_NUMBER: _builtins.int
     CHARACTER_FIELD_NUMBER: _builtins.int
     FILE_SEARCH_FIELD_NUMBER: _builtins.int
+    PAGE_FIELD_NUMBER: _builtins.int
+    ANNOTATED_PAGE_FIELD_NUMBER: _builtins.int
     input: _builtins.float
     """input is the price of a million prompt tokens of no other kind."""
     cached: _builtins.float
@@ -105,6 +107,10 @@ class PriceRates(_message.Message):
     """character is the price of a million characters of text that is spoken."""
     file_search: _builtins.float
     """file_search is the price of a search of files that the provider keeps."""
+    page: _builtins.float
+    """page is the price of a page of a document that is read."""
+    annotated_page: _builtins.float
+    """annotated_page is the price of a page that is read and annotated, in place of page; without it, that of page holds."""
     def __init__(
         self,
         *,
@@ -123,11 +129,15 @@ class PriceRates(_message.Message):
         web_search: _builtins.float | None = ...,
         character: _builtins.float | None = ...,
         file_search: _builtins.float | None = ...,
+        page: _builtins.float | None = ...,
+        annotated_page: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_audio_input", b"_audio_input", "_audio_minute", b"_audio_minute", "_audio_output", b"_audio_output", "_cache_write", b"_cache_write", "_cache_write_hour", b"_cache_write_hour", "_cached", b"_cached", "_character", b"_character", "_file_search", b"_file_search", "_image", b"_image", "_image_input", b"_image_input", "_input", b"_input", "_output", b"_output", "_reasoning", b"_reasoning", "_request", b"_request", "_web_search", b"_web_search", "audio_input", b"audio_input", "audio_minute", b"audio_minute", "audio_output", b"audio_output", "cache_write", b"cache_write", "cache_write_hour", b"cache_write_hour", "cached", b"cached", "character", b"character", "file_search", b"file_search", "image", b"image", "image_input", b"image_input", "input", b"input", "output", b"output", "reasoning", b"reasoning", "request", b"request", "web_search", b"web_search"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_annotated_page", b"_annotated_page", "_audio_input", b"_audio_input", "_audio_minute", b"_audio_minute", "_audio_output", b"_audio_output", "_cache_write", b"_cache_write", "_cache_write_hour", b"_cache_write_hour", "_cached", b"_cached", "_character", b"_character", "_file_search", b"_file_search", "_image", b"_image", "_image_input", b"_image_input", "_input", b"_input", "_output", b"_output", "_page", b"_page", "_reasoning", b"_reasoning", "_request", b"_request", "_web_search", b"_web_search", "annotated_page", b"annotated_page", "audio_input", b"audio_input", "audio_minute", b"audio_minute", "audio_output", b"audio_output", "cache_write", b"cache_write", "cache_write_hour", b"cache_write_hour", "cached", b"cached", "character", b"character", "file_search", b"file_search", "image", b"image", "image_input", b"image_input", "input", b"input", "output", b"output", "page", b"page", "reasoning", b"reasoning", "request", b"request", "web_search", b"web_search"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_audio_input", b"_audio_input", "_audio_minute", b"_audio_minute", "_audio_output", b"_audio_output", "_cache_write", b"_cache_write", "_cache_write_hour", b"_cache_write_hour", "_cached", b"_cached", "_character", b"_character", "_file_search", b"_file_search", "_image", b"_image", "_image_input", b"_image_input", "_input", b"_input", "_output", b"_output", "_reasoning", b"_reasoning", "_request", b"_request", "_web_search", b"_web_search", "audio_input", b"audio_input", "audio_minute", b"audio_minute", "audio_output", b"audio_output", "cache_write", b"cache_write", "cache_write_hour", b"cache_write_hour", "cached", b"cached", "character", b"character", "file_search", b"file_search", "image", b"image", "image_input", b"image_input", "input", b"input", "output", b"output", "reasoning", b"reasoning", "request", b"request", "web_search", b"web_search"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_annotated_page", b"_annotated_page", "_audio_input", b"_audio_input", "_audio_minute", b"_audio_minute", "_audio_output", b"_audio_output", "_cache_write", b"_cache_write", "_cache_write_hour", b"_cache_write_hour", "_cached", b"_cached", "_character", b"_character", "_file_search", b"_file_search", "_image", b"_image", "_image_input", b"_image_input", "_input", b"_input", "_output", b"_output", "_page", b"_page", "_reasoning", b"_reasoning", "_request", b"_request", "_web_search", b"_web_search", "annotated_page", b"annotated_page", "audio_input", b"audio_input", "audio_minute", b"audio_minute", "audio_output", b"audio_output", "cache_write", b"cache_write", "cache_write_hour", b"cache_write_hour", "cached", b"cached", "character", b"character", "file_search", b"file_search", "image", b"image", "image_input", b"image_input", "input", b"input", "output", b"output", "page", b"page", "reasoning", b"reasoning", "request", b"request", "web_search", b"web_search"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__annotated_page: _TypeAlias = _typing.Literal["annotated_page"]  # noqa: Y015
+    _WhichOneofArgType__annotated_page: _TypeAlias = _typing.Literal["_annotated_page", b"_annotated_page"]  # noqa: Y015
     _WhichOneofReturnType__audio_input: _TypeAlias = _typing.Literal["audio_input"]  # noqa: Y015
     _WhichOneofArgType__audio_input: _TypeAlias = _typing.Literal["_audio_input", b"_audio_input"]  # noqa: Y015
     _WhichOneofReturnType__audio_minute: _TypeAlias = _typing.Literal["audio_minute"]  # noqa: Y015
@@ -152,12 +162,16 @@ class PriceRates(_message.Message):
     _WhichOneofArgType__input: _TypeAlias = _typing.Literal["_input", b"_input"]  # noqa: Y015
     _WhichOneofReturnType__output: _TypeAlias = _typing.Literal["output"]  # noqa: Y015
     _WhichOneofArgType__output: _TypeAlias = _typing.Literal["_output", b"_output"]  # noqa: Y015
+    _WhichOneofReturnType__page: _TypeAlias = _typing.Literal["page"]  # noqa: Y015
+    _WhichOneofArgType__page: _TypeAlias = _typing.Literal["_page", b"_page"]  # noqa: Y015
     _WhichOneofReturnType__reasoning: _TypeAlias = _typing.Literal["reasoning"]  # noqa: Y015
     _WhichOneofArgType__reasoning: _TypeAlias = _typing.Literal["_reasoning", b"_reasoning"]  # noqa: Y015
     _WhichOneofReturnType__request: _TypeAlias = _typing.Literal["request"]  # noqa: Y015
     _WhichOneofArgType__request: _TypeAlias = _typing.Literal["_request", b"_request"]  # noqa: Y015
     _WhichOneofReturnType__web_search: _TypeAlias = _typing.Literal["web_search"]  # noqa: Y015
     _WhichOneofArgType__web_search: _TypeAlias = _typing.Literal["_web_search", b"_web_search"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__annotated_page) -> _WhichOneofReturnType__annotated_page | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__audio_input) -> _WhichOneofReturnType__audio_input | None: ...
     @_typing.overload
@@ -182,6 +196,8 @@ class PriceRates(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__input) -> _WhichOneofReturnType__input | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__output) -> _WhichOneofReturnType__output | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__page) -> _WhichOneofReturnType__page | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__reasoning) -> _WhichOneofReturnType__reasoning | None: ...
     @_typing.overload

@@ -196,6 +196,7 @@ class UsageEvent(_message.Message):
     DETAILS_FIELD_NUMBER: _builtins.int
     COST_NANO_DOLLARS_FIELD_NUMBER: _builtins.int
     CHARACTERS_FIELD_NUMBER: _builtins.int
+    PAGES_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """id is assigned by the gateway: "req_" and 26 letters and digits that sort by time."""
     request_id: _builtins.str
@@ -262,6 +263,8 @@ class UsageEvent(_message.Message):
     """
     characters: _builtins.int
     """characters is the length of the text that was spoken, in characters of Unicode; it is exact."""
+    pages: _builtins.int
+    """pages is how many pages of a document were read; it is exact."""
     @_builtins.property
     def started_at(self) -> _timestamp_pb2.Timestamp:
         """started_at is the time when the request arrived."""
@@ -309,10 +312,11 @@ class UsageEvent(_message.Message):
         details: Global___UsageDetails | None = ...,
         cost_nano_dollars: _builtins.int | None = ...,
         characters: _builtins.int = ...,
+        pages: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_cost_nano_dollars", b"_cost_nano_dollars", "cost_nano_dollars", b"cost_nano_dollars", "details", b"details", "started_at", b"started_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cost_nano_dollars", b"_cost_nano_dollars", "attempts", b"attempts", "audio_milliseconds", b"audio_milliseconds", "cached_tokens", b"cached_tokens", "characters", b"characters", "completion_tokens", b"completion_tokens", "confidence", b"confidence", "cost_nano_dollars", b"cost_nano_dollars", "details", b"details", "duration_microseconds", b"duration_microseconds", "endpoint", b"endpoint", "error_code", b"error_code", "first_byte_microseconds", b"first_byte_microseconds", "group", b"group", "id", b"id", "images", b"images", "listener", b"listener", "model_asked", b"model_asked", "model_served", b"model_served", "project_id", b"project_id", "project_name", b"project_name", "prompt_tokens", b"prompt_tokens", "reasoning_tokens", b"reasoning_tokens", "request_bytes", b"request_bytes", "request_id", b"request_id", "response_bytes", b"response_bytes", "rule", b"rule", "started_at", b"started_at", "status", b"status", "streamed", b"streamed", "token_id", b"token_id", "token_name", b"token_name", "upstream", b"upstream"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cost_nano_dollars", b"_cost_nano_dollars", "attempts", b"attempts", "audio_milliseconds", b"audio_milliseconds", "cached_tokens", b"cached_tokens", "characters", b"characters", "completion_tokens", b"completion_tokens", "confidence", b"confidence", "cost_nano_dollars", b"cost_nano_dollars", "details", b"details", "duration_microseconds", b"duration_microseconds", "endpoint", b"endpoint", "error_code", b"error_code", "first_byte_microseconds", b"first_byte_microseconds", "group", b"group", "id", b"id", "images", b"images", "listener", b"listener", "model_asked", b"model_asked", "model_served", b"model_served", "pages", b"pages", "project_id", b"project_id", "project_name", b"project_name", "prompt_tokens", b"prompt_tokens", "reasoning_tokens", b"reasoning_tokens", "request_bytes", b"request_bytes", "request_id", b"request_id", "response_bytes", b"response_bytes", "rule", b"rule", "started_at", b"started_at", "status", b"status", "streamed", b"streamed", "token_id", b"token_id", "token_name", b"token_name", "upstream", b"upstream"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__cost_nano_dollars: _TypeAlias = _typing.Literal["cost_nano_dollars"]  # noqa: Y015
     _WhichOneofArgType__cost_nano_dollars: _TypeAlias = _typing.Literal["_cost_nano_dollars", b"_cost_nano_dollars"]  # noqa: Y015
@@ -335,6 +339,7 @@ class UsageDetails(_message.Message):
     SERVICE_TIER_FIELD_NUMBER: _builtins.int
     SPEED_FIELD_NUMBER: _builtins.int
     FILE_SEARCHES_FIELD_NUMBER: _builtins.int
+    ANNOTATED_PAGES_FIELD_NUMBER: _builtins.int
     cache_written: _builtins.int
     """cache_written were written to the provider's prompt cache; prompt_tokens include them."""
     cache_written_hour: _builtins.int
@@ -353,6 +358,8 @@ class UsageDetails(_message.Message):
     """speed is the speed that the answer names, such as fast; it is empty for the usual one."""
     file_searches: _builtins.int
     """file_searches is how often the provider searched files that it keeps."""
+    annotated_pages: _builtins.int
+    """annotated_pages are those of pages that were annotated."""
     def __init__(
         self,
         *,
@@ -365,10 +372,11 @@ class UsageDetails(_message.Message):
         service_tier: _builtins.str = ...,
         speed: _builtins.str = ...,
         file_searches: _builtins.int = ...,
+        annotated_pages: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["audio_completion", b"audio_completion", "audio_prompt", b"audio_prompt", "cache_written", b"cache_written", "cache_written_hour", b"cache_written_hour", "file_searches", b"file_searches", "image_prompt", b"image_prompt", "service_tier", b"service_tier", "speed", b"speed", "web_searches", b"web_searches"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["annotated_pages", b"annotated_pages", "audio_completion", b"audio_completion", "audio_prompt", b"audio_prompt", "cache_written", b"cache_written", "cache_written_hour", b"cache_written_hour", "file_searches", b"file_searches", "image_prompt", b"image_prompt", "service_tier", b"service_tier", "speed", b"speed", "web_searches", b"web_searches"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -893,6 +901,7 @@ class UsageRow(_message.Message):
     COST_NANO_DOLLARS_FIELD_NUMBER: _builtins.int
     PRICED_REQUESTS_FIELD_NUMBER: _builtins.int
     CHARACTERS_FIELD_NUMBER: _builtins.int
+    PAGES_FIELD_NUMBER: _builtins.int
     project_id: _builtins.str
     """project_id is the project of the group."""
     token_id: _builtins.str
@@ -937,6 +946,8 @@ class UsageRow(_message.Message):
     """priced_requests is the number of these events whose cost is known."""
     characters: _builtins.int
     """characters is the length of the texts that were spoken, in characters of Unicode."""
+    pages: _builtins.int
+    """pages is how many pages of documents were read."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
         """start_time is the beginning of the group's minute, hour, day, week or month, the shortest of those grouped by."""
@@ -982,10 +993,11 @@ class UsageRow(_message.Message):
         cost_nano_dollars: _builtins.int = ...,
         priced_requests: _builtins.int = ...,
         characters: _builtins.int = ...,
+        pages: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["duration", b"duration", "first_byte", b"first_byte", "previous", b"previous", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["audio_milliseconds", b"audio_milliseconds", "cached_tokens", b"cached_tokens", "characters", b"characters", "completion_tokens", b"completion_tokens", "cost_nano_dollars", b"cost_nano_dollars", "duration", b"duration", "endpoint", b"endpoint", "error_code", b"error_code", "estimated_requests", b"estimated_requests", "failed_requests", b"failed_requests", "first_byte", b"first_byte", "images", b"images", "is_rest", b"is_rest", "model", b"model", "previous", b"previous", "priced_requests", b"priced_requests", "project_id", b"project_id", "project_name", b"project_name", "prompt_tokens", b"prompt_tokens", "reasoning_tokens", b"reasoning_tokens", "requests", b"requests", "start_time", b"start_time", "status_class", b"status_class", "token_id", b"token_id", "token_name", b"token_name", "upstream", b"upstream"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audio_milliseconds", b"audio_milliseconds", "cached_tokens", b"cached_tokens", "characters", b"characters", "completion_tokens", b"completion_tokens", "cost_nano_dollars", b"cost_nano_dollars", "duration", b"duration", "endpoint", b"endpoint", "error_code", b"error_code", "estimated_requests", b"estimated_requests", "failed_requests", b"failed_requests", "first_byte", b"first_byte", "images", b"images", "is_rest", b"is_rest", "model", b"model", "pages", b"pages", "previous", b"previous", "priced_requests", b"priced_requests", "project_id", b"project_id", "project_name", b"project_name", "prompt_tokens", b"prompt_tokens", "reasoning_tokens", b"reasoning_tokens", "requests", b"requests", "start_time", b"start_time", "status_class", b"status_class", "token_id", b"token_id", "token_name", b"token_name", "upstream", b"upstream"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1009,6 +1021,7 @@ class UsageSums(_message.Message):
     COST_NANO_DOLLARS_FIELD_NUMBER: _builtins.int
     PRICED_REQUESTS_FIELD_NUMBER: _builtins.int
     CHARACTERS_FIELD_NUMBER: _builtins.int
+    PAGES_FIELD_NUMBER: _builtins.int
     requests: _builtins.int
     """requests is the number of events."""
     failed_requests: _builtins.int
@@ -1033,6 +1046,8 @@ class UsageSums(_message.Message):
     """priced_requests is the number of these events whose cost is known."""
     characters: _builtins.int
     """characters is the length of the texts that were spoken, in characters of Unicode."""
+    pages: _builtins.int
+    """pages is how many pages of documents were read."""
     def __init__(
         self,
         *,
@@ -1048,10 +1063,11 @@ class UsageSums(_message.Message):
         cost_nano_dollars: _builtins.int = ...,
         priced_requests: _builtins.int = ...,
         characters: _builtins.int = ...,
+        pages: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["audio_milliseconds", b"audio_milliseconds", "cached_tokens", b"cached_tokens", "characters", b"characters", "completion_tokens", b"completion_tokens", "cost_nano_dollars", b"cost_nano_dollars", "estimated_requests", b"estimated_requests", "failed_requests", b"failed_requests", "images", b"images", "priced_requests", b"priced_requests", "prompt_tokens", b"prompt_tokens", "reasoning_tokens", b"reasoning_tokens", "requests", b"requests"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audio_milliseconds", b"audio_milliseconds", "cached_tokens", b"cached_tokens", "characters", b"characters", "completion_tokens", b"completion_tokens", "cost_nano_dollars", b"cost_nano_dollars", "estimated_requests", b"estimated_requests", "failed_requests", b"failed_requests", "images", b"images", "pages", b"pages", "priced_requests", b"priced_requests", "prompt_tokens", b"prompt_tokens", "reasoning_tokens", b"reasoning_tokens", "requests", b"requests"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -39,6 +39,8 @@ class PriceRates:
     web_search: float | None = None
     character: float | None = None
     file_search: float | None = None
+    page: float | None = None
+    annotated_page: float | None = None
 
     def given(self) -> dict[str, float]:
         """Return the rates that are given, by name."""

@@ -80,6 +80,7 @@ class UsageDetails:
     service_tier: str
     speed: str
     file_searches: int
+    annotated_pages: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +125,7 @@ class UsageEvent:
     details: UsageDetails | None = None
     cost_nano_dollars: int | None = None
     characters: int = 0
+    pages: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,6 +144,7 @@ class UsageSums:
     cost_nano_dollars: int = 0
     priced_requests: int = 0
     characters: int = 0
+    pages: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,6 +207,7 @@ class UsageRow:
     cost_nano_dollars: int = 0
     priced_requests: int = 0
     characters: int = 0
+    pages: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -123,6 +123,20 @@ export declare type PriceRates = Message<"tollkeeper.v1.PriceRates"> & {
    * @generated from field: optional double file_search = 15;
    */
   fileSearch?: number | undefined;
+
+  /**
+   * page is the price of a page of a document that is read.
+   *
+   * @generated from field: optional double page = 16;
+   */
+  page?: number | undefined;
+
+  /**
+   * annotated_page is the price of a page that is read and annotated, in place of page; without it, that of page holds.
+   *
+   * @generated from field: optional double annotated_page = 17;
+   */
+  annotatedPage?: number | undefined;
 };
 
 /**

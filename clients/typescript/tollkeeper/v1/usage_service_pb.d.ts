@@ -244,6 +244,13 @@ export declare type UsageEvent = Message<"tollkeeper.v1.UsageEvent"> & {
    * @generated from field: int64 characters = 32;
    */
   characters: bigint;
+
+  /**
+   * pages is how many pages of a document were read; it is exact.
+   *
+   * @generated from field: int64 pages = 33;
+   */
+  pages: bigint;
 };
 
 /**
@@ -320,6 +327,13 @@ export declare type UsageDetails = Message<"tollkeeper.v1.UsageDetails"> & {
    * @generated from field: int64 file_searches = 9;
    */
   fileSearches: bigint;
+
+  /**
+   * annotated_pages are those of pages that were annotated.
+   *
+   * @generated from field: int64 annotated_pages = 10;
+   */
+  annotatedPages: bigint;
 };
 
 /**
@@ -1077,6 +1091,13 @@ export declare type UsageRow = Message<"tollkeeper.v1.UsageRow"> & {
    * @generated from field: int64 characters = 26;
    */
   characters: bigint;
+
+  /**
+   * pages is how many pages of documents were read.
+   *
+   * @generated from field: int64 pages = 27;
+   */
+  pages: bigint;
 };
 
 /**
@@ -1174,6 +1195,13 @@ export declare type UsageSums = Message<"tollkeeper.v1.UsageSums"> & {
    * @generated from field: int64 characters = 12;
    */
   characters: bigint;
+
+  /**
+   * pages is how many pages of documents were read.
+   *
+   * @generated from field: int64 pages = 13;
+   */
+  pages: bigint;
 };
 
 /**

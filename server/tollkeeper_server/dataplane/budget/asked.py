@@ -63,7 +63,8 @@ class Asked(Struct, frozen=True, gc=False):
     `output` is the most tokens that it allows for an answer, 0 if it does not say; `answers` how many it
     wants. `tier` is the kind of service, None if the provider is to choose. With `is_media` it has images,
     sound or files, or wants them; `searches` is how often it lets the model search, as far as anybody knows.
-    `characters` are those of a text that is to be spoken. What is no JSON is all prompt.
+    `characters` are those of a text that is to be spoken, `pages` those of a document that is to be read.
+    What is no JSON is all prompt.
     """
 
     prompt: int = 0
@@ -75,6 +76,7 @@ class Asked(Struct, frozen=True, gc=False):
     is_media: bool = False
     searches: int = 0
     characters: int = 0
+    pages: int = 0
     is_json: bool = True
 
 

@@ -29,6 +29,7 @@ from tollkeeper_server.domain.rate import MOST_A_MINUTE
 from tollkeeper_server.errors import Reason, TollkeeperError
 from tollkeeper_server.ledger.reservation import Cause, Refused
 from tollkeeper_server.prices.most import Most
+from tollkeeper_server.providers.pages import MOST_PAGES, asked_pages
 from tollkeeper_server.providers.spoken import spoken_characters
 
 OUTPUT_TOKENS = 16_384
@@ -218,6 +219,8 @@ def read(body: bytes, endpoint: Endpoint, *, is_json: bool) -> Asked:
         return Asked(prompt=len(body), is_json=False)
     if endpoint.is_speech:
         return Asked(prompt=len(body), characters=spoken_characters(body))
+    if endpoint.dialect.pages:
+        return Asked(prompt=len(body), pages=asked_pages(body))
     name = endpoint.name
     maxima, each = MAXIMA.get(name, ()), name == "completions"
     return read_asked(
@@ -251,6 +254,7 @@ def most_of(endpoint: Endpoint, asked: Asked, size: int, max_output: int) -> Mos
     return Most(
         prompt=prompt,
         completion=output,
+        pages=asked.pages or (MOST_PAGES if dialect.pages else 0),
         is_media=asked.is_media,
         searches=asked.searches,
         tier=asked.tier,

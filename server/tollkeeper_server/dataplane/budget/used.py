@@ -54,7 +54,7 @@ def _is_unknown(exchange: Exchange) -> bool:
         return True
     if tokens.confidence is not Confidence.NONE or tokens.images or tokens.audio_milliseconds:
         return False
-    if tokens.characters and exchange.cost is not None:
+    if (tokens.characters or tokens.pages) and exchange.cost is not None:
         return False  # it is billed by these, not by tokens that nobody has counted
     if exchange.status < 400:
         return True

@@ -13,6 +13,7 @@ from tollkeeper_server.providers.dialect import Dialect
 from tollkeeper_server.providers.estimate import prompt_tokens, text_bytes
 from tollkeeper_server.providers.heard import read_heard
 from tollkeeper_server.providers.members import is_whole
+from tollkeeper_server.providers.pages import read_pages
 from tollkeeper_server.providers.searches import SEARCH_SIGN, count_done
 from tollkeeper_server.providers.spoken import spoken_characters
 from tollkeeper_server.providers.token_counts import to_tokens
@@ -138,6 +139,8 @@ class BodyMeter:
         """Return what the document says, or an estimate."""
         body = self.document()
         dialect = self._dialect
+        if dialect.pages:
+            return read_pages(body, request_body)
         left_out = self._outline.text_bytes if self._outline is not None else 0
         if dialect.completes and dialect.image is None and (usual := read_usual(body)) is not None:
             return usual

@@ -150,6 +150,8 @@ _MODERATIONS = Endpoint("moderations", Body.ANY, openai.OTHER, _C.MODERATIONS, r
 MESSAGES = Endpoint(
     "messages", Body.JSON, anthropic.MESSAGES, _C.MESSAGES, needs_model=True, is_anthropics=True
 )
+# It may do what endpoints may that are not known.
+_OCR = replace(_family("other"), name="ocr", dialect=openai.OCR)
 _COUNT_TOKENS = Endpoint(
     "messages_count_tokens",
     Body.JSON,
@@ -173,6 +175,7 @@ _EXACT: dict[str, Endpoint] = {
     "/audio/translations": _TRANSLATIONS,
     "/audio/speech": _SPEECH,
     "/moderations": _MODERATIONS,
+    "/ocr": _OCR,
     "/messages": MESSAGES,
     "/messages/count_tokens": _COUNT_TOKENS,
 }

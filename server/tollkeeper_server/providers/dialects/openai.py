@@ -74,6 +74,8 @@ SPEECH = Dialect(SURFACE, _error_event, whole_is_json=False, end=_SPEECH_ENDS, s
 UNMETERED = CHAT.unmetered()
 OTHER = Dialect(SURFACE, _error_event, completes=False)
 """Endpoints that are not known, such as rerank: usage is read where it is said, and not estimated."""
+OCR = Dialect(SURFACE, _error_event, completes=False, pages=True)
+"""Mistral's reading of documents."""
 OTHER_TEXT = Dialect(SURFACE, _error_event)
 """The same below endpoints whose answers are made of tokens, such as `/responses/compact`."""
 RESPONSES_AGAIN = Dialect(

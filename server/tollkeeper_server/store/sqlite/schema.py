@@ -274,6 +274,7 @@ MIGRATIONS: Migrations = (
     ),
     # Processes of older versions write events without them.
     ("ALTER TABLE usage ADD COLUMN characters INTEGER NOT NULL DEFAULT 0",),
+    ("ALTER TABLE usage ADD COLUMN pages INTEGER NOT NULL DEFAULT 0",),
 )
 
 

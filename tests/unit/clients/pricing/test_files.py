@@ -67,6 +67,12 @@ def test_sound_images_and_spoken_characters_have_their_own_units() -> None:
     assert price == DatedPrice(rates=PriceRates(audio_minute=0.006, image=0.04, character=15))
 
 
+def test_pages_that_are_read_have_their_own_units() -> None:
+    entry = {"litellm_provider": "mistral", "ocr_cost_per_page": 0.002, "annotation_cost_per_page": 0.003}
+    (price,) = read_prices_file(json.dumps({"m": entry})).of_listed(served("m", "m"))
+    assert price == DatedPrice(rates=PriceRates(page=0.002, annotated_page=0.003))
+
+
 def test_the_gateways_form_is_that_of_a_configuration_file() -> None:
     text = """{"models": {"gpt-4o": {
         "prices": [

@@ -213,6 +213,33 @@ async def test_a_response_holds_its_searches_and_is_charged_those_that_it_made(
     assert used(bench) == {TOKENS: 12, MONEY: 12_500_000, REQUESTS: 1} == _charged(bench)
 
 
+@pytest.mark.parametrize(
+    ("members", "held"),
+    [
+        ({}, 1000),
+        ({"pages": [0, 1, 2, 3, 4]}, 5),
+        ({"pages": 7}, 1),
+        ({"pages": "0-4"}, 1000),
+        ({"pages": []}, 1000),
+    ],
+)
+async def test_a_document_holds_its_pages_and_is_charged_those_that_were_read(
+    members: dict[str, object], held: int
+) -> None:
+    made = configured(*EVERY)
+    own = dated_price([DatedPrice(rates=PriceRates(page=0.00002, annotated_page=0.00004))])
+    served = replace(made.routes["m"], own_price=own, fallbacks=())
+    bench = Bench(replace(made, routes={**made.routes, "m": served}))
+    bench.answers(b'{"pages":[],"usage_info":{"pages_processed":3}}')
+    body = json.dumps({"model": "m", "document": {"document_url": "http://x"}, **members}).encode()
+
+    await Caller("POST", "/v1/ocr", body).call(bench.plane)
+
+    # Annotated they would be dearer.
+    assert {hold.key: hold.amount for hold in bench.journal.begun[0].holds}[MONEY] == held * 40_000
+    assert used(bench) == {TOKENS: 0, MONEY: 60_000, REQUESTS: 1} == _charged(bench)
+
+
 async def test_the_upstream_is_not_reached_and_another_model_serves() -> None:
     bench = Bench(configured(*EVERY, model=EVERY))
     bench.transport.answers["upstream.test"] = [ConnectError("refused")]

@@ -21,6 +21,7 @@ METERED = {
     "audio/transcriptions": ("audio_transcriptions", openai.TRANSCRIPTION, Capability.AUDIO_TRANSCRIPTIONS),
     "audio/translations": ("audio_translations", openai.TRANSCRIPTION, Capability.AUDIO_TRANSCRIPTIONS),
     "audio/speech": ("audio_speech", openai.SPEECH, Capability.AUDIO_SPEECH),
+    "ocr": ("ocr", openai.OCR, None),
     "moderations": ("moderations", openai.OTHER, Capability.MODERATIONS),
     "messages": ("messages", anthropic.MESSAGES, Capability.MESSAGES),
     "messages/count_tokens": ("messages_count_tokens", anthropic.UNMETERED, Capability.MESSAGES),
@@ -303,7 +304,7 @@ def test_usual_queries_pass(query: bytes) -> None:
 
 @pytest.mark.parametrize("path", METERED)
 def test_a_model_is_needed_where_the_specifications_demand_it(path: str) -> None:
-    optional = {"responses", "images/generations", "images/edits", "images/variations", "moderations"}
+    optional = {"responses", "images/generations", "images/edits", "images/variations", "moderations", "ocr"}
 
     assert match(f"/v1/{path}".encode(), "POST").endpoint.needs_model is (path not in optional)
 

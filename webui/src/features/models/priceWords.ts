@@ -3,7 +3,7 @@ import type { DatedPrice, PriceRates } from "@tollkeeper/client/v1/price";
 const UNITS: Record<string, string> = {
   input: "in", cached: "cached", cacheWrite: "cache write", cacheWriteHour: "cache write, 1 h", output: "out", reasoning: "reasoning",
   audioInput: "sound in", audioOutput: "sound out", imageInput: "images in", audioMinute: "a minute", image: "an image",
-  request: "a request", webSearch: "a search", fileSearch: "a search of files", character: "characters spoken",
+  request: "a request", webSearch: "a search", fileSearch: "a search of files", page: "a page", annotatedPage: "an annotated page", character: "characters spoken",
 };
 
 /** Tell rates in few words; those of tokens and characters are of a million. */

@@ -44,6 +44,7 @@ export const MEASURES = {
   audio: { ...counted("Audio", (it) => it.audioMilliseconds), format: asTime, tick: asTime },
   images: counted("Images", (it) => it.images),
   characters: counted("Characters spoken", (it) => it.characters),
+  pages: counted("Pages read", (it) => it.pages),
   cost: { ...counted("Cost", (it) => it.costNanoDollars, UsageOrder.COST), format: formatDollars, tick: formatDollars },
   duration_p50: timed("Duration, p50", (it) => it.duration, "p50"),
   duration_p95: timed("Duration, p95", (it) => it.duration, "p95"),

@@ -25,6 +25,7 @@ function sumsOf(totals: UsageRow | undefined, whole: boolean): Sum[] {
     ["Audio", totals?.audioMilliseconds, (it) => formatMicroseconds(it * 1000n)],
     ["Images", totals?.images],
     ["Characters spoken", totals?.characters],
+    ["Pages read", totals?.pages],
   ];
   return [
     { name: "Requests", value: totals && formatCount(totals.requests), note: before && changeText(totals.requests, before.requests) },

@@ -128,6 +128,8 @@ function consumption(event: UsageEvent): Fact[] {
     { name: "of them written to the cache", value: details?.cacheWritten ?? 0n },
     { name: "Images", value: event.images },
     { name: "Characters spoken", value: event.characters },
+    { name: "Pages read", value: event.pages },
+    { name: "of them annotated", value: details?.annotatedPages ?? 0n },
     { name: "Web searches", value: details?.webSearches ?? 0n },
     { name: "File searches", value: details?.fileSearches ?? 0n },
   ];
