@@ -42,7 +42,8 @@ test("a budget fills while it is looked at, and the overview leads to the form w
   await page.setViewportSize({ width: 390, height: 844 });
   await expectAccessible(page);
   expect(await overflow(page)).toBe(0);
-  const matter = page.getByRole("list", { name: "What needs attention" }).getByRole("listitem").filter({ hasText: project.id });
+  const matters = page.getByRole("list", { name: "What needs attention" }).getByRole("listitem");
+  const matter = matters.filter({ has: page.locator(`a[href="/admin/projects/${project.id}"]`) });
   await expect(matter.getByText("is used up, and starts again")).toBeVisible();
   await matter.getByRole("link", { name: "raise the limit" }).click();
   await expect(page.getByRole("dialog", { name: "Edit project" })).toBeVisible();
