@@ -59,7 +59,7 @@ async def test_the_stages_through_a_proxy(tmp_path: Path, proxy_secured: bool) -
 async def test_a_peer_that_says_nothing_is_given_up_in_time() -> None:
     async with listening(hangs) as peer:
         url = peer.base.replace("http:", "https:")
-        dialled = await Dialler().dial(url, Dial(), 0.05)
+        dialled = await Dialler().dial(url, Dial(), 1.0)
 
     assert dialled.error is not None
     assert dialled.error.problem is not None
