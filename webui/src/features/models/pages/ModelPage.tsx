@@ -1,5 +1,5 @@
 import { useQuery } from "@connectrpc/connect-query";
-import { Button, Group, Skeleton, Stack, Text } from "@mantine/core";
+import { Button, Skeleton, Stack, Text } from "@mantine/core";
 import { useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { LimitScope } from "@tollkeeper/client/v1/limit";
 import { EntityKind } from "@tollkeeper/client/v1/configuration_service";
@@ -47,14 +47,7 @@ export function ModelPage() {
       <ToList kind="model" />
       <PageHeader
         title={name}
-        description={
-          model && (
-            <Group gap="xs">
-              Model
-              <StateBadge tone={model.isActive ? "good" : "neutral"}>{model.isActive ? "In traffic" : "Out of traffic"}</StateBadge>
-            </Group>
-          )
-        }
+        description={model && <StateBadge tone={model.isActive ? "good" : "neutral"}>{model.isActive ? "In traffic" : "Out of traffic"}</StateBadge>}
         actions={
           model && (
             <>
@@ -91,7 +84,7 @@ export function ModelPage() {
           )}
           <Section title="What is tried, in order"><Suspense fallback={<Skeleton h={CHAIN_HEIGHT} />}><FallbackChain model={model} /></Suspense></Section>
           <Section title="Price"><Suspense fallback={<Skeleton h={PRICE_HEIGHT} />}><PriceFacts model={model} /></Suspense></Section>
-          <Section title="Limits"><Suspense fallback={<Skeleton h={standingsHeight(model.limits)} />}><Standings limits={model.limits} of="Limits of all requests together that it serves" scope={LimitScope.MODEL} scopeId={name} /></Suspense></Section>
+          <Section title="Limits"><Suspense fallback={<Skeleton h={standingsHeight(model.limits)} />}><Standings limits={model.limits} of="Limits of all its requests together" scope={LimitScope.MODEL} scopeId={name} /></Suspense></Section>
           <RecentCalls of={{ model: name }} />
           <Section title="Where it is used"><WhereUsed kind={EntityKind.MODEL} name={name} /></Section>
           <LaterHistory key={model.etag} kind="model" id={name} />
