@@ -39,6 +39,10 @@ test("a group is made, its members weighed and moved by a keyboard, and it says 
   await management.post("models", { name: "by-group", group: "spread" });
   await page.reload();
   await expect(page.getByRole("region", { name: "Where it is used" }).getByRole("link", { name: "model by-group" })).toBeVisible();
+
+  await page.getByRole("button", { name: "Actions of spread" }).click();
+  await page.getByRole("menuitem", { name: "Test spread-a" }).click();
+  await expect(page.getByRole("dialog", { name: "Test of spread-a" })).toBeVisible();
 });
 
 test("a model is made with fallbacks and a price, and moved to a group", async ({ page, request }) => {

@@ -13,6 +13,7 @@ import { DangerButton } from "../../../shared/ui/DangerButton";
 import { ErrorState } from "../../../shared/ui/ErrorState";
 import { NoSuch, ToList } from "../../../shared/ui/NoSuch";
 import { PageHeader } from "../../../shared/ui/PageHeader";
+import { RowMenu } from "../../../shared/ui/RowMenu";
 import { Section } from "../../../shared/ui/Section";
 import { WhereUsed } from "../../../shared/ui/WhereUsed";
 import { type Change, changed } from "../../../shared/url/search";
@@ -22,10 +23,15 @@ export function GroupPage() {
   const { name } = useParams({ from: "/groups/$name" });
   const search = useSearch({ from: "/groups/$name" });
   const navigate = useNavigate({ from: "/groups/$name" });
+  const leave = useNavigate();
   const set = (change: Change<typeof search>) => void navigate({ search: (old) => changed(old, change) });
   const { data, error, refetch } = useQuery(GroupService.method.getGroup, { name });
   const group = data?.group;
   const isGone = error !== null && isNoSuch(error) && (group === undefined || search.act === undefined);
+  const tests = [...new Set(group?.members.map((it) => it.upstream))].map((upstream) => ({
+    label: `Test ${upstream}`,
+    onClick: () => void leave({ to: "/upstreams/$name", params: { name: upstream }, search: { act: "test" } }),
+  }));
   if (isGone) return <NoSuch kind="group" id={name} />;
   return (
     <Stack>
@@ -36,6 +42,7 @@ export function GroupPage() {
         actions={
           group && (
             <>
+              <RowMenu name={name} actions={tests} />
               <DangerButton onClick={() => set({ act: "delete" })}>Delete</DangerButton>
               <Button onClick={() => set({ act: "edit" })}>Edit</Button>
             </>
