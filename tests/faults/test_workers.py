@@ -388,6 +388,8 @@ def test_another_gateway_takes_over(own_gateway: Gateway) -> None:
                 await asyncio.wait([starting], timeout=0.2)
             await starting
             used = len(statuses) + 1
+            # The new one looks four times a second at what the one before has used and holds.
+            assert await asyncio.to_thread(until, lambda: sum(standing(own_gateway, minted)) == used)
             rest = await crowd(own_gateway, minted, AMOUNT)
             assert rest.count(OK) == AMOUNT - used
             return statuses, await stream.content.read()
