@@ -109,6 +109,20 @@ def iterate_members(document: bytes) -> Iterator[tuple[bytes, int, int, int]]:
                 return
 
 
+def iterate_inner(document: bytes) -> Iterator[bytes]:
+    """Yield the objects and lists that stand right in a list or an object, as they are written."""
+    depth = begin = 0
+    for kind, start, end, _ in tokens(document, 0, len(document)):
+        if kind == OPENING:
+            depth += 1
+            if depth == 2:
+                begin = start
+        elif kind == CLOSING:
+            depth -= 1
+            if depth == 1:
+                yield document[begin:end]
+
+
 def scan_members(document: bytes, names: Collection[str]) -> dict[str, bytes]:
     """Return the values of some members of an object as they are written; of one given twice the last.
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 import msgspec
 from msgspec import Raw
 
-from tollkeeper_server.providers.members import CLOSING, OPENING, read_object, tokens
+from tollkeeper_server.providers.members import iterate_inner, read_object
 
 SEARCH_SIGN = b'_search_call"'
 """What stands in an answer or an event that tells of a search."""
@@ -55,13 +55,4 @@ def _items(output: bytes) -> Iterator[bytes]:
     try:
         yield from map(bytes, _decode_list(output))
     except _FAILURES:
-        depth = begin = 0
-        for kind, start, end, _ in tokens(output, 0, len(output)):
-            if kind == OPENING:
-                depth += 1
-                if depth == 2:
-                    begin = start
-            elif kind == CLOSING:
-                depth -= 1
-                if depth == 1:
-                    yield output[begin:end]
+        yield from iterate_inner(output)

@@ -22,7 +22,7 @@ from tollkeeper_server.dataplane.route_named import upstream_name
 from tollkeeper_server.domain.limit import MOST
 from tollkeeper_server.domain.token import Token
 from tollkeeper_server.errors import Reason, TollkeeperError, invalid_argument
-from tollkeeper_server.providers.members import CLOSING, OPENING, tokens
+from tollkeeper_server.providers.members import iterate_inner
 from tollkeeper_server.snapshot.model import Meters, Snapshot
 from tollkeeper_server.snapshot.prices import model_there
 
@@ -205,16 +205,7 @@ def _small(body: bytes) -> Iterator[bytes]:
 def _large(body: bytes) -> Iterator[bytes]:
     """Yield the requests in every member that any server may take for their list."""
     for requests in values_of(body, "requests"):
-        depth = begin = 0
-        for kind, start, end, _ in tokens(requests, 0, len(requests)):
-            if kind == OPENING:
-                depth += 1
-                if depth == 2:
-                    begin = start
-            elif kind == CLOSING:
-                depth -= 1
-                if depth == 1:
-                    yield requests[begin:end]
+        yield from iterate_inner(requests)
 
 
 def _params(request: bytes) -> list[bytes]:

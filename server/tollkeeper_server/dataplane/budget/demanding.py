@@ -66,8 +66,6 @@ class Demands:
         meters = self._sets.of_request(
             exchange.snapshot, asking.view, identity.project, route, identity.token
         )
-        if meters.counted is meters and exchange.endpoint.name not in BATCHES:
-            return meters, NO_TOKENS
         return self._find(exchange, meters, asking)
 
     def of_model(
