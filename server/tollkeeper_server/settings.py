@@ -306,7 +306,7 @@ class Settings(BaseSettings):
 class _FileSource(PydanticBaseSettingsSource):
     """The YAML file that the environment names, if it names one."""
 
-    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002
+    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002 - pydantic's signature
         return None, field_name, False
 
     def __call__(self) -> dict[str, Any]:

@@ -20,7 +20,7 @@ class StatusService:
         self._observer = observer
         self._feed = feed
 
-    async def get_status(self, request: pb.GetStatusRequest) -> pb.GetStatusResponse:  # noqa: ARG002
+    async def get_status(self, request: pb.GetStatusRequest) -> pb.GetStatusResponse:  # noqa: ARG002 - the service's signature
         """Read how this process is."""
         return pb.GetStatusResponse(status=write(await self._observer.process(), pb.ProcessStatus()))
 
@@ -37,22 +37,22 @@ class StatusService:
 
     async def list_listener_status(
         self,
-        request: pb.ListListenerStatusRequest,  # noqa: ARG002
+        request: pb.ListListenerStatusRequest,  # noqa: ARG002 - the service's signature
     ) -> pb.ListListenerStatusResponse:
         """Read how the ports are."""
         found = self._observer.listeners()
         return pb.ListListenerStatusResponse(listeners=[write(it, pb.ListenerStatus()) for it in found])
 
-    async def list_settings(self, request: pb.ListSettingsRequest) -> pb.ListSettingsResponse:  # noqa: ARG002
+    async def list_settings(self, request: pb.ListSettingsRequest) -> pb.ListSettingsResponse:  # noqa: ARG002 - the service's signature
         """Read the settings."""
         return pb.ListSettingsResponse(settings=[write(it, pb.Setting()) for it in self._observer.settings()])
 
-    async def list_attention(self, request: pb.ListAttentionRequest) -> pb.ListAttentionResponse:  # noqa: ARG002
+    async def list_attention(self, request: pb.ListAttentionRequest) -> pb.ListAttentionResponse:  # noqa: ARG002 - the service's signature
         """Read what needs attention."""
         found = await self._observer.attention(await self._observer.process(), _MOST_ATTENTION)
         return pb.ListAttentionResponse(attention=[write(it, pb.Attention()) for it in found])
 
-    async def watch_status(self, request: pb.WatchStatusRequest) -> AsyncGenerator[pb.WatchStatusResponse]:  # noqa: ARG002
+    async def watch_status(self, request: pb.WatchStatusRequest) -> AsyncGenerator[pb.WatchStatusResponse]:  # noqa: ARG002 - the service's signature
         """Yield how this process is, and what changes of it."""
         async with aclosing(self._feed.watch()) as watched:
             async for news in watched:

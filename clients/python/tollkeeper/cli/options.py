@@ -43,7 +43,7 @@ class Words(click.Choice[StrEnum]):
     def __init__(self, words: Iterable[StrEnum]) -> None:
         super().__init__([it for it in words if it.name != "UNKNOWN"])
 
-    def normalize_choice(self, choice: object, ctx: click.Context | None) -> str:  # noqa: ARG002
+    def normalize_choice(self, choice: object, ctx: click.Context | None) -> str:  # noqa: ARG002 - click's signature
         """Return a word as it is typed."""
         return str(choice)
 

@@ -133,10 +133,10 @@ def _item(field: FieldDescriptor, value: object, text: _Text) -> Value:
 class _Dumper(yaml.SafeDumper):
     """Writes lists indented below their names, texts of several lines as such, and nothing by reference."""
 
-    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002 - PyYAML's signature
         super().increase_indent(flow, indentless=False)
 
-    def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002
+    def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002 - PyYAML's signature
         return True
 
 
